@@ -24,30 +24,8 @@ _TRAINABLE_DROPOUT = 12  # opset that gave Dropout its training mode
 
 # Folding the rest of the operators over large weights costs seconds in the reference evaluator.
 _CHEAP_OPERATORS = frozenset(
-    # fmt: off
-    (
-        "Add",
-        "Cast",
-        "CastLike",
-        "Concat",
-        "Div",
-        "Expand",
-        "Flatten",
-        "Gather",
-        "Mul",
-        "Neg",
-        "Pow",
-        "Reciprocal",
-        "Reshape",
-        "Slice",
-        "Sqrt",
-        "Squeeze",
-        "Sub",
-        "Transpose",
-        "Unsqueeze",
-    )
-    # fmt: on
-)
+    ["Add", "Cast", "CastLike", "Concat", "Div", "Expand", "Flatten", "Gather", "Mul", "Neg", "Pow"]
+) | {"Reciprocal", "Reshape", "Slice", "Sqrt", "Squeeze", "Sub", "Transpose", "Unsqueeze"}
 
 
 def prepared(model: ir.Model) -> ir.Model:

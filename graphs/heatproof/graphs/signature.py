@@ -7,16 +7,10 @@ from enum import StrEnum
 import onnx_ir as ir
 
 from heatproof.evaluators.errors import UnsupportedModelError
+from heatproof.evaluators.preprocessing import Layout as Layout
 
 IMAGE_DTYPES = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.UINT8)
 IMAGE_CHANNELS = (1, 3)
-
-
-class Layout(StrEnum):
-    """Order of the axes of an image tensor."""
-
-    NCHW = "NCHW"
-    NHWC = "NHWC"
 
 
 class Activation(StrEnum):

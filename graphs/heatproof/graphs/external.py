@@ -1,0 +1,145 @@
+"""External data of untrusted models: tensors that live in files beside the model.
+
+A location is a word in the model, chosen by whoever made it. It never becomes a path: it is looked
+up among the files that were uploaded with the model, and nothing else can be read through it.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+
+import onnx_ir as ir
+from onnx import TensorProto
+
+from heatproof.evaluators.errors import InvalidModelError
+from heatproof.graphs.limits import Limits
+
+INLINE_BYTES = 4096
+"""Smaller tensors are read into the model, so that checks and shape inference see their values."""
+
+Files = Mapping[str, Path]
+
+
+def normalized_location(location: str) -> str:
+    """Returns the normal form of a location, so that `./a` and `a` are the same file.
+
+    Raises:
+        InvalidModelError: the location is empty, absolute, leaves its folder or is not portable.
+    """
+    path = PurePosixPath(location)
+    faults = {
+        "is empty": not path.parts,
+        "is absolute": path.is_absolute() or ":" in location,
+        "leaves the folder of the model": ".." in path.parts,
+        "contains a backslash or a NUL": "\\" in location or "\0" in location,
+    }
+    for fault, applies in faults.items():
+        if applies:
+            raise InvalidModelError(
+                f"external data location {location!r} {fault}; locations are plain relative paths "
+                "of files uploaded with the model",
+                metadata={"location": location},
+            )
+    return str(path)
+
+
+def normalized_files(external: Files) -> dict[str, Path]:
+    """Returns the uploaded files by normal location.
+
+    Raises:
+        InvalidModelError: a location is malformed, or its file is missing or a symbolic link.
+    """
+    files = {normalized_location(location): path for location, path in external.items()}
+    for location, path in files.items():
+        if path.is_symlink() or not path.is_file():
+            raise InvalidModelError(
+                f"external data {location!r} is not a regular file; upload the file itself",
+                metadata={"location": location},
+            )
+    return files
+
+
+def resolve(tensor: TensorProto, files: Mapping[str, Path], limits: Limits) -> None:
+    """Points an external tensor at its uploaded file, in place; small ones are read in.
+
+    Args:
+        tensor: a tensor whose `data_location` is EXTERNAL.
+        files: uploaded files by normal location.
+        limits: bounds of this server.
+
+    Raises:
+        InvalidModelError: the location is malformed or was not uploaded, or the data lie outside
+            the file.
+        LimitExceededError: the tensor is too large.
+    """
+    entries = {entry.key: entry.value for entry in tensor.external_data}
+    location = normalized_location(entries.get("location", ""))
+    if location not in files:
+        uploaded = ", ".join(sorted(files)) or "none"
+        raise InvalidModelError(
+            f"tensor {tensor.name!r} lies in external data {location!r}, which was not uploaded; "
+            f"uploaded: {uploaded}",
+            metadata={"tensor": tensor.name, "location": location},
+        )
+    size = stored_bytes(tensor)
+    limits.check_tensor(tensor.name, size)
+    offset = _extent(tensor, entries, size, files[location].stat().st_size)
+    if size <= INLINE_BYTES:
+        _read_in(tensor, files[location], offset, size)
+    else:
+        _point_at(tensor, files[location], offset, size)
+
+
+def stored_bytes(tensor: TensorProto) -> int:
+    """Number of bytes of the elements of a tensor.
+
+    Raises:
+        InvalidModelError: a dimension is negative or the element type is not of a fixed size.
+    """
+    try:
+        bits = ir.DataType(tensor.data_type).bitwidth
+    except (TypeError, ValueError) as error:
+        raise InvalidModelError(
+            f"tensor {tensor.name!r} has element type {tensor.data_type}, which has no fixed size"
+        ) from error
+    elements = 1
+    for size in tensor.dims:
+        if size < 0:
+            raise InvalidModelError(f"tensor {tensor.name!r} has a negative dimension {size}")
+        elements *= size
+    return -(-elements * bits // 8)
+
+
+def _extent(tensor: TensorProto, entries: Mapping[str, str], size: int, file_size: int) -> int:
+    """Checks where the data lie in their file and returns the offset."""
+    try:
+        offset, length = int(entries.get("offset", 0)), int(entries.get("length", size))
+    except ValueError as error:
+        raise InvalidModelError(
+            f"tensor {tensor.name!r}: offset and length of external data must be whole numbers"
+        ) from error
+    if length != size:
+        raise InvalidModelError(
+            f"tensor {tensor.name!r} needs {size} bytes of external data, its length says {length}"
+        )
+    if offset < 0 or offset + size > file_size:
+        raise InvalidModelError(
+            f"tensor {tensor.name!r} lies at bytes {offset} to {offset + size} of external data "
+            f"{entries['location']!r}, which has {file_size} bytes; upload the complete file"
+        )
+    return offset
+
+
+def _read_in(tensor: TensorProto, path: Path, offset: int, size: int) -> None:
+    with path.open("rb") as file:
+        file.seek(offset)
+        data = file.read(size)
+    del tensor.external_data[:]
+    tensor.data_location = TensorProto.DEFAULT
+    tensor.raw_data = data
+
+
+def _point_at(tensor: TensorProto, path: Path, offset: int, size: int) -> None:
+    del tensor.external_data[:]
+    for key, value in (("location", path.resolve()), ("offset", offset), ("length", size)):
+        entry = tensor.external_data.add()
+        entry.key, entry.value = key, str(value)

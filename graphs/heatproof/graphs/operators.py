@@ -1,0 +1,73 @@
+"""The operators that a model may use."""
+
+from collections.abc import Mapping
+
+import onnx
+from onnx import ModelProto, NodeProto
+
+from heatproof.evaluators.errors import UnsupportedOperatorError
+from heatproof.graphs.limits import all_nodes
+
+MICROSOFT_OPERATORS = frozenset(
+    {
+        "BiasGelu",
+        "DequantizeLinear",
+        "DynamicQuantizeMatMul",
+        "FastGelu",
+        "FusedConv",
+        "FusedGemm",
+        "FusedMatMul",
+        "Gelu",
+        "MatMulIntegerToFloat",
+        "MatMulNBits",
+        "NhwcMaxPool",
+        "QGemm",
+        "QLinearAdd",
+        "QLinearAveragePool",
+        "QLinearConcat",
+        "QLinearConv",
+        "QLinearGlobalAveragePool",
+        "QLinearLeakyRelu",
+        "QLinearMul",
+        "QLinearSigmoid",
+        "QLinearSoftmax",
+        "QLinearWhere",
+        "QuantizeLinear",
+        "QuickGelu",
+        "SkipLayerNormalization",
+    }
+)
+"""Operators of com.microsoft that ONNX Runtime's quantisation and fusion tools leave in CNNs.
+
+Not the whole domain: it holds operators that open files or call other engines.
+"""
+
+
+def check_operators(model: ModelProto) -> None:
+    """Refuses operators that ONNX does not define and that the model does not define itself.
+
+    Raises:
+        UnsupportedOperatorError: names the node, its operator and its domain.
+    """
+    functions = {(f.domain, f.name, f.overload) for f in model.functions}
+    opsets = {entry.domain: entry.version for entry in model.opset_import}
+    opsets.setdefault("", opsets.get("ai.onnx", 0))
+    for node in all_nodes(model):
+        if (node.domain, node.op_type, node.overload) not in functions:
+            _check_operator(node, opsets)
+
+
+def _check_operator(node: NodeProto, opsets: Mapping[str, int]) -> None:
+    domain = "" if node.domain == "ai.onnx" else node.domain
+    if domain == "com.microsoft" and node.op_type in MICROSOFT_OPERATORS:
+        return
+    if domain in {"", "ai.onnx.ml"} and onnx.defs.has(node.op_type, opsets.get(domain, 0), domain):
+        return
+    named = f"{domain or 'ai.onnx'}.{node.op_type}"
+    raise UnsupportedOperatorError(
+        f"node {node.name!r}: unknown operator {named} (opset "
+        f"{opsets.get(domain, 'not imported')}); supported are the operators of ai.onnx and "
+        "ai.onnx.ml, local functions, and of com.microsoft "
+        f"{', '.join(sorted(MICROSOFT_OPERATORS))}",
+        metadata={"node": node.name, "operator": named},
+    )
