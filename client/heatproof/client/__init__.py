@@ -1,0 +1,1 @@
+"""The thin client: the Python SDK and the `heatproof` command."""

@@ -1,0 +1,1 @@
+"""The science: removal operators, explainers, metrics and statistics on plain arrays."""

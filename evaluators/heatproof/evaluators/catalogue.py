@@ -1,0 +1,137 @@
+"""Registries of metrics, explainers and removal operators, and the metadata of their parameters.
+
+The catalogue service, the validator and the tables of the docs all read these registries.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import MISSING, Field, dataclass, field, fields
+from enum import StrEnum
+from typing import Any, Generic, TypeVar, cast
+
+from heatproof.evaluators.errors import InvalidArgumentError, UnknownNameError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """An interval of numbers; an end may be excluded."""
+
+    lower: float
+    upper: float
+    lower_included: bool = True
+    upper_included: bool = True
+
+    def __contains__(self, value: float) -> bool:
+        above = value >= self.lower if self.lower_included else value > self.lower
+        below = value <= self.upper if self.upper_included else value < self.upper
+        return math.isfinite(value) and above and below
+
+    def __str__(self) -> str:
+        opening = "[" if self.lower_included else "("
+        closing = "]" if self.upper_included else ")"
+        return f"{opening}{self.lower:g}, {self.upper:g}{closing}"
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterFacts:
+    """What is known of a parameter.
+
+    Attributes:
+        name: field of the dataclass and of the proto message.
+        type: `int`, `float`, `str`, `choice` or `removal`.
+        default: default as text.
+        range: range or choices as text, "" if free.
+        summary: what it sets.
+    """
+
+    name: str
+    type: str
+    default: str
+    range: str
+    summary: str
+
+
+def parameter(default: Any, summary: str, *, within: Range | None = None) -> Any:  # noqa: ANN401  # as dataclasses.field
+    """Declares a parameter of a metric, explainer or removal operator."""
+    return field(default=default, metadata={"summary": summary, "within": within})
+
+
+def check_parameters(thing: object) -> None:
+    """Refuses numbers outside their declared ranges.
+
+    Raises:
+        InvalidArgumentError: names parameter, value and range.
+    """
+    for declared in fields(cast("Any", thing)):
+        within: Range | None = declared.metadata.get("within")
+        value = getattr(thing, declared.name)
+        if within is not None and value not in within:
+            raise InvalidArgumentError(
+                f"{declared.name} must lie in {within}, not {value}", field=declared.name
+            )
+
+
+def parameters_of(kind: type) -> tuple[ParameterFacts, ...]:
+    """Describes the parameters of a registered class."""
+    return tuple(_facts(declared) for declared in fields(cast("Any", kind)))
+
+
+def _facts(declared: "Field[Any]") -> ParameterFacts:
+    default = None if declared.default is MISSING else declared.default
+    within = declared.metadata.get("within")
+    choices = ", ".join(type(default)) if isinstance(default, StrEnum) else ""
+    return ParameterFacts(
+        name=declared.name,
+        type=_type_name(default),
+        default=getattr(default, "name", default) if _is_nested(default) else str(default),
+        range=str(within) if within is not None else choices,
+        summary=declared.metadata.get("summary", ""),
+    )
+
+
+def _type_name(default: object) -> str:
+    if isinstance(default, StrEnum):
+        return "choice"
+    return type(default).__name__ if isinstance(default, int | float | str) else "removal"
+
+
+def _is_nested(default: object) -> bool:
+    return not isinstance(default, int | float | str)
+
+
+class Registry(Generic[T]):
+    """Classes of one kind by name; a duplicate raises."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._classes: dict[str, type[T]] = {}
+
+    def register(self, name: str) -> Callable[[type[T]], type[T]]:
+        """Registers the decorated class and gives it `name`."""
+
+        def add(cls: type[T]) -> type[T]:
+            if name in self._classes:
+                message = f"two {self.kind}s named {name!r}"
+                raise ValueError(message)
+            self._classes[name] = cls
+            return cls
+
+        return add
+
+    def __getitem__(self, name: str) -> type[T]:
+        """Finds a class.
+
+        Raises:
+            UnknownNameError: offers the nearest name.
+        """
+        if name not in self._classes:
+            raise UnknownNameError.among(self.kind, name, self._classes)
+        return self._classes[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._classes))
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._classes

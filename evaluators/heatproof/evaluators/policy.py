@@ -1,0 +1,145 @@
+"""When a model may ship: the policy and the verdict by it, as values."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from heatproof.evaluators.explainers import Explainer
+from heatproof.evaluators.metrics import Metric
+from heatproof.evaluators.preprocessing import Preprocessing
+from heatproof.evaluators.removal import RemovalOperator
+from heatproof.evaluators.results import ImageResult, MetricResult
+from heatproof.evaluators.spec import EvaluationSpec, Target
+
+
+class On(StrEnum):
+    """What a bound is held against."""
+
+    INTERVAL = "interval"
+    MEAN = "mean"
+
+
+class Inconclusive(StrEnum):
+    """What an inconclusive check does."""
+
+    WARN = "warn"
+    FAIL = "fail"
+
+
+class Severity(StrEnum):
+    """What a failed check does."""
+
+    FAIL = "fail"
+    WARN = "warn"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """Bounds one metric; fields as in the message of the same name."""
+
+    metric: Metric
+    explainer: Explainer | None = None
+    removal: RemovalOperator | None = None
+    min: float | None = None
+    max: float | None = None
+    on: On = On.INTERVAL
+    inconclusive: Inconclusive = Inconclusive.WARN
+    max_regression: float | None = None
+    min_scored: float = 0.9
+    severity: Severity = Severity.FAIL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyModel:
+    """How the model reads images."""
+
+    preprocessing: Preprocessing | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """When a model may ship; fields as in the message of the same name."""
+
+    checks: tuple[Check, ...]
+    model: PolicyModel | None = None
+    explainers: tuple[Explainer, ...] = ()
+    removals: tuple[RemovalOperator, ...] = ()
+    seed: int = 0
+    target: Target = Target.PREDICTED
+    abs_tolerance: float = 1e-4
+    min_images: int = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """An ended evaluation, as a verdict reads it.
+
+    Attributes:
+        model: the model that is judged.
+        spec: what was asked.
+        results: results of all models of the spec.
+        images: results of the images.
+    """
+
+    model: str
+    spec: EvaluationSpec
+    results: tuple[MetricResult, ...]
+    images: tuple[ImageResult, ...]
+
+
+class CheckKind(StrEnum):
+    """What a check compares."""
+
+    BOUND = "bound"
+    REGRESSION = "regression"
+
+
+class CheckOutcome(StrEnum):
+    """Outcome of a check."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    INCONCLUSIVE = "inconclusive"
+    NOT_EVALUATED = "not_evaluated"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Regression:
+    """A score against the baseline's on the same images; fields as in the message."""
+
+    pairs: int
+    drop: float | None = None
+    drop_lower_limit: float | None = None
+    p_value: float | None = None
+    adjusted_p_value: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """Outcome of one check; fields as in the message of the same name."""
+
+    check: int
+    result: int
+    kind: CheckKind
+    outcome: CheckOutcome
+    severity: Severity
+    message: str
+    regression: Regression | None
+    blocking: bool
+
+
+class VerdictOutcome(StrEnum):
+    """Whether a model may ship."""
+
+    PASS = "pass"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a model may ship, and why."""
+
+    outcome: VerdictOutcome
+    checks: tuple[CheckResult, ...]
+    warnings: tuple[str, ...]

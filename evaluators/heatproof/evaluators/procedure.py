@@ -1,0 +1,95 @@
+"""How metrics and explainers ask the model: generators that yield queries and receive answers.
+
+A procedure never calls the model. It yields the queries whose answers it needs next, and the
+evaluation advances many procedures side by side, so that queries of all images, curves and steps
+share full batches, and equal queries are answered once.
+"""
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias, TypeVar
+
+import numpy as np
+from jaxtyping import Float32, Float64
+
+from heatproof.evaluators.arrays import Image, Mask
+from heatproof.evaluators.removal import RemovalOperator
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """Pixels with an identity, so that equal queries are recognised without comparing pixels.
+
+    Attributes:
+        pixels: RGB in [0, 1].
+        key: digest of the pixels.
+    """
+
+    pixels: Image
+    key: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MaskedView:
+    """Asks for the prediction of a picture whose hidden cells are removed by an operator.
+
+    Attributes:
+        picture: the clean pixels.
+        mask: visibility; None hides nothing.
+        removal: how cells are removed; None with `mask` None.
+    """
+
+    picture: Picture
+    mask: Mask | None = None
+    removal: RemovalOperator | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Answers a masked view.
+
+    Attributes:
+        logits: class scores.
+        probabilities: softmax or sigmoid of the logits, in float64.
+        coverage: visible share of the last spatial mask; 1 for pixel operators.
+    """
+
+    logits: Float32[np.ndarray, "classes"]
+    probabilities: Float64[np.ndarray, "classes"]
+    coverage: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GradientView:
+    """Asks for a gradient of the logits.
+
+    Attributes:
+        picture: where to differentiate.
+        output_gradient: weight of each logit.
+        tensor: tensor to differentiate by; "" is the input.
+    """
+
+    picture: Picture
+    output_gradient: Float32[np.ndarray, "classes"]
+    tensor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Gradient:
+    """Answers a gradient view.
+
+    Attributes:
+        activation: the tensor that was differentiated by.
+        gradient: gradient in it, of its shape.
+    """
+
+    activation: Float32[np.ndarray, "..."]
+    gradient: Float32[np.ndarray, "..."]
+
+
+Query: TypeAlias = MaskedView | GradientView
+Answer: TypeAlias = Prediction | Gradient
+Procedure: TypeAlias = Generator[Sequence[Query], Sequence[Answer], T]
+"""Yields queries, receives their answers in the same order, returns its result."""

@@ -1,0 +1,1 @@
+"""The ONNX side: loads untrusted models, rewrites their graphs and runs them."""
