@@ -24,7 +24,9 @@ def generate(root: Path) -> None:
         RuntimeError: protoc refused a source; it has printed why.
     """
     sources = sorted(str(path.relative_to(root)) for path in root.rglob("*.proto"))
-    outputs = [f"--{plugin}_out={root}" for plugin in ("python", "grpc_python", "mypy", "mypy_grpc")]
+    outputs = [
+        f"--{plugin}_out={root}" for plugin in ("python", "grpc_python", "mypy", "mypy_grpc")
+    ]
     arguments = ["protoc", f"-I{root}", *(f"-I{path}" for path in include_paths()), *outputs]
     if protoc.main([*arguments, *sources]) != 0:
         message = f"protoc failed on {len(sources)} files under {root}"

@@ -7,7 +7,6 @@ from typing import Final, Self
 
 from heatproof.evaluators.errors import InvalidArgumentError, UnknownNameError
 
-
 MAX_SIDE: Final = 4096
 """Largest side of a model's input, in pixels."""
 

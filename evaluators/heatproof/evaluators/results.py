@@ -9,7 +9,6 @@ from heatproof.evaluators.outcomes import Curve, Direction, Score
 from heatproof.evaluators.removal import RemovalOperator
 
 
-
 @dataclass(frozen=True, slots=True)
 class Interval:
     """Bounds of an estimate.

@@ -44,9 +44,7 @@ class RuleTable(Generic[RuleT]):
         self.purpose = purpose
         self._rules: dict[Operator, RuleT] = {}
 
-    def rule(
-        self, op_type: str, *versions: int, domain: str = ""
-    ) -> Callable[[RuleT], RuleT]:
+    def rule(self, op_type: str, *versions: int, domain: str = "") -> Callable[[RuleT], RuleT]:
         """Registers the decorated rule for the given versions of one operator."""
         return self.family({op_type: versions}, domain=domain)
 

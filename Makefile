@@ -1,0 +1,71 @@
+# make demo: installs Heatproof without torch and gates the bundled CNN on the bundled photographs.
+# make test: installs what the tests need and runs every check.
+
+PYTHON ?= python3
+PIP_INSTALL = install --quiet --disable-pip-version-check --constraint constraints.txt
+
+DEMO = .venv
+TEST = .venvs/test
+BIN = $(TEST)/bin
+PYTHON_SOURCES = protos/hatch_build.py client server evaluators graphs tests benchmarks examples .ci
+
+.PHONY: demo test install-test format lint types layers contract contract-release unit size clean
+
+demo: $(DEMO)/installed
+	$(DEMO)/bin/heatproof gate \
+		--model examples/models/efficientnet-lite0.onnx \
+		--classes examples/models/imagenet-classes.txt \
+		--images examples/photographs \
+		--labels examples/labels.csv \
+		--policy examples/heatproof.toml \
+		--json report/report.json --junit report/junit.xml \
+		--markdown report/report.md --html report/report.html
+
+$(DEMO)/installed: pyproject.toml constraints.txt protos/heatproof/v1/*.proto
+	$(PYTHON) -m venv $(DEMO)
+	$(DEMO)/bin/python -m pip $(PIP_INSTALL) --editable '.[server,report]'
+	touch $@
+
+test: lint types layers contract unit size
+
+install-test: $(TEST)/installed
+
+$(TEST)/installed: pyproject.toml constraints.txt protos/heatproof/v1/*.proto
+	$(PYTHON) -m venv $(TEST)
+	$(BIN)/python -m pip $(PIP_INSTALL) --editable '.[dev]'
+	touch $@
+
+format: install-test
+	$(BIN)/ruff format $(PYTHON_SOURCES)
+	$(BIN)/ruff check --fix $(PYTHON_SOURCES)
+	$(BIN)/buf format --write protos
+
+lint: install-test
+	$(BIN)/ruff format --check $(PYTHON_SOURCES)
+	$(BIN)/ruff check $(PYTHON_SOURCES)
+
+types: install-test
+	$(BIN)/mypy
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+layers: install-test
+	$(BIN)/lint-imports
+
+contract: install-test
+	$(BIN)/python protos/image.py build/api.binpb
+	$(BIN)/buf lint build/api.binpb --path heatproof --config buf.yaml
+	$(BIN)/buf format --diff --exit-code protos
+	$(BIN)/buf breaking build/api.binpb --against protos/released.binpb --path heatproof --config buf.yaml
+
+# Makes today's contract the one that later changes must not break; part of a release.
+contract-release: install-test
+	$(BIN)/python protos/image.py protos/released.binpb
+
+unit: install-test
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+
+size: install-test
+	$(BIN)/python .ci/size_report.py client server evaluators graphs
+
+clean:
+	rm -rf $(DEMO) .venvs build dist report
