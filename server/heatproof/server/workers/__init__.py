@@ -1,0 +1,1 @@
+"""Processes in which models and images are parsed and networks run."""

@@ -1,0 +1,109 @@
+"""The seam between the server and whatever does its heavy work.
+
+A task runs in a failure domain of its own: its crash, its hang or its hunger for memory ends that
+task alone. Closing the iterator of a running task cancels it.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar, Generic, Protocol, TypeAlias, TypeVar
+
+from heatproof.evaluators.errors import HeatproofError
+
+P = TypeVar("P")
+V = TypeVar("V")
+
+
+class Lane(StrEnum):
+    """Which queue a task waits in."""
+
+    INTERACTIVE = "interactive"
+    """Somebody waits for the answer; never waits behind bulk work."""
+
+    BULK = "bulk"
+    """Shards of durable evaluations."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task(Generic[P, V]):
+    """A piece of work: a picklable value.
+
+    It may yield any number of partial results of type `P` before its value of type `V`. Equal
+    tasks yield equal partial results in equal order, so a task can be started anew.
+
+    Attributes:
+        executor: `module:function` that runs the task in the worker; called with the task and a
+            `Bench`, yields partial results and returns the value.
+    """
+
+    executor: ClassVar[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a task is.
+
+    Attributes:
+        step: what is worked on, such as `image 'cat.png', deletion`; a crash is reported by it.
+        predictions: predictions made so far by this attempt.
+        images: images finished by this attempt.
+    """
+
+    step: str
+    predictions: int = 0
+    images: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Partial(Generic[P]):
+    """A part of the result, such as the result of one image, a map or a chunk."""
+
+    value: P
+
+
+@dataclass(frozen=True, slots=True)
+class Done(Generic[V]):
+    """The task has ended; last event."""
+
+    value: V
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The task has failed; last event."""
+
+    error: HeatproofError
+
+
+Event: TypeAlias = Progress | Partial[P] | Done[V] | Failed
+
+
+class Workers(Protocol):
+    """Runs tasks."""
+
+    def run(
+        self, task: Task[P, V], *, lane: Lane = Lane.INTERACTIVE, seconds: float | None = None
+    ) -> AsyncIterator[Event[P, V]]:
+        """Runs a task; the last event is Done or Failed.
+
+        The failures: what the task itself raises; DeadlineExceededError after `seconds`,
+        waiting included; LimitExceededError for memory; WorkerCrashedError when its worker died
+        twice. Partial results are never repeated, even when the task is started anew.
+
+        Raises:
+            OverloadedError: the lane is full.
+        """
+        ...
+
+    def stream(
+        self, task: Task[P, V], *, lane: Lane = Lane.INTERACTIVE, seconds: float | None = None
+    ) -> AsyncIterator[P]:
+        """Runs a task for its partial results and raises its failure."""
+        ...
+
+    async def call(
+        self, task: Task[P, V], *, lane: Lane = Lane.INTERACTIVE, seconds: float | None = None
+    ) -> V:
+        """Runs a task for its value and raises its failure."""
+        ...

@@ -1,0 +1,79 @@
+"""Where a worker finds models and images: paths into the blob store, or the bytes themselves."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+from heatproof.evaluators.frames import Box, Frame
+
+Content: TypeAlias = bytes | Path
+"""The bytes, or the file that holds nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFiles:
+    """A stored model.
+
+    Attributes:
+        name: `models/sha256-...`.
+        path: the model file.
+        external: files of external data, by the location under which the model knows them.
+    """
+
+    name: str
+    path: Path
+    external: Mapping[str, Path] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ArraySource:
+    """An unparsed tensor: row-major, little-endian.
+
+    Attributes:
+        content: the elements.
+        dtype: `uint8` or `float32`.
+        shape: extents, outermost first.
+    """
+
+    content: Content
+    dtype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedSource:
+    """An image file, undecoded."""
+
+    content: Content
+
+
+@dataclass(frozen=True, slots=True)
+class FramedArray:
+    """A mask or map that states its frame."""
+
+    frame: Frame
+    array: ArraySource
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSource:
+    """An image with what is known about it, all of it unparsed.
+
+    Attributes:
+        digest: SHA-256 of the image's bytes.
+        display_name: name to show.
+        pixels: an image file, or a tensor [height, width, 3].
+        label: the true class, if given.
+        object_mask: where the object is, if given.
+        boxes: boxes around objects.
+        attribution_maps: maps made by the client, by name.
+    """
+
+    digest: str
+    display_name: str
+    pixels: EncodedSource | ArraySource
+    label: int | None = None
+    object_mask: FramedArray | None = None
+    boxes: tuple[Box, ...] = ()
+    attribution_maps: Mapping[str, FramedArray] = field(default_factory=dict)

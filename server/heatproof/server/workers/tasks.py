@@ -1,0 +1,188 @@
+"""What can be asked of a worker."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Final, TypeAlias
+
+import numpy as np
+from jaxtyping import Float32
+
+from heatproof.evaluators.evaluation import Plan
+from heatproof.evaluators.explainers import Explainer
+from heatproof.evaluators.outcomes import Undefined
+from heatproof.evaluators.preprocessing import Preprocessing
+from heatproof.evaluators.removal import RemovalOperator
+from heatproof.evaluators.results import CleanPrediction, ImageResult
+from heatproof.evaluators.spec import EvaluationSpec, Target
+from heatproof.graphs.inspection import ModelFacts
+from heatproof.graphs.masking.options import MaskingOptions
+from heatproof.server.workers.protocol import Task
+from heatproof.server.workers.sources import FramedArray, ImageSource, ModelFiles
+
+_EXECUTION: Final = "heatproof.server.workers.execution"
+
+
+@dataclass(frozen=True, slots=True)
+class InspectModel(Task[object, ModelFacts]):
+    """Parses, checks and describes a model.
+
+    Fails with InvalidModelError, LimitExceededError and their kin when it is not usable.
+    """
+
+    executor: ClassVar[str] = f"{_EXECUTION}.models:inspect_model"
+
+    model: ModelFiles
+
+
+@dataclass(frozen=True, slots=True)
+class GradientRewrite:
+    """Adds input `output_gradient` and output `input_gradient`."""
+
+
+Rewrite: TypeAlias = MaskingOptions | GradientRewrite
+
+
+@dataclass(frozen=True, slots=True)
+class RewriteModel(Task[object, tuple[str, ...]]):
+    """Rewrites a model into a folder; its value is the names of the files, the model file first.
+
+    Attributes:
+        model: what to rewrite.
+        rewrite: layer masking by its options, or the gradient.
+        folder: an existing empty folder.
+    """
+
+    executor: ClassVar[str] = f"{_EXECUTION}.models:rewrite_model"
+
+    model: ModelFiles
+    rewrite: Rewrite
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """Extents of a decoded image in pixels, upright."""
+
+    height: int
+    width: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckImages(Task[object, tuple[ImageFacts, ...]]):
+    """Decodes every image with its mask and maps.
+
+    Fails with InvalidImageError at field `images[i]...`, counted from `first`.
+
+    Attributes:
+        images: what to decode.
+        first: index of the first image, for messages.
+    """
+
+    executor: ClassVar[str] = f"{_EXECUTION}.images:check_images"
+
+    images: tuple[ImageSource, ...]
+    first: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PlanEvaluation(Task[object, Plan]):
+    """Finds what an evaluation computes, and whether its models can do it.
+
+    Attributes:
+        spec: what is asked.
+        models: the models of the spec, in its order.
+        images: number of images.
+    """
+
+    executor: ClassVar[str] = f"{_EXECUTION}.evaluations:plan_evaluation"
+
+    spec: EvaluationSpec
+    models: tuple[ModelFiles, ...]
+    images: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunShard(Task[ImageResult, int]):
+    """Evaluates some images; its value is the number of predictions made.
+
+    Attributes:
+        spec: what is asked.
+        models: the models of the spec, in its order.
+        images: the images of the shard, in the order of the data set.
+    """
+
+    executor: ClassVar[str] = f"{_EXECUTION}.evaluations:run_shard"
+
+    spec: EvaluationSpec
+    models: tuple[ModelFiles, ...]
+    images: tuple[ImageSource, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedImage:
+    """One map.
+
+    Attributes:
+        image: index of the image in the task.
+        explainer: where the map comes from.
+        prediction: the model's answer to the clean image.
+        values: attribution in the model's input frame, or why there is none.
+        overlay_png: picture of the map over the image, b"" if not asked for.
+    """
+
+    image: int
+    explainer: Explainer
+    prediction: CleanPrediction
+    values: Float32[np.ndarray, "height width"] | Undefined
+    overlay_png: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explain(Task[ExplainedImage, None]):
+    """Computes maps, image by image and explainer by explainer."""
+
+    executor: ClassVar[str] = f"{_EXECUTION}.explanations:explain"
+
+    model: ModelFiles
+    preprocessing: Preprocessing
+    explainers: tuple[Explainer, ...]
+    images: tuple[ImageSource, ...]
+    target: Target = Target.PREDICTED
+    seed: int = 0
+    overlay: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MaskedPredictions:
+    """Answers under masks.
+
+    Attributes:
+        logits: class scores, one row a mask.
+        coverage: visible share of the last spatial cells, one a mask; None for pixel operators.
+    """
+
+    logits: Float32[np.ndarray, "masks classes"]
+    coverage: Float32[np.ndarray, "masks"] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictMasked(Task[object, MaskedPredictions]):
+    """Predicts one image under masks.
+
+    Attributes:
+        model: the model.
+        preprocessing: how the image becomes its input.
+        image: the image.
+        masks: uint8 [masks, height, width], non-zero is visible; None: one mask that hides nothing.
+        removal: how regions are hidden; None without masks.
+        seed: of operators that draw.
+    """
+
+    executor: ClassVar[str] = f"{_EXECUTION}.explanations:predict_masked"
+
+    model: ModelFiles
+    preprocessing: Preprocessing
+    image: ImageSource
+    masks: FramedArray | None = None
+    removal: RemovalOperator | None = None
+    seed: int = 0
