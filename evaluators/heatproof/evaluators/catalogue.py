@@ -3,15 +3,41 @@
 The catalogue service, the validator and the tables of the docs all read these registries.
 """
 
+import inspect
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import MISSING, Field, dataclass, field, fields
+from collections.abc import Iterator
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from enum import StrEnum
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, cast
 
 from heatproof.evaluators.errors import InvalidArgumentError, UnknownNameError
 
-T = TypeVar("T")
+
+class Need(StrEnum):
+    """What a metric, explainer or removal operator cannot do without."""
+
+    EXPLAINER = "explainer"
+    REMOVAL = "removal"
+    GRADIENTS = "gradients"
+    LAYER_MASKING = "layer_masking"
+    MAPS = "maps"
+
+
+class Registered(Protocol):
+    """What every registered class says of itself; its docstring's first sentence is its summary.
+
+    Attributes:
+        name: key in the registry, field of the proto's oneof, name of the module's topic.
+        reference: paper it comes from, or `Heatproof` for a definition of its own.
+        needs: what it cannot do without.
+    """
+
+    name: ClassVar[str]
+    reference: ClassVar[str]
+    needs: ClassVar[tuple[Need, ...]]
+
+
+T = TypeVar("T", bound=Registered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +85,7 @@ def parameter(default: Any, summary: str, *, within: Range | None = None) -> Any
 
 
 def check_parameters(thing: object) -> None:
-    """Refuses numbers outside their declared ranges.
+    """Refuses numbers outside their declared ranges, nested ones included.
 
     Raises:
         InvalidArgumentError: names parameter, value and range.
@@ -71,6 +97,23 @@ def check_parameters(thing: object) -> None:
             raise InvalidArgumentError(
                 f"{declared.name} must lie in {within}, not {value}", field=declared.name
             )
+        if is_dataclass(value):
+            _check_nested(value, declared.name)
+
+
+def _check_nested(thing: object, name: str) -> None:
+    try:
+        check_parameters(thing)
+    except InvalidArgumentError as error:
+        kind = getattr(thing, "name", "")
+        path = ".".join(part for part in (name, kind, error.field) if part)
+        raise InvalidArgumentError(f"{name}: {error.message}", field=path) from error
+
+
+def summary_of(kind: type) -> str:
+    """The first sentence of a registered class's docstring."""
+    paragraph = (inspect.getdoc(kind) or "").split("\n\n", 1)[0]
+    return " ".join(paragraph.split())
 
 
 def parameters_of(kind: type) -> tuple[ParameterFacts, ...]:
@@ -85,7 +128,7 @@ def _facts(declared: "Field[Any]") -> ParameterFacts:
     return ParameterFacts(
         name=declared.name,
         type=_type_name(default),
-        default=getattr(default, "name", default) if _is_nested(default) else str(default),
+        default=str(getattr(default, "name", default) if _is_nested(default) else default),
         range=str(within) if within is not None else choices,
         summary=declared.metadata.get("summary", ""),
     )
@@ -108,17 +151,17 @@ class Registry(Generic[T]):
         self.kind = kind
         self._classes: dict[str, type[T]] = {}
 
-    def register(self, name: str) -> Callable[[type[T]], type[T]]:
-        """Registers the decorated class and gives it `name`."""
+    def register(self, cls: type[T]) -> type[T]:
+        """Registers the decorated class under its `name`.
 
-        def add(cls: type[T]) -> type[T]:
-            if name in self._classes:
-                message = f"two {self.kind}s named {name!r}"
-                raise ValueError(message)
-            self._classes[name] = cls
-            return cls
-
-        return add
+        Raises:
+            ValueError: the name is taken; a mistake of a plug-in's author.
+        """
+        if cls.name in self._classes:
+            message = f"two {self.kind}s named {cls.name!r}"
+            raise ValueError(message)
+        self._classes[cls.name] = cls
+        return cls
 
     def __getitem__(self, name: str) -> type[T]:
         """Finds a class.

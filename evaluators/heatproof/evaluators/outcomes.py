@@ -24,6 +24,7 @@ class Reason(StrEnum):
     ZERO_COVERAGE = "ZERO_COVERAGE"
     NO_CONFIDENCE = "NO_CONFIDENCE"
     NOT_FINITE = "NOT_FINITE"
+    FLIPPED = "FLIPPED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +78,19 @@ class MeanEstimator:
 
 
 @dataclass(frozen=True, slots=True)
+class ProportionEstimator:
+    """A data set's score is the share of images whose score is 1; the others' is 0."""
+
+
+@dataclass(frozen=True, slots=True)
 class RatioEstimator:
     """A data set's score is a ratio of differences of means, never a mean of ratios.
 
-    `(mean a - mean b) / (mean c - mean d)` over the images where all four parts are scored.
+    `(mean a - mean b) / (mean c - mean d)` over the images where all these parts are scored.
 
     Attributes:
-        numerator: names of the parts a and b.
-        denominator: names of the parts c and d.
+        numerator: names of the parts a and b; an empty name stands for 0.
+        denominator: names of the parts c and d; an empty name stands for 0.
         min_denominator: smaller denominators give no score.
     """
 
@@ -93,4 +99,4 @@ class RatioEstimator:
     min_denominator: float
 
 
-Estimator = MeanEstimator | RatioEstimator
+Estimator = MeanEstimator | RatioEstimator | ProportionEstimator

@@ -5,7 +5,8 @@ evaluation advances many procedures side by side, so that queries of all images,
 share full batches, and equal queries are answered once.
 """
 
-from collections.abc import Generator, Sequence
+import hashlib
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
@@ -13,7 +14,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from heatproof.evaluators.arrays import Image, Mask
-from heatproof.evaluators.removal import RemovalOperator
+from heatproof.evaluators.removal.operator import RemovalOperator
 
 T = TypeVar("T")
 
@@ -23,12 +24,20 @@ class Picture:
     """Pixels with an identity, so that equal queries are recognised without comparing pixels.
 
     Attributes:
-        pixels: RGB in [0, 1].
-        key: digest of the pixels.
+        key: digest of the pixels, or of all that determines them.
+        draw: gives the pixels, RGB in [0, 1]; called when a batch is cut, so that waiting pictures
+            need no memory.
     """
 
-    pixels: Image
     key: str
+    draw: Callable[[], Image]
+
+    @classmethod
+    def of(cls, pixels: Image) -> "Picture":
+        """A picture of pixels at hand."""
+        digest = hashlib.sha256(repr(pixels.shape).encode())
+        digest.update(np.ascontiguousarray(pixels).data)
+        return cls(digest.hexdigest(), lambda: pixels)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,0 +1,35 @@
+"""Draws one uniform random number for each cell of a grid: the control to beat."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from heatproof.evaluators.arrays import Map
+from heatproof.evaluators.catalogue import Need, Range, parameter
+from heatproof.evaluators.explainers.explainer import EXPLAINERS
+from heatproof.evaluators.outcomes import Undefined
+from heatproof.evaluators.predictor import PredictorFacts
+from heatproof.evaluators.procedure import Procedure
+from heatproof.evaluators.scene import Scene
+
+
+@EXPLAINERS.register
+@dataclass(frozen=True, slots=True)
+class Random:
+    """Draws one uniform random number for each cell of a grid: the control to beat."""
+
+    name: ClassVar[str] = "random"
+    reference: ClassVar[str] = "Heatproof"
+    needs: ClassVar[tuple[Need, ...]] = ()
+
+    grid: int = parameter(14, "Cells along each side.", within=Range(1, 512))
+
+    def check(self, facts: PredictorFacts) -> None:
+        """Every combination is sound."""
+
+    def predictions(self, facts: PredictorFacts) -> int:
+        """Asks nothing."""
+        return 0
+
+    def explain(self, scene: Scene) -> Procedure[Map | Undefined]:
+        """Makes the map."""
+        raise NotImplementedError

@@ -1,0 +1,35 @@
+"""Takes the maps that were uploaded with the images."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from heatproof.evaluators.arrays import Map
+from heatproof.evaluators.catalogue import Need, parameter
+from heatproof.evaluators.explainers.explainer import EXPLAINERS
+from heatproof.evaluators.outcomes import Undefined
+from heatproof.evaluators.predictor import PredictorFacts
+from heatproof.evaluators.procedure import Procedure
+from heatproof.evaluators.scene import Scene
+
+
+@EXPLAINERS.register
+@dataclass(frozen=True, slots=True)
+class Supplied:
+    """Takes the maps that were uploaded with the images."""
+
+    name: ClassVar[str] = "supplied"
+    reference: ClassVar[str] = "Heatproof"
+    needs: ClassVar[tuple[Need, ...]] = (Need.MAPS,)
+
+    map_name: str = parameter("", "Which of an image's maps; empty: the one without a name.")
+
+    def check(self, facts: PredictorFacts) -> None:
+        """Every combination is sound."""
+
+    def predictions(self, facts: PredictorFacts) -> int:
+        """Asks nothing."""
+        return 0
+
+    def explain(self, scene: Scene) -> Procedure[Map | Undefined]:
+        """Makes the map."""
+        raise NotImplementedError

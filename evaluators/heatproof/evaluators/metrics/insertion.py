@@ -1,0 +1,46 @@
+"""Takes the area under the class probability as the most salient cells are added."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import ClassVar
+
+from heatproof.evaluators.catalogue import Need, Range, parameter
+from heatproof.evaluators.curves import CurveScale
+from heatproof.evaluators.metrics.metric import METRICS, Case, Setting
+from heatproof.evaluators.outcomes import (
+    Direction,
+    Estimator,
+    MeanEstimator,
+    Outcome,
+)
+from heatproof.evaluators.procedure import Procedure
+
+
+@METRICS.register
+@dataclass(frozen=True, slots=True)
+class Insertion:
+    """Takes the area under the class probability as the most salient cells are added."""
+
+    name: ClassVar[str] = "insertion"
+    reference: ClassVar[str] = "Petsiuk et al. 2018, arXiv 1806.07421"
+    needs: ClassVar[tuple[Need, ...]] = (Need.EXPLAINER, Need.REMOVAL)
+    category: ClassVar[str] = "faithfulness"
+    direction: ClassVar[Direction] = Direction.HIGHER_IS_BETTER
+    estimator: ClassVar[Estimator] = MeanEstimator()
+    part_estimators: ClassVar[Mapping[str, Estimator]] = MappingProxyType({})
+
+    grid: int = parameter(14, "Cells along each side of the image.", within=Range(1, 4096))
+    steps: int = parameter(28, "Steps of the curve; at most the cells.", within=Range(1, 1000))
+    scale: CurveScale = parameter(CurveScale.PROBABILITY, "Scaling of the curve.")
+
+    def check(self, setting: Setting) -> None:
+        """Every combination is sound."""
+
+    def predictions(self, setting: Setting) -> int:
+        """Asks nothing."""
+        return 0
+
+    def score(self, case: Case) -> Procedure[Outcome]:
+        """Scores one image."""
+        raise NotImplementedError

@@ -1,0 +1,85 @@
+"""The seam for metrics."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from heatproof.evaluators.arrays import Map
+from heatproof.evaluators.catalogue import Need, Registry
+from heatproof.evaluators.explainers.explainer import Explainer
+from heatproof.evaluators.outcomes import Direction, Estimator, Outcome
+from heatproof.evaluators.predictor import PredictorFacts
+from heatproof.evaluators.procedure import Procedure
+from heatproof.evaluators.removal.operator import RemovalOperator
+from heatproof.evaluators.scene import Scene
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a metric is scored with.
+
+    Attributes:
+        facts: what the model is and can do.
+        removal: the removal operator; None if the metric needs none.
+        explainer: the explainer; None if the metric needs none.
+    """
+
+    facts: PredictorFacts
+    removal: RemovalOperator | None
+    explainer: Explainer | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Case:
+    """One image to score.
+
+    Attributes:
+        scene: the image as the model sees it.
+        setting: what the metric is scored with.
+        attribution: the explainer's map; None if the metric needs none.
+    """
+
+    scene: Scene
+    setting: Setting
+    attribution: Map | None
+
+
+class Metric(Protocol):
+    """Scores one image.
+
+    Attributes:
+        name: key in the registry.
+        reference: paper it comes from, or `Heatproof`.
+        needs: `explainer` and `removal` say what a score depends on; `gradients` what it takes.
+        category: group in the catalogue, such as `faithfulness`.
+        direction: what a good score is.
+        estimator: how the images' scores become the data set's.
+        part_estimators: the same for parts; parts not named here are averaged.
+    """
+
+    name: ClassVar[str]
+    reference: ClassVar[str]
+    needs: ClassVar[tuple[Need, ...]]
+    category: ClassVar[str]
+    direction: ClassVar[Direction]
+    estimator: ClassVar[Estimator]
+    part_estimators: ClassVar[Mapping[str, Estimator]]
+
+    def check(self, setting: Setting) -> None:
+        """Refuses parameters that do not fit together, the model or the operator.
+
+        Raises:
+            InvalidArgumentError: its field is the parameter at fault.
+        """
+        ...
+
+    def predictions(self, setting: Setting) -> int:
+        """Upper bound of the rows that one image costs, the clean and the empty image excluded."""
+        ...
+
+    def score(self, case: Case) -> Procedure[Outcome]:
+        """Scores one image."""
+        ...
+
+
+METRICS: Registry[Metric] = Registry("metric")

@@ -1,0 +1,59 @@
+"""One image as one model sees it: what explainers and metrics work on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from heatproof.evaluators.arrays import Map
+from heatproof.evaluators.predictor import PredictorFacts
+from heatproof.evaluators.procedure import Picture, Prediction
+from heatproof.evaluators.seeds import generator
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """One image as one model sees it.
+
+    Attributes:
+        facts: what the model is and can do.
+        picture: the image in the model's input frame.
+        digest: SHA-256 of the image's bytes.
+        seed: of everything random.
+        target: class that is explained.
+        clean: the model's answer to `picture`.
+        maps: the caller's maps by name, in the model's input frame.
+        variant: "" for the image itself; names a perturbed version of it.
+    """
+
+    facts: PredictorFacts
+    picture: Picture
+    digest: str
+    seed: int
+    target: int
+    clean: Prediction
+    maps: Mapping[str, Map]
+    variant: str = ""
+
+    @property
+    def height(self) -> int:
+        """Height of the input in pixels."""
+        return self.facts.height
+
+    @property
+    def width(self) -> int:
+        """Width of the input in pixels."""
+        return self.facts.width
+
+    @property
+    def confidence(self) -> float:
+        """Probability of the target on the clean picture."""
+        return float(self.clean.probabilities[self.target])
+
+    def rng(self, purpose: str) -> np.random.Generator:
+        """Randomness for a purpose: the same for all models, explainers and operators."""
+        return generator(self.seed, self.digest, purpose)
+
+    def moved(self, picture: Picture, answer: Prediction) -> "Scene":
+        """The same scene after a perturbation of its pixels."""
+        return replace(self, picture=picture, clean=answer, variant=picture.key)

@@ -1,0 +1,77 @@
+"""Images with what is known about them, as they come from the caller."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias
+
+import numpy as np
+from jaxtyping import Bool, Float32, UInt8
+
+
+class Frame(StrEnum):
+    """What maps, masks and boxes are laid over."""
+
+    SOURCE = "source"
+    MODEL_INPUT = "model_input"
+
+
+SourcePixels: TypeAlias = (
+    UInt8[np.ndarray, "height width 3"] | Float32[np.ndarray, "height width 3"]
+)
+"""Upright RGB: bytes, or floats in [0, 1]."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FramedMap:
+    """An attribution map in its frame; stretched over it if the extents differ.
+
+    Attributes:
+        frame: what the map is laid over.
+        values: [height, width], or [channels, height, width], which are summed over the channels.
+    """
+
+    frame: Frame
+    values: Float32[np.ndarray, "*channels height width"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FramedMask:
+    """Marks pixels of an object, or visible pixels, in its frame."""
+
+    frame: Frame
+    values: Bool[np.ndarray, "height width"]
+
+
+@dataclass(frozen=True, slots=True)
+class FramedBox:
+    """Pixel columns [left, right) and rows [top, bottom) in its frame."""
+
+    frame: Frame
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SourceImage:
+    """One image as uploaded.
+
+    Attributes:
+        digest: SHA-256 of the image's bytes, 64 hexadecimal digits.
+        display_name: name to show.
+        pixels: upright RGB.
+        label: index of the true class.
+        object_mask: where the object is.
+        boxes: boxes around objects.
+        attribution_maps: maps made by the caller, by name.
+    """
+
+    digest: str
+    display_name: str
+    pixels: SourcePixels
+    label: int | None = None
+    object_mask: FramedMask | None = None
+    boxes: tuple[FramedBox, ...] = ()
+    attribution_maps: Mapping[str, FramedMap] = field(default_factory=dict)
