@@ -1,0 +1,57 @@
+"""Checks of a score against `min` and `max`."""
+
+from heatproof.evaluators.gate.policy import Check, CheckOutcome, On
+from heatproof.evaluators.results import MetricResult, Summary
+
+
+def check_bound(
+    check: Check, result: MetricResult, *, tolerance: float
+) -> tuple[CheckOutcome, str]:
+    """Holds a score against the bounds of a check.
+
+    On the interval: pass if all of it satisfies the bounds, fail if all of it violates one, else
+    inconclusive. On the mean: pass or fail.
+
+    Returns:
+        The outcome and the comparison in one sentence.
+    """
+    summary = result.summary
+    if summary.value is None:
+        return CheckOutcome.NOT_EVALUATED, f"no score: {reasons(summary)}"
+    if check.on is On.MEAN:
+        outcome = _outcome(check, summary.value, summary.value, tolerance)
+        return outcome, f"{summary.value:.4f} {_verb(outcome)} {_bounds(check)}"
+    if summary.interval is None:
+        why = f"no interval from {summary.scored} scored images"
+        return CheckOutcome.INCONCLUSIVE, f"{summary.value:.4f} against {_bounds(check)}: {why}"
+    lower, upper = summary.interval.lower, summary.interval.upper
+    outcome = _outcome(check, lower, upper, tolerance)
+    interval = f"{summary.value:.4f} [{lower:.4f}, {upper:.4f}]"
+    return outcome, f"{interval} {_verb(outcome)} {_bounds(check)}"
+
+
+def reasons(summary: Summary) -> str:
+    """Says why images have no score."""
+    counted = [f"{count} x {reason}" for reason, count in summary.undefined.items()]
+    return ", ".join(counted) or "no image was scored"
+
+
+def _outcome(check: Check, lower: float, upper: float, tolerance: float) -> CheckOutcome:
+    least = float("-inf") if check.min is None else check.min - tolerance
+    most = float("inf") if check.max is None else check.max + tolerance
+    if least <= lower and upper <= most:
+        return CheckOutcome.PASS
+    if upper < least or lower > most:
+        return CheckOutcome.FAIL
+    return CheckOutcome.INCONCLUSIVE
+
+
+def _verb(outcome: CheckOutcome) -> str:
+    verbs = {CheckOutcome.PASS: "satisfies", CheckOutcome.FAIL: "violates"}
+    return verbs.get(outcome, "straddles")
+
+
+def _bounds(check: Check) -> str:
+    bounds = [f"min {check.min:g}"] if check.min is not None else []
+    bounds += [f"max {check.max:g}"] if check.max is not None else []
+    return " and ".join(bounds)
