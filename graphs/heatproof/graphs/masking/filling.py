@@ -1,0 +1,146 @@
+"""Neighbour padding: hidden cells take the mean of their visible neighbours, round by round.
+
+One round replaces each hidden cell by the sum over its 3 x 3 surroundings, divided by the number
+of visible cells there (plus 1e-5); cells so filled count as visible in the next round. With A the
+reciprocal of that number at the cells that the round fills, and 0 elsewhere, it reads
+
+    X' = X + A . box(X)
+
+where A depends on the mask alone and serves all channels and layers.
+"""
+
+import numpy as np
+import onnx_ir as ir
+
+from heatproof.graphs.masking.emission import Dim, Emitter
+from heatproof.graphs.masking.pyramid import Pyramid
+from heatproof.graphs.masking.states import NCHW, Mask
+
+EPSILON = 1e-5
+"""Added to the number of visible neighbours; as in the authors' code."""
+
+MATRIX_CELLS = 256
+"""Largest map whose fill is one matrix product: it costs as many products per cell."""
+
+_BOX = 9  # cells of a 3 x 3 box; means instead of sums keep float16 in range
+
+
+class Filler:
+    """Fills tensors of axes N, C, H, W in the graph of one rewrite."""
+
+    def __init__(self, emit: Emitter, masks: Pyramid, batch: Dim) -> None:
+        self._emit = emit
+        self._masks = masks
+        self._batch = batch
+        self._weights: dict[tuple[Mask, int, ir.DataType], list[ir.Value]] = {}
+        self._grown_masks: dict[tuple[Mask, int], ir.Value] = {}
+        self._matrices: dict[tuple[Mask, int, ir.DataType], ir.Value] = {}
+
+    def filled(self, visible: ir.Value, mask: Mask, rounds: int) -> ir.Value:
+        """The tensor after `rounds` rounds; its hidden cells must be zeros."""
+        for scale in self._scales(mask, rounds, _dtype(visible)):
+            visible = self._round(visible, scale)
+        return visible
+
+    def product(self, value: ir.Value, mask: Mask, rounds: int) -> ir.Value:
+        """The tensor masked and filled by one matrix product; its hidden cells must be finite."""
+        shape = value.shape
+        matrix = self._matrix(mask, rounds, _dtype(value))
+        channels = _channels(value)
+        cells = mask.height * mask.width
+        rows = self._emit.node(
+            "Reshape",
+            value,
+            self._emit.integers(0, channels, cells),
+            like=value,
+            shape=(self._batch, channels, cells),
+        )
+        product = self._emit.node("MatMul", rows, matrix, like=rows)
+        target = self._emit.integers(0, channels, *mask.size)
+        return self._emit.node("Reshape", product, target, like=value, shape=shape)
+
+    def _matrix(self, mask: Mask, rounds: int, dtype: ir.DataType) -> ir.Value:
+        """The fill as a matrix [N, from, to], made by filling the unit vectors."""
+        key = (mask, rounds, dtype)
+        if key not in self._matrices:
+            cells = mask.height * mask.width
+            units = np.eye(cells).reshape(1, cells, *mask.size)
+            visible = self._emit.node(
+                "Mul",
+                self._emit.constant(units, dtype),
+                self._masks.view(mask, NCHW, dtype),
+                like=mask.value,
+                dtype=dtype,
+                shape=(self._batch, cells, *mask.size),
+                name="fill_units",
+            )
+            filled = self.filled(visible, mask, rounds)
+            self._matrices[key] = self._emit.node(
+                "Reshape",
+                filled,
+                self._emit.integers(0, cells, cells),
+                like=filled,
+                shape=(self._batch, cells, cells),
+                name="fill_matrix",
+            )
+        return self._matrices[key]
+
+    def _round(self, visible: ir.Value, scale: ir.Value) -> ir.Value:
+        means = self._box(visible, _channels(visible))
+        spread = self._emit.node("Mul", means, scale, like=visible)
+        return self._emit.node("Add", visible, spread, like=visible)
+
+    def _box(self, value: ir.Value, channels: int) -> ir.Value:
+        """Mean over the 3 x 3 surroundings, zeros behind the border, of each channel."""
+        ninth = np.full((channels, 1, 3, 3), 1 / _BOX)
+        return self._emit.node(
+            "Conv",
+            value,
+            self._emit.constant(ninth, value.dtype),
+            like=value,
+            attributes={"kernel_shape": [3, 3], "pads": [1, 1, 1, 1], "group": channels},
+        )
+
+    def _scales(self, mask: Mask, rounds: int, dtype: ir.DataType) -> list[ir.Value]:
+        """The factor A of each round."""
+        key = (mask, rounds, dtype)
+        if key not in self._weights:
+            self._weights[key] = self._new_scales(mask, rounds, dtype)
+        return self._weights[key]
+
+    def _new_scales(self, mask: Mask, rounds: int, dtype: ir.DataType) -> list[ir.Value]:
+        scales = self._scales(mask, rounds - 1, dtype) if rounds > 1 else []
+        before = self._grown(mask, rounds - 1)
+        after = self._grown(mask, rounds)
+        density = self._box(before, 1)
+        guard = self._emit.scalar(EPSILON / _BOX, density.dtype)
+        divisor = self._emit.node("Add", density, guard, like=density)
+        fresh = self._emit.node("Sub", after, before, like=before)
+        scale = self._emit.node("Div", fresh, divisor, like=fresh, name="fill_scale")
+        if dtype != scale.dtype:
+            scale = self._emit.node(
+                "Cast", scale, like=scale, dtype=dtype, attributes={"to": dtype.value}
+            )
+        return [*scales, scale]
+
+    def _grown(self, mask: Mask, rounds: int) -> ir.Value:
+        """The mask after `rounds` rounds, in which it grows by one cell each."""
+        if rounds == 0:
+            return mask.value
+        if (mask, rounds) not in self._grown_masks:
+            self._grown_masks[mask, rounds] = self._emit.node(
+                "MaxPool",
+                self._grown(mask, rounds - 1),
+                like=mask.value,
+                attributes={"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]},
+                name="fill_mask",
+            )
+        return self._grown_masks[mask, rounds]
+
+
+def _dtype(value: ir.Value) -> ir.DataType:
+    return value.dtype or ir.DataType.FLOAT
+
+
+def _channels(value: ir.Value) -> int:
+    return int(value.shape[1])  # type: ignore[index,arg-type] # rules admit static channels only

@@ -1,0 +1,58 @@
+"""Choices that the definition of layer masking leaves open."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from heatproof.evaluators.errors import InvalidArgumentError
+
+
+class Mode(StrEnum):
+    """How far hidden cells are filled, and how pools treat them.
+
+    REFERENCE is the paper's own code. STRICT fills every hidden cell that a kernel can read and
+    takes the statistics of a pool over its visible cells only.
+    """
+
+    REFERENCE = "reference"
+    STRICT = "strict"
+
+
+class ConcatVote(StrEnum):
+    """Where the concatenation of differently masked tensors is visible.
+
+    MAJORITY: where more than half of them are; UNION: where any is; INTERSECTION: where all are.
+    """
+
+    MAJORITY = "majority"
+    UNION = "union"
+    INTERSECTION = "intersection"
+
+
+class GlobalPool(StrEnum):
+    """What a global mean divides by: RENORMALISED the visible cells, PLAIN all cells."""
+
+    RENORMALISED = "renormalised"
+    PLAIN = "plain"
+
+
+@dataclass(frozen=True, slots=True)
+class MaskingOptions:
+    """Options of one rewrite.
+
+    Attributes:
+        mode: REFERENCE or STRICT.
+        concat: the vote of channel concatenations.
+        global_pool: the divisor of global means; STRICT allows RENORMALISED only.
+    """
+
+    mode: Mode = Mode.REFERENCE
+    concat: ConcatVote = ConcatVote.MAJORITY
+    global_pool: GlobalPool = GlobalPool.RENORMALISED
+
+    def __post_init__(self) -> None:
+        if self.mode is Mode.STRICT and self.global_pool is GlobalPool.PLAIN:
+            raise InvalidArgumentError(
+                "mode strict renormalises every global mean and excludes global_pool plain; "
+                "use mode reference or global_pool renormalised",
+                field="global_pool",
+            )

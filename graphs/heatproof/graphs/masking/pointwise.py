@@ -1,0 +1,78 @@
+"""Operators that compute each cell from the same cell alone: the mask passes unchanged."""
+
+import onnx_ir as ir
+
+from heatproof.graphs.masking.constants import is_finite
+from heatproof.graphs.masking.scope import Scope
+from heatproof.graphs.masking.states import Spatial
+from heatproof.graphs.masking.table import RULES
+
+
+@RULES.family(
+    {
+        "Abs": (1, 6, 13),
+        "Cast": (1, 6, 9, 13, 19, 21, 23, 24, 25),
+        "CastLike": (15, 19, 21, 23, 24, 25),
+        "Ceil": (1, 6, 13),
+        "Celu": (12,),
+        "Clip": (1, 6, 11, 12, 13),
+        "Cos": (7, 22),
+        "Elu": (1, 6, 22),
+        "Erf": (9, 13),
+        "Floor": (1, 6, 13),
+        "Gelu": (20,),
+        "HardSigmoid": (1, 6, 22),
+        "HardSwish": (14, 22),
+        "LeakyRelu": (1, 6, 16),
+        "Mish": (18, 22),
+        "Neg": (1, 6, 13),
+        "Not": (1,),
+        "Relu": (1, 6, 13, 14),
+        "Round": (11, 22),
+        "Selu": (1, 6, 22),
+        "Sigmoid": (1, 6, 13),
+        "Sign": (9, 13),
+        "Sin": (7, 22),
+        "Softplus": (1, 22),
+        "Softsign": (1, 22),
+        "Swish": (24,),
+        "Tanh": (1, 6, 13),
+        "ThresholdedRelu": (10, 22),
+    }
+)
+def finite_function(node: ir.Node, scope: Scope) -> Spatial:
+    """f(X): a function without poles keeps finite cells finite."""
+    return scope.spatial(node)
+
+
+@RULES.family(
+    {
+        "Exp": (1, 6, 13),
+        "Log": (1, 6, 13),
+        "Reciprocal": (1, 6, 13),
+        "Sqrt": (1, 6, 13),
+        "IsInf": (10, 20),
+        "IsNaN": (9, 13, 20),
+    }
+)
+def function_with_poles(node: ir.Node, scope: Scope) -> Spatial:
+    """f(X), which may be infinite or NaN in a hidden cell."""
+    state = scope.spatial(node)
+    return Spatial(state.mask, state.axes, finite=False)
+
+
+@RULES.rule("BatchNormalization", 1, 6, 7, 9, 14, 15)
+def batch_normalisation(node: ir.Node, scope: Scope) -> Spatial:
+    """An affine map of each channel, with the statistics of training."""
+    _, state = scope.image(node)
+    if node.attributes.get_int("training_mode", 0):
+        raise scope.refusal(node, "it takes statistics of its batch; export the model in eval mode")
+    finite = state.finite and all(map(is_finite, node.inputs[1:]))
+    return Spatial(state.mask, state.axes, finite)
+
+
+@RULES.rule("LRN", 1, 13)
+def local_response_normalisation(node: ir.Node, scope: Scope) -> Spatial:
+    """Divides by neighbouring channels of the same cell."""
+    _, state = scope.image(node)
+    return Spatial(state.mask, state.axes, finite=False)

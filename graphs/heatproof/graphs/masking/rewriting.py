@@ -1,0 +1,212 @@
+"""Layer masking as graph rewriting (Balasubramanian and Feizi 2022, arXiv 2211.14646).
+
+Every tensor that derives from the image carries a mask; each operator with spatial extent masks
+its own input, so that the hidden cells of a tensor may hold anything and nobody reads them.
+"""
+
+from dataclasses import dataclass
+
+import onnx_ir as ir
+
+from heatproof.evaluators.errors import UnsupportedModelError, UnsupportedOperatorError
+from heatproof.graphs.blockers import Blocker
+from heatproof.graphs.masking.options import MaskingOptions
+from heatproof.graphs.masking.scope import Scope, operator_name
+from heatproof.graphs.masking.simplification import simplify
+from heatproof.graphs.masking.states import NCHW, NHWC, Flat, Mask, Spatial, State
+from heatproof.graphs.masking.table import RULES
+from heatproof.graphs.preparation import infer_shapes, prepared
+from heatproof.graphs.signature import ImageInput, Layout, find_image_input
+
+MASK_INPUT = "mask"
+COVERAGE_OUTPUT = "mask_coverage"
+
+_CONTENT_FREE = frozenset({"Shape", "Size"})  # they read the extent of a tensor, not its content
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """A rewritten model and what is known of its tensors.
+
+    Attributes:
+        model: the result.
+        states: state by name of tensor, for all that derive from the image.
+        blockers: nodes without a rule; the model is of no use when there are any.
+    """
+
+    model: ir.Model
+    states: dict[str, State]
+    blockers: tuple[Blocker, ...]
+
+
+def layer_masked(model: ir.Model, options: MaskingOptions = MaskingOptions()) -> ir.Model:  # noqa: B008 # immutable
+    """Adds input `mask` and output `mask_coverage`; all other inputs and outputs keep their names.
+
+    `mask` is float32 [N, 1, H, W], 1 = visible, with H and W of the image input;
+    `mask_coverage` is float32 [N]: the visible share where the image's information leaves the
+    spatial domain, the least of them where there are several. The argument is left alone.
+
+    Raises:
+        UnsupportedOperatorError: a node has no sound rule; names it.
+        UnsupportedModelError: the model has no image input of static size, or its names clash.
+    """
+    rewrite = rewritten(model, options)
+    for blocker in rewrite.blockers:
+        raise UnsupportedOperatorError(
+            f"node {blocker.node!r} ({blocker.operator}): {blocker.reason}",
+            metadata={"node": blocker.node, "operator": blocker.operator},
+        )
+    return rewrite.model
+
+
+def masking_blockers(
+    model: ir.Model,
+    options: MaskingOptions = MaskingOptions(),  # noqa: B008 # immutable
+) -> tuple[Blocker, ...]:
+    """Every node that has no sound rule, in the order of the graph; () when masking works.
+
+    Raises:
+        UnsupportedModelError: the model has no image input of static size, or its names clash.
+    """
+    return rewritten(model, options).blockers
+
+
+def rewritten(model: ir.Model, options: MaskingOptions) -> Rewrite:
+    """Rewrites a copy of the model as far as rules reach."""
+    _refuse_taken_names(model.graph)
+    copy = prepared(model)
+    simplify(copy.graph)
+    image = find_image_input(copy)
+    scope = _enter(copy.graph, image, options)
+    blockers = _walk(copy.graph, scope)
+    if not blockers:
+        _leave(copy.graph, scope)
+        infer_shapes(copy)
+    states = {value.name or "": state for value, state in scope.states.items()}
+    return Rewrite(copy, states, tuple(blockers))
+
+
+def _refuse_taken_names(graph: ir.Graph) -> None:
+    for value in (*graph.inputs, *graph.outputs):
+        if value.name in (MASK_INPUT, COVERAGE_OUTPUT):
+            raise UnsupportedModelError(
+                f"the model already has an input or output named {value.name!r}; rename it"
+            )
+
+
+def _enter(graph: ir.Graph, image: ImageInput, options: MaskingOptions) -> Scope:
+    """Hides the image's removed cells: Where(mask, x, 0), so that NaN there does no harm."""
+    if image.height is None or image.width is None:
+        raise UnsupportedModelError(
+            f"input {image.name!r} has no static height and width; "
+            "layer masking needs both: fix them, or export with only the batch dynamic"
+        )
+    value = next(value for value in graph.inputs if value.name == image.name)
+    readers = list(value.uses())
+    batch = value.shape[0] if value.shape is not None else None
+    _free_names(graph)
+    scope = Scope(graph, options, batch)
+    visibility = ir.val(
+        MASK_INPUT, ir.DataType.FLOAT, ir.Shape((batch, 1, image.height, image.width))
+    )
+    graph.inputs.append(visibility)
+    scope.emit.before(next(iter(graph), None))
+    axes = NCHW if image.layout is Layout.NCHW else NHWC
+    mask = scope.masks.source(visibility, image.height, image.width)
+    state = Spatial(mask, axes, finite=False)
+    entered = scope.visible(value, state)
+    for node, index in readers:
+        node.replace_input_with(index, entered)
+    scope.states[entered] = Spatial(mask, axes)
+    scope.declare_visible(entered)
+    return scope
+
+
+def _free_names(graph: ir.Graph) -> None:
+    """Renames inner tensors that hold the names of the new input and output."""
+    inner = [value for node in graph for value in node.outputs]
+    for value in (*inner, *tuple(graph.initializers.values())):
+        if value.name in (MASK_INPUT, COVERAGE_OUTPUT):
+            value.name = f"{value.name}_of_model"
+
+
+def _walk(graph: ir.Graph, scope: Scope) -> list[Blocker]:
+    blockers: list[Blocker] = []
+    unknown: set[ir.Value | None] = set()
+    for node in tuple(graph):
+        scope.emit.before(node)
+        try:
+            if unknown.isdisjoint(node.inputs):
+                _apply(node, scope)
+                continue
+            if not RULES.covers(node, graph.opset_imports):
+                RULES.find(node, graph.opset_imports)
+        except UnsupportedOperatorError as error:
+            name = operator_name(node, graph.opset_imports)
+            reason = error.metadata.get("reason", "no masking rule covers it")
+            blockers.append(Blocker(node.name or "", name, reason))
+        unknown.update(node.outputs)
+    return blockers
+
+
+def _apply(node: ir.Node, scope: Scope) -> None:
+    """Gives each output of a node its state; the node may be replaced on the way."""
+    states = [state for state in map(scope.state, node.inputs) if state is not None]
+    if not states or node.op_type in _CONTENT_FREE:
+        return
+    if any(attribute.type in _SUBGRAPHS for attribute in node.attributes.values()):
+        raise scope.refusal(node, "control flow over the image's content is not followed")
+    if all(isinstance(state, Flat) for state in states):
+        exits = frozenset[Mask]().union(
+            *(state.exits for state in states if isinstance(state, Flat))
+        )
+        for value in node.outputs:
+            scope.states[value] = Flat(exits)
+        return
+    outcome = RULES.find(node, scope.opset_imports)(node, scope)
+    outcomes = outcome if isinstance(outcome, tuple) else (outcome,)
+    for value, state in zip(scope.outputs_of(node), outcomes, strict=False):
+        if state is not None:
+            scope.states[value] = state
+
+
+_SUBGRAPHS = frozenset({ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS})
+
+
+def _leave(graph: ir.Graph, scope: Scope) -> None:
+    """Adds the coverage, and hides the hidden cells of spatial outputs."""
+    scope.emit.before(None)
+    exits: set[Mask] = set()
+    for index, value in enumerate(graph.outputs):
+        state = scope.state(value)
+        if isinstance(state, Spatial):
+            exits.add(state.mask)
+            graph.outputs[index] = _uncovered(value, state, scope)
+        elif isinstance(state, Flat):
+            exits |= state.exits
+    if not exits:
+        raise UnsupportedModelError("no output depends on the image's content")
+    graph.outputs.append(_coverage(exits, scope))
+
+
+def _uncovered(value: ir.Value, state: Spatial, scope: Scope) -> ir.Value:
+    shown = scope.visible(value, Spatial(state.mask, state.axes, finite=False))
+    value.name, shown.name = f"{value.name}_unmasked", value.name
+    return shown
+
+
+def _coverage(exits: set[Mask], scope: Scope) -> ir.Value:
+    shares = [
+        scope.masks.share(mask) for mask in sorted(exits, key=lambda mask: mask.value.name or "")
+    ]
+    least = shares[0]
+    for share in shares[1:]:
+        least = scope.emit.node("Min", least, share, like=share)
+    return scope.emit.node(
+        "Reshape",
+        least,
+        scope.emit.integers(-1),
+        like=least,
+        shape=(scope.batch,),
+        name=COVERAGE_OUTPUT,
+    )

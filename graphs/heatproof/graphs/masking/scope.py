@@ -1,0 +1,132 @@
+"""What a masking rule sees of the rewrite under way, and what it may do."""
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import onnx_ir as ir
+
+from heatproof.evaluators.errors import UnsupportedOperatorError
+from heatproof.graphs.masking.emission import Dim, Emitter
+from heatproof.graphs.masking.filling import MATRIX_CELLS, Filler
+from heatproof.graphs.masking.options import MaskingOptions
+from heatproof.graphs.masking.pyramid import Pyramid
+from heatproof.graphs.masking.states import NCHW, Flat, Mask, Spatial, State
+from heatproof.graphs.rules import Operator
+
+
+class Scope:
+    """The graph being rewritten, with the state of every tensor seen so far.
+
+    Attributes:
+        emit: adds nodes before the node under work.
+        masks: derives masks.
+        options: the caller's choices.
+        batch: the batch dimension, a number or a symbol.
+        states: tensors that derive from the image.
+    """
+
+    def __init__(self, graph: ir.Graph, options: MaskingOptions, batch: Dim) -> None:
+        self.graph = graph
+        self.emit = Emitter(graph)
+        self.masks = Pyramid(self.emit, batch)
+        self.options = options
+        self.batch = batch
+        self.states: dict[ir.Value, State] = {}
+        self._fill = Filler(self.emit, self.masks, batch)
+        self._visible: dict[tuple[ir.Value, float], ir.Value] = {}
+        self._replaced: dict[ir.Value, ir.Value] = {}
+
+    @property
+    def opset_imports(self) -> Mapping[str, int]:
+        """Opset versions of the graph by domain."""
+        return self.graph.opset_imports
+
+    def state(self, value: ir.Value | None) -> State | None:
+        """What is known of a tensor; None if it does not depend on the image."""
+        return None if value is None else self.states.get(value)
+
+    def spatial(self, node: ir.Node, index: int = 0) -> Spatial:
+        """The state of an input that must have spatial axes."""
+        state = self.state(node.inputs[index])
+        if not isinstance(state, Spatial):
+            raise self.refusal(node, f"input {index} has no spatial axes")
+        return state
+
+    def spatial_inputs(self, node: ir.Node) -> list[tuple[int, Spatial]]:
+        """Positions and states of the inputs that have spatial axes."""
+        states = ((index, self.state(value)) for index, value in enumerate(node.inputs))
+        return [(index, state) for index, state in states if isinstance(state, Spatial)]
+
+    def image(self, node: ir.Node) -> tuple[ir.Value, Spatial]:
+        """The first input, which must have axes N, C, H, W."""
+        value, state = node.inputs[0], self.spatial(node)
+        if value is None or state.axes != NCHW:
+            raise self.refusal(node, "its spatial axes are not the last two of four")
+        for index, other in self.spatial_inputs(node)[1:]:
+            raise self.refusal(node, f"input {index} depends on the image: {other.axes}")
+        if value.shape is None or not isinstance(value.shape[1], int):
+            raise self.refusal(node, "the number of channels is not static")
+        return value, state
+
+    def visible(self, value: ir.Value, state: Spatial, hidden: float = 0.0) -> ir.Value:
+        """The tensor with `hidden` in its hidden cells; made once per tensor."""
+        if (value, hidden) not in self._visible:
+            self._visible[value, hidden] = self._cut(value, state, hidden)
+        return self._visible[value, hidden]
+
+    def _cut(self, value: ir.Value, state: Spatial, hidden: float) -> ir.Value:
+        name = f"{value.name}_visible"
+        dtype = value.dtype or ir.DataType.FLOAT
+        if state.finite and not hidden and dtype.is_floating_point():
+            # A product is several times faster than Where in ONNX Runtime.
+            mask = self.masks.view(state.mask, state.axes, dtype)
+            return self.emit.node("Mul", value, mask, like=value, name=name)
+        mask = self.masks.view(state.mask, state.axes, ir.DataType.BOOL)
+        other = self.emit.scalar(hidden, dtype)
+        return self.emit.node("Where", mask, value, other, like=value, name=name)
+
+    def declare_visible(self, value: ir.Value) -> None:
+        """Says that a tensor's hidden cells are zeros already."""
+        self._visible[value, 0.0] = value
+
+    def filled(self, value: ir.Value, state: Spatial, rounds: int) -> ir.Value:
+        """The tensor with its hidden cells filled from their neighbours in `rounds` rounds."""
+        rounds = min(rounds, max(state.mask.size) - 1)
+        if rounds <= 0:
+            return self.visible(value, state)
+        if np.prod(state.mask.size) <= MATRIX_CELLS:
+            finite = value if state.finite else self.visible(value, state)
+            return self._fill.product(finite, state.mask, rounds)
+        return self._fill.filled(self.visible(value, state), state.mask, rounds)
+
+    def exit(self, masks: Iterable[Mask]) -> Flat:
+        """The state of a tensor that the image's information reaches from these masks."""
+        return Flat(frozenset(masks))
+
+    def replace_output(self, node: ir.Node, value: ir.Value) -> None:
+        """Lets a new value take the place and name of the node's first output."""
+        old = node.outputs[0]
+        value.name, old.name = old.name, f"{old.name}_unmasked"
+        if value.shape is None:
+            value.shape = old.shape
+        self._replaced[old] = value
+        ir.convenience.replace_all_uses_with(old, value, replace_graph_outputs=True)
+        self.graph.remove(node, safe=True)
+
+    def outputs_of(self, node: ir.Node) -> list[ir.Value]:
+        """The outputs of a node, or what has taken their place."""
+        return [self._replaced.get(value, value) for value in node.outputs]
+
+    def refusal(self, node: ir.Node, reason: str) -> UnsupportedOperatorError:
+        """The error that says why a node has no sound rule."""
+        operator = operator_name(node, self.opset_imports)
+        return UnsupportedOperatorError(
+            f"node {node.name!r}: {operator} has no sound masking rule here: {reason}",
+            metadata={"node": node.name or "", "operator": operator, "reason": reason},
+        )
+
+
+def operator_name(node: ir.Node, opset_imports: Mapping[str, int]) -> str:
+    """Domain, type and version of a node's operator, as far as ONNX knows it."""
+    operator = Operator.of(node, opset_imports)
+    return str(operator) if operator else f"{node.domain or 'ai.onnx'}.{node.op_type}"

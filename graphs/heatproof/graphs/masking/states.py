@@ -1,0 +1,112 @@
+"""What the rewrite knows of a tensor that derives from the image."""
+
+from dataclasses import dataclass
+
+import onnx_ir as ir
+
+from heatproof.graphs.masking.windows import Incidence
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """The cells of the image's own mask that a mask's cell depends on: a block of rows x columns.
+
+    A cell is visible iff any image cell of its block is. Two masks with equal reach are equal;
+    a mask whose blocks contain another's is visible wherever the other is.
+    """
+
+    rows: Incidence
+    columns: Incidence
+
+    def contains(self, other: "Reach") -> bool:
+        """Whether each block contains the other's block at the same place."""
+        return (
+            self.rows.shape == other.rows.shape
+            and self.columns.shape == other.columns.shape
+            and bool((self.rows >= other.rows).all())
+            and bool((self.columns >= other.columns).all())
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mask:
+    """A visibility mask in the graph.
+
+    Attributes:
+        value: float32 [N, 1, height, width] of zeros (hidden) and ones (visible).
+        height: rows, static.
+        width: columns, static.
+        reach: its dependence on the image's mask where that is a plain dilation, else None.
+    """
+
+    value: ir.Value
+    height: int
+    width: int
+    reach: Reach | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.height, self.width
+
+    def includes(self, other: "Mask") -> bool:
+        """Whether this mask is known to be visible wherever the other is."""
+        if self is other:
+            return True
+        if self.reach is None or other.reach is None:
+            return False
+        return self.reach.contains(other.reach)
+
+
+@dataclass(frozen=True, slots=True)
+class Axes:
+    """Which axes of a tensor are spatial; axis 0 is always the batch.
+
+    Attributes:
+        rank: number of axes.
+        height: axis of the rows, or None where the mask has one row and the tensor no such axis.
+        width: axis of the columns, or None likewise.
+    """
+
+    rank: int
+    height: int | None
+    width: int | None
+
+    @property
+    def spatial(self) -> tuple[int, ...]:
+        """The spatial axes, height first."""
+        return tuple(axis for axis in (self.height, self.width) if axis is not None)
+
+
+NCHW = Axes(4, 2, 3)
+NHWC = Axes(4, 1, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Spatial:
+    """A tensor whose cells are visible or hidden; its hidden cells may hold anything.
+
+    Attributes:
+        mask: the visible cells.
+        axes: where they lie.
+        finite: whether the hidden cells provably hold neither infinity nor NaN.
+    """
+
+    mask: Mask
+    axes: Axes
+    finite: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Flat:
+    """A tensor that derives from the image and has no spatial axes: it carries no mask.
+
+    Attributes:
+        exits: the masks at which its information left the spatial domain.
+    """
+
+    exits: frozenset[Mask]
+
+
+State = Spatial | Flat
+"""A tensor without a state does not depend on the image's content."""

@@ -1,0 +1,126 @@
+"""Geometry of sliding windows: convolutions, pools, and what of an image their windows hold."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+Pair = tuple[int, int]
+
+Incidence = NDArray[np.bool_]
+"""[outputs, inputs]: whether the window of an output row (or column) holds an input one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A sliding window over an image of fixed size, with every convention resolved.
+
+    Attributes:
+        kernel: cells that the window reads, height and width.
+        strides: steps between neighbouring windows.
+        dilations: steps between neighbouring cells of a window.
+        begins: rows and columns of padding before the image.
+        source: height and width of the image.
+        target: height and width of the result.
+    """
+
+    kernel: Pair
+    strides: Pair
+    dilations: Pair
+    begins: Pair
+    source: Pair
+    target: Pair
+
+    @property
+    def ends(self) -> Pair:
+        """Rows and columns of padding that the last windows reach behind the image."""
+        return _pair(
+            max(last - size, 0) for last, size in zip(self._lasts(), self.source, strict=True)
+        )
+
+    def _lasts(self) -> Pair:
+        """One past the last cell that any window reads, from the first cell of the image."""
+        return _pair(
+            (self.target[i] - 1) * self.strides[i] + self.spans[i] - self.begins[i] for i in (0, 1)
+        )
+
+    @property
+    def spans(self) -> Pair:
+        """Rows and columns from the first to the last cell of a window."""
+        return _pair(self.dilations[i] * (self.kernel[i] - 1) + 1 for i in (0, 1))
+
+    @property
+    def pads(self) -> list[int]:
+        """Padding in the order of ONNX: top, left, bottom, right."""
+        return [*self.begins, *self.ends]
+
+    @property
+    def keeps_cells(self) -> bool:
+        """Whether every window is the cell at its own place."""
+        return self.kernel == (1, 1) and self.strides == (1, 1) and self.source == self.target
+
+    @property
+    def is_whole_image(self) -> bool:
+        """Whether there is one window and it is the image."""
+        return self.target == (1, 1) and self.spans == self.source and not any(self.pads)
+
+    @property
+    def has_wide_padding(self) -> bool:
+        """Whether padding reaches the kernel's size, which ONNX Runtime's pools refuse."""
+        return any(pad >= size for pad, size in zip(self.pads, self.kernel * 2, strict=True))
+
+    def incidence(self, axis: int) -> Incidence:
+        """Which cells of the image each window holds, along one axis (0 rows, 1 columns)."""
+        first = np.arange(self.target[axis]) * self.strides[axis] - self.begins[axis]
+        offsets = np.arange(self.kernel[axis]) * self.dilations[axis]
+        cells = first[:, None] + offsets[None, :]
+        held: Incidence = (cells[:, :, None] == np.arange(self.source[axis])).any(axis=1)
+        return held
+
+    def counts(self) -> NDArray[np.int64]:
+        """Number of image cells in each window, [height, width]."""
+        rows, columns = (self.incidence(axis).sum(axis=1) for axis in (0, 1))
+        return np.outer(rows, columns)
+
+
+def window_of(node: ir.Node, source: Pair, kernel: Pair) -> Window:
+    """Resolves strides, dilations, automatic padding and the rounding of a node's result size."""
+    ints = node.attributes.get_ints
+    strides = _pair(ints("strides", (1, 1)))
+    dilations = _pair(ints("dilations", (1, 1)))
+    spans = _pair(dilations[i] * (kernel[i] - 1) + 1 for i in (0, 1))
+    mode = node.attributes.get_string("auto_pad", "NOTSET")
+    if mode in ("SAME_UPPER", "SAME_LOWER"):
+        target = _pair(-(-source[i] // strides[i]) for i in (0, 1))
+        totals = [max((target[i] - 1) * strides[i] + spans[i] - source[i], 0) for i in (0, 1)]
+        begins = _pair(
+            total // 2 if mode == "SAME_UPPER" else total - total // 2 for total in totals
+        )
+        return Window(kernel, strides, dilations, begins, source, target)
+    pads = (0, 0, 0, 0) if mode == "VALID" else tuple(ints("pads", (0, 0, 0, 0)))
+    rounds_up = bool(node.attributes.get_int("ceil_mode", 0))
+    target = _pair(
+        _steps(
+            source[i] + pads[i] + pads[i + 2] - spans[i],
+            strides[i],
+            source[i] + pads[i],
+            rounds_up=rounds_up,
+        )
+        for i in (0, 1)
+    )
+    return Window(kernel, strides, dilations, _pair(pads[:2]), source, target)
+
+
+def _steps(room: int, stride: int, limit: int, *, rounds_up: bool) -> int:
+    """Number of windows; with ceil_mode none may start behind the image and its first padding."""
+    if not rounds_up:
+        return room // stride + 1
+    count = -(-room // stride) + 1
+    return count - 1 if (count - 1) * stride >= limit else count
+
+
+def _pair(values: Iterable[int]) -> Pair:
+    first, second = values
+    return first, second
