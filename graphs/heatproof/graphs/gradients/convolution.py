@@ -1,0 +1,96 @@
+"""Gradients of convolutions by their input.
+
+The transpose of a convolution with stride 1 is a convolution with flipped weights, which ONNX
+Runtime runs on its fastest kernels; with larger strides its ConvTranspose is the fastest way.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import onnx_ir as ir
+
+from heatproof.graphs.gradients.broadcasting import known_sizes
+from heatproof.graphs.gradients.emitter import Emitter
+from heatproof.graphs.gradients.table import by_input
+from heatproof.graphs.gradients.windows import Window, cropped, windows_of
+
+
+@by_input({"Conv": (1, 11, 22)})
+def conv(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+    """dx[i] = sum_k w[k]^T dy[(i + p - k d) / s] over the taps k where the quotient is whole."""
+    weights = node.inputs[1]
+    if weights is None:
+        raise op.refusal("it has no weights")
+    group = node.attributes.get_int("group", 1)
+    windows = windows_of(node, _kernel(weights, op), op)
+    tensor = ir.convenience.get_const_tensor(weights)
+    if tensor is not None and all(window.stride == 1 for window in windows):
+        return _flipped_convolution(gradient, tensor.numpy(), windows, group, op)
+    return transposed_convolution(gradient, weights, windows, group, op)
+
+
+def _kernel(weights: ir.Value, op: Emitter) -> tuple[int, ...]:
+    kernel = tuple(size for size in known_sizes(weights, op)[2:] if size is not None)
+    if len(kernel) < len(known_sizes(weights, op)[2:]):
+        raise op.refusal("the size of its kernel is dynamic")
+    return kernel
+
+
+def transposed_convolution(
+    gradient: ir.Value, weights: ir.Value, windows: Sequence[Window], group: int, op: Emitter
+) -> ir.Value:
+    """Spreads dy over the inputs with the weights of the forward pass [C_out, C_in / g, ...]."""
+    return op(
+        "ConvTranspose",
+        gradient,
+        weights,
+        strides=[window.stride for window in windows],
+        dilations=[window.dilation for window in windows],
+        pads=[*(window.begin for window in windows), *(max(0, window.end) for window in windows)],
+        # Inputs after the last window; fewer than a stride, as the schema demands.
+        output_padding=[max(0, -window.end) for window in windows],
+        group=group,
+    )
+
+
+def _flipped_convolution(
+    gradient: ir.Value, weights: np.ndarray, windows: Sequence[Window], group: int, op: Emitter
+) -> ir.Value:
+    begins = [window.reach - window.begin for window in windows]
+    ends = [window.reach - window.end for window in windows]
+    source = cropped(gradient, [max(0, -n) for n in begins], [max(0, -n) for n in ends], op)
+    return op(
+        "Conv",
+        source,
+        op.constant(_transposed(np.flip(weights, tuple(range(2, weights.ndim))), group)),
+        pads=[max(0, n) for n in (*begins, *ends)],
+        dilations=[window.dilation for window in windows],
+        group=group,
+    )
+
+
+def _transposed(weights: np.ndarray, group: int) -> np.ndarray:
+    """Swaps the roles of input and output channels within each group: [C_in, C_out / g, ...]."""
+    outputs, inputs, *kernel = weights.shape
+    grouped = weights.reshape(group, outputs // group, inputs, *kernel)
+    return grouped.swapaxes(1, 2).reshape(group * inputs, outputs // group, *kernel)
+
+
+@by_input({"ConvTranspose": (1, 11, 22)})
+def conv_transpose(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+    """A transposed convolution is the transpose of a convolution, which is its gradient."""
+    weights = node.inputs[1]
+    if weights is None:
+        raise op.refusal("it has no weights")
+    windows = windows_of(node, _kernel(weights, op), op, transposed=True)
+    ends = [window.end for window in windows]
+    source = cropped(gradient, [0] * len(windows), [max(0, -end) for end in ends], op)
+    return op(
+        "Conv",
+        source,
+        weights,
+        strides=[window.stride for window in windows],
+        dilations=[window.dilation for window in windows],
+        pads=[*(window.begin for window in windows), *(max(0, end) for end in ends)],
+        group=node.attributes.get_int("group", 1),
+    )

@@ -1,0 +1,178 @@
+"""Reverse-mode differentiation: from a graph of y = f(x) to one of y and J^T v.
+
+Nodes on the paths from x to y are walked backwards; each adds, by the rule of its operator, the
+nodes that turn gradients at its outputs into gradients at its inputs. Forward tensors that a rule
+needs are read where the forward pass leaves them.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+import onnx_ir as ir
+from onnx_ir.passes import common
+
+from heatproof.evaluators.errors import UnsupportedModelError, UnsupportedOperatorError
+from heatproof.graphs.blockers import Blocker
+from heatproof.graphs.gradients.composites import (
+    Stands,
+    expand_composites,
+    return_to_composites,
+)
+from heatproof.graphs.gradients.emitter import Emitter
+from heatproof.graphs.gradients.paths import Path, find_tensor, path_between
+from heatproof.graphs.gradients.table import GRADIENTS, Gradients
+from heatproof.graphs.preparation import prepared
+from heatproof.graphs.signature import find_class_output, find_image_input
+
+OUTPUT_GRADIENT = "output_gradient"
+"""Added input: the vector v, of the shape and element type of `of`."""
+
+INPUT_GRADIENT = "input_gradient"
+"""Added output: J^T v, of the shape and element type of `wrt`."""
+
+
+def differentiated(model: ir.Model, *, of: str | None = None, wrt: str | None = None) -> ir.Model:
+    """Returns a copy of a model that also computes a vector-Jacobian product.
+
+    The copy keeps the model's inputs and outputs and adds the input `OUTPUT_GRADIENT` and the
+    output `INPUT_GRADIENT` = J^T OUTPUT_GRADIENT with J = d of / d wrt. Rows of a batch are
+    independent, so one run gives the gradients of a whole batch. Only nodes between `wrt` and
+    `of` need a rule.
+
+    Args:
+        model: any classifier; not changed.
+        of: tensor to differentiate; the logits of the class output by default.
+        wrt: tensor to differentiate by: an input or an intermediate tensor; the image by default.
+
+    Raises:
+        UnknownNameError: no tensor has the name given as `of` or `wrt`.
+        UnsupportedOperatorError: a node between the two has no sound rule.
+        UnsupportedModelError: `of` does not depend on `wrt`, or one of them is no float tensor.
+    """
+    sweep = _Sweep.prepare(model, of, wrt)
+    return sweep.finished(sweep.run())
+
+
+def gradient_blockers(
+    model: ir.Model, *, of: str | None = None, wrt: str | None = None
+) -> tuple[Blocker, ...]:
+    """Lists the nodes for which `differentiated` refuses a model; empty if it does not.
+
+    Raises:
+        UnknownNameError: no tensor has the name given as `of` or `wrt`.
+        UnsupportedModelError: the two ends are not connected, or not float tensors.
+    """
+    blockers: list[Blocker] = []
+    _Sweep.prepare(model, of, wrt).run(blockers)
+    return tuple(blockers)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sweep:
+    """One backward walk over a prepared copy of a model."""
+
+    model: ir.Model
+    start: ir.Value
+    end: ir.Value
+    path: Path
+    stands: Stands
+    op: Emitter
+
+    @classmethod
+    def prepare(cls, model: ir.Model, of: str | None, wrt: str | None) -> "_Sweep":
+        copy = prepared(model)
+        _refuse_taken_names(copy.graph)
+        start = find_tensor(copy, wrt or find_image_input(copy).name)
+        end = find_tensor(copy, of or find_class_output(copy).logits)
+        for value in (start, end):
+            _require_floats(value)
+        stands = expand_composites(
+            copy, lambda stands: path_between(copy.graph, start, stands.get(end, end)).nodes
+        )
+        end = stands.get(end, end)
+        path = path_between(copy.graph, start, end)
+        if start not in path.active:
+            raise UnsupportedModelError(
+                f"{end.name!r} does not depend on {start.name!r}; choose a tensor before it"
+            )
+        return cls(copy, start, end, path, stands, Emitter(copy.graph, path.active))
+
+    def run(self, blockers: list[Blocker] | None = None) -> ir.Value:
+        """Appends the gradient graph and returns the gradient at the start.
+
+        Refusals are listed in `blockers` if given, which leaves the graph unusable.
+        """
+        seed = _added_input(self.model.graph, self.end)
+        pending: dict[ir.Value, list[ir.Value]] = defaultdict(list, {self.end: [seed]})
+        for node in reversed(self.path.nodes):
+            self.op.begin(node)
+            gradients = [self._total(pending.pop(out, [])) for out in node.outputs]
+            if all(gradient is None for gradient in gradients):
+                continue
+            given = self._apply(node, gradients, blockers)
+            for value, gradient in zip(node.inputs, given, strict=False):
+                if gradient is not None and value is not None and value in self.path.active:
+                    pending[value].append(gradient)
+        total = self._total(pending[self.start])
+        if total is None:
+            raise UnsupportedModelError(
+                f"the derivative of {self.end.name!r} by {self.start.name!r} is zero everywhere"
+            )
+        return total
+
+    def _total(self, gradients: list[ir.Value]) -> ir.Value | None:
+        if not gradients:
+            return None
+        total = gradients[0]
+        for gradient in gradients[1:]:
+            total = self.op("Add", total, gradient)
+        return total
+
+    def _apply(
+        self, node: ir.Node, gradients: Gradients, blockers: list[Blocker] | None
+    ) -> Gradients:
+        try:
+            rule = GRADIENTS.find(node, self.model.graph.opset_imports)
+            return rule(node, gradients, self.op)
+        except UnsupportedOperatorError as error:
+            if blockers is None:
+                raise
+            operator = error.metadata.get("operator", node.op_type)
+            blockers.append(Blocker(node.name or "", operator, error.message))
+            unusable = self.op("Neg", 0.0)  # stands for the missing gradients
+            return [unusable] * len(node.inputs)
+
+    def finished(self, gradient: ir.Value) -> ir.Model:
+        """Names the result, drops what it does not need, and returns the model."""
+        self.op.begin(ir.node("Identity", [gradient], name=INPUT_GRADIENT))
+        result = self.op("Identity", gradient)
+        result.name = INPUT_GRADIENT
+        result.shape, result.type = self.start.shape, self.start.type
+        self.model.graph.outputs.append(result)
+        return_to_composites(self.stands)
+        common.RemoveUnusedNodesPass()(self.model)
+        return self.model
+
+
+def _added_input(graph: ir.Graph, end: ir.Value) -> ir.Value:
+    seed = ir.Value(name=OUTPUT_GRADIENT, shape=end.shape, type=end.type)
+    graph.inputs.append(seed)
+    return seed
+
+
+def _refuse_taken_names(graph: ir.Graph) -> None:
+    named = {value.name for value in (*graph.inputs, *graph.outputs, *graph.initializers.values())}
+    named.update(value.name for node in graph for value in node.outputs)
+    for name in (OUTPUT_GRADIENT, INPUT_GRADIENT):
+        if name in named:
+            raise UnsupportedModelError(
+                f"the model already has a tensor {name!r}: it is differentiated already, "
+                "or the tensor must be renamed in the export"
+            )
+
+
+def _require_floats(value: ir.Value) -> None:
+    if value.dtype is None or not value.dtype.is_floating_point():
+        raise UnsupportedModelError(
+            f"{value.name!r} is {value.dtype}; only floating-point tensors have gradients"
+        )

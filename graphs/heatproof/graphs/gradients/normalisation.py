@@ -1,0 +1,166 @@
+"""Gradients of normalisations."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import onnx_ir as ir
+
+from heatproof.graphs.gradients.broadcasting import known_sizes, shaped_as
+from heatproof.graphs.gradients.emitter import Emitter
+from heatproof.graphs.gradients.table import by_input, first
+
+_EPSILON = 1e-5  # default of every schema here
+
+
+@by_input({"BatchNormalization": (7, 9, 14, 15)})
+def batch_normalization(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+    """At inference an affine map: dx = dy scale / sqrt(var + epsilon)."""
+    if node.attributes.get_int("training_mode", 0):
+        raise op.refusal("it is in training mode; export the model with model.eval()")
+    scale, variance = node.inputs[1], node.inputs[4]
+    if scale is None or variance is None:
+        raise op.refusal("its parameters are missing")
+    epsilon = node.attributes.get_float("epsilon", _EPSILON)
+    tensors = [ir.convenience.get_const_tensor(value) for value in (scale, variance)]
+    column = [-1, *[1] * (len(known_sizes(first(node), op)) - 2)]
+    if tensors[0] is not None and tensors[1] is not None:
+        s, v = (tensor.numpy().astype(np.float64) for tensor in tensors if tensor is not None)
+        factor = (s / np.sqrt(v + epsilon)).astype(op.dtype).reshape(column)
+        return op("Mul", gradient, op.constant(factor))
+    computed = op("Div", scale, op("Sqrt", op("Add", variance, epsilon)))
+    return op("Mul", gradient, op("Reshape", computed, op.ints(column)))
+
+
+@by_input({"LayerNormalization": (17,)})
+def layer_normalization(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+    """Standardises over the axes from `axis` on."""
+    x = first(node)
+    rank = len(known_sizes(x, op))
+    axes = range(node.attributes.get_int("axis", -1) % rank, rank)
+    weighted = op("Mul", gradient, node.inputs[1])
+    return standardised(x, weighted, axes, _epsilon(node), op)
+
+
+@by_input({"InstanceNormalization": (6, 22)})
+def instance_normalization(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+    """Standardises each channel of each image."""
+    x = first(node)
+    rank = len(known_sizes(x, op))
+    weighted = op("Mul", gradient, _column(node.inputs[1], rank, op))
+    return standardised(x, weighted, range(2, rank), _epsilon(node), op)
+
+
+@by_input({"GroupNormalization": (18, 21)})
+def group_normalization(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+    """Standardises each group of channels; before opset 21 the scale is per group."""
+    x, groups = first(node), node.attributes.get_int("num_groups", 1)
+    rank = len(known_sizes(x, op))
+    scale = node.inputs[1]
+    channels = known_sizes(x, op)[1]
+    if scale is None or channels is None:
+        raise op.refusal("its scale or number of channels is unknown")
+    if op.opset < 21:  # the version that made the scale per channel
+        spread = [groups, channels // groups]
+        scale = op("Expand", op("Reshape", scale, op.ints([groups, 1])), op.ints(spread))
+    weighted = op("Mul", gradient, _column(scale, rank, op))
+    split = op.ints([0, groups, -1])
+    dx = standardised(
+        op("Reshape", x, split), op("Reshape", weighted, split), [2], _epsilon(node), op
+    )
+    return shaped_as(x, dx, op)
+
+
+@by_input({"MeanVarianceNormalization": (9, 13)})
+def mean_variance_normalization(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+    """Standardises over given axes: y = (x - mean) / (std + 1e-9)."""
+    axes = list(node.attributes.get_ints("axes") or [0, 2, 3])
+    return standardised(first(node), gradient, axes, 0.0, op)
+
+
+def _epsilon(node: ir.Node) -> float:
+    return node.attributes.get_float("epsilon", _EPSILON)
+
+
+def _column(scale: ir.Value | None, rank: int, op: Emitter) -> ir.Value:
+    """One value per channel, to multiply [N, C, ...]."""
+    return op("Reshape", scale, op.ints([-1, *[1] * (rank - 2)]))
+
+
+def standardised(
+    x: ir.Value, gradient: ir.Value, axes: Sequence[int], epsilon: float, op: Emitter
+) -> ir.Value:
+    """Gradient of u = (x - mean) r, r = 1 / sqrt(var + epsilon), over axes.
+
+    dx = r (du - mean(du) - u mean(u du)), by Ioffe and Szegedy 2015.
+    """
+    centred = op("Sub", x, op.mean_over(x, axes))
+    variance = op.mean_over(op("Mul", centred, centred), axes)
+    r = op("Reciprocal", op("Sqrt", op("Add", variance, epsilon)))
+    u = op("Mul", centred, r)
+    along = op("Mul", u, op.mean_over(op("Mul", u, gradient), axes))
+    rest = op("Sub", op("Sub", gradient, op.mean_over(gradient, axes)), along)
+    return op("Mul", r, rest)
+
+
+@by_input({"LRN": (1, 13)})
+def lrn(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+    """Y = x d^-beta, d = bias + alpha / size sum x^2 over the window of neighbouring channels.
+
+    dx = dy d^-beta - 2 alpha beta / size x sum(dy y / d) over the mirrored window.
+    """
+    x, size = first(node), node.attributes.get_int("size", 1)
+    alpha = node.attributes.get_float("alpha", 1e-4) / size
+    beta = node.attributes.get_float("beta", 0.75)
+    known = known_sizes(x, op)
+    if known[1] is None:
+        raise op.refusal("its number of channels is dynamic")
+    band = _band(known[1], size).reshape(known[1], known[1], *[1] * (len(known) - 2))
+    squares = op("Conv", op("Mul", x, x), op.constant(band.astype(op.dtype)))
+    d = op("Add", op("Mul", squares, alpha), node.attributes.get_float("bias", 1.0))
+    pulled = op("Div", op("Mul", gradient, node.outputs[0]), d)
+    mirrored = op("Conv", pulled, op.constant(band.swapaxes(0, 1).astype(op.dtype)))
+    direct = op("Mul", gradient, op("Pow", d, -beta))
+    return op("Sub", direct, op("Mul", op("Mul", x, mirrored), 2 * alpha * beta))
+
+
+def _band(channels: int, size: int) -> np.ndarray:
+    """Row c is 1 on the channels whose squares are summed for channel c."""
+    distance = np.arange(channels)[None, :] - np.arange(channels)[:, None]
+    return (distance >= -((size - 1) // 2)) & (distance <= math.ceil((size - 1) / 2))
+
+
+@by_input({"Softmax": (1, 11, 13)})
+def softmax(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+    """Dx = y (dy - sum(y dy))."""
+    y = node.outputs[0]
+    total = op.sum_over(op("Mul", y, gradient), _softmax_axes(node, op))
+    return op("Mul", y, op("Sub", gradient, total))
+
+
+@by_input({"LogSoftmax": (1, 11, 13)})
+def log_softmax(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+    """Dx = dy - e^y sum(dy)."""
+    total = op.sum_over(gradient, _softmax_axes(node, op))
+    return op("Sub", gradient, op("Mul", op("Exp", node.outputs[0]), total))
+
+
+def _softmax_axes(node: ir.Node, op: Emitter) -> list[int]:
+    """One axis; before opset 13 all axes from that one on."""
+    rank = len(known_sizes(first(node), op))
+    if op.opset >= 13:  # as above
+        return [node.attributes.get_int("axis", -1) % rank]
+    return list(range(node.attributes.get_int("axis", 1) % rank, rank))
+
+
+@by_input({"LpNormalization": (1, 22)})
+def lp_normalization(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+    """Y = x / |x|: dx = (dy - v sum(y dy)) / |x|, with v = y for p = 2 and sign(x) for p = 1."""
+    x, y = first(node), node.outputs[0]
+    axes = [node.attributes.get_int("axis", -1) % len(known_sizes(x, op))]
+    along = op.sum_over(op("Mul", y, gradient), axes)
+    if node.attributes.get_int("p", 2) == 1:
+        length, direction = op.sum_over(op("Abs", x), axes), op("Sign", x)
+    else:
+        length, direction = op("Sqrt", op.sum_over(op("Mul", x, x), axes)), y
+    return op("Div", op("Sub", gradient, op("Mul", direction, along)), length)

@@ -1,0 +1,87 @@
+"""Finds which part of a graph lies between the two ends of a derivative."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import onnx_ir as ir
+
+from heatproof.evaluators.errors import UnknownNameError
+from heatproof.graphs.gradients.table import CONSTANT_OPERATORS
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """Everything on which a gradient travels.
+
+    Attributes:
+        nodes: nodes between the ends, in topological order.
+        active: values that depend on the start and reach the end, both ends included.
+    """
+
+    nodes: tuple[ir.Node, ...]
+    active: frozenset[ir.Value]
+
+
+def path_between(graph: ir.Graph, start: ir.Value, end: ir.Value) -> Path:
+    """The nodes and values that carry the derivative of `end` with respect to `start`.
+
+    A path ends at values that are not floating-point and at operators of zero derivative.
+    """
+    nodes = list(graph)
+    dependent = {start}
+    for node in nodes:
+        if start not in node.outputs and not dependent.isdisjoint(differentiable_inputs(node)):
+            dependent.update(out for out in node.outputs if _is_floating(out))
+    needed = {end}
+    for node in reversed(nodes):
+        if not needed.isdisjoint(node.outputs):
+            needed.update(differentiable_inputs(node))
+    active = frozenset(dependent & needed)
+    carrying = tuple(
+        node
+        for node in nodes
+        if start not in node.outputs
+        and not active.isdisjoint(node.outputs)
+        and not active.isdisjoint(differentiable_inputs(node))
+    )
+    return Path(carrying, active)
+
+
+def differentiable_inputs(node: ir.Node) -> list[ir.Value]:
+    """Floating-point values that a node reads, those captured by its subgraphs included."""
+    if node.domain == "" and node.op_type in CONSTANT_OPERATORS:
+        return []
+    read = [value for value in (*node.inputs, *_captured(node)) if value is not None]
+    return [value for value in read if _is_floating(value)]
+
+
+def _captured(node: ir.Node) -> Iterable[ir.Value]:
+    for attribute in node.attributes.values():
+        graphs: Iterable[ir.Graph] = ()
+        if attribute.type == ir.AttributeType.GRAPH:
+            graphs = [attribute.as_graph()]
+        elif attribute.type == ir.AttributeType.GRAPHS:
+            graphs = attribute.as_graphs()
+        for graph in graphs:
+            for inner in graph.all_nodes():
+                yield from (value for value in inner.inputs if value is not None)
+            yield from graph.outputs
+
+
+def _is_floating(value: ir.Value) -> bool:
+    """Whether gradients exist; a value of unknown type is assumed to carry them."""
+    return value.dtype is None or value.dtype.is_floating_point()
+
+
+def find_tensor(model: ir.Model, name: str) -> ir.Value:
+    """Finds an input or intermediate tensor of the main graph by name.
+
+    Raises:
+        UnknownNameError: offers the nearest name.
+    """
+    named = {value.name or "": value for value in model.graph.inputs}
+    for node in model.graph:
+        named.update((value.name, value) for value in node.outputs if value.name)
+    if name not in named:
+        raise UnknownNameError.among("tensor", name, named)
+    return named[name]

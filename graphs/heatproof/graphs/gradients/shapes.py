@@ -1,0 +1,158 @@
+"""Gradients of operators that only move elements."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import onnx_ir as ir
+
+from heatproof.graphs.gradients.broadcasting import known_sizes, shaped_as, summed_to
+from heatproof.graphs.gradients.emitter import Emitter
+from heatproof.graphs.gradients.table import GRADIENTS, Gradients, by_input, constant_of, first
+
+
+@by_input(
+    {
+        "Reshape": (1, 5, 13, 14, 19, 21, 23, 24, 25),
+        "Flatten": (1, 9, 11, 13, 21, 23, 24, 25),
+        "Squeeze": (1, 11, 13, 21, 23, 24, 25),
+        "Unsqueeze": (1, 11, 13, 21, 23, 24, 25),
+    }
+)
+def reshape(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+    """Back to the shape of x."""
+    return shaped_as(first(node), gradient, op)
+
+
+@by_input({"Transpose": (1, 13, 21, 23, 24, 25)})
+def transpose(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+    """The inverse permutation."""
+    rank = len(known_sizes(first(node), op))
+    order = node.attributes.get_ints("perm") or range(rank)[::-1]
+    return op("Transpose", gradient, perm=[int(axis) for axis in np.argsort(order)])
+
+
+@by_input({"Expand": (8, 13)})
+def expand(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+    """Sums over the copies."""
+    return summed_to(first(node), gradient, node.outputs[0].shape, op)
+
+
+@GRADIENTS.family({"Concat": (4, 11, 13)})
+def concat(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
+    """Each input gets its stretch of dy."""
+    axis = node.attributes.get_int("axis", 1)
+    lengths = [_length(value, axis, op) for value in node.inputs]
+    (gradient,) = gradients
+    if op.opset >= 13:  # Split takes its lengths as an input from opset 13
+        parts = op.several("Split", gradient, op.ints(lengths), outputs=len(lengths), axis=axis)
+    else:
+        parts = op.several("Split", gradient, outputs=len(lengths), axis=axis, split=lengths)
+    return parts
+
+
+def _length(value: ir.Value | None, axis: int, op: Emitter) -> int:
+    length = None if value is None else known_sizes(value, op)[axis]
+    if length is None:
+        raise op.refusal(f"axis {axis} of an operand has a dynamic size")
+    return length
+
+
+@GRADIENTS.family({"Split": (2, 11, 13, 18)})
+def split(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
+    """Joins the gradients of the parts, zero where a part is not used."""
+    parts = [
+        _zeros_like(out, op) if gradient is None else gradient
+        for out, gradient in zip(node.outputs, gradients, strict=True)
+    ]
+    return [op("Concat", *parts, axis=node.attributes.get_int("axis", 0))]
+
+
+def _zeros_like(value: ir.Value, op: Emitter) -> ir.Value:
+    return op("Expand", 0.0, op("Shape", value))
+
+
+@by_input({"Slice": (1, 10, 11, 13)})
+def slicing(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+    """Puts dy back in its places, zeros elsewhere."""
+    x = first(node)
+    starts, ends, axes, steps = _slice_parameters(node, op)
+    total, rank = gradient, len(known_sizes(x, op))
+    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
+        length = known_sizes(x, op)[axis]
+        if start == 0 and step == 1 and end >= np.iinfo(np.int32).max:
+            continue
+        if length is None:
+            raise op.refusal(f"axis {axis} has a dynamic size")
+        kept = np.arange(length)[slice(*_python_slice(start, end, step))]
+        total = scattered(total, kept, length, (axis, rank), op)
+    return total
+
+
+def _slice_parameters(node: ir.Node, op: Emitter) -> tuple[Sequence[int], ...]:
+    rank = len(known_sizes(first(node), op))
+    if op.opset < 10:  # Slice-10 made them inputs
+        starts, ends = (list(node.attributes.get_ints(name) or ()) for name in ("starts", "ends"))
+        axes = list(node.attributes.get_ints("axes") or range(len(starts)))
+        steps = [1] * len(starts)
+    else:
+        inputs = (*node.inputs, None, None)[1:5]
+        starts, ends = (
+            [int(n) for n in constant_of(value, "its range", op)] for value in inputs[:2]
+        )
+        defaults = (range(len(starts)), [1] * len(starts))
+        axes, steps = (
+            list(default) if value is None else [int(n) for n in constant_of(value, "it", op)]
+            for value, default in zip(inputs[2:], defaults, strict=True)
+        )
+    return starts, ends, [axis % rank for axis in axes], steps
+
+
+def _python_slice(start: int, end: int, step: int) -> tuple[int, int | None, int]:
+    """ONNX writes the end of a backward slice that includes element 0 as a far negative number."""
+    return start, None if step < 0 and end <= np.iinfo(np.int32).min else end, step
+
+
+def scattered(
+    gradient: ir.Value, places: np.ndarray, length: int, along: tuple[int, int], op: Emitter
+) -> ir.Value:
+    """The transpose of taking `places` along an axis, given as (axis, rank): x[places[k]] += y[k].
+
+    The axis has `length` elements before the taking.
+    """
+    axis, _ = along
+    if len(np.unique(places)) < len(places):
+        selection = np.zeros((length, len(places)), op.dtype)
+        selection[places, np.arange(len(places))] = 1
+        return along_axis(gradient, selection, along, op)
+    if len(places) == length and (places == np.arange(length)).all():
+        return gradient
+    if len(places) == length:
+        return op("Gather", gradient, op.ints([int(n) for n in np.argsort(places)]), axis=axis)
+    if (np.diff(places) == 1).all():
+        before = int(places[0])
+        return _padded(gradient, along, (before, length - before - len(places)), op)
+    source = np.full(length, len(places))
+    source[places] = np.arange(len(places))
+    extended = _padded(gradient, along, (0, 1), op)
+    return op("Gather", extended, op.ints([int(n) for n in source]), axis=axis)
+
+
+def _padded(x: ir.Value, places: tuple[int, int], counts: tuple[int, int], op: Emitter) -> ir.Value:
+    """Zeros before and after along one axis, given as (axis, rank)."""
+    axis, rank = places
+    pads = [0] * 2 * rank
+    pads[axis], pads[rank + axis] = counts
+    return op("Pad", x, op.ints(pads)) if op.opset >= 11 else op("Pad", x, pads=pads)  # Pad-11
+
+
+def along_axis(x: ir.Value, matrix: np.ndarray, along: tuple[int, int], op: Emitter) -> ir.Value:
+    """Multiplies the vectors along an axis, given as (axis, rank), by a matrix [new, old]."""
+    axis, rank = along
+    if axis == rank - 2:
+        return op("MatMul", op.constant(matrix), x)
+    if axis == rank - 1:
+        return op("MatMul", x, op.constant(matrix.T))
+    order = list(range(rank))
+    order[axis], order[-1] = order[-1], order[axis]
+    turned = op("MatMul", op("Transpose", x, perm=order), op.constant(matrix.T))
+    return op("Transpose", turned, perm=order)

@@ -1,0 +1,103 @@
+"""The table of gradient rules, and the forms that a rule takes."""
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import zip_longest
+
+import numpy as np
+import onnx_ir as ir
+
+from heatproof.evaluators.errors import InvalidModelError
+from heatproof.graphs.gradients.broadcasting import summed_to
+from heatproof.graphs.gradients.emitter import Emitter
+from heatproof.graphs.rules import RuleTable
+
+Gradients = Sequence[ir.Value | None]
+
+Rule = Callable[[ir.Node, Gradients, Emitter], Gradients]
+"""From the gradients at the outputs of a node to those at its inputs: the transposed Jacobian.
+
+A gradient has the shape and element type of its value; None is zero. Only inputs in
+`Emitter.active` need one.
+"""
+
+SingleRule = Callable[[ir.Node, ir.Value, Emitter], ir.Value]
+"""A rule of an operator whose gradient goes from its only output to its first input."""
+
+Derivative = Callable[[ir.Node, Emitter], ir.Value]
+"""dy/dx of an elementwise function of the first input."""
+
+GRADIENTS: RuleTable[Rule] = RuleTable("gradient")
+
+CONSTANT_OPERATORS = frozenset(
+    (
+        *("And", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Not", "Or", "Xor"),
+        *("ArgMax", "ArgMin", "Hardmax", "IsInf", "IsNaN", "NonZero", "OneHot"),
+        *("Ceil", "Floor", "Round", "Sign"),
+        *("ConstantOfShape", "EyeLike", "Shape", "Size"),
+    )
+)
+"""Operators whose derivative is zero wherever it exists: paths end here."""
+
+
+def by_input(versions: Mapping[str, Sequence[int]]) -> Callable[[SingleRule], SingleRule]:
+    """Registers a rule for operators whose other inputs are parameters."""
+
+    def register(rule: SingleRule) -> SingleRule:
+        @GRADIENTS.family(versions)
+        def _(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
+            gradient = gradients[0]
+            if any(value in op.active for value in node.inputs[1:] if value is not None):
+                raise op.refusal("its parameters depend on the differentiated tensor")
+            return [None] if gradient is None else [rule(node, gradient, op)]
+
+        return rule
+
+    return register
+
+
+def elementwise(versions: Mapping[str, Sequence[int]]) -> Callable[[Derivative], Derivative]:
+    """Registers a function of one tensor by its derivative: dx = dy * y'(x)."""
+
+    def register(derivative: Derivative) -> Derivative:
+        @by_input(versions)
+        def _(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+            return op("Mul", gradient, derivative(node, op))
+
+        return derivative
+
+    return register
+
+
+def broadcasting(versions: Mapping[str, Sequence[int]]) -> Callable[[Rule], Rule]:
+    """Registers a rule of operators that broadcast: its gradients have the output's shape."""
+
+    def register(rule: Rule) -> Rule:
+        @GRADIENTS.family(versions)
+        def _(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
+            given = rule(node, gradients, op)
+            return [
+                None
+                if gradient is None or value is None or value not in op.active
+                else summed_to(value, gradient, node.outputs[0].shape, op)
+                for value, gradient in zip_longest(node.inputs, given)
+            ]
+
+        return rule
+
+    return register
+
+
+def first(node: ir.Node) -> ir.Value:
+    """The first input, which the schemas of the differentiated operators require."""
+    value = node.inputs[0]
+    if value is None:
+        raise InvalidModelError(f"node {node.name!r} lacks its first input; check the model")
+    return value
+
+
+def constant_of(value: ir.Value | None, what: str, op: Emitter) -> np.ndarray:
+    """The array of a constant parameter; refuses one that is computed."""
+    tensor = None if value is None else ir.convenience.get_const_tensor(value)
+    if tensor is None:
+        raise op.refusal(f"{what} must be constant")
+    return tensor.numpy()
