@@ -33,8 +33,8 @@ class Task(Generic[P, V]):
     tasks yield equal partial results in equal order, so a task can be started anew.
 
     Attributes:
-        executor: `module:function` that runs the task in the worker; called with the task and a
-            `Bench`, yields partial results and returns the value.
+        executor: `module:function` that runs the task in the worker: called with the task and a
+            `Bench`, it emits partial results on the bench and returns the value.
     """
 
     executor: ClassVar[str]

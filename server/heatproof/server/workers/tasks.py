@@ -4,20 +4,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Final, TypeAlias
 
-import numpy as np
-from jaxtyping import Float32
-
-from heatproof.evaluators.evaluation import Plan
+from heatproof.evaluators.evaluation import Explanation, MaskedPredictions, Plan
 from heatproof.evaluators.explainers import Explainer
-from heatproof.evaluators.outcomes import Undefined
 from heatproof.evaluators.preprocessing import Preprocessing
 from heatproof.evaluators.removal import RemovalOperator
-from heatproof.evaluators.results import CleanPrediction, ImageResult
+from heatproof.evaluators.results import ImageResult
 from heatproof.evaluators.spec import EvaluationSpec, Target
 from heatproof.graphs.inspection import ModelFacts
 from heatproof.graphs.masking.options import MaskingOptions
+from heatproof.server.workers.inputs import FramedArray, ModelFiles, StoredImage
 from heatproof.server.workers.protocol import Task
-from heatproof.server.workers.sources import FramedArray, ImageSource, ModelFiles
 
 _EXECUTION: Final = "heatproof.server.workers.execution"
 
@@ -80,7 +76,7 @@ class CheckImages(Task[object, tuple[ImageFacts, ...]]):
 
     executor: ClassVar[str] = f"{_EXECUTION}.images:check_images"
 
-    images: tuple[ImageSource, ...]
+    images: tuple[StoredImage, ...]
     first: int = 0
 
 
@@ -115,30 +111,11 @@ class RunShard(Task[ImageResult, int]):
 
     spec: EvaluationSpec
     models: tuple[ModelFiles, ...]
-    images: tuple[ImageSource, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ExplainedImage:
-    """One map.
-
-    Attributes:
-        image: index of the image in the task.
-        explainer: where the map comes from.
-        prediction: the model's answer to the clean image.
-        values: attribution in the model's input frame, or why there is none.
-        overlay_png: picture of the map over the image, b"" if not asked for.
-    """
-
-    image: int
-    explainer: Explainer
-    prediction: CleanPrediction
-    values: Float32[np.ndarray, "height width"] | Undefined
-    overlay_png: bytes
+    images: tuple[StoredImage, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Explain(Task[ExplainedImage, None]):
+class Explain(Task[Explanation, None]):
     """Computes maps, image by image and explainer by explainer."""
 
     executor: ClassVar[str] = f"{_EXECUTION}.explanations:explain"
@@ -146,23 +123,10 @@ class Explain(Task[ExplainedImage, None]):
     model: ModelFiles
     preprocessing: Preprocessing
     explainers: tuple[Explainer, ...]
-    images: tuple[ImageSource, ...]
+    images: tuple[StoredImage, ...]
     target: Target = Target.PREDICTED
     seed: int = 0
     overlay: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class MaskedPredictions:
-    """Answers under masks.
-
-    Attributes:
-        logits: class scores, one row a mask.
-        coverage: visible share of the last spatial cells, one a mask; None for pixel operators.
-    """
-
-    logits: Float32[np.ndarray, "masks classes"]
-    coverage: Float32[np.ndarray, "masks"] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +146,7 @@ class PredictMasked(Task[object, MaskedPredictions]):
 
     model: ModelFiles
     preprocessing: Preprocessing
-    image: ImageSource
+    image: StoredImage
     masks: FramedArray | None = None
     removal: RemovalOperator | None = None
     seed: int = 0

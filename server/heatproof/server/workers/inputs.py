@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from heatproof.evaluators.frames import Box, Frame
+from heatproof.evaluators.sources import Frame, FramedBox
 
 Content: TypeAlias = bytes | Path
 """The bytes, or the file that holds nothing else."""
@@ -57,7 +57,7 @@ class FramedArray:
 
 
 @dataclass(frozen=True, slots=True)
-class ImageSource:
+class StoredImage:
     """An image with what is known about it, all of it unparsed.
 
     Attributes:
@@ -75,5 +75,5 @@ class ImageSource:
     pixels: EncodedSource | ArraySource
     label: int | None = None
     object_mask: FramedArray | None = None
-    boxes: tuple[Box, ...] = ()
+    boxes: tuple[FramedBox, ...] = ()
     attribution_maps: Mapping[str, FramedArray] = field(default_factory=dict)
