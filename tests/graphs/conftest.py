@@ -1,29 +1,50 @@
+import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import onnx
 import onnx.parser
 import pytest
 
-W = ", ".join(str((i * 37 % 19 - 9) / 10) for i in range(108))
-V = ", ".join(str((i * 13 % 11 - 5) / 5) for i in range(20))
-TINY = f"""
+TINY = """
 <ir_version: 10, opset_import: ["" : 18]>
 tiny (float[N, 3, 8, 8] image) => (float[N, 5] scores)
-<float[4, 3, 3, 3] w = {{{W}}}, float[5, 4] v = {{{V}}}, float[5] b = {{0.1, 0.2, 0.3, 0.4, 0.5}}>
-{{
+<float[4, 3, 3, 3] w, float[5, 4] v, float[5] b>
+{
     c = Conv <pads = [1, 1, 1, 1]> (image, w)
     r = Relu (c)
     p = GlobalAveragePool (r)
     f = Flatten (p)
     scores = Gemm <transB = 1> (f, v, b)
-}}
+}
 """
+_WEIGHTS = re.compile(r"(float16|float)\[([\d, ]+)\] (\w+)(?=\s*[,>])")
 
 
 def parse(text: str) -> onnx.ModelProto:
-    """A model from ONNX text."""
-    return onnx.parser.parse_model(text)
+    """Parses ONNX text in which `float[4, 3] w` among the initializers means normal weights."""
+    signature, arrow, rest = text.partition("=>")
+    halves = {name for dtype, _, name in _WEIGHTS.findall(rest) if dtype == "float16"}
+    model = onnx.parser.parse_model(signature + arrow + _WEIGHTS.sub(_filled, rest))
+    for tensor in model.graph.initializer:
+        if tensor.name in halves:
+            array = onnx.numpy_helper.to_array(tensor).astype(np.float16)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(array, tensor.name))
+    return model
+
+
+def _filled(declaration: re.Match[str]) -> str:
+    shape = [int(size) for size in declaration[2].split(",")]
+    weights = np.random.default_rng([len(declaration[3]), *shape]).normal(size=shape)
+    numbers = ", ".join(f"{weight:.6f}" for weight in weights.reshape(-1))
+    return f"float[{declaration[2]}] {declaration[3]} = {{{numbers}}}"
+
+
+@pytest.fixture(scope="session")
+def text_model() -> Callable[[str], onnx.ModelProto]:
+    """The parser of this folder's models."""
+    return parse
 
 
 @pytest.fixture

@@ -61,6 +61,7 @@ def _load(path: Path, files: Mapping[str, Path], limits: Limits) -> ir.Model:
         _check_tensor(tensor, files, limits)
     model = ir.from_proto(proto)
     common.CheckerPass()(model)
+    _own_tensors(model)
     return model
 
 
@@ -85,6 +86,22 @@ def _parse(path: Path) -> ModelProto:
             f"{onnx.IR_VERSION}: export it with an older onnx"
         )
     return proto
+
+
+def _own_tensors(model: ir.Model) -> None:
+    """Copies weights out of the parsed message, which would hand out a new copy at every read."""
+    for graph in model.graphs():
+        for value in graph.initializers.values():
+            if isinstance(value.const_value, ir.TensorProtoTensor):
+                value.const_value = _owned(value.const_value)
+        for node in graph:
+            for name, attribute in list(node.attributes.items()):
+                if isinstance(attribute.value, ir.TensorProtoTensor):
+                    node.attributes[name] = ir.AttrTensor(name, _owned(attribute.value))
+
+
+def _owned(tensor: ir.TensorProtoTensor) -> ir.TensorProtocol:
+    return ir.Tensor(tensor.numpy(), dtype=tensor.dtype, shape=tensor.shape, name=tensor.name)
 
 
 def _check_tensor(tensor: TensorProto, files: Mapping[str, Path], limits: Limits) -> None:

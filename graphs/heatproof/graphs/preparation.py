@@ -4,6 +4,7 @@ Exporters differ in what surrounds the network: local functions, weights behind 
 nodes, shape arithmetic, dropouts, identities, values without shapes. Rewrites see none of it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,6 +13,7 @@ from onnx_ir.passes import common
 from onnxscript import optimizer
 
 from heatproof.evaluators.errors import InvalidModelError
+from heatproof.graphs.constants import constant_operand, replace_operand
 from heatproof.graphs.rules import Operator
 
 FOLDING_BUDGET = 1 << 28
@@ -34,7 +36,8 @@ def prepared(model: ir.Model) -> ir.Model:
     Functions are inlined; constants are folded, within `FOLDING_BUDGET`, and become initializers;
     identities, dropouts and casts without effect, unused nodes and initializers are gone; node
     names are unique; types and shapes are inferred, symbolic dimensions included. Initializers
-    are never inputs. Weights are shared with the argument, not copied.
+    are never inputs. Reshapes have constant targets where only the batch is open. Weights are
+    shared with the argument, not copied.
 
     Raises:
         InvalidModelError: a constant part of the graph cannot be evaluated, or the functions
@@ -55,6 +58,8 @@ def prepared(model: ir.Model) -> ir.Model:
     common.NameFixPass()(copy)
     infer_shapes(copy)
     _recall_shapes(copy.graph, declared)
+    if _settle_reshapes(copy.graph):
+        common.RemoveUnusedNodesPass()(copy)
     return copy
 
 
@@ -63,9 +68,13 @@ def infer_shapes(model: ir.Model) -> None:
     common.ShapeInferencePass(check_type=False, strict_mode=False, data_prop=True)(model)
 
 
-def forget_shapes(model: ir.Model) -> None:
-    """Clears in place every shape that `infer_shapes` can find anew, such as before resizing."""
-    _forget_shapes(model.graph)
+def reshape_input(model: ir.Model, name: str, shape: Sequence[int | str | ir.SymbolicDim]) -> None:
+    """Gives an input another shape, in place, and infers all others anew."""
+    value = next(value for value in model.graph.inputs if value.name == name)
+    value.shape = ir.Shape(shape)
+    declared = _forget_shapes(model.graph)
+    infer_shapes(model)
+    _recall_shapes(model.graph, declared)
 
 
 def _forget_shapes(graph: ir.Graph) -> dict[str, ir.Shape]:
@@ -106,6 +115,24 @@ def _drop_old_dropouts(graph: ir.Graph) -> None:
         ir.convenience.replace_nodes_and_values(
             node.graph, node, [node], [identity], node.outputs[:1], identity.outputs
         )
+
+
+def _settle_reshapes(graph: ir.Graph) -> bool:
+    """Gives reshapes a constant target where only the leading size is open.
+
+    Exporters compute targets from the input's shape; all sizes but the batch are known by now, so
+    -1 for the batch means the same. Returns whether any target was replaced.
+    """
+    changed = False
+    for node in graph:
+        shape = node.outputs[0].shape if node.op_type == "Reshape" and not node.domain else None
+        if shape is None or shape.rank() == 0 or constant_operand(node, 1) is not None:
+            continue
+        rest = [size for size in shape[1:] if isinstance(size, int) and size > 0]
+        if len(rest) == shape.rank() - 1:
+            replace_operand(node, 1, np.array([-1, *rest], np.int64))
+            changed = True
+    return changed
 
 
 @dataclass(slots=True)

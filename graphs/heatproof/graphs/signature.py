@@ -16,10 +16,10 @@ IMAGE_CHANNELS = (1, 3)
 class Activation(StrEnum):
     """What a model applies to its logits before it returns them."""
 
-    NONE = "NONE"
-    SOFTMAX = "SOFTMAX"
-    SIGMOID = "SIGMOID"
-    LOG_SOFTMAX = "LOG_SOFTMAX"
+    NONE = "none"
+    SOFTMAX = "softmax"
+    SIGMOID = "sigmoid"
+    LOG_SOFTMAX = "log_softmax"
 
 
 _ACTIVATIONS = {
@@ -170,9 +170,9 @@ def _is_over_classes(node: ir.Node) -> bool:
     if node.op_type == "Sigmoid":
         return True
     operand = node.inputs[0]
-    if operand is None or operand.shape is None:
+    if operand is None or operand.shape is None or node.graph is None:
         return False
-    default = 1 if node.version is not None and node.version < _LAST_AXIS_BY_DEFAULT else -1
+    default = -1 if node.graph.opset_imports[""] >= _LAST_AXIS_BY_DEFAULT else 1
     axis = node.attributes.get_int("axis", default)
     return axis % operand.shape.rank() == 1
 

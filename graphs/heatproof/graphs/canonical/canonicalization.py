@@ -1,0 +1,119 @@
+"""From any ONNX image classifier to the one form that the science speaks of."""
+
+import onnx_ir as ir
+
+from heatproof.evaluators.errors import InvalidArgumentError, UnsupportedModelError
+from heatproof.evaluators.preprocessing import Preprocessing
+from heatproof.graphs.canonical.batches import BATCH, free_batch
+from heatproof.graphs.canonical.entry import insert_entry
+from heatproof.graphs.canonical.independence import check_rows
+from heatproof.graphs.canonical.model import CanonicalModel
+from heatproof.graphs.canonical.padding import fold_pads
+from heatproof.graphs.preparation import infer_shapes, prepared, reshape_input
+from heatproof.graphs.signature import (
+    ClassOutput,
+    ImageInput,
+    Layout,
+    find_class_output,
+    find_image_input,
+)
+from heatproof.graphs.spatial import last_feature_map
+
+_LOGITS_RANK = 2
+
+
+def canonicalize(model: ir.Model, preprocessing: Preprocessing) -> CanonicalModel:
+    """Puts the preprocessing into the graph, frees the batch and ends the graph at the logits.
+
+    The argument is left unchanged; weights are shared with it.
+
+    Args:
+        model: a checked model, as `load_model` returns it.
+        preprocessing: what the model was trained with.
+
+    Raises:
+        UnsupportedModelError: the model has no image input or class output, or its batch dimension
+            cannot be freed.
+        InvalidArgumentError: the preprocessing does not fit the model's input.
+    """
+    plain = prepared(model)
+    image = find_image_input(plain)
+    _check_layout(image, preprocessing)
+    sized = preprocessing.sized(image.height, image.width)
+    size = (sized.height, sized.width)
+    _fix_size(plain, image, size)
+    output = find_class_output(plain)
+    _end_at_logits(plain, output)
+    batch_fixed = _is_batch_fixed(plain, image)
+    if batch_fixed:
+        free_batch(plain, image.name)
+    insert_entry(plain, image, preprocessing, size)
+    canonical = prepared(plain)
+    fold_pads(canonical)
+    if batch_fixed:
+        check_rows(canonical)
+    logits = canonical.graph.outputs[0].name or ""
+    return CanonicalModel(
+        model=canonical,
+        input_name=image.name,
+        logits=logits,
+        height=sized.height,
+        width=sized.width,
+        classes=_classes(canonical.graph.outputs[0]),
+        activation=output.activation,
+        cam_tensor=last_feature_map(canonical, logits),
+        preprocessing=sized,
+    )
+
+
+def _check_layout(image: ImageInput, preprocessing: Preprocessing) -> None:
+    if preprocessing.layout is not None and preprocessing.layout is not image.layout:
+        raise InvalidArgumentError(
+            f"preprocessing.layout is {preprocessing.layout}, but the input {image.name!r} is "
+            f"{image.layout}; leave it out to find it in the shape",
+            field="layout",
+        )
+
+
+def _fix_size(model: ir.Model, image: ImageInput, size: tuple[int, int]) -> None:
+    axes = (image.channels, *size) if image.layout is Layout.NCHW else (*size, image.channels)
+    reshape_input(model, image.name, [BATCH if image.batch is None else image.batch, *axes])
+
+
+def _end_at_logits(model: ir.Model, output: ClassOutput) -> None:
+    """Makes float32 logits [N, classes] the only output."""
+    graph = model.graph
+    names = {value.name: value for node in graph for value in node.outputs}
+    logits = names[output.logits]
+    if logits.dtype != ir.DataType.FLOAT:
+        logits = _append(graph, "Cast", logits, to=int(ir.DataType.FLOAT))
+    if logits.shape is None or logits.shape.rank() != _LOGITS_RANK:
+        logits = _append(graph, "Flatten", logits, axis=1)
+    graph.outputs.clear()
+    graph.outputs.append(logits)
+    infer_shapes(model)
+
+
+def _append(graph: ir.Graph, op_type: str, x: ir.Value, **attributes: int) -> ir.Value:
+    name = f"{x.name}/{op_type}"
+    node = ir.node(op_type, [x], attributes, name=name)
+    node.outputs[0].name = f"{name}:0"
+    node.outputs[0].dtype = ir.DataType.FLOAT
+    graph.append(node)
+    return node.outputs[0]
+
+
+def _is_batch_fixed(model: ir.Model, image: ImageInput) -> bool:
+    """Some exporters declare a free batch and bake 1 into a Reshape all the same."""
+    shape = model.graph.outputs[0].shape
+    return image.batch is not None or shape is None or isinstance(shape[0], int)
+
+
+def _classes(output: ir.Value) -> int:
+    size = None if output.shape is None else output.shape[1]
+    if not isinstance(size, int):
+        raise UnsupportedModelError(
+            f"the number of classes in output {output.name!r} {output.shape} is not fixed; export "
+            "the model with a fixed one"
+        )
+    return size

@@ -1,0 +1,37 @@
+"""The canonical form of an image classifier."""
+
+from dataclasses import dataclass
+
+import onnx_ir as ir
+
+from heatproof.evaluators.preprocessing import Preprocessing
+from heatproof.graphs.signature import Activation
+
+
+@dataclass(frozen=True, slots=True)
+class CanonicalModel:
+    """A classifier in canonical form.
+
+    Attributes:
+        model: graph from one input, float32 RGB [N, 3, height, width] in [0, 1], to one output,
+            float32 logits [N, classes]; N is free.
+        input_name: name of the input.
+        logits: name of the output.
+        height: rows of the input in pixels.
+        width: columns of the input in pixels.
+        classes: number of classes.
+        activation: what the original model applied to the logits; tells how they become
+            probabilities.
+        cam_tensor: default tensor for class activation maps: the last feature map; "" if none.
+        preprocessing: what the graph contains, with the size resolved.
+    """
+
+    model: ir.Model
+    input_name: str
+    logits: str
+    height: int
+    width: int
+    classes: int
+    activation: Activation
+    cam_tensor: str
+    preprocessing: Preprocessing

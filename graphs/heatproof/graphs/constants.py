@@ -1,0 +1,31 @@
+"""Reads and writes the constants of a graph."""
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+
+def constant(name: str, array: NDArray[np.generic]) -> ir.Value:
+    """A constant value, to be registered as an initializer of a graph."""
+    tensor = ir.tensor(array, name=name)
+    return ir.Value(
+        name=name,
+        shape=ir.Shape(array.shape),
+        type=ir.TensorType(tensor.dtype),
+        const_value=tensor,
+    )
+
+
+def constant_operand(node: ir.Node, index: int) -> NDArray[np.generic] | None:
+    """The constant that a node reads as an input, or None if that is absent or computed."""
+    operand = node.inputs[index] if index < len(node.inputs) else None
+    tensor = None if operand is None else ir.convenience.get_const_tensor(operand)
+    return None if tensor is None else tensor.numpy()
+
+
+def replace_operand(node: ir.Node, index: int, array: NDArray[np.generic]) -> None:
+    """Gives a node a constant of its own; other readers of the old operand keep that."""
+    value = constant(f"{node.name}/operand_{index}", array)
+    if isinstance(node.graph, ir.Graph):
+        node.graph.register_initializer(value)
+    node.replace_input_with(index, value)

@@ -1,0 +1,201 @@
+"""Describes a model: what it holds and what can be done with it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import onnx_ir as ir
+
+from heatproof.evaluators.errors import FailedPreconditionError, UnsupportedModelError
+from heatproof.graphs.blockers import Blocker
+from heatproof.graphs.gradients import gradient_blockers
+from heatproof.graphs.masking import masking_blockers
+from heatproof.graphs.preparation import prepared, reshape_input
+from heatproof.graphs.signature import (
+    ClassOutput,
+    ImageInput,
+    Layout,
+    find_class_output,
+    find_image_input,
+)
+from heatproof.graphs.spatial import feature_maps, last_feature_map
+from heatproof.graphs.work import multiply_adds
+
+MAX_BLOCKERS = 20
+PROBED_SIDE = 224
+"""Side at which a model of dynamic size is probed for blockers, in pixels."""
+
+_WEIGHTS = frozenset(
+    {ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16, ir.DataType.DOUBLE}
+    | {ir.DataType.INT8, ir.DataType.UINT8}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ValueInfo:
+    """An input or output of a graph.
+
+    Attributes:
+        name: name in the graph.
+        data_type: element type as ONNX writes it, such as `FLOAT`.
+        shape: extents: a number, or a symbol where dynamic.
+    """
+
+    name: str
+    data_type: str
+    shape: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CamTensor:
+    """A spatial tensor.
+
+    Attributes:
+        name: name in the graph.
+        channels: number of channels; 0 if dynamic.
+        height: height in cells; 0 if dynamic.
+        width: width in cells; 0 if dynamic.
+        is_default: whether it is the last feature map before the global pool.
+    """
+
+    name: str
+    channels: int
+    height: int
+    width: int
+    is_default: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """Whether a rewrite covers a graph.
+
+    Attributes:
+        supported: whether every operator has a rule.
+        blockers: the first blocking nodes, at most `MAX_BLOCKERS`.
+    """
+
+    supported: bool
+    blockers: tuple[Blocker, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What a graph holds and what Heatproof can do with it.
+
+    Attributes:
+        inputs: the graph's inputs, in order.
+        outputs: the graph's outputs, in order.
+        image_input: name of the input that takes images; "" if there is none.
+        class_output: name of the output that holds class scores; "" if there is none.
+        classes: number of classes; 0 if dynamic.
+        logits: name of the tensor with the logits behind the class output.
+        activation: what turns logits into the class output.
+        layout: layout of the image input; "" if there is none.
+        opsets: versions of the operator sets by domain.
+        producer: the exporter, as the file names it.
+        nodes: number of nodes, subgraphs included.
+        parameters: number of weights.
+        multiply_adds: of one image at the input's own size; 0 if that is dynamic.
+        cam_tensors: feature maps, from input to output.
+        layer_masking: whether layer masking covers the graph.
+        gradients: whether gradients cover the graph.
+    """
+
+    inputs: tuple[ValueInfo, ...]
+    outputs: tuple[ValueInfo, ...]
+    image_input: str
+    class_output: str
+    classes: int
+    logits: str
+    activation: str
+    layout: str
+    opsets: Mapping[str, int]
+    producer: str
+    nodes: int
+    parameters: int
+    multiply_adds: int
+    cam_tensors: tuple[CamTensor, ...]
+    layer_masking: Support
+    gradients: Support
+
+
+def inspect(model: ir.Model) -> ModelFacts:
+    """Describes a checked model, classifier or not; rewrites are tried on the model as given.
+
+    A model of dynamic size is tried at `PROBED_SIDE`.
+    """
+    plain = prepared(model)
+    image, output = _image_input(plain), _class_output(plain)
+    probe = _probe(plain, image)
+    return ModelFacts(
+        inputs=tuple(map(_info, model.graph.inputs)),
+        outputs=tuple(map(_info, model.graph.outputs)),
+        image_input=image.name if image else "",
+        class_output=output.name if output else "",
+        classes=(output.classes or 0) if output else 0,
+        logits=output.logits if output else "",
+        activation=output.activation if output else "",
+        layout=image.layout if image else "",
+        opsets={domain or "ai.onnx": version for domain, version in model.opset_imports.items()},
+        producer=f"{model.producer_name or ''} {model.producer_version or ''}".strip(),
+        nodes=sum(1 for _ in model.graph.all_nodes()),
+        parameters=_parameters(plain),
+        multiply_adds=multiply_adds(probe) if probe is plain else 0,
+        cam_tensors=_cam_tensors(plain, output),
+        layer_masking=_support(lambda: masking_blockers(probe)),
+        gradients=_support(lambda: gradient_blockers(probe)),
+    )
+
+
+def _image_input(model: ir.Model) -> ImageInput | None:
+    try:
+        return find_image_input(model)
+    except UnsupportedModelError:
+        return None
+
+
+def _class_output(model: ir.Model) -> ClassOutput | None:
+    try:
+        return find_class_output(model)
+    except UnsupportedModelError:
+        return None
+
+
+def _probe(model: ir.Model, image: ImageInput | None) -> ir.Model:
+    """The model itself, or a copy of static size."""
+    if image is None or (image.height and image.width):
+        return model
+    sides = (image.height or PROBED_SIDE, image.width or PROBED_SIDE)
+    axes = (image.channels, *sides) if image.layout is Layout.NCHW else (*sides, image.channels)
+    copy = model.clone()
+    reshape_input(copy, image.name, ["N" if image.batch is None else image.batch, *axes])
+    return prepared(copy)
+
+
+def _info(value: ir.Value) -> ValueInfo:
+    dims = () if value.shape is None else value.shape
+    return ValueInfo(
+        name=value.name or "",
+        data_type="" if value.dtype is None else value.dtype.name,
+        shape=tuple(str(dim if isinstance(dim, int) else dim.value or "?") for dim in dims),
+    )
+
+
+def _parameters(model: ir.Model) -> int:
+    tensors = [value.const_value for value in model.graph.initializers.values()]
+    return sum(tensor.size for tensor in tensors if tensor and tensor.dtype in _WEIGHTS)
+
+
+def _cam_tensors(model: ir.Model, output: ClassOutput | None) -> tuple[CamTensor, ...]:
+    last = last_feature_map(model, output.logits) if output else ""
+    return tuple(
+        CamTensor(found.name, found.channels, found.height, found.width, found.name == last)
+        for found in feature_maps(model)
+    )
+
+
+def _support(find: Callable[[], tuple[Blocker, ...]]) -> Support:
+    try:
+        blockers = find()
+    except FailedPreconditionError as error:
+        blockers = (Blocker(node="", operator="", reason=error.message),)
+    return Support(supported=not blockers, blockers=blockers[:MAX_BLOCKERS])

@@ -1,0 +1,150 @@
+"""The predictor of the science, over ONNX Runtime."""
+
+import hashlib
+from collections.abc import Callable
+from functools import cached_property
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from heatproof.evaluators.arrays import Images, Logits, Masks
+from heatproof.evaluators.errors import FailedPreconditionError, UnsupportedOperatorError
+from heatproof.evaluators.predictor import Gradients, MaskedLogits, PredictorFacts, Shortfall
+from heatproof.graphs.blockers import Blocker
+from heatproof.graphs.canonical.model import CanonicalModel
+from heatproof.graphs.gradients import (
+    INPUT_GRADIENT,
+    OUTPUT_GRADIENT,
+    differentiated,
+    gradient_blockers,
+)
+from heatproof.graphs.masking import MaskingOptions, Mode, layer_masked, masking_blockers
+from heatproof.graphs.masking.rewriting import COVERAGE_OUTPUT, MASK_INPUT
+from heatproof.graphs.runtime.cancellation import Cancellation
+from heatproof.graphs.runtime.sessions import Session, SessionCache
+from heatproof.graphs.signature import Activation
+from heatproof.graphs.tapping import tapped
+
+SMALLEST_BATCH = 2
+"""Rows of a batch are independent of their neighbours from this size on, not always at 1."""
+
+
+class OrtPredictor:
+    """Runs a canonical model and its rewritten forms, each in a session of its own.
+
+    Rewrites and sessions are made when first needed and kept by the cache, under a key that holds
+    the model, its preprocessing and the batch size. Implements
+    `heatproof.evaluators.predictor.Predictor`.
+    """
+
+    def __init__(
+        self,
+        canonical: CanonicalModel,
+        sessions: SessionCache,
+        *,
+        model: str,
+        batch_size: int,
+        cancellation: Cancellation,
+    ) -> None:
+        if batch_size < SMALLEST_BATCH:
+            message = f"batch_size must be at least {SMALLEST_BATCH}, not {batch_size}"
+            raise ValueError(message)
+        self._canonical = canonical
+        self._sessions = sessions
+        self._model = model
+        self._batch_size = batch_size
+        self._cancellation = cancellation
+        identity = f"{model}|{canonical.preprocessing}|{batch_size}"
+        self._key = hashlib.sha256(identity.encode()).hexdigest()
+
+    @cached_property
+    def facts(self) -> PredictorFacts:
+        """What the model is and can do."""
+        canonical = self._canonical
+        sigmoid = canonical.activation is Activation.SIGMOID
+        return PredictorFacts(
+            model=self._model,
+            height=canonical.height,
+            width=canonical.width,
+            classes=canonical.classes,
+            probabilities="sigmoid" if sigmoid else "softmax",
+            batch_size=self._batch_size,
+            cam_tensor=canonical.cam_tensor,
+            layer_masking=_shortfall("layer_masking", lambda: masking_blockers(canonical.model)),
+            gradients=_shortfall("gradients", lambda: gradient_blockers(canonical.model)),
+        )
+
+    def logits(self, images: Images) -> Logits:
+        """Runs the plain model.
+
+        Raises:
+            CancelledError: the work was cancelled.
+        """
+        session = self._session("plain", lambda: self._canonical.model)
+        return self._run(session, self._image_feed(images), self._canonical.logits)[0]
+
+    def masked_logits(self, images: Images, masks: Masks, mode: str) -> MaskedLogits:
+        """Runs the layer-masked model; `mode` is `reference` or `strict`.
+
+        Raises:
+            UnsupportedOperatorError: the model has a node without a masking rule.
+            CancelledError: the work was cancelled.
+        """
+        session = self._session(f"masked/{mode}", lambda: self._masked(Mode(mode)))
+        feeds = self._image_feed(images)
+        feeds[MASK_INPUT] = np.ascontiguousarray(masks[:, np.newaxis], np.float32)
+        logits, coverage = self._run(session, feeds, self._canonical.logits, COVERAGE_OUTPUT)
+        return MaskedLogits(logits, coverage)
+
+    def gradients(self, images: Images, output_gradients: Logits, tensor: str) -> Gradients:
+        """Multiplies gradients of the logits into the Jacobian by `tensor`; "" is the input.
+
+        Raises:
+            UnsupportedOperatorError: a node between the two has no gradient.
+            UnknownNameError: the model has no such tensor.
+            CancelledError: the work was cancelled.
+        """
+        session = self._session(f"gradient/{tensor}", lambda: self._differentiated(tensor))
+        feeds = self._image_feed(images)
+        feeds[OUTPUT_GRADIENT] = np.ascontiguousarray(output_gradients, np.float32)
+        fetched = [self._canonical.logits, INPUT_GRADIENT, *([tensor] if tensor else [])]
+        logits, gradient, *activations = self._run(session, feeds, *fetched)
+        return Gradients(logits, activations[0] if activations else images, gradient)
+
+    def _masked(self, mode: Mode) -> ir.Model:
+        return layer_masked(self._canonical.model, MaskingOptions(mode=mode))
+
+    def _differentiated(self, tensor: str) -> ir.Model:
+        model, logits = self._canonical.model, self._canonical.logits
+        if not tensor:
+            return differentiated(model, of=logits, wrt=self._canonical.input_name)
+        return differentiated(tapped(model, (tensor,)), of=logits, wrt=tensor)
+
+    def _session(self, form: str, build: Callable[[], ir.Model]) -> Session:
+        self._cancellation.check()
+        return self._sessions.get(f"{self._key}/{form}", build)
+
+    def _image_feed(self, images: Images) -> dict[str, NDArray[np.generic]]:
+        if len(images) != self._batch_size:
+            message = f"a batch has {self._batch_size} rows, not {len(images)}; pad it"
+            raise ValueError(message)
+        return {self._canonical.input_name: np.ascontiguousarray(images, np.float32)}
+
+    def _run(
+        self, session: Session, feeds: dict[str, NDArray[np.generic]], *outputs: str
+    ) -> list[NDArray[np.float32]]:
+        found = session.run(feeds, outputs, self._cancellation)
+        return [array.astype(np.float32, copy=False) for array in found]
+
+
+def _shortfall(capability: str, find: Callable[[], tuple[Blocker, ...]]) -> Shortfall | None:
+    try:
+        blockers = find()
+    except (FailedPreconditionError, UnsupportedOperatorError) as error:
+        return Shortfall(capability, error.message)
+    if not blockers:
+        return None
+    first = blockers[0]
+    others = f" (and {len(blockers) - 1} more nodes)" if len(blockers) > 1 else ""
+    return Shortfall(capability, f"node {first.node!r}, {first.operator}: {first.reason}{others}")

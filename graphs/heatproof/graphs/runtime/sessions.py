@@ -1,0 +1,214 @@
+"""ONNX Runtime sessions: how they are opened, run and kept."""
+
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+import onnxruntime as ort
+from numpy.typing import NDArray
+from onnxruntime.capi import (
+    onnxruntime_pybind11_state as ort_errors,  # pyright: ignore[reportAttributeAccessIssue] # native
+)
+
+from heatproof.evaluators.errors import InvalidModelError, ResourceExhaustedError
+from heatproof.graphs.runtime.cancellation import Cancellation
+from heatproof.graphs.saving import embedded, weight_bytes
+
+Array = NDArray[Any]
+
+SHARED_BYTES = 1024
+"""Weights above this are lent to ONNX Runtime instead of copied into the model's bytes."""
+
+_SHAREABLE = frozenset(
+    {ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.INT8, ir.DataType.UINT8}
+    | {ir.DataType.INT32, ir.DataType.INT64}
+)
+_FAILURES = (
+    ort_errors.EPFail,
+    ort_errors.Fail,
+    ort_errors.InvalidArgument,
+    ort_errors.InvalidGraph,
+    ort_errors.InvalidProtobuf,
+    ort_errors.NotImplemented,
+    ort_errors.RuntimeException,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSettings:
+    """How sessions run.
+
+    Attributes:
+        threads: threads inside an operator.
+        log_severity: lowest severity of ONNX Runtime's log: 2 warnings, 3 errors, 4 fatal.
+    """
+
+    threads: int = 1
+    log_severity: int = 3
+
+    def options(self) -> ort.SessionOptions:
+        """Fresh options, deterministic: one operator after the other, fixed reductions."""
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = self.threads
+        options.inter_op_num_threads = 1
+        options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+        options.use_deterministic_compute = True
+        options.log_severity_level = self.log_severity
+        return options
+
+
+class Session:
+    """One graph in ONNX Runtime, with the weights that it borrows.
+
+    Attributes:
+        outputs: names of the outputs, in order.
+        nbytes: size of the weights.
+    """
+
+    def __init__(
+        self, native: ort.InferenceSession, weights: Mapping[str, ort.OrtValue], nbytes: int
+    ) -> None:
+        self._native = native
+        self._weights = weights  # ONNX Runtime reads them but does not own them
+        self.outputs = tuple(output.name for output in native.get_outputs())
+        self.nbytes = nbytes
+
+    def run(
+        self, feeds: Mapping[str, Array], outputs: Sequence[str], cancellation: Cancellation
+    ) -> list[Array]:
+        """Computes outputs by name.
+
+        Raises:
+            CancelledError: the cancellation came before or during the pass.
+            ResourceExhaustedError: memory ran out.
+            InvalidModelError: a node failed on these inputs.
+        """
+        try:
+            with cancellation.run() as options:
+                found = self._native.run(list(outputs), dict(feeds), options)
+                return [np.asarray(array) for array in found]
+        except _FAILURES as error:
+            raise _domain_error("the model failed while running", error) from error
+
+
+def open_session(model: ir.Model, settings: SessionSettings) -> Session:
+    """Opens a session on a model, whose large weights it shares with the model.
+
+    Raises:
+        InvalidModelError: ONNX Runtime refuses the model.
+        ResourceExhaustedError: memory ran out.
+    """
+    weights = {
+        name: _lent(value.const_value)
+        for name, value in model.graph.initializers.items()
+        if value.const_value is not None and _is_shared(value)
+    }
+    options = settings.options()
+    if weights:
+        options.add_external_initializers(list(weights), list(weights.values()))
+    try:
+        native = ort.InferenceSession(
+            _skeleton(model, weights), options, providers=["CPUExecutionProvider"]
+        )
+    except _FAILURES as error:
+        raise _domain_error("ONNX Runtime refuses the model", error) from error
+    return Session(native, weights, weight_bytes(model))
+
+
+class SessionCache:
+    """Sessions by key, the least recently used closed once their weights exceed a bound.
+
+    A session that is running stays alive until its pass ends. One session may exceed the bound
+    alone. Safe for threads; each key is built once at a time.
+    """
+
+    def __init__(self, max_bytes: int, settings: SessionSettings) -> None:
+        self.settings = settings
+        self._max_bytes = max_bytes
+        self._lock = threading.Lock()
+        self._building: dict[str, threading.Lock] = {}
+        self._sessions: OrderedDict[str, Session] = OrderedDict()
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the weights of all sessions held."""
+        with self._lock:
+            return sum(session.nbytes for session in self._sessions.values())
+
+    def __contains__(self, key: str) -> bool:
+        """Whether a session is held; does not count as a use."""
+        return key in self._sessions
+
+    def get(self, key: str, build: Callable[[], ir.Model]) -> Session:
+        """Returns the session of a key, opening it on the built model if there is none."""
+        with self._lock:
+            building = self._building.setdefault(key, threading.Lock())
+        with building:
+            session = self._held(key)
+            if session is None:
+                session = open_session(build(), self.settings)
+                self._keep(key, session)
+            return session
+
+    def _held(self, key: str) -> Session | None:
+        with self._lock:
+            session = self._sessions.get(key)
+            if session is not None:
+                self._sessions.move_to_end(key)
+            return session
+
+    def _keep(self, key: str, session: Session) -> None:
+        with self._lock:
+            self._sessions[key] = session
+            total = sum(held.nbytes for held in self._sessions.values())
+            while total > self._max_bytes and len(self._sessions) > 1:
+                _, closed = self._sessions.popitem(last=False)
+                total -= closed.nbytes
+
+
+def _is_shared(value: ir.Value) -> bool:
+    tensor = value.const_value
+    return (
+        tensor is not None
+        and tensor.dtype in _SHAREABLE
+        and tensor.nbytes > SHARED_BYTES
+        and not value.is_graph_output()
+    )
+
+
+def _lent(tensor: ir.TensorProtocol) -> ort.OrtValue:
+    array = np.require(tensor.numpy(), requirements=["C", "A"])
+    return ort.OrtValue.ortvalue_from_numpy(array)
+
+
+def _skeleton(model: ir.Model, weights: Mapping[str, ort.OrtValue]) -> bytes:
+    """The bytes of a model whose lent weights are mere references."""
+    copy = embedded(model)
+    for name in weights:
+        value = copy.graph.initializers[name]
+        tensor = value.const_value
+        if tensor is not None:
+            value.const_value = ir.ExternalTensor(
+                f"lent:{name}", 0, tensor.nbytes, tensor.dtype, shape=_shape(tensor), name=name
+            )
+    return ir.to_proto(copy).SerializeToString()
+
+
+def _shape(tensor: ir.TensorProtocol) -> ir.Shape:
+    return ir.Shape(tensor.shape.numpy())
+
+
+_SOURCE = re.compile(r"/\S*?\.(?:cc|h|cpp):\d+ ")
+
+
+def _domain_error(fault: str, error: Exception) -> InvalidModelError | ResourceExhaustedError:
+    text = _SOURCE.sub("", str(error)).strip()
+    if "bad allocation" in text or "Failed to allocate" in text or "bad_alloc" in text:
+        return ResourceExhaustedError(f"memory ran out: {text}; use smaller images or batches")
+    return InvalidModelError(f"{fault}: {text}; check the model with onnxruntime")

@@ -1,0 +1,61 @@
+"""Counts the multiply-adds of a model."""
+
+import math
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import onnx_ir as ir
+
+
+def multiply_adds(model: ir.Model) -> int:
+    """Multiply-adds of convolutions and matrix products for one image; 0 if sizes are dynamic.
+
+    The model is prepared and has a static size but for the batch.
+    """
+    counts = [_COUNTS[node.op_type](node) for node in model.graph if node.op_type in _COUNTS]
+    return 0 if None in counts else sum(count for count in counts if count is not None)
+
+
+def _product(value: ir.Value | None, start: int = 0) -> int | None:
+    """Product of the sizes from an axis on, or None if one of them is dynamic."""
+    sizes = None if value is None or value.shape is None else value.shape[start:]
+    if sizes is None or not all(isinstance(size, int) for size in sizes):
+        return None
+    return math.prod(size for size in sizes if isinstance(size, int))
+
+
+def _times(*factors: int | None) -> int | None:
+    known = [factor for factor in factors if factor is not None]
+    return math.prod(known) if len(known) == len(factors) else None
+
+
+def _convolution(weights: int) -> Callable[[ir.Node], int | None]:
+    """Every weight is used once for each output position."""
+    return lambda node: _times(_product(node.inputs[weights]), _product(node.outputs[0], 2))
+
+
+def _transposed_convolution(node: ir.Node) -> int | None:
+    """Every weight is used once for each input position."""
+    return _times(_product(node.inputs[1]), _product(node.inputs[0], 2))
+
+
+def _product_of_matrices(node: ir.Node) -> int | None:
+    """Every element of the output is a sum over the inner axis of the first operand."""
+    x = node.inputs[0]
+    if x is None or x.shape is None:
+        return None
+    inner = x.shape[-2 if node.attributes.get_int("transA", 0) else -1]
+    return _times(_product(node.outputs[0], 1), inner if isinstance(inner, int) else None)
+
+
+_COUNTS: Mapping[str, Callable[[ir.Node], int | None]] = MappingProxyType(
+    {
+        "Conv": _convolution(weights=1),
+        "ConvInteger": _convolution(weights=1),
+        "FusedConv": _convolution(weights=1),
+        "QLinearConv": _convolution(weights=3),
+        "ConvTranspose": _transposed_convolution,
+        "Gemm": _product_of_matrices,
+        "MatMul": _product_of_matrices,
+    }
+)
