@@ -1,0 +1,211 @@
+"""What is known about images: labels, object masks and attribution maps."""
+
+from __future__ import annotations  # `Frame.ValueType` exists for type checkers only
+
+import csv
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any, Final, TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heatproof.client.errors import UsageError
+from heatproof.client.images import NamedImage, floats, load_array
+from heatproof.v1.image_pb2 import (
+    FRAME_MODEL_INPUT,
+    FRAME_SOURCE,
+    AttributionMap,
+    Frame,
+    Image,
+    ObjectMask,
+)
+from heatproof.v1.tensor_pb2 import DATA_TYPE_UINT8, Tensor
+
+Value = TypeVar("Value")
+PathText: TypeAlias = str | os.PathLike[str]
+ByImage: TypeAlias = Mapping[str, Value] | Sequence[Value | None]
+"""Values by the name, file name or stem of an image, or one an image in their order."""
+
+LabelsSource: TypeAlias = PathText | ByImage[int]
+"""Labels: a CSV file with the columns `file,label`, or class indices by image."""
+
+MasksSource: TypeAlias = PathText | ByImage[NDArray[Any] | bytes]
+"""Object masks: a folder of PNG files by stem, or arrays [height, width] or PNG bytes by image."""
+
+MapsSource: TypeAlias = PathText | ByImage[NDArray[Any]]
+"""Attribution maps: a folder of NPY files by stem, or arrays [height, width] or [channels, height,
+width] by image."""
+
+FRAMES: Final[dict[str, Frame.ValueType]] = {
+    "source": FRAME_SOURCE,
+    "model_input": FRAME_MODEL_INPUT,
+}
+"""Frames by their short names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Annotations:
+    """Values by the index of their image.
+
+    Attributes:
+        labels: class indices.
+        masks: object masks.
+        maps: attribution maps.
+    """
+
+    labels: Mapping[int, int] = field(default_factory=dict)
+    masks: Mapping[int, ObjectMask] = field(default_factory=dict)
+    maps: Mapping[int, AttributionMap] = field(default_factory=dict)
+
+    def add(self, index: int, image: Image) -> Image:
+        """Adds what is known about image `index` to its message."""
+        if index in self.labels:
+            image.label = self.labels[index]
+        if index in self.masks:
+            image.object_mask.CopyFrom(self.masks[index])
+        if index in self.maps:
+            image.attribution_maps.append(self.maps[index])
+        return image
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnnotationSources:
+    """Where labels, masks and maps come from.
+
+    Attributes:
+        labels: class indices.
+        masks: object masks, non-zero is object.
+        maps: attribution maps for the explainer `supplied`.
+        masks_frame: `source` (the image, upright) or `model_input` (after resize and crop).
+        maps_frame: likewise.
+    """
+
+    labels: LabelsSource | None = None
+    masks: MasksSource | None = None
+    maps: MapsSource | None = None
+    masks_frame: str = "source"
+    maps_frame: str = "model_input"
+
+    def read(self, images: Sequence[NamedImage]) -> Annotations:
+        """Finds the image of every value.
+
+        Raises:
+            UsageError: no value belongs to any image, or one belongs to several.
+        """
+        names = [image.name for image in images]
+        labels, masks, maps = _labels(self.labels), _masks(self.masks), _maps(self.maps)
+        frames = _frame(self.masks_frame), _frame(self.maps_frame)
+        return Annotations(
+            labels=dict(_assigned("labels", labels, names)),
+            masks={at: _mask(mask, frames[0]) for at, mask in _assigned("masks", masks, names)},
+            maps={at: _map(values, frames[1]) for at, values in _assigned("maps", maps, names)},
+        )
+
+
+def _frame(name: str) -> Frame.ValueType:
+    if name not in FRAMES:
+        raise UsageError(f"unknown frame {name!r}; known: {', '.join(FRAMES)}")
+    return FRAMES[name]
+
+
+def _assigned(
+    kind: str, values: ByImage[Value] | None, names: Sequence[str]
+) -> Iterator[tuple[int, Value]]:
+    """Pairs values with the indices of their images."""
+    if values is None:
+        return
+    if not isinstance(values, Mapping):
+        if len(values) != len(names):
+            raise UsageError(f"{len(values)} {kind} for {len(names)} images: give one an image")
+        yield from ((index, value) for index, value in enumerate(values) if value is not None)
+        return
+    places = [_place(name, values) for name in names]
+    used = Counter(place for place in places if place is not None)
+    if not used:
+        raise UsageError(
+            f"none of the {len(values)} {kind} belongs to an image: the first is for "
+            f"{next(iter(values), '')!r}, the first image is {names[0]!r}"
+        )
+    shared = [place for place, count in used.items() if count > 1]
+    if shared:
+        raise UsageError(f"{kind} of {shared[0]!r} fit several images: name them by their paths")
+    yield from ((at, values[place]) for at, place in enumerate(places) if place is not None)
+
+
+def _place(name: str, values: Mapping[str, object]) -> str | None:
+    """The key of an image: its path, its path without suffix, its file name or its stem."""
+    path = PurePosixPath(name)
+    keys = (name, str(path.with_suffix("")), path.name, path.stem)
+    return next((key for key in keys if key in values), None)
+
+
+def _labels(source: LabelsSource | None) -> ByImage[int] | None:
+    return _read_labels(Path(source)) if isinstance(source, str | os.PathLike) else source
+
+
+def _read_labels(path: Path) -> Mapping[str, int]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"cannot read labels {path}: {error}") from error
+    labels: dict[str, int] = {}
+    for line, row in enumerate(rows, start=2):
+        if row.get("file") is None or row.get("label") is None:
+            raise UsageError(f"labels {path}: line {line} needs the columns `file,label`")
+        name = row["file"].strip().replace("\\", "/")
+        if name in labels:
+            raise UsageError(f"labels {path}: line {line} labels {name!r} a second time")
+        labels[name] = _class_index(row["label"], f"labels {path}: line {line}")
+    return labels
+
+
+def _class_index(text: str, place: str) -> int:
+    if not text.strip().isdecimal():
+        raise UsageError(f"{place}: {text!r} is no class index: write a whole number from 0 on")
+    return int(text)
+
+
+def _folder(path: Path, suffix: str, kind: str) -> Mapping[str, Path]:
+    files = sorted(path.rglob(f"*{suffix}")) if path.is_dir() else []
+    if not files:
+        raise UsageError(f"{kind} folder {path} holds no {suffix} files")
+    return {file.relative_to(path).with_suffix("").as_posix(): file for file in files}
+
+
+def _masks(source: MasksSource | None) -> ByImage[NDArray[Any] | bytes | Path] | None:
+    if isinstance(source, str | os.PathLike):
+        return dict(_folder(Path(source), ".png", "masks"))
+    return source
+
+
+def _mask(mask: NDArray[Any] | bytes | Path, frame: Frame.ValueType) -> ObjectMask:
+    if isinstance(mask, Path):
+        mask = mask.read_bytes()
+    if isinstance(mask, bytes):
+        return ObjectMask(frame=frame, encoded=mask)
+    if mask.ndim != 2:  # axes
+        raise UsageError(f"an object mask is [height, width], not {list(mask.shape)}")
+    data = (mask != 0).astype(np.uint8)
+    tensor = Tensor(data_type=DATA_TYPE_UINT8, shape=mask.shape, data=data.tobytes())
+    return ObjectMask(frame=frame, mask=tensor)
+
+
+def _maps(source: MapsSource | None) -> ByImage[NDArray[Any] | Path] | None:
+    if isinstance(source, str | os.PathLike):
+        return dict(_folder(Path(source), ".npy", "maps"))
+    return source
+
+
+def _map(values: NDArray[Any] | Path, frame: Frame.ValueType) -> AttributionMap:
+    array = load_array(values) if isinstance(values, Path) else values
+    if array.ndim not in {2, 3} or not np.issubdtype(array.dtype, np.floating):
+        raise UsageError(
+            f"an attribution map holds floats [height, width] or [channels, height, width], not "
+            f"{array.dtype} {list(array.shape)}"
+        )
+    return AttributionMap(frame=frame, values=floats(array))

@@ -1,0 +1,85 @@
+"""What the client asks of the outside world, as values.
+
+The client's logic is written once, as *flows*: generators that yield these values and get the
+answers sent back, or the errors thrown in. `Client` performs them blocking, `AsyncClient`
+performs them on an event loop; a test can perform them without any network.
+"""
+
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, TypeVar
+
+from google.protobuf.message import Message
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Rpc:
+    """Names a method of the contract.
+
+    Attributes:
+        stub: generated stub class of the service.
+        method: name of the method.
+    """
+
+    stub: Callable[[Any], object]
+    method: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unary:
+    """One request, one reply, which is the answer."""
+
+    rpc: Rpc
+    request: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A stream of requests, one reply, which is the answer.
+
+    Attributes:
+        requests: makes the stream afresh for every attempt.
+    """
+
+    rpc: Rpc
+    requests: Callable[[], Iterator[Message]]
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One request, a stream of replies.
+
+    Attributes:
+        each: is called with every reply; what it returns, unless None, is collected. The answer is
+            the list of these.
+    """
+
+    rpc: Rpc
+    request: Message
+    each: Callable[[Any], object | None] = field(default=lambda reply: reply)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Work on this machine that takes long or reads files; its result is the answer."""
+
+    run: Callable[[], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A pause in seconds; the answer is None."""
+
+    seconds: float
+
+
+Effect: TypeAlias = Unary | Upload | Stream | Work | Pause
+Flow: TypeAlias = Generator[Effect, Any, Result]
+
+
+def work(run: Callable[[], Result]) -> Flow[Result]:
+    """Runs a function where it does not hold up others."""
+    result: Result = yield Work(run)
+    return result

@@ -1,0 +1,43 @@
+"""A channel to a server, and the server itself if it is the client's own."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from grpc import aio
+
+from heatproof.client.calls import Rpc
+from heatproof.client.embedded import EmbeddedServer
+from heatproof.client.errors import HeatproofError, UnavailableError
+from heatproof.client.statuses import service_error
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """What both clients stand on.
+
+    Attributes:
+        channel: blocking or for an event loop; the generated stubs take either.
+        server: the client's own server, if the channel leads to one.
+    """
+
+    channel: grpc.Channel | aio.Channel
+    server: EmbeddedServer | None = None
+
+    def method(self, rpc: Rpc) -> Callable[..., Any]:
+        """The callable behind a method of the contract."""
+        method: Callable[..., Any] = getattr(rpc.stub(self.channel), rpc.method)
+        return method
+
+    def failure(self, failed: grpc.RpcError) -> HeatproofError:
+        """Why a call failed: as its status says, or by the death of the client's own server."""
+        error = service_error(failed)
+        if isinstance(error, UnavailableError) and self.server is not None:
+            return self.server.failure() or error
+        return error
+
+    def end_server(self) -> None:
+        """Ends the client's own server, if there is one."""
+        if self.server is not None:
+            self.server.close()

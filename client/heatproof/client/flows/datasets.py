@@ -1,0 +1,118 @@
+"""Data sets: images with what is known about them."""
+
+import os
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final, TypeAlias, TypedDict, Unpack
+
+from heatproof.client.annotations import (
+    Annotations,
+    AnnotationSources,
+    LabelsSource,
+    MapsSource,
+    MasksSource,
+)
+from heatproof.client.calls import Flow, Rpc, Unary, Upload, work
+from heatproof.client.flows.listing import every
+from heatproof.client.images import ImagesSource, NamedImage, collect
+from heatproof.client.progress import OnProgress, Progress, Stage, ignore
+from heatproof.client.retries import patiently
+from heatproof.v1.dataset_pb2 import Dataset
+from heatproof.v1.dataset_service_pb2 import (
+    DeleteDatasetRequest,
+    GetDatasetRequest,
+    ListDatasetsRequest,
+    UploadDatasetHeader,
+    UploadDatasetRequest,
+)
+from heatproof.v1.dataset_service_pb2_grpc import DatasetServiceStub
+from heatproof.v1.image_pb2 import Image
+
+UPLOAD: Final = Rpc(DatasetServiceStub, "UploadDataset")
+GET: Final = Rpc(DatasetServiceStub, "GetDataset")
+LIST: Final = Rpc(DatasetServiceStub, "ListDatasets")
+DELETE: Final = Rpc(DatasetServiceStub, "DeleteDataset")
+
+PREFIX: Final = "datasets/"
+
+DatasetSource: TypeAlias = ImagesSource
+"""Images, or the name `datasets/...` of an uploaded set."""
+
+
+class AnnotationOptions(TypedDict, total=False):
+    """What may be known about images; see `AnnotationSources`."""
+
+    labels: LabelsSource | None
+    masks: MasksSource | None
+    maps: MapsSource | None
+    masks_frame: str
+    maps_frame: str
+
+
+def dataset(
+    images: DatasetSource,
+    *,
+    display_name: str = "",
+    on_progress: OnProgress = ignore,
+    **annotations: Unpack[AnnotationOptions],
+) -> Flow[Dataset]:
+    """Uploads images as a data set; the same ones again give the same set.
+
+    Args:
+        images: one or many images, a folder, or the name of an uploaded set.
+        display_name: name to show.
+        on_progress: is told of the upload.
+        **annotations: labels, masks and maps; see `AnnotationSources`.
+    """
+    if isinstance(images, str) and images.startswith(PREFIX):
+        found: Dataset = yield from patiently(Unary(GET, GetDatasetRequest(name=images)))
+        return found
+    sources = AnnotationSources(**annotations)
+    found_images, known = yield from work(partial(annotated, images, sources))
+    header = UploadDatasetHeader(display_name=display_name or _folder_name(images))
+    requests = partial(_requests, header, found_images, known, on_progress)
+    found = yield from patiently(Upload(UPLOAD, requests))
+    return found
+
+
+def annotated(
+    images: ImagesSource, sources: AnnotationSources
+) -> tuple[tuple[NamedImage, ...], Annotations]:
+    """Lists images and finds what is known about each."""
+    found = collect(images)
+    return found, sources.read(found)
+
+
+def message(index: int, image: NamedImage, known: Annotations) -> Image:
+    """Reads an image and adds what is known about it."""
+    loaded = image.load()
+    loaded.display_name = image.name
+    return known.add(index, loaded)
+
+
+def _folder_name(images: DatasetSource) -> str:
+    return Path(images).name if isinstance(images, str | os.PathLike) else ""
+
+
+def _requests(
+    header: UploadDatasetHeader,
+    images: Sequence[NamedImage],
+    known: Annotations,
+    on_progress: OnProgress,
+) -> Iterator[UploadDatasetRequest]:
+    yield UploadDatasetRequest(header=header)
+    for index, image in enumerate(images):
+        yield UploadDatasetRequest(image=message(index, image, known))
+        on_progress(Progress(Stage.UPLOAD_IMAGES, index + 1, len(images)))
+
+
+def datasets() -> Flow[tuple[Dataset, ...]]:
+    """Lists the data sets that the server stores, newest first."""
+    found = yield from every(LIST, lambda token: ListDatasetsRequest(page_token=token), "datasets")
+    return tuple(found)
+
+
+def delete_dataset(name: str) -> Flow[None]:
+    """Deletes a data set, `datasets/...`."""
+    yield from patiently(Unary(DELETE, DeleteDatasetRequest(name=name)))

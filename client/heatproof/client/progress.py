@@ -1,0 +1,42 @@
+"""How far a flow is."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+
+class Stage(StrEnum):
+    """Stages of an evaluation, in order."""
+
+    UPLOAD_MODEL = "upload model"
+    UPLOAD_IMAGES = "upload images"
+    QUEUED = "queued"
+    EVALUATE = "evaluate"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Says how far a stage is.
+
+    Attributes:
+        stage: the stage.
+        done: bytes of the model, images sent, or predictions made.
+        total: the same in all; for predictions an upper bound; 0 if unknown.
+        images_done: images finished; in `Stage.EVALUATE` only.
+        images_total: images in all; in `Stage.EVALUATE` only.
+    """
+
+    stage: Stage
+    done: int
+    total: int
+    images_done: int = 0
+    images_total: int = 0
+
+
+OnProgress: TypeAlias = Callable[[Progress], None]
+
+
+def ignore(progress: Progress) -> None:
+    """Takes no notice."""
+    del progress
