@@ -1,0 +1,99 @@
+"""Puts the server together and runs it."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import structlog
+from grpc import aio
+
+from heatproof.evaluators.plugins import load_plugins
+from heatproof.server import standard_services
+from heatproof.server.interceptors import (
+    Admission,
+    GuardInterceptor,
+    ValidationInterceptor,
+    logged,
+    mapped_errors,
+)
+from heatproof.server.services.registration import add_services
+from heatproof.server.settings import MAX_REPLY_BYTES, Settings
+from heatproof.server.stores.opening import opened_stores
+from heatproof.server.transport import bind
+from heatproof.server.workers.pool import PoolSettings, WorkerPool
+
+_log = structlog.get_logger()
+
+_KEEPALIVE_MS = 30_000
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that answers.
+
+    Attributes:
+        address: what clients dial.
+        server: the gRPC server.
+    """
+
+    address: str
+    server: aio.Server
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[Running]:
+    """Runs a server; leaving the context drains and stops it.
+
+    Raises:
+        FailedPreconditionError: the address or the data directory cannot be used.
+    """
+    load_plugins()
+    async with AsyncExitStack() as stack:
+        stores = stack.enter_context(opened_stores(settings))
+        workers = await stack.enter_async_context(WorkerPool(pool_settings(settings)))
+        server = aio.server(interceptors=_interceptors(settings), options=_options(settings))
+        names = add_services(server, settings, stores, workers)
+        probe = await standard_services.add(server, names)
+        address = bind(server, settings)
+        await server.start()
+        stack.push_async_callback(_stop, server, probe, settings.drain_seconds)
+        _log.info("serving", address=address, data_dir=str(settings.data_dir))
+        yield Running(address, server)
+
+
+async def _stop(server: aio.Server, probe: standard_services.Probe, seconds: float) -> None:
+    """Lets load balancers know, refuses new calls and gives the running ones their time."""
+    _log.info("draining", seconds=seconds)
+    await probe.enter_graceful_shutdown()
+    await server.stop(seconds)
+
+
+def pool_settings(settings: Settings) -> PoolSettings:
+    """What the workers are told."""
+    return PoolSettings(
+        bulk_workers=settings.workers,
+        threads=settings.threads,
+        memory_bytes=settings.worker_memory_bytes,
+        max_model_bytes=settings.max_model_bytes,
+        max_image_pixels=settings.max_image_pixels,
+    )
+
+
+def _interceptors(settings: Settings) -> Sequence[GuardInterceptor | ValidationInterceptor]:
+    """From the outside to the inside."""
+    return (
+        GuardInterceptor(logged),
+        GuardInterceptor(mapped_errors),
+        GuardInterceptor(Admission(settings)),
+        ValidationInterceptor(),
+    )
+
+
+def _options(settings: Settings) -> Sequence[tuple[str, int]]:
+    return (
+        ("grpc.max_receive_message_length", settings.max_message_bytes),
+        ("grpc.max_send_message_length", MAX_REPLY_BYTES),
+        ("grpc.so_reuseport", 0),  # two servers on one port would share its calls silently
+        ("grpc.http2.min_ping_interval_without_data_ms", _KEEPALIVE_MS),
+        ("grpc.keepalive_permit_without_calls", 1),
+    )

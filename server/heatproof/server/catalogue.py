@@ -1,0 +1,85 @@
+"""What this server can compute, read from the registries."""
+
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from typing import Any
+
+from heatproof.evaluators.catalogue import (
+    Need,
+    ParameterFacts,
+    Registry,
+    parameters_of,
+    summary_of,
+)
+from heatproof.evaluators.explainers import EXPLAINERS
+from heatproof.evaluators.metrics import METRICS
+from heatproof.evaluators.outcomes import Direction
+from heatproof.evaluators.removal import REMOVALS
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterInfo:
+    """Describes a parameter; fields as in the message of the same name."""
+
+    name: str
+    type: str
+    default_value: str
+    range: str
+    summary: str
+
+    @classmethod
+    def of(cls, facts: ParameterFacts) -> "ParameterInfo":
+        """Renames what the science knows."""
+        return cls(facts.name, facts.type, facts.default, facts.range, facts.summary)
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogEntry:
+    """Describes a registered class; fields as in the message of the same name."""
+
+    name: str
+    summary: str
+    reference: str
+    category: str
+    direction: Direction | None
+    needs: tuple[Need, ...]
+    parameters: tuple[ParameterInfo, ...]
+
+    @classmethod
+    def of(cls, kind: type[Any]) -> "CatalogEntry":
+        """Reads a class."""
+        return cls(
+            name=kind.name,
+            summary=summary_of(kind),
+            reference=kind.reference,
+            category=getattr(kind, "category", ""),
+            direction=getattr(kind, "direction", None),
+            needs=tuple(kind.needs),
+            parameters=tuple(map(ParameterInfo.of, parameters_of(kind))),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """Lists what this server can compute; fields as in the message of the same name."""
+
+    metrics: tuple[CatalogEntry, ...]
+    explainers: tuple[CatalogEntry, ...]
+    removals: tuple[CatalogEntry, ...]
+    server_version: str
+
+
+@cache
+def catalogue() -> Catalog:
+    """Reads the registries; plug-ins are loaded before the first call."""
+    return Catalog(
+        metrics=_entries(METRICS),
+        explainers=_entries(EXPLAINERS),
+        removals=_entries(REMOVALS),
+        server_version=metadata.version("heatproof"),
+    )
+
+
+def _entries(registry: Registry[Any]) -> tuple[CatalogEntry, ...]:
+    return tuple(CatalogEntry.of(registry[name]) for name in registry)

@@ -1,0 +1,9 @@
+"""What is known of a graph, as the store keeps it."""
+
+from heatproof.server.codec.encoding import encode
+from heatproof.v1 import model_pb2
+
+
+def serialized_facts(facts: object) -> bytes:
+    """Writes what a worker found in a graph as the store keeps it."""
+    return encode(facts, model_pb2.ModelFacts).SerializeToString()

@@ -1,0 +1,60 @@
+"""Messages of the model service."""
+
+from typing import TYPE_CHECKING
+
+from heatproof.server.codec.decoding import decode
+from heatproof.server.codec.encoding import encode
+from heatproof.server.codec.paths import under
+from heatproof.server.model_downloads import DownloadModelHeader
+from heatproof.server.stores.models import StoredModel
+from heatproof.server.stores.pages import Page
+from heatproof.server.transfers import Chunk
+from heatproof.v1 import model_pb2, model_service_pb2, transfer_pb2
+
+if TYPE_CHECKING:
+    from heatproof.server.workers.tasks import Rewrite
+
+
+def encode_model(stored: StoredModel) -> model_pb2.Model:
+    """Makes the message of a stored model."""
+    message = model_pb2.Model(name=stored.name, display_name=stored.display_name)
+    message.create_time.FromDatetime(stored.create_time)
+    for file in stored.files:
+        message.files.add(location=file.location, size_bytes=file.size_bytes, sha256=file.sha256)
+    message.facts.ParseFromString(stored.facts)
+    return message
+
+
+def encode_models(page: Page[StoredModel]) -> model_service_pb2.ListModelsResponse:
+    """Makes the message of a page of models."""
+    return model_service_pb2.ListModelsResponse(
+        models=map(encode_model, page.items), next_page_token=page.next_token
+    )
+
+
+def decode_rewrite(message: model_service_pb2.DownloadModelRequest) -> "Rewrite | None":
+    """Reads which rewrite is asked for; None for the files as uploaded.
+
+    Raises:
+        InvalidArgumentError: an option has no such value, or options exclude each other.
+    """
+    from heatproof.graphs.masking.options import MaskingOptions  # noqa: PLC0415  # loads ONNX
+    from heatproof.server.workers.tasks import GradientRewrite  # noqa: PLC0415  # as above
+
+    match message.WhichOneof("rewrite"):
+        case "layer_masking":
+            with under("layer_masking"):
+                return decode(message.layer_masking, MaskingOptions)
+        case "gradient":
+            return GradientRewrite()
+        case _:
+            return None
+
+
+def encode_download(part: DownloadModelHeader | Chunk) -> model_service_pb2.DownloadModelResponse:
+    """Makes the message of a piece of a download."""
+    if isinstance(part, Chunk):
+        chunk = encode(part, transfer_pb2.Chunk)
+        return model_service_pb2.DownloadModelResponse(chunk=chunk)
+    header = encode(part, model_service_pb2.DownloadModelHeader)
+    return model_service_pb2.DownloadModelResponse(header=header)

@@ -1,0 +1,49 @@
+"""A server that another process starts for itself and that ends with it."""
+
+import asyncio
+import json
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from heatproof.server.settings import Settings
+
+_LONGEST_SOCKET_PATH: Final = 107
+"""Bytes that Linux takes for the path of a Unix socket."""
+
+
+@contextmanager
+def settings(options: Mapping[str, Any]) -> Iterator[Settings]:
+    """Completes the options with a private socket and a temporary data directory."""
+    with tempfile.TemporaryDirectory(prefix="heatproof-") as folder:  # of mode 0700
+        private = {"address": _address(Path(folder)), "data_dir": Path(folder) / "data"}
+        yield Settings(**{"log_level": "warning", "drain_seconds": 2.0, **private, **options})
+
+
+def _address(folder: Path) -> str:
+    path = folder / "socket"
+    is_short = len(os.fsencode(path)) <= _LONGEST_SOCKET_PATH
+    return f"unix:{path}" if is_short else "127.0.0.1:0"
+
+
+def announce(address: str) -> None:
+    """Tells the parent where to dial."""
+    sys.stdout.write(json.dumps({"address": address}) + "\n")
+    sys.stdout.flush()
+
+
+def watch_stdin(loop: asyncio.AbstractEventLoop, stopping: asyncio.Event) -> None:
+    """Sets `stopping` when standard input ends, as it does when the parent dies in any way."""
+
+    def wait() -> None:
+        # Read by its descriptor: a buffered read would be waited for at the interpreter's end.
+        while os.read(sys.stdin.fileno(), 4096):
+            pass
+        loop.call_soon_threadsafe(stopping.set)
+
+    threading.Thread(target=wait, name="stdin", daemon=True).start()

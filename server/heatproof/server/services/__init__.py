@@ -1,0 +1,1 @@
+"""The RPCs: each decodes, computes and encodes."""

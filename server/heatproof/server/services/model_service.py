@@ -1,0 +1,69 @@
+"""The RPCs that store and rewrite models."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from google.protobuf import empty_pb2
+
+from heatproof.server.codec import decode
+from heatproof.server.codec.models import (
+    decode_rewrite,
+    encode_download,
+    encode_model,
+    encode_models,
+)
+from heatproof.server.codec.streams import read_header, read_items
+from heatproof.server.interceptors.guard import Context
+from heatproof.server.model_downloads import ModelDownloads
+from heatproof.server.model_uploads import ModelUploads, UploadModelHeader
+from heatproof.server.resource_names import ModelName
+from heatproof.server.stores.models import ModelStore
+from heatproof.server.stores.pages import PageRequest
+from heatproof.server.transfers import Chunk
+from heatproof.v1 import model_pb2, model_service_pb2_grpc
+from heatproof.v1 import model_service_pb2 as pb
+
+
+class ModelService(model_service_pb2_grpc.ModelServiceServicer):
+    """Stores ONNX models and rewrites them."""
+
+    def __init__(self, store: ModelStore, uploads: ModelUploads, downloads: ModelDownloads) -> None:
+        self._store = store
+        self._uploads = uploads
+        self._downloads = downloads
+
+    async def UploadModel(
+        self, request_iterator: AsyncIterator[pb.UploadModelRequest], context: Context
+    ) -> model_pb2.Model:
+        """Stores a model that comes in pieces."""
+        header = await read_header(request_iterator, UploadModelHeader)
+        chunks = (decode(chunk, Chunk) async for chunk in read_items(request_iterator, "chunk"))
+        return encode_model(await self._uploads.take(header, chunks))
+
+    async def GetModel(self, request: pb.GetModelRequest, context: Context) -> model_pb2.Model:
+        """Finds a model."""
+        name = ModelName.parse(request.name)
+        return encode_model(await asyncio.to_thread(self._store.get, name))
+
+    async def ListModels(
+        self, request: pb.ListModelsRequest, context: Context
+    ) -> pb.ListModelsResponse:
+        """Lists models, newest first."""
+        wanted = PageRequest.parse(request.page_size, request.page_token)
+        page = await asyncio.to_thread(self._store.page, wanted)
+        return encode_models(page)
+
+    async def DeleteModel(
+        self, request: pb.DeleteModelRequest, context: Context
+    ) -> empty_pb2.Empty:
+        """Deletes a model."""
+        await asyncio.to_thread(self._store.delete, ModelName.parse(request.name))
+        return empty_pb2.Empty()
+
+    async def DownloadModel(
+        self, request: pb.DownloadModelRequest, context: Context
+    ) -> AsyncIterator[pb.DownloadModelResponse]:
+        """Sends the files of a model, as uploaded or rewritten."""
+        name, rewrite = ModelName.parse(request.name), decode_rewrite(request)
+        async for part in self._downloads.send(name, rewrite):
+            yield encode_download(part)

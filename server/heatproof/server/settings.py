@@ -1,0 +1,118 @@
+"""What an operator can set: environment variables `HEATPROOF_*`, or options of the command."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MEBIBYTE: Final = 1 << 20
+GIBIBYTE: Final = 1 << 30
+
+MAX_REPLY_BYTES: Final = 3_670_016
+"""3.5 MiB: no reply is larger, since every client takes 4 MiB by default."""
+
+MAX_CHUNK_BYTES: Final = MEBIBYTE
+"""Most bytes of a file in one message."""
+
+_LOOPBACK: Final = ("127.", "localhost:", "[::1]:", "unix:")
+
+
+def _default_data_dir() -> Path:
+    home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(home) / "heatproof"
+
+
+Folder = Annotated[Path, AfterValidator(Path.absolute)]
+
+
+class Settings(BaseSettings):
+    """Settings of a server.
+
+    Each is read from the environment variable of its name in capitals after `HEATPROOF_`.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="HEATPROOF_", frozen=True, extra="forbid")
+
+    address: str = Field(
+        "127.0.0.1:50051", description="`host:port`, or `unix:path`; port 0 takes a free one"
+    )
+    insecure: bool = Field(
+        default=False, description="serve without TLS on an address that others can reach"
+    )
+    tls_certificate: Path | None = Field(None, description="PEM file of the server's certificates")
+    tls_key: Path | None = Field(None, description="PEM file of the certificate's private key")
+    tls_client_ca: Path | None = Field(
+        None, description="PEM file of the authorities that clients' certificates must come from"
+    )
+    data_dir: Folder = Field(
+        default_factory=_default_data_dir, description="folder of everything that is stored"
+    )
+    database_url: str = Field(
+        "", description="SQLAlchemy URL of another database than the file in the data directory"
+    )
+
+    workers: PositiveInt = Field(1, description="worker processes")
+    threads: NonNegativeInt = Field(
+        0, description="threads of each worker; 0: the granted cores shared among the workers"
+    )
+    worker_memory_bytes: NonNegativeInt = Field(
+        0, description="memory at which a worker is stopped; 0: most of what is granted"
+    )
+
+    max_model_bytes: PositiveInt = Field(4 * GIBIBYTE, description="bytes of a model's files")
+    max_image_bytes: PositiveInt = Field(32 * MEBIBYTE, description="bytes of one image file")
+    max_image_pixels: PositiveInt = Field(100_000_000, description="pixels of one image")
+    max_dataset_images: PositiveInt = Field(100_000, description="images of one data set")
+    max_dataset_bytes: PositiveInt = Field(20 * GIBIBYTE, description="bytes of one data set")
+    quota_bytes: PositiveInt = Field(
+        100 * GIBIBYTE, description="bytes of all models and data sets together"
+    )
+    max_message_bytes: PositiveInt = Field(64 * MEBIBYTE, description="bytes of one request")
+
+    max_uploads: PositiveInt = Field(8, description="uploads at a time; more are put off")
+    max_computations: PositiveInt = Field(
+        16, description="requests that wait for a worker at a time; more are put off"
+    )
+    max_queued_evaluations: PositiveInt = Field(
+        1000, description="evaluations that have not ended; more are put off"
+    )
+    retention_days: NonNegativeInt = Field(
+        0, description="days after which ended evaluations are deleted; 0: never"
+    )
+    drain_seconds: PositiveFloat = Field(
+        30.0, description="seconds that running requests get when the server is told to stop"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["console", "json"] = "console"
+
+    @model_validator(mode="after")
+    def _check_transport(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key belong together: set both or none")
+        if self.tls_client_ca is not None and self.tls_certificate is None:
+            raise ValueError("tls_client_ca needs tls_certificate and tls_key")
+        if not (self.is_local or self.has_tls or self.insecure):
+            raise ValueError(
+                f"{self.address} can be reached by others: set tls_certificate and tls_key, or "
+                "say `--insecure` to serve it without TLS"
+            )
+        return self
+
+    @property
+    def has_tls(self) -> bool:
+        """Whether connections are encrypted."""
+        return self.tls_certificate is not None
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine can reach the address."""
+        return self.address.startswith(_LOOPBACK)

@@ -1,0 +1,93 @@
+"""The command line of the server."""
+
+import argparse
+import asyncio
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import structlog
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+from heatproof.evaluators.errors import HeatproofError
+from heatproof.server import embedded, logs
+from heatproof.server.settings import Settings
+
+_log = structlog.get_logger()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Serves until SIGTERM or SIGINT, or with `--embedded` until standard input ends.
+
+    Exits with 2 if the settings or the data directory cannot be used.
+    """
+    options = vars(_parser().parse_args(arguments))
+    is_embedded = options.pop("embedded")
+    try:
+        if is_embedded:
+            with embedded.settings(options) as settings:
+                _run(settings, announce=True)
+        else:
+            _run(Settings(**options), announce=False)
+    except ValidationError as error:
+        _refuse("\n".join(_sentence(fault) for fault in error.errors()))
+    except HeatproofError as error:
+        _refuse(error.message)
+
+
+def _run(settings: Settings, *, announce: bool) -> None:
+    logs.configure(settings)
+    asyncio.run(_serve(settings, announce=announce))
+
+
+async def _serve(settings: Settings, *, announce: bool) -> None:
+    from heatproof.server.application import running  # noqa: PLC0415  # takes a second, which --help need not wait for
+
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    async with running(settings) as server:
+        if announce:
+            embedded.announce(server.address)
+            embedded.watch_stdin(loop, stopping)
+        await stopping.wait()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m heatproof.server", description=main.__doc__)
+    parser.add_argument(
+        "--embedded",
+        action="store_true",
+        help="print the address as one line of JSON and end when standard input ends; by default "
+        "on a private socket with a temporary data directory",
+    )
+    for name, field in Settings.model_fields.items():
+        _add_option(parser, name, field)
+    return parser
+
+
+def _add_option(parser: argparse.ArgumentParser, name: str, field: FieldInfo) -> None:
+    flag = "--" + name.replace("_", "-")
+    shown = "" if field.default_factory or field.default in {None, ""} else f" [{field.default}]"
+    kind: dict[str, Any] = {"action": "store_true"} if field.annotation is bool else {}
+    parser.add_argument(
+        flag,
+        dest=name,
+        default=argparse.SUPPRESS,
+        help=f"{field.description or name.replace('_', ' ')}{shown}".replace("%", "%%"),
+        **kind,
+    )
+
+
+def _sentence(fault: Any) -> str:  # noqa: ANN401  # pydantic's typed dict
+    place = ".".join(map(str, fault["loc"]))
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    return f"{place}: {message}" if place else message
+
+
+def _refuse(message: str) -> NoReturn:
+    print(message, file=sys.stderr)  # noqa: T201  # the answer to a command
+    raise SystemExit(2)

@@ -1,0 +1,1 @@
+"""What the server keeps: bytes in a folder, everything else in a database."""

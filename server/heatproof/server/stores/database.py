@@ -1,0 +1,78 @@
+"""Opens the database of a data directory, for one server process at a time."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, create_engine, event, insert, select
+from sqlalchemy.engine.interfaces import DBAPIConnection
+
+from heatproof.evaluators.errors import FailedPreconditionError
+from heatproof.server.stores.schema import SCHEMA_VERSION, metadata, schema_version
+
+
+@contextmanager
+def locked(data_dir: Path) -> Iterator[None]:
+    """Holds the data directory for this process; the lock ends with the process.
+
+    Raises:
+        FailedPreconditionError: another process holds it.
+    """
+    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (data_dir / "lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise FailedPreconditionError(
+                f"another server uses the data directory {data_dir}; stop it or choose another "
+                "directory"
+            ) from error
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
+
+
+@contextmanager
+def opened(data_dir: Path, url: str = "") -> Iterator[Engine]:
+    """Opens the database, creating its tables at first use.
+
+    Args:
+        data_dir: folder of the SQLite file.
+        url: another database, such as PostgreSQL's; "" for the file.
+
+    Raises:
+        FailedPreconditionError: the database has the tables of another version.
+    """
+    engine = create_engine(url or f"sqlite:///{data_dir / 'heatproof.sqlite'}")
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _configure_sqlite)
+    try:
+        with engine.begin() as connection:
+            _create_or_check(connection)
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def _configure_sqlite(connection: DBAPIConnection, _: object) -> None:
+    cursor = connection.cursor()
+    # What is acknowledged survives a power cut: each commit reaches the disk.
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _create_or_check(connection: Connection) -> None:
+    metadata.create_all(connection, tables=[schema_version])
+    found = connection.scalar(select(schema_version.c.version))
+    if found is None:
+        metadata.create_all(connection)
+        connection.execute(insert(schema_version).values(version=SCHEMA_VERSION))
+    elif found != SCHEMA_VERSION:
+        raise FailedPreconditionError(
+            f"the database has schema version {found}, this server reads {SCHEMA_VERSION}; start "
+            "the release that wrote it, or begin with an empty data directory"
+        )

@@ -1,0 +1,109 @@
+"""The stored models."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Row, delete, insert, select
+
+from heatproof.evaluators.errors import NotFoundError
+from heatproof.server.resource_names import ModelName
+from heatproof.server.stores import pages
+from heatproof.server.stores.blobs import PartialBlob
+from heatproof.server.stores.holdings import Holdings, StoredFile
+from heatproof.server.stores.schema import models
+from heatproof.server.workers.inputs import ModelFiles
+
+
+@dataclass(frozen=True, slots=True)
+class StoredModel:
+    """A stored model.
+
+    Attributes:
+        name: resource name.
+        display_name: name to show, of the first upload.
+        create_time: time of the first upload.
+        files: its files, the model file first.
+        facts: serialised `ModelFacts` message.
+    """
+
+    name: str
+    display_name: str
+    create_time: datetime
+    files: tuple[StoredFile, ...]
+    facts: bytes
+
+
+class ModelStore:
+    """The stored models. Blocking; called outside the event loop."""
+
+    def __init__(self, holdings: Holdings) -> None:
+        self.holdings = holdings
+
+    def add(
+        self,
+        name: ModelName,
+        display_name: str,
+        parts: Sequence[tuple[str, PartialBlob]],
+        facts: bytes,
+    ) -> StoredModel:
+        """Stores a model with its files by location, the model file first; the first one wins."""
+        found = self.find(name)
+        if found is not None:
+            return found
+        with self.holdings.adding(str(name), parts) as connection:
+            row = {"name": str(name), "display_name": display_name, "facts": facts}
+            connection.execute(insert(models).values(**row, create_time=datetime.now(UTC)))
+        return self.get(name)
+
+    def find(self, name: ModelName) -> StoredModel | None:
+        """Finds a model, or None."""
+        with self.holdings.engine.connect() as connection:
+            query = select(models).where(models.c.name == str(name))
+            row = connection.execute(query).one_or_none()
+        return None if row is None else self._stored(row)
+
+    def get(self, name: ModelName, *, field: str = "name") -> StoredModel:
+        """Finds a model.
+
+        Raises:
+            NotFoundError: it is not stored.
+        """
+        found = self.find(name)
+        if found is None:
+            raise NotFoundError(f"{name} is not stored; upload it with UploadModel", field=field)
+        return found
+
+    def files(self, name: ModelName, *, field: str = "name") -> ModelFiles:
+        """Says where the files of a model lie.
+
+        Raises:
+            NotFoundError: it is not stored.
+        """
+        model, *external = self.get(name, field=field).files
+        paths = {file.location: self.holdings.path(file.sha256) for file in external}
+        return ModelFiles(str(name), self.holdings.path(model.sha256), paths)
+
+    def page(self, request: pages.PageRequest) -> pages.Page[StoredModel]:
+        """Lists models, newest first."""
+        with self.holdings.engine.connect() as connection:
+            page = pages.fetch(connection, models, request)
+        return pages.Page(tuple(map(self._stored, page.items)), page.next_token)
+
+    def delete(self, name: ModelName) -> None:
+        """Deletes a model and the files that nothing else holds.
+
+        Raises:
+            NotFoundError: it is not stored.
+            ResourceInUseError: an unfinished evaluation uses it.
+        """
+        self.get(name)
+        with self.holdings.removing(str(name)) as connection:
+            connection.execute(delete(models).where(models.c.name == str(name)))
+
+    def _stored(self, row: Row[Any]) -> StoredModel:
+        files = self.holdings.files(row.name)
+        # SQLite keeps no time zone; what is stored is UTC.
+        created = row.create_time.replace(tzinfo=UTC)
+        return StoredModel(row.name, row.display_name, created, files, row.facts)

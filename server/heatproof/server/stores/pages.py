@@ -1,0 +1,85 @@
+"""Pages of a list, newest first."""
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
+
+from sqlalchemy import Connection, Row, Table, select
+
+from heatproof.evaluators.errors import InvalidArgumentError
+
+T = TypeVar("T")
+
+DEFAULT_SIZE: Final = 100
+MAX_SIZE: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """A page.
+
+    Attributes:
+        items: what is on it.
+        next_token: token of the next page, "" at the end.
+    """
+
+    items: tuple[T, ...]
+    next_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """Which page is asked for.
+
+    Attributes:
+        size: most items, in [1, 1000].
+        before: items must be older than the one of this number; None for the first page.
+    """
+
+    size: int
+    before: int | None
+
+    @classmethod
+    def parse(cls, page_size: int, page_token: str) -> "PageRequest":
+        """Reads the fields of a List request.
+
+        Raises:
+            InvalidArgumentError: the size is out of range or the token is none of ours.
+        """
+        if not 0 <= page_size <= MAX_SIZE:
+            raise InvalidArgumentError(
+                f"page_size must lie in [0, {MAX_SIZE}], not {page_size}", field="page_size"
+            )
+        return cls(page_size or DEFAULT_SIZE, _number(page_token) if page_token else None)
+
+
+def fetch(connection: Connection, table: Table, request: PageRequest) -> Page[Row[Any]]:
+    """Reads a page of a table that has an ascending column `number`."""
+    query = select(table).order_by(table.c.number.desc()).limit(request.size + 1)
+    if request.before is not None:
+        query = query.where(table.c.number < request.before)
+    rows = tuple(connection.execute(query))
+    if len(rows) <= request.size:
+        return Page(rows, "")
+    kept = rows[: request.size]
+    return Page(kept, _token(kept[-1].number))
+
+
+def _token(number: int) -> str:
+    return base64.urlsafe_b64encode(f"before:{number}".encode()).decode().rstrip("=")
+
+
+def _number(token: str) -> int:
+    try:
+        padded = token + "=" * (-len(token) % 4)
+        word, number = base64.urlsafe_b64decode(padded).decode().split(":")
+        if word == "before":
+            return int(number)
+    except (ValueError, binascii.Error):
+        pass
+    raise InvalidArgumentError(
+        f"page_token {token!r} is none of this server's; pass the next_page_token of the page "
+        "before, or nothing for the first page",
+        field="page_token",
+    )

@@ -1,0 +1,69 @@
+"""Tables of the database; every store declares its own on the metadata object of this module."""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+)
+
+SCHEMA_VERSION = 1
+"""Raised by every change of the tables below or of the bytes that they hold."""
+
+metadata = MetaData()
+
+schema_version = Table("schema_version", metadata, Column("version", Integer, primary_key=True))
+
+blobs = Table(
+    "blobs",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("size_bytes", BigInteger, nullable=False),
+)
+
+files = Table(
+    "files",
+    metadata,
+    Column("owner", String(96), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("location", String, nullable=False),
+    Column("digest", ForeignKey("blobs.digest"), nullable=False, index=True),
+    comment="Which blobs a model or data set holds, in order; a blob that nobody holds is removed",
+)
+
+claims = Table(
+    "claims",
+    metadata,
+    Column("evaluation", String(96), primary_key=True),
+    Column("resource", String(96), primary_key=True, index=True),
+    comment="Which models and data sets an unfinished evaluation uses; these are not deleted",
+)
+
+models = Table(
+    "models",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("name", String(96), nullable=False, unique=True),
+    Column("display_name", String, nullable=False),
+    Column("create_time", DateTime(timezone=True), nullable=False),
+    Column("facts", LargeBinary, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+datasets = Table(
+    "datasets",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("name", String(96), nullable=False, unique=True),
+    Column("display_name", String, nullable=False),
+    Column("create_time", DateTime(timezone=True), nullable=False),
+    Column("images", Integer, nullable=False),
+    Column("labelled", Integer, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)

@@ -1,0 +1,160 @@
+"""Files in pieces: what is announced, what arrives, and what is sent."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from heatproof.evaluators.errors import DataLossError, InvalidArgumentError, InvalidModelError
+from heatproof.server.settings import MAX_CHUNK_BYTES
+from heatproof.server.stores.blobs import BlobFolder, PartialBlob
+
+_SHA256: Final = re.compile("[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class FileInfo:
+    """A file that is announced.
+
+    Attributes:
+        location: where the model file refers to it, relative, with forward slashes.
+        size_bytes: size.
+        sha256: digest, 64 lower-case hexadecimal digits.
+    """
+
+    location: str
+    size_bytes: int
+    sha256: str
+
+    def __post_init__(self) -> None:
+        if self.size_bytes < 1:
+            raise InvalidArgumentError(
+                f"{self.location!r} is announced with {self.size_bytes} bytes; a file has at least "
+                "1",
+                field="size_bytes",
+            )
+        if not _SHA256.fullmatch(self.sha256):
+            raise InvalidArgumentError(
+                f"sha256 must be 64 lower-case hexadecimal digits, not {self.sha256!r}",
+                field="sha256",
+            )
+        path = PurePosixPath(self.location)
+        if path.is_absolute() or ".." in path.parts or {"\\", ":", "\0"} & set(self.location):
+            raise InvalidModelError(
+                f"location {self.location!r} leaves the folder of the model; locations are plain "
+                "relative paths with forward slashes",
+                field="location",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of a file.
+
+    Attributes:
+        file: index of the file.
+        offset: position of the first byte.
+        data: the bytes.
+    """
+
+    file: int
+    offset: int
+    data: bytes
+
+
+@contextmanager
+def receiving(folder: BlobFolder, files: Sequence[FileInfo]) -> Iterator["Reception"]:
+    """Opens a file for each announced one; whatever is not kept is removed at the end."""
+    with ExitStack() as stack:
+        partials = []
+        for _ in files:
+            partials.append(folder.begin())
+            stack.callback(partials[-1].discard)
+        yield Reception(files, partials)
+
+
+class Reception:
+    """Files that arrive in the order in which they were announced."""
+
+    def __init__(self, files: Sequence[FileInfo], partials: Sequence[PartialBlob]) -> None:
+        self._files = files
+        self.partials = partials
+
+    @property
+    def parts(self) -> list[tuple[str, PartialBlob]]:
+        """The files by location."""
+        return [
+            (file.location, partial)
+            for file, partial in zip(self._files, self.partials, strict=True)
+        ]
+
+    async def receive(self, chunks: AsyncIterator[Chunk]) -> None:
+        """Takes chunks until the end of the stream.
+
+        Raises:
+            InvalidArgumentError: a chunk is at the wrong place, or bytes are missing at the end.
+            DataLossError: the bytes have another digest than was announced.
+        """
+        async for chunk in chunks:
+            partial = self._place(chunk)
+            await asyncio.to_thread(partial.write, chunk.data)
+        for index in range(len(self._files)):
+            self._check_complete(index)
+            await asyncio.to_thread(self.partials[index].finish)
+
+    def _place(self, chunk: Chunk) -> PartialBlob:
+        if not 0 <= chunk.file < len(self._files):
+            raise InvalidArgumentError(
+                f"chunk of file {chunk.file}, but the header lists {len(self._files)} files, "
+                "counted from 0",
+                field="chunk.file",
+            )
+        if len(chunk.data) > MAX_CHUNK_BYTES:
+            raise InvalidArgumentError(
+                f"a chunk holds {len(chunk.data)} bytes; send at most {MAX_CHUNK_BYTES}",
+                field="chunk.data",
+            )
+        for earlier in range(chunk.file):
+            self._check_complete(earlier)
+        file, partial = self._files[chunk.file], self.partials[chunk.file]
+        if chunk.offset != partial.size_bytes:
+            raise InvalidArgumentError(
+                f"chunk of {file.location!r} at offset {chunk.offset}, expected "
+                f"{partial.size_bytes}: send a file's chunks in order and without gaps",
+                field="chunk.offset",
+            )
+        if chunk.offset + len(chunk.data) > file.size_bytes:
+            raise InvalidArgumentError(
+                f"{file.location!r} is announced with {file.size_bytes} bytes, but more arrive",
+                field="chunk.data",
+            )
+        return partial
+
+    def _check_complete(self, index: int) -> None:
+        file, partial = self._files[index], self.partials[index]
+        if partial.size_bytes != file.size_bytes:
+            raise InvalidArgumentError(
+                f"{file.location!r} is announced with {file.size_bytes} bytes, but only "
+                f"{partial.size_bytes} have arrived; send the whole file before the next one",
+                field=f"header.files[{index}].size_bytes",
+            )
+        if partial.sha256 != file.sha256:
+            raise DataLossError(
+                f"{file.location!r} has SHA-256 {partial.sha256}, announced is {file.sha256}: the "
+                "bytes were damaged on the way or the digest is of another file; send it again",
+                field=f"header.files[{index}].sha256",
+                metadata={"location": file.location, "sha256": partial.sha256},
+            )
+
+
+async def sent(paths: Sequence[Path]) -> AsyncIterator[Chunk]:
+    """Reads files piece by piece, off the event loop."""
+    for index, path in enumerate(paths):
+        offset = 0
+        with path.open("rb") as file:
+            while data := await asyncio.to_thread(file.read, MAX_CHUNK_BYTES):
+                yield Chunk(index, offset, data)
+                offset += len(data)
