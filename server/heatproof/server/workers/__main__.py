@@ -1,4 +1,4 @@
-"""Starts a worker: `python -P -m heatproof.server.workers DESCRIPTOR THREADS NICENESS`."""
+"""Starts a worker: `python -P -m heatproof.server.workers DESCRIPTOR`."""
 
 import sys
 from multiprocessing.connection import Connection
@@ -6,5 +6,4 @@ from multiprocessing.connection import Connection
 from heatproof.server.workers.process import serve
 
 if __name__ == "__main__":
-    descriptor, threads, niceness = map(int, sys.argv[1:])
-    serve(Connection(descriptor), threads=threads, niceness=niceness)
+    serve(Connection(int(sys.argv[1])))

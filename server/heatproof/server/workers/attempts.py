@@ -87,7 +87,7 @@ class Attempts:
         error: HeatproofError | None = None
         while error is None:
             known = self._delivered
-            signals = await seat.worker().assign(self._task)
+            signals = seat.worker().assign(self._task)
             while True:
                 async with asyncio.timeout_at(self._deadline):
                     signal = await signals.get()

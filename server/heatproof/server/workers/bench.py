@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from heatproof.graphs.runtime import Cancellation
+from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.server.workers.protocol import Partial, Progress
+
+if TYPE_CHECKING:
+    from heatproof.server.workers.shelf import Shelf  # loads what a worker needs for seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,13 +17,18 @@ class Bench:
 
     Attributes:
         cancellation: set from another thread to stop the task.
-        threads: threads a network may use.
         send: sends an event to the server.
+        open_shelf: finds the shelf of the worker.
     """
 
     cancellation: Cancellation
-    threads: int
     send: Callable[[Progress | Partial[Any]], None]
+    open_shelf: "Callable[[], Shelf]"
+
+    @property
+    def shelf(self) -> "Shelf":
+        """The models and networks that are kept ready between tasks."""
+        return self.open_shelf()
 
     def emit(self, value: object) -> None:
         """Hands over a partial result."""

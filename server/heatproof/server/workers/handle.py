@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-import os
+import queue
 import signal
 import subprocess
 import sys
@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 import psutil
 
-from heatproof.server.workers.messages import Assign, Cancel, Order, Report
+from heatproof.server.workers.messages import Assign, Cancel, Order, Report, WorkerSettings
 from heatproof.server.workers.protocol import Done, Event, Failed, Task
 
 _log = logging.getLogger(__name__)
@@ -48,19 +48,20 @@ class WorkerProcess:
     The process is started by exec, never by fork, and imports nothing of the caller's main module.
     """
 
-    def __init__(self, *, threads: int, niceness: int) -> None:
+    def __init__(self, settings: WorkerSettings) -> None:
         self._loop = asyncio.get_running_loop()
-        self._popen, self._connection = _launch(threads, niceness)
+        self._popen, self._connection = _launch(settings)
         self._usage = psutil.Process(self._popen.pid)
         self._tasks = 0
         self._over_memory = False
         self._closed = False
         self._signals: asyncio.Queue[Signal] | None = None
         self._ended = asyncio.Event()
-        self._sending = threading.Lock()
+        self._orders: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
         self.idle = asyncio.Event()
         self.idle.set()
-        threading.Thread(target=self._read, name="worker-reader", daemon=True).start()
+        for loop in (self._read, self._write):
+            threading.Thread(target=loop, name=f"worker-{self.pid}", daemon=True).start()
 
     @property
     def alive(self) -> bool:
@@ -72,14 +73,14 @@ class WorkerProcess:
         """Its process id."""
         return self._popen.pid
 
-    async def assign(self, task: Task[Any, Any]) -> asyncio.Queue[Signal]:
+    def assign(self, task: Task[Any, Any]) -> asyncio.Queue[Signal]:
         """Starts a task; the queue ends with Done, Failed or Died."""
         self._tasks += 1
         signals: asyncio.Queue[Signal] = asyncio.Queue()
         self._signals = signals
         self.idle.clear()
         if self.alive:
-            await self._send(Assign(self._tasks, task))
+            self._orders.put(Assign(self._tasks, task))
         else:
             self._deliver_death()
         return signals
@@ -88,7 +89,7 @@ class WorkerProcess:
         """Cancels the running task; kills the process if that takes longer than `grace` seconds."""
         if self.idle.is_set():
             return
-        await self._send(Cancel(self._tasks))
+        self._orders.put(Cancel(self._tasks))
         try:
             async with asyncio.timeout(grace):
                 await self.idle.wait()
@@ -117,14 +118,14 @@ class WorkerProcess:
         self.kill()
         await self._ended.wait()
 
-    async def _send(self, order: Order) -> None:
-        # A task may hold megabytes, and the pipe takes only what the worker reads.
-        await asyncio.to_thread(self._send_now, order)
+    def _write(self) -> None:
+        """Sends orders one after the other; runs in its own thread, for a task may hold megabytes.
 
-    def _send_now(self, order: Order) -> None:
-        # A cancelled caller leaves its sending behind; the next order must not cut into it.
-        with self._sending, suppress(OSError):  # a dead worker is reported by its reader
-            self._connection.send(order)
+        The pipe takes only as much as the worker reads.
+        """
+        with suppress(OSError):  # a dead worker is noticed by its reader
+            while (order := self._orders.get()) is not None:
+                self._connection.send(order)
 
     def _read(self) -> None:
         """Forwards reports to the event loop until the process is gone; runs in its own thread."""
@@ -137,7 +138,7 @@ class WorkerProcess:
             _log.exception("worker %d sent something unreadable and is killed", self.pid)
         self.kill()
         self._popen.wait()
-        self._connection.close()
+        self._orders.put(None)
         self._forward(self._end)
 
     def _forward(self, call: Callable[..., None], *args: object) -> None:
@@ -166,16 +167,15 @@ class WorkerProcess:
 
 
 def _launch(
-    threads: int, niceness: int
+    settings: WorkerSettings,
 ) -> "tuple[subprocess.Popen[bytes], Connection[Order, Report]]":
     ours, theirs = Pipe()
     with theirs:
-        os.set_inheritable(theirs.fileno(), True)  # noqa: FBT003 - the parameter has no name
-        command = [sys.executable, "-P", "-m", "heatproof.server.workers"]
-        arguments = [str(theirs.fileno()), str(threads), str(niceness)]
-        popen = subprocess.Popen(  # noqa: S603 - our own module and three numbers
-            command + arguments, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
+        command = [sys.executable, "-P", "-m", "heatproof.server.workers", str(theirs.fileno())]
+        popen = subprocess.Popen(  # noqa: S603 - our own module and a number
+            command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
         )
+    ours.send(settings)
     return popen, ours
 
 

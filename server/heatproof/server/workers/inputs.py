@@ -49,11 +49,16 @@ class EncodedSource:
 
 
 @dataclass(frozen=True, slots=True)
-class FramedArray:
-    """A mask or map that states its frame."""
+class FramedSource:
+    """A mask or map that states its frame.
+
+    Attributes:
+        frame: what it is laid over.
+        source: a tensor; for the mask of an object also a PNG file.
+    """
 
     frame: Frame
-    array: ArraySource
+    source: ArraySource | EncodedSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,6 @@ class StoredImage:
     display_name: str
     pixels: EncodedSource | ArraySource
     label: int | None = None
-    object_mask: FramedArray | None = None
+    object_mask: FramedSource | None = None
     boxes: tuple[FramedBox, ...] = ()
-    attribution_maps: Mapping[str, FramedArray] = field(default_factory=dict)
+    attribution_maps: Mapping[str, FramedSource] = field(default_factory=dict)

@@ -6,6 +6,27 @@ from typing import Any, TypeAlias
 from heatproof.server.workers.protocol import Event, Task
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSettings:
+    """What one worker may use.
+
+    Attributes:
+        threads: threads a network may use.
+        niceness: added to the server's own.
+        session_bytes: weights of the networks that are kept ready.
+        max_model_bytes: size of a model's files.
+        max_image_pixels: pixels of an image, read from its header.
+        preload: whether to load the libraries before the first task comes.
+    """
+
+    threads: int
+    niceness: int = 0
+    session_bytes: int = 2 << 30
+    max_model_bytes: int = 4 << 30
+    max_image_pixels: int = 100_000_000
+    preload: bool = True
+
+
 @dataclass(frozen=True, slots=True)
 class Assign:
     """Tells a worker to run a task."""
@@ -29,4 +50,5 @@ class Report:
     event: Event[Any, Any]
 
 
-Order: TypeAlias = Assign | Cancel
+Order: TypeAlias = WorkerSettings | Assign | Cancel
+"""The settings come first, once."""

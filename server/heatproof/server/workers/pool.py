@@ -8,13 +8,14 @@ Every worker may use all cores; bulk workers give way to the others by their nic
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Self, TypeVar
 
 from heatproof.evaluators.errors import InternalError, OverloadedError
 from heatproof.server.workers.attempts import Attempts, Queue, Seat
-from heatproof.server.workers.cores import available_cores
+from heatproof.server.workers.grants import granted_cores, granted_memory
 from heatproof.server.workers.handle import WorkerProcess
+from heatproof.server.workers.messages import WorkerSettings
 from heatproof.server.workers.protocol import (
     Done,
     Event,
@@ -28,7 +29,6 @@ from heatproof.server.workers.protocol import (
 P = TypeVar("P")
 V = TypeVar("V")
 
-_MEBIBYTE: Final = 1 << 20
 _BULK_NICENESS: Final = 5
 
 
@@ -38,31 +38,53 @@ class PoolSettings:
 
     Attributes:
         bulk_workers: workers for shards; the one for interactive tasks comes on top.
-        threads: threads a network may use; 0 is one for every core that is granted.
-        memory_bytes: resident memory at which a worker is killed.
+        threads: threads a network may use; 0 shares the granted cores among the bulk workers.
+        memory_bytes: resident memory at which a worker is killed; 0 is 7/8 of what is granted.
         memory_poll_seconds: time between two looks at the memory.
         grace_seconds: time a worker has to obey a cancellation before it is killed.
         max_waiting: tasks that may wait for one lane.
         retry_seconds: when a refused caller should try again.
+        max_model_bytes: size of a model's files.
+        max_image_pixels: pixels of an image.
+        preload: whether workers start and load their libraries before the first task comes.
     """
 
     bulk_workers: int = 1
     threads: int = 0
-    memory_bytes: int = 8192 * _MEBIBYTE
+    memory_bytes: int = 0
     memory_poll_seconds: float = 0.2
     grace_seconds: float = 10.0
     max_waiting: int = 64
     retry_seconds: float = 5.0
+    max_model_bytes: int = 4 << 30
+    max_image_pixels: int = 100_000_000
+    preload: bool = True
+
+    def granted(self) -> Self:
+        """The same with the zeros replaced by what this machine grants."""
+        cores = max(1, granted_cores() // self.bulk_workers)
+        memory = granted_memory() * 7 // 8
+        return replace(
+            self, threads=self.threads or cores, memory_bytes=self.memory_bytes or memory
+        )
+
+    def worker(self, niceness: int) -> WorkerSettings:
+        """What one worker is told."""
+        return WorkerSettings(
+            threads=self.threads,
+            niceness=niceness,
+            max_model_bytes=self.max_model_bytes,
+            max_image_pixels=self.max_image_pixels,
+            preload=self.preload,
+        )
 
 
 class WorkerPool(Workers):
     """Runs every task in a process of its lane; used in one event loop."""
 
     def __init__(self, settings: PoolSettings) -> None:
-        self._settings = settings
+        self._settings = settings = settings.granted()
         self._background: set[asyncio.Task[None]] = set()
-        self.threads = settings.threads or available_cores()
-        """Threads a network may use."""
         self._lanes = {
             Lane.INTERACTIVE: Queue((self._seat(niceness=0),)),
             Lane.BULK: Queue(
@@ -73,8 +95,9 @@ class WorkerPool(Workers):
     async def __aenter__(self) -> Self:
         for lane in self._lanes.values():
             for seat in lane.seats:
-                seat.worker()
                 lane.free.put_nowait(seat)
+                if self._settings.preload:
+                    seat.worker()
         self._spawn(self._watch_memory())
         return self
 
@@ -131,7 +154,7 @@ class WorkerPool(Workers):
         raise InternalError(f"{type(task).__name__} ended without a result")
 
     def _seat(self, niceness: int) -> Seat:
-        return Seat(lambda: WorkerProcess(threads=self.threads, niceness=niceness))
+        return Seat(lambda: WorkerProcess(self._settings.worker(niceness)))
 
     def _admit(self, queue: Queue, lane: Lane) -> None:
         if queue.waiting >= self._settings.max_waiting:

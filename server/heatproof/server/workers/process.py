@@ -4,6 +4,7 @@ The main thread runs one task after the other. A control thread reads the server
 hands over tasks, cancels the running one, and ends the process when the server is gone.
 """
 
+import functools
 import logging
 import os
 import pickle
@@ -17,13 +18,16 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Thread
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from heatproof.evaluators.errors import HeatproofError, InternalError, LimitExceededError
-from heatproof.graphs.runtime import Cancellation
+from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.server.workers.bench import Bench
-from heatproof.server.workers.messages import Assign, Cancel, Order, Report
+from heatproof.server.workers.messages import Assign, Cancel, Order, Report, WorkerSettings
 from heatproof.server.workers.protocol import Done, Event, Failed, Task
+
+if TYPE_CHECKING:
+    from heatproof.server.workers.shelf import Shelf
 
 _OOM_SCORE: Final = "500"
 """Out of memory, the kernel shall choose a worker and never the server."""
@@ -37,13 +41,26 @@ class _Job:
     cancellation: Cancellation = field(default_factory=Cancellation)
 
 
-def serve(connection: "Connection[Report, Order]", *, threads: int, niceness: int) -> None:
+def serve(connection: "Connection[Report, Order]") -> None:
     """Runs the tasks that come through `connection`; ends the process with the server."""
-    _give_way(niceness)
+    settings = connection.recv()
+    if not isinstance(settings, WorkerSettings):
+        message = f"a worker is sent its settings first, not {settings}"
+        raise TypeError(message)
+    _give_way(settings.niceness)
     jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
     Thread(target=_control, args=(connection, jobs), name="control", daemon=True).start()
+    open_shelf = functools.cache(functools.partial(_open_shelf, settings))
+    if settings.preload:
+        open_shelf()
     while True:
-        _work(jobs.get(), connection, threads)
+        _work(jobs.get(), connection, open_shelf)
+
+
+def _open_shelf(settings: WorkerSettings) -> "Shelf":
+    from heatproof.server.workers.shelf import Shelf  # noqa: PLC0415 - imports for seconds
+
+    return Shelf(settings)
 
 
 def _give_way(niceness: int) -> None:
@@ -73,7 +90,9 @@ def _control(connection: "Connection[Report, Order]", jobs: "queue.SimpleQueue[_
         os._exit(1)
 
 
-def _work(job: _Job, connection: "Connection[Report, Order]", threads: int) -> None:
+def _work(
+    job: _Job, connection: "Connection[Report, Order]", open_shelf: "Callable[[], Shelf]"
+) -> None:
     number = job.assignment.number
 
     def send(event: Event[Any, Any]) -> None:
@@ -82,7 +101,7 @@ def _work(job: _Job, connection: "Connection[Report, Order]", threads: int) -> N
         except OSError:
             os._exit(0)  # the server is gone
 
-    outcome = _outcome(job, Bench(job.cancellation, threads, send))
+    outcome = _outcome(job, Bench(job.cancellation, send, open_shelf))
     try:
         send(outcome)
     except (pickle.PicklingError, AttributeError, TypeError, ValueError) as error:

@@ -12,7 +12,7 @@ from heatproof.evaluators.results import ImageResult
 from heatproof.evaluators.spec import EvaluationSpec, Target
 from heatproof.graphs.inspection import ModelFacts
 from heatproof.graphs.masking.options import MaskingOptions
-from heatproof.server.workers.inputs import FramedArray, ModelFiles, StoredImage
+from heatproof.server.workers.inputs import FramedSource, ModelFiles, StoredImage
 from heatproof.server.workers.protocol import Task
 
 _EXECUTION: Final = "heatproof.server.workers.execution"
@@ -105,6 +105,7 @@ class RunShard(Task[ImageResult, int]):
         spec: what is asked.
         models: the models of the spec, in its order.
         images: the images of the shard, in the order of the data set.
+        first: index of the first image in the data set, for messages.
     """
 
     executor: ClassVar[str] = f"{_EXECUTION}.evaluations:run_shard"
@@ -112,6 +113,7 @@ class RunShard(Task[ImageResult, int]):
     spec: EvaluationSpec
     models: tuple[ModelFiles, ...]
     images: tuple[StoredImage, ...]
+    first: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +141,6 @@ class PredictMasked(Task[object, MaskedPredictions]):
         image: the image.
         masks: uint8 [masks, height, width], non-zero is visible; None: one mask that hides nothing.
         removal: how regions are hidden; None without masks.
-        seed: of operators that draw.
     """
 
     executor: ClassVar[str] = f"{_EXECUTION}.explanations:predict_masked"
@@ -147,6 +148,5 @@ class PredictMasked(Task[object, MaskedPredictions]):
     model: ModelFiles
     preprocessing: Preprocessing
     image: StoredImage
-    masks: FramedArray | None = None
+    masks: FramedSource | None = None
     removal: RemovalOperator | None = None
-    seed: int = 0

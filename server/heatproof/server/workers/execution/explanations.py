@@ -1,0 +1,67 @@
+"""Computes single maps and single predictions."""
+
+import numpy as np
+
+from heatproof.evaluators import evaluation
+from heatproof.evaluators.arrays import Masks
+from heatproof.evaluators.errors import InvalidImageError
+from heatproof.evaluators.frames import mask_to_input
+from heatproof.evaluators.preprocessing import Preprocessing
+from heatproof.evaluators.removal import Black
+from heatproof.evaluators.sources import FramedMask, SourceImage
+from heatproof.evaluators.spec import EvaluationSpec
+from heatproof.server.workers.bench import Bench
+from heatproof.server.workers.execution.images import lazily_read, read_array, read_image
+from heatproof.server.workers.inputs import ArraySource, FramedSource
+from heatproof.server.workers.tasks import Explain, PredictMasked
+
+_MASKS_RANK = 3
+
+
+def explain(task: Explain, bench: Bench) -> None:
+    """Emits the maps of the images, image by image and explainer by explainer."""
+    bench.report(f"loading {task.model.name}")
+    predictor = bench.shelf.predictor(task.model, task.preprocessing, bench.cancellation)
+    spec = EvaluationSpec(
+        models=(task.model.name,),
+        preprocessing=task.preprocessing,
+        metrics=(),
+        explainers=task.explainers,
+        target=task.target,
+        seed=task.seed,
+        keep_overlays=task.overlay,
+    )
+    images = lazily_read(task.images, bench.shelf.image_limits)
+    bench.report(f"explaining {task.images[0].display_name!r}")
+    for explanation in evaluation.explain(spec, images, predictor):
+        bench.emit(explanation)
+        bench.report(f"explaining after {task.images[explanation.image].display_name!r}")
+
+
+def predict_masked(task: PredictMasked, bench: Bench) -> evaluation.MaskedPredictions:
+    """Predicts one image under masks."""
+    bench.report(f"loading {task.model.name}")
+    predictor = bench.shelf.predictor(task.model, task.preprocessing, bench.cancellation)
+    sized = task.preprocessing.sized(predictor.facts.height, predictor.facts.width)
+    bench.report(f"predicting {task.image.display_name!r}")
+    image = read_image(task.image, bench.shelf.image_limits)
+    masks = _masks(task.masks, image, sized)
+    # Nothing is hidden without masks, so any operator answers for none.
+    removal = Black() if task.removal is None else task.removal
+    return evaluation.predict_masked(image, masks, removal, sized, predictor)
+
+
+def _masks(framed: FramedSource | None, image: SourceImage, sized: Preprocessing) -> Masks:
+    """Visibility in the model's input frame; one mask that hides nothing if there are none."""
+    if framed is None:
+        return np.ones((1, sized.height, sized.width), np.bool_)
+    if not isinstance(framed.source, ArraySource):
+        raise InvalidImageError("masks must be a tensor, not an image file", field="masks")
+    values = read_array(framed.source)
+    if values.ndim != _MASKS_RANK:
+        raise InvalidImageError(
+            f"masks must be [masks, height, width], not {list(values.shape)}", field="masks"
+        )
+    source = (image.pixels.shape[0], image.pixels.shape[1])
+    planes = (FramedMask(framed.frame, plane != 0) for plane in values)
+    return np.stack([mask_to_input(plane, source, sized) for plane in planes])

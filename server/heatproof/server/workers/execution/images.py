@@ -1,0 +1,152 @@
+"""Reads images, masks and maps."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heatproof.evaluators.decoding import ImageLimits, decode_image
+from heatproof.evaluators.errors import (
+    HeatproofError,
+    InvalidImageError,
+)
+from heatproof.evaluators.sources import FramedMap, FramedMask, SourceImage, SourcePixels
+from heatproof.server.workers.bench import Bench
+from heatproof.server.workers.inputs import (
+    ArraySource,
+    Content,
+    EncodedSource,
+    FramedSource,
+    StoredImage,
+)
+from heatproof.server.workers.tasks import CheckImages, ImageFacts
+
+_DTYPES: Final[Mapping[str, np.dtype[Any]]] = {"uint8": np.dtype("u1"), "float32": np.dtype("<f4")}
+_PIXELS_RANK: Final = 3
+_CHANNELS: Final = 3
+_MASK_RANK: Final = 2
+_MAP_RANKS: Final = (2, 3)
+
+
+def check_images(task: CheckImages, bench: Bench) -> tuple[ImageFacts, ...]:
+    """Decodes every image with its mask and maps and forgets all but the extents."""
+    facts: list[ImageFacts] = []
+    for index, image in enumerate(task.images, task.first):
+        bench.report(f"decoding image {index}, {image.display_name!r}", images=len(facts))
+        try:
+            pixels = read_image(image, bench.shelf.image_limits).pixels
+        except HeatproofError as error:
+            raise error.at(f"images[{index}]") from error
+        facts.append(ImageFacts(height=pixels.shape[0], width=pixels.shape[1]))
+    return tuple(facts)
+
+
+def lazily_read(images: Sequence[StoredImage], limits: ImageLimits) -> Sequence[SourceImage]:
+    """Images that are read when they are fetched, and not kept."""
+    return _LazyImages(images, limits)
+
+
+class _LazyImages(Sequence[SourceImage]):
+    def __init__(self, images: Sequence[StoredImage], limits: ImageLimits) -> None:
+        self._images = images
+        self._limits = limits
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    @overload
+    def __getitem__(self, index: int) -> SourceImage: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[SourceImage]: ...
+
+    def __getitem__(self, index: int | slice) -> SourceImage | Sequence[SourceImage]:
+        if isinstance(index, slice):
+            return _LazyImages(self._images[index], self._limits)
+        return read_image(self._images[index], self._limits)
+
+
+def read_image(image: StoredImage, limits: ImageLimits) -> SourceImage:
+    """Reads an image with its mask and maps.
+
+    Raises:
+        InvalidImageError: bytes that are no image, mask or map; names the field.
+        LimitExceededError: the image is larger than the limits.
+    """
+    return SourceImage(
+        digest=image.digest,
+        display_name=image.display_name,
+        pixels=_pixels(image.pixels, limits),
+        label=image.label,
+        object_mask=None if image.object_mask is None else read_mask(image.object_mask, limits),
+        boxes=image.boxes,
+        attribution_maps={
+            name: read_map(framed) for name, framed in image.attribution_maps.items()
+        },
+    )
+
+
+def _pixels(source: EncodedSource | ArraySource, limits: ImageLimits) -> SourcePixels:
+    if isinstance(source, EncodedSource):
+        return decode_image(_bytes(source.content), limits)
+    pixels = read_array(source)
+    if pixels.ndim != _PIXELS_RANK or pixels.shape[2] != _CHANNELS:
+        raise InvalidImageError(f"pixels must be [height, width, 3], not {list(pixels.shape)}")
+    if pixels.dtype == np.float32 and not _lies_in_unit_interval(pixels):
+        raise InvalidImageError("float pixels must lie in [0, 1]", field="pixels")
+    return pixels
+
+
+def _lies_in_unit_interval(pixels: NDArray[np.float32]) -> bool:
+    return bool(((pixels >= 0) & (pixels <= 1)).all())  # NaN does neither
+
+
+def read_mask(framed: FramedSource, limits: ImageLimits) -> FramedMask:
+    """Reads the mask of an object: what is not zero in any colour channel."""
+    if isinstance(framed.source, EncodedSource):
+        colours = decode_image(_bytes(framed.source.content), limits)
+        return FramedMask(framed.frame, (colours != 0).any(axis=2))
+    values = read_array(framed.source)
+    if values.ndim != _MASK_RANK:
+        raise InvalidImageError(f"a mask must be [height, width], not {list(values.shape)}")
+    return FramedMask(framed.frame, values != 0)
+
+
+def read_map(framed: FramedSource) -> FramedMap:
+    """Reads an attribution map.
+
+    Raises:
+        InvalidImageError: it is no float tensor of 2 or 3 axes, or not finite.
+    """
+    if isinstance(framed.source, EncodedSource):
+        raise InvalidImageError("an attribution map must be a tensor, not an image file")
+    values = read_array(framed.source)
+    if values.dtype != np.float32 or values.ndim not in _MAP_RANKS:
+        raise InvalidImageError(
+            "an attribution map must be float32 [height, width] or [channels, height, width], not "
+            f"{values.dtype} {list(values.shape)}"
+        )
+    if not np.isfinite(values).all():
+        raise InvalidImageError("an attribution map must be finite; replace its NaN and inf")
+    return FramedMap(framed.frame, values)
+
+
+def read_array(source: ArraySource) -> NDArray[Any]:
+    """Reads a tensor.
+
+    Raises:
+        InvalidImageError: its bytes do not fit its type and shape.
+    """
+    dtype, data = _DTYPES[source.dtype], _bytes(source.content)
+    if len(data) != math.prod(source.shape) * dtype.itemsize:
+        raise InvalidImageError(
+            f"{len(data)} bytes are no {source.dtype} tensor {list(source.shape)}; upload it again"
+        )
+    values: NDArray[Any] = np.frombuffer(data, dtype).reshape(source.shape)
+    return values
+
+
+def _bytes(content: Content) -> bytes:
+    return content if isinstance(content, bytes) else content.read_bytes()

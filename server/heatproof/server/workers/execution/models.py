@@ -1,0 +1,33 @@
+"""Describes and rewrites models."""
+
+from heatproof.graphs.gradients import differentiated
+from heatproof.graphs.inspection import ModelFacts, inspect
+from heatproof.graphs.masking import MaskingOptions, layer_masked
+from heatproof.graphs.saving import save_model
+from heatproof.server.workers.bench import Bench
+from heatproof.server.workers.tasks import InspectModel, RewriteModel
+
+_FILE = "model.onnx"
+
+
+def inspect_model(task: InspectModel, bench: Bench) -> ModelFacts:
+    """Parses, checks and describes a model."""
+    bench.report("parsing the model")
+    model = bench.shelf.load(task.model)
+    bench.report("describing the model")
+    return inspect(model)
+
+
+def rewrite_model(task: RewriteModel, bench: Bench) -> tuple[str, ...]:
+    """Writes a rewritten model into the folder of the task."""
+    bench.report("parsing the model")
+    model = bench.shelf.load(task.model)
+    bench.report("rewriting the model")
+    if isinstance(task.rewrite, MaskingOptions):
+        rewritten = layer_masked(model, task.rewrite)
+    else:
+        rewritten = differentiated(model)
+    bench.report("writing the model")
+    save_model(rewritten, task.folder / _FILE)
+    others = sorted(path.name for path in task.folder.iterdir() if path.name != _FILE)
+    return (_FILE, *others)

@@ -1,0 +1,71 @@
+"""Models and networks that a worker keeps ready between tasks."""
+
+from collections import OrderedDict
+from typing import Final
+
+import onnx_ir as ir
+
+from heatproof.evaluators.decoding import ImageLimits
+from heatproof.evaluators.preprocessing import Preprocessing
+from heatproof.graphs.canonical import CanonicalModel, canonicalize
+from heatproof.graphs.limits import Limits
+from heatproof.graphs.loading import load_model
+from heatproof.graphs.runtime.cancellation import Cancellation
+from heatproof.graphs.runtime.predictor import OrtPredictor
+from heatproof.graphs.runtime.sessions import SessionCache, SessionSettings
+from heatproof.server.workers.inputs import ModelFiles
+from heatproof.server.workers.messages import WorkerSettings
+
+_BATCH_PIXELS: Final = 16 * 224 * 224
+"""Pixels of a batch: large enough to fill the cores, small enough for the caches and the memory."""
+
+_SMALLEST_BATCH: Final = 2
+_LARGEST_BATCH: Final = 32
+_KEPT_MODELS: Final = 16
+"""A spec names at most 16 models."""
+
+
+class Shelf:
+    """Canonical models by files and preprocessing, the least recently used dropped first.
+
+    Weights are shared between a model and its sessions; the sessions are bounded in bytes.
+    """
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        self._limits = Limits(max_bytes=settings.max_model_bytes)
+        self._models: OrderedDict[tuple[str, Preprocessing], CanonicalModel] = OrderedDict()
+        self._sessions = SessionCache(
+            settings.session_bytes, SessionSettings(threads=settings.threads)
+        )
+        self.image_limits = ImageLimits(max_pixels=settings.max_image_pixels)
+
+    def load(self, files: ModelFiles) -> ir.Model:
+        """Parses and checks a stored model."""
+        return load_model(files.path, external=files.external, limits=self._limits)
+
+    def predictor(
+        self, files: ModelFiles, preprocessing: Preprocessing, cancellation: Cancellation
+    ) -> OrtPredictor:
+        """Runs a stored model under a preprocessing; its batches depend on these two alone."""
+        canonical = self._canonical(files, preprocessing)
+        return OrtPredictor(
+            canonical,
+            self._sessions,
+            model=files.name,
+            batch_size=batch_size(canonical.height, canonical.width),
+            cancellation=cancellation,
+        )
+
+    def _canonical(self, files: ModelFiles, preprocessing: Preprocessing) -> CanonicalModel:
+        key = (files.name, preprocessing)
+        if key not in self._models:
+            self._models[key] = canonicalize(self.load(files), preprocessing)
+        self._models.move_to_end(key)
+        while len(self._models) > _KEPT_MODELS:
+            self._models.popitem(last=False)
+        return self._models[key]
+
+
+def batch_size(height: int, width: int) -> int:
+    """Rows of every batch of a model with this input size."""
+    return min(max(_BATCH_PIXELS // (height * width), _SMALLEST_BATCH), _LARGEST_BATCH)

@@ -1,0 +1,36 @@
+"""Pools of real worker processes that know the tasks of this folder."""
+
+import os
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from heatproof.server.workers.pool import PoolSettings, WorkerPool
+
+HERE = str(Path(__file__).parent)
+sys.path.append(HERE)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _workers_know_fault_tasks() -> Iterator[None]:
+    inherited = os.environ.get("PYTHONPATH", "")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [HERE, inherited])))
+        yield
+
+
+@pytest.fixture(scope="session")
+def settings() -> PoolSettings:
+    return PoolSettings(threads=1, preload=False, memory_poll_seconds=0.02)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def pool(
+    settings: PoolSettings, _workers_know_fault_tasks: None
+) -> AsyncIterator[WorkerPool]:
+    """One pool for all tests that leave it as they find it."""
+    async with WorkerPool(settings) as pool:
+        yield pool

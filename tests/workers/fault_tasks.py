@@ -1,0 +1,137 @@
+"""Tasks that misbehave, and what they do in the worker."""
+
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, NoReturn
+
+import numpy as np
+
+from heatproof.evaluators.errors import InvalidImageError
+from heatproof.server.workers.bench import Bench
+from heatproof.server.workers.protocol import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Count(Task[int, int]):
+    """Emits the numbers below `to`; in the first attempts kills its worker at `deadly`."""
+
+    executor: ClassVar[str] = "fault_tasks:count"
+
+    to: int
+    deadly: int = -1
+    diary: Path = Path("/dev/null")
+    deaths: int = 0
+
+
+def count(task: Count, bench: Bench) -> int:
+    attempts = _written(task.diary)
+    for number in range(task.to):
+        bench.report(f"number {number}", predictions=number)
+        if number == task.deadly and attempts <= task.deaths:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        bench.emit(number)
+    return os.getpid()
+
+
+def _written(diary: Path) -> int:
+    """Notes an attempt and counts those noted so far."""
+    with diary.open("a") as file:
+        file.write(f"{os.getpid()}\n")
+    return len(diary.read_text().splitlines()) if diary.is_file() else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse(Task[object, None]):
+    """Raises a domain error."""
+
+    executor: ClassVar[str] = "fault_tasks:refuse"
+
+
+def refuse(_task: Refuse, _bench: Bench) -> NoReturn:
+    raise InvalidImageError("it is no image", field="images[3]", metadata={"image": "3"})
+
+
+@dataclass(frozen=True, slots=True)
+class Blunder(Task[object, None]):
+    """Raises what nobody expects."""
+
+    executor: ClassVar[str] = "fault_tasks:blunder"
+
+
+def blunder(_task: Blunder, _bench: Bench) -> NoReturn:
+    message = "surprise"
+    raise KeyError(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Wait(Task[object, str]):
+    """Works until it is cancelled; a deaf one does not listen."""
+
+    executor: ClassVar[str] = "fault_tasks:wait"
+
+    deaf: bool = False
+
+
+def wait(task: Wait, bench: Bench) -> str:
+    bench.report("waiting")
+    while task.deaf or not bench.cancellation.cancelled:
+        time.sleep(0.005)  # stands for a native call
+    bench.cancellation.check()
+    return "done"
+
+
+@dataclass(frozen=True, slots=True)
+class Eat(Task[object, int]):
+    """Holds memory for as long as it can."""
+
+    executor: ClassVar[str] = "fault_tasks:eat"
+
+    mebibytes: int
+    seconds: float = 60.0
+
+
+def eat(task: Eat, bench: Bench) -> int:
+    bench.report("eating")
+    food = np.ones(task.mebibytes << 17)
+    end = time.monotonic() + task.seconds
+    while time.monotonic() < end:
+        bench.cancellation.check()
+        time.sleep(0.005)
+    return food.nbytes
+
+
+_hoard: list[np.ndarray] = []
+
+
+@dataclass(frozen=True, slots=True)
+class Hoard(Task[object, int]):
+    """Leaves memory behind for the next task."""
+
+    executor: ClassVar[str] = "fault_tasks:hoard"
+
+    mebibytes: int
+
+
+def hoard(task: Hoard, _bench: Bench) -> int:
+    _hoard.append(np.ones(task.mebibytes << 17))
+    return os.getpid()
+
+
+@dataclass(frozen=True, slots=True)
+class Describe(Task[object, dict[str, object]]):
+    """Tells how its worker lives."""
+
+    executor: ClassVar[str] = "fault_tasks:describe"
+
+
+def describe(_task: Describe, _bench: Bench) -> dict[str, object]:
+    return {
+        "pid": os.getpid(),
+        "main": sys.modules["__main__"].__file__,
+        "niceness": os.nice(0),
+        "interrupts": signal.getsignal(signal.SIGINT) is signal.SIG_IGN,
+    }
