@@ -38,6 +38,7 @@ class Registered(Protocol):
 
 
 T = TypeVar("T", bound=Registered)
+C = TypeVar("C", bound=Registered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +152,8 @@ class Registry(Generic[T]):
         self.kind = kind
         self._classes: dict[str, type[T]] = {}
 
-    def register(self, cls: type[T]) -> type[T]:
-        """Registers the decorated class under its `name`.
+    def register(self, cls: type[C]) -> type[C]:
+        """Registers the decorated class, which keeps its own type, under its `name`.
 
         Raises:
             ValueError: the name is taken; a mistake of a plug-in's author.
@@ -160,7 +161,7 @@ class Registry(Generic[T]):
         if cls.name in self._classes:
             message = f"two {self.kind}s named {cls.name!r}"
             raise ValueError(message)
-        self._classes[cls.name] = cls
+        self._classes[cls.name] = cast("type[T]", cls)
         return cls
 
     def __getitem__(self, name: str) -> type[T]:

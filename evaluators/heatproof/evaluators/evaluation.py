@@ -2,20 +2,29 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from jaxtyping import Float32
 
 from heatproof.evaluators.arrays import Logits, Map, Masks
+from heatproof.evaluators.errors import InvalidArgumentError
 from heatproof.evaluators.explainers import Explainer
+from heatproof.evaluators.frames import image_to_input
+from heatproof.evaluators.jobs import Explained, evaluation_job, explanation_job
 from heatproof.evaluators.outcomes import Undefined
+from heatproof.evaluators.overlay import overlay
+from heatproof.evaluators.packing import Packer
 from heatproof.evaluators.plan import Plan as Plan
 from heatproof.evaluators.plan import ResultKey as ResultKey
+from heatproof.evaluators.plan import check_explainers, check_removals
 from heatproof.evaluators.plan import plan as plan
 from heatproof.evaluators.predictor import Predictor
 from heatproof.evaluators.preprocessing import Preprocessing
+from heatproof.evaluators.procedure import MaskedView, Picture, Prediction, predict
 from heatproof.evaluators.removal import RemovalOperator
 from heatproof.evaluators.results import CleanPrediction, ImageResult
+from heatproof.evaluators.rounds import Job, Rounds, Task
 from heatproof.evaluators.sources import SourceImage as SourceImage
 from heatproof.evaluators.spec import EvaluationSpec
 
@@ -65,9 +74,16 @@ class MaskedPredictions:
     coverage: Float32[np.ndarray, "masks"] | None
 
 
+_WINDOW: Final = 16
+"""Images under way at a time: enough to fill batches while the last curves of each one end."""
+
+_SHARD: Final = 32
+"""Images a shard: large against the tail of its last batches, small against a data set."""
+
+
 def shards(images: int) -> tuple[range, ...]:
     """Cuts images into shards: a function of their number alone."""
-    raise NotImplementedError
+    return tuple(range(start, min(start + _SHARD, images)) for start in range(0, images, _SHARD))
 
 
 def evaluate(
@@ -86,14 +102,25 @@ def evaluate(
         spec: what to evaluate; every model named in it has a predictor.
         images: the shard's images.
         predictors: models by name.
-        on_progress: called after every batch.
+        on_progress: called after every batch and with every result.
 
     Raises:
         InvalidArgumentError: an image lacks the label that is to be explained, its label is no
             class of a model, or its map or size is unusable; the field starts with `images[i]`
             where i counts within this shard.
     """
-    raise NotImplementedError
+    packers = {model: Packer(predictors[model]) for model in spec.models}
+    done = 0
+
+    def report() -> None:
+        on_progress(Progress(done, sum(packer.rows_done for packer in packers.values())))
+
+    jobs = (evaluation_job(spec, packers, index, images[index]) for index in range(len(images)))
+    rounds: Rounds[ImageResult] = Rounds(tuple(packers.values()), _WINDOW, report)
+    for result in rounds.run(jobs):
+        done += 1
+        report()
+        yield result
 
 
 def explain(
@@ -106,8 +133,26 @@ def explain(
             and removal operators are not read.
         images: the images.
         predictor: the model.
+
+    Raises:
+        InvalidArgumentError: as `evaluate`, or a parameter of an explainer.
+        UnsupportedOperatorError: the model lacks what an explainer needs.
     """
-    raise NotImplementedError
+    check_explainers(spec.explainers, predictor.facts)
+    packer = Packer(predictor)
+    jobs = (explanation_job(spec, packer, index, images[index]) for index in range(len(images)))
+    rounds: Rounds[Explained] = Rounds((packer,), _WINDOW, lambda: None)
+    for index, explained in enumerate(rounds.run(jobs)):
+        yield from _explanations(spec, index, explained)
+
+
+def _explanations(spec: EvaluationSpec, index: int, explained: Explained) -> Iterator[Explanation]:
+    for explainer in spec.explainers:
+        values = explained.maps[explainer]
+        png = b""
+        if spec.keep_overlays and not isinstance(values, Undefined):
+            png = overlay(explained.scene.picture.draw(), values)
+        yield Explanation(index, explainer, explained.prediction, values, png)
 
 
 def predict_masked(
@@ -117,5 +162,33 @@ def predict_masked(
     preprocessing: Preprocessing,
     predictor: Predictor,
 ) -> MaskedPredictions:
-    """Predicts an image under masks of the model's input frame (see `frames.mask_to_input`)."""
-    raise NotImplementedError
+    """Predicts an image under masks of the model's input frame (see `frames.mask_to_input`).
+
+    Raises:
+        InvalidArgumentError: masks of another size, or a parameter of the operator.
+        UnsupportedOperatorError: the model has no layer masking.
+    """
+    facts = predictor.facts
+    check_removals((removal,), facts)
+    if masks.shape[1:] != (facts.height, facts.width):
+        raise InvalidArgumentError(
+            f"masks have {masks.shape[2]} x {masks.shape[1]} pixels, the model's input "
+            f"{facts.width} x {facts.height}",
+            field="masks",
+        )
+    sized = preprocessing.sized(facts.height, facts.width)
+    picture = Picture.of(image_to_input(image.pixels, sized))
+    packer = Packer(predictor)
+    rounds: Rounds[list[Prediction]] = Rounds((packer,), 1, lambda: None)
+    views = [MaskedView(picture, mask, removal) for mask in masks]
+    (found,) = rounds.run(iter([_predictions(packer, views)]))
+    coverage = np.array([answer.coverage for answer in found], np.float32)
+    logits = np.array([answer.logits for answer in found], np.float32)
+    return MaskedPredictions(
+        logits.reshape(len(views), facts.classes), coverage if removal.masking_mode else None
+    )
+
+
+def _predictions(packer: Packer, views: Sequence[MaskedView]) -> Job[list[Prediction]]:
+    found = yield [Task(packer, predict(view)) for view in views]
+    return list(found)

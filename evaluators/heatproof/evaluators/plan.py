@@ -1,12 +1,20 @@
 """What an evaluation will score and what it will cost, checked before anything runs."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, is_dataclass
+from itertools import product
+from typing import Any, Final, cast
 
-from heatproof.evaluators.catalogue import Need
+from heatproof.evaluators.catalogue import Need, Registered, check_parameters
+from heatproof.evaluators.errors import (
+    HeatproofError,
+    InvalidArgumentError,
+    UnsupportedOperatorError,
+)
 from heatproof.evaluators.explainers import Explainer
-from heatproof.evaluators.metrics import Metric
-from heatproof.evaluators.predictor import PredictorFacts
+from heatproof.evaluators.metrics import Metric, Setting
+from heatproof.evaluators.predictor import PredictorFacts, Shortfall
 from heatproof.evaluators.removal import RemovalOperator
 from heatproof.evaluators.spec import EvaluationSpec
 
@@ -47,8 +55,7 @@ def result_keys(spec: EvaluationSpec) -> tuple[ResultKey, ...]:
         ResultKey(model, metric, removal, explainer)
         for model in spec.models
         for metric in spec.metrics
-        for removal in (spec.removals if Need.REMOVAL in metric.needs else (None,))
-        for explainer in (spec.explainers if Need.EXPLAINER in metric.needs else (None,))
+        for removal, explainer in _combinations(spec, metric)
     )
 
 
@@ -64,4 +71,100 @@ def plan(spec: EvaluationSpec, facts: Mapping[str, PredictorFacts], images: int)
         InvalidArgumentError: a parameter; its field is a path such as `metrics[2].deletion.steps`.
         UnsupportedOperatorError: a model cannot do what a metric, explainer or operator needs.
     """
-    raise NotImplementedError
+    _check_complete(spec)
+    for model in spec.models:
+        _check_model(spec, facts[model])
+    keys = result_keys(spec)
+    rows = sum(_rows_of_image(spec, facts[model], keys) for model in spec.models)
+    return Plan(keys, rows * images)
+
+
+def _check_complete(spec: EvaluationSpec) -> None:
+    """Refuses a spec that scores nothing, and parameters outside their ranges."""
+    if not spec.metrics:
+        raise InvalidArgumentError("metrics is empty: name at least one metric", field="metrics")
+    for need, field in ((Need.EXPLAINER, "explainers"), (Need.REMOVAL, "removals")):
+        wanting = [metric.name for metric in spec.metrics if need in metric.needs]
+        if wanting and not getattr(spec, field):
+            raise InvalidArgumentError(
+                f"{wanting[0]} needs {field}: name at least one {need}", field=field
+            )
+
+
+def check_explainers(explainers: Sequence[Explainer], facts: PredictorFacts) -> None:
+    """Refuses explainers whose parameters are wrong or that the model cannot serve.
+
+    Raises:
+        InvalidArgumentError: at a path such as `explainers[1].rise.masks`.
+        UnsupportedOperatorError: the model lacks gradients or masking rules.
+    """
+    for index, explainer in enumerate(explainers):
+        with _placed(f"explainers[{index}].{explainer.name}"):
+            check_parameters(explainer)
+            _check_needs(explainer, facts)
+            explainer.check(facts)
+
+
+def check_removals(removals: Sequence[RemovalOperator], facts: PredictorFacts) -> None:
+    """Refuses removal operators as `check_explainers` does explainers."""
+    for index, removal in enumerate(removals):
+        with _placed(f"removals[{index}].{removal.name}"):
+            check_parameters(removal)
+            _check_needs(removal, facts)
+
+
+def _check_model(spec: EvaluationSpec, facts: PredictorFacts) -> None:
+    check_explainers(spec.explainers, facts)
+    check_removals(spec.removals, facts)
+    for index, metric in enumerate(spec.metrics):
+        with _placed(f"metrics[{index}].{metric.name}"):
+            check_parameters(metric)
+            _check_needs(metric, facts)
+            for removal, explainer in _combinations(spec, metric):
+                metric.check(Setting(facts, removal, explainer))
+
+
+def _combinations(
+    spec: EvaluationSpec, metric: Metric
+) -> Iterator[tuple[RemovalOperator | None, Explainer | None]]:
+    removals = spec.removals if Need.REMOVAL in metric.needs else (None,)
+    explainers = spec.explainers if Need.EXPLAINER in metric.needs else (None,)
+    return product(removals, explainers)
+
+
+@contextmanager
+def _placed(path: str) -> Iterator[None]:
+    """Puts errors at a field: below it if they name a parameter."""
+    try:
+        yield
+    except HeatproofError as error:
+        field = f"{path}.{error.field}" if error.field else path
+        raise type(error)(error.message, field=field, metadata=error.metadata) from error
+
+
+_CAPABILITIES: Final[Mapping[Need, Callable[[PredictorFacts], Shortfall | None]]] = {
+    Need.GRADIENTS: lambda facts: facts.gradients,
+    Need.LAYER_MASKING: lambda facts: facts.layer_masking,
+}
+
+
+def _check_needs(thing: Registered, facts: PredictorFacts) -> None:
+    """Refuses what the model lacks, for the thing itself and for operators inside it."""
+    nested = (getattr(thing, field.name) for field in fields(cast("Any", thing)))
+    parts = [thing, *(value for value in nested if is_dataclass(value))]
+    for need in (need for part in parts for need in cast("Registered", part).needs):
+        shortfall = _CAPABILITIES[need](facts) if need in _CAPABILITIES else None
+        if shortfall is not None:
+            raise UnsupportedOperatorError(
+                f"{thing.name} needs {need}, which {facts.model} lacks: {shortfall.reason}",
+                metadata={"model": facts.model, "capability": shortfall.capability},
+            )
+
+
+def _rows_of_image(spec: EvaluationSpec, facts: PredictorFacts, keys: Sequence[ResultKey]) -> int:
+    """Rows of one image: clean, each operator's empty image, maps, and what the metrics add."""
+    own = [key for key in keys if key.model == facts.model]
+    explainers = {explainer: explainer.predictions(facts) for explainer in spec.explainers}
+    metrics = sum(key.metric.predictions(Setting(facts, key.removal, key.explainer)) for key in own)
+    empty = len({key.removal for key in own if key.removal is not None})
+    return 1 + empty + sum(explainers.values()) + metrics

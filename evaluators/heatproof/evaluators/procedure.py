@@ -6,9 +6,10 @@ share full batches, and equal queries are answered once.
 """
 
 import hashlib
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from itertools import islice
+from typing import Final, TypeAlias, TypeVar, cast
 
 import numpy as np
 from jaxtyping import Float32, Float64
@@ -102,3 +103,54 @@ Query: TypeAlias = MaskedView | GradientView
 Answer: TypeAlias = Prediction | Gradient
 Procedure: TypeAlias = Generator[Sequence[Query], Sequence[Answer], T]
 """Yields queries, receives their answers in the same order, returns its result."""
+
+CHUNK: Final = 32
+"""Queries a procedure waits for at once, so that its memory does not grow with its steps."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Responses:
+    """What a model says of one class under many masks.
+
+    Attributes:
+        probabilities: of the class.
+        coverage: visible share of the last spatial mask.
+    """
+
+    probabilities: Float64[np.ndarray, "views"]
+    coverage: Float64[np.ndarray, "views"]
+
+    @property
+    def zero_coverage(self) -> int:
+        """How many answers were answers to nothing."""
+        return int((self.coverage == 0).sum())
+
+
+def predict(view: MaskedView) -> Procedure[Prediction]:
+    """Asks for one prediction."""
+    (answer,) = yield [view]
+    return cast("Prediction", answer)
+
+
+def differentiate(view: GradientView) -> Procedure[Gradient]:
+    """Asks for one gradient."""
+    (answer,) = yield [view]
+    return cast("Gradient", answer)
+
+
+def respond(views: Iterable[MaskedView], target: int) -> Procedure[Responses]:
+    """Asks for the probability of a class in many views; `views` may be lazy."""
+    probabilities: list[float] = []
+    coverage: list[float] = []
+    for chunk in chunks(views):
+        answers = cast("Sequence[Prediction]", (yield chunk))
+        probabilities += [float(answer.probabilities[target]) for answer in answers]
+        coverage += [answer.coverage for answer in answers]
+    return Responses(np.array(probabilities, np.float64), np.array(coverage, np.float64))
+
+
+def chunks(queries: Iterable[T]) -> Iterator[list[T]]:
+    """Cuts queries into lists of at most `CHUNK`."""
+    source = iter(queries)
+    while chunk := list(islice(source, CHUNK)):
+        yield chunk

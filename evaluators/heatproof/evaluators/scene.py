@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+from jaxtyping import Float32
 
 from heatproof.evaluators.arrays import Map
 from heatproof.evaluators.predictor import PredictorFacts
@@ -49,6 +50,13 @@ class Scene:
     def confidence(self) -> float:
         """Probability of the target on the clean picture."""
         return float(self.clean.probabilities[self.target])
+
+    @property
+    def target_weights(self) -> Float32[np.ndarray, "classes"]:
+        """Weights of the logits that pick the target."""
+        weights = np.zeros(self.facts.classes, np.float32)
+        weights[self.target] = 1
+        return weights
 
     def rng(self, purpose: str) -> np.random.Generator:
         """Randomness for a purpose: the same for all models, explainers and operators."""

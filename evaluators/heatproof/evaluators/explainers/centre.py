@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+from jaxtyping import Float64
+
 from heatproof.evaluators.arrays import Map
 from heatproof.evaluators.catalogue import Need, Range, parameter
 from heatproof.evaluators.explainers.explainer import EXPLAINERS
@@ -28,12 +31,19 @@ class Centre:
     )
 
     def check(self, facts: PredictorFacts) -> None:
-        """Every combination is sound."""
+        """Every width is sound."""
 
     def predictions(self, facts: PredictorFacts) -> int:
         """Asks nothing."""
         return 0
 
     def explain(self, scene: Scene) -> Procedure[Map | Undefined]:
-        """Makes the map."""
-        raise NotImplementedError
+        """Draws `exp(-(dy^2 + dx^2) / 2)` with distances in units of sigma."""
+        yield from ()
+        rows = _bump(scene.height, self.sigma)
+        return np.outer(rows, _bump(scene.width, self.sigma))
+
+
+def _bump(pixels: int, sigma: float) -> Float64[np.ndarray, "pixels"]:
+    offsets = (np.arange(pixels) + 0.5) / pixels - 0.5
+    return np.exp(-((offsets / sigma) ** 2) / 2)

@@ -1,15 +1,21 @@
 """Weights the channels of an activation tensor by the means of their gradients."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
+
+import numpy as np
 
 from heatproof.evaluators.arrays import Map
 from heatproof.evaluators.catalogue import Need, parameter
+from heatproof.evaluators.errors import InvalidArgumentError
 from heatproof.evaluators.explainers.explainer import EXPLAINERS
+from heatproof.evaluators.frames import stretched
 from heatproof.evaluators.outcomes import Undefined
 from heatproof.evaluators.predictor import PredictorFacts
-from heatproof.evaluators.procedure import Procedure
+from heatproof.evaluators.procedure import GradientView, Procedure, differentiate
 from heatproof.evaluators.scene import Scene
+
+_SPATIAL_RANK: Final = 3
 
 
 @EXPLAINERS.register
@@ -26,12 +32,27 @@ class GradCam:
     )
 
     def check(self, facts: PredictorFacts) -> None:
-        """Every combination is sound."""
+        """Refuses a model without a known tensor unless one is named."""
+        if not (self.tensor or facts.cam_tensor):
+            raise InvalidArgumentError(
+                f"{facts.model} has no spatial tensor before its global pool: set tensor",
+                field="tensor",
+            )
 
     def predictions(self, facts: PredictorFacts) -> int:
-        """Asks nothing."""
-        return 0
+        """Asks for one gradient."""
+        return 1
 
     def explain(self, scene: Scene) -> Procedure[Map | Undefined]:
-        """Makes the map."""
-        raise NotImplementedError
+        """`relu(sum_k mean(d z_c / d A_k) A_k)`, stretched bilinearly over the input."""
+        tensor = self.tensor or scene.facts.cam_tensor
+        found = yield from differentiate(GradientView(scene.picture, scene.target_weights, tensor))
+        if found.activation.ndim != _SPATIAL_RANK:
+            raise InvalidArgumentError(
+                f"tensor {tensor!r} has the shape {found.activation.shape} for one image, but "
+                "Grad-CAM needs channels, height and width: name another tensor",
+                field="tensor",
+            )
+        weights = found.gradient.mean(axis=(1, 2), dtype=np.float64)
+        coarse = np.tensordot(weights, found.activation.astype(np.float64), axes=1)
+        return stretched(np.maximum(coarse, 0), scene.height, scene.width)

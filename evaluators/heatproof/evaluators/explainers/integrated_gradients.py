@@ -1,14 +1,18 @@
 """Integrates gradients of the class logit along the path from a baseline to the image."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, cast
 
-from heatproof.evaluators.arrays import Map
+import numpy as np
+
+from heatproof.evaluators.arrays import Image, Map
 from heatproof.evaluators.catalogue import Need, Range, parameter
+from heatproof.evaluators.errors import InvalidArgumentError
 from heatproof.evaluators.explainers.explainer import EXPLAINERS
 from heatproof.evaluators.outcomes import Undefined
 from heatproof.evaluators.predictor import PredictorFacts
-from heatproof.evaluators.procedure import Procedure
+from heatproof.evaluators.procedure import Gradient, GradientView, Picture, Procedure, chunks
 from heatproof.evaluators.removal import Black, RemovalOperator
 from heatproof.evaluators.scene import Scene
 
@@ -28,12 +32,38 @@ class IntegratedGradients:
     )
 
     def check(self, facts: PredictorFacts) -> None:
-        """Every combination is sound."""
+        """Refuses a baseline that does not live in pixel space."""
+        if self.baseline.masking_mode:
+            raise InvalidArgumentError(
+                f"{self.baseline.name} hides nothing in pixel space, so it gives no baseline: "
+                "choose a pixel operator such as black",
+                field="baseline",
+            )
 
     def predictions(self, facts: PredictorFacts) -> int:
-        """Asks nothing."""
-        return 0
+        """Asks for a gradient at each point."""
+        return self.steps
 
     def explain(self, scene: Scene) -> Procedure[Map | Undefined]:
-        """Makes the map."""
-        raise NotImplementedError
+        """`(x - x') * mean_k d z_c / d x at x' + (k - 1/2) / n (x - x')`, summed over channels."""
+        image = scene.picture.draw()
+        hidden = np.zeros(image.shape[1:], np.bool_)
+        baseline = self.baseline.bind(image)(hidden)
+        total = np.zeros(image.shape, np.float64)
+        for chunk in chunks(range(self.steps)):
+            views = [self._view(scene, baseline, point) for point in chunk]
+            answers = cast("Sequence[Gradient]", (yield views))
+            for answer in answers:
+                total += answer.gradient
+        difference = image.astype(np.float64) - baseline
+        summed: Map = (difference * total / self.steps).sum(axis=0)
+        return summed
+
+    def _view(self, scene: Scene, baseline: Image, point: int) -> GradientView:
+        share = np.float32((point + 0.5) / self.steps)
+        # Waiting points hold no pixels: each is drawn when its batch is cut.
+        key = f"{scene.picture.key}/path/{self.baseline!r}/{point}/{self.steps}"
+        return GradientView(
+            Picture(key, lambda: baseline + share * (scene.picture.draw() - baseline)),
+            scene.target_weights,
+        )

@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from heatproof.evaluators.arrays import Map
 from heatproof.evaluators.catalogue import Need, Range, parameter
+from heatproof.evaluators.errors import InvalidArgumentError
 from heatproof.evaluators.explainers.explainer import EXPLAINERS
 from heatproof.evaluators.outcomes import Undefined
 from heatproof.evaluators.predictor import PredictorFacts
-from heatproof.evaluators.procedure import Procedure
+from heatproof.evaluators.procedure import MaskedView, Procedure, respond
 from heatproof.evaluators.removal import Black, RemovalOperator
 from heatproof.evaluators.scene import Scene
 
@@ -27,12 +30,47 @@ class Occlusion:
     removal: RemovalOperator = parameter(Black(), "How patches are hidden.")
 
     def check(self, facts: PredictorFacts) -> None:
-        """Every combination is sound."""
+        """Refuses patches larger than the input and steps that leave gaps."""
+        side = min(facts.height, facts.width)
+        if self.patch > side:
+            raise InvalidArgumentError(
+                f"patch is {self.patch}, but the input has {facts.width} x {facts.height} pixels: "
+                f"at most {side}",
+                field="patch",
+            )
+        if self.stride > self.patch:
+            raise InvalidArgumentError(
+                f"stride is {self.stride}, which leaves gaps between patches of {self.patch}: "
+                f"at most {self.patch}",
+                field="stride",
+            )
 
     def predictions(self, facts: PredictorFacts) -> int:
-        """Asks nothing."""
-        return 0
+        """Asks once for each patch."""
+        return len(self._starts(facts.height)) * len(self._starts(facts.width))
 
     def explain(self, scene: Scene) -> Procedure[Map | Undefined]:
-        """Makes the map."""
-        raise NotImplementedError
+        """`mean over the patches P that cover a pixel of s(x) - s(x without P)`."""
+        patches = [
+            (slice(top, top + self.patch), slice(left, left + self.patch))
+            for top in self._starts(scene.height)
+            for left in self._starts(scene.width)
+        ]
+        views = (self._view(scene, patch) for patch in patches)
+        found = yield from respond(views, scene.target)
+        total = np.zeros((scene.height, scene.width))
+        covers = np.zeros_like(total)
+        for patch, probability in zip(patches, found.probabilities, strict=True):
+            total[patch] += scene.confidence - probability
+            covers[patch] += 1
+        return total / covers
+
+    def _view(self, scene: Scene, patch: tuple[slice, slice]) -> MaskedView:
+        mask = np.ones((scene.height, scene.width), np.bool_)
+        mask[patch] = False
+        return MaskedView(scene.picture, mask, self.removal)
+
+    def _starts(self, pixels: int) -> list[int]:
+        """First pixels of the patches; the last patch ends with the image."""
+        last = pixels - self.patch
+        return [*range(0, last, self.stride), last]

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from heatproof.evaluators.arrays import Map
 from heatproof.evaluators.catalogue import Need, Range, parameter
+from heatproof.evaluators.cells import Grid
 from heatproof.evaluators.explainers.explainer import EXPLAINERS
 from heatproof.evaluators.outcomes import Undefined
 from heatproof.evaluators.predictor import PredictorFacts
@@ -24,12 +25,19 @@ class Random:
     grid: int = parameter(14, "Cells along each side.", within=Range(1, 512))
 
     def check(self, facts: PredictorFacts) -> None:
-        """Every combination is sound."""
+        """Refuses a grid finer than the pixels."""
+        self._cells(facts).check()
 
     def predictions(self, facts: PredictorFacts) -> int:
         """Asks nothing."""
         return 0
 
     def explain(self, scene: Scene) -> Procedure[Map | Undefined]:
-        """Makes the map."""
-        raise NotImplementedError
+        """Draws anew for a perturbed image, as the control must not look consistent."""
+        yield from ()
+        grid = self._cells(scene.facts)
+        rng = scene.rng(f"random/{scene.variant}")
+        return grid.spread(rng.random(grid.cells))
+
+    def _cells(self, facts: PredictorFacts) -> Grid:
+        return Grid(facts.height, facts.width, self.grid)

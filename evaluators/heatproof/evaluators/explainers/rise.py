@@ -1,14 +1,21 @@
 """Averages random smooth masks weighted by the class probability under them."""
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from math import ceil
+from typing import ClassVar, cast
+
+import cv2
+import numpy as np
+from jaxtyping import Float32
 
 from heatproof.evaluators.arrays import Map
 from heatproof.evaluators.catalogue import Need, Range, parameter
 from heatproof.evaluators.explainers.explainer import EXPLAINERS
 from heatproof.evaluators.outcomes import Undefined
 from heatproof.evaluators.predictor import PredictorFacts
-from heatproof.evaluators.procedure import Procedure
+from heatproof.evaluators.procedure import MaskedView, Picture, Prediction, Procedure, chunks
 from heatproof.evaluators.scene import Scene
 
 
@@ -33,9 +40,62 @@ class Rise:
         """Every combination is sound."""
 
     def predictions(self, facts: PredictorFacts) -> int:
-        """Asks nothing."""
-        return 0
+        """Asks once for each mask."""
+        return self.masks
 
     def explain(self, scene: Scene) -> Procedure[Map | Undefined]:
-        """Makes the map."""
-        raise NotImplementedError
+        """`1 / (n p) sum_i s(x . M_i) M_i`."""
+        # One stream for the image and its perturbed versions: their maps differ by the model alone.
+        rng = scene.rng("rise")
+        total = np.zeros((scene.height, scene.width))
+        for chunk in chunks(range(self.masks)):
+            masks = [self._mask(scene, rng) for _ in chunk]
+            answers = cast("Sequence[Prediction]", (yield [_view(scene, mask) for mask in masks]))
+            for mask, answer in zip(masks, answers, strict=True):
+                total += answer.probabilities[scene.target] * mask.draw()
+        return total / (self.masks * self.visible_probability)
+
+    def _mask(self, scene: Scene, rng: np.random.Generator) -> "SmoothMask":
+        cells = (rng.random((self.grid, self.grid)) < self.visible_probability).astype(np.float32)
+        cell = ceil(scene.height / self.grid), ceil(scene.width / self.grid)
+        shift = int(rng.integers(cell[0])), int(rng.integers(cell[1]))
+        return SmoothMask(cells, cell, shift, (scene.height, scene.width))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SmoothMask:
+    """A coarse random mask, magnified bilinearly and shifted by less than a cell.
+
+    Attributes:
+        cells: 0 or 1, [grid, grid].
+        cell: height and width of a magnified cell in pixels.
+        shift: rows and columns cut off at the top left.
+        size: height and width of the mask.
+    """
+
+    cells: Float32[np.ndarray, "grid grid"]
+    cell: tuple[int, int]
+    shift: tuple[int, int]
+    size: tuple[int, int]
+
+    @property
+    def key(self) -> str:
+        """Names the mask."""
+        digest = hashlib.sha256(self.cells.tobytes())
+        digest.update(repr((self.cells.shape, self.cell, self.shift, self.size)).encode())
+        return digest.hexdigest()
+
+    def draw(self) -> Float32[np.ndarray, "height width"]:
+        """The visibility of each pixel, in [0, 1]."""
+        side = self.cells.shape[0] + 1
+        magnified = cv2.resize(
+            self.cells, (side * self.cell[1], side * self.cell[0]), interpolation=cv2.INTER_LINEAR
+        )
+        (top, left), (height, width) = self.shift, self.size
+        return np.asarray(magnified[top : top + height, left : left + width], np.float32)
+
+
+def _view(scene: Scene, mask: SmoothMask) -> MaskedView:
+    picture = scene.picture
+    # Waiting pictures hold no pixels: each is drawn when its batch is cut.
+    return MaskedView(Picture(f"{picture.key}/{mask.key}", lambda: picture.draw() * mask.draw()))

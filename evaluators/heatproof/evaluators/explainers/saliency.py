@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from heatproof.evaluators.arrays import Map
 from heatproof.evaluators.catalogue import Need
 from heatproof.evaluators.explainers.explainer import EXPLAINERS
 from heatproof.evaluators.outcomes import Undefined
 from heatproof.evaluators.predictor import PredictorFacts
-from heatproof.evaluators.procedure import Procedure
+from heatproof.evaluators.procedure import GradientView, Procedure, differentiate
 from heatproof.evaluators.scene import Scene
 
 
@@ -22,12 +24,15 @@ class Saliency:
     needs: ClassVar[tuple[Need, ...]] = (Need.GRADIENTS,)
 
     def check(self, facts: PredictorFacts) -> None:
-        """Every combination is sound."""
+        """There is nothing to set."""
 
     def predictions(self, facts: PredictorFacts) -> int:
-        """Asks nothing."""
-        return 0
+        """Asks for one gradient."""
+        return 1
 
     def explain(self, scene: Scene) -> Procedure[Map | Undefined]:
-        """Makes the map."""
-        raise NotImplementedError
+        """`max over channels |d z_c / d x|`."""
+        view = GradientView(scene.picture, scene.target_weights)
+        found = yield from differentiate(view)
+        strongest: Map = np.abs(found.gradient).max(axis=0).astype(np.float64)
+        return strongest

@@ -6,7 +6,7 @@ from typing import ClassVar
 from heatproof.evaluators.arrays import Map
 from heatproof.evaluators.catalogue import Need, parameter
 from heatproof.evaluators.explainers.explainer import EXPLAINERS
-from heatproof.evaluators.outcomes import Undefined
+from heatproof.evaluators.outcomes import Reason, Undefined
 from heatproof.evaluators.predictor import PredictorFacts
 from heatproof.evaluators.procedure import Procedure
 from heatproof.evaluators.scene import Scene
@@ -24,12 +24,16 @@ class Supplied:
     map_name: str = parameter("", "Which of an image's maps; empty: the one without a name.")
 
     def check(self, facts: PredictorFacts) -> None:
-        """Every combination is sound."""
+        """Every name is sound."""
 
     def predictions(self, facts: PredictorFacts) -> int:
         """Asks nothing."""
         return 0
 
     def explain(self, scene: Scene) -> Procedure[Map | Undefined]:
-        """Makes the map."""
-        raise NotImplementedError
+        """Takes the map as it is."""
+        yield from ()
+        found = scene.maps.get(self.map_name)
+        if found is None:
+            return Undefined(Reason.NO_MAP, f"the image came without a map named {self.map_name!r}")
+        return found

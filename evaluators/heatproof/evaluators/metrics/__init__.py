@@ -1,7 +1,6 @@
 """How explanations are scored."""
 
 from heatproof.evaluators.metrics.deletion import Deletion as Deletion
-from heatproof.evaluators.metrics.explanation_consistency import Distance as Distance
 from heatproof.evaluators.metrics.explanation_consistency import (
     ExplanationConsistency as ExplanationConsistency,
 )
@@ -16,3 +15,4 @@ from heatproof.evaluators.metrics.occlusion_corrected_deletion import (
 from heatproof.evaluators.metrics.occlusion_robustness import (
     OcclusionRobustness as OcclusionRobustness,
 )
+from heatproof.evaluators.similarity import Distance as Distance

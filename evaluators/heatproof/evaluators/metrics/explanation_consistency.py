@@ -1,12 +1,17 @@
-"""Compares the map with the map after an adversarial attack on the background alone."""
+"""Explanation consistency under an attack on the background."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from types import MappingProxyType
 from typing import ClassVar
 
+import numpy as np
+
+from heatproof.evaluators.arrays import Image, Map
 from heatproof.evaluators.catalogue import Need, Range, parameter
+from heatproof.evaluators.errors import InvalidArgumentError
+from heatproof.evaluators.explainers.explainer import Explainer
+from heatproof.evaluators.metrics.attack import Attack, gradient_attack, random_attack
 from heatproof.evaluators.metrics.metric import METRICS, Case, Setting
 from heatproof.evaluators.outcomes import (
     Direction,
@@ -14,23 +19,45 @@ from heatproof.evaluators.outcomes import (
     MeanEstimator,
     Outcome,
     ProportionEstimator,
+    Reason,
+    Score,
+    Undefined,
 )
-from heatproof.evaluators.procedure import Procedure
+from heatproof.evaluators.procedure import MaskedView, Picture, Procedure, predict
+from heatproof.evaluators.scene import Scene
+from heatproof.evaluators.similarity import DISTANCES, Distance, unit_scaled
 
 
-class Distance(StrEnum):
-    """Distances between maps."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Comparison:
+    """The map before and after a perturbation.
 
-    MEAN_ABSOLUTE = "mean_absolute"
-    COSINE = "cosine"
-    SSIM = "ssim"
-    PEARSON = "pearson"
+    Attributes:
+        flipped: whether the predicted class changed.
+        distance: between the maps.
+        confidence_change: of the explained class.
+    """
+
+    flipped: bool
+    distance: Score
+    confidence_change: float
+
+    @property
+    def consistency(self) -> Score:
+        """`E`: 0 if the class flipped, whatever the maps, else `1 - D`."""
+        if self.flipped:
+            return 0.0
+        return self.distance if isinstance(self.distance, Undefined) else 1 - self.distance
 
 
 @METRICS.register
 @dataclass(frozen=True, slots=True)
 class ExplanationConsistency:
-    """Compares the map with the map after an adversarial attack on the background alone."""
+    """Compares the map with the map after an adversarial attack on the background alone.
+
+    `E = 1 - D`, or 0 if the class flips (published form); the distance `D`, the background
+    `B = [H < threshold]` and the step are ours. `v = 1 - E` is the paper's training weight.
+    """
 
     name: ClassVar[str] = "explanation_consistency"
     reference: ClassVar[str] = "Heatproof, after Wu et al. 2024, arXiv 2408.04600"
@@ -53,12 +80,87 @@ class ExplanationConsistency:
     controls: int = parameter(3, "Number of random-sign controls.", within=Range(1, 100))
 
     def check(self, setting: Setting) -> None:
-        """Every combination is sound."""
+        """Refuses supplied maps: they cannot be made anew for the attacked image."""
+        explainer = setting.explainer
+        if explainer is not None and Need.MAPS in explainer.needs:
+            raise InvalidArgumentError(
+                f"{self.name} makes every map anew for the attacked image, which "
+                f"{explainer.name} cannot: choose another explainer for it"
+            )
 
     def predictions(self, setting: Setting) -> int:
-        """Asks nothing."""
-        return 0
+        """Gradient and prediction of each step, and all attacked images with their maps."""
+        maps = setting.explainer.predictions(setting.facts) if setting.explainer else 0
+        return 2 * self.steps + (1 + self.controls) * (1 + maps)
 
     def score(self, case: Case) -> Procedure[Outcome]:
         """Scores one image."""
-        raise NotImplementedError
+        heat = unit_scaled(case.map)
+        if heat is None:
+            return Outcome(_constant("clean"))
+        background = heat < self.threshold
+        share = {"background_share": float(background.mean())}
+        if not background.any():
+            detail = f"no pixel of the map lies below {self.threshold:g}"
+            return Outcome(Undefined(Reason.NO_BACKGROUND, detail), share)
+        attack = Attack(background, self.epsilon, self.steps)
+        attacked = yield from gradient_attack(case.scene, attack)
+        if isinstance(attacked, Undefined):
+            return Outcome(attacked, share)
+        found = yield from self._compare(case, heat, attacked)
+        control = yield from self._control(case, heat, attack)
+        return _outcome(found, {**share, "control_random": control})
+
+    def _control(self, case: Case, heat: Map, attack: Attack) -> Procedure[Score]:
+        """The mean consistency under random signs on the same background."""
+        scores: list[float] = []
+        reason = _constant("randomly changed")
+        for index in range(self.controls):
+            changed = random_attack(case.scene, attack, index)
+            score = (yield from self._compare(case, heat, changed)).consistency
+            if isinstance(score, Undefined):
+                reason = score
+            else:
+                scores.append(score)
+        return float(np.mean(scores)) if scores else reason
+
+    def _compare(self, case: Case, heat: Map, pixels: Image) -> Procedure[_Comparison]:
+        picture = Picture.of(pixels)
+        answer = yield from predict(MaskedView(picture))
+        if not np.isfinite(answer.logits).all():
+            reason = Undefined(Reason.NOT_FINITE, "the answer to the attacked image is not finite")
+            return _Comparison(flipped=False, distance=reason, confidence_change=0.0)
+        scene = case.scene.moved(picture, answer)
+        distance = yield from self._distance(scene, case.setting.explainer, heat)
+        flipped = answer.logits.argmax() != case.scene.clean.logits.argmax()
+        change = scene.confidence - case.scene.confidence
+        return _Comparison(bool(flipped), distance, change)
+
+    def _distance(self, scene: Scene, explainer: Explainer | None, heat: Map) -> Procedure[Score]:
+        if explainer is None:
+            return _constant("attacked")
+        attribution = yield from explainer.explain(scene)
+        if isinstance(attribution, Undefined):
+            return attribution
+        if not np.isfinite(attribution).all():
+            return Undefined(Reason.NOT_FINITE, "the map of the attacked image is not finite")
+        other = unit_scaled(attribution)
+        return _constant("attacked") if other is None else DISTANCES[self.distance](heat, other)
+
+
+def _outcome(found: _Comparison, shared: Mapping[str, Score]) -> Outcome:
+    score = found.consistency
+    unflipped = Undefined(Reason.FLIPPED, "the predicted class changed") if found.flipped else score
+    parts: dict[str, Score] = {
+        **shared,
+        "flipped": float(found.flipped),
+        "distance": found.distance,
+        "training_weight": score if isinstance(score, Undefined) else 1 - score,
+        "confidence_change": found.confidence_change,
+        "unflipped_consistency": unflipped,
+    }
+    return Outcome(score, parts)
+
+
+def _constant(which: str) -> Undefined:
+    return Undefined(Reason.DEGENERATE, f"the map of the {which} image is constant")

@@ -6,14 +6,10 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from heatproof.evaluators.catalogue import Need, Range, parameter
-from heatproof.evaluators.curves import CurveScale
+from heatproof.evaluators.cells import saliency_order
+from heatproof.evaluators.curves import CurveScale, Track, insertion_curve, low_confidence
 from heatproof.evaluators.metrics.metric import METRICS, Case, Setting
-from heatproof.evaluators.outcomes import (
-    Direction,
-    Estimator,
-    MeanEstimator,
-    Outcome,
-)
+from heatproof.evaluators.outcomes import Direction, Estimator, MeanEstimator, Outcome, Undefined
 from heatproof.evaluators.procedure import Procedure
 
 
@@ -35,12 +31,26 @@ class Insertion:
     scale: CurveScale = parameter(CurveScale.PROBABILITY, "Scaling of the curve.")
 
     def check(self, setting: Setting) -> None:
-        """Every combination is sound."""
+        """Refuses a grid finer than the pixels and more steps than cells."""
+        self._track(setting).check()
 
     def predictions(self, setting: Setting) -> int:
-        """Asks nothing."""
-        return 0
+        """Every point but the two ends."""
+        return self.steps - 1
 
     def score(self, case: Case) -> Procedure[Outcome]:
         """Scores one image."""
-        raise NotImplementedError
+        scene, track = case.scene, self._track(case.setting)
+        if self.scale is CurveScale.RELATIVE and (reason := low_confidence(scene)):
+            return Outcome(reason)
+        order = saliency_order(track.grid, case.map, scene.rng("ties"))
+        if isinstance(order, Undefined):
+            return Outcome(order)
+        trace = yield from insertion_curve(scene, track, order)
+        if self.scale is CurveScale.RELATIVE:
+            trace = trace.over(scene.confidence)
+        parts = {"n_zero_coverage": float(trace.zero_coverage)}
+        return Outcome(trace.area, parts, {"insertion": trace.curve()})
+
+    def _track(self, setting: Setting) -> Track:
+        return setting.track(self.grid, self.steps)

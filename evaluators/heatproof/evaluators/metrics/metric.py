@@ -6,6 +6,9 @@ from typing import ClassVar, Protocol
 
 from heatproof.evaluators.arrays import Map
 from heatproof.evaluators.catalogue import Need, Registry
+from heatproof.evaluators.cells import Grid
+from heatproof.evaluators.curves import Track
+from heatproof.evaluators.errors import InternalError
 from heatproof.evaluators.explainers.explainer import Explainer
 from heatproof.evaluators.outcomes import Direction, Estimator, Outcome
 from heatproof.evaluators.predictor import PredictorFacts
@@ -28,6 +31,16 @@ class Setting:
     removal: RemovalOperator | None
     explainer: Explainer | None
 
+    def track(self, side: int, steps: int) -> Track:
+        """How a metric that removes cells draws its curves.
+
+        Raises:
+            InternalError: the metric does not declare that it needs a removal operator.
+        """
+        if self.removal is None:
+            raise InternalError("a metric draws curves but does not need a removal operator")
+        return Track(Grid(self.facts.height, self.facts.width, side), steps, self.removal)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Case:
@@ -42,6 +55,17 @@ class Case:
     scene: Scene
     setting: Setting
     attribution: Map | None
+
+    @property
+    def map(self) -> Map:
+        """The explainer's map.
+
+        Raises:
+            InternalError: the metric does not declare that it needs an explainer.
+        """
+        if self.attribution is None:
+            raise InternalError("a metric reads a map but does not need an explainer")
+        return self.attribution
 
 
 class Metric(Protocol):

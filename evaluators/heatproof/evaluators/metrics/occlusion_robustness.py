@@ -1,4 +1,4 @@
-"""Takes the mean area under relative deletion curves in random orders."""
+"""Occlusion robustness: what a model bears of any occlusion."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,20 +6,21 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from heatproof.evaluators.catalogue import Need, Range, parameter
+from heatproof.evaluators.curves import Track, low_confidence
 from heatproof.evaluators.metrics.metric import METRICS, Case, Setting
-from heatproof.evaluators.outcomes import (
-    Direction,
-    Estimator,
-    MeanEstimator,
-    Outcome,
-)
+from heatproof.evaluators.metrics.random_orders import check_cells, mean_random_curve
+from heatproof.evaluators.outcomes import Direction, Estimator, MeanEstimator, Outcome
 from heatproof.evaluators.procedure import Procedure
 
 
 @METRICS.register
 @dataclass(frozen=True, slots=True)
 class OcclusionRobustness:
-    """Takes the mean area under relative deletion curves in random orders."""
+    """Takes the mean area under relative deletion curves in random orders.
+
+    `RA`, a property of model and operator: the share of its confidence that the model keeps under
+    any occlusion, and the confound that `OcclusionCorrectedDeletion` takes out. Ours.
+    """
 
     name: ClassVar[str] = "occlusion_robustness"
     reference: ClassVar[str] = "Heatproof, after Won et al. 2023, arXiv 2303.14608"
@@ -34,12 +35,20 @@ class OcclusionRobustness:
     orders: int = parameter(10, "Number of random orders.", within=Range(10, 1000))
 
     def check(self, setting: Setting) -> None:
-        """Every combination is sound."""
+        """Refuses cells that are too small and more steps than cells."""
+        check_cells(self._track(setting))
 
     def predictions(self, setting: Setting) -> int:
-        """Asks nothing."""
-        return 0
+        """Every point of every order but the ends."""
+        return self.orders * (self.steps - 1)
 
     def score(self, case: Case) -> Procedure[Outcome]:
         """Scores one image."""
-        raise NotImplementedError
+        if reason := low_confidence(case.scene):
+            return Outcome(reason)
+        trace = yield from mean_random_curve(case.scene, self._track(case.setting), self.orders)
+        parts = {"n_zero_coverage": float(trace.zero_coverage)}
+        return Outcome(trace.area, parts, {"random": trace.curve()})
+
+    def _track(self, setting: Setting) -> Track:
+        return setting.track(self.grid, self.steps)

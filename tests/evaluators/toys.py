@@ -1,0 +1,100 @@
+"""Predictors with closed forms, on which every definition can be checked by hand."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from heatproof.evaluators.predictor import Gradients, MaskedLogits, PredictorFacts, Shortfall
+
+SIDE = 32
+BATCH = 4
+
+
+def facts(
+    *,
+    side: int = SIDE,
+    classes: int = 3,
+    batch_size: int = BATCH,
+    layer_masking: Shortfall | None = None,
+    gradients: Shortfall | None = None,
+    cam_tensor: str = "features",
+    probabilities: str = "softmax",
+    model: str = "models/toy",
+) -> PredictorFacts:
+    return PredictorFacts(
+        model, side, side, classes, probabilities, batch_size, cam_tensor, layer_masking, gradients
+    )
+
+
+class ToyPredictor:
+    """Runs a function of one image; counts batches and insists on their fixed shape.
+
+    The layer-masked form blacks hidden pixels and reports the visible share; gradients come from
+    `jacobian(image) -> [classes, 3, H, W]`.
+    """
+
+    def __init__(
+        self,
+        logits: Callable[[np.ndarray], np.ndarray],
+        *,
+        jacobian: Callable[[np.ndarray], np.ndarray] | None = None,
+        own: PredictorFacts | None = None,
+    ) -> None:
+        self._facts = own or facts()
+        self._logits = logits
+        self._jacobian = jacobian
+        self.batches: list[np.ndarray] = []
+        self.masks: list[np.ndarray] = []
+
+    @property
+    def facts(self) -> PredictorFacts:
+        return self._facts
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        self._check(images)
+        return np.stack([np.asarray(self._logits(image), np.float32) for image in images])
+
+    def masked_logits(self, images: np.ndarray, masks: np.ndarray, mode: str) -> MaskedLogits:
+        assert mode in {"reference", "strict"}
+        assert masks.dtype == np.bool_
+        assert masks.shape == (len(images), *images.shape[2:])
+        self.masks.append(masks.copy())
+        hidden = np.where(masks[:, None], images, np.float32(0))
+        coverage = masks.mean(axis=(1, 2)).astype(np.float32)
+        return MaskedLogits(self.logits(hidden), coverage)
+
+    def gradients(self, images: np.ndarray, output_gradients: np.ndarray, tensor: str) -> Gradients:
+        assert self._jacobian is not None
+        assert output_gradients.dtype == np.float32
+        logits = self.logits(images)
+        jacobians = np.stack([self._jacobian(image) for image in images])
+        found = np.einsum("nk,nk...->n...", output_gradients.astype(np.float64), jacobians)
+        activations = images if not tensor else features(images)
+        return Gradients(logits, activations, found.astype(np.float32))
+
+    def _check(self, images: np.ndarray) -> None:
+        own = self._facts
+        assert images.dtype == np.float32
+        assert images.shape == (own.batch_size, 3, own.height, own.width)
+        self.batches.append(images.copy())
+
+
+def features(images: np.ndarray) -> np.ndarray:
+    """Means over 8 x 8 blocks: the toys' activation tensor."""
+    n, c, h, w = images.shape
+    return images.reshape(n, c, h // 8, 8, w // 8, 8).mean(axis=(3, 5)).astype(np.float32)
+
+
+def linear(weights: np.ndarray, **options: object) -> ToyPredictor:
+    """Logit 0 is `sum(weights * image)`; the other classes have none."""
+    classes = 3
+
+    def logits(image: np.ndarray) -> np.ndarray:
+        return np.array([(weights * image.astype(np.float64)).sum(), 0.0, 0.0])
+
+    def jacobian(image: np.ndarray) -> np.ndarray:
+        full = np.zeros((classes, *image.shape))
+        full[0] = weights
+        return full
+
+    return ToyPredictor(logits, jacobian=jacobian, **options)  # type: ignore[arg-type]  # options of ToyPredictor
