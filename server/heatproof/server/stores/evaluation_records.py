@@ -1,0 +1,117 @@
+"""Evaluations and their results as they are stored: messages of the contract, serialised."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+
+class State(StrEnum):
+    """Where an evaluation stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    CANCELLING = "cancelling"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing changes any more."""
+        return self in {State.SUCCEEDED, State.FAILED, State.CANCELLED}
+
+
+UNFINISHED: Final = tuple(state for state in State if not state.is_final)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewEvaluation:
+    """An evaluation that is to be stored.
+
+    Attributes:
+        spec: serialised `EvaluationSpec` with every default filled in.
+        models: names of the models, in the order of the spec.
+        dataset: name of the data set.
+        request_id: makes a retry safe; None without one.
+        images: number of images.
+        predictions: upper bound of the predictions.
+        environment: serialised `Evaluation` that holds the environment alone.
+    """
+
+    spec: bytes
+    models: tuple[str, ...]
+    dataset: str
+    request_id: str | None
+    images: int
+    predictions: int
+    environment: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredEvaluation:
+    """A stored evaluation.
+
+    Attributes:
+        number: key of its rows.
+        name: resource name.
+        spec: serialised `EvaluationSpec`.
+        state: where it stands.
+        error: serialised `google.rpc.Status`, b"" unless it failed.
+        create_time: when it was accepted.
+        end_time: when it ended.
+        images_total: number of images.
+        images_done: images with a stored result.
+        predictions_total: upper bound of the predictions.
+        predictions_done: predictions of the stored shards.
+        results: serialised `Evaluation` that holds results and clean accuracy alone.
+        environment: serialised `Evaluation` that holds the environment alone.
+    """
+
+    number: int
+    name: str
+    spec: bytes
+    state: State
+    error: bytes
+    create_time: datetime
+    end_time: datetime | None
+    images_total: int
+    images_done: int
+    predictions_total: int
+    predictions_done: int
+    results: bytes
+    environment: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRow:
+    """Result of one image, as serialised `ImageResult` messages.
+
+    Attributes:
+        basic: without curves and overlays.
+        curves: without overlays.
+        overlays: nothing but overlays; `curves + overlays` is the whole message.
+    """
+
+    basic: bytes
+    curves: bytes
+    overlays: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ShardRows:
+    """A finished shard.
+
+    Attributes:
+        shard: its number.
+        first: position of its first image.
+        images: results of its images, in order.
+        predictions: predictions made.
+        seconds: time that took.
+    """
+
+    shard: int
+    first: int
+    images: tuple[ImageRow, ...]
+    predictions: int
+    seconds: float

@@ -1,0 +1,311 @@
+"""The stored evaluations: what was asked, where they stand, and what has been computed."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, Select, delete, exists, func, insert, select, update
+
+from heatproof.evaluators.errors import (
+    ConflictError,
+    FailedPreconditionError,
+    NotFoundError,
+    OverloadedError,
+)
+from heatproof.server.resource_names import EvaluationName
+from heatproof.server.stores import pages
+from heatproof.server.stores.evaluation_records import (
+    UNFINISHED,
+    NewEvaluation,
+    ShardRows,
+    State,
+    StoredEvaluation,
+)
+from heatproof.server.stores.evaluation_tables import evaluations, image_results, shards
+from heatproof.server.stores.holdings import Holdings
+from heatproof.server.stores.schema import claims, datasets, models
+
+_DEATHS: Final = 2
+"""Servers that may die while an evaluation is running, before it is given up."""
+
+_ROWS_AT_ONCE: Final = 64
+_RETRY_SECONDS: Final = "30"
+
+
+class EvaluationStore:
+    """The stored evaluations. Blocking; called outside the event loop."""
+
+    def __init__(self, holdings: Holdings, *, max_unfinished: int) -> None:
+        self._holdings = holdings
+        self._engine = holdings.engine
+        self._max_unfinished = max_unfinished
+
+    def add(self, new: NewEvaluation) -> StoredEvaluation:
+        """Stores an evaluation in the queue and claims what it uses, in one transaction.
+
+        A known `request_id` gives the evaluation that it created.
+
+        Raises:
+            ConflictError: the `request_id` created an evaluation of another spec.
+            NotFoundError: a model or the data set has gone meanwhile.
+            OverloadedError: too many evaluations have not ended.
+        """
+        name = str(EvaluationName.unused())
+        with self._holdings.adding(name, ()) as connection:
+            known = _requested(connection, new)
+            if known is not None:
+                return known
+            self._check_room(connection)
+            _check_presence(connection, new)
+            connection.execute(insert(evaluations).values(_row(name, new)))
+            _claim(connection, name, new)
+            return _get(connection, name)
+
+    def requested(self, new: NewEvaluation) -> StoredEvaluation | None:
+        """The evaluation that a `request_id` has created, if any.
+
+        Raises:
+            ConflictError: it has another spec.
+        """
+        with self._engine.connect() as connection:
+            return _requested(connection, new)
+
+    def get(self, name: EvaluationName) -> StoredEvaluation:
+        """Finds an evaluation.
+
+        Raises:
+            NotFoundError: there is none of this name.
+        """
+        with self._engine.connect() as connection:
+            return _get(connection, str(name))
+
+    def page(self, request: pages.PageRequest) -> pages.Page[StoredEvaluation]:
+        """Lists evaluations, newest first."""
+        with self._engine.connect() as connection:
+            page = pages.fetch(connection, evaluations, request)
+            items = tuple(_get(connection, row.name) for row in page.items)
+        return pages.Page(items, page.next_token)
+
+    def delete(self, name: EvaluationName) -> None:
+        """Deletes an evaluation and its results.
+
+        Raises:
+            NotFoundError: there is none of this name.
+            FailedPreconditionError: it has not ended.
+        """
+        with self._engine.begin() as connection:
+            found = _get(connection, str(name))
+            if not found.state.is_final:
+                raise FailedPreconditionError(
+                    f"{name} is {found.state}; cancel it or wait for its end before deleting it",
+                    field="name",
+                )
+            _delete(connection, found.number)
+
+    def delete_ended_before(self, time: datetime) -> int:
+        """Deletes every evaluation that ended before a time, and counts them."""
+        old = select(evaluations.c.number).where(evaluations.c.end_time < time)
+        with self._engine.begin() as connection:
+            numbers = list(connection.scalars(old))
+            for number in numbers:
+                _delete(connection, number)
+        return len(numbers)
+
+    def enter(self, name: str, state: State, *, only_from: State) -> bool:
+        """Moves an unfinished evaluation to another state, if it is in the given one."""
+        change = update(evaluations).where(
+            evaluations.c.name == name, evaluations.c.state == only_from.value
+        )
+        with self._engine.begin() as connection:
+            return connection.execute(change.values(state=state.value)).rowcount == 1
+
+    def end(self, name: str, state: State, *, results: bytes, error: bytes = b"") -> None:
+        """Ends an evaluation and releases what it used; one that has ended is left as it is."""
+        values = {"state": state.value, "results": results, "error": error or None}
+        unfinished = evaluations.c.state.in_([known.value for known in UNFINISHED])
+        with self._engine.begin() as connection:
+            change = update(evaluations).where(evaluations.c.name == name, unfinished)
+            connection.execute(change.values(**values, end_time=datetime.now(UTC)))
+            connection.execute(delete(claims).where(claims.c.evaluation == name))
+
+    def unfinished(self) -> tuple[StoredEvaluation, ...]:
+        """All evaluations that have not ended, oldest first."""
+        query = _query().where(evaluations.c.state.in_([state.value for state in UNFINISHED]))
+        with self._engine.connect() as connection:
+            return tuple(map(_stored, connection.execute(query.order_by(evaluations.c.number))))
+
+    def count_deaths(self) -> tuple[str, ...]:
+        """Called once by every new server: counts the death of the one before.
+
+        Returns:
+            the evaluations that were running at too many deaths, by name.
+        """
+        running = evaluations.c.state == State.RUNNING.value
+        with self._engine.begin() as connection:
+            deaths = evaluations.c.deaths + 1
+            connection.execute(update(evaluations).where(running).values(deaths=deaths))
+            given_up = select(evaluations.c.name).where(running, evaluations.c.deaths >= _DEATHS)
+            names = tuple(connection.scalars(given_up))
+            again = update(evaluations).where(running, evaluations.c.deaths < _DEATHS)
+            connection.execute(again.values(state=State.QUEUED.value))
+        return names
+
+    def add_shard(self, number: int, rows: ShardRows) -> None:
+        """Stores a finished shard with all its images, or nothing."""
+        shard = {
+            "evaluation": number,
+            "shard": rows.shard,
+            "images": len(rows.images),
+            "predictions": rows.predictions,
+            "seconds": rows.seconds,
+        }
+        images = [
+            {
+                "evaluation": number,
+                "position": position,
+                "shard": rows.shard,
+                "basic": image.basic,
+                "curves": image.curves,
+                "overlays": image.overlays,
+            }
+            for position, image in enumerate(rows.images, rows.first)
+        ]
+        with self._engine.begin() as connection:
+            connection.execute(insert(shards).values(shard))
+            connection.execute(insert(image_results), images)
+
+    def finished_shards(self, number: int) -> frozenset[int]:
+        """Numbers of the stored shards of an evaluation."""
+        query = select(shards.c.shard).where(shards.c.evaluation == number)
+        with self._engine.connect() as connection:
+            return frozenset(connection.scalars(query))
+
+    def image_rows(self, number: int, *columns: str) -> Iterator[bytes]:
+        """Serialised `ImageResult` messages in the order of the data set.
+
+        Args:
+            number: the evaluation.
+            columns: fields of `ImageRow` that are joined.
+        """
+        kept = [image_results.c[column] for column in columns]
+        query = (
+            select(*kept)
+            .where(image_results.c.evaluation == number)
+            .order_by(image_results.c.position)
+        )
+        with self._engine.connect() as connection:
+            for row in connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(query):
+                yield b"".join(row)
+
+    def speed(self, models: tuple[str, ...]) -> float | None:
+        """Predictions a second of one worker on these models so far; None if never measured."""
+        query = (
+            select(func.sum(shards.c.predictions), func.sum(shards.c.seconds))
+            .join(evaluations, evaluations.c.number == shards.c.evaluation)
+            .where(evaluations.c.models == _joined(models))
+        )
+        with self._engine.connect() as connection:
+            predictions, seconds = connection.execute(query).one()
+        return predictions / seconds if seconds else None
+
+    def _check_room(self, connection: Connection) -> None:
+        unfinished = evaluations.c.state.in_([state.value for state in UNFINISHED])
+        count = connection.scalar(select(func.count()).where(unfinished)) or 0
+        if count >= self._max_unfinished:
+            raise OverloadedError(
+                f"{count} evaluations have not ended, the most this server keeps; retry later",
+                metadata={"retry_delay_seconds": _RETRY_SECONDS},
+            )
+
+
+def _requested(connection: Connection, new: NewEvaluation) -> StoredEvaluation | None:
+    if new.request_id is None:
+        return None
+    query = _query().where(evaluations.c.request_id == new.request_id)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        return None
+    if row.spec != new.spec:
+        raise ConflictError(
+            f"request_id {new.request_id} has created {row.name} of another spec; draw a new one",
+            field="request_id",
+            metadata={"evaluation": row.name},
+        )
+    return _stored(row)
+
+
+def _check_presence(connection: Connection, new: NewEvaluation) -> None:
+    """Nothing that an evaluation uses may go between its planning and its claim."""
+    for table, name in [(datasets, new.dataset), *((models, model) for model in new.models)]:
+        if not connection.scalar(select(exists().where(table.c.name == name))):
+            raise NotFoundError(f"{name} is not stored; upload it", field="spec")
+
+
+def _claim(connection: Connection, name: str, new: NewEvaluation) -> None:
+    rows = [{"evaluation": name, "resource": used} for used in {new.dataset, *new.models}]
+    connection.execute(insert(claims), rows)
+
+
+def _row(name: str, new: NewEvaluation) -> dict[str, object]:
+    return {
+        "name": name,
+        "request_id": new.request_id,
+        "spec": new.spec,
+        "models": _joined(new.models),
+        "dataset": new.dataset,
+        "state": State.QUEUED.value,
+        "deaths": 0,
+        "create_time": datetime.now(UTC),
+        "images_total": new.images,
+        "predictions_total": new.predictions,
+        "results": b"",
+        "environment": new.environment,
+    }
+
+
+def _joined(models: tuple[str, ...]) -> str:
+    return " ".join(sorted(models))
+
+
+def _query() -> Select[Any]:
+    """Every column, and how far the shards are."""
+    own = shards.c.evaluation == evaluations.c.number
+    images = select(func.coalesce(func.sum(shards.c.images), 0)).where(own)
+    predictions = select(func.coalesce(func.sum(shards.c.predictions), 0)).where(own)
+    return select(
+        evaluations,
+        images.scalar_subquery().label("images_done"),
+        predictions.scalar_subquery().label("predictions_done"),
+    )
+
+
+def _get(connection: Connection, name: str) -> StoredEvaluation:
+    row = connection.execute(_query().where(evaluations.c.name == name)).one_or_none()
+    if row is None:
+        raise NotFoundError(f"there is no {name}; ListEvaluations lists those there are")
+    return _stored(row)
+
+
+def _stored(row: Row[Any]) -> StoredEvaluation:
+    return StoredEvaluation(
+        number=row.number,
+        name=row.name,
+        spec=row.spec,
+        state=State(row.state),
+        error=row.error or b"",
+        # SQLite keeps no time zone; what is stored is UTC.
+        create_time=row.create_time.replace(tzinfo=UTC),
+        end_time=None if row.end_time is None else row.end_time.replace(tzinfo=UTC),
+        images_total=row.images_total,
+        images_done=row.images_done,
+        predictions_total=row.predictions_total,
+        predictions_done=row.predictions_done,
+        results=row.results,
+        environment=row.environment,
+    )
+
+
+def _delete(connection: Connection, number: int) -> None:
+    for table in (image_results, shards):
+        connection.execute(delete(table).where(table.c.evaluation == number))
+    connection.execute(delete(evaluations).where(evaluations.c.number == number))
