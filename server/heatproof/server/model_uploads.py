@@ -82,7 +82,8 @@ class ModelUploads:
                 field="header.files",
             )
         holdings = self._store.holdings
-        with holdings.room(header.size_bytes), receiving(holdings.folder, header.files) as files:
+        with holdings.reservation() as room, receiving(holdings.folder, header.files) as files:
+            await asyncio.to_thread(room.grow, header.size_bytes)
             await files.receive(chunks)
             facts = await self._inspected(header.name, files)
             return await asyncio.to_thread(

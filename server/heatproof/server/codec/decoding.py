@@ -122,8 +122,13 @@ def _word(value: str, field: FieldDescriptor, kind: type[StrEnum]) -> StrEnum:
     return kind(value)
 
 
-def _choice(message: Message) -> object:
-    """The value behind the arm of a message that chooses from a registry."""
+def decode_choice(message: Message) -> Any:  # noqa: ANN401  # any registered class
+    """Makes what a message chooses from a registry: a metric, explainer or removal operator.
+
+    Raises:
+        UnknownNameError: a plug-in of that name is not installed; offers the nearest.
+        InvalidArgumentError: nothing is chosen, or a parameter is out of range; names its path.
+    """
     registry = REGISTRIES[message.DESCRIPTOR.full_name]
     arm = message.WhichOneof(message.DESCRIPTOR.oneofs[0].name)
     if arm is None:
@@ -165,7 +170,7 @@ _SPECIAL: Final[Mapping[str, Callable[[Any], object]]] = MappingProxyType(
         results_pb2.Score.DESCRIPTOR.full_name: _score,
         preprocessing_pb2.Preprocessing.DESCRIPTOR.full_name: _preprocessing,
         timestamp_pb2.Timestamp.DESCRIPTOR.full_name: lambda message: message.ToDatetime(UTC),
-        **dict.fromkeys(REGISTRIES, _choice),
+        **dict.fromkeys(REGISTRIES, decode_choice),
     }
 )
 """Messages that are not a dataclass of the same fields."""

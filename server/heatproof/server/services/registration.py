@@ -2,9 +2,14 @@
 
 from grpc import aio
 
+from heatproof.server.codec.images import ImageBounds
+from heatproof.server.dataset_uploads import DatasetLimits, DatasetUploads
 from heatproof.server.model_downloads import ModelDownloads
 from heatproof.server.model_uploads import ModelUploads
 from heatproof.server.services.catalog_service import CatalogService
+from heatproof.server.services.dataset_service import DatasetService
+from heatproof.server.services.explanation_service import ExplanationService
+from heatproof.server.services.masking_service import MaskingService
 from heatproof.server.services.model_service import ModelService
 from heatproof.server.settings import Settings
 from heatproof.server.stores.opening import Stores
@@ -12,8 +17,22 @@ from heatproof.server.workers.protocol import Workers
 from heatproof.v1 import (
     catalog_service_pb2,
     catalog_service_pb2_grpc,
+    dataset_service_pb2,
+    dataset_service_pb2_grpc,
+    explanation_service_pb2,
+    explanation_service_pb2_grpc,
+    masking_service_pb2,
+    masking_service_pb2_grpc,
     model_service_pb2,
     model_service_pb2_grpc,
+)
+
+_FILES = (
+    catalog_service_pb2,
+    dataset_service_pb2,
+    explanation_service_pb2,
+    masking_service_pb2,
+    model_service_pb2,
 )
 
 
@@ -21,12 +40,35 @@ def add_services(
     server: aio.Server, settings: Settings, stores: Stores, workers: Workers
 ) -> tuple[str, ...]:
     """Adds every service of the contract and returns their names."""
-    uploads = ModelUploads(stores.models, workers, max_bytes=settings.max_model_bytes)
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(
-        ModelService(stores.models, uploads, ModelDownloads(stores.models, workers)), server
-    )
+    bounds = ImageBounds(settings.max_image_bytes, settings.max_image_pixels)
     catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server(CatalogService(), server)
-    files = (model_service_pb2, catalog_service_pb2)
-    return tuple(
-        service.full_name for file in files for service in file.DESCRIPTOR.services_by_name.values()
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(
+        _model_service(settings, stores, workers), server
     )
+    dataset_service_pb2_grpc.add_DatasetServiceServicer_to_server(
+        _dataset_service(settings, stores, workers, bounds), server
+    )
+    explanation_service_pb2_grpc.add_ExplanationServiceServicer_to_server(
+        ExplanationService(stores.models, workers, bounds), server
+    )
+    masking_service_pb2_grpc.add_MaskingServiceServicer_to_server(
+        MaskingService(stores.models, workers, bounds), server
+    )
+    return tuple(
+        service.full_name
+        for file in _FILES
+        for service in file.DESCRIPTOR.services_by_name.values()
+    )
+
+
+def _model_service(settings: Settings, stores: Stores, workers: Workers) -> ModelService:
+    uploads = ModelUploads(stores.models, workers, max_bytes=settings.max_model_bytes)
+    return ModelService(stores.models, uploads, ModelDownloads(stores.models, workers))
+
+
+def _dataset_service(
+    settings: Settings, stores: Stores, workers: Workers, bounds: ImageBounds
+) -> DatasetService:
+    limits = DatasetLimits(settings.max_dataset_images, settings.max_dataset_bytes)
+    uploads = DatasetUploads(stores.datasets, workers, limits)
+    return DatasetService(stores.datasets, uploads, bounds)

@@ -4,7 +4,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
@@ -77,15 +77,18 @@ class BlobFolder:
         """Where a blob lies."""
         return self._root / digest[:_PLACES] / digest
 
-    def keep(self, partial: PartialBlob) -> None:
-        """Gives finished bytes their name; does nothing if they are stored already."""
+    def keep(self, partials: Iterable[PartialBlob]) -> None:
+        """Gives finished bytes their names, unless they are stored already."""
+        paths = [self._kept(partial) for partial in partials]
+        for folder in {path.parent for path in paths}:
+            _sync(folder)
+
+    def _kept(self, partial: PartialBlob) -> Path:
         path = self.path(partial.sha256)
-        if path.exists():
-            partial.discard()
-            return
-        path.parent.mkdir(exist_ok=True, mode=0o700)
-        partial.path.replace(path)
-        _sync(path.parent)
+        if not path.exists():
+            path.parent.mkdir(exist_ok=True, mode=0o700)
+            partial.path.replace(path)
+        return path
 
     def remove(self, digest: str) -> None:
         """Removes a blob; does nothing if there is none."""

@@ -4,7 +4,6 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, delete, exists, func, insert, select
@@ -29,19 +28,21 @@ class StoredFile:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
-class ResourceHeader:
-    """What every stored resource has.
+class Reservation:
+    """Room in the store for bytes that are on their way in."""
 
-    Attributes:
-        name: resource name.
-        display_name: name to show, of the first upload.
-        create_time: time of the first upload.
-    """
+    def __init__(self, holdings: "Holdings") -> None:
+        self._holdings = holdings
+        self.size_bytes = 0
 
-    name: str
-    display_name: str
-    create_time: datetime
+    def grow(self, size_bytes: int) -> None:
+        """Reserves more.
+
+        Raises:
+            LimitExceededError: it does not fit into the quota.
+        """
+        self._holdings.reserve(size_bytes)
+        self.size_bytes += size_bytes
 
 
 class Holdings:
@@ -57,25 +58,25 @@ class Holdings:
         self._count = threading.Lock()
 
     @contextmanager
-    def room(self, size_bytes: int) -> Iterator[None]:
-        """Reserves room for incoming bytes.
+    def reservation(self) -> Iterator["Reservation"]:
+        """Opens a reservation of room for incoming bytes, which ends with the context."""
+        reservation = Reservation(self)
+        try:
+            yield reservation
+        finally:
+            with self._count:
+                self._incoming_bytes -= reservation.size_bytes
 
-        Raises:
-            LimitExceededError: they do not fit into the quota.
-        """
+    def reserve(self, size_bytes: int) -> None:
+        """Counts incoming bytes, see `Reservation.grow`."""
         with self._count:
             free = self._quota_bytes - self._incoming_bytes - self.stored_bytes()
             if size_bytes > free:
                 raise LimitExceededError(
                     f"{size_bytes} bytes do not fit: {max(free, 0)} of the store's quota of "
-                    f"{self._quota_bytes} bytes are free; delete models, data sets or evaluations"
+                    f"{self._quota_bytes} bytes are free; delete models or data sets"
                 )
             self._incoming_bytes += size_bytes
-        try:
-            yield
-        finally:
-            with self._count:
-                self._incoming_bytes -= size_bytes
 
     def stored_bytes(self) -> int:
         """Bytes of all blobs."""
@@ -86,17 +87,12 @@ class Holdings:
     def adding(self, owner: str, parts: Sequence[tuple[str, PartialBlob]]) -> Iterator[Connection]:
         """Keeps blobs under their owner in one transaction with what the caller inserts."""
         with self._exchange, self.engine.begin() as connection:
+            self.folder.keep(partial for _, partial in parts)
             for position, (location, partial) in enumerate(parts):
-                self._hold(connection, partial)
+                _hold(connection, partial)
                 row = {"owner": owner, "position": position, "location": location}
                 connection.execute(insert(files).values(**row, digest=partial.sha256))
             yield connection
-
-    def _hold(self, connection: Connection, partial: PartialBlob) -> None:
-        self.folder.keep(partial)
-        if not connection.scalar(select(exists().where(blobs.c.digest == partial.sha256))):
-            row = {"digest": partial.sha256, "size_bytes": partial.size_bytes}
-            connection.execute(insert(blobs).values(row))
 
     @contextmanager
     def removing(self, owner: str) -> Iterator[Connection]:
@@ -111,7 +107,7 @@ class Holdings:
                 connection.execute(delete(files).where(files.c.owner == owner))
                 unheld = ~exists().where(files.c.digest == blobs.c.digest)
                 orphans = list(connection.scalars(select(blobs.c.digest).where(unheld)))
-                connection.execute(delete(blobs).where(blobs.c.digest.in_(orphans)))
+                connection.execute(delete(blobs).where(unheld))
                 yield connection
             for digest in orphans:
                 self.folder.remove(digest)
@@ -136,6 +132,12 @@ class Holdings:
         with self.engine.connect() as connection:
             known = set(connection.scalars(select(blobs.c.digest)))
         self.folder.sweep(known.__contains__)
+
+
+def _hold(connection: Connection, partial: PartialBlob) -> None:
+    if not connection.scalar(select(exists().where(blobs.c.digest == partial.sha256))):
+        row = {"digest": partial.sha256, "size_bytes": partial.size_bytes}
+        connection.execute(insert(blobs).values(row))
 
 
 def _refuse_if_claimed(connection: Connection, owner: str) -> None:

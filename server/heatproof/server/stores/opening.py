@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from heatproof.server.settings import Settings
 from heatproof.server.stores import database
 from heatproof.server.stores.blobs import BlobFolder
+from heatproof.server.stores.datasets import DatasetStore
 from heatproof.server.stores.holdings import Holdings
 from heatproof.server.stores.models import ModelStore
 
@@ -18,10 +19,12 @@ class Stores:
     Attributes:
         holdings: blobs and the database.
         models: the models.
+        datasets: the data sets.
     """
 
     holdings: Holdings
     models: ModelStore
+    datasets: DatasetStore
 
 
 @contextmanager
@@ -38,4 +41,4 @@ def opened_stores(settings: Settings) -> Iterator[Stores]:
         folder = BlobFolder(settings.data_dir)
         holdings = Holdings(engine, folder, quota_bytes=settings.quota_bytes)
         holdings.sweep()
-        yield Stores(holdings, ModelStore(holdings))
+        yield Stores(holdings, ModelStore(holdings), DatasetStore(holdings))

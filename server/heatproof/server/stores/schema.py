@@ -1,6 +1,7 @@
 """Tables of the database; every store declares its own on the metadata object of this module."""
 
 from sqlalchemy import (
+    JSON,
     BigInteger,
     Column,
     DateTime,
@@ -66,4 +67,12 @@ datasets = Table(
     Column("labelled", Integer, nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
     sqlite_autoincrement=True,
+)
+
+dataset_images = Table(
+    "dataset_images",
+    metadata,
+    Column("dataset", ForeignKey("datasets.name"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("record", JSON, nullable=False),
 )

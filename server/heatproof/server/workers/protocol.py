@@ -4,7 +4,7 @@ A task runs in a failure domain of its own: its crash, its hang or its hunger fo
 task alone. Closing the iterator of a running task cancels it.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, Generic, Protocol, TypeAlias, TypeVar
@@ -84,7 +84,7 @@ class Workers(Protocol):
 
     def run(
         self, task: Task[P, V], *, lane: Lane = Lane.INTERACTIVE, seconds: float | None = None
-    ) -> AsyncIterator[Event[P, V]]:
+    ) -> AsyncGenerator[Event[P, V]]:
         """Runs a task; the last event is Done or Failed.
 
         The failures: what the task itself raises; DeadlineExceededError after `seconds`,
@@ -98,7 +98,7 @@ class Workers(Protocol):
 
     def stream(
         self, task: Task[P, V], *, lane: Lane = Lane.INTERACTIVE, seconds: float | None = None
-    ) -> AsyncIterator[P]:
+    ) -> AsyncGenerator[P]:
         """Runs a task for its partial results and raises its failure."""
         ...
 

@@ -1,0 +1,170 @@
+"""Messages of the services that explain images and hide regions of them."""
+
+from typing import TYPE_CHECKING, Final, cast
+
+import numpy as np
+
+from heatproof.evaluators.errors import InvalidArgumentError, LimitExceededError
+from heatproof.evaluators.evaluation import Explanation, MaskedPredictions
+from heatproof.evaluators.explainers import Explainer
+from heatproof.evaluators.outcomes import Undefined
+from heatproof.evaluators.preprocessing import Preprocessing
+from heatproof.evaluators.removal import RemovalOperator
+from heatproof.evaluators.spec import Target
+from heatproof.server.codec.decoding import decode, decode_choice
+from heatproof.server.codec.encoding import encode
+from heatproof.server.codec.enums import decode_enum
+from heatproof.server.codec.images import ImageBounds, decode_image, decode_images, mask_stack
+from heatproof.server.codec.paths import under
+from heatproof.server.codec.tensors import fill_tensor
+from heatproof.server.settings import MAX_REPLY_BYTES
+from heatproof.server.workers.inputs import FramedSource, ModelFiles
+from heatproof.v1 import (
+    evaluation_pb2,
+    explainers_pb2,
+    explanation_service_pb2,
+    masking_service_pb2,
+    results_pb2,
+)
+
+if TYPE_CHECKING:
+    from heatproof.server.workers.tasks import Explain, PredictMasked
+
+MAX_IMAGES: Final = 16
+MAX_MASKS: Final = 1000
+_BYTES_PER_LOGIT: Final = 4
+_ENVELOPE_BYTES: Final = 1024
+"""What a reply holds beside its logits: shapes, tags and the coverage's tensor header."""
+
+
+async def decode_explain(
+    request: explanation_service_pb2.ExplainRequest, model: ModelFiles, bounds: ImageBounds
+) -> "Explain":
+    """Makes the task of a request.
+
+    Raises:
+        InvalidArgumentError: a field is unusable; names its path.
+    """
+    from heatproof.server.workers.tasks import Explain  # noqa: PLC0415  # loads ONNX
+
+    return Explain(
+        model=model,
+        preprocessing=_preprocessing(request),
+        explainers=tuple(_explainer(item, index) for index, item in enumerate(request.explainers)),
+        images=await decode_images(request.images, bounds, MAX_IMAGES),
+        target=_target(request.target),
+        seed=request.seed,
+        overlay=request.overlay,
+    )
+
+
+def _preprocessing(
+    request: explanation_service_pb2.ExplainRequest | masking_service_pb2.PredictRequest,
+) -> Preprocessing:
+    with under("preprocessing"):
+        return decode(request.preprocessing, Preprocessing)
+
+
+def _explainer(message: explainers_pb2.Explainer, index: int) -> Explainer:
+    with under(f"explainers[{index}]"):
+        return cast("Explainer", decode_choice(message))
+
+
+def _target(number: int) -> Target:
+    if not number:
+        return Target.PREDICTED
+    with under("target"):
+        return Target(decode_enum(evaluation_pb2.EvaluationSpec.Target.DESCRIPTOR, number, Target))
+
+
+def encode_explanation(explanation: Explanation) -> explanation_service_pb2.Explanation:
+    """Makes the message of a map.
+
+    Raises:
+        LimitExceededError: it is larger than a reply may be.
+    """
+    message = explanation_service_pb2.Explanation(
+        image=explanation.image,
+        explainer=encode(explanation.explainer, explainers_pb2.Explainer),
+        prediction=encode(explanation.prediction, results_pb2.CleanPrediction),
+        overlay_png=explanation.overlay_png,
+    )
+    if isinstance(explanation.values, Undefined):
+        message.undefined.CopyFrom(encode(explanation.values, results_pb2.Undefined))
+    else:
+        fill_tensor(message.values, explanation.values.astype(np.float32))
+    if message.ByteSize() > MAX_REPLY_BYTES:
+        raise LimitExceededError(
+            f"the map of image {explanation.image} takes {message.ByteSize()} bytes, a reply at "
+            f"most {MAX_REPLY_BYTES}; set a smaller preprocessing.height and width, or ask for no "
+            "overlay"
+        )
+    return message
+
+
+async def decode_predict(
+    request: masking_service_pb2.PredictRequest,
+    model: ModelFiles,
+    *,
+    classes: int,
+    bounds: ImageBounds,
+) -> "PredictMasked":
+    """Makes the task of a request.
+
+    Raises:
+        InvalidArgumentError: a field is unusable; names its path.
+        LimitExceededError: the reply would be too large.
+    """
+    from heatproof.server.workers.tasks import PredictMasked  # noqa: PLC0415  # loads ONNX
+
+    masks = _masks(request, classes, bounds)
+    with under("image"):
+        image = decode_image(request.image, bounds)
+    return PredictMasked(
+        model=model,
+        preprocessing=_preprocessing(request),
+        image=image,
+        masks=masks,
+        removal=_removal(request, is_needed=masks is not None),
+    )
+
+
+def _masks(
+    request: masking_service_pb2.PredictRequest, classes: int, bounds: ImageBounds
+) -> FramedSource | None:
+    if not request.HasField("masks"):
+        return None
+    masks = mask_stack(request.masks, request.frame, bounds)
+    count = request.masks.shape[0]
+    most = min(MAX_MASKS, (MAX_REPLY_BYTES - _ENVELOPE_BYTES) // (_BYTES_PER_LOGIT * (classes + 1)))
+    if count > most:
+        raise LimitExceededError(
+            f"{count} masks; with {classes} classes a request takes at most {most}: send several "
+            "requests",
+            field="masks.shape",
+        )
+    return masks
+
+
+def _removal(
+    request: masking_service_pb2.PredictRequest, *, is_needed: bool
+) -> RemovalOperator | None:
+    if request.HasField("removal"):
+        with under("removal"):
+            return cast("RemovalOperator", decode_choice(request.removal))
+    if is_needed:
+        raise InvalidArgumentError(
+            "masks are given, but not how their regions are hidden; set removal, such as `layer` "
+            "or `grey`",
+            field="removal",
+        )
+    return None
+
+
+def encode_predictions(predictions: MaskedPredictions) -> masking_service_pb2.PredictResponse:
+    """Makes the message of predictions under masks."""
+    message = masking_service_pb2.PredictResponse()
+    fill_tensor(message.logits, predictions.logits)
+    if predictions.coverage is not None:
+        fill_tensor(message.coverage, predictions.coverage)
+    return message

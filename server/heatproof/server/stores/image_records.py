@@ -1,0 +1,66 @@
+"""Images of a data set as rows: everything about them but their bytes, which are blobs."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from heatproof.evaluators.sources import Frame, FramedBox
+from heatproof.server.workers.inputs import (
+    ArraySource,
+    Content,
+    EncodedSource,
+    FramedSource,
+    StoredImage,
+)
+
+Record: TypeAlias = dict[str, Any]
+"""JSON; bytes are named by their SHA-256."""
+
+Source: TypeAlias = ArraySource | EncodedSource
+
+
+def record_of(image: StoredImage, sha256_of: Callable[[Content], str]) -> Record:
+    """Describes an image, with digests in the place of its bytes."""
+
+    def source(value: Source) -> Record:
+        digest = sha256_of(value.content)
+        if isinstance(value, EncodedSource):
+            return {"encoded": digest}
+        return {"array": digest, "dtype": value.dtype, "shape": list(value.shape)}
+
+    def framed(value: FramedSource) -> Record:
+        return {"frame": value.frame, "source": source(value.source)}
+
+    return {
+        "digest": image.digest,
+        "display_name": image.display_name,
+        "pixels": source(image.pixels),
+        "label": image.label,
+        "object_mask": framed(image.object_mask) if image.object_mask else None,
+        "boxes": [asdict(box) for box in image.boxes],
+        "attribution_maps": {name: framed(item) for name, item in image.attribution_maps.items()},
+    }
+
+
+def image_of(record: Mapping[str, Any], path_of: Callable[[str], Path]) -> StoredImage:
+    """Reads a record, with files in the place of the digests."""
+
+    def source(value: Record) -> Source:
+        if "encoded" in value:
+            return EncodedSource(path_of(value["encoded"]))
+        return ArraySource(path_of(value["array"]), value["dtype"], tuple(value["shape"]))
+
+    def framed(value: Record) -> FramedSource:
+        return FramedSource(Frame(value["frame"]), source(value["source"]))
+
+    mask, maps = record["object_mask"], record["attribution_maps"]
+    return StoredImage(
+        digest=record["digest"],
+        display_name=record["display_name"],
+        pixels=source(record["pixels"]),
+        label=record["label"],
+        object_mask=framed(mask) if mask else None,
+        boxes=tuple(FramedBox(**{**box, "frame": Frame(box["frame"])}) for box in record["boxes"]),
+        attribution_maps={name: framed(item) for name, item in maps.items()},
+    )
