@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Final, Self
+from typing import Final
 
 from heatproof.evaluators.errors import InvalidArgumentError, UnknownNameError
 
@@ -88,7 +88,7 @@ class Preprocessing:
             ("std", all(0 < value < math.inf for value in self.std), "be positive and finite"),
         )
 
-    def sized(self, height: int | None, width: int | None) -> Self:
+    def sized(self, height: int | None, width: int | None) -> "Preprocessing":
         """The same with the model's own size where this one leaves it open.
 
         Raises:

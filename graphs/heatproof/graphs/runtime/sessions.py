@@ -17,6 +17,7 @@ from onnxruntime.capi import (
 
 from heatproof.evaluators.errors import InvalidModelError, ResourceExhaustedError
 from heatproof.graphs.runtime.cancellation import Cancellation
+from heatproof.graphs.runtime.determinism import settle_sums
 from heatproof.graphs.saving import embedded, weight_bytes
 
 Array = NDArray[Any]
@@ -188,8 +189,9 @@ def _lent(tensor: ir.TensorProtocol) -> ort.OrtValue:
 
 
 def _skeleton(model: ir.Model, weights: Mapping[str, ort.OrtValue]) -> bytes:
-    """The bytes of a model whose lent weights are mere references."""
+    """The bytes of a model in which sums are settled and lent weights are mere references."""
     copy = embedded(model)
+    settle_sums(copy)
     for name in weights:
         value = copy.graph.initializers[name]
         tensor = value.const_value
