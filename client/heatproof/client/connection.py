@@ -9,7 +9,7 @@ from grpc import aio
 
 from heatproof.client.calls import Rpc
 from heatproof.client.embedded import EmbeddedServer
-from heatproof.client.errors import HeatproofError, UnavailableError
+from heatproof.client.errors import HeatproofError, InternalError, UnavailableError
 from heatproof.client.statuses import service_error
 
 
@@ -33,7 +33,11 @@ class Connection:
     def failure(self, failed: grpc.RpcError) -> HeatproofError:
         """Why a call failed: as its status says, or by the death of the client's own server."""
         error = service_error(failed)
-        if isinstance(error, UnavailableError) and self.server is not None:
+        if self.server is None:
+            return error
+        if isinstance(error, InternalError):
+            error.add_note(f"the local server's log ends so:\n{self.server.log_tail()}")
+        if isinstance(error, UnavailableError):
             return self.server.failure() or error
         return error
 

@@ -6,8 +6,8 @@ closes, so it cannot outlive this process, however that ends.
 """
 
 import contextlib
+import importlib.util
 import json
-import re
 import subprocess
 import sys
 import tempfile
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from heatproof.client.addresses import Address
-from heatproof.client.errors import HeatproofError, ServerNotInstalledError, ServerStartError
+from heatproof.client.errors import ServerNotInstalledError, ServerStartError
 
 START_SECONDS: Final = 60.0
 """Seconds within which the child must name its address."""
@@ -28,7 +28,19 @@ STOP_SECONDS: Final = 10.0
 LOG_TAIL: Final = 20
 """Lines of the child's log that an error shows."""
 
-_MISSING: Final = re.compile(r"^ModuleNotFoundError: No module named '([^']+)'", re.MULTILINE)
+PACKAGES: Final = ("onnx_ir", "onnxruntime", "cv2", "scipy", "sqlalchemy", "pydantic_settings")
+"""Modules that stand for the packages of the extra `server`."""
+
+
+def require_server() -> None:
+    """Makes sure that a server can be started here.
+
+    Raises:
+        ServerNotInstalledError: its packages are missing.
+    """
+    for module in ("heatproof.server", *PACKAGES):
+        if importlib.util.find_spec(module) is None:
+            raise ServerNotInstalledError(module)
 
 
 class EmbeddedServer:
@@ -43,6 +55,7 @@ class EmbeddedServer:
     """
 
     def __init__(self, data_dir: Path | None = None) -> None:
+        require_server()
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed by `close`
         self._process = _start(data_dir, self._log)
         self._finalizer = weakref.finalize(self, _stop, self._process, self._log)
@@ -52,11 +65,19 @@ class EmbeddedServer:
             self.close()
             raise
 
-    def failure(self) -> HeatproofError | None:
+    def failure(self) -> ServerStartError | None:
         """Why the server is gone; None while it lives or after `close`."""
         if not self._finalizer.alive or self._process.poll() is None:
             return None
         return self._post_mortem("the local server died")
+
+    def log_tail(self) -> str:
+        """The last lines of the server's log."""
+        if not self._finalizer.alive:
+            return ""
+        self._log.seek(0)
+        log = self._log.read().decode(errors="replace")
+        return "\n".join(log.splitlines()[-LOG_TAIL:])
 
     def close(self) -> None:
         """Ends the server and waits for it; does nothing the second time."""
@@ -76,18 +97,9 @@ class EmbeddedServer:
                 self._process.wait(STOP_SECONDS)
             raise self._post_mortem("the local server did not start") from error
 
-    def _post_mortem(self, fault: str) -> HeatproofError:
-        self._log.seek(0)
-        log = self._log.read().decode(errors="replace")
-        missing = _MISSING.findall(log)
-        if missing and (missing[-1] == "heatproof.server" or not _is_ours(missing[-1])):
-            return ServerNotInstalledError(missing[-1])
-        tail = "\n".join(log.splitlines()[-LOG_TAIL:]) or "it wrote no log"
+    def _post_mortem(self, fault: str) -> ServerStartError:
+        tail = self.log_tail() or "it wrote no log"
         return ServerStartError(f"{fault} (exit code {self._process.poll()}):\n{tail}")
-
-
-def _is_ours(module: str) -> bool:
-    return module.partition(".")[0] == "heatproof"
 
 
 def _start(data_dir: Path | None, log: IO[bytes]) -> subprocess.Popen[bytes]:

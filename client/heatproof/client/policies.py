@@ -3,13 +3,20 @@
 import os
 import tomllib
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from heatproof.client import documents
 from heatproof.client.documents import AnyMessage
 from heatproof.client.errors import PolicyError, UsageError
 from heatproof.v1.gate_pb2 import Policy
 from heatproof.v1.preprocessing_pb2 import Preprocessing
+
+NO_PREPROCESSING: Final = (
+    "no preprocessing: a wrong one still gives plausible classes, so there is no default. Give "
+    "--preprocessing imagenet, tf or unit, a TOML file, or, for a gate, a table "
+    "[model.preprocessing] in the policy"
+)
+"""Says what to do where a preprocessing is missing."""
 
 PolicySource: TypeAlias = str | os.PathLike[str] | dict[str, Any] | Policy
 """A policy: the path of a TOML file, its table, or a message."""

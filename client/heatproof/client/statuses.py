@@ -3,7 +3,7 @@
 from typing import Final
 
 import grpc
-from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]  # no types
+from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from heatproof.client import errors

@@ -13,6 +13,7 @@ from heatproof.client.flows.datasets import AnnotationOptions, DatasetSource
 from heatproof.client.flows.evaluations import annotation_options, run
 from heatproof.client.model_files import ModelSource
 from heatproof.client.policies import (
+    NO_PREPROCESSING,
     PolicySource,
     PreprocessingSource,
     read_policy,
@@ -96,11 +97,7 @@ def _rules(policy: PolicySource, preprocessing: PreprocessingSource | None) -> P
     if preprocessing is not None:
         rules.model.preprocessing.CopyFrom(read_preprocessing(preprocessing))
     if not rules.model.HasField("preprocessing"):
-        raise UsageError(
-            "no preprocessing: a wrong one still gives plausible classes, so there is no default. "
-            "Give --preprocessing imagenet, tf or unit, a TOML file, or a table "
-            "[model.preprocessing] in the policy"
-        )
+        raise UsageError(NO_PREPROCESSING)
     return rules
 
 

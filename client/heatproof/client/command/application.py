@@ -1,0 +1,83 @@
+"""Where subcommands come together and every end gets its exit code."""
+
+import sys
+import traceback
+from typing import Final, NoReturn
+
+import typer
+
+from heatproof.client.command import (
+    datasets,
+    evaluate,
+    explain,
+    gate,
+    inspect,
+    metrics,
+    models,
+    rewrite,
+    serve,
+)
+from heatproof.client.command.console import complain
+from heatproof.client.errors import HeatproofError
+
+ERROR: Final = 2
+"""Exit code of every end that is neither success nor a verdict nor an interrupt."""
+
+INTERRUPTED: Final = 130
+"""Exit code after SIGINT."""
+
+app = typer.Typer(
+    name="heatproof",
+    help="Proves heat maps: tells whether the explanations of a CNN can be trusted.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command("gate")(gate.gate)
+app.command("evaluate")(evaluate.evaluate)
+app.command("explain")(explain.explain)
+app.command("inspect")(inspect.inspect)
+app.command("rewrite")(rewrite.rewrite)
+app.command("metrics")(metrics.metrics)
+app.add_typer(models.app, name="models")
+app.add_typer(datasets.app, name="datasets")
+app.command(
+    "serve",
+    # The server has its own options and its own --help.
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    add_help_option=False,
+)(serve.serve)
+
+
+def main() -> NoReturn:
+    """Runs the command and exits: 0, 1 only by a verdict, 130 on an interrupt, else 2."""
+    sys.exit(run())
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Runs the command and returns its exit code."""
+    try:
+        code = app(arguments, standalone_mode=False)
+    except (KeyboardInterrupt, typer.Abort):
+        complain("interrupted")
+        return INTERRUPTED
+    except HeatproofError as error:
+        complain("\n".join((str(error), *getattr(error, "__notes__", ()))))
+        return ERROR
+    except SystemExit:
+        # A closed pipe: whoever reads the output has gone.
+        return ERROR
+    except Exception as error:  # noqa: BLE001  # exit code 1 belongs to verdicts
+        _complain_of(error)
+        return ERROR
+    return code if isinstance(code, int) else 0
+
+
+def _complain_of(error: Exception) -> None:
+    """Shows a wrong command line as such, anything else as a fault of ours."""
+    show = getattr(error, "show", None)
+    if callable(show):
+        show()
+        return
+    traceback.print_exception(error)
+    complain("this is a fault of heatproof itself; please report it with the lines above")

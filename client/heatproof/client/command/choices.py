@@ -1,0 +1,29 @@
+"""Metrics, explainers and removal operators on the command line: `name` or `name:key=value,...`."""
+
+import tomllib
+
+from heatproof.client.errors import UsageError
+
+
+def choice(text: str) -> dict[str, object]:
+    """Reads a choice, such as `rise:masks=500,grid=7`.
+
+    Raises:
+        UsageError: a parameter has no value.
+    """
+    name, _, parameters = text.partition(":")
+    return {name.strip(): dict(_parameter(text, item) for item in _items(parameters))}
+
+
+def _items(parameters: str) -> list[str]:
+    return [item for item in parameters.split(",") if item.strip()]
+
+
+def _parameter(text: str, item: str) -> tuple[str, object]:
+    key, separator, value = (part.strip() for part in item.partition("="))
+    if not separator or not key or not value:
+        raise UsageError(f"{text!r}: write parameters as name:key=value,key=value")
+    try:
+        return key, tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key, value  # a bare word, such as the name of an enum value

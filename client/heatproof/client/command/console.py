@@ -1,0 +1,91 @@
+"""What the command prints: results to standard output, the rest to standard error."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import rich.progress
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
+
+from heatproof.client.progress import OnProgress, Progress, Stage
+
+# `soft_wrap`: in CI a line stays a line, however long it is.
+out: Final = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+err: Final = Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+
+PLAIN_STEPS: Final = 10
+"""Lines of progress that a stage prints where there is no terminal."""
+
+
+def complain(message: str) -> None:
+    """Says why the command ends."""
+    err.print(f"[bold red]error:[/] {escape(message)}")
+
+
+def note(message: str) -> None:
+    """Says something by the way."""
+    err.print(escape(message))
+
+
+@contextmanager
+def progress_shown() -> Iterator[OnProgress]:
+    """Shows progress: bars on a terminal, plain lines elsewhere."""
+    if not err.is_terminal:
+        yield PlainProgress()
+        return
+    with rich.progress.Progress(
+        TextColumn("{task.description:<14}"),
+        BarColumn(),
+        TextColumn("{task.fields[text]}"),
+        TimeRemainingColumn(),
+        console=err,
+        transient=True,
+    ) as bars:
+        yield BarProgress(bars)
+
+
+class BarProgress:
+    """One bar a stage."""
+
+    def __init__(self, bars: rich.progress.Progress) -> None:
+        self._bars = bars
+        self._tasks: dict[Stage, TaskID] = {}
+
+    def __call__(self, progress: Progress) -> None:
+        """Moves the bar of the stage."""
+        if progress.stage not in self._tasks:
+            self._tasks[progress.stage] = self._bars.add_task(progress.stage.value, text="")
+        total = progress.total or None
+        task = self._tasks[progress.stage]
+        self._bars.update(task, total=total, completed=progress.done, text=describe(progress))
+
+
+class PlainProgress:
+    """A line a tenth of a stage."""
+
+    def __init__(self) -> None:
+        self._said: tuple[Stage, int] | None = None
+
+    def __call__(self, progress: Progress) -> None:
+        """Prints a line if the stage has come far enough."""
+        tenth = PLAIN_STEPS * progress.done // progress.total if progress.total else 0
+        if self._said != (progress.stage, tenth):
+            self._said = progress.stage, tenth
+            err.print(f"{progress.stage.value}: {describe(progress)}")
+
+
+def describe(progress: Progress) -> str:
+    """How far a stage is, in its own unit."""
+    match progress.stage:
+        case Stage.UPLOAD_MODEL:
+            return f"{progress.done / 1e6:.1f} of {progress.total / 1e6:.1f} MB"
+        case Stage.UPLOAD_IMAGES:
+            return f"{progress.done} of {progress.total} images"
+        case Stage.QUEUED:
+            return "waits for a worker"
+        case Stage.EVALUATE:
+            done, total = progress.images_done, progress.images_total
+            return f"{done} of {total} images, {progress.done} predictions"

@@ -1,0 +1,70 @@
+"""`heatproof evaluate`: scores without a policy."""
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import typer
+
+from heatproof.client.command import options
+from heatproof.client.command.choices import choice
+from heatproof.client.command.console import progress_shown
+from heatproof.client.command.groups import grouped
+from heatproof.client.command.reports import ReportOptions
+from heatproof.client.command.tables import show_report
+from heatproof.client.errors import UsageError
+from heatproof.client.policies import NO_PREPROCESSING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What is scored, and how."""
+
+    model: Annotated[
+        list[str],
+        typer.Option(help="Path of an .onnx file, or a name models/...; may be repeated."),
+    ]
+    images: options.Images
+    metric: Annotated[
+        list[str],
+        typer.Option(help="Metric: name or name:key=value,...; may be repeated."),
+    ]
+    preprocessing: options.Preprocessing = None
+    explainer: Annotated[list[str], typer.Option(help="Explainer, likewise; may be repeated.")] = (
+        field(default_factory=list)
+    )
+    removal: Annotated[
+        list[str], typer.Option(help="Removal operator, likewise; may be repeated.")
+    ] = field(default_factory=list)
+    target: Annotated[str, typer.Option(help="Class that is explained: predicted or label.")] = (
+        "predicted"
+    )
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0
+
+
+@grouped
+def evaluate(
+    question: Question,
+    known: options.KnownOptions,
+    reports: ReportOptions,
+    server: options.ServerOptions,
+) -> None:
+    """Score the explanations of one or more models."""
+    if question.preprocessing is None:
+        raise UsageError(NO_PREPROCESSING)
+    classes = reports.prepare()
+    with server.connected() as client, progress_shown() as on_progress:
+        report = client.evaluate(
+            list(question.model),
+            question.images,
+            preprocessing=question.preprocessing,
+            metrics=[choice(text) for text in question.metric],
+            explainers=[choice(text) for text in question.explainer],
+            removals=[choice(text) for text in question.removal],
+            on_progress=on_progress,
+            target=question.target,
+            seed=question.seed,
+            keep_overlays=reports.wants_overlays,
+            **known.annotations(),
+        )
+    show_report(report, classes)
+    reports.write(report, classes)

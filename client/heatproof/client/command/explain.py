@@ -1,0 +1,81 @@
+"""`heatproof explain`: maps as files."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from heatproof.client.command import options
+from heatproof.client.command.choices import choice
+from heatproof.client.command.console import note, out
+from heatproof.client.command.groups import grouped
+from heatproof.client.errors import UsageError
+from heatproof.client.flows.explanations import ExplainedImage
+from heatproof.client.policies import NO_PREPROCESSING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What is explained, and how."""
+
+    model: options.ModelOption
+    images: options.Images
+    explainer: Annotated[
+        list[str], typer.Option(help="Explainer: name or name:key=value,...; may be repeated.")
+    ]
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for the maps; made if it is missing.")
+    ]
+    preprocessing: options.Preprocessing = None
+    target: Annotated[str, typer.Option(help="Class that is explained: predicted or label.")] = (
+        "predicted"
+    )
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0
+
+
+@grouped
+def explain(question: Question, known: options.KnownOptions, server: options.ServerOptions) -> None:
+    """Compute attribution maps: an NPY file and a PNG overlay for each image and explainer."""
+    if question.preprocessing is None:
+        raise UsageError(NO_PREPROCESSING)
+    with server.connected() as client:
+        maps = client.explain(
+            question.model,
+            question.images,
+            preprocessing=question.preprocessing,
+            explainers=[choice(text) for text in question.explainer],
+            target=question.target,
+            seed=question.seed,
+            overlay=True,
+            **known.annotations(),
+        )
+    for explained, name in zip(maps, file_names(maps), strict=True):
+        _write(explained, question.output / name)
+
+
+def file_names(maps: Sequence[ExplainedImage]) -> list[str]:
+    """Names of files without suffix: image and explainer, numbered where they repeat."""
+    seen: dict[str, int] = {}
+    names = []
+    for explained in maps:
+        stem = PurePosixPath(explained.image).with_suffix("").as_posix().replace("/", "-")
+        name = f"{stem}.{explained.explainer.WhichOneof('explainer')}"
+        seen[name] = seen.get(name, 0) + 1
+        names.append(name if seen[name] == 1 else f"{name}-{seen[name]}")
+    return names
+
+
+def _write(explained: ExplainedImage, stem: Path) -> None:
+    if explained.values is None:
+        note(f"{explained.image}: {explained.name} gives no map: {explained.undefined}")
+        return
+    try:
+        stem.parent.mkdir(parents=True, exist_ok=True)
+        np.save(f"{stem}.npy", explained.values)
+        Path(f"{stem}.png").write_bytes(explained.overlay_png)
+    except OSError as error:
+        raise UsageError(f"cannot write {stem}.npy: {error.strerror}") from error
+    out.print(f"{stem}.npy", markup=False)

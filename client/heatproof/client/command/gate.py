@@ -1,0 +1,65 @@
+"""`heatproof gate`: may this model ship?"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from heatproof.client.command import options
+from heatproof.client.command.console import progress_shown
+from heatproof.client.command.groups import grouped
+from heatproof.client.command.reports import GateReportOptions
+from heatproof.client.command.tables import show_report, show_verdict
+
+REFUSED: Final = 1
+"""Exit code of a verdict against the model; of nothing else."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """What is judged, and by what."""
+
+    model: options.ModelOption
+    images: options.Images
+    policy: Annotated[
+        Path, typer.Option(help="TOML file with the rules: the message heatproof.v1.Policy.")
+    ]
+    preprocessing: options.Preprocessing = None
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            help="What regressions are measured against: the JSON report of an earlier gate, or "
+            "an .onnx file, evaluated in the same run."
+        ),
+    ] = None
+
+
+@grouped
+def gate(
+    candidate: Candidate,
+    known: options.KnownOptions,
+    reports: GateReportOptions,
+    server: options.ServerOptions,
+) -> None:
+    """Evaluate a model by a policy and say whether it may ship.
+
+    Exit codes: 0 it may (warnings allowed), 1 it may not, 2 anything else, 130 interrupted.
+    """
+    classes = reports.prepare_gate()
+    with server.connected() as client, progress_shown() as on_progress:
+        report = client.gate(
+            candidate.model,
+            candidate.images,
+            policy=candidate.policy,
+            preprocessing=candidate.preprocessing,
+            baseline=candidate.baseline,
+            on_progress=on_progress,
+            keep_overlays=reports.wants_overlays,
+            **known.annotations(),
+        )
+    show_report(report, classes)
+    reports.write_gate(report, classes)
+    show_verdict(report)
+    if not report.passed:
+        raise typer.Exit(REFUSED)

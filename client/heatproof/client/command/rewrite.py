@@ -1,0 +1,66 @@
+"""`heatproof rewrite`: models with a mask or a gradient of their own."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from heatproof.client import documents
+from heatproof.client.command import options
+from heatproof.client.command.console import out
+from heatproof.client.command.groups import grouped
+from heatproof.client.command.reports import require_folder
+from heatproof.client.errors import UsageError
+from heatproof.client.flows.models import Rewrite
+from heatproof.v1.model_service_pb2 import Gradient, LayerMasking
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RewriteOptions:
+    """What is rewritten, and how."""
+
+    model: options.ModelArgument
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write.")]
+    layer_masking: Annotated[
+        bool,
+        typer.Option(
+            "--layer-masking",
+            help="Add input mask (float32 [N, 1, H, W], 1 = visible) and output mask_coverage.",
+        ),
+    ] = False
+    gradient: Annotated[
+        bool,
+        typer.Option("--gradient", help="Add input output_gradient and output input_gradient."),
+    ] = False
+    mode: Annotated[str | None, typer.Option(help="reference (default) or strict.")] = None
+    concat: Annotated[
+        str | None, typer.Option(help="majority (default), union or intersection.")
+    ] = None
+    global_pool: Annotated[str | None, typer.Option(help="renormalised (default) or plain.")] = None
+
+    def rewrite(self) -> Rewrite:
+        """The rewrite that was asked for.
+
+        Raises:
+            UsageError: none, both, or options that do not belong to it.
+        """
+        if self.layer_masking == self.gradient:
+            raise UsageError("say what to add: --layer-masking or --gradient")
+        variants = {"mode": self.mode, "concat": self.concat, "global_pool": self.global_pool}
+        given = {name: value for name, value in variants.items() if value is not None}
+        if self.layer_masking:
+            return documents.read(LayerMasking, given)
+        if given:
+            raise UsageError(f"{', '.join(given)}: these options belong to --layer-masking")
+        return Gradient()
+
+
+@grouped
+def rewrite(asked: RewriteOptions, server: options.ServerOptions) -> None:
+    """Write a model that hides parts of the image inside itself, or that computes gradients."""
+    wanted = asked.rewrite()
+    require_folder(asked.output)
+    with server.connected() as client:
+        client.rewrite(asked.model, asked.output, wanted)
+    out.print(str(asked.output), markup=False)

@@ -1,0 +1,75 @@
+"""JUnit XML: a check is a test case."""
+
+import re
+from pathlib import Path
+from typing import Final
+from xml.etree import ElementTree as ET
+
+from heatproof.client.report.rows import CheckRow, check_rows, verdict_line
+from heatproof.client.results import GateReport
+
+# XML 1.0 has no way to write these, not even escaped; file names may hold them.
+_UNWRITABLE: Final = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def write(report: GateReport, path: Path) -> None:
+    """Writes the verdict as JUnit XML."""
+    path.write_text(render(report), encoding="utf-8")
+
+
+def render(report: GateReport) -> str:
+    """The verdict as JUnit XML; the suite's `time` is that of the evaluation, in seconds."""
+    rows = check_rows(report)
+    model = report.captions.model(report.model)
+    kinds = [_kind(row) for row in rows]
+    totals = {
+        "tests": str(len(rows)),
+        "failures": str(kinds.count("failure")),
+        "errors": str(kinds.count("error")),
+        "skipped": str(kinds.count("skipped")),
+        "time": f"{_seconds(report):.3f}",
+    }
+    root = ET.Element("testsuites", {"name": "heatproof", **totals})
+    suite = ET.SubElement(root, "testsuite", {"name": _clean(f"heatproof gate {model}"), **totals})
+    properties = ET.SubElement(suite, "properties")
+    for name, value in (("verdict", verdict_line(report)), ("model", report.model)):
+        ET.SubElement(properties, "property", {"name": name, "value": _clean(value)})
+    for row, kind in zip(rows, kinds, strict=True):
+        _add_case(suite, row, kind, model)
+    if report.verdict.warnings:
+        ET.SubElement(suite, "system-out").text = _clean("\n".join(report.verdict.warnings))
+    ET.indent(root)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+
+
+def _add_case(suite: ET.Element, row: CheckRow, kind: str, model: str) -> None:
+    # The checks share one evaluation, whose time is that of the suite.
+    name = _clean(f"{row.subject} {row.bound}")
+    case = ET.SubElement(
+        suite, "testcase", {"classname": _clean(model), "name": name, "time": "0.000"}
+    )
+    message = _clean(row.message)
+    if kind in {"failure", "error"}:
+        ET.SubElement(case, kind, {"message": message, "type": row.outcome}).text = message
+    elif kind == "skipped":
+        ET.SubElement(case, kind, {"message": message})
+    else:
+        ET.SubElement(case, "system-out").text = f"{row.outcome}: {message}"
+
+
+def _kind(row: CheckRow) -> str:
+    if row.blocking:
+        return "error" if row.outcome == "not evaluated" else "failure"
+    return "skipped" if row.outcome == "skipped" else ""
+
+
+def _seconds(report: GateReport) -> float:
+    evaluation = report.evaluation
+    if not evaluation.HasField("end_time"):
+        return 0.0
+    spent = evaluation.end_time.ToDatetime() - evaluation.create_time.ToDatetime()
+    return max(0.0, spent.total_seconds())
+
+
+def _clean(text: str) -> str:
+    return _UNWRITABLE.sub("\N{REPLACEMENT CHARACTER}", text)

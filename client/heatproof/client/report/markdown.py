@@ -1,0 +1,130 @@
+"""Markdown, as for a comment on a pull request."""
+
+import html
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from heatproof.client.report.rows import (
+    ABSENT,
+    CheckRow,
+    ClassNames,
+    accuracy_rows,
+    check_rows,
+    clean_rows,
+    model_line,
+    preprocessing_text,
+    result_rows,
+    tally,
+    verdict_line,
+)
+from heatproof.client.results import GateReport, Report
+
+SIGNS: Final = {"good": "✅", "bad": "❌", "warning": "⚠️", "quiet": "⏭️"}
+"""Signs of outcomes by their tone."""
+
+CLEAN_ROWS: Final = 50
+"""Images whose clean answer is listed."""
+
+_SPECIAL: Final = re.compile(r"([\\`*_{}\[\]()#+!|~@])")
+
+
+def write(report: Report, path: Path, classes: ClassNames) -> None:
+    """Writes a report as Markdown."""
+    path.write_text(render(report, classes), encoding="utf-8")
+
+
+def render(report: Report, classes: ClassNames) -> str:
+    """A report as Markdown."""
+    if isinstance(report, GateReport):
+        parts = _judged(report)
+    else:
+        parts = ["## Heatproof evaluation", "", *_results(report)]
+    parts += ["", *_facts(report), "", *_clean(report, classes)]
+    return "\n".join(parts) + "\n"
+
+
+def _judged(report: GateReport) -> list[str]:
+    rows = check_rows(report)
+    sign = SIGNS["good" if report.passed else "bad"]
+    return [
+        f"## {sign} Heatproof gate: {verdict_line(report)}",
+        "",
+        escape(tally(rows)),
+        "",
+        *_table(
+            ("", "Check", "Score", "Interval", "Bound", "Outcome"), [_check(row) for row in rows]
+        ),
+        *(f"\n> {SIGNS['warning']} {escape(warning)}" for warning in report.verdict.warnings),
+    ]
+
+
+def _check(row: CheckRow) -> tuple[str, ...]:
+    score, interval = (row.result.score, row.result.interval) if row.result else (ABSENT, ABSENT)
+    message = "" if row.outcome == "pass" else f": {row.message}"
+    cells = (row.subject, score, interval, row.bound, f"{row.outcome}{message}")
+    return SIGNS[row.tone], *map(escape, cells)
+
+
+def _results(report: Report) -> list[str]:
+    heads = ("Model", "Metric", "", "Explainer", "Removal", "Score", "Interval", "Scored")
+    rows = [
+        tuple(
+            map(
+                escape,
+                (
+                    row.model,
+                    row.metric,
+                    row.arrow,
+                    row.explainer,
+                    row.removal,
+                    row.score,
+                    row.interval,
+                    f"{row.scored} {row.undefined}".strip(),
+                ),
+            )
+        )
+        for row in result_rows(report)
+    ]
+    return _table(heads, rows)
+
+
+def _facts(report: Report) -> list[str]:
+    facts = [
+        f"- Model: {escape(model_line(report))}",
+        f"- Images: {len(report.images)}",
+        f"- Preprocessing: {escape(preprocessing_text(report.evaluation.spec.preprocessing))}",
+    ]
+    facts += [
+        f"- Clean accuracy of {escape(model)}: {accuracy} ({labelled} images labelled)"
+        for model, accuracy, labelled in accuracy_rows(report)
+    ]
+    return facts
+
+
+def _clean(report: Report, classes: ClassNames) -> list[str]:
+    rows = clean_rows(report, classes)
+    cells = [
+        tuple(map(escape, (row.image, row.model, f"{row.top} {row.probability}", row.label)))
+        for row in rows[:CLEAN_ROWS]
+    ]
+    more = [f"\n{len(rows) - CLEAN_ROWS} more are not listed."] if len(rows) > CLEAN_ROWS else []
+    return [
+        "<details><summary>Clean predictions</summary>",
+        "",
+        *_table(("Image", "Model", "Top class", "Label"), cells),
+        *more,
+        "",
+        "</details>",
+    ]
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return ["| " + " | ".join(line) + " |" for line in lines]
+
+
+def escape(text: str) -> str:
+    """Takes the meaning off whatever Markdown, HTML or a mention would read in a name."""
+    return _SPECIAL.sub(r"\\\1", html.escape(" ".join(text.split()), quote=False))
