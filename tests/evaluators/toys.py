@@ -1,10 +1,34 @@
 """Predictors with closed forms, on which every definition can be checked by hand."""
 
+import hashlib
 from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 
-from heatproof.evaluators.predictor import Gradients, MaskedLogits, PredictorFacts, Shortfall
+from heatproof.evaluators.explainers import Explainer
+from heatproof.evaluators.metrics import Case, Setting
+from heatproof.evaluators.packing import Packer
+from heatproof.evaluators.predictor import (
+    Gradients,
+    MaskedLogits,
+    Predictor,
+    PredictorFacts,
+    Shortfall,
+)
+from heatproof.evaluators.procedure import (
+    Answer,
+    MaskedView,
+    Picture,
+    Procedure,
+    Query,
+    predict,
+)
+from heatproof.evaluators.removal import Black, RemovalOperator
+from heatproof.evaluators.rounds import Job, Rounds, Task
+from heatproof.evaluators.scene import Scene
+
+T = TypeVar("T")
 
 SIDE = 32
 BATCH = 4
@@ -82,7 +106,8 @@ class ToyPredictor:
 def features(images: np.ndarray) -> np.ndarray:
     """Means over 8 x 8 blocks: the toys' activation tensor."""
     n, c, h, w = images.shape
-    return images.reshape(n, c, h // 8, 8, w // 8, 8).mean(axis=(3, 5)).astype(np.float32)
+    means: np.ndarray = images.reshape(n, c, h // 8, 8, w // 8, 8).mean(axis=(3, 5))
+    return means.astype(np.float32)
 
 
 def linear(weights: np.ndarray, **options: object) -> ToyPredictor:
@@ -98,3 +123,71 @@ def linear(weights: np.ndarray, **options: object) -> ToyPredictor:
         return full
 
     return ToyPredictor(logits, jacobian=jacobian, **options)  # type: ignore[arg-type]  # options of ToyPredictor
+
+
+def pixels(seed: int = 0, *, low: float = 0.5, high: float = 1.0, side: int = SIDE) -> np.ndarray:
+    """A random image in [low, high]."""
+    rng = np.random.default_rng(seed)
+    return rng.uniform(low, high, (3, side, side)).astype(np.float32)
+
+
+def ask(procedure: Procedure[T], predictor: Predictor) -> T:
+    """Runs one procedure against a predictor."""
+    packer = Packer(predictor)
+
+    def job() -> Job[T]:
+        (result,) = yield [Task(packer, procedure)]
+        return result
+
+    rounds: Rounds[T] = Rounds((packer,), 1, lambda: None)
+    (found,) = rounds.run(iter([job()]))
+    return found
+
+
+def answer(procedure: Procedure[T], respond: Callable[[Query], Answer]) -> T:
+    """Runs one procedure against a function of single queries, in float64 all the way."""
+    try:
+        queries = next(procedure)
+        while True:
+            queries = procedure.send([respond(query) for query in queries])
+    except StopIteration as end:
+        return end.value
+
+
+def scene_of(
+    predictor: Predictor, image: np.ndarray, *, seed: int = 0, **maps: np.ndarray
+) -> Scene:
+    """The image as the predictor sees it; its top class is explained."""
+    picture = Picture.of(image)
+    clean = ask(predict(MaskedView(picture)), predictor)
+    return Scene(
+        facts=predictor.facts,
+        picture=picture,
+        digest=hashlib.sha256(image.tobytes()).hexdigest(),
+        seed=seed,
+        target=int(clean.logits.argmax()),
+        clean=clean,
+        maps=maps,
+    )
+
+
+def case_of(
+    predictor: Predictor,
+    image: np.ndarray,
+    attribution: np.ndarray | None = None,
+    *,
+    removal: RemovalOperator | None = None,
+    explainer: Explainer | None = None,
+    seed: int = 0,
+) -> Case:
+    """An image to score, black being the removal operator unless another one is named."""
+    scene = scene_of(predictor, image, seed=seed)
+    setting = Setting(predictor.facts, removal or Black(), explainer)
+    made = None if attribution is None else attribution.astype(np.float64)
+    return Case(scene, setting, made)
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Written out, as an oracle."""
+    powers = np.exp(logits.astype(np.float64) - logits.max())
+    return powers / powers.sum()

@@ -37,20 +37,20 @@ class Registered(Protocol):
     needs: ClassVar[tuple[Need, ...]]
 
 
-T = TypeVar("T", bound=Registered)
-C = TypeVar("C", bound=Registered)
+T = TypeVar("T")
+C = TypeVar("C")
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
     """An interval of numbers; an end may be excluded."""
 
-    lower: float
-    upper: float
+    lower: int | float  # noqa: PYI041  # beartype knows no numeric tower
+    upper: int | float  # noqa: PYI041  # as above
     lower_included: bool = True
     upper_included: bool = True
 
-    def __contains__(self, value: float) -> bool:
+    def __contains__(self, value: int | float) -> bool:  # noqa: PYI041  # as above
         above = value >= self.lower if self.lower_included else value > self.lower
         below = value <= self.upper if self.upper_included else value < self.upper
         return math.isfinite(value) and above and below
@@ -146,7 +146,7 @@ def _is_nested(default: object) -> bool:
 
 
 class Registry(Generic[T]):
-    """Classes of one kind by name; a duplicate raises."""
+    """Classes of one kind, each `Registered`, by name; a duplicate raises."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -158,10 +158,11 @@ class Registry(Generic[T]):
         Raises:
             ValueError: the name is taken; a mistake of a plug-in's author.
         """
-        if cls.name in self._classes:
-            message = f"two {self.kind}s named {cls.name!r}"
+        name = cast("type[Registered]", cls).name
+        if name in self._classes:
+            message = f"two {self.kind}s named {name!r}"
             raise ValueError(message)
-        self._classes[cls.name] = cast("type[T]", cls)
+        self._classes[name] = cast("type[T]", cls)
         return cls
 
     def __getitem__(self, name: str) -> type[T]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from heatproof.evaluators.arrays import Map, Mask
+from heatproof.evaluators.arrays import Map
 from heatproof.evaluators.errors import InvalidArgumentError
 from heatproof.evaluators.outcomes import Reason, Undefined
 
@@ -92,11 +92,6 @@ def ranks(order: Order) -> Int64[np.ndarray, "cells"]:
     places = np.empty_like(order)
     places[order] = np.arange(order.size)
     return places
-
-
-def without_first(grid: Grid, places: Int64[np.ndarray, "cells"], count: int) -> Mask:
-    """Hides the first `count` cells of an order given by its ranks."""
-    return grid.spread(places >= count)
 
 
 def saliency_order(grid: Grid, attribution: Map, rng: np.random.Generator) -> Order | Undefined:

@@ -16,8 +16,8 @@ from PIL import ExifTags, Image, ImageOps
 from heatproof.evaluators.errors import HeatproofError, InvalidImageError, LimitExceededError
 from heatproof.evaluators.sources import SourcePixels
 
-FORMATS: Final = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "TIFF", "GIF")
-"""Formats as Pillow names them; MPO is what many phones write as .jpg."""
+FORMATS: Final = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
+"""Formats as Pillow names them; its JPEG reader also takes MPO, which many phones write as .jpg."""
 
 _RGBA: Final = 4
 _GREY_16: Final = ("I;16", "I;16L", "I;16B", "I;16N")

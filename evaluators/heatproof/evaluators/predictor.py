@@ -1,7 +1,7 @@
 """The seam between the science and whatever runs the model."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
@@ -77,6 +77,7 @@ class Gradients:
     gradients: Float32[np.ndarray, "batch ..."]
 
 
+@runtime_checkable
 class Predictor(Protocol):
     """Runs one model on full batches of canonical images: RGB in [0, 1].
 

@@ -17,7 +17,7 @@ class Frame(StrEnum):
 
 
 SourcePixels: TypeAlias = (
-    UInt8[np.ndarray, "height width 3"] | Float32[np.ndarray, "height width 3"]
+    UInt8[np.ndarray, "rows columns 3"] | Float32[np.ndarray, "rows columns 3"]
 )
 """Upright RGB: bytes, or floats in [0, 1]."""
 
@@ -32,7 +32,7 @@ class FramedMap:
     """
 
     frame: Frame
-    values: Float32[np.ndarray, "*channels height width"]
+    values: Float32[np.ndarray, "*channels rows columns"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,7 +40,7 @@ class FramedMask:
     """Marks pixels of an object, or visible pixels, in its frame."""
 
     frame: Frame
-    values: Bool[np.ndarray, "height width"]
+    values: Bool[np.ndarray, "rows columns"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The seam for explainers."""
 
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 from heatproof.evaluators.arrays import Map
 from heatproof.evaluators.catalogue import Need, Registry
@@ -10,6 +10,7 @@ from heatproof.evaluators.procedure import Procedure
 from heatproof.evaluators.scene import Scene
 
 
+@runtime_checkable
 class Explainer(Protocol):
     """Makes an attribution map of one image for one class of one model.
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 from heatproof.evaluators.arrays import Map
 from heatproof.evaluators.catalogue import Need, Registry
@@ -68,6 +68,7 @@ class Case:
         return self.attribution
 
 
+@runtime_checkable
 class Metric(Protocol):
     """Scores one image.
 

@@ -1,7 +1,7 @@
 """The seam for removal operators."""
 
 from collections.abc import Callable
-from typing import ClassVar, Protocol, TypeAlias
+from typing import ClassVar, Protocol, TypeAlias, runtime_checkable
 
 from heatproof.evaluators.arrays import Image, Mask
 from heatproof.evaluators.catalogue import Need, Registry
@@ -10,6 +10,7 @@ Render: TypeAlias = Callable[[Mask], Image]
 """Draws one image with the hidden pixels of a mask removed; visible pixels keep their bits."""
 
 
+@runtime_checkable
 class RemovalOperator(Protocol):
     """Hides regions of an image, in pixel space or inside the network.
 

@@ -1,0 +1,206 @@
+import io
+import struct
+import zlib
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from heatproof.evaluators.decoding import ImageLimits, decode_image
+from heatproof.evaluators.errors import HeatproofError, InvalidImageError, LimitExceededError
+
+
+def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def colours(seed: int = 0, height: int = 7, width: int = 9) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def png_header(width: int, height: int, *, data: bytes = b"") -> bytes:
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        check = struct.pack(">I", zlib.crc32(kind + body))
+        return struct.pack(">I", len(body)) + kind + body + check
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunks
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF"])
+def test_lossless_colours_come_back_bit_for_bit(kind: str) -> None:
+    found = decode_image(encoded(Image.fromarray(colours()), kind))
+    assert found.dtype == np.uint8
+    assert np.array_equal(found, colours())
+
+
+def test_webp_and_gif_are_read() -> None:
+    flat = Image.new("RGB", (12, 8), (200, 30, 60))
+    lossless = decode_image(encoded(flat, "WEBP", lossless=True))
+    assert np.array_equal(lossless, np.asarray(flat))
+    assert np.array_equal(decode_image(encoded(flat, "GIF")), np.asarray(flat))
+
+
+def test_jpeg_agrees_with_opencv() -> None:
+    smooth = cv2.resize(colours(), (64, 48), interpolation=cv2.INTER_CUBIC)
+    data = encoded(Image.fromarray(smooth), "JPEG", quality=95)
+    other = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    assert other is not None
+    # both decode by libjpeg-turbo, perhaps with another inverse transform
+    assert np.abs(decode_image(data).astype(int) - other[:, :, ::-1]).max() <= 2
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("deep", [False, True])
+def test_orientation_is_applied(orientation: int, deep: bool) -> None:
+    upright = colours(height=4, width=6)
+    turned = {
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.swapaxes(0, 1),
+        6: upright[::-1, :].swapaxes(0, 1)[::-1, ::-1],
+        7: upright[::-1, ::-1].swapaxes(0, 1),
+        8: upright.swapaxes(0, 1)[:, ::-1][::-1, ::-1],
+    }
+    # 6: to be turned clockwise for display, so it was stored turned counter-clockwise
+    turned[6] = np.rot90(upright, 1)
+    turned[8] = np.rot90(upright, -1)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = np.ascontiguousarray(turned[orientation])
+    if deep:
+        found = decode_image(deep_png(stored.astype(np.uint16) * 257, exif))
+        np.testing.assert_allclose(found, upright / np.float32(255), rtol=0, atol=1e-7)
+    else:
+        data = encoded(Image.fromarray(stored), exif=exif)
+        assert np.array_equal(decode_image(data), upright)
+
+
+def deep_png(values: np.ndarray, exif: Image.Exif | None = None) -> bytes:
+    """A PNG of 16 bits a channel, RGB or RGBA, with its EXIF chunk."""
+    order = [2, 1, 0, 3][: values.shape[2]]
+    done, png = cv2.imencode(".png", values[:, :, order])
+    assert done
+    data = png.tobytes()
+    if exif is None:
+        return data
+    body = exif.tobytes().removeprefix(b"Exif\x00\x00")
+    chunk = b"eXIf" + body
+    piece = struct.pack(">I", len(body)) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    return data[:33] + piece + data[33:]
+
+
+def test_sixteen_bits_of_colour_are_scaled_without_loss() -> None:
+    values = np.random.default_rng(0).integers(0, 65536, (5, 6, 3), dtype=np.uint16)
+    found = decode_image(deep_png(values))
+    assert found.dtype == np.float32
+    assert np.array_equal(found, values.astype(np.float32) / np.float32(65535))
+
+
+def test_sixteen_bits_of_grey_are_scaled_without_loss() -> None:
+    values = np.random.default_rng(0).integers(0, 65536, (5, 6), dtype=np.uint16)
+    found = decode_image(encoded(Image.fromarray(values)))
+    expected = values.astype(np.float32) / np.float32(65535)
+    assert np.array_equal(found, np.repeat(expected[:, :, None], 3, axis=2))
+
+
+def test_sixteen_bits_with_alpha_lie_over_white() -> None:
+    values = np.zeros((2, 2, 4), np.uint16)
+    values[0, 0] = 0, 0, 0, 65535
+    values[0, 1] = 0, 0, 0, 0
+    values[1, 0] = 65535, 0, 0, 32768
+    found = decode_image(deep_png(values))
+    assert found[0, 0].tolist() == [0, 0, 0]
+    assert found[0, 1].tolist() == [1, 1, 1]
+    np.testing.assert_allclose(found[1, 0], [1, 0.5, 0.5], atol=1e-5)
+
+
+def test_alpha_lies_over_white() -> None:
+    image = Image.new("RGBA", (3, 1))
+    for column, pixel in enumerate([(10, 20, 30, 255), (10, 20, 30, 0), (0, 0, 0, 128)]):
+        image.putpixel((column, 0), pixel)
+    found = decode_image(encoded(image))
+    assert found[0, 0].tolist() == [10, 20, 30]
+    assert found[0, 1].tolist() == [255, 255, 255]
+    assert np.abs(found[0, 2].astype(int) - 127).max() <= 1
+
+
+def test_transparent_palette_entries_lie_over_white() -> None:
+    image = Image.new("P", (2, 1))
+    image.putpalette([10, 20, 30, 40, 50, 60])
+    image.putpixel((1, 0), 1)
+    found = decode_image(encoded(image, transparency=1))
+    assert found[0].tolist() == [[10, 20, 30], [255, 255, 255]]
+
+
+@pytest.mark.parametrize(("mode", "value"), [("L", 7), ("1", 255), ("LA", (7, 255)), ("P", 0)])
+def test_other_modes_become_rgb(mode: str, value: object) -> None:
+    image = Image.new(mode, (3, 2), value)
+    found = decode_image(encoded(image))
+    assert found.shape == (2, 3, 3)
+    assert (found == found[0, 0, 0]).all()
+
+
+def test_cmyk_becomes_rgb_by_its_complement() -> None:
+    found = decode_image(encoded(Image.new("CMYK", (8, 8), (255, 0, 0, 0)), "TIFF"))
+    assert found[0, 0].tolist() == [0, 255, 255]
+
+
+def test_a_huge_png_is_refused_by_its_header() -> None:
+    with pytest.raises(LimitExceededError):
+        decode_image(png_header(50_000, 50_000))
+
+
+@pytest.mark.parametrize(("width", "height"), [(70_000, 2), (9000, 9000), (11, 1), (6, 6)])
+def test_sizes_over_the_limits_are_refused_before_decoding(width: int, height: int) -> None:
+    limits = ImageLimits(max_pixels=35, max_side=10)
+    # The header lies: there is no pixel behind it, so decoding would fail in another way.
+    with pytest.raises(LimitExceededError, match=f"{width} x {height}|too large"):
+        decode_image(png_header(width, height), limits)
+
+
+def test_an_image_at_the_limits_is_read() -> None:
+    data = encoded(Image.fromarray(colours(height=5, width=7)))
+    assert decode_image(data, ImageLimits(max_pixels=35, max_side=7)).shape == (5, 7, 3)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP"])
+def test_every_cut_of_a_file_is_an_image_error(kind: str) -> None:
+    data = encoded(Image.fromarray(colours(height=40, width=40)), kind)
+    for end in range(0, len(data) * 3 // 4, max(1, len(data) // 23)):
+        with pytest.raises(InvalidImageError):
+            decode_image(data[:end])
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_damaged_bytes_give_an_image_or_an_image_error(data: st.DataObject) -> None:
+    kind = data.draw(st.sampled_from(["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP"]))
+    damaged = bytearray(encoded(Image.fromarray(colours()), kind))
+    for _ in range(data.draw(st.integers(1, 8))):
+        damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        found = decode_image(bytes(damaged), ImageLimits(max_pixels=10_000, max_side=1000))
+    except HeatproofError as error:
+        assert isinstance(error, InvalidImageError | LimitExceededError)
+    else:
+        assert found.ndim == 3
+
+
+@pytest.mark.parametrize("data", [b"", b"hello", b"<svg/>", b"%PDF-1.7", b"\x00" * 100])
+def test_other_bytes_are_no_image_and_the_message_says_what_is(data: bytes) -> None:
+    with pytest.raises(InvalidImageError, match="PNG, JPEG"):
+        decode_image(data)
+
+
+def test_thirty_two_bits_are_refused_as_their_range_is_unknown() -> None:
+    with pytest.raises(InvalidImageError, match="32 bits"):
+        decode_image(encoded(Image.fromarray(np.ones((2, 2), np.float32)), "TIFF"))
