@@ -76,6 +76,7 @@ def pool_settings(settings: Settings) -> PoolSettings:
         memory_bytes=settings.worker_memory_bytes,
         max_model_bytes=settings.max_model_bytes,
         max_image_pixels=settings.max_image_pixels,
+        preload=settings.preload,
     )
 
 

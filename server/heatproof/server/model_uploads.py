@@ -16,6 +16,9 @@ from heatproof.server.workers.protocol import Workers
 MODEL_FILE: Final = "model.onnx"
 """Location of the model file itself."""
 
+MAX_FILES: Final = 4096
+"""Most files of a model: old exporters write one for each tensor."""
+
 
 @dataclass(frozen=True, slots=True)
 class UploadModelHeader:
@@ -31,14 +34,21 @@ class UploadModelHeader:
 
     def __post_init__(self) -> None:
         locations = [file.location for file in self.files]
+        if len(locations) > MAX_FILES:
+            raise LimitExceededError(
+                f"{len(locations)} files; a model has at most {MAX_FILES}: export its external "
+                "data to one file",
+                field="files",
+            )
         if locations[0] != MODEL_FILE:
             raise InvalidArgumentError(
                 f"the first file must be the model itself, at location {MODEL_FILE!r}, not "
                 f"{locations[0]!r}",
                 field="files[0].location",
             )
+        first = {location: index for index, location in reversed(list(enumerate(locations)))}
         for index, location in enumerate(locations):
-            if location in locations[:index]:
+            if first[location] < index:
                 raise InvalidArgumentError(
                     f"two files at location {location!r}; locations are unique",
                     field=f"files[{index}].location",

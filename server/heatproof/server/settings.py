@@ -64,6 +64,9 @@ class Settings(BaseSettings):
     threads: NonNegativeInt = Field(
         0, description="threads of each worker; 0: the granted cores shared among the workers"
     )
+    preload: bool = Field(
+        default=True, description="start workers with the server, not with their first task"
+    )
     worker_memory_bytes: NonNegativeInt = Field(
         0, description="memory at which a worker is stopped; 0: most of what is granted"
     )

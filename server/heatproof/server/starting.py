@@ -72,7 +72,8 @@ def _parser() -> argparse.ArgumentParser:
 def _add_option(parser: argparse.ArgumentParser, name: str, field: FieldInfo) -> None:
     flag = "--" + name.replace("_", "-")
     shown = "" if field.default_factory or field.default in {None, ""} else f" [{field.default}]"
-    kind: dict[str, Any] = {"action": "store_true"} if field.annotation is bool else {}
+    is_switch = field.annotation is bool
+    kind: dict[str, Any] = {"action": argparse.BooleanOptionalAction} if is_switch else {}
     parser.add_argument(
         flag,
         dest=name,

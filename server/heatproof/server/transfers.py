@@ -67,29 +67,27 @@ class Chunk:
 
 @contextmanager
 def receiving(folder: BlobFolder, files: Sequence[FileInfo]) -> Iterator["Reception"]:
-    """Opens a file for each announced one; whatever is not kept is removed at the end."""
+    """Takes files in; whatever is not kept is removed at the end."""
     with ExitStack() as stack:
-        partials = []
-        for _ in files:
-            partials.append(folder.begin())
-            stack.callback(partials[-1].discard)
+        partials = [folder.begin() for _ in files]
+        for partial in partials:
+            stack.callback(partial.discard)
         yield Reception(files, partials)
 
 
 class Reception:
-    """Files that arrive in the order in which they were announced."""
+    """Files that arrive one after the other, in the order in which they were announced."""
 
     def __init__(self, files: Sequence[FileInfo], partials: Sequence[PartialBlob]) -> None:
         self._files = files
-        self.partials = partials
+        self._partials = partials
+        self._complete = 0
 
     @property
     def parts(self) -> list[tuple[str, PartialBlob]]:
         """The files by location."""
-        return [
-            (file.location, partial)
-            for file, partial in zip(self._files, self.partials, strict=True)
-        ]
+        locations = (file.location for file in self._files)
+        return list(zip(locations, self._partials, strict=True))
 
     async def receive(self, chunks: AsyncIterator[Chunk]) -> None:
         """Takes chunks until the end of the stream.
@@ -101,11 +99,15 @@ class Reception:
         async for chunk in chunks:
             partial = self._place(chunk)
             await asyncio.to_thread(partial.write, chunk.data)
-        for index in range(len(self._files)):
-            self._check_complete(index)
-            await asyncio.to_thread(self.partials[index].finish)
+            if partial.size_bytes == self._files[chunk.file].size_bytes:
+                self._check_digest(chunk.file)
+                await asyncio.to_thread(partial.finish)
+                self._complete += 1
+        if self._complete < len(self._files):
+            raise self._cut()
 
     def _place(self, chunk: Chunk) -> PartialBlob:
+        """The file that a chunk continues."""
         if not 0 <= chunk.file < len(self._files):
             raise InvalidArgumentError(
                 f"chunk of file {chunk.file}, but the header lists {len(self._files)} files, "
@@ -117,30 +119,37 @@ class Reception:
                 f"a chunk holds {len(chunk.data)} bytes; send at most {MAX_CHUNK_BYTES}",
                 field="chunk.data",
             )
-        for earlier in range(chunk.file):
-            self._check_complete(earlier)
-        file, partial = self._files[chunk.file], self.partials[chunk.file]
-        if chunk.offset != partial.size_bytes:
+        if chunk.file > self._complete:
+            raise self._cut()
+        self._check_extent(chunk)
+        return self._partials[chunk.file]
+
+    def _check_extent(self, chunk: Chunk) -> None:
+        file, received = self._files[chunk.file], self._partials[chunk.file].size_bytes
+        if chunk.offset != received:
             raise InvalidArgumentError(
-                f"chunk of {file.location!r} at offset {chunk.offset}, expected "
-                f"{partial.size_bytes}: send a file's chunks in order and without gaps",
+                f"chunk of {file.location!r} at offset {chunk.offset}, expected {received}: send a "
+                "file's chunks in order and without gaps",
                 field="chunk.offset",
             )
         if chunk.offset + len(chunk.data) > file.size_bytes:
             raise InvalidArgumentError(
-                f"{file.location!r} is announced with {file.size_bytes} bytes, but more arrive",
+                f"{file.location!r} is announced with {file.size_bytes} bytes, but more arrive; "
+                "announce the file's true size",
                 field="chunk.data",
             )
-        return partial
 
-    def _check_complete(self, index: int) -> None:
-        file, partial = self._files[index], self.partials[index]
-        if partial.size_bytes != file.size_bytes:
-            raise InvalidArgumentError(
-                f"{file.location!r} is announced with {file.size_bytes} bytes, but only "
-                f"{partial.size_bytes} have arrived; send the whole file before the next one",
-                field=f"header.files[{index}].size_bytes",
-            )
+    def _cut(self) -> InvalidArgumentError:
+        """Says which file is the first incomplete one."""
+        file, received = self._files[self._complete], self._partials[self._complete].size_bytes
+        return InvalidArgumentError(
+            f"{file.location!r} is announced with {file.size_bytes} bytes, but only {received} "
+            "have arrived; send the whole file before the next one and before the stream ends",
+            field=f"header.files[{self._complete}].size_bytes",
+        )
+
+    def _check_digest(self, index: int) -> None:
+        file, partial = self._files[index], self._partials[index]
         if partial.sha256 != file.sha256:
             raise DataLossError(
                 f"{file.location!r} has SHA-256 {partial.sha256}, announced is {file.sha256}: the "

@@ -2,12 +2,13 @@
 
 import hashlib
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
+from typing import BinaryIO, Self
 
 _PLACES = 2  # hexadecimal digits that name the folder of a blob
 
@@ -19,7 +20,7 @@ class PartialBlob:
         self.path = path
         self.size_bytes = 0
         self._digest = hashlib.sha256()
-        self._file = path.open("xb")
+        self._file: BinaryIO | None = None
 
     @property
     def sha256(self) -> str:
@@ -28,20 +29,24 @@ class PartialBlob:
 
     def write(self, data: bytes) -> None:
         """Appends bytes."""
+        if self._file is None:  # opened as late as possible: an upload may announce many files
+            self._file = self.path.open("xb")
         self._file.write(data)
         self._digest.update(data)
         self.size_bytes += len(data)
 
     def finish(self) -> Self:
         """Brings the bytes to the disk; nothing can be appended afterwards."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
+        if self._file is not None:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
         return self
 
     def discard(self) -> None:
         """Removes the bytes, unless they have been kept."""
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
         self.path.unlink(missing_ok=True)
 
 
@@ -58,11 +63,8 @@ class BlobFolder:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def begin(self) -> PartialBlob:
-        """Opens a new file for incoming bytes."""
-        handle, path = tempfile.mkstemp(dir=self._incoming)
-        os.close(handle)
-        Path(path).unlink()
-        return PartialBlob(Path(path))
+        """Finds a place for incoming bytes."""
+        return PartialBlob(self._incoming / secrets.token_hex(16))
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
