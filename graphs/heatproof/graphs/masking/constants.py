@@ -24,3 +24,10 @@ def integers(value: ir.Value | None) -> list[int] | None:
 def is_at_most(value: ir.Value | None, rank: int) -> bool:
     """Whether a tensor is known to have no more than `rank` axes."""
     return value is None or (value.shape is not None and value.shape.rank() <= rank)
+
+
+def number(value: ir.Value | None) -> float | None:
+    """A constant of one element, or None."""
+    if value is None or value.const_value is None or value.const_value.size != 1:
+        return None
+    return float(value.const_value.numpy().reshape(())[()])

@@ -12,6 +12,7 @@ where A depends on the mask alone and serves all channels and layers.
 import numpy as np
 import onnx_ir as ir
 
+from heatproof.graphs.masking.blocking import Spreader, channels_of
 from heatproof.graphs.masking.emission import Dim, Emitter
 from heatproof.graphs.masking.pyramid import Pyramid
 from heatproof.graphs.masking.states import NCHW, Mask
@@ -19,8 +20,8 @@ from heatproof.graphs.masking.states import NCHW, Mask
 EPSILON = 1e-5
 """Added to the number of visible neighbours; as in the authors' code."""
 
-MATRIX_CELLS = 256
-"""Largest map whose fill is one matrix product: it costs as many products per cell."""
+MATRIX_CELLS_PER_ROUND = 50
+"""Largest map, per round, whose fill is one matrix product: it multiplies once per cell pair."""
 
 _BOX = 9  # cells of a 3 x 3 box; means instead of sums keep float16 in range
 
@@ -28,9 +29,10 @@ _BOX = 9  # cells of a 3 x 3 box; means instead of sums keep float16 in range
 class Filler:
     """Fills tensors of axes N, C, H, W in the graph of one rewrite."""
 
-    def __init__(self, emit: Emitter, masks: Pyramid, batch: Dim) -> None:
+    def __init__(self, emit: Emitter, masks: Pyramid, spread: Spreader, batch: Dim) -> None:
         self._emit = emit
         self._masks = masks
+        self._spread = spread
         self._batch = batch
         self._weights: dict[tuple[Mask, int, ir.DataType], list[ir.Value]] = {}
         self._grown_masks: dict[tuple[Mask, int], ir.Value] = {}
@@ -46,7 +48,7 @@ class Filler:
         """The tensor masked and filled by one matrix product; its hidden cells must be finite."""
         shape = value.shape
         matrix = self._matrix(mask, rounds, _dtype(value))
-        channels = _channels(value)
+        channels = channels_of(value)
         cells = mask.height * mask.width
         rows = self._emit.node(
             "Reshape",
@@ -86,9 +88,9 @@ class Filler:
         return self._matrices[key]
 
     def _round(self, visible: ir.Value, scale: ir.Value) -> ir.Value:
-        means = self._box(visible, _channels(visible))
-        spread = self._emit.node("Mul", means, scale, like=visible)
-        return self._emit.node("Add", visible, spread, like=visible)
+        means = self._box(visible, channels_of(visible))
+        fresh = self._emit.node("Mul", means, self._spread.fitted(scale, visible), like=visible)
+        return self._emit.node("Add", visible, fresh, like=visible)
 
     def _box(self, value: ir.Value, channels: int) -> ir.Value:
         """Mean over the 3 x 3 surroundings, zeros behind the border, of each channel."""
@@ -140,7 +142,3 @@ class Filler:
 
 def _dtype(value: ir.Value) -> ir.DataType:
     return value.dtype or ir.DataType.FLOAT
-
-
-def _channels(value: ir.Value) -> int:
-    return int(value.shape[1])  # type: ignore[index,arg-type] # rules admit static channels only

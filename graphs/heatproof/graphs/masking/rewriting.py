@@ -7,6 +7,7 @@ its own input, so that the hidden cells of a tensor may hold anything and nobody
 from dataclasses import dataclass
 
 import onnx_ir as ir
+from onnx_ir.passes import common
 
 from heatproof.evaluators.errors import UnsupportedModelError, UnsupportedOperatorError
 from heatproof.graphs.blockers import Blocker
@@ -56,6 +57,8 @@ def layer_masked(model: ir.Model, options: MaskingOptions = MaskingOptions()) ->
             f"node {blocker.node!r} ({blocker.operator}): {blocker.reason}",
             metadata={"node": blocker.node, "operator": blocker.operator},
         )
+    common.RemoveUnusedNodesPass()(rewrite.model)
+    infer_shapes(rewrite.model)
     return rewrite.model
 
 
@@ -72,7 +75,7 @@ def masking_blockers(
 
 
 def rewritten(model: ir.Model, options: MaskingOptions) -> Rewrite:
-    """Rewrites a copy of the model as far as rules reach."""
+    """Rewrites a copy of the model as far as rules reach; masks that nobody reads stay in."""
     _refuse_taken_names(model.graph)
     copy = prepared(model)
     simplify(copy.graph)
@@ -81,7 +84,8 @@ def rewritten(model: ir.Model, options: MaskingOptions) -> Rewrite:
     blockers = _walk(copy.graph, scope)
     if not blockers:
         _leave(copy.graph, scope)
-        infer_shapes(copy)
+        scope.hider.share()
+        copy.graph.sort()
     states = {value.name or "": state for value, state in scope.states.items()}
     return Rewrite(copy, states, tuple(blockers))
 
@@ -118,7 +122,7 @@ def _enter(graph: ir.Graph, image: ImageInput, options: MaskingOptions) -> Scope
     for node, index in readers:
         node.replace_input_with(index, entered)
     scope.states[entered] = Spatial(mask, axes)
-    scope.declare_visible(entered)
+    scope.hider.declare_visible(entered)
     return scope
 
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 
-import numpy as np
 import onnx_ir as ir
 
 from heatproof.evaluators.errors import UnsupportedOperatorError
+from heatproof.graphs.masking.blocking import Spreader
 from heatproof.graphs.masking.emission import Dim, Emitter
-from heatproof.graphs.masking.filling import MATRIX_CELLS, Filler
+from heatproof.graphs.masking.filling import MATRIX_CELLS_PER_ROUND, Filler
+from heatproof.graphs.masking.hiding import Hider
 from heatproof.graphs.masking.options import MaskingOptions
 from heatproof.graphs.masking.pyramid import Pyramid
 from heatproof.graphs.masking.states import NCHW, Flat, Mask, Spatial, State
@@ -22,6 +23,7 @@ class Scope:
         masks: derives masks.
         options: the caller's choices.
         batch: the batch dimension, a number or a symbol.
+        hider: hides cells.
         states: tensors that derive from the image.
     """
 
@@ -32,8 +34,9 @@ class Scope:
         self.options = options
         self.batch = batch
         self.states: dict[ir.Value, State] = {}
-        self._fill = Filler(self.emit, self.masks, batch)
-        self._visible: dict[tuple[ir.Value, float], ir.Value] = {}
+        self._spread = Spreader(self.emit)
+        self._filler = Filler(self.emit, self.masks, self._spread, batch)
+        self.hider = Hider(self.emit, self.masks, self._spread)
         self._replaced: dict[ir.Value, ir.Value] = {}
 
     @property
@@ -70,34 +73,18 @@ class Scope:
 
     def visible(self, value: ir.Value, state: Spatial, hidden: float = 0.0) -> ir.Value:
         """The tensor with `hidden` in its hidden cells; made once per tensor."""
-        if (value, hidden) not in self._visible:
-            self._visible[value, hidden] = self._cut(value, state, hidden)
-        return self._visible[value, hidden]
-
-    def _cut(self, value: ir.Value, state: Spatial, hidden: float) -> ir.Value:
-        name = f"{value.name}_visible"
-        dtype = value.dtype or ir.DataType.FLOAT
-        if state.finite and not hidden and dtype.is_floating_point():
-            # A product is several times faster than Where in ONNX Runtime.
-            mask = self.masks.view(state.mask, state.axes, dtype)
-            return self.emit.node("Mul", value, mask, like=value, name=name)
-        mask = self.masks.view(state.mask, state.axes, ir.DataType.BOOL)
-        other = self.emit.scalar(hidden, dtype)
-        return self.emit.node("Where", mask, value, other, like=value, name=name)
-
-    def declare_visible(self, value: ir.Value) -> None:
-        """Says that a tensor's hidden cells are zeros already."""
-        self._visible[value, 0.0] = value
+        return self.hider.visible(value, state, hidden)
 
     def filled(self, value: ir.Value, state: Spatial, rounds: int) -> ir.Value:
         """The tensor with its hidden cells filled from their neighbours in `rounds` rounds."""
         rounds = min(rounds, max(state.mask.size) - 1)
         if rounds <= 0:
             return self.visible(value, state)
-        if np.prod(state.mask.size) <= MATRIX_CELLS:
+        if state.mask.height * state.mask.width <= MATRIX_CELLS_PER_ROUND * rounds:
             finite = value if state.finite else self.visible(value, state)
-            return self._fill.product(finite, state.mask, rounds)
-        return self._fill.filled(self.visible(value, state), state.mask, rounds)
+            return self._filler.product(finite, state.mask, rounds)
+        visible = self._spread.blocked(self.visible(value, state))
+        return self._filler.filled(visible, state.mask, rounds)
 
     def exit(self, masks: Iterable[Mask]) -> Flat:
         """The state of a tensor that the image's information reaches from these masks."""

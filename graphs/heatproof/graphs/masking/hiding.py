@@ -1,0 +1,124 @@
+"""Puts zeros, or another number, into the hidden cells of tensors.
+
+A product with the mask is several times faster in ONNX Runtime than Where, but turns infinities
+and NaN in hidden cells into NaN: it serves tensors whose hidden cells are provably finite. Three
+forms of it leave ONNX Runtime's fusions and blocked layout in place:
+
+    relu(x) . M              = relu(x - (1 - M) . huge)         also clip to [0, b], hard-swish
+    (x . sigmoid(x)) . M     = (x . M) . sigmoid(x)
+    x . M                    with M spread over the channels of x
+"""
+
+import onnx_ir as ir
+
+from heatproof.graphs.masking.blocking import Spreader, is_blocked
+from heatproof.graphs.masking.constants import number
+from heatproof.graphs.masking.emission import Emitter, attributes_of
+from heatproof.graphs.masking.pyramid import Pyramid
+from heatproof.graphs.masking.states import NCHW, Spatial
+
+HUGE = 1e30
+"""Far above any activation of float32, far below its overflow."""
+
+
+class Hider:
+    """Makes masked versions of tensors, each once."""
+
+    def __init__(self, emit: Emitter, masks: Pyramid, spread: Spreader) -> None:
+        self._emit = emit
+        self._masks = masks
+        self._spread = spread
+        self._visible: dict[tuple[ir.Value, float], ir.Value] = {}
+        self._floors: dict[ir.Value, ir.Value] = {}
+
+    def visible(self, value: ir.Value, state: Spatial, hidden: float) -> ir.Value:
+        """The tensor with `hidden` in its hidden cells."""
+        if (value, hidden) not in self._visible:
+            self._visible[value, hidden] = self._cut(value, state, hidden)
+        return self._visible[value, hidden]
+
+    def declare_visible(self, value: ir.Value) -> None:
+        """Says that a tensor's hidden cells are zeros already."""
+        self._visible[value, 0.0] = value
+
+    def share(self) -> None:
+        """Lets every reader of a tensor read its masked version where there is one."""
+        for (value, hidden), shown in self._visible.items():
+            if hidden or value.is_graph_output():
+                continue
+            for node, index in value.uses():
+                if node is not shown.producer():
+                    node.replace_input_with(index, shown)
+
+    def _cut(self, value: ir.Value, state: Spatial, hidden: float) -> ir.Value:
+        name = f"{value.name}_visible"
+        dtype = value.dtype or ir.DataType.FLOAT
+        if state.finite and not hidden and dtype.is_floating_point():
+            mask = self._masks.view(state.mask, state.axes, dtype)
+            if state.axes == NCHW:
+                return self._product(value, mask, name)
+            return self._emit.node("Mul", value, mask, like=value, name=name)
+        mask = self._masks.view(state.mask, state.axes, ir.DataType.BOOL)
+        other = self._emit.scalar(hidden, dtype)
+        return self._emit.node("Where", mask, value, other, like=value, name=name)
+
+    def _product(self, value: ir.Value, mask: ir.Value, name: str) -> ir.Value:
+        node = value.producer()
+        if node is not None and is_blocked(value) and _is_lowered_by(node):
+            return self._lowered(node, value, mask, name)
+        pair = _gated(value)
+        if pair:
+            part = self._product(pair[0], mask, f"{name}_input")
+            return self._emit.node("Mul", part, pair[1], like=value, name=name)
+        if is_blocked(value):
+            mask = self._spread.fitted(mask, value)
+        return self._emit.node("Mul", value, mask, like=value, name=name)
+
+    def _lowered(self, node: ir.Node, value: ir.Value, mask: ir.Value, name: str) -> ir.Value:
+        """The activation again, of an input far below zero in the hidden cells."""
+        floor = self._spread.fitted(self._floor(mask), value)
+        lowered = self._emit.node("Add", node.inputs[0], floor, like=value, name=f"{name}_input")
+        return self._emit.node(
+            node.op_type,
+            lowered,
+            *node.inputs[1:],
+            like=value,
+            name=name,
+            attributes=attributes_of(node),
+        )
+
+    def _floor(self, mask: ir.Value) -> ir.Value:
+        """0 in visible cells, -huge in hidden ones."""
+        if mask not in self._floors:
+            one = self._emit.scalar(1.0, mask.dtype)
+            hidden = self._emit.node("Sub", mask, one, like=mask)
+            huge = self._emit.scalar(HUGE, mask.dtype)
+            self._floors[mask] = self._emit.node("Mul", hidden, huge, like=mask, name="mask_floor")
+        return self._floors[mask]
+
+
+def _is_lowered_by(node: ir.Node) -> bool:
+    """Whether an activation is 0 far below 0."""
+    value = node.inputs[0]
+    if value is None or value.dtype != ir.DataType.FLOAT:
+        return False
+    if node.op_type == "Clip":
+        least = number(node.inputs[1]) if len(node.inputs) > 1 else None
+        return node.attributes.get_float("min", 1.0) == 0 if least is None else least == 0
+    return node.op_type in ("Relu", "HardSwish")
+
+
+def _gated(value: ir.Value) -> tuple[ir.Value, ir.Value] | None:
+    """X and sigmoid(x) of a product x . sigmoid(x), if x is blocked."""
+    node = value.producer()
+    if node is None or node.op_type != "Mul":
+        return None
+    for x, gate in (node.inputs, node.inputs[::-1]):
+        if x is not None and is_blocked(x) and _is_sigmoid_of(gate, x):
+            return x, gate  # type: ignore[return-value] # a sigmoid is not absent
+    return None
+
+
+def _is_sigmoid_of(gate: ir.Value | None, x: ir.Value) -> bool:
+    node = None if gate is None else gate.producer()
+    return node is not None and node.op_type == "Sigmoid" and node.inputs[0] is x
