@@ -5,31 +5,68 @@ output, so that ONNX Runtime can still fuse the activation into the convolution 
 """
 
 import math
+from collections.abc import Sequence
 
+import numpy as np
 import onnx_ir as ir
 
-from heatproof.graphs.gradients.emitter import Emitter
+from heatproof.graphs.gradients.emitter import Emitter, Operand
 from heatproof.graphs.gradients.table import Gradients, broadcasting, by_input, elementwise, first
 
+# Slopes of the steps: below a bound of 2^7 neither overflows, and at a bound the step is 0.
+_STEEP, _STEEPEST, _LARGEST_BOUND = 2.0**120, 2.0**127, 2.0**7
 _SELU_ALPHA, _SELU_GAMMA = 1.67326319217681884765625, 1.05070102214813232421875
 
 
 @by_input({"Relu": (6, 13, 14)})
 def relu(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
-    """Dx = dy where y > 0."""
-    return op.mask(op("Greater", node.outputs[0], 0.0), gradient)
+    """Gives dx = dy where y > 0."""
+    return _kept_between(node.outputs[0], (0.0, None), gradient, op)
 
 
 @by_input({"Clip": (6, 11, 12, 13)})
 def clip(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
-    """Dx = dy where low < y < high, as torch's hardtanh: zero at the bounds."""
-    y, kept = node.outputs[0], gradient
-    low, high = _bounds(node, op)
+    """Gives dx = dy where low < y < high, as torch's hardtanh: zero at the bounds."""
+    y = node.outputs[0]
+    bounds = _bounds(node, op)
+    tensors = [None if x is None else ir.convenience.get_const_tensor(x) for x in bounds]
+    low, high = (None if tensor is None else float(tensor.numpy().item()) for tensor in tensors)
+    if any(x is not None and tensor is None for x, tensor in zip(bounds, tensors, strict=True)):
+        return _masked_between(y, bounds, gradient, op)
+    return _kept_between(y, (low, high), gradient, op)
+
+
+def _kept_between(
+    y: ir.Value, bounds: tuple[float | None, float | None], gradient: ir.Value, op: Emitter
+) -> ir.Value:
+    """Keeps dy where low < y < high.
+
+    ONNX Runtime has no blocked kernels for comparisons and Where; their changes of layout cost as
+    much as a convolution. It has them for HardSigmoid, clip(alpha y + beta, 0, 1), which is a step
+    when alpha is a large power of two: exact in float32 but for subnormal y.
+    """
+    low, high = bounds
+    if op.dtype != np.float32 or any(abs(bound or 0.0) >= _LARGEST_BOUND for bound in bounds):
+        return _masked_between(y, bounds, gradient, op)
     if low is not None:
-        kept = op.mask(op("Greater", y, low), kept)
+        steep = _STEEPEST if low == 0 else _STEEP
+        gradient = op("Mul", gradient, op("HardSigmoid", y, alpha=steep, beta=-low * steep))
     if high is not None:
-        kept = op.mask(op("Less", y, high), kept)
-    return kept
+        step = op("HardSigmoid", y, alpha=-_STEEP, beta=high * _STEEP)
+        gradient = op("Mul", gradient, step)
+    return gradient
+
+
+def _masked_between(
+    y: ir.Value, bounds: Sequence[Operand], gradient: ir.Value, op: Emitter
+) -> ir.Value:
+    """As `_kept_between`, for any element type and computed bounds."""
+    low, high = bounds
+    if low is not None:
+        gradient = op.mask(op("Greater", y, low), gradient)
+    if high is not None:
+        gradient = op.mask(op("Less", y, high), gradient)
+    return gradient
 
 
 def _bounds(node: ir.Node, op: Emitter) -> tuple[ir.Value | None, ir.Value | None]:
@@ -44,14 +81,14 @@ def _bounds(node: ir.Node, op: Emitter) -> tuple[ir.Value | None, ir.Value | Non
 
 @by_input({"LeakyRelu": (6, 16)})
 def leaky_relu(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
-    """Dx = dy where x > 0, alpha dy elsewhere."""
+    """Gives dx = dy where x > 0, alpha dy elsewhere."""
     alpha = node.attributes.get_float("alpha", 0.01)
     return op("Where", op("Greater", first(node), 0.0), gradient, op("Mul", gradient, alpha))
 
 
 @broadcasting({"PRelu": (7, 9, 16)})
 def prelu(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
-    """Dx = dy where x > 0, slope dy elsewhere; dslope = x dy where x <= 0."""
+    """Gives dx = dy where x > 0, slope dy elsewhere; dslope = x dy where x <= 0."""
     (gradient,), (x, slope) = gradients, node.inputs
     if x is None:
         raise op.refusal("it has no input")
@@ -62,14 +99,19 @@ def prelu(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
 
 @elementwise({"Sigmoid": (6, 13)})
 def sigmoid(node: ir.Node, op: Emitter) -> ir.Value:
-    """Y (1 - y)."""
+    """Gives y (1 - y)."""
     y = node.outputs[0]
-    return op("Mul", y, op("Sub", 1.0, y))
+    return op("Mul", y, complement(y, op))
+
+
+def complement(share: ir.Value, op: Emitter) -> ir.Value:
+    """Gives 1 - s for s in [0, 1], as a HardSigmoid, for which there are blocked kernels."""
+    return op("HardSigmoid", share, alpha=-1.0, beta=1.0)
 
 
 @by_input({"HardSigmoid": (6, 22)})
 def hard_sigmoid(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
-    """Dx = alpha dy where 0 < y < 1."""
+    """Gives dx = alpha dy where 0 < y < 1."""
     y = node.outputs[0]
     scaled = op("Mul", gradient, node.attributes.get_float("alpha", 0.2))
     return op.mask(op("Greater", y, 0.0), op.mask(op("Less", y, 1.0), scaled))
@@ -77,7 +119,7 @@ def hard_sigmoid(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
 
 @by_input({"HardSwish": (14, 22)})
 def hard_swish(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
-    """Dx = 0, (x / 3 + 1 / 2) dy, dy where x <= -3, between, x >= 3."""
+    """Gives dx = 0, (x / 3 + 1 / 2) dy, dy where x <= -3, between, x >= 3."""
     x = first(node)
     middle = op("Mul", gradient, op("Add", op("Mul", x, 1 / 3), 0.5))
     upper = op("Where", op("Less", x, 3.0), middle, gradient)
@@ -86,14 +128,14 @@ def hard_swish(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
 
 @by_input({"Elu": (6, 22)})
 def elu(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
-    """Dx = dy where x > 0, alpha e^x dy elsewhere."""
+    """Gives dx = dy where x > 0, alpha e^x dy elsewhere."""
     x, alpha = first(node), node.attributes.get_float("alpha", 1.0)
     return _exponential_below_zero(x, gradient, op("Mul", gradient, alpha), op)
 
 
 @by_input({"Selu": (6, 22)})
 def selu(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
-    """Dx = gamma dy where x > 0, gamma alpha e^x dy elsewhere."""
+    """Gives dx = gamma dy where x > 0, gamma alpha e^x dy elsewhere."""
     alpha = node.attributes.get_float("alpha", _SELU_ALPHA)
     scaled = op("Mul", gradient, node.attributes.get_float("gamma", _SELU_GAMMA))
     return _exponential_below_zero(first(node), scaled, op("Mul", scaled, alpha), op)
@@ -101,7 +143,7 @@ def selu(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
 
 @by_input({"Celu": (12, 28)})
 def celu(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
-    """Dx = dy where x > 0, e^(x / alpha) dy elsewhere."""
+    """Gives dx = dy where x > 0, e^(x / alpha) dy elsewhere."""
     x = op("Mul", first(node), 1 / node.attributes.get_float("alpha", 1.0))
     return _exponential_below_zero(x, gradient, gradient, op)
 
@@ -114,14 +156,14 @@ def _exponential_below_zero(x: ir.Value, above: ir.Value, below: ir.Value, op: E
 
 @by_input({"ThresholdedRelu": (10, 22)})
 def thresholded_relu(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
-    """Dx = dy where x > alpha."""
+    """Gives dx = dy where x > alpha."""
     alpha = node.attributes.get_float("alpha", 1.0)
     return op.mask(op("Greater", first(node), alpha), gradient)
 
 
 @by_input({"Shrink": (9,)})
 def shrink(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
-    """Dx = dy where |x| > lambd."""
+    """Gives dx = dy where |x| > lambd."""
     lambd = node.attributes.get_float("lambd", 0.5)
     return op.mask(op("Greater", op("Abs", first(node)), lambd), gradient)
 
@@ -165,7 +207,7 @@ def gelu(node: ir.Node, op: Emitter) -> ir.Value:
 
 
 def _gelu_tanh(x: ir.Value, op: Emitter) -> ir.Value:
-    """Y = x (1 + t) / 2, t = tanh(u), u = c (x + a x^3): (1 + t + x (1 - t^2) u') / 2."""
+    """For y = x (1 + t) / 2, t = tanh(u), u = c (x + a x^3): (1 + t + x (1 - t^2) u') / 2."""
     scale, cubic = math.sqrt(2 / math.pi), 0.044715
     square = op("Mul", x, x)
     slope = op("Mul", op("Add", op("Mul", square, 3 * cubic), 1.0), scale)
@@ -177,7 +219,7 @@ def _gelu_tanh(x: ir.Value, op: Emitter) -> ir.Value:
 
 @elementwise({"Swish": (24,)})
 def swish(node: ir.Node, op: Emitter) -> ir.Value:
-    """S + alpha y (1 - s), with s = sigmoid(alpha x)."""
+    """Gives s + alpha y (1 - s), with s = sigmoid(alpha x)."""
     alpha = node.attributes.get_float("alpha", 1.0)
     s = op("Sigmoid", op("Mul", first(node), alpha))
     rest = op("Mul", op("Mul", node.outputs[0], alpha), op("Sub", 1.0, s))

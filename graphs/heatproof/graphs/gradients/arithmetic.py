@@ -2,6 +2,7 @@
 
 import onnx_ir as ir
 
+from heatproof.graphs.gradients.activations import complement
 from heatproof.graphs.gradients.emitter import Emitter
 from heatproof.graphs.gradients.table import (
     GRADIENTS,
@@ -28,7 +29,7 @@ def add(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
 
 @broadcasting({"Sub": (7, 13, 14)})
 def sub(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
-    """Dy and -dy."""
+    """Gives dy and -dy."""
     subtracted = node.inputs[1] in op.active
     return [gradients[0], op("Neg", gradients[0]) if subtracted else None]
 
@@ -37,15 +38,26 @@ def sub(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
 def mul(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
     """Each factor gets dy times the other."""
     a, b = _operands(node, op)
+    for x, gate in ((a, b), (b, a)):
+        if _is_sigmoid_of(x, gate) and x in op.active:
+            slope = op("Add", gate, op("Mul", node.outputs[0], complement(gate, op)))
+            whole = op("Mul", gradients[0], slope)
+            return [whole, None] if x is a else [None, whole]
     return [
         op("Mul", gradients[0], other) if factor in op.active else None
         for factor, other in ((a, b), (b, a))
     ]
 
 
+def _is_sigmoid_of(x: ir.Value, gate: ir.Value) -> bool:
+    """Whether x * gate is SiLU, whose gradient s + y (1 - s) costs less in one piece."""
+    node = gate.producer()
+    return node is not None and node.op_type == "Sigmoid" and node.inputs[0] is x
+
+
 @broadcasting({"Div": (7, 13, 14)})
 def div(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
-    """Da = dy / b and db = -da y."""
+    """Gives da = dy / b and db = -da y."""
     by_numerator = op("Div", gradients[0], node.inputs[1])
     if node.inputs[1] not in op.active:
         return [by_numerator]
@@ -60,7 +72,7 @@ def mean(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
 
 @broadcasting({"Max": (8, 12, 13), "Min": (8, 12, 13)})
 def extremum(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
-    """Dy in equal shares to the operands that attain the extremum."""
+    """Gives dy in equal shares to the operands that attain the extremum."""
     operands = _operands(node, op)
     attained = [op("Cast", op("Equal", x, node.outputs[0]), to=_code(node)) for x in operands]
     share = op("Div", gradients[0], op("Sum", *attained))
@@ -74,7 +86,7 @@ def _code(node: ir.Node) -> int:
 
 @broadcasting({"Pow": (7, 12, 13, 15)})
 def power(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
-    """Dx = dy p x^(p - 1), zero where p = 0; dp = dy y ln x, zero where x = 0 <= p."""
+    """Gives dx = dy p x^(p - 1), zero where p = 0; dp = dy y ln x, zero where x = 0 <= p."""
     x, exponent = _operands(node, op)
     p = op("Cast", exponent, to=_code(node)) if exponent.dtype != x.dtype else exponent
     zero = op("Equal", p, 0.0)
@@ -88,7 +100,7 @@ def power(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
 
 @broadcasting({"Where": (9, 16)})
 def where(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
-    """Dy goes to the operand that was chosen."""
+    """Sends dy to the operand that was chosen."""
     condition = node.inputs[0]
     if condition is None:
         raise op.refusal("it has no condition")
@@ -99,7 +111,7 @@ def where(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
 
 @GRADIENTS.family({"Cast": (6, 9, 13, 19, 21, 23, 24, 25, 28)})
 def cast(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
-    """Dy in the element type of x."""
+    """Gives dy in the element type of x."""
     dtype = first(node).dtype
     if dtype is None:
         raise op.refusal("the element type of its input is unknown")
@@ -108,7 +120,7 @@ def cast(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
 
 @GRADIENTS.family({"Identity": (1, 13, 14, 16, 19, 21, 23, 24, 25)})
 def identity(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:  # noqa: ARG001 - as every rule
-    """Dy."""
+    """Passes dy on."""
     return gradients
 
 
@@ -141,13 +153,13 @@ def exponential(node: ir.Node, op: Emitter) -> ir.Value:  # noqa: ARG001 - as ev
 
 @by_input({"Log": (6, 13)})
 def logarithm(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
-    """Dy / x."""
+    """Gives dy / x."""
     return op("Div", gradient, first(node))
 
 
 @by_input({"Sqrt": (6, 13)})
 def square_root(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
-    """Dy / 2y."""
+    """Gives dy / 2y."""
     return op("Div", gradient, op("Mul", node.outputs[0], 2.0))
 
 
@@ -159,7 +171,7 @@ def reciprocal(node: ir.Node, op: Emitter) -> ir.Value:
 
 @elementwise({"Sin": (7, 22)})
 def sine(node: ir.Node, op: Emitter) -> ir.Value:
-    """Cos x."""
+    """Gives cos x."""
     return op("Cos", first(node))
 
 

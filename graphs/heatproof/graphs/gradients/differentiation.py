@@ -112,7 +112,7 @@ class _Sweep:
             given = self._apply(node, gradients, blockers)
             for value, gradient in zip(node.inputs, given, strict=False):
                 if gradient is not None and value is not None and value in self.path.active:
-                    pending[value].append(gradient)
+                    pending[value].append(_typed_as(value, gradient))
         total = self._total(pending[self.start])
         if total is None:
             raise UnsupportedModelError(
@@ -125,7 +125,7 @@ class _Sweep:
             return None
         total = gradients[0]
         for gradient in gradients[1:]:
-            total = self.op("Add", total, gradient)
+            total = _typed_as(total, self.op("Add", total, gradient))
         return total
 
     def _apply(
@@ -152,6 +152,16 @@ class _Sweep:
         return_to_composites(self.stands)
         common.RemoveUnusedNodesPass()(self.model)
         return self.model
+
+
+def _typed_as(value: ir.Value, gradient: ir.Value) -> ir.Value:
+    """Declares the type and shape of a gradient, symbolic dimensions included.
+
+    ONNX Runtime keeps its blocked layouts only where it can see that shapes are equal.
+    """
+    gradient.type = gradient.type or value.type
+    gradient.shape = gradient.shape or value.shape
+    return gradient
 
 
 def _added_input(graph: ir.Graph, end: ir.Value) -> ir.Value:

@@ -109,6 +109,14 @@ class Emitter:
         """Averages along axes, which stay with length 1."""
         return self.over("ReduceMean", x, axes, keepdims=1)
 
+    def sliced(
+        self, x: ir.Value, starts: Sequence[int], ends: Sequence[int], axes: Sequence[int]
+    ) -> ir.Value:
+        """Takes a range along each axis; Slice has its ranges as inputs from opset 10."""
+        if self.opset >= 10:
+            return self("Slice", x, self.ints(starts), self.ints(ends), self.ints(axes))
+        return self("Slice", x, starts=list(starts), ends=list(ends), axes=list(axes))
+
     def mask(self, condition: ir.Value, x: Operand) -> ir.Value:
         """Keeps x where a condition holds, zero elsewhere."""
         return self("Where", condition, x, 0.0)

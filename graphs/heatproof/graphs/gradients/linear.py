@@ -9,7 +9,7 @@ from heatproof.graphs.gradients.table import GRADIENTS, Gradients
 
 @GRADIENTS.family({"Gemm": (6, 7, 9, 11, 13)})
 def gemm(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
-    """Y = alpha a b + beta c, a and b possibly transposed."""
+    """For y = alpha a b + beta c, a and b possibly transposed."""
     gradient = gradients[0]
     a, b, c = (*node.inputs, None)[:3]
     ta, tb = (node.attributes.get_int(name, 0) for name in ("transA", "transB"))
@@ -29,7 +29,7 @@ def gemm(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
 
 @GRADIENTS.family({"MatMul": (1, 9, 13)})
 def matmul(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
-    """Da = dy b^T and db = a^T dy, summed over broadcast axes; vectors become matrices."""
+    """Gives da = dy b^T and db = a^T dy, summed over broadcast axes; vectors become matrices."""
     a, b = node.inputs
     gradient = gradients[0]
     if a is None or b is None or gradient is None:
@@ -83,7 +83,7 @@ def _to_factor(
 
 @GRADIENTS.family({"Einsum": (12, 28)})
 def einsum(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
-    """D x_i = einsum of dy and the other factors, to the indices of x_i."""
+    """Gives d x_i = einsum of dy and the other factors, to the indices of x_i."""
     equation = node.attributes.get_string("equation", "").replace(" ", "")
     terms, arrow, result = equation.partition("->")
     indices = terms.split(",")

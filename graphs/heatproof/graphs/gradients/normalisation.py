@@ -105,7 +105,7 @@ def standardised(
 
 @by_input({"LRN": (1, 13)})
 def lrn(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
-    """Y = x d^-beta, d = bias + alpha / size sum x^2 over the window of neighbouring channels.
+    """For y = x d^-beta, d = bias + alpha / size sum x^2 over the window of neighbouring channels.
 
     dx = dy d^-beta - 2 alpha beta / size x sum(dy y / d) over the mirrored window.
     """
@@ -132,7 +132,7 @@ def _band(channels: int, size: int) -> np.ndarray:
 
 @by_input({"Softmax": (1, 11, 13)})
 def softmax(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
-    """Dx = y (dy - sum(y dy))."""
+    """Gives dx = y (dy - sum(y dy))."""
     y = node.outputs[0]
     total = op.sum_over(op("Mul", y, gradient), _softmax_axes(node, op))
     return op("Mul", y, op("Sub", gradient, total))
@@ -140,7 +140,7 @@ def softmax(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
 
 @by_input({"LogSoftmax": (1, 11, 13)})
 def log_softmax(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
-    """Dx = dy - e^y sum(dy)."""
+    """Gives dx = dy - e^y sum(dy)."""
     total = op.sum_over(gradient, _softmax_axes(node, op))
     return op("Sub", gradient, op("Mul", op("Exp", node.outputs[0]), total))
 
@@ -155,7 +155,7 @@ def _softmax_axes(node: ir.Node, op: Emitter) -> list[int]:
 
 @by_input({"LpNormalization": (1, 22)})
 def lp_normalization(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
-    """Y = x / |x|: dx = (dy - v sum(y dy)) / |x|, with v = y for p = 2 and sign(x) for p = 1."""
+    """For y = x / |x|: dx = (dy - v sum(y dy)) / |x|, v = y if p = 2 and sign(x) if p = 1."""
     x, y = first(node), node.outputs[0]
     axes = [node.attributes.get_int("axis", -1) % len(known_sizes(x, op))]
     along = op.sum_over(op("Mul", y, gradient), axes)

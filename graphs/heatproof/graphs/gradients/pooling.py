@@ -22,7 +22,7 @@ def _kernel(node: ir.Node, op: Emitter) -> Sequence[int]:
 
 @by_input({"AveragePool": (1, 7, 10, 11, 19, 22)})
 def average_pool(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
-    """Dx = sum of dy / n over the windows an input is in, n the elements that a window averages."""
+    """Sums dy / n over the windows an input is in; each window averages n elements."""
     windows = windows_of(node, _kernel(node, op), op)
     channels = known_sizes(first(node), op)[1]
     if channels is None:
@@ -54,7 +54,7 @@ def _counts(node: ir.Node, windows: Sequence[Window]) -> np.ndarray:
 
 @GRADIENTS.family({"MaxPool": (8, 10, 11, 12, 22)})
 def max_pool(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
-    """Dy goes to the first maximum of its window, as in torch.
+    """Sends dy to the first maximum of its window, as in torch.
 
     A second MaxPool tells where the maxima are. Its copy of the output is not used: the model's own
     node keeps its fast kernel and its bits.
@@ -64,15 +64,30 @@ def max_pool(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
         raise op.refusal("its indices are differentiated or stored by columns")
     windows = windows_of(node, _kernel(node, op), op)
     _, places = op.several("MaxPool", x, outputs=2, **_pooling_attributes(node))
-    planes = int(np.prod([window.inputs for window in windows]))
-    in_plane = op("Mod", places, op.constant(np.array(planes, np.int64)))
+    overlap = any(window.stride <= window.reach for window in windows)
+    if overlap and op.opset < 16:  # ScatterElements adds up from opset 16
+        return [_spread_by_taps(x, gradient, (places, windows), op)]
+    elements = op("Reshape", op("Size", x), op.ints([1]))
+    flat = (op("Reshape", value, op.ints([-1])) for value in (places, gradient))
+    adding = {"reduction": "add"} if overlap else {}
+    zeros = op("Expand", 0.0, elements)
+    return [shaped_as(x, op("ScatterElements", zeros, *flat, axis=0, **adding), op)]
+
+
+def _spread_by_taps(
+    x: ir.Value, gradient: ir.Value, source: tuple[ir.Value, Sequence[Window]], op: Emitter
+) -> ir.Value:
+    """Spreads dy over the taps of each window: all of it to the one at the maximum."""
+    places, windows = source
+    elements = int(np.prod([window.inputs for window in windows]))
+    in_plane = op("Mod", places, op.constant(np.array(elements, np.int64)))
     taps = _tap_positions(windows)
     chosen = op("Equal", op.over("Unsqueeze", in_plane, [2]), op.constant(taps))
     spread = op("Where", chosen, op.over("Unsqueeze", gradient, [2]), 0.0)
     merged = op("Reshape", spread, op.ints([-1, *taps.shape]))
     one_hot = np.eye(taps.shape[0], dtype=op.dtype)
     weights = op.constant(one_hot.reshape(-1, 1, *(window.kernel for window in windows)))
-    return [shaped_as(x, transposed_convolution(merged, weights, windows, 1, op), op)]
+    return shaped_as(x, transposed_convolution(merged, weights, windows, 1, op), op)
 
 
 def _pooling_attributes(node: ir.Node) -> dict[str, int | str | Sequence[int]]:
@@ -103,7 +118,7 @@ def _tap_positions(windows: Sequence[Window]) -> np.ndarray:
 
 @by_input({"GlobalAveragePool": (1, 22)})
 def global_average_pool(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
-    """Dx = dy / (height * width)."""
+    """Gives dx = dy / (height * width)."""
     x = first(node)
     spatial = known_sizes(x, op)[2:]
     static = [size for size in spatial if size is not None]
@@ -115,7 +130,7 @@ def global_average_pool(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Va
 
 @by_input({"GlobalMaxPool": (1, 22)})
 def global_max_pool(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
-    """Dy goes to the first maximum of each channel."""
+    """Sends dy to the first maximum of each channel."""
     x = first(node)
     spatial = sizes(x)
     if spatial is None or None in spatial[2:]:

@@ -43,13 +43,13 @@ def _axes(node: ir.Node, op: Emitter) -> list[int]:
 
 @_reduction({"ReduceSum": (1, 11, 13)})
 def reduce_sum(node: ir.Node, gradient: ir.Value, y: ir.Value, op: Emitter) -> ir.Value:  # noqa: ARG001 - as every rule
-    """Dx = dy."""
+    """Gives dx = dy."""
     return spread_as(first(node), gradient, op)
 
 
 @_reduction({"ReduceMean": (1, 11, 13, 18)})
 def reduce_mean(node: ir.Node, gradient: ir.Value, y: ir.Value, op: Emitter) -> ir.Value:  # noqa: ARG001 - as every rule
-    """Dx = dy / n."""
+    """Gives dx = dy / n."""
     shared = op("Mul", gradient, _share(node, _axes(node, op), op))
     return spread_as(first(node), shared, op)
 
@@ -69,7 +69,7 @@ def _share(node: ir.Node, axes: Sequence[int], op: Emitter) -> ir.Value:
 
 @_reduction({"ReduceMax": (1, 11, 12, 13, 18, 20), "ReduceMin": (1, 11, 12, 13, 18, 20)})
 def reduce_extremum(node: ir.Node, gradient: ir.Value, y: ir.Value, op: Emitter) -> ir.Value:
-    """Dy in equal shares to the elements that attain the extremum, as torch's amax."""
+    """Gives dy in equal shares to the elements that attain the extremum, as torch's amax."""
     dtype = node.outputs[0].dtype
     if dtype is None:
         raise op.refusal("its element type is unknown")
@@ -80,13 +80,13 @@ def reduce_extremum(node: ir.Node, gradient: ir.Value, y: ir.Value, op: Emitter)
 
 @_reduction({"ReduceL1": (1, 11, 13, 18)})
 def reduce_l1(node: ir.Node, gradient: ir.Value, y: ir.Value, op: Emitter) -> ir.Value:  # noqa: ARG001 - as every rule
-    """Dx = dy sign(x)."""
+    """Gives dx = dy sign(x)."""
     return op("Mul", gradient, op("Sign", first(node)))
 
 
 @_reduction({"ReduceL2": (1, 11, 13, 18)})
 def reduce_l2(node: ir.Node, gradient: ir.Value, y: ir.Value, op: Emitter) -> ir.Value:
-    """Dx = dy x / y, zero where y = 0."""
+    """Gives dx = dy x / y, zero where y = 0."""
     positive = op("Greater", y, 0.0)
     scaled = op("Div", gradient, op("Where", positive, y, 1.0))
     return op("Mul", op.mask(positive, scaled), first(node))
@@ -94,17 +94,17 @@ def reduce_l2(node: ir.Node, gradient: ir.Value, y: ir.Value, op: Emitter) -> ir
 
 @_reduction({"ReduceSumSquare": (1, 11, 13, 18)})
 def reduce_sum_square(node: ir.Node, gradient: ir.Value, y: ir.Value, op: Emitter) -> ir.Value:  # noqa: ARG001 - as every rule
-    """Dx = 2 x dy."""
+    """Gives dx = 2 x dy."""
     return op("Mul", op("Mul", gradient, 2.0), first(node))
 
 
 @_reduction({"ReduceLogSum": (1, 11, 13, 18, 28)})
 def reduce_log_sum(node: ir.Node, gradient: ir.Value, y: ir.Value, op: Emitter) -> ir.Value:
-    """Dx = dy / e^y."""
+    """Gives dx = dy / e^y."""
     return spread_as(first(node), op("Div", gradient, op("Exp", y)), op)
 
 
 @_reduction({"ReduceLogSumExp": (1, 11, 13, 18, 28)})
 def reduce_log_sum_exp(node: ir.Node, gradient: ir.Value, y: ir.Value, op: Emitter) -> ir.Value:
-    """Dx = dy e^(x - y)."""
+    """Gives dx = dy e^(x - y)."""
     return op("Mul", gradient, op("Exp", op("Sub", first(node), y)))

@@ -130,16 +130,18 @@ def scattered(
         return op("Gather", gradient, op.ints([int(n) for n in np.argsort(places)]), axis=axis)
     if (np.diff(places) == 1).all():
         before = int(places[0])
-        return _padded(gradient, along, (before, length - before - len(places)), op)
+        return padded(gradient, along, (before, length - before - len(places)), op)
     source = np.full(length, len(places))
     source[places] = np.arange(len(places))
-    extended = _padded(gradient, along, (0, 1), op)
+    extended = padded(gradient, along, (0, 1), op)
     return op("Gather", extended, op.ints([int(n) for n in source]), axis=axis)
 
 
-def _padded(x: ir.Value, places: tuple[int, int], counts: tuple[int, int], op: Emitter) -> ir.Value:
-    """Zeros before and after along one axis, given as (axis, rank)."""
-    axis, rank = places
+def padded(x: ir.Value, along: tuple[int, int], counts: tuple[int, int], op: Emitter) -> ir.Value:
+    """Adds zeros before and after along one axis, given as (axis, rank)."""
+    axis, rank = along
+    if not any(counts):
+        return x
     pads = [0] * 2 * rank
     pads[axis], pads[rank + axis] = counts
     return op("Pad", x, op.ints(pads)) if op.opset >= 11 else op("Pad", x, pads=pads)  # Pad-11
@@ -156,3 +158,77 @@ def along_axis(x: ir.Value, matrix: np.ndarray, along: tuple[int, int], op: Emit
     order[axis], order[-1] = order[-1], order[axis]
     turned = op("MatMul", op("Transpose", x, perm=order), op.constant(matrix.T))
     return op("Transpose", turned, perm=order)
+
+
+@by_input({"Gather": (1, 11, 13)})
+def gather(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+    """Adds dy up in the places it was taken from."""
+    x = first(node)
+    known = known_sizes(x, op)
+    axis = node.attributes.get_int("axis", 0) % len(known)
+    length = known[axis]
+    places = constant_of(node.inputs[1], "its indices", op)
+    if length is None:
+        raise op.refusal(f"axis {axis} has a dynamic size")
+    if places.ndim == 0:
+        gradient = op.over("Unsqueeze", gradient, [axis])
+    elif places.ndim > 1:
+        raise op.refusal("its indices have more than one axis")
+    return scattered(gradient, places.reshape(-1) % length, length, (axis, len(known)), op)
+
+
+@by_input({"GatherElements": (11, 13)})
+def gather_elements(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+    """Adds dy up in the places it was taken from."""
+    if op.opset < 16:  # ScatterElements adds up from opset 16
+        raise op.refusal("it needs opset 16")
+    zeros = op("Expand", 0.0, op("Shape", first(node)))
+    axis = node.attributes.get_int("axis", 0)
+    return op("ScatterElements", zeros, node.inputs[1], gradient, axis=axis, reduction="add")
+
+
+@by_input({"Tile": (6, 13)})
+def tile(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+    """Sums over the copies."""
+    repeats = [int(n) for n in constant_of(node.inputs[1], "its repeats", op)]
+    lengths = known_sizes(first(node), op)
+    if sum(length is None for length in lengths) > 1:
+        raise op.refusal("several axes have dynamic sizes")
+    pairs = zip(repeats, lengths, strict=True)
+    split = [n for r, length in pairs for n in (r, -1 if length is None else length)]
+    copies = list(range(0, 2 * len(repeats), 2))
+    return op.sum_over(op("Reshape", gradient, op.ints(split)), copies, keepdims=False)
+
+
+@by_input({"DepthToSpace": (1, 11, 13, 28)})
+def depth_to_space(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+    """The inverse: SpaceToDepth, or its likeness with the channels outermost in mode CRD."""
+    block = node.attributes.get_int("blocksize", 1)
+    if node.attributes.get_string("mode", "DCR") == "DCR":
+        return op("SpaceToDepth", gradient, blocksize=block)
+    _, channels, height, width = known_sizes(node.outputs[0], op)
+    if channels is None or height is None or width is None:
+        raise op.refusal("the size of its output is dynamic")
+    blocks = [-1, channels, height // block, block, width // block, block]
+    apart = op("Transpose", op("Reshape", gradient, op.ints(blocks)), perm=[0, 1, 3, 5, 2, 4])
+    return shaped_as(first(node), apart, op)
+
+
+@by_input({"SpaceToDepth": (1, 13, 28)})
+def space_to_depth(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+    """The inverse: DepthToSpace."""
+    return op("DepthToSpace", gradient, blocksize=node.attributes.get_int("blocksize", 1))
+
+
+@by_input({"CumSum": (11, 14)})
+def cumulative_sum(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+    """Sums from the other end."""
+    exclusive = node.attributes.get_int("exclusive", 0)
+    backwards = 1 - node.attributes.get_int("reverse", 0)
+    return op("CumSum", gradient, node.inputs[1], exclusive=exclusive, reverse=backwards)
+
+
+@by_input({"Trilu": (14,)})
+def triangle(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+    """The same triangle of dy."""
+    return op("Trilu", gradient, *node.inputs[1:], upper=node.attributes.get_int("upper", 1))

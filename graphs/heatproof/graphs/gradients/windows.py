@@ -85,7 +85,4 @@ def cropped(x: ir.Value, begins: Sequence[int], ends: Sequence[int], op: Emitter
         return x
     last = 2**63 - 1
     stops = [-end if end else last for end in ends]
-    axes = range(-len(begins), 0)
-    if op.opset < 10:  # Slice takes inputs from opset 10
-        return op("Slice", x, starts=list(begins), ends=stops, axes=list(axes))
-    return op("Slice", x, op.ints(begins), op.ints(stops), op.ints(list(axes)))
+    return op.sliced(x, begins, stops, range(-len(begins), 0))
