@@ -17,7 +17,7 @@ from heatproof.evaluators.outcomes import (
     Score,
     Undefined,
 )
-from heatproof.evaluators.planning import ResultKey, result_keys
+from heatproof.evaluators.plan import ResultKey, result_keys
 from heatproof.evaluators.results import ImageResult, ImageScore, Interval, MetricResult, Summary
 from heatproof.evaluators.spec import EvaluationSpec
 from heatproof.evaluators.statistics.arms import Arm, Contrast

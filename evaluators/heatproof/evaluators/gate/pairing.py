@@ -8,7 +8,7 @@ import numpy as np
 from heatproof.evaluators.errors import FailedPreconditionError
 from heatproof.evaluators.gate.policy import Evaluated
 from heatproof.evaluators.outcomes import Direction, ProportionEstimator
-from heatproof.evaluators.planning import result_keys
+from heatproof.evaluators.plan import result_keys
 from heatproof.evaluators.results import ImageResult, ImageScore, MetricResult
 from heatproof.evaluators.statistics.arms import Arm
 from heatproof.evaluators.summaries import samples_of
