@@ -9,6 +9,7 @@ from grpc import aio
 
 from heatproof.evaluators.plugins import load_plugins
 from heatproof.server import standard_services
+from heatproof.server.evaluations.service import evaluating
 from heatproof.server.interceptors import (
     Admission,
     GuardInterceptor,
@@ -51,8 +52,9 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
     async with AsyncExitStack() as stack:
         stores = stack.enter_context(opened_stores(settings))
         workers = await stack.enter_async_context(WorkerPool(pool_settings(settings)))
+        evaluations = await stack.enter_async_context(evaluating(settings, stores, workers))
         server = aio.server(interceptors=_interceptors(settings), options=_options(settings))
-        names = add_services(server, settings, stores, workers)
+        names = add_services(server, settings, stores, workers, evaluations)
         probe = await standard_services.add(server, names)
         address = bind(server, settings)
         await server.start()

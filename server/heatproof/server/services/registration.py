@@ -4,10 +4,12 @@ from grpc import aio
 
 from heatproof.server.codec.images import ImageBounds
 from heatproof.server.dataset_uploads import DatasetLimits, DatasetUploads
+from heatproof.server.evaluations.service import Evaluations
 from heatproof.server.model_downloads import ModelDownloads
 from heatproof.server.model_uploads import ModelUploads
 from heatproof.server.services.catalog_service import CatalogService
 from heatproof.server.services.dataset_service import DatasetService
+from heatproof.server.services.evaluation_service import EvaluationService
 from heatproof.server.services.explanation_service import ExplanationService
 from heatproof.server.services.masking_service import MaskingService
 from heatproof.server.services.model_service import ModelService
@@ -19,6 +21,8 @@ from heatproof.v1 import (
     catalog_service_pb2_grpc,
     dataset_service_pb2,
     dataset_service_pb2_grpc,
+    evaluation_service_pb2,
+    evaluation_service_pb2_grpc,
     explanation_service_pb2,
     explanation_service_pb2_grpc,
     masking_service_pb2,
@@ -30,6 +34,7 @@ from heatproof.v1 import (
 _FILES = (
     catalog_service_pb2,
     dataset_service_pb2,
+    evaluation_service_pb2,
     explanation_service_pb2,
     masking_service_pb2,
     model_service_pb2,
@@ -37,7 +42,11 @@ _FILES = (
 
 
 def add_services(
-    server: aio.Server, settings: Settings, stores: Stores, workers: Workers
+    server: aio.Server,
+    settings: Settings,
+    stores: Stores,
+    workers: Workers,
+    evaluations: Evaluations,
 ) -> tuple[str, ...]:
     """Adds every service of the contract and returns their names."""
     bounds = ImageBounds(settings.max_image_bytes, settings.max_image_pixels)
@@ -53,6 +62,9 @@ def add_services(
     )
     masking_service_pb2_grpc.add_MaskingServiceServicer_to_server(
         MaskingService(stores.models, workers, bounds), server
+    )
+    evaluation_service_pb2_grpc.add_EvaluationServiceServicer_to_server(
+        EvaluationService(evaluations, bounds), server
     )
     return tuple(
         service.full_name

@@ -56,6 +56,7 @@ class StoredEvaluation:
         number: key of its rows.
         name: resource name.
         spec: serialised `EvaluationSpec`.
+        dataset: name of the data set.
         state: where it stands.
         error: serialised `google.rpc.Status`, b"" unless it failed.
         create_time: when it was accepted.
@@ -71,6 +72,7 @@ class StoredEvaluation:
     number: int
     name: str
     spec: bytes
+    dataset: str
     state: State
     error: bytes
     create_time: datetime
@@ -115,3 +117,20 @@ class ShardRows:
     images: tuple[ImageRow, ...]
     predictions: int
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How an evaluation ends.
+
+    Attributes:
+        state: its last state.
+        results: serialised `Evaluation` that holds results and clean accuracy alone.
+        error: serialised `google.rpc.Status`, b"" unless it failed.
+        partial: shards that were cut short, with the images that were finished.
+    """
+
+    state: State
+    results: bytes
+    error: bytes = b""
+    partial: tuple[ShardRows, ...] = ()

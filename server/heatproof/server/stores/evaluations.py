@@ -1,10 +1,21 @@
 """The stored evaluations: what was asked, where they stand, and what has been computed."""
 
-from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, delete, exists, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from heatproof.evaluators.errors import (
     ConflictError,
@@ -16,6 +27,7 @@ from heatproof.server.resource_names import EvaluationName
 from heatproof.server.stores import pages
 from heatproof.server.stores.evaluation_records import (
     UNFINISHED,
+    Ending,
     NewEvaluation,
     ShardRows,
     State,
@@ -28,7 +40,7 @@ from heatproof.server.stores.schema import claims, datasets, models
 _DEATHS: Final = 2
 """Servers that may die while an evaluation is running, before it is given up."""
 
-_ROWS_AT_ONCE: Final = 64
+_ROWS_AT_ONCE: Final = 32
 _RETRY_SECONDS: Final = "30"
 
 
@@ -111,26 +123,43 @@ class EvaluationStore:
                 _delete(connection, number)
         return len(numbers)
 
-    def enter(self, name: str, state: State, *, only_from: State) -> bool:
-        """Moves an unfinished evaluation to another state, if it is in the given one."""
-        change = update(evaluations).where(
-            evaluations.c.name == name, evaluations.c.state == only_from.value
-        )
-        with self._engine.begin() as connection:
-            return connection.execute(change.values(state=state.value)).rowcount == 1
+    def begin(self, name: str) -> bool:
+        """Moves an evaluation from the queue into work; False if it is not in the queue."""
+        return self._move(name, State.RUNNING, State.QUEUED)
 
-    def end(self, name: str, state: State, *, results: bytes, error: bytes = b"") -> None:
-        """Ends an evaluation and releases what it used; one that has ended is left as it is."""
-        values = {"state": state.value, "results": results, "error": error or None}
-        unfinished = evaluations.c.state.in_([known.value for known in UNFINISHED])
+    def requeue(self, name: str) -> None:
+        """Moves an evaluation from work back into the queue, for a server that ends in peace."""
+        self._move(name, State.QUEUED, State.RUNNING)
+
+    def begin_cancellation(self, name: str) -> bool:
+        """Notes that an evaluation shall end; False if it has ended or is ending."""
+        return self._move(name, State.CANCELLING, State.QUEUED, State.RUNNING)
+
+    def _move(self, name: str, to: State, *only_from: State) -> bool:
+        movable = evaluations.c.state.in_([state.value for state in only_from])
+        change = update(evaluations).where(evaluations.c.name == name, movable)
         with self._engine.begin() as connection:
-            change = update(evaluations).where(evaluations.c.name == name, unfinished)
-            connection.execute(change.values(**values, end_time=datetime.now(UTC)))
-            connection.execute(delete(claims).where(claims.c.evaluation == name))
+            return connection.execute(change.values(state=to.value)).rowcount == 1
+
+    def end(self, evaluation: StoredEvaluation, ending: Ending) -> None:
+        """Ends an evaluation and releases what it used; one that has ended is left as it is."""
+        values = {
+            "state": ending.state.value,
+            "results": ending.results,
+            "error": ending.error or None,
+            "end_time": datetime.now(UTC),
+        }
+        with self._engine.begin() as connection:
+            mine = evaluations.c.number == evaluation.number
+            change = update(evaluations).where(mine, _unfinished()).values(values)
+            if connection.execute(change).rowcount:
+                for rows in ending.partial:
+                    _add_shard(connection, evaluation.number, rows)
+                connection.execute(delete(claims).where(claims.c.evaluation == evaluation.name))
 
     def unfinished(self) -> tuple[StoredEvaluation, ...]:
         """All evaluations that have not ended, oldest first."""
-        query = _query().where(evaluations.c.state.in_([state.value for state in UNFINISHED]))
+        query = _query().where(_unfinished())
         with self._engine.connect() as connection:
             return tuple(map(_stored, connection.execute(query.order_by(evaluations.c.number))))
 
@@ -152,27 +181,8 @@ class EvaluationStore:
 
     def add_shard(self, number: int, rows: ShardRows) -> None:
         """Stores a finished shard with all its images, or nothing."""
-        shard = {
-            "evaluation": number,
-            "shard": rows.shard,
-            "images": len(rows.images),
-            "predictions": rows.predictions,
-            "seconds": rows.seconds,
-        }
-        images = [
-            {
-                "evaluation": number,
-                "position": position,
-                "shard": rows.shard,
-                "basic": image.basic,
-                "curves": image.curves,
-                "overlays": image.overlays,
-            }
-            for position, image in enumerate(rows.images, rows.first)
-        ]
         with self._engine.begin() as connection:
-            connection.execute(insert(shards).values(shard))
-            connection.execute(insert(image_results), images)
+            _add_shard(connection, number, rows)
 
     def finished_shards(self, number: int) -> frozenset[int]:
         """Numbers of the stored shards of an evaluation."""
@@ -180,22 +190,34 @@ class EvaluationStore:
         with self._engine.connect() as connection:
             return frozenset(connection.scalars(query))
 
-    def image_rows(self, number: int, *columns: str) -> Iterator[bytes]:
-        """Serialised `ImageResult` messages in the order of the data set.
+    def image_rows(
+        self, number: int, columns: tuple[str, ...], *, after: int = -1
+    ) -> tuple[tuple[int, bytes], ...]:
+        """A few serialised `ImageResult` messages with their positions in the data set, in order.
 
         Args:
             number: the evaluation.
             columns: fields of `ImageRow` that are joined.
+            after: the position before the first one that is wanted.
         """
-        kept = [image_results.c[column] for column in columns]
+        table = image_results
         query = (
-            select(*kept)
-            .where(image_results.c.evaluation == number)
-            .order_by(image_results.c.position)
+            select(table.c.position, *(table.c[column] for column in columns))
+            .where(table.c.evaluation == number, table.c.position > after)
+            .order_by(table.c.position)
+            .limit(_ROWS_AT_ONCE)
         )
         with self._engine.connect() as connection:
-            for row in connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(query):
-                yield b"".join(row)
+            return tuple((row[0], b"".join(row[1:])) for row in connection.execute(query))
+
+    def all_image_rows(self, number: int, column: str) -> tuple[bytes, ...]:
+        """One part of the result of every image, in the order of the data set."""
+        found: list[bytes] = []
+        rows = self.image_rows(number, (column,))
+        while rows:
+            found += (data for _, data in rows)
+            rows = self.image_rows(number, (column,), after=rows[-1][0])
+        return tuple(found)
 
     def speed(self, models: tuple[str, ...]) -> float | None:
         """Predictions a second of one worker on these models so far; None if never measured."""
@@ -209,8 +231,7 @@ class EvaluationStore:
         return predictions / seconds if seconds else None
 
     def _check_room(self, connection: Connection) -> None:
-        unfinished = evaluations.c.state.in_([state.value for state in UNFINISHED])
-        count = connection.scalar(select(func.count()).where(unfinished)) or 0
+        count = connection.scalar(select(func.count()).where(_unfinished())) or 0
         if count >= self._max_unfinished:
             raise OverloadedError(
                 f"{count} evaluations have not ended, the most this server keeps; retry later",
@@ -291,6 +312,7 @@ def _stored(row: Row[Any]) -> StoredEvaluation:
         number=row.number,
         name=row.name,
         spec=row.spec,
+        dataset=row.dataset,
         state=State(row.state),
         error=row.error or b"",
         # SQLite keeps no time zone; what is stored is UTC.
@@ -303,6 +325,26 @@ def _stored(row: Row[Any]) -> StoredEvaluation:
         results=row.results,
         environment=row.environment,
     )
+
+
+def _unfinished() -> ColumnElement[bool]:
+    return evaluations.c.state.in_([state.value for state in UNFINISHED])
+
+
+def _add_shard(connection: Connection, number: int, rows: ShardRows) -> None:
+    shard = {
+        "evaluation": number,
+        "shard": rows.shard,
+        "images": len(rows.images),
+        "predictions": rows.predictions,
+        "seconds": rows.seconds,
+    }
+    images = [
+        {"evaluation": number, "position": position, "shard": rows.shard, **asdict(image)}
+        for position, image in enumerate(rows.images, rows.first)
+    ]
+    connection.execute(insert(shards).values(shard))
+    connection.execute(insert(image_results), images)
 
 
 def _delete(connection: Connection, number: int) -> None:

@@ -8,6 +8,7 @@ from heatproof.server.settings import Settings
 from heatproof.server.stores import database
 from heatproof.server.stores.blobs import BlobFolder
 from heatproof.server.stores.datasets import DatasetStore
+from heatproof.server.stores.evaluations import EvaluationStore
 from heatproof.server.stores.holdings import Holdings
 from heatproof.server.stores.models import ModelStore
 
@@ -20,11 +21,13 @@ class Stores:
         holdings: blobs and the database.
         models: the models.
         datasets: the data sets.
+        evaluations: the evaluations.
     """
 
     holdings: Holdings
     models: ModelStore
     datasets: DatasetStore
+    evaluations: EvaluationStore
 
 
 @contextmanager
@@ -41,4 +44,5 @@ def opened_stores(settings: Settings) -> Iterator[Stores]:
         folder = BlobFolder(settings.data_dir)
         holdings = Holdings(engine, folder, quota_bytes=settings.quota_bytes)
         holdings.sweep()
-        yield Stores(holdings, ModelStore(holdings), DatasetStore(holdings))
+        evaluations = EvaluationStore(holdings, max_unfinished=settings.max_queued_evaluations)
+        yield Stores(holdings, ModelStore(holdings), DatasetStore(holdings), evaluations)

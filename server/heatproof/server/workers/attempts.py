@@ -78,7 +78,7 @@ class Attempts:
         self._delivered = 0
         self._deaths = 0
 
-    async def events(self, seat: Seat) -> AsyncGenerator[Event[Any, Any]]:
+    async def events(self, seat: Seat) -> AsyncGenerator[Event[Any, Any], None]:
         """Yields the events of all attempts as if there were one.
 
         Raises:

@@ -42,7 +42,7 @@ class PoolSettings:
         memory_bytes: resident memory at which a worker is killed; 0 is 7/8 of what is granted.
         memory_poll_seconds: time between two looks at the memory.
         grace_seconds: time a worker has to obey a cancellation before it is killed.
-        max_waiting: tasks that may wait for one lane.
+        max_waiting: interactive tasks that may wait.
         retry_seconds: when a refused caller should try again.
         max_model_bytes: size of a model's files.
         max_image_pixels: pixels of an image.
@@ -110,7 +110,7 @@ class WorkerPool(Workers):
 
     async def run(
         self, task: Task[P, V], *, lane: Lane = Lane.INTERACTIVE, seconds: float | None = None
-    ) -> AsyncGenerator[Event[P, V]]:
+    ) -> AsyncGenerator[Event[P, V], None]:
         """Runs a task, see `Workers.run`."""
         queue = self._lanes[lane]
         self._admit(queue, lane)
@@ -132,7 +132,7 @@ class WorkerPool(Workers):
 
     async def stream(
         self, task: Task[P, V], *, lane: Lane = Lane.INTERACTIVE, seconds: float | None = None
-    ) -> AsyncGenerator[P]:
+    ) -> AsyncGenerator[P, None]:
         """Runs a task for its partial results, see `Workers.stream`."""
         async with aclosing(self.run(task, lane=lane, seconds=seconds)) as events:
             async for event in events:
@@ -157,7 +157,8 @@ class WorkerPool(Workers):
         return Seat(lambda: WorkerProcess(self._settings.worker(niceness)))
 
     def _admit(self, queue: Queue, lane: Lane) -> None:
-        if queue.waiting >= self._settings.max_waiting:
+        # Bulk work is put off by the queue of evaluations, which survives a restart.
+        if lane is Lane.INTERACTIVE and queue.waiting >= self._settings.max_waiting:
             raise OverloadedError(
                 f"{queue.waiting} {lane} tasks wait already; try again later",
                 metadata={"retry_delay_seconds": f"{self._settings.retry_seconds:g}"},

@@ -34,9 +34,9 @@ class Shelf:
     def __init__(self, settings: WorkerSettings) -> None:
         self._limits = Limits(max_bytes=settings.max_model_bytes)
         self._models: OrderedDict[tuple[str, Preprocessing], CanonicalModel] = OrderedDict()
-        self._sessions = SessionCache(
-            settings.session_bytes, SessionSettings(threads=settings.threads)
-        )
+        runtime = SessionSettings(threads=settings.threads)
+        self._sessions = SessionCache(settings.session_bytes, runtime)
+        self.session_options = _described(runtime)
         self.image_limits = ImageLimits(max_pixels=settings.max_image_pixels)
 
     def load(self, files: ModelFiles) -> ir.Model:
@@ -69,3 +69,13 @@ class Shelf:
 def batch_size(height: int, width: int) -> int:
     """Rows of every batch of a model with this input size."""
     return min(max(_BATCH_PIXELS // (height * width), _SMALLEST_BATCH), _LARGEST_BATCH)
+
+
+def _described(settings: SessionSettings) -> str:
+    """The options of a session that may change the last bits of a score, in words."""
+    options = settings.options()
+    return (
+        f"CPUExecutionProvider, {options.intra_op_num_threads} threads, "
+        f"{options.execution_mode}, {options.graph_optimization_level}, "
+        f"deterministic={options.use_deterministic_compute}"
+    )

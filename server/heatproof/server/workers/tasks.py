@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Final, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
 
 from heatproof.evaluators.evaluation import Explanation, MaskedPredictions, Plan
 from heatproof.evaluators.explainers import Explainer
@@ -10,16 +10,18 @@ from heatproof.evaluators.preprocessing import Preprocessing
 from heatproof.evaluators.removal import RemovalOperator
 from heatproof.evaluators.results import ImageResult
 from heatproof.evaluators.spec import EvaluationSpec, Target
-from heatproof.graphs.inspection import ModelFacts
-from heatproof.graphs.masking.options import MaskingOptions
 from heatproof.server.workers.inputs import FramedSource, ModelFiles, StoredImage
 from heatproof.server.workers.protocol import Task
+
+if TYPE_CHECKING:  # the server itself never loads ONNX
+    from heatproof.graphs.inspection import ModelFacts  # noqa: F401 - named in a string below
+    from heatproof.graphs.masking.options import MaskingOptions
 
 _EXECUTION: Final = "heatproof.server.workers.execution"
 
 
 @dataclass(frozen=True, slots=True)
-class InspectModel(Task[object, ModelFacts]):
+class InspectModel(Task[object, "ModelFacts"]):
     """Parses, checks and describes a model.
 
     Fails with InvalidModelError, LimitExceededError and their kin when it is not usable.
@@ -35,7 +37,7 @@ class GradientRewrite:
     """Adds input `output_gradient` and output `input_gradient`."""
 
 
-Rewrite: TypeAlias = MaskingOptions | GradientRewrite
+Rewrite: TypeAlias = "MaskingOptions | GradientRewrite"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class RewriteModel(Task[object, tuple[str, ...]]):
     executor: ClassVar[str] = f"{_EXECUTION}.models:rewrite_model"
 
     model: ModelFiles
-    rewrite: Rewrite
+    rewrite: "Rewrite"
     folder: Path
 
 
@@ -150,3 +152,51 @@ class PredictMasked(Task[object, MaskedPredictions]):
     image: StoredImage
     masks: FramedSource | None = None
     removal: RemovalOperator | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Summarise(Task[object, bytes]):
+    """Summarises an evaluation; its value is a serialised `Evaluation` with the results alone.
+
+    Attributes:
+        spec: serialised `EvaluationSpec`.
+        images: serialised `ImageResult` messages with curves.
+    """
+
+    executor: ClassVar[str] = f"{_EXECUTION}.statistics:summarise"
+
+    spec: bytes
+    images: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEvaluation:
+    """An ended evaluation, as a verdict reads it.
+
+    Attributes:
+        model: the model that is judged.
+        evaluation: serialised `Evaluation`.
+        images: serialised `ImageResult` messages.
+    """
+
+    model: str
+    evaluation: bytes
+    images: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Judge(Task[object, bytes]):
+    """Judges an evaluation by a policy; its value is a serialised `Verdict`."""
+
+    executor: ClassVar[str] = f"{_EXECUTION}.statistics:judge"
+
+    policy: bytes
+    candidate: RecordedEvaluation
+    baseline: RecordedEvaluation | None
+
+
+@dataclass(frozen=True, slots=True)
+class DescribeEnvironment(Task[object, dict[str, str]]):
+    """Tells what computes the scores: versions, processor, options of the runtime."""
+
+    executor: ClassVar[str] = f"{_EXECUTION}.surroundings:describe_environment"

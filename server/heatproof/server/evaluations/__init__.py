@@ -1,0 +1,1 @@
+"""Evaluations on their way from a request to their results."""

@@ -1,0 +1,75 @@
+"""How far the running evaluations are, and who wants to know."""
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Tally:
+    """How far one running evaluation is.
+
+    Attributes:
+        images: images of the stored shards.
+        predictions: predictions of the stored shards.
+        running: images and predictions of each shard in work.
+    """
+
+    images: int
+    predictions: int
+    running: dict[int, tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def images_done(self) -> int:
+        """Images finished, those of unfinished shards included."""
+        return self.images + sum(images for images, _ in self.running.values())
+
+    @property
+    def predictions_done(self) -> int:
+        """Predictions made, those of unfinished shards included."""
+        return self.predictions + sum(predictions for _, predictions in self.running.values())
+
+    def finish(self, shard: int, images: int, predictions: int) -> None:
+        """Counts a stored shard."""
+        self.running.pop(shard, None)
+        self.images += images
+        self.predictions += predictions
+
+
+class Board:
+    """Tallies by the name of the evaluation; used in the event loop only."""
+
+    def __init__(self) -> None:
+        self._tallies: dict[str, Tally] = {}
+        self._versions: Counter[str] = Counter()
+        self._changes: dict[str, asyncio.Event] = {}
+
+    def open(self, name: str, tally: Tally) -> None:
+        """Shows the tally of an evaluation that starts to run."""
+        self._tallies[name] = tally
+        self.announce(name)
+
+    def close(self, name: str) -> None:
+        """Takes the tally away once the store knows better."""
+        self._tallies.pop(name, None)
+        self.announce(name)
+
+    def tally(self, name: str) -> Tally | None:
+        """The tally of a running evaluation."""
+        return self._tallies.get(name)
+
+    def announce(self, name: str) -> None:
+        """Wakes everybody who waits for a change."""
+        self._versions[name] += 1
+        change = self._changes.pop(name, None)
+        if change is not None:
+            change.set()
+
+    def version(self, name: str) -> int:
+        """Number of changes so far."""
+        return self._versions[name]
+
+    async def changed(self, name: str, since: int) -> None:
+        """Waits for a change after the version `since`."""
+        while self._versions[name] == since:
+            await self._changes.setdefault(name, asyncio.Event()).wait()

@@ -1,0 +1,119 @@
+"""Takes evaluations in: checks, counts and stores them."""
+
+import asyncio
+import uuid
+from dataclasses import dataclass
+
+from heatproof.evaluators.errors import InvalidArgumentError
+from heatproof.evaluators.spec import EvaluationSpec, Target
+from heatproof.server.codec.evaluations import serialized_environment, serialized_spec
+from heatproof.server.codec.paths import under
+from heatproof.server.evaluations.environment import Environment
+from heatproof.server.evaluations.runs import Surroundings
+from heatproof.server.evaluations.scheduling import Scheduler
+from heatproof.server.resource_names import DatasetName, ModelName
+from heatproof.server.stores.datasets import StoredDataset
+from heatproof.server.stores.evaluation_records import NewEvaluation, StoredEvaluation
+from heatproof.server.stores.models import ModelStore
+from heatproof.server.workers.inputs import ModelFiles
+from heatproof.server.workers.tasks import PlanEvaluation
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """What an evaluation would be.
+
+    Attributes:
+        new: the evaluation, ready to be stored.
+        seconds: expected duration; None if this server has no experience with the models.
+    """
+
+    new: NewEvaluation
+    seconds: float | None
+
+
+class Creation:
+    """Checks and stores new evaluations."""
+
+    def __init__(
+        self, around: Surroundings, scheduler: Scheduler, environment: Environment
+    ) -> None:
+        self._around = around
+        self._scheduler = scheduler
+        self._environment = environment
+
+    async def quote(self, spec: EvaluationSpec, request_id: str) -> Quote:
+        """Checks an evaluation and counts what it computes.
+
+        Raises:
+            InvalidArgumentError: the spec is wrong; names the field.
+            NotFoundError: a model or the data set is not stored.
+            UnsupportedOperatorError: a model cannot do what the spec needs.
+        """
+        key = _checked_request_id(request_id)
+        with under("spec"):
+            dataset = await asyncio.to_thread(self._dataset, spec)
+            models = await asyncio.to_thread(found_models, spec, self._around.models)
+            plan = await self._around.workers.call(PlanEvaluation(spec, models, dataset.images))
+        speed = await asyncio.to_thread(self._around.store.speed, spec.models)
+        new = NewEvaluation(
+            spec=serialized_spec(spec),
+            models=spec.models,
+            dataset=spec.dataset,
+            request_id=key,
+            images=dataset.images,
+            predictions=plan.predictions,
+            environment=serialized_environment(await self._environment.describe()),
+        )
+        seconds = plan.predictions / speed / self._around.parallel_shards if speed else None
+        return Quote(new, seconds)
+
+    async def create(self, quote: Quote) -> StoredEvaluation:
+        """Stores an evaluation and takes it into work; a retry finds the stored one.
+
+        Raises:
+            ConflictError: the request id has created an evaluation of another spec.
+            NotFoundError: a model or the data set has gone meanwhile.
+            OverloadedError: too many evaluations have not ended.
+        """
+        stored = await asyncio.to_thread(self._around.store.add, quote.new)
+        self._scheduler.submit(stored)
+        return stored
+
+    def _dataset(self, spec: EvaluationSpec) -> StoredDataset:
+        if not spec.dataset:
+            raise InvalidArgumentError(
+                "dataset is required; upload one with UploadDataset, or call Evaluate with images",
+                field="dataset",
+            )
+        name = DatasetName.parse(spec.dataset, field="dataset")
+        dataset = self._around.datasets.get(name, field="dataset")
+        if spec.target is Target.LABEL and dataset.labelled < dataset.images:
+            raise InvalidArgumentError(
+                f"target label needs a label for every image; {dataset.images - dataset.labelled} "
+                f"of {dataset.images} have none: explain the predicted class instead",
+                field="target",
+            )
+        return dataset
+
+
+def found_models(spec: EvaluationSpec, store: ModelStore) -> tuple[ModelFiles, ...]:
+    """The files of the models of a spec, in its order.
+
+    Raises:
+        NotFoundError: one is not stored; names the field.
+    """
+    fields = [(f"models[{index}]", name) for index, name in enumerate(spec.models)]
+    return tuple(store.files(ModelName.parse(name, field=at), field=at) for at, name in fields)
+
+
+def _checked_request_id(request_id: str) -> str | None:
+    if not request_id:
+        return None
+    try:
+        return str(uuid.UUID(request_id))
+    except ValueError:
+        raise InvalidArgumentError(
+            f"request_id {request_id!r} is no UUID; draw one, or leave it empty",
+            field="request_id",
+        ) from None

@@ -1,0 +1,140 @@
+"""Evaluates a few images while their sender waits; stores nothing."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Final
+
+from heatproof.evaluators.errors import DeadlineExceededError, InvalidArgumentError
+from heatproof.evaluators.evaluation import shards
+from heatproof.evaluators.spec import EvaluationSpec
+from heatproof.server.codec.evaluations import (
+    image_row,
+    serialized_environment,
+    serialized_spec,
+)
+from heatproof.server.codec.paths import under
+from heatproof.server.evaluations.creation import found_models
+from heatproof.server.evaluations.environment import Environment
+from heatproof.server.stores.evaluation_records import ImageRow, State, StoredEvaluation
+from heatproof.server.stores.models import ModelStore
+from heatproof.server.workers.inputs import StoredImage
+from heatproof.server.workers.protocol import Done, Failed, Partial, Workers
+from heatproof.server.workers.tasks import PlanEvaluation, RunShard, Summarise
+
+MAX_IMAGES: Final = 16
+MAX_PREDICTIONS: Final = 5_000
+MAX_SECONDS: Final = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class InlineEvaluation:
+    """An evaluation that was never stored.
+
+    Attributes:
+        evaluation: as if it were stored, without a name.
+        images: results of the images, in their order.
+    """
+
+    evaluation: StoredEvaluation
+    images: tuple[ImageRow, ...]
+
+
+class InlineEvaluations:
+    """Evaluates a few images at once."""
+
+    def __init__(self, models: ModelStore, workers: Workers, environment: Environment) -> None:
+        self._models = models
+        self._workers = workers
+        self._environment = environment
+
+    async def evaluate(
+        self, spec: EvaluationSpec, images: Sequence[StoredImage]
+    ) -> InlineEvaluation:
+        """Evaluates images with interactive priority.
+
+        Raises:
+            InvalidArgumentError: too much for an answer on the spot, or a wrong spec.
+            DeadlineExceededError: it took longer than `MAX_SECONDS`.
+        """
+        _check_request(spec, images)
+        create_time = datetime.now(UTC)
+        try:
+            async with asyncio.timeout(MAX_SECONDS):
+                return await self._evaluate(spec, tuple(images), create_time)
+        except TimeoutError:
+            raise DeadlineExceededError(
+                f"Evaluate takes at most {MAX_SECONDS:g} s; upload the images with UploadDataset "
+                "and call CreateEvaluation"
+            ) from None
+
+    async def _evaluate(
+        self, spec: EvaluationSpec, images: tuple[StoredImage, ...], create_time: datetime
+    ) -> InlineEvaluation:
+        with under("spec"):
+            models = await asyncio.to_thread(found_models, spec, self._models)
+            plan = await self._workers.call(PlanEvaluation(spec, models, len(images)))
+        _check_predictions(plan.predictions)
+        rows, done = await self._rows(RunShard(spec, models, images))
+        summary = Summarise(serialized_spec(spec), tuple(row.curves for row in rows))
+        evaluation = StoredEvaluation(
+            number=0,
+            name="",
+            spec=summary.spec,
+            dataset="",
+            state=State.SUCCEEDED,
+            error=b"",
+            create_time=create_time,
+            end_time=datetime.now(UTC),
+            images_total=len(images),
+            images_done=len(rows),
+            predictions_total=plan.predictions,
+            predictions_done=done,
+            results=await self._workers.call(summary),
+            environment=serialized_environment(await self._environment.describe()),
+        )
+        return InlineEvaluation(evaluation, rows)
+
+    async def _rows(self, whole: RunShard) -> tuple[tuple[ImageRow, ...], int]:
+        """Results of the images, cut into the shards that a durable evaluation would have."""
+        rows: list[ImageRow] = []
+        predictions = 0
+        for positions in shards(len(whole.images)):
+            images = whole.images[positions.start : positions.stop]
+            shard = replace(whole, images=images, first=positions.start)
+            async with aclosing(self._workers.run(shard)) as events:
+                async for event in events:
+                    match event:
+                        case Partial():
+                            rows.append(image_row(event.value))
+                        case Done():
+                            predictions += event.value
+                        case Failed():
+                            raise event.error
+        return tuple(rows), predictions
+
+
+def _check_request(spec: EvaluationSpec, images: Sequence[StoredImage]) -> None:
+    if spec.dataset:
+        raise InvalidArgumentError(
+            "Evaluate takes its images from the request; leave dataset empty, or call "
+            "CreateEvaluation",
+            field="spec.dataset",
+        )
+    if len(images) > MAX_IMAGES:
+        raise InvalidArgumentError(
+            f"Evaluate takes at most {MAX_IMAGES} images, not {len(images)}; upload them with "
+            "UploadDataset and call CreateEvaluation",
+            field="images",
+        )
+
+
+def _check_predictions(predictions: int) -> None:
+    if predictions > MAX_PREDICTIONS:
+        raise InvalidArgumentError(
+            f"this needs up to {predictions} predictions, Evaluate makes at most "
+            f"{MAX_PREDICTIONS}; upload the images with UploadDataset and call CreateEvaluation",
+            field="spec",
+        )

@@ -1,0 +1,133 @@
+"""Computes one durable evaluation: its missing shards, then its summary."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from heatproof.evaluators.errors import HeatproofError, InternalError
+from heatproof.evaluators.evaluation import shards
+from heatproof.evaluators.spec import EvaluationSpec
+from heatproof.server.codec.evaluations import read_spec
+from heatproof.server.evaluations.board import Board, Tally
+from heatproof.server.evaluations.shard_runs import ShardRun
+from heatproof.server.interceptors.status import status_of
+from heatproof.server.resource_names import DatasetName, ModelName
+from heatproof.server.stores.datasets import DatasetStore
+from heatproof.server.stores.evaluation_records import Ending, ShardRows, State, StoredEvaluation
+from heatproof.server.stores.evaluations import EvaluationStore
+from heatproof.server.stores.models import ModelStore
+from heatproof.server.workers.inputs import ModelFiles
+from heatproof.server.workers.protocol import Lane, Workers
+from heatproof.server.workers.tasks import RunShard, Summarise
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What every run works with.
+
+    Attributes:
+        store: the evaluations.
+        models: the models.
+        datasets: the data sets.
+        workers: where shards are computed.
+        board: where progress is shown.
+        parallel_shards: shards of one evaluation in work at a time.
+        stall_seconds: time without progress after which a shard has failed.
+    """
+
+    store: EvaluationStore
+    models: ModelStore
+    datasets: DatasetStore
+    workers: Workers
+    board: Board
+    parallel_shards: int = 1
+    stall_seconds: float = 900.0
+
+
+class EvaluationRun:
+    """One evaluation in work."""
+
+    def __init__(self, stored: StoredEvaluation, around: Surroundings) -> None:
+        self._stored = stored
+        self._around = around
+        self._running: dict[int, ShardRun] = {}
+
+    async def compute(self) -> None:
+        """Computes and stores the shards that are missing.
+
+        Raises:
+            HeatproofError: a shard failed; the others are stopped.
+        """
+        stored = self._stored
+        tally = Tally(stored.images_done, stored.predictions_done)
+        self._around.board.open(stored.name, tally)
+        try:
+            spec = read_spec(stored.spec)
+            models = await asyncio.to_thread(self._models, spec)
+            blank = RunShard(spec, models, ())
+            missing = iter(await asyncio.to_thread(self._missing))
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self._around.parallel_shards):
+                    group.create_task(self._work(missing, blank, tally))
+        except* HeatproofError as errors:
+            raise _first(errors) from errors
+
+    async def conclude(self, state: State, error: HeatproofError | None = None) -> None:
+        """Summarises what was computed, unfinished shards included, and ends the evaluation."""
+        partial = tuple(run.rows() for run in self._running.values() if run.images)
+        results = b""
+        try:
+            results = await self._summary(partial)
+        except HeatproofError as failure:
+            error = error or failure
+            state = State.FAILED if state is State.SUCCEEDED else state
+        end = Ending(state, results, b"" if error is None else _serialized(error), partial)
+        await asyncio.to_thread(self._around.store.end, self._stored, end)
+        self._around.board.close(self._stored.name)
+
+    async def _work(
+        self, missing: Iterator[tuple[int, range]], blank: RunShard, tally: Tally
+    ) -> None:
+        """Computes one missing shard after the other."""
+        around = self._around
+        for number, positions in missing:
+            images = await asyncio.to_thread(
+                around.datasets.images, DatasetName.parse(self._stored.dataset), positions
+            )
+            task = replace(blank, images=images, first=positions.start)
+            run = self._running[number] = ShardRun(number, task, self._stored.name)
+            await run.compute(
+                around.workers, around.board, tally, stall_seconds=around.stall_seconds
+            )
+            await asyncio.to_thread(around.store.add_shard, self._stored.number, run.rows())
+            del self._running[number]
+            tally.finish(number, len(run.images), run.predictions)
+            around.board.announce(self._stored.name)
+
+    def _models(self, spec: EvaluationSpec) -> tuple[ModelFiles, ...]:
+        names = map(ModelName.parse, spec.models)
+        return tuple(self._around.models.files(name) for name in names)
+
+    def _missing(self) -> list[tuple[int, range]]:
+        finished = self._around.store.finished_shards(self._stored.number)
+        numbered = enumerate(shards(self._stored.images_total))
+        return [(number, positions) for number, positions in numbered if number not in finished]
+
+    async def _summary(self, partial: Sequence[ShardRows]) -> bytes:
+        store, number = self._around.store, self._stored.number
+        stored = await asyncio.to_thread(store.all_image_rows, number, "curves")
+        images = (*stored, *(image.curves for rows in partial for image in rows.images))
+        task = Summarise(self._stored.spec, images)
+        return await self._around.workers.call(task, lane=Lane.BULK)
+
+
+def _first(errors: BaseExceptionGroup[HeatproofError]) -> HeatproofError:
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error if isinstance(error, HeatproofError) else InternalError(str(error))
+
+
+def _serialized(error: HeatproofError) -> bytes:
+    data: bytes = status_of(error).SerializeToString()
+    return data

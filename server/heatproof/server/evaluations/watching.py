@@ -1,0 +1,46 @@
+"""Follows an evaluation to its end."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+from heatproof.server.evaluations.board import Board
+from heatproof.server.evaluations.scheduling import Scheduler
+from heatproof.server.resource_names import EvaluationName
+from heatproof.server.stores.evaluation_records import StoredEvaluation
+
+
+@dataclass(frozen=True, slots=True)
+class Tempo:
+    """How often a watcher hears.
+
+    Attributes:
+        shortest_seconds: least time between two messages.
+        longest_seconds: time after which an unchanged evaluation is sent again.
+    """
+
+    shortest_seconds: float = 0.5
+    longest_seconds: float = 15.0
+
+
+async def watch(
+    name: EvaluationName, scheduler: Scheduler, board: Board, tempo: Tempo
+) -> AsyncIterator[StoredEvaluation]:
+    """Yields the state now, then every change of it, the final state last.
+
+    States that come while the reader is busy are merged into the latest.
+
+    Raises:
+        NotFoundError: there is no evaluation of this name.
+    """
+    while True:
+        seen = board.version(str(name))
+        snapshot = await scheduler.snapshot(name)
+        yield snapshot
+        if snapshot.state.is_final:
+            return
+        await asyncio.sleep(tempo.shortest_seconds)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(tempo.longest_seconds - tempo.shortest_seconds):
+                await board.changed(str(name), seen)

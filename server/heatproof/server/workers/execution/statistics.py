@@ -1,0 +1,35 @@
+"""Summarises and judges evaluations, away from the event loop of the server."""
+
+from heatproof.evaluators.gate import judge as judge_evaluation
+from heatproof.evaluators.gate.policy import Evaluated
+from heatproof.evaluators.summaries import clean_accuracy
+from heatproof.evaluators.summaries import summarise as summarise_images
+from heatproof.server.codec.evaluations import read_spec, serialized_results
+from heatproof.server.codec.recordings import (
+    read_evaluated,
+    read_images,
+    read_policy,
+    serialized_verdict,
+)
+from heatproof.server.workers.bench import Bench
+from heatproof.server.workers.tasks import Judge, RecordedEvaluation, Summarise
+
+
+def summarise(task: Summarise, bench: Bench) -> bytes:
+    """Summarises the results of images."""
+    bench.report(f"summarising {len(task.images)} images")
+    spec, images = read_spec(task.spec), read_images(task.images)
+    return serialized_results(summarise_images(spec, images), clean_accuracy(spec, images))
+
+
+def judge(task: Judge, bench: Bench) -> bytes:
+    """Judges a candidate by a policy."""
+    bench.report("judging")
+    policy = read_policy(task.policy)
+    candidate = _evaluated(task.candidate)
+    baseline = None if task.baseline is None else _evaluated(task.baseline)
+    return serialized_verdict(judge_evaluation(policy, candidate, baseline))
+
+
+def _evaluated(recorded: RecordedEvaluation) -> Evaluated:
+    return read_evaluated(recorded.model, recorded.evaluation, recorded.images)
