@@ -12,6 +12,7 @@ PYTHON_SOURCES = protos/hatch_build.py client server evaluators graphs tests ben
 .PHONY: demo test install-test format lint types layers contract contract-release unit size clean
 
 demo: $(DEMO)/installed
+	mkdir -p report
 	$(DEMO)/bin/heatproof gate \
 		--model examples/models/efficientnet-lite0.onnx \
 		--classes examples/models/imagenet-classes.txt \
