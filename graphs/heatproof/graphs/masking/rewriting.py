@@ -78,7 +78,7 @@ def rewritten(model: ir.Model, options: MaskingOptions) -> Rewrite:
     """Rewrites a copy of the model as far as rules reach; masks that nobody reads stay in."""
     _refuse_taken_names(model.graph)
     copy = prepared(model)
-    simplify(copy.graph)
+    simplify(copy)
     image = find_image_input(copy)
     scope = _enter(copy.graph, image, options)
     blockers = _walk(copy.graph, scope)
@@ -139,18 +139,27 @@ def _walk(graph: ir.Graph, scope: Scope) -> list[Blocker]:
     unknown: set[ir.Value | None] = set()
     for node in tuple(graph):
         scope.emit.before(node)
+        unseen = unknown.intersection(node.inputs)
         try:
-            if unknown.isdisjoint(node.inputs):
+            if not unseen:
                 _apply(node, scope)
                 continue
-            if not RULES.covers(node, graph.opset_imports):
+            if any(map(_is_map, unseen)):
                 RULES.find(node, graph.opset_imports)
         except UnsupportedOperatorError as error:
             name = operator_name(node, graph.opset_imports)
             reason = error.metadata.get("reason", "no masking rule covers it")
             blockers.append(Blocker(node.name or "", name, reason))
-        unknown.update(node.outputs)
+        if node.op_type not in _CONTENT_FREE:
+            unknown.update(node.outputs)
     return blockers
+
+
+def _is_map(value: ir.Value | None) -> bool:
+    """Whether a tensor whose state is not known may have spatial axes."""
+    if value is None or value.shape is None:
+        return True
+    return value.shape.rank() > 3 and set(value.shape[2:]) != {1}  # [N, C, 1, 1] is a gate
 
 
 def _apply(node: ir.Node, scope: Scope) -> None:
