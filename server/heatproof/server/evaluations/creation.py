@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from heatproof.evaluators.errors import InvalidArgumentError
 from heatproof.evaluators.spec import EvaluationSpec, Target
 from heatproof.server.codec.evaluations import serialized_environment, serialized_spec
-from heatproof.server.codec.paths import under
 from heatproof.server.evaluations.environment import Environment
 from heatproof.server.evaluations.runs import Surroundings
 from heatproof.server.evaluations.scheduling import Scheduler
+from heatproof.server.field_paths import under
 from heatproof.server.resource_names import DatasetName, ModelName
 from heatproof.server.stores.datasets import StoredDataset
 from heatproof.server.stores.evaluation_records import NewEvaluation, StoredEvaluation

@@ -64,7 +64,7 @@ def _require_success(stored: StoredEvaluation) -> None:
 def _chosen(model: str, models: tuple[str, ...]) -> str:
     if model:
         return _known(model, models, field="model")
-    if len(models) > 1:
+    if len(models) != 1:
         raise InvalidArgumentError(
             f"the evaluation has {len(models)} models; set model to the candidate", field="model"
         )

@@ -15,9 +15,9 @@ from heatproof.server.codec.evaluations import (
     serialized_environment,
     serialized_spec,
 )
-from heatproof.server.codec.paths import under
 from heatproof.server.evaluations.creation import found_models
 from heatproof.server.evaluations.environment import Environment
+from heatproof.server.field_paths import under
 from heatproof.server.stores.evaluation_records import ImageRow, State, StoredEvaluation
 from heatproof.server.stores.models import ModelStore
 from heatproof.server.workers.inputs import StoredImage

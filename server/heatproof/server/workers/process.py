@@ -21,6 +21,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any, Final
 
 from heatproof.evaluators.errors import HeatproofError, InternalError, LimitExceededError
+from heatproof.evaluators.plugins import load_plugins
 from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.server.workers.bench import Bench
 from heatproof.server.workers.messages import Assign, Cancel, Order, Report, WorkerSettings
@@ -60,6 +61,7 @@ def serve(connection: "Connection[Report, Order]") -> None:
 def _open_shelf(settings: WorkerSettings) -> "Shelf":
     from heatproof.server.workers.shelf import Shelf  # noqa: PLC0415 - imports for seconds
 
+    load_plugins()
     return Shelf(settings)
 
 

@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from typing import Final
 
+import cv2
 import onnx_ir as ir
 
 from heatproof.evaluators.decoding import ImageLimits
@@ -13,6 +14,7 @@ from heatproof.graphs.loading import load_model
 from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.graphs.runtime.predictor import OrtPredictor
 from heatproof.graphs.runtime.sessions import SessionCache, SessionSettings
+from heatproof.server.field_paths import fields_under
 from heatproof.server.workers.inputs import ModelFiles
 from heatproof.server.workers.messages import WorkerSettings
 
@@ -32,6 +34,7 @@ class Shelf:
     """
 
     def __init__(self, settings: WorkerSettings) -> None:
+        cv2.setNumThreads(1)  # the cores are the networks'
         self._limits = Limits(max_bytes=settings.max_model_bytes)
         self._models: OrderedDict[tuple[str, Preprocessing], CanonicalModel] = OrderedDict()
         runtime = SessionSettings(threads=settings.threads)
@@ -59,7 +62,9 @@ class Shelf:
     def _canonical(self, files: ModelFiles, preprocessing: Preprocessing) -> CanonicalModel:
         key = (files.name, preprocessing)
         if key not in self._models:
-            self._models[key] = canonicalize(self.load(files), preprocessing)
+            model = self.load(files)
+            with fields_under("preprocessing"):
+                self._models[key] = canonicalize(model, preprocessing)
         self._models.move_to_end(key)
         while len(self._models) > _KEPT_MODELS:
             self._models.popitem(last=False)

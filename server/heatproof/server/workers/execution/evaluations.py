@@ -1,8 +1,11 @@
 """Plans evaluations and computes their shards."""
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from heatproof.evaluators import evaluation
+from heatproof.evaluators.errors import HeatproofError
 from heatproof.evaluators.predictor import Predictor
 from heatproof.evaluators.preprocessing import Preprocessing
 from heatproof.server.workers.bench import Bench
@@ -19,27 +22,59 @@ def plan_evaluation(task: PlanEvaluation, bench: Bench) -> evaluation.Plan:
 
 
 def run_shard(task: RunShard, bench: Bench) -> int:
-    """Evaluates the images of a shard and emits the result of each."""
+    """Evaluates the images of a shard and emits the result of each.
+
+    Raises:
+        InvalidArgumentError: an image is unusable; its field counts within the data set.
+    """
     predictors = _predictors(task.models, task.spec.preprocessing, bench)
-    images = lazily_read(task.images, bench.shelf.image_limits)
-    predictions = 0
-
-    def report(progress: evaluation.Progress) -> None:
-        nonlocal predictions
-        predictions = progress.predictions_done
-        images_done = progress.images_done
-        bench.report(_step(task, images_done), predictions=predictions, images=images_done)
-
-    bench.report(_step(task, 0))
-    for result in evaluation.evaluate(task.spec, images, predictors, report):
-        bench.emit(result)
-    return predictions
+    diary = _Diary(task, bench)
+    images = lazily_read(task.images, bench.shelf.image_limits, diary.fetch)
+    try:
+        for result in evaluation.evaluate(task.spec, images, predictors, diary.note):
+            bench.emit(result)
+    except HeatproofError as error:
+        raise _placed(error, task.first) from error
+    return diary.predictions
 
 
-def _step(task: RunShard, images_done: int) -> str:
-    """Names the images that may be in work: those of a batch are evaluated side by side."""
-    image = task.images[min(images_done, len(task.images) - 1)]
-    return f"image {image.display_name!r} ({image.digest[:12]})"
+@dataclass(slots=True)
+class _Diary:
+    """Tells the server which images are in work, so that a crash can be blamed on them."""
+
+    task: RunShard
+    bench: Bench
+    fetched: int = 0
+    done: int = 0
+    predictions: int = 0
+
+    def fetch(self, index: int) -> None:
+        """Notes that an image is about to be decoded."""
+        self.fetched = index + 1
+        self._report(f"decoding image {self._name(index)}")
+
+    def note(self, progress: evaluation.Progress) -> None:
+        """Notes that a batch is done."""
+        self.done, self.predictions = progress.images_done, progress.predictions_done
+        first, last = min(self.done, self.fetched - 1), self.fetched - 1
+        others = f" to {self._name(last)}" if last > first else ""
+        self._report(f"predicting image {self._name(first)}{others}")
+
+    def _report(self, step: str) -> None:
+        self.bench.report(step, predictions=self.predictions, images=self.done)
+
+    def _name(self, index: int) -> str:
+        image = self.task.images[index]
+        return f"{self.task.first + index} {image.display_name!r} ({image.digest[:12]})"
+
+
+def _placed(error: HeatproofError, first: int) -> HeatproofError:
+    """The error with the index of its image counted within the data set."""
+    found = re.match(r"images\[(\d+)\]", error.field)
+    if found is None:
+        return error
+    field = f"images[{first + int(found[1])}]{error.field[found.end() :]}"
+    return type(error)(error.message, field=field, metadata=error.metadata)
 
 
 def _predictors(

@@ -31,11 +31,13 @@ def explain(task: Explain, bench: Bench) -> None:
         seed=task.seed,
         keep_overlays=task.overlay,
     )
-    images = lazily_read(task.images, bench.shelf.image_limits)
-    bench.report(f"explaining {task.images[0].display_name!r}")
+
+    def note(index: int) -> None:
+        bench.report(f"explaining image {index}, {task.images[index].display_name!r}", images=index)
+
+    images = lazily_read(task.images, bench.shelf.image_limits, note)
     for explanation in evaluation.explain(spec, images, predictor):
         bench.emit(explanation)
-        bench.report(f"explaining after {task.images[explanation.image].display_name!r}")
 
 
 def predict_masked(task: PredictMasked, bench: Bench) -> evaluation.MaskedPredictions:

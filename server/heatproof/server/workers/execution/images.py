@@ -1,7 +1,7 @@
 """Reads images, masks and maps."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, overload
 
 import numpy as np
@@ -43,15 +43,26 @@ def check_images(task: CheckImages, bench: Bench) -> tuple[ImageFacts, ...]:
     return tuple(facts)
 
 
-def lazily_read(images: Sequence[StoredImage], limits: ImageLimits) -> Sequence[SourceImage]:
-    """Images that are read when they are fetched, and not kept."""
-    return _LazyImages(images, limits)
+def lazily_read(
+    images: Sequence[StoredImage], limits: ImageLimits, on_fetch: Callable[[int], None]
+) -> Sequence[SourceImage]:
+    """Images that are read when they are fetched, and not kept.
+
+    Args:
+        images: what to read.
+        limits: what an image may be at most.
+        on_fetch: called with the index of an image that is about to be read.
+    """
+    return _LazyImages(images, limits, on_fetch)
 
 
 class _LazyImages(Sequence[SourceImage]):
-    def __init__(self, images: Sequence[StoredImage], limits: ImageLimits) -> None:
+    def __init__(
+        self, images: Sequence[StoredImage], limits: ImageLimits, on_fetch: Callable[[int], None]
+    ) -> None:
         self._images = images
         self._limits = limits
+        self._on_fetch = on_fetch
 
     def __len__(self) -> int:
         return len(self._images)
@@ -64,8 +75,14 @@ class _LazyImages(Sequence[SourceImage]):
 
     def __getitem__(self, index: int | slice) -> SourceImage | Sequence[SourceImage]:
         if isinstance(index, slice):
-            return _LazyImages(self._images[index], self._limits)
-        return read_image(self._images[index], self._limits)
+            message = "images are read one at a time"
+            raise TypeError(message)
+        image = self._images[index]
+        self._on_fetch(index)
+        try:
+            return read_image(image, self._limits)
+        except HeatproofError as error:
+            raise error.at(f"images[{index}]") from error
 
 
 def read_image(image: StoredImage, limits: ImageLimits) -> SourceImage:
