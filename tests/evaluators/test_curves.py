@@ -1,8 +1,9 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from toys import SIDE, ToyPredictor, ask, case_of, linear, pixels, scene_of, softmax
 
 from heatproof.evaluators.cells import Grid
 from heatproof.evaluators.curves import (
@@ -16,6 +17,16 @@ from heatproof.evaluators.errors import InvalidArgumentError
 from heatproof.evaluators.metrics import Deletion, Insertion
 from heatproof.evaluators.outcomes import Reason, Undefined
 from heatproof.evaluators.removal import Black, Blur, Layer, RemovalOperator, White
+from tests.evaluators.toys import (
+    SIDE,
+    ToyPredictor,
+    ask,
+    case_of,
+    linear,
+    pixels,
+    scene_of,
+    softmax,
+)
 
 GRID = Grid(SIDE, SIDE, 4)
 
@@ -67,7 +78,7 @@ def test_curves_are_those_of_removing_cells_one_image_at_a_time(steps: int, addi
 def test_the_area_is_the_trapezoid_written_out(values: list[float]) -> None:
     fractions = np.linspace(0, 1, len(values))
     widths = np.diff(fractions)
-    heights = [(a + b) / 2 for a, b in zip(values, values[1:], strict=False)]
+    heights = [(a + b) / 2 for a, b in pairwise(values)]
     area = Trace(fractions, np.array(values), 0).area
     assert area == pytest.approx(float(np.dot(widths, heights)), abs=1e-14)
 

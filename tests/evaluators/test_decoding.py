@@ -1,6 +1,7 @@
 import io
 import struct
 import zlib
+from contextlib import suppress
 
 import cv2
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from heatproof.evaluators.decoding import ImageLimits, decode_image
-from heatproof.evaluators.errors import HeatproofError, InvalidImageError, LimitExceededError
+from heatproof.evaluators.errors import InvalidImageError, LimitExceededError
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
@@ -142,7 +143,7 @@ def test_transparent_palette_entries_lie_over_white() -> None:
 
 
 @pytest.mark.parametrize(("mode", "value"), [("L", 7), ("1", 255), ("LA", (7, 255)), ("P", 0)])
-def test_other_modes_become_rgb(mode: str, value: object) -> None:
+def test_other_modes_become_rgb(mode: str, value: float | tuple[float, ...]) -> None:
     image = Image.new(mode, (3, 2), value)
     found = decode_image(encoded(image))
     assert found.shape == (2, 3, 3)
@@ -187,11 +188,8 @@ def test_damaged_bytes_give_an_image_or_an_image_error(data: st.DataObject) -> N
     damaged = bytearray(encoded(Image.fromarray(colours()), kind))
     for _ in range(data.draw(st.integers(1, 8))):
         damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
-    try:
+    with suppress(InvalidImageError, LimitExceededError):
         found = decode_image(bytes(damaged), ImageLimits(max_pixels=10_000, max_side=1000))
-    except HeatproofError as error:
-        assert isinstance(error, InvalidImageError | LimitExceededError)
-    else:
         assert found.ndim == 3
 
 

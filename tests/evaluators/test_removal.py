@@ -3,7 +3,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
-from toys import pixels
 
 from heatproof.evaluators.catalogue import Need
 from heatproof.evaluators.removal import (
@@ -17,6 +16,7 @@ from heatproof.evaluators.removal import (
     RemovalOperator,
     White,
 )
+from tests.evaluators.toys import pixels
 
 PIXEL_OPERATORS: tuple[RemovalOperator, ...] = (Black(), White(), Grey(), Mean(), Blur(sigma=2.0))
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 
@@ -136,11 +136,11 @@ def ask(procedure: Procedure[T], predictor: Predictor) -> T:
     packer = Packer(predictor)
 
     def job() -> Job[T]:
-        (result,) = yield [Task(packer, procedure)]
-        return result
+        results = yield [Task(packer, procedure)]
+        return cast("T", results[0])
 
     rounds: Rounds[T] = Rounds((packer,), 1, lambda: None)
-    (found,) = rounds.run(iter([job()]))
+    (found,) = list[T](rounds.run(iter([job()])))
     return found
 
 
@@ -151,7 +151,7 @@ def answer(procedure: Procedure[T], respond: Callable[[Query], Answer]) -> T:
         while True:
             queries = procedure.send([respond(query) for query in queries])
     except StopIteration as end:
-        return end.value
+        return cast("T", end.value)
 
 
 def scene_of(
@@ -190,4 +190,5 @@ def case_of(
 def softmax(logits: np.ndarray) -> np.ndarray:
     """Written out, as an oracle."""
     powers = np.exp(logits.astype(np.float64) - logits.max())
-    return powers / powers.sum()
+    shares: np.ndarray = powers / powers.sum()
+    return shares

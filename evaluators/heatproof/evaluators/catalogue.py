@@ -45,8 +45,8 @@ C = TypeVar("C")
 class Range:
     """An interval of numbers; an end may be excluded."""
 
-    lower: int | float  # noqa: PYI041  # beartype knows no numeric tower
-    upper: int | float  # noqa: PYI041  # as above
+    lower: int | float  # beartype knows no numeric tower
+    upper: int | float
     lower_included: bool = True
     upper_included: bool = True
 
