@@ -130,7 +130,9 @@ def documented() -> Iterator[tuple[str, str, Any]]:
         registry = REGISTRIES[message.DESCRIPTOR.full_name]
         text = (PROTOS / Path(message.DESCRIPTOR.file.name).name).read_text()
         for name in registry:
-            body = re.search(rf"^message {registry[name].__name__} {{(.*?)^}}", text, re.MULTILINE | re.DOTALL)
+            body = re.search(
+                rf"^message {registry[name].__name__} {{(.*?)^}}", text, re.MULTILINE | re.DOTALL
+            )
             for parameter in fields(registry[name]) if body else ():
                 found = re.search(
                     rf"((?:^ +//[^\n]*\n)+) +(?:optional )?[\w.]+ {parameter.name} =",

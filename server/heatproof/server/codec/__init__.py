@@ -3,4 +3,5 @@
 from heatproof.server.codec.decoding import decode as decode
 from heatproof.server.codec.decoding import decode_choice as decode_choice
 from heatproof.server.codec.encoding import encode as encode
-from heatproof.server.codec.paths import under as under
+from heatproof.server.field_paths import fields_under as fields_under
+from heatproof.server.field_paths import under as under

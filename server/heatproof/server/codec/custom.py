@@ -10,7 +10,7 @@ from google.protobuf import struct_pb2
 from heatproof.evaluators.catalogue import Registry, check_parameters
 from heatproof.evaluators.errors import InvalidArgumentError, UnknownNameError
 from heatproof.server.codec.hints import FieldHint, hints_of
-from heatproof.server.codec.paths import under
+from heatproof.server.field_paths import under
 from heatproof.v1 import custom_pb2
 
 

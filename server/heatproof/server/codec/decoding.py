@@ -21,7 +21,7 @@ from heatproof.server.codec.custom import decode_custom
 from heatproof.server.codec.descriptors import fields_of, is_set, map_value
 from heatproof.server.codec.enums import decode_enum
 from heatproof.server.codec.hints import FieldHint, hints_of
-from heatproof.server.codec.paths import under
+from heatproof.server.field_paths import under
 from heatproof.v1 import preprocessing_pb2, results_pb2
 
 T = TypeVar("T")

@@ -15,8 +15,8 @@ from heatproof.server.codec.decoding import decode, decode_choice
 from heatproof.server.codec.encoding import encode
 from heatproof.server.codec.enums import decode_enum
 from heatproof.server.codec.images import ImageBounds, decode_image, decode_images, mask_stack
-from heatproof.server.codec.paths import under
 from heatproof.server.codec.tensors import fill_tensor
+from heatproof.server.field_paths import under
 from heatproof.server.settings import MAX_REPLY_BYTES
 from heatproof.server.workers.inputs import FramedSource, ModelFiles
 from heatproof.v1 import (

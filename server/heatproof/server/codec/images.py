@@ -17,8 +17,8 @@ from heatproof.evaluators.errors import (
 from heatproof.evaluators.sources import Frame, FramedBox
 from heatproof.server.codec.decoding import decode
 from heatproof.server.codec.enums import decode_enum
-from heatproof.server.codec.paths import under
 from heatproof.server.codec.tensors import array, check_finite, check_tensor
+from heatproof.server.field_paths import under
 from heatproof.server.workers.inputs import ArraySource, EncodedSource, FramedSource, StoredImage
 from heatproof.v1 import image_pb2, tensor_pb2
 

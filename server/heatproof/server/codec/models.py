@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from heatproof.server.codec.decoding import decode
 from heatproof.server.codec.encoding import encode
-from heatproof.server.codec.paths import under
+from heatproof.server.field_paths import under
 from heatproof.server.model_downloads import DownloadModelHeader
 from heatproof.server.stores.models import StoredModel
 from heatproof.server.stores.pages import Page

@@ -1,6 +1,8 @@
 """Refuses requests that lack a field which the contract calls REQUIRED."""
 
 from functools import cache
+from types import MappingProxyType
+from typing import Final
 
 from google.api import field_behavior_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -8,7 +10,14 @@ from google.protobuf.message import Message
 
 from heatproof.evaluators.errors import InvalidArgumentError
 from heatproof.server.codec.descriptors import map_value
-from heatproof.server.codec.paths import under
+from heatproof.server.field_paths import under
+
+_HINTS: Final = MappingProxyType(
+    {
+        "Preprocessing": "a wrong one still gives likely classes, so there is no default: name a "
+        "preset (imagenet, tf or unit) or set resize",
+    }
+)
 
 
 def check_required(message: Message) -> None:
@@ -52,6 +61,8 @@ def _is_set(message: Message, field: FieldDescriptor) -> bool:
 def _way_out(field: FieldDescriptor) -> str:
     if field.enum_type is not None:
         return "choose from " + ", ".join(value.name for value in field.enum_type.values[1:])
+    if field.message_type is not None and field.message_type.name in _HINTS:
+        return _HINTS[field.message_type.name]
     return "give at least one" if field.is_repeated else "set it"
 
 

@@ -7,7 +7,7 @@ from heatproof.evaluators.results import ImageResult, MetricResult
 from heatproof.evaluators.spec import EvaluationSpec
 from heatproof.server.codec.decoding import decode
 from heatproof.server.codec.encoding import encode
-from heatproof.server.codec.paths import under
+from heatproof.server.field_paths import under
 from heatproof.v1 import evaluation_pb2, gate_pb2, results_pb2
 
 

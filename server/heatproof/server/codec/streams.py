@@ -7,7 +7,7 @@ from google.protobuf.message import Message
 
 from heatproof.evaluators.errors import InvalidArgumentError
 from heatproof.server.codec.decoding import decode
-from heatproof.server.codec.paths import under
+from heatproof.server.field_paths import under
 
 H = TypeVar("H")
 T = TypeVar("T")
