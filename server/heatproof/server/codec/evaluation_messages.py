@@ -4,9 +4,9 @@ from typing import Final
 
 from heatproof.evaluators.errors import InvalidArgumentError
 from heatproof.server.codec.evaluations import encode_evaluation, fitted, read_image_result
-from heatproof.server.codec.paths import under
 from heatproof.server.evaluations.creation import Quote
 from heatproof.server.evaluations.inline import InlineEvaluation
+from heatproof.server.field_paths import under
 from heatproof.server.settings import MAX_REPLY_BYTES
 from heatproof.server.stores.evaluation_records import StoredEvaluation
 from heatproof.server.stores.pages import Page

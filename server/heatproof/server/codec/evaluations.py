@@ -11,7 +11,7 @@ from heatproof.evaluators.results import ImageResult, MetricResult, Summary
 from heatproof.evaluators.spec import EvaluationSpec
 from heatproof.server.codec.decoding import decode
 from heatproof.server.codec.encoding import encode
-from heatproof.server.codec.paths import under
+from heatproof.server.field_paths import under
 from heatproof.server.settings import MAX_REPLY_BYTES
 from heatproof.server.stores.evaluation_records import ImageRow, State, StoredEvaluation
 from heatproof.v1 import evaluation_pb2, results_pb2
