@@ -4,6 +4,7 @@ Exporters differ in what surrounds the network: local functions, weights behind 
 nodes, shape arithmetic, dropouts, identities, values without shapes. Rewrites see none of it.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -22,6 +23,7 @@ FOLDING_BUDGET = 1 << 28
 SMALL_TENSOR = 1 << 16
 """Elements of a result that any operator may be folded into."""
 
+_LONGEST_VECTOR = 1 << 16
 _TRAINABLE_DROPOUT = 12  # opset that gave Dropout its training mode
 
 # Folding the rest of the operators over large weights costs seconds in the reference evaluator.
@@ -60,12 +62,41 @@ def prepared(model: ir.Model) -> ir.Model:
     _recall_shapes(copy.graph, declared)
     if _settle_reshapes(copy.graph):
         common.RemoveUnusedNodesPass()(copy)
+        infer_shapes(copy)
     return copy
 
 
 def infer_shapes(model: ir.Model) -> None:
     """Infers types and shapes in place; what cannot be inferred stays as it is."""
-    common.ShapeInferencePass(check_type=False, strict_mode=False, data_prop=True)(model)
+    _infer_shapes(model, data_prop=False)
+    if _vectors_are_short(model.graph):
+        found = _forget_shapes(model.graph)  # unknown sizes have names now, which would stay
+        _infer_shapes(model, data_prop=True)
+        _merge_shapes(model.graph, found)
+
+
+def _infer_shapes(model: ir.Model, *, data_prop: bool) -> None:
+    common.ShapeInferencePass(check_type=False, strict_mode=False, data_prop=data_prop)(model)
+
+
+def _vectors_are_short(graph: ir.Graph) -> bool:
+    """Whether every vector is known to be short, or as long as an input has rows.
+
+    Data propagation follows vectors element by element: a Range, or a few concatenations of a
+    vector with itself, would fill the memory.
+    """
+    symbols = {size for value in graph.inputs if value.shape is not None for size in value.shape}
+    shapes = [value.shape for node in graph.all_nodes() for value in node.outputs]
+    return all(
+        shape is not None
+        and (shape.rank() != 1 or shape[0] in symbols or _length(shape) <= _LONGEST_VECTOR)
+        for shape in shapes
+    )
+
+
+def _length(vector: ir.Shape) -> int:
+    length = vector[0]
+    return length if isinstance(length, int) else _LONGEST_VECTOR + 1
 
 
 def reshape_input(model: ir.Model, name: str, shape: Sequence[int | str | ir.SymbolicDim]) -> None:
@@ -75,6 +106,11 @@ def reshape_input(model: ir.Model, name: str, shape: Sequence[int | str | ir.Sym
     declared = _forget_shapes(model.graph)
     infer_shapes(model)
     _recall_shapes(model.graph, declared)
+
+
+def forget_shapes(model: ir.Model) -> None:
+    """Clears in place every shape that `infer_shapes` can find anew."""
+    _forget_shapes(model.graph)
 
 
 def _forget_shapes(graph: ir.Graph) -> dict[str, ir.Shape]:
@@ -96,6 +132,16 @@ def _recall_shapes(graph: ir.Graph, declared: dict[str, ir.Shape]) -> None:
         for value in node.outputs:
             if value.shape is None and value.name in declared:
                 value.shape = declared[value.name]
+
+
+def _merge_shapes(graph: ir.Graph, found: dict[str, ir.Shape]) -> None:
+    """Fills in the sizes that an earlier inference found and a later one did not."""
+    _recall_shapes(graph, found)
+    for value in (value for node in graph.all_nodes() for value in node.outputs):
+        now, before = value.shape, found.get(value.name or "")
+        if now is not None and before is not None and now.rank() == before.rank():
+            pairs = zip(now, before, strict=True)
+            value.shape = ir.Shape([b if isinstance(b, int) else a for a, b in pairs])
 
 
 def _drop_old_dropouts(graph: ir.Graph) -> None:
@@ -125,14 +171,31 @@ def _settle_reshapes(graph: ir.Graph) -> bool:
     """
     changed = False
     for node in graph:
-        shape = node.outputs[0].shape if node.op_type == "Reshape" and not node.domain else None
-        if shape is None or shape.rank() == 0 or constant_operand(node, 1) is not None:
-            continue
-        rest = [size for size in shape[1:] if isinstance(size, int) and size > 0]
-        if len(rest) == shape.rank() - 1:
-            replace_operand(node, 1, np.array([-1, *rest], np.int64))
-            changed = True
+        if node.op_type == "Reshape" and not node.domain and constant_operand(node, 1) is None:
+            rest = _sizes_but_first(node.inputs[0], node.outputs[0])
+            if rest is not None:
+                replace_operand(node, 1, np.array([-1, *rest], np.int64))
+                changed = True
     return changed
+
+
+def _sizes_but_first(x: ir.Value | None, y: ir.Value) -> list[int] | None:
+    """Sizes of a reshaped tensor but the first; one may follow from the others and the operand."""
+    if y.shape is None or y.shape.rank() == 0:
+        return None
+    rest = [size if isinstance(size, int) else 0 for size in y.shape[1:]]
+    if rest.count(0) == 1 and x is not None and x.shape is not None and _same(x.shape, y.shape):
+        operand = [size for size in x.shape[1:] if isinstance(size, int)]
+        known = math.prod(size for size in rest if size)
+        if len(operand) == x.shape.rank() - 1 and math.prod(operand) % known == 0:
+            rest[rest.index(0)] = math.prod(operand) // known
+    return None if 0 in rest else rest
+
+
+def _same(x: ir.Shape, y: ir.Shape) -> bool:
+    """Whether two tensors are known to have equally many rows."""
+    unnamed = ir.SymbolicDim(None)
+    return x.rank() > 0 and x[0] == y[0] and x[0] != unnamed
 
 
 @dataclass(slots=True)

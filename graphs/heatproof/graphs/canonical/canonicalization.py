@@ -9,6 +9,7 @@ from heatproof.graphs.canonical.entry import insert_entry
 from heatproof.graphs.canonical.independence import check_rows
 from heatproof.graphs.canonical.model import CanonicalModel
 from heatproof.graphs.canonical.padding import fold_pads
+from heatproof.graphs.capabilities import Capabilities
 from heatproof.graphs.preparation import infer_shapes, prepared, reshape_input
 from heatproof.graphs.signature import (
     ClassOutput,
@@ -63,6 +64,7 @@ def canonicalize(model: ir.Model, preprocessing: Preprocessing) -> CanonicalMode
         activation=output.activation,
         cam_tensor=last_feature_map(canonical, logits),
         preprocessing=sized,
+        capabilities=Capabilities(canonical),
     )
 
 

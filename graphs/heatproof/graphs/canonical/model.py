@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from heatproof.evaluators.preprocessing import Preprocessing
+from heatproof.graphs.capabilities import Capabilities
 from heatproof.graphs.signature import Activation
 
 
@@ -24,6 +25,7 @@ class CanonicalModel:
             probabilities.
         cam_tensor: default tensor for class activation maps: the last feature map; "" if none.
         preprocessing: what the graph contains, with the size resolved.
+        capabilities: whether the graph can be masked and differentiated.
     """
 
     model: ir.Model
@@ -35,3 +37,4 @@ class CanonicalModel:
     activation: Activation
     cam_tensor: str
     preprocessing: Preprocessing
+    capabilities: Capabilities

@@ -2,24 +2,20 @@
 
 import hashlib
 from collections.abc import Callable
-from functools import cached_property
 
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
 from heatproof.evaluators.arrays import Images, Logits, Masks
-from heatproof.evaluators.errors import FailedPreconditionError, UnsupportedOperatorError
-from heatproof.evaluators.predictor import Gradients, MaskedLogits, PredictorFacts, Shortfall
-from heatproof.graphs.blockers import Blocker
+from heatproof.evaluators.predictor import Gradients, MaskedLogits, PredictorFacts
 from heatproof.graphs.canonical.model import CanonicalModel
 from heatproof.graphs.gradients import (
     INPUT_GRADIENT,
     OUTPUT_GRADIENT,
     differentiated,
-    gradient_blockers,
 )
-from heatproof.graphs.masking import MaskingOptions, Mode, layer_masked, masking_blockers
+from heatproof.graphs.masking import MaskingOptions, Mode, layer_masked
 from heatproof.graphs.masking.rewriting import COVERAGE_OUTPUT, MASK_INPUT
 from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.graphs.runtime.sessions import Session, SessionCache
@@ -58,7 +54,7 @@ class OrtPredictor:
         identity = f"{model}|{canonical.preprocessing}|{batch_size}"
         self._key = hashlib.sha256(identity.encode()).hexdigest()
 
-    @cached_property
+    @property
     def facts(self) -> PredictorFacts:
         """What the model is and can do."""
         canonical = self._canonical
@@ -71,8 +67,8 @@ class OrtPredictor:
             probabilities="sigmoid" if sigmoid else "softmax",
             batch_size=self._batch_size,
             cam_tensor=canonical.cam_tensor,
-            layer_masking=_shortfall("layer_masking", lambda: masking_blockers(canonical.model)),
-            gradients=_shortfall("gradients", lambda: gradient_blockers(canonical.model)),
+            layer_masking=canonical.capabilities.layer_masking,
+            gradients=canonical.capabilities.gradients,
         )
 
     def logits(self, images: Images) -> Logits:
@@ -136,15 +132,3 @@ class OrtPredictor:
     ) -> list[NDArray[np.float32]]:
         found = session.run(feeds, outputs, self._cancellation)
         return [array.astype(np.float32, copy=False) for array in found]
-
-
-def _shortfall(capability: str, find: Callable[[], tuple[Blocker, ...]]) -> Shortfall | None:
-    try:
-        blockers = find()
-    except (FailedPreconditionError, UnsupportedOperatorError) as error:
-        return Shortfall(capability, error.message)
-    if not blockers:
-        return None
-    first = blockers[0]
-    others = f" (and {len(blockers) - 1} more nodes)" if len(blockers) > 1 else ""
-    return Shortfall(capability, f"node {first.node!r}, {first.operator}: {first.reason}{others}")

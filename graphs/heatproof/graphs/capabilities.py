@@ -1,0 +1,41 @@
+"""What a model can do beyond plain answers, found once and when first asked."""
+
+from collections.abc import Callable
+from functools import cached_property
+
+import onnx_ir as ir
+
+from heatproof.evaluators.errors import FailedPreconditionError
+from heatproof.evaluators.predictor import Shortfall
+from heatproof.graphs.blockers import Blocker
+from heatproof.graphs.gradients import gradient_blockers
+from heatproof.graphs.masking import masking_blockers
+
+
+class Capabilities:
+    """Whether layer masking and gradients cover a model; each is tried once."""
+
+    def __init__(self, model: ir.Model) -> None:
+        self._model = model
+
+    @cached_property
+    def layer_masking(self) -> Shortfall | None:
+        """None if regions can be hidden inside the network, else why not."""
+        return _shortfall("layer_masking", lambda: masking_blockers(self._model))
+
+    @cached_property
+    def gradients(self) -> Shortfall | None:
+        """None if gradients can be had, else why not."""
+        return _shortfall("gradients", lambda: gradient_blockers(self._model))
+
+
+def _shortfall(capability: str, find: Callable[[], tuple[Blocker, ...]]) -> Shortfall | None:
+    try:
+        blockers = find()
+    except FailedPreconditionError as error:
+        return Shortfall(capability, error.message)
+    if not blockers:
+        return None
+    first = blockers[0]
+    others = f" (and {len(blockers) - 1} more nodes)" if len(blockers) > 1 else ""
+    return Shortfall(capability, f"node {first.node!r}, {first.operator}: {first.reason}{others}")

@@ -1,0 +1,177 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import onnx
+import onnx_ir as ir
+import pytest
+import torch
+from torch import nn
+
+from heatproof.graphs.inspection import CamTensor, ValueInfo, inspect
+from heatproof.graphs.loading import load_model
+from heatproof.graphs.preparation import prepared
+from heatproof.graphs.receptive import Extent, receptive_field
+from heatproof.graphs.signature import find_class_output, find_image_input
+
+Parse = Callable[[str], onnx.ModelProto]
+
+NET = """
+<ir_version: 10, opset_import: ["" : 18], producer_name: "by hand", producer_version: "2">
+g (float[N, 3, 16, 16] image) => (float[N, 5] scores)
+<float[8, 3, 3, 3] w, float[8] b, float[8, 1, 3, 3] u, float[5, 8] v>
+{
+    c = Conv <pads = [1, 1, 1, 1]> (image, w, b)
+    r = Relu (c)
+    last = Conv <strides = [2, 2], group = 8> (r, u)
+    p = GlobalAveragePool (last)
+    f = Flatten (p)
+    logits = Gemm <transB = 1> (f, v)
+    scores = Softmax (logits)
+}
+"""
+
+
+def test_the_facts_of_a_classifier(text_model: Parse) -> None:
+    facts = inspect(ir.from_proto(text_model(NET)))
+    assert facts.inputs == (ValueInfo("image", "FLOAT", ("N", "3", "16", "16")),)
+    assert facts.outputs == (ValueInfo("scores", "FLOAT", ("N", "5")),)
+    assert (facts.image_input, facts.layout) == ("image", "nchw")
+    assert (facts.class_output, facts.classes) == ("scores", 5)
+    assert (facts.logits, facts.activation) == ("logits", "softmax")
+    assert (facts.opsets, facts.producer, facts.nodes) == ({"ai.onnx": 18}, "by hand 2", 7)
+    assert facts.parameters == 8 * 27 + 8 + 8 * 9 + 5 * 8
+    # 16 x 16 outputs of 8 x 27 products, 7 x 7 outputs of 8 x 9, and the matrix.
+    assert facts.multiply_adds == 256 * 8 * 27 + 49 * 8 * 9 + 40
+    assert facts.cam_tensors == (
+        CamTensor("c", 8, 16, 16, is_default=False),
+        CamTensor("r", 8, 16, 16, is_default=False),
+        CamTensor("last", 8, 7, 7, is_default=True),
+    )
+    assert facts.layer_masking.supported
+    assert facts.gradients.supported
+
+
+def test_a_model_of_dynamic_size_is_probed(text_model: Parse) -> None:
+    model = ir.from_proto(text_model(NET.replace("16, 16]", "H, W]")))
+    facts = inspect(model)
+    assert facts.inputs[0].shape == ("N", "3", "H", "W")
+    assert facts.multiply_adds == 0
+    assert facts.cam_tensors[-1] == CamTensor("last", 8, 0, 0, is_default=True)
+    assert facts.layer_masking.supported
+    assert facts.gradients.supported
+
+
+def test_blocking_nodes_are_named(text_model: Parse) -> None:
+    text = NET.replace("r = Relu (c)", "r = RandomUniformLike <dtype = 1> (c)")
+    facts = inspect(ir.from_proto(text_model(text)))
+    for support in (facts.gradients, facts.layer_masking):
+        assert not support.supported
+        assert support.blockers[0].operator == "RandomUniformLike-1"
+        assert support.blockers[0].node
+
+
+def test_a_model_that_is_no_classifier_is_still_described(text_model: Parse) -> None:
+    text = (
+        '<ir_version: 10, opset_import: ["" : 18]> '
+        "g (float[N, 7] x, float[N, 7] z) => (float[N, 7] y, float y2) "
+        "{ y = Add (x, z) y2 = ReduceMax (y) }"
+    )
+    facts = inspect(ir.from_proto(text_model(text)))
+    assert (facts.image_input, facts.layout, facts.cam_tensors) == ("", "", ())
+    assert not facts.layer_masking.supported
+    assert "no image input" in facts.layer_masking.blockers[0].reason
+
+
+def test_channels_of_a_model_with_open_axes_are_those_of_its_first_weights(
+    text_model: Parse,
+) -> None:
+    model = text_model(NET.replace("[N, 3, 16, 16]", "[N, C, H, W]"))
+    image = find_image_input(prepared(ir.from_proto(model)))
+    assert (image.channels, image.height, image.width) == (3, None, None)
+
+
+def test_the_first_suitable_output_holds_the_classes(text_model: Parse) -> None:
+    model = text_model(NET.replace("=> (", "=> (float[N, 8, 7, 7] last, "))
+    assert find_class_output(prepared(ir.from_proto(model))).name == "scores"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "size"),
+    [
+        ("<pads = [1, 1, 1, 1]>", "<pads = [1, 1, 1, 1]>", Extent(5, 5)),
+        ("<strides = [2, 2]>", "", Extent(7, 7)),
+        ("<dilations = [2, 1]>", "", Extent(7, 5)),
+        ("<strides = [3, 1]>", "<dilations = [1, 2]>", Extent(9, 7)),
+    ],
+)
+def test_receptive_fields_count_kernels_strides_and_dilations(
+    text_model: Parse, first: str, second: str, size: Extent
+) -> None:
+    model = prepared(
+        ir.from_proto(
+            text_model(f"""
+                <ir_version: 10, opset_import: ["" : 18]>
+                g (float[N, 3, 40, 40] x) => (float[N, 4] y)
+                <float[4, 3, 3, 3] w, float[4, 4, 3, 3] u>
+                {{ a = Conv {first} (x, w) r = Relu (a) b = Conv {second} (r, u)
+                   p = GlobalAveragePool (b) y = Flatten (p) }}""")
+        )
+    )
+    assert receptive_field(model, "b", (40, 40)) == size
+    assert receptive_field(model, "b", (6, 40)).height == min(size.height, 6)
+
+
+class Small(nn.Module):
+    """Batch norms, a residual, squeeze and excitation: what exporters write for CNNs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.BatchNorm2d(8), nn.ReLU6())
+        self.body = nn.Sequential(
+            nn.Conv2d(8, 8, 3, 1, 1, bias=False), nn.BatchNorm2d(8), nn.SiLU()
+        )
+        self.gate = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(8, 8, 1), nn.Sigmoid())
+        self.head = nn.Sequential(nn.Dropout(0.2), nn.Linear(8, 5))
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """From images to logits."""
+        x = self.stem(image)
+        y = self.body(x)
+        z = x + y * self.gate(y)
+        pooled: torch.Tensor = self.head(z.mean((2, 3)).view(z.size(0), -1))
+        return pooled
+
+
+def exported(path: Path, *, dynamo: bool) -> Path:
+    torch.manual_seed(0)
+    network, image = Small().eval(), torch.rand(2, 3, 32, 32)
+    if dynamo:
+        shapes = {"image": {0: torch.export.Dim("batch")}}
+        torch.onnx.export(
+            network, (image,), path, dynamo=True, dynamic_shapes=shapes, verbose=False
+        )
+    else:
+        torch.onnx.export(
+            network,
+            (image,),
+            path,
+            dynamo=False,
+            input_names=["image"],
+            dynamic_axes={"image": {0: "batch"}},
+        )
+    return path
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # of torch
+@pytest.mark.parametrize("dynamo", [False, True])
+def test_what_torch_exports_is_fully_supported(tmp_path: Path, dynamo: bool) -> None:
+    path = exported(tmp_path / "small.onnx", dynamo=dynamo)
+    data = tmp_path / "small.onnx.data"
+    external = {"small.onnx.data": data} if data.exists() else {}
+    facts = inspect(load_model(path, external=external))
+    assert facts.producer.startswith("pytorch")
+    assert (facts.classes, facts.layout, facts.image_input) == (5, "nchw", "image")
+    (default,) = (tensor for tensor in facts.cam_tensors if tensor.is_default)
+    assert (default.channels, default.height, default.width) == (8, 16, 16)
+    assert facts.layer_masking.supported
+    assert facts.gradients.supported
