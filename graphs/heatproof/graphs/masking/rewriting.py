@@ -58,7 +58,10 @@ def layer_masked(model: ir.Model, options: MaskingOptions = MaskingOptions()) ->
             metadata={"node": blocker.node, "operator": blocker.operator},
         )
     common.RemoveUnusedNodesPass()(rewrite.model)
+    coverage = rewrite.model.graph.outputs[-1]
+    shape = coverage.shape
     infer_shapes(rewrite.model)
+    coverage.shape = shape  # inference would give the batch another name
     return rewrite.model
 
 
