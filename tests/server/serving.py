@@ -102,7 +102,8 @@ class _ServerThread(threading.Thread):
         return self._address
 
     def stop(self) -> None:
-        self._halt()
+        if self._failure is None:
+            self._halt()
         self.join(60)
         assert not self.is_alive()
 

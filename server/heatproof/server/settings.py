@@ -1,5 +1,6 @@
 """What an operator can set: environment variables `HEATPROOF_*`, or options of the command."""
 
+import ipaddress
 import os
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
@@ -22,8 +23,6 @@ MAX_REPLY_BYTES: Final = 3_670_016
 
 MAX_CHUNK_BYTES: Final = MEBIBYTE
 """Most bytes of a file in one message."""
-
-_LOOPBACK: Final = ("127.", "localhost:", "[::1]:", "unix:")
 
 
 def _default_data_dir() -> Path:
@@ -118,4 +117,14 @@ class Settings(BaseSettings):
     @property
     def is_local(self) -> bool:
         """Whether only this machine can reach the address."""
-        return self.address.startswith(_LOOPBACK)
+        if self.address.startswith("unix:"):
+            return True
+        host = self.address.rpartition(":")[0].strip("[]")
+        return host == "localhost" or _is_loopback(host)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name may resolve to any address
+        return False

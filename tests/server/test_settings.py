@@ -1,0 +1,76 @@
+"""Settings come from the environment and from options, and unsafe ones are refused."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from heatproof.server import embedded
+from heatproof.server.settings import Settings
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["127.0.0.1:50051", "127.8.8.8:0", "localhost:1", "[::1]:50051", "unix:/run/heatproof"],
+)
+def test_addresses_of_this_machine_need_no_tls(address: str) -> None:
+    assert Settings(address=address).is_local
+
+
+@pytest.mark.parametrize(
+    "address", ["0.0.0.0:50051", "[::]:50051", "10.0.0.1:1", "127.evil.example:1", "host:1", "*:1"]
+)
+def test_other_addresses_need_tls_or_the_word_insecure(address: str) -> None:
+    with pytest.raises(ValidationError, match="tls_certificate and tls_key, or say `--insecure`"):
+        Settings(address=address)
+    assert Settings(address=address, insecure=True).address == address
+    secured = Settings(address=address, tls_certificate=Path("c.pem"), tls_key=Path("k.pem"))
+    assert secured.has_tls
+
+
+def test_half_of_a_key_pair_is_refused() -> None:
+    with pytest.raises(ValidationError, match="belong together"):
+        Settings(tls_certificate=Path("c.pem"))
+    with pytest.raises(ValidationError, match="tls_client_ca needs"):
+        Settings(tls_client_ca=Path("ca.pem"))
+
+
+def test_the_environment_sets_what_options_leave_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEATPROOF_WORKERS", "3")
+    monkeypatch.setenv("HEATPROOF_ADDRESS", "localhost:7")
+    settings = Settings(address="localhost:8")
+    assert (settings.workers, settings.address) == (3, "localhost:8")
+
+
+def test_the_data_directory_is_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Settings(data_dir=Path("data")).data_dir == tmp_path / "data"
+
+
+@pytest.mark.parametrize("name", ["workers", "max_uploads", "quota_bytes", "drain_seconds"])
+def test_limits_are_positive(name: str) -> None:
+    with pytest.raises(ValidationError, match="greater than"):
+        Settings(**{name: 0})
+
+
+def test_an_embedded_server_has_a_private_socket_and_forgets_everything() -> None:
+    with embedded.settings({}) as settings:
+        folder = settings.data_dir.parent
+        assert settings.address == f"unix:{folder / 'socket'}"
+        assert folder.stat().st_mode & 0o777 == 0o700
+    assert not folder.exists()
+
+
+def test_an_embedded_server_keeps_a_given_data_directory(tmp_path: Path) -> None:
+    with embedded.settings({"data_dir": tmp_path}) as settings:
+        assert settings.data_dir == tmp_path
+
+
+def test_a_socket_path_that_is_too_long_gives_way_to_the_loopback(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    deep = tmp_path / ("d" * 100)
+    deep.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(deep))
+    with embedded.settings({}) as settings:
+        assert settings.address == "127.0.0.1:0"
