@@ -57,13 +57,13 @@ def png(seed: int) -> bytes:
     return cv2.imencode(".png", pixels)[1].tobytes()
 
 
-def small_spec(model: str, dataset: str = "") -> EvaluationSpec:
+def small_spec(model: str, dataset: str = "", *, grid: int = 4, steps: int = 4) -> EvaluationSpec:
     """Deletion of a saliency map, in pixel space and in the layers."""
     return EvaluationSpec(
         models=(model,),
         dataset=dataset,
         preprocessing=preset("unit"),
-        metrics=(METRICS["deletion"](grid=4, steps=4),),
+        metrics=(METRICS["deletion"](grid=grid, steps=steps),),
         explainers=(EXPLAINERS["saliency"](),),
         removals=(REMOVALS["black"](), REMOVALS["layer"]()),
     )
