@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from enum import StrEnum
-from typing import Any, ClassVar, Generic, Protocol, TypeVar, cast
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, cast, runtime_checkable
 
 from heatproof.evaluators.errors import InvalidArgumentError, UnknownNameError
 
@@ -23,6 +23,7 @@ class Need(StrEnum):
     MAPS = "maps"
 
 
+@runtime_checkable
 class Registered(Protocol):
     """What every registered class says of itself; its docstring's first sentence is its summary.
 
