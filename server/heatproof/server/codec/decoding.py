@@ -112,7 +112,7 @@ def _single(value: Any, field: FieldDescriptor, kind: Any) -> object:  # noqa: A
     if isinstance(value, float) and not math.isfinite(value):
         raise InvalidArgumentError(f"{field.name} must be finite, not {value}")
     if isinstance(kind, type) and issubclass(kind, StrEnum):
-        return _word(value, field, kind)
+        return _word(str(value), field, kind)
     return value
 
 

@@ -72,7 +72,9 @@ def _required(descriptor: Descriptor) -> tuple[FieldDescriptor, ...]:
         field
         for field in descriptor.fields
         if field_behavior_pb2.REQUIRED
-        in field.GetOptions().Extensions[field_behavior_pb2.field_behavior]
+        in field.GetOptions().Extensions[
+            field_behavior_pb2.field_behavior  # pyright: ignore[reportArgumentType]  # untyped module
+        ]
     )
 
 

@@ -4,8 +4,8 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import grpc
 import structlog
+from grpc import aio
 from grpc_status import rpc_status
 
 from heatproof.evaluators.errors import HeatproofError, InternalError
@@ -22,7 +22,7 @@ async def mapped_errors(method: str, context: Context) -> AsyncIterator[None]:
         yield
     except HeatproofError as error:
         await _abort(error, context)
-    except (grpc.aio.AbortError, grpc.aio.UsageError):
+    except (aio.AbortError, aio.UsageError):
         raise  # the standard services end calls themselves
     except Exception as error:  # noqa: BLE001  # the one place where everything unexpected is caught
         known = from_os_error(error) if isinstance(error, OSError) else None
