@@ -115,5 +115,6 @@ def _called_beside(node: ir.Node, model: ir.Model) -> list[str]:
     names = [f"{out.name}/body" for out in node.outputs]
     for out, copy, name in zip(node.outputs, call.outputs, names, strict=True):
         copy.name, copy.shape, copy.type = name, out.shape, out.type
-        out.replace_all_uses_with(copy, replace_graph_outputs=False)
+        for reader, index in tuple(out.uses()):
+            reader.replace_input_with(index, copy)
     return names

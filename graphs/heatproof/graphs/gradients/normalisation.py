@@ -51,24 +51,14 @@ def instance_normalization(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir
     return standardised(x, weighted, range(2, rank), _epsilon(node), op)
 
 
-@by_input({"GroupNormalization": (18, 21)})
+@by_input({"GroupNormalization": (21,)})
 def group_normalization(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
-    """Standardises each group of channels; before opset 21 the scale is per group."""
-    x, groups = first(node), node.attributes.get_int("num_groups", 1)
-    rank = len(known_sizes(x, op))
-    scale = node.inputs[1]
-    channels = known_sizes(x, op)[1]
-    if scale is None or channels is None:
-        raise op.refusal("its scale or number of channels is unknown")
-    if op.opset < 21:  # the version that made the scale per channel
-        spread = [groups, channels // groups]
-        scale = op("Expand", op("Reshape", scale, op.ints([groups, 1])), op.ints(spread))
-    weighted = op("Mul", gradient, _column(scale, rank, op))
-    split = op.ints([0, groups, -1])
-    dx = standardised(
-        op("Reshape", x, split), op("Reshape", weighted, split), [2], _epsilon(node), op
-    )
-    return shaped_as(x, dx, op)
+    """Standardises each group of channels."""
+    x = first(node)
+    weighted = op("Mul", gradient, _column(node.inputs[1], len(known_sizes(x, op)), op))
+    split = op.ints([0, node.attributes.get_int("num_groups", 1), -1])
+    grouped, pulled = op("Reshape", x, split), op("Reshape", weighted, split)
+    return shaped_as(x, standardised(grouped, pulled, [2], _epsilon(node), op), op)
 
 
 @by_input({"MeanVarianceNormalization": (9, 13)})

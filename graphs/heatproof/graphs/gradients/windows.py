@@ -1,7 +1,7 @@
 """Geometry of sliding windows: which inputs the outputs of a convolution or a pooling read."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import onnx_ir as ir
 
@@ -60,11 +60,21 @@ def windows_of(
     dilations = node.attributes.get_ints("dilations") or ones
     axes = zip(kernel, strides, dilations, inputs, outputs, strict=True)
     unpadded = [Window(taps, step, gap, 0, old, new) for taps, step, gap, old, new in axes]
-    begins = _begins(node, unpadded)
-    return tuple(
-        Window(w.kernel, w.stride, w.dilation, begin, w.inputs, w.outputs)
-        for w, begin in zip(unpadded, begins, strict=True)
-    )
+    padded = [
+        replace(window, begin=begin)
+        for window, begin in zip(unpadded, _begins(node, unpadded), strict=True)
+    ]
+    if node.attributes.get_int("ceil_mode", 0):
+        return tuple(replace(w, outputs=min(w.outputs, _starting(w))) for w in padded)
+    return tuple(padded)
+
+
+def _starting(window: Window) -> int:
+    """Windows that start before the input ends.
+
+    In ceil mode runtimes have no others; ONNX's inference of shapes adds one before opset 22.
+    """
+    return -(-(window.inputs + window.begin) // window.stride)
 
 
 def _begins(node: ir.Node, windows: Sequence[Window]) -> Sequence[int]:
