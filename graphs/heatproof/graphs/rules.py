@@ -71,6 +71,10 @@ class RuleTable(Generic[RuleT]):
         """Operators covered, sorted."""
         return iter(sorted(self._rules))
 
+    def of(self, operator: Operator) -> RuleT:
+        """The rule of a covered operator."""
+        return self._rules[operator]
+
     def covers(self, node: ir.Node, opset_imports: Mapping[str, int]) -> bool:
         """Whether a rule exists for this node's operator at this opset."""
         return Operator.of(node, opset_imports) in self._rules

@@ -11,7 +11,9 @@ import onnx_ir as ir
 
 from heatproof.graphs.masking.emission import Emitter
 
-_LEAST_CHANNELS = 8  # fewer would be padded to a block
+LEAST_CHANNELS = 8
+"""Fewer channels would be padded to a block."""
+
 _SEARCHED = 6  # nodes to look back; longer chains without a convolution do not occur
 _ACTIVATIONS = frozenset({"HardSwish", "LeakyRelu", "Relu", "Sigmoid", "Tanh", "Clip"})
 _KEEPS_FIRST = _ACTIVATIONS | {"BatchNormalization"}
@@ -29,7 +31,7 @@ class Spreader:
     def fitted(self, value: ir.Value, like: ir.Value) -> ir.Value:
         """`value` [N, 1, H, W], or the same with the channels of `like` if that is faster."""
         channels = channels_of(like)
-        if channels < _LEAST_CHANNELS:
+        if channels < LEAST_CHANNELS:
             return value
         if (value, channels) not in self._spread:
             ones = self._emit.constant(np.ones((channels, 1, 1, 1)), value.dtype)
@@ -44,7 +46,7 @@ class Spreader:
     def blocked(self, value: ir.Value) -> ir.Value:
         """The same tensor in the blocked layout."""
         channels = channels_of(value)
-        if channels < _LEAST_CHANNELS or is_blocked(value):
+        if channels < LEAST_CHANNELS or is_blocked(value):
             return value
         ones = self._emit.constant(np.ones((channels, 1, 1, 1)), value.dtype)
         return self._emit.node("Conv", value, ones, like=value, attributes={"group": channels})

@@ -23,6 +23,11 @@ class Emitter:
         self._constants: dict[tuple[str, tuple[int, ...], bytes], ir.Value] = {}
         self._taken = {value.name for value in _values(graph)}
 
+    @property
+    def opset(self) -> int:
+        """Version of the ONNX operators in use."""
+        return self._graph.opset_imports[""]
+
     def before(self, node: ir.Node | None) -> None:
         """Sets the place of the nodes to come; None is the end of the graph."""
         self._place = node

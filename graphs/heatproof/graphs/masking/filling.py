@@ -12,8 +12,8 @@ where A depends on the mask alone and serves all channels and layers.
 import numpy as np
 import onnx_ir as ir
 
-from heatproof.graphs.masking.blocking import Spreader, channels_of
-from heatproof.graphs.masking.emission import Dim, Emitter
+from heatproof.graphs.masking.blocking import LEAST_CHANNELS, Spreader, channels_of
+from heatproof.graphs.masking.emission import Attribute, Dim, Emitter
 from heatproof.graphs.masking.pyramid import Pyramid
 from heatproof.graphs.masking.states import NCHW, Mask
 
@@ -22,6 +22,9 @@ EPSILON = 1e-5
 
 MATRIX_CELLS_PER_ROUND = 50
 """Largest map, per round, whose fill is one matrix product: it multiplies once per cell pair."""
+
+SLOW_AVERAGE_POOL = 19
+"""Opset from which ONNX Runtime has no fast average pool outside its blocked layout."""
 
 _BOX = 9  # cells of a 3 x 3 box; means instead of sums keep float16 in range
 
@@ -94,13 +97,17 @@ class Filler:
 
     def _box(self, value: ir.Value, channels: int) -> ir.Value:
         """Mean over the 3 x 3 surroundings, zeros behind the border, of each channel."""
+        window: dict[str, Attribute] = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}
+        if channels < LEAST_CHANNELS and self._emit.opset < SLOW_AVERAGE_POOL:
+            counted = window | {"count_include_pad": 1}
+            return self._emit.node("AveragePool", value, like=value, attributes=counted)
         ninth = np.full((channels, 1, 3, 3), 1 / _BOX)
         return self._emit.node(
             "Conv",
             value,
             self._emit.constant(ninth, value.dtype),
             like=value,
-            attributes={"kernel_shape": [3, 3], "pads": [1, 1, 1, 1], "group": channels},
+            attributes=window | {"group": channels},
         )
 
     def _scales(self, mask: Mask, rounds: int, dtype: ir.DataType) -> list[ir.Value]:
