@@ -1,4 +1,4 @@
-"""Shrinks the photographs named in photographs/ORIGIN.md to a shortest side of 256 pixels.
+"""Shrinks the photographs named in photographs/ORIGIN.md to a shortest side of 256 pixels, all but one.
 
 Needs the wheels scikit-image 0.26.0, scikit-learn 1.9.1 and matplotlib 3.11.2, unpacked into the
 folder given as the only argument, and Pillow. `README.md` beside this file has the commands.
@@ -22,6 +22,8 @@ SOURCES = {
     "grace_hopper.jpg": "matplotlib/mpl-data/sample_data/grace_hopper.jpg",
     "rocket.png": "skimage/data/rocket.jpg",
 }
+KEPT = {"chelsea.png"}
+"""In their own size, 451 x 300: shrinking moves the model's answer."""
 
 
 def shrunk(photograph: Image.Image) -> Image.Image:
@@ -35,7 +37,8 @@ def main(wheels: Path) -> None:
     """Writes every photograph; JPEG where its artefacts leave the model's answer as it is."""
     for name, source in SOURCES.items():
         with Image.open(wheels / source) as photograph:
-            shrunk(photograph).save(TARGET / name, quality=92, subsampling=0, optimize=True)
+            picture = photograph if name in KEPT else shrunk(photograph)
+            picture.save(TARGET / name, quality=92, subsampling=0, optimize=True)
 
 
 if __name__ == "__main__":
