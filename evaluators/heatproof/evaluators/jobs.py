@@ -7,14 +7,14 @@ from math import isfinite
 import numpy as np
 
 from heatproof.evaluators.arrays import Map
-from heatproof.evaluators.errors import HeatproofError, InvalidArgumentError
+from heatproof.evaluators.errors import InvalidArgumentError
 from heatproof.evaluators.explainers import Explainer, Supplied
 from heatproof.evaluators.frames import image_to_input, map_to_input
 from heatproof.evaluators.metrics import Case, Setting
 from heatproof.evaluators.outcomes import Curve, Outcome, Reason, Score, Undefined
 from heatproof.evaluators.overlay import overlay
 from heatproof.evaluators.packing import Packer
-from heatproof.evaluators.plan import ResultKey, result_keys
+from heatproof.evaluators.plan import ResultKey, placed, result_keys
 from heatproof.evaluators.preprocessing import Preprocessing
 from heatproof.evaluators.procedure import MaskedView, Picture, Prediction, predict
 from heatproof.evaluators.results import (
@@ -79,10 +79,8 @@ def explanation_job(
     facts = packer.facts
     _check_label(spec, image, index, facts.classes)
     preprocessing = spec.preprocessing.sized(facts.height, facts.width)
-    try:
+    with placed(f"images[{index}]"):
         picture = Picture.of(image_to_input(image.pixels, preprocessing))
-    except HeatproofError as error:
-        raise error.at(f"images[{index}]") from error
     (clean,) = yield [Task(packer, predict(MaskedView(picture)))]
     scene = Scene(
         facts=facts,
@@ -125,16 +123,11 @@ def _supplied(
     """The caller's maps that some explainer takes, in the input frame."""
     wanted = {taken.map_name for taken in spec.explainers if isinstance(taken, Supplied)}
     maps: dict[str, Map] = {}
-    for name in sorted(wanted & set(image.attribution_maps)):
-        try:
-            maps[name] = map_to_input(
-                image.attribution_maps[name],
-                (image.pixels.shape[0], image.pixels.shape[1]),
-                preprocessing,
-            )
-        except HeatproofError as error:
-            place = sorted(image.attribution_maps).index(name)
-            raise error.at(f"images[{index}].attribution_maps[{place}]") from error
+    source = image.pixels.shape[0], image.pixels.shape[1]
+    for place, (name, attribution) in enumerate(image.attribution_maps.items()):
+        if name in wanted:
+            with placed(f"images[{index}].attribution_maps[{place}]"):
+                maps[name] = map_to_input(attribution, source, preprocessing)
     return maps
 
 

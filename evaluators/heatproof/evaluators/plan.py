@@ -99,7 +99,7 @@ def check_explainers(explainers: Sequence[Explainer], facts: PredictorFacts) -> 
         UnsupportedOperatorError: the model lacks gradients or masking rules.
     """
     for index, explainer in enumerate(explainers):
-        with _placed(f"explainers[{index}].{explainer.name}"):
+        with placed(f"explainers[{index}].{explainer.name}"):
             check_parameters(explainer)
             _check_needs(explainer, facts)
             explainer.check(facts)
@@ -108,7 +108,7 @@ def check_explainers(explainers: Sequence[Explainer], facts: PredictorFacts) -> 
 def check_removals(removals: Sequence[RemovalOperator], facts: PredictorFacts) -> None:
     """Refuses removal operators as `check_explainers` does explainers."""
     for index, removal in enumerate(removals):
-        with _placed(f"removals[{index}].{removal.name}"):
+        with placed(f"removals[{index}].{removal.name}"):
             check_parameters(removal)
             _check_needs(removal, facts)
 
@@ -117,7 +117,7 @@ def _check_model(spec: EvaluationSpec, facts: PredictorFacts) -> None:
     check_explainers(spec.explainers, facts)
     check_removals(spec.removals, facts)
     for index, metric in enumerate(spec.metrics):
-        with _placed(f"metrics[{index}].{metric.name}"):
+        with placed(f"metrics[{index}].{metric.name}"):
             check_parameters(metric)
             _check_needs(metric, facts)
             for removal, explainer in _combinations(spec, metric):
@@ -133,8 +133,8 @@ def _combinations(
 
 
 @contextmanager
-def _placed(path: str) -> Iterator[None]:
-    """Puts errors at a field: below it if they name a parameter."""
+def placed(path: str) -> Iterator[None]:
+    """Puts errors at a field of the request, or below it if they name a field themselves."""
     try:
         yield
     except HeatproofError as error:
