@@ -1,5 +1,7 @@
+# ruff: noqa: N802  # the contract names the methods
 """A server of canned replies: the whole contract, and none of the science."""
 
+import threading
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -44,9 +46,10 @@ class Script:
         error: error of evaluations that fail.
         failures: statuses to fail with, by method, one a call, before calls succeed.
         calls: requests, by method.
-        names: `models/...` by the files announced, as the contract says.
         models: models that are stored.
+        uploaded: bytes by location.
         images: images of the last data set.
+        download: what every download sends.
         hangs: whether evaluations run until they are cancelled.
     """
 
@@ -86,7 +89,7 @@ class Models(model_service_pb2_grpc.ModelServiceServicer):
     def __init__(self, script: Script) -> None:
         self._script = script
 
-    def UploadModel(self, request_iterator, context):
+    def UploadModel(self, request_iterator: Any, context: Any) -> Any:
         header = next(request_iterator).header
         bodies = [b"" for _ in header.files]
         for request in request_iterator:
@@ -100,14 +103,14 @@ class Models(model_service_pb2_grpc.ModelServiceServicer):
         self._script.models[expected] = model
         return model
 
-    def GetModel(self, request, context):
+    def GetModel(self, request: Any, context: Any) -> Any:
         self._script.called("GetModel", request, context)
         if request.name not in self._script.models:
             missing = status("NOT_FOUND", f"no {request.name}", error_info("NOT_FOUND"))
             context.abort_with_status(rpc_status.to_status(missing))
         return self._script.models[request.name]
 
-    def ListModels(self, request, context):
+    def ListModels(self, request: Any, context: Any) -> Any:
         """Pages of one model."""
         self._script.called("ListModels", request, context)
         models = list(self._script.models.values())
@@ -117,11 +120,11 @@ class Models(model_service_pb2_grpc.ModelServiceServicer):
             models=models[at : at + 1], next_page_token=token
         )
 
-    def DeleteModel(self, request, context):
+    def DeleteModel(self, request: Any, context: Any) -> Any:
         self._script.called("DeleteModel", request, context)
         return Empty()
 
-    def DownloadModel(self, request, context):
+    def DownloadModel(self, request: Any, context: Any) -> Any:
         self._script.called("DownloadModel", request, context)
         yield from self._script.download
 
@@ -142,13 +145,13 @@ class Datasets(dataset_service_pb2_grpc.DatasetServiceServicer):
     def __init__(self, script: Script) -> None:
         self._script = script
 
-    def UploadDataset(self, request_iterator, context):
+    def UploadDataset(self, request_iterator: Any, context: Any) -> Any:
         header = next(request_iterator).header
         self._script.images = [request.image for request in request_iterator]
         self._script.called("UploadDataset", header, context)
         return self._dataset(header.display_name)
 
-    def GetDataset(self, request, context):
+    def GetDataset(self, request: Any, context: Any) -> Any:
         self._script.called("GetDataset", request, context)
         return self._dataset("stored")
 
@@ -168,13 +171,13 @@ class Evaluations(evaluation_service_pb2_grpc.EvaluationServiceServicer):
         self._script = script
         self._evaluation = Evaluation()
 
-    def CreateEvaluation(self, request, context):
+    def CreateEvaluation(self, request: Any, context: Any) -> Any:
         self._script.called("CreateEvaluation", request, context)
         self._evaluation = Evaluation(name="evaluations/e1", spec=request.spec)
         self._evaluation.create_time.FromSeconds(1_700_000_000)
         return evaluation_service_pb2.CreateEvaluationResponse(evaluation=self._evaluation)
 
-    def WatchEvaluation(self, request, context) -> Iterator[Evaluation]:
+    def WatchEvaluation(self, request: Any, context: Any) -> Iterator[Evaluation]:
         self._script.called("WatchEvaluation", request, context)
         yield Evaluation(name=request.name, state=Evaluation.STATE_QUEUED)
         running = Evaluation(name=request.name, state=Evaluation.STATE_RUNNING)
@@ -183,8 +186,6 @@ class Evaluations(evaluation_service_pb2_grpc.EvaluationServiceServicer):
         yield running
         if self._script.hangs:
             # Ends by the client's going away.
-            import threading
-
             gone = threading.Event()
             context.add_callback(gone.set)
             gone.wait(60)
@@ -198,15 +199,15 @@ class Evaluations(evaluation_service_pb2_grpc.EvaluationServiceServicer):
         ended.end_time.FromSeconds(1_700_000_012)
         yield ended
 
-    def CancelEvaluation(self, request, context):
+    def CancelEvaluation(self, request: Any, context: Any) -> Any:
         self._script.called("CancelEvaluation", request, context)
         return Evaluation(name=request.name, state=Evaluation.STATE_CANCELLED)
 
-    def ListImageResults(self, request, context):
+    def ListImageResults(self, request: Any, context: Any) -> Any:
         self._script.called("ListImageResults", request, context)
         yield from canned.image_results(self._evaluation.spec, self._script.images)
 
-    def GateEvaluation(self, request, context):
+    def GateEvaluation(self, request: Any, context: Any) -> Any:
         self._script.called("GateEvaluation", request, context)
         return canned.verdict(request.policy, self._evaluation, self._script.verdict)
 
@@ -215,7 +216,7 @@ class Explanations(explanation_service_pb2_grpc.ExplanationServiceServicer):
     def __init__(self, script: Script) -> None:
         self._script = script
 
-    def Explain(self, request, context):
+    def Explain(self, request: Any, context: Any) -> Any:
         self._script.called("Explain", request, context)
         for index in range(len(request.images)):
             for explainer in request.explainers:
@@ -235,7 +236,7 @@ class Catalogue(catalog_service_pb2_grpc.CatalogServiceServicer):
     def __init__(self, script: Script) -> None:
         self._script = script
 
-    def GetCatalog(self, request, context):
+    def GetCatalog(self, request: Any, context: Any) -> Any:
         self._script.called("GetCatalog", request, context)
         entry = catalog_service_pb2.CatalogEntry(name="deletion", summary="Takes an area.")
         return catalog_service_pb2.Catalog(metrics=[entry], server_version="0")
@@ -244,9 +245,7 @@ class Catalogue(catalog_service_pb2_grpc.CatalogServiceServicer):
 def add_services(server: grpc.Server, script: Script) -> None:
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(Models(script), server)
     dataset_service_pb2_grpc.add_DatasetServiceServicer_to_server(Datasets(script), server)
-    evaluation_service_pb2_grpc.add_EvaluationServiceServicer_to_server(
-        Evaluations(script), server
-    )
+    evaluation_service_pb2_grpc.add_EvaluationServiceServicer_to_server(Evaluations(script), server)
     explanation_service_pb2_grpc.add_ExplanationServiceServicer_to_server(
         Explanations(script), server
     )

@@ -1,3 +1,6 @@
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 from PIL import Image as PillowImage
@@ -9,14 +12,14 @@ from heatproof.v1.tensor_pb2 import DATA_TYPE_FLOAT32, DATA_TYPE_UINT8
 from tests.client.canned import png
 
 
-def test_a_folder_stands_for_its_images_in_the_order_of_their_names(image_folder):
+def test_a_folder_stands_for_its_images_in_the_order_of_their_names(image_folder: Path) -> None:
     images = collect(image_folder)
 
     assert [image.name for image in images] == ["a.png", "b.png", "sub/c.png"]
     assert images[2].load().encoded == (image_folder / "sub/c.png").read_bytes()
 
 
-def test_a_list_may_hold_every_kind_of_image(image_folder):
+def test_a_list_may_hold_every_kind_of_image(image_folder: Path) -> None:
     grey = np.full((2, 3, 3), 7, np.uint8)
     picture = PillowImage.fromarray(grey)
 
@@ -37,7 +40,7 @@ def test_a_list_may_hold_every_kind_of_image(image_folder):
     assert loaded[5].encoded == b"x"
 
 
-def test_an_array_of_another_memory_order_keeps_its_pixels():
+def test_an_array_of_another_memory_order_keeps_its_pixels() -> None:
     channels_first = np.arange(24, dtype=np.uint8).reshape(3, 2, 4)
     array = channels_first.transpose(1, 2, 0)
 
@@ -57,12 +60,12 @@ def test_an_array_of_another_memory_order_keeps_its_pixels():
         (np.full((4, 4, 3), -0.1), r"\[0, 1\]"),
     ],
 )
-def test_an_array_that_is_no_image_is_refused(array, fault):
+def test_an_array_that_is_no_image_is_refused(array: Any, fault: str) -> None:
     with pytest.raises(UsageError, match=fault):
         collect(array)
 
 
-def test_missing_files_and_empty_folders_are_refused(tmp_path):
+def test_missing_files_and_empty_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="does not exist"):
         collect(tmp_path / "gone.png")
     with pytest.raises(UsageError, match="holds no images"):
@@ -71,7 +74,7 @@ def test_missing_files_and_empty_folders_are_refused(tmp_path):
         collect([])
 
 
-def test_labels_are_matched_by_path_file_name_or_stem(image_folder, tmp_path):
+def test_labels_are_matched_by_path_file_name_or_stem(image_folder: Path, tmp_path: Path) -> None:
     csv = tmp_path / "labels.csv"
     csv.write_text("file,label\na.png,3\nc.png,0\nof-another-set.png,9\n")
 
@@ -90,7 +93,9 @@ def test_labels_are_matched_by_path_file_name_or_stem(image_folder, tmp_path):
         ("file,label\nx.png,1\n", "none of the 1 labels"),
     ],
 )
-def test_wrong_labels_are_refused_with_their_line(image_folder, tmp_path, text, fault):
+def test_wrong_labels_are_refused_with_their_line(
+    image_folder: Path, tmp_path: Path, text: str, fault: str
+) -> None:
     csv = tmp_path / "labels.csv"
     csv.write_text(text)
 
@@ -98,7 +103,7 @@ def test_wrong_labels_are_refused_with_their_line(image_folder, tmp_path, text, 
         AnnotationSources(labels=csv).read(collect(image_folder))
 
 
-def test_masks_are_sent_as_png_and_maps_as_float32(image_folder, tmp_path):
+def test_masks_are_sent_as_png_and_maps_as_float32(image_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "masks").mkdir()
     (tmp_path / "maps").mkdir()
     (tmp_path / "masks" / "a.png").write_bytes(png(grey=255))
@@ -116,7 +121,7 @@ def test_masks_are_sent_as_png_and_maps_as_float32(image_folder, tmp_path):
     assert np.array_equal(sent.reshape(3, 3), np.eye(3))
 
 
-def test_annotations_may_be_given_one_an_image():
+def test_annotations_may_be_given_one_an_image() -> None:
     images = collect([png(), png()])
 
     known = AnnotationSources(labels=[None, 5], masks=[np.eye(2), None]).read(images)
@@ -127,7 +132,7 @@ def test_annotations_may_be_given_one_an_image():
         AnnotationSources(labels=[1]).read(images)
 
 
-def test_a_label_that_fits_two_images_is_refused(tmp_path):
+def test_a_label_that_fits_two_images_is_refused(tmp_path: Path) -> None:
     for folder in ("x", "y"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "a.png").write_bytes(png())
@@ -136,13 +141,13 @@ def test_a_label_that_fits_two_images_is_refused(tmp_path):
         AnnotationSources(labels={"a.png": 1}).read(collect(tmp_path))
 
 
-def test_an_array_file_with_code_in_it_is_not_run(tmp_path):
+def test_an_array_file_with_code_in_it_is_not_run(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.array([{}], dtype=object), allow_pickle=True)
 
     with pytest.raises(UsageError, match="cannot read array"):
         collect(tmp_path)[0].load()
 
 
-def test_an_unknown_frame_is_refused_with_the_known_ones(image_folder):
+def test_an_unknown_frame_is_refused_with_the_known_ones(image_folder: Path) -> None:
     with pytest.raises(UsageError, match="source, model_input"):
         AnnotationSources(masks_frame="image").read(collect(image_folder))

@@ -23,7 +23,9 @@ def external_tensor(name: str, location: str) -> TensorProto:
 
 def saved(path: Path, *tensors: TensorProto) -> Path:
     """A model that holds the tensors: the first as initializer, others in nodes of a subgraph."""
-    nodes = [helper.make_node("Constant", [], [tensor.name], value=tensor) for tensor in tensors[1:]]
+    nodes = [
+        helper.make_node("Constant", [], [tensor.name], value=tensor) for tensor in tensors[1:]
+    ]
     inner = helper.make_graph(nodes, "inner", [], [])
     branch = helper.make_node("If", ["c"], ["y"], then_branch=inner, else_branch=inner)
     graph = helper.make_graph([branch], "g", [], [], initializer=list(tensors[:1]))
@@ -31,27 +33,31 @@ def saved(path: Path, *tensors: TensorProto) -> Path:
     return path
 
 
-def test_external_data_are_found_in_initializers_and_in_constants_of_subgraphs(tmp_path):
-    model = saved(tmp_path / "m.onnx", external_tensor("w", "w.data"), external_tensor("k", "k.data"))
+def test_external_data_are_found_in_initializers_and_in_constants_of_subgraphs(
+    tmp_path: Path,
+) -> None:
+    model = saved(
+        tmp_path / "m.onnx", external_tensor("w", "w.data"), external_tensor("k", "k.data")
+    )
 
     assert external_locations(model.read_bytes()) == ("k.data", "w.data")
 
 
-def test_a_model_without_external_data_has_no_locations(tmp_path):
+def test_a_model_without_external_data_has_no_locations(tmp_path: Path) -> None:
     inline = numpy_helper.from_array(np.zeros(4, np.float32), "w")
 
     assert external_locations(saved(tmp_path / "m.onnx", inline).read_bytes()) == ()
     assert external_locations(b"no model") == ()
 
 
-def test_a_single_file_is_named_by_its_own_digest(model_file):
+def test_a_single_file_is_named_by_its_own_digest(model_file: Path) -> None:
     digest = hashlib.sha256(model_file.read_bytes()).hexdigest()
 
     assert ModelFiles.read(model_file).name == f"models/sha256-{digest}"
     assert ModelFiles.read(model_file.read_bytes()).name == f"models/sha256-{digest}"
 
 
-def test_several_files_are_named_by_the_lines_of_their_digests(tmp_path):
+def test_several_files_are_named_by_the_lines_of_their_digests(tmp_path: Path) -> None:
     model = saved(tmp_path / "m.onnx", external_tensor("w", "a.data"))
     (tmp_path / "a.data").write_bytes(b"weights")
     files = {"model.onnx": model.read_bytes(), "a.data": b"weights"}
@@ -65,7 +71,9 @@ def test_several_files_are_named_by_the_lines_of_their_digests(tmp_path):
 
 
 @pytest.mark.parametrize("location", ["../secret", "/etc/hostname", "link", ""])
-def test_a_model_cannot_make_the_client_upload_files_outside_its_folder(tmp_path, location):
+def test_a_model_cannot_make_the_client_upload_files_outside_its_folder(
+    tmp_path: Path, location: str
+) -> None:
     (tmp_path / "secret").write_text("key")
     folder = tmp_path / "models"
     folder.mkdir()
@@ -76,14 +84,14 @@ def test_a_model_cannot_make_the_client_upload_files_outside_its_folder(tmp_path
         ModelFiles.read(model)
 
 
-def test_missing_external_data_are_named_with_the_place_where_they_belong(tmp_path):
+def test_missing_external_data_are_named_with_the_place_where_they_belong(tmp_path: Path) -> None:
     model = saved(tmp_path / "m.onnx", external_tensor("w", "w.data"))
 
     with pytest.raises(UsageError, match=r"w\.data.*does not exist"):
         ModelFiles.read(model)
 
 
-def test_a_large_file_is_cut_into_chunks_that_the_contract_allows(tmp_path):
+def test_a_large_file_is_cut_into_chunks_that_the_contract_allows(tmp_path: Path) -> None:
     body = bytes(range(256)) * 8192 + b"tail"
     (tmp_path / "m.onnx").write_bytes(body)
 
@@ -94,7 +102,7 @@ def test_a_large_file_is_cut_into_chunks_that_the_contract_allows(tmp_path):
     assert b"".join(chunk.data for chunk in chunks) == body
 
 
-def test_a_model_is_uploaded_once(client: Client, script: fakes.Script, model_file):
+def test_a_model_is_uploaded_once(client: Client, script: fakes.Script, model_file: Path) -> None:
     first = client.inspect(model_file)
     second = client.inspect(model_file)
 
@@ -103,22 +111,24 @@ def test_a_model_is_uploaded_once(client: Client, script: fakes.Script, model_fi
     assert script.uploaded["model.onnx"] == model_file.read_bytes()
 
 
-def test_a_named_model_is_looked_up_and_never_read(client: Client, script: fakes.Script, model_file):
+def test_a_named_model_is_looked_up_and_never_read(
+    client: Client, script: fakes.Script, model_file: Path
+) -> None:
     name = client.inspect(model_file).name
 
     assert client.inspect(name).name == name
     assert len(script.calls["UploadModel"]) == 1
 
 
-def test_lists_are_read_to_their_last_page(client: Client, model_file):
+def test_lists_are_read_to_their_last_page(client: Client, model_file: Path) -> None:
     names = {client.inspect(model_file).name, client.inspect(b"another model").name}
 
     assert {model.name for model in client.models()} == names
 
 
 def test_a_rewrite_is_written_with_its_external_data(
-    client: Client, script: fakes.Script, model_file, tmp_path
-):
+    client: Client, script: fakes.Script, model_file: Path, tmp_path: Path
+) -> None:
     script.download = fakes.download(**{"model.onnx": b"rewritten", "w.data": b"weights"})
     target = tmp_path / "out" / "masked.onnx"
 
@@ -131,8 +141,8 @@ def test_a_rewrite_is_written_with_its_external_data(
 
 
 def test_a_rewrite_that_breaks_off_leaves_nothing(
-    client: Client, script: fakes.Script, model_file, tmp_path
-):
+    client: Client, script: fakes.Script, model_file: Path, tmp_path: Path
+) -> None:
     script.download = fakes.download(**{"model.onnx": b"rewritten"})[:-1]
 
     with pytest.raises(Exception, match="ended early"):
@@ -142,8 +152,8 @@ def test_a_rewrite_that_breaks_off_leaves_nothing(
 
 
 def test_a_server_cannot_make_the_client_write_outside_the_target_folder(
-    client: Client, script: fakes.Script, model_file, tmp_path
-):
+    client: Client, script: fakes.Script, model_file: Path, tmp_path: Path
+) -> None:
     script.download = fakes.download(**{"model.onnx": b"m", "../evil": b"x"})
 
     with pytest.raises(Exception, match="outside the target"):

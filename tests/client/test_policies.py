@@ -1,4 +1,6 @@
 import re
+from pathlib import Path
+from typing import Any
 
 import pytest
 from google.protobuf import json_format
@@ -51,7 +53,7 @@ SAME_AS_JSON = """
 """
 
 
-def test_a_policy_file_is_the_protobuf_json_form_of_its_message(tmp_path):
+def test_a_policy_file_is_the_protobuf_json_form_of_its_message(tmp_path: Path) -> None:
     path = tmp_path / "p.toml"
     path.write_text(FULL)
 
@@ -63,7 +65,7 @@ def test_a_policy_file_is_the_protobuf_json_form_of_its_message(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["mean", "MEAN", "ON_MEAN", "on_mean"])
-def test_an_enum_value_may_drop_its_prefix(name):
+def test_an_enum_value_may_drop_its_prefix(name: str) -> None:
     policy = read_policy({"checks": [{"metric": "deletion", "on": name}]})
 
     assert policy.checks[0].on == Check.ON_MEAN
@@ -113,19 +115,21 @@ def test_an_enum_value_may_drop_its_prefix(name):
         ({"checks": []}, "no checks", "checks"),
     ],
 )
-def test_a_wrong_policy_is_refused_with_place_and_nearest_key(document, message, path):
+def test_a_wrong_policy_is_refused_with_place_and_nearest_key(
+    document: Any, message: str, path: str
+) -> None:
     with pytest.raises(PolicyError, match=re.escape(message)) as caught:
         read_policy(document)
 
     assert caught.value.path == path
 
 
-def test_two_metrics_in_one_check_are_refused():
+def test_two_metrics_in_one_check_are_refused() -> None:
     with pytest.raises(PolicyError):
         read_policy({"checks": [{"metric": {"deletion": {}, "insertion": {}}}]})
 
 
-def test_a_file_that_is_no_toml_or_missing_is_named(tmp_path):
+def test_a_file_that_is_no_toml_or_missing_is_named(tmp_path: Path) -> None:
     broken = tmp_path / "broken.toml"
     broken.write_text("checks = [")
 
@@ -136,7 +140,9 @@ def test_a_file_that_is_no_toml_or_missing_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("head", ["", "[preprocessing]\n", "[model.preprocessing]\n"])
-def test_a_preprocessing_file_may_be_a_bare_table_or_part_of_a_policy(tmp_path, head):
+def test_a_preprocessing_file_may_be_a_bare_table_or_part_of_a_policy(
+    tmp_path: Path, head: str
+) -> None:
     path = tmp_path / "p.toml"
     path.write_text(head + 'resize = "stretch"\nheight = 8\n')
 
@@ -145,11 +151,11 @@ def test_a_preprocessing_file_may_be_a_bare_table_or_part_of_a_policy(tmp_path, 
     assert read_preprocessing(str(path)) == expected
 
 
-def test_a_plain_name_is_a_preset():
+def test_a_plain_name_is_a_preset() -> None:
     assert read_preprocessing("tf") == Preprocessing(preset="tf")
 
 
-def test_messages_are_taken_as_they_are():
+def test_messages_are_taken_as_they_are() -> None:
     explainer = Explainer()
     explainer.rise.masks = 3
 

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Final, Generic, ParamSpec, Self, TypeVar, overload
 
 import grpc
-from grpc import aio
+from grpc import aio  # pyright: ignore[reportAttributeAccessIssue] # the stubs forget it
 
 from heatproof.client.addresses import Address, Tls
 from heatproof.client.calls import Effect, Flow, Pause, Stream, Unary, Upload, Work

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
-from grpc import aio
+from grpc import aio  # pyright: ignore[reportAttributeAccessIssue] # the stubs forget it
 
 from heatproof.client.calls import Rpc
 from heatproof.client.embedded import EmbeddedServer

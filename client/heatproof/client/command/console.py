@@ -1,5 +1,6 @@
 """What the command prints: results to standard output, the rest to standard error."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,12 +13,24 @@ from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 
 from heatproof.client.progress import OnProgress, Progress, Stage
 
-# `soft_wrap`: in CI a line stays a line, however long it is.
-out: Final = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
-err: Final = Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+LOG_WIDTH: Final = 160
+"""Columns of tables where there is no terminal; CI scrolls sideways, and cut names help nobody."""
+
+
+def _console(*, stderr: bool) -> Console:
+    is_terminal = (sys.stderr if stderr else sys.stdout).isatty()
+    width = None if is_terminal or "COLUMNS" in os.environ else LOG_WIDTH
+    # `soft_wrap`: in a log a line stays a line, however long it is.
+    return Console(stderr=stderr, highlight=False, width=width, soft_wrap=not is_terminal)
+
+
+out: Final = _console(stderr=False)
+err: Final = _console(stderr=True)
 
 PLAIN_STEPS: Final = 10
-"""Lines of progress that a stage prints where there is no terminal."""
+"""Lines of progress that an evaluation prints where there is no terminal."""
+
+UPLOADS: Final = frozenset({Stage.UPLOAD_MODEL, Stage.UPLOAD_IMAGES})
 
 
 def complain(message: str) -> None:
@@ -64,14 +77,17 @@ class BarProgress:
 
 
 class PlainProgress:
-    """A line a tenth of a stage."""
+    """A line for the end of an upload, and one a tenth of the evaluation."""
 
     def __init__(self) -> None:
         self._said: tuple[Stage, int] | None = None
 
     def __call__(self, progress: Progress) -> None:
         """Prints a line if the stage has come far enough."""
-        tenth = PLAIN_STEPS * progress.done // progress.total if progress.total else 0
+        steps = PLAIN_STEPS if progress.stage is Stage.EVALUATE else 1
+        tenth = steps * progress.done // progress.total if progress.total else 0
+        if progress.stage in UPLOADS and not tenth:
+            return
         if self._said != (progress.stage, tenth):
             self._said = progress.stage, tenth
             err.print(f"{progress.stage.value}: {describe(progress)}")

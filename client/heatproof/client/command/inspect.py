@@ -1,7 +1,10 @@
 """`heatproof inspect`: what a model holds, and what can be done with it."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated
 
+import typer
 from rich.markup import escape
 
 from heatproof.client.command import options
@@ -11,19 +14,29 @@ from heatproof.client.command.tables import table
 from heatproof.v1.model_pb2 import Model, ModelFacts, Support, ValueInfo
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Which model, and how much of it."""
+
+    model: options.ModelArgument
+    layers: Annotated[
+        bool, typer.Option("--layers", help="List all layers that Grad-CAM can use.")
+    ] = False
+
+
 @grouped
-def inspect(model: options.ModelArgument, server: options.ServerOptions) -> None:
+def inspect(question: Question, server: options.ServerOptions) -> None:
     """Show a model's inputs, outputs and layers, and whether masking and gradients cover it."""
     with server.connected() as client:
-        found = client.inspect(model)
+        found = client.inspect(question.model)
     made = table("", "")
     made.show_header = False
-    for name, text in _facts(found):
+    for name, text in _facts(found, every_layer=question.layers):
         made.add_row(name, escape(text))
     out.print(made)
 
 
-def _facts(model: Model) -> Iterator[tuple[str, str]]:
+def _facts(model: Model, *, every_layer: bool) -> Iterator[tuple[str, str]]:
     facts = model.facts
     yield "model", f"{model.display_name} {model.name}"
     yield "producer", facts.producer
@@ -35,7 +48,7 @@ def _facts(model: Model) -> Iterator[tuple[str, str]]:
     yield "nodes", f"{facts.nodes:,}"
     yield "weights", f"{facts.parameters:,}"
     yield "multiply-adds", f"{facts.multiply_adds:,}" if facts.multiply_adds else "unknown"
-    yield "layers for class activation maps", "\n".join(_cam_tensors(facts))
+    yield "Grad-CAM layers", "\n".join(_cam_tensors(facts, every=every_layer))
     yield "layer masking", _support(facts.layer_masking)
     yield "gradients", _support(facts.gradients)
 
@@ -44,8 +57,11 @@ def _value(info: ValueInfo) -> str:
     return f"{info.name}: {info.data_type} [{', '.join(info.shape)}]"
 
 
-def _cam_tensors(facts: ModelFacts) -> Iterator[str]:
-    for tensor in facts.cam_tensors:
+def _cam_tensors(facts: ModelFacts, *, every: bool) -> Iterator[str]:
+    shown = [tensor for tensor in facts.cam_tensors if every or tensor.is_default]
+    if len(shown) < len(facts.cam_tensors):
+        yield f"{len(facts.cam_tensors)}, all with --layers"
+    for tensor in shown:
         extents = " x ".join(
             str(side or "?") for side in (tensor.channels, tensor.height, tensor.width)
         )

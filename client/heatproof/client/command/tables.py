@@ -47,7 +47,8 @@ def show_verdict(report: GateReport) -> None:
     _show_checks(rows)
     for row in rows:
         if row.outcome != "pass":
-            out.print(Text(f"{row.outcome}: {row.message}", style=COLOURS[row.tone]))
+            text = f"{row.outcome}: {row.subject}: {row.message}"
+            out.print(Text(text, style=COLOURS[row.tone]))
     for warning in report.verdict.warnings:
         out.print(Text(f"warning: {warning}", style="yellow"))
     style = "bold green" if report.passed else "bold red"
@@ -86,10 +87,12 @@ def _show_results(report: Report) -> None:
 
 def _show_clean(report: Report, classes: ClassNames) -> None:
     rows = clean_rows(report, classes)
-    made = table("image", "model", "top class", "", "label", right=("",))
+    several = len(report.models) > 1
+    made = table("image", *(["model"] if several else []), "top class", "", "label", right=("",))
     for row in rows[:CLEAN_ROWS]:
         style = "red" if row.right is False else ""
-        cells = (row.image, row.model, row.top, row.probability, row.label)
+        of_model = (row.model,) if several else ()
+        cells = (row.image, *of_model, row.top, row.probability, row.label)
         made.add_row(*map(escape, cells), style=style)
     out.print(made)
     if len(rows) > CLEAN_ROWS:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from heatproof.client.captions import Captions
+from heatproof.client.captions import Captions, choice, parameters
 from heatproof.client.report.rows import number
 from heatproof.client.results import Report
 from heatproof.v1.gate_pb2 import Check
@@ -19,7 +19,7 @@ LEFT, RIGHT, TOP, BOTTOM = 46, 12, 12, 42
 IMAGE_LINES: Final = 100
 """Images whose own curves are drawn behind the mean."""
 
-STYLES: Final = {"random": "random", "oracle": "oracle", "uniform": "control", "rolled": "control"}
+STYLES: Final = {"random": "random", "oracle": "oracle", "uniform": "control", "rolled": "shifted"}
 """Styles of named curves; the others are the map's own."""
 
 NAMES: Final = {
@@ -31,6 +31,9 @@ NAMES: Final = {
     "rolled": "shifted map",
 }
 """Names of curves in a legend."""
+
+PROBABILITY_METRICS: Final = frozenset({"deletion", "insertion"})
+"""Metrics whose curves are probabilities unless their parameter `scale` says otherwise."""
 
 STEPS: Final = 5
 """Most steps of the vertical axis between the lowest and the highest value."""
@@ -45,7 +48,7 @@ class Line:
 
     Attributes:
         name: name in the legend; empty for the curve of one image.
-        style: `own`, `random`, `oracle`, `control` or `image`.
+        style: `own`, `random`, `oracle`, `control`, `shifted` or `image`.
         points: as SVG writes them.
     """
 
@@ -170,12 +173,19 @@ def _chart(captions: Captions, result: MetricResult, images: Sequence[Curve]) ->
         ),
         model=row["model"],
         x_title=f"share of cells {'shown' if added else 'hidden'}",
-        y_title="class probability",
+        y_title=_y_title(result),
         lines=tuple(lines),
         x_ticks=tuple(Tick(scale.x(at), number(at)) for at in (0, 0.25, 0.5, 0.75, 1)),
         y_ticks=tuple(Tick(scale.y(at), number(at)) for at in ticks),
         images=len(images),
     )
+
+
+def _y_title(result: MetricResult) -> str:
+    """Curves show probabilities, unless the metric has no other scale than the relative one."""
+    scale = parameters(result.metric).get("scale", "")
+    absolute = choice(result.metric)[0] in PROBABILITY_METRICS and scale != "relative"
+    return "class probability" if absolute else "share of the clean probability"
 
 
 def _ticks(high: float, low: float) -> list[float]:
