@@ -14,6 +14,7 @@ from heatproof.evaluators.outcomes import (
     MeanEstimator,
     ProportionEstimator,
     RatioEstimator,
+    Reason,
     Score,
     Undefined,
 )
@@ -21,7 +22,7 @@ from heatproof.evaluators.plan import ResultKey, result_keys
 from heatproof.evaluators.results import ImageResult, ImageScore, Interval, MetricResult, Summary
 from heatproof.evaluators.spec import EvaluationSpec
 from heatproof.evaluators.statistics.arms import Arm, Contrast
-from heatproof.evaluators.statistics.bootstrap import Studentised, bootstrap_t
+from heatproof.evaluators.statistics.bootstrap import MIN_IMAGES, Studentised, bootstrap_t
 from heatproof.evaluators.statistics.proportions import wilson_interval
 
 LEVEL: Final = 0.95
@@ -51,13 +52,12 @@ def summarise(spec: EvaluationSpec, images: Sequence[ImageResult]) -> tuple[Metr
         images: results of the images, all of them or those that were finished.
     """
     keys = result_keys(spec)
-    scores = [_scores_of(index, images) for index in range(len(keys))]
+    scores = _by_result(images, len(keys))
     samples = [samples_of(key, column) for key, column in zip(keys, scores, strict=True)]
     summaries = iter(_summaries([s for group in samples for s in group.values()], seed=spec.seed))
-    named = [dict(zip(group, summaries, strict=False)) for group in samples]
     return tuple(
-        _metric_result(key, column, summary)
-        for key, column, summary in zip(keys, scores, named, strict=True)
+        _metric_result(key, column, {name: (group[name], next(summaries)) for name in group})
+        for key, column, group in zip(keys, scores, samples, strict=True)
     )
 
 
@@ -118,19 +118,25 @@ def _column(scores: Sequence[Score | None]) -> Float64[np.ndarray, "images"]:
 
 
 def _summaries(samples: Sequence[Sample], *, seed: int) -> list[Summary]:
-    distributions = bootstrap_t([Contrast((sample.arm,)) for sample in samples], seed=seed)
-    return [_summary(*pair) for pair in zip(samples, distributions, strict=True)]
+    contrasts = [Contrast((sample.arm,)) for sample in samples]
+    resampled = [not isinstance(sample.estimator, ProportionEstimator) for sample in samples]
+    distributions = iter(
+        bootstrap_t(
+            [c for c, needed in zip(contrasts, resampled, strict=True) if needed], seed=seed
+        )
+    )
+    return [
+        _summary(sample, next(distributions) if needed else None)
+        for sample, needed in zip(samples, resampled, strict=True)
+    ]
 
 
 def _summary(sample: Sample, distribution: Studentised | None) -> Summary:
-    undefined = [s for s in sample.scores if isinstance(s, Undefined)]
     if not is_estimable(sample):
-        return Summary(None, None, None, 0, _reasons(undefined))
+        return Summary(None, None, None, 0, _reasons(sample.scores))
     standard_error = Contrast((sample.arm,)).standard_error()
     left_out = [
-        score
-        for score, scored in zip(sample.scores, sample.arm.scored, strict=True)
-        if isinstance(score, Undefined) and not scored
+        score for score, scored in zip(sample.scores, sample.arm.scored, strict=True) if not scored
     ]
     return Summary(
         value=sample.arm.estimate(),
@@ -152,12 +158,10 @@ def is_estimable(sample: Sample) -> bool:
 
 
 def _interval(sample: Sample, distribution: Studentised | None) -> Interval | None:
+    if isinstance(sample.estimator, ProportionEstimator):
+        return _proportion_interval(sample.arm)
     if distribution is None:
         return None
-    if isinstance(sample.estimator, ProportionEstimator):
-        successes = round(sample.arm.numerators.sum())
-        low, high = wilson_interval(successes, sample.arm.count, level=LEVEL)
-        return Interval(low, high, LEVEL, "wilson")
     tail = (1 - LEVEL) / 2
     lower, upper = distribution.limit(tail), distribution.limit(1 - tail)
     if lower is None or upper is None:
@@ -165,28 +169,53 @@ def _interval(sample: Sample, distribution: Studentised | None) -> Interval | No
     return Interval(lower, upper, LEVEL, "bootstrap_t")
 
 
-def _reasons(undefined: Iterable[Undefined]) -> dict[str, int]:
-    return dict(sorted(Counter(str(score.reason) for score in undefined).items()))
+def _proportion_interval(arm: Arm) -> Interval | None:
+    if arm.count < MIN_IMAGES:
+        return None
+    low, high = wilson_interval(round(arm.numerators.sum()), arm.count, level=LEVEL)
+    return Interval(low, high, LEVEL, "wilson")
 
 
-def _scores_of(result: int, images: Sequence[ImageResult]) -> list[ImageScore | None]:
-    found = [{score.result: score for score in image.scores} for image in images]
-    return [scores.get(result) for scores in found]
+def _reasons(scores: Iterable[Score | None]) -> dict[str, int]:
+    """Why images have no score, counted; an image that was not evaluated has no reason."""
+    return dict(sorted(Counter(_reason(s) for s in scores if s is not None).items()))
+
+
+def _reason(score: Score) -> str:
+    if isinstance(score, Undefined):
+        return str(score.reason)
+    # Scored alone, but the data set's denominator is nothing to divide by.
+    return str(Reason.NO_PLACE_EFFECT if np.isfinite(score) else Reason.NOT_FINITE)
+
+
+def _by_result(images: Sequence[ImageResult], results: int) -> list[list[ImageScore | None]]:
+    columns: list[list[ImageScore | None]] = [[None] * len(images) for _ in range(results)]
+    for place, image in enumerate(images):
+        for score in image.scores:
+            columns[score.result][place] = score
+    return columns
 
 
 def _metric_result(
-    key: ResultKey, scores: Sequence[ImageScore | None], summaries: Mapping[str, Summary]
+    key: ResultKey,
+    scores: Sequence[ImageScore | None],
+    summarised: Mapping[str, tuple[Sample, Summary]],
 ) -> MetricResult:
-    parts = dict(summaries)
+    sample, summary = summarised[""]
+    curves = [
+        score.curves
+        for score, scored in zip(scores, sample.arm.scored, strict=True)
+        if scored and score is not None
+    ]
     return MetricResult(
         model=key.model,
         metric=key.metric,
         removal=key.removal,
         explainer=key.explainer,
         direction=key.metric.direction,
-        summary=parts.pop(""),
-        parts=parts,
-        curves=_mean_curves([score.curves for score in scores if score]),
+        summary=summary,
+        parts={name: part for name, (_, part) in summarised.items() if name},
+        curves=_mean_curves(curves),
     )
 
 

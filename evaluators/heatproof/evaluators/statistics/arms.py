@@ -1,12 +1,15 @@
 """Arms and contrasts: what the statistics resample, whole images at a time."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Final
 
 import numpy as np
 from jaxtyping import Bool, Float64
 
 Column = Float64[np.ndarray, "images"]
+
+ROUNDING: Final = 1e-13
+"""Residuals below this share of their terms are rounding, not spread."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,13 +27,13 @@ class Arm:
     scored: Bool[np.ndarray, "images"]
 
     @classmethod
-    def of_mean(cls, values: Column) -> Self:
-        """The mean of the values that are not NaN."""
+    def of_mean(cls, values: Column) -> "Arm":
+        """The mean of the values that are finite."""
         return cls.of_ratio(values, np.ones_like(values))
 
     @classmethod
-    def of_ratio(cls, numerators: Column, denominators: Column) -> Self:
-        """The ratio of the means, over images where neither value is NaN."""
+    def of_ratio(cls, numerators: Column, denominators: Column) -> "Arm":
+        """The ratio of the means, over images where both values are finite."""
         scored = np.isfinite(numerators) & np.isfinite(denominators)
         return cls(np.where(scored, numerators, 0.0), np.where(scored, denominators, 0.0), scored)
 
@@ -44,9 +47,19 @@ class Arm:
         denominator = self.denominators.sum()
         return float(self.numerators.sum() / denominator) if denominator else np.nan
 
-    def on(self, images: Bool[np.ndarray, "images"]) -> Self:
-        """The same arm on some of the images only."""
-        return type(self)(self.numerators[images], self.denominators[images], self.scored[images])
+    def residuals(self) -> Column:
+        """`u - R v`, image by image; sums to 0."""
+        fitted = self.estimate() * self.denominators
+        residuals = self.numerators - fitted
+        size = np.abs(self.numerators) + np.abs(fitted)
+        return np.where(np.abs(residuals) <= ROUNDING * size, 0.0, residuals)
+
+    def within(self, images: Bool[np.ndarray, "images"]) -> "Arm":
+        """The same arm, scored on some of the images only."""
+        kept = self.scored & images
+        return type(self)(
+            np.where(kept, self.numerators, 0.0), np.where(kept, self.denominators, 0.0), kept
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,6 +72,22 @@ class Contrast:
 
     arms: tuple[Arm, ...]
 
+    @classmethod
+    def between(cls, first: Arm, second: Arm) -> "Contrast":
+        """The first arm less the second; both must be scored on the same images.
+
+        A difference of means is the mean of the differences: one arm, and no digits lost.
+        """
+        if np.array_equal(first.denominators, second.denominators):
+            differences = first.numerators - second.numerators
+            return cls((Arm(differences, first.denominators, first.scored),))
+        return cls((first, second))
+
+    @property
+    def signs(self) -> tuple[float, ...]:
+        """How the arms count."""
+        return (1.0, -1.0)[: len(self.arms)]
+
     @property
     def scored(self) -> Bool[np.ndarray, "images"]:
         """Which images have a score; the same for all arms."""
@@ -69,52 +98,19 @@ class Contrast:
         """Images with a score."""
         return self.arms[0].count
 
-    @property
-    def columns(self) -> Float64[np.ndarray, "images columns"]:
-        """Numerators and denominators of the arms, in turn."""
-        pairs = [column for arm in self.arms for column in (arm.numerators, arm.denominators)]
-        return np.stack(pairs, axis=1)
-
     def estimate(self) -> float:
         """The first arm's estimate less the second's; NaN if either has none."""
-        return _alternating([arm.estimate() for arm in self.arms])
+        return sum(s * arm.estimate() for s, arm in zip(self.signs, self.arms, strict=True))
 
     def standard_error(self) -> float:
-        """Standard error of the estimate by its influence function; NaN below 2 images."""
-        columns, images = self.columns, self.count
-        if images < 2 or not np.isfinite(self.estimate()):
+        """Standard error of the estimate by its influence function; NaN below 2 images.
+
+        `sqrt(sum psi^2 / (n (n - 1)))`, where a ratio's influence is `psi = (u - R v) / mean(v)`.
+        """
+        count = self.count
+        if count < 2 or not np.isfinite(self.estimate()):
             return np.nan
-        totals = columns.sum(axis=0)[None]
-        squares = (columns.T @ columns)[None]
-        return float(resampled(np.array([float(images)]), totals, squares)[1][0])
-
-
-def resampled(
-    counts: Float64[np.ndarray, "resamples"],
-    totals: Float64[np.ndarray, "resamples columns"],
-    squares: Float64[np.ndarray, "resamples columns columns"],
-) -> tuple[Float64[np.ndarray, "resamples"], Float64[np.ndarray, "resamples"]]:
-    """Estimates and standard errors of resamples of a contrast, from their sums.
-
-    An arm's influence is `(u - R v) / mean(v)`, so that of a contrast is linear in the columns, and
-    its sum of squares a quadratic form of their second moments.
-
-    Args:
-        counts: scored images.
-        totals: sums of the columns.
-        squares: sums of their products.
-    """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = totals[:, 0::2] / totals[:, 1::2]
-        inverse_means = counts[:, None] / totals[:, 1::2]
-        signs = np.array([1.0, -1.0])[: ratios.shape[1]]
-        weights = np.empty_like(totals)
-        weights[:, 0::2] = signs * inverse_means
-        weights[:, 1::2] = -signs * inverse_means * ratios
-        sums = np.einsum("ri,rij,rj->r", weights, squares, weights)
-        errors = np.sqrt(np.maximum(sums, 0.0) / (counts * (counts - 1)))
-    return ratios @ signs, errors
-
-
-def _alternating(estimates: list[float]) -> float:
-    return estimates[0] - sum(estimates[1:])
+        influence = np.zeros(len(self.scored))
+        for sign, arm in zip(self.signs, self.arms, strict=True):
+            influence += sign * arm.residuals() * count / arm.denominators.sum()
+        return float(np.sqrt((influence**2).sum() / (count * (count - 1))))

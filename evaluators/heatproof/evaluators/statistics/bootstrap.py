@@ -2,22 +2,34 @@
 
 Percentile and BCa intervals err at small n: at n = 8 they miss in 20 % and 18 % of samples instead
 of 5 %. Studentised resampling holds its level (Efron and Tibshirani 1993, chapter 12).
+
+A resample's estimate and standard error depend on sums of a few columns alone, so all resamples
+of all contrasts are one product: weights [resamples, images] times columns [images, columns].
+Columns are rounded to a grid on which these sums are exact; hence neither the number of threads
+nor the other contrasts change a bit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from jaxtyping import Float64
 
-from heatproof.evaluators.statistics.arms import Contrast, resampled
+from heatproof.evaluators.statistics.arms import Contrast
 
 RESAMPLES: Final = 10_000
 MIN_IMAGES: Final = 8
 """Fewer images give no interval."""
 CHUNK_CELLS: Final = 4_000_000
 """Largest block of resampling weights in memory, in cells."""
+GROUP_CELLS: Final = 16_000_000
+"""Largest block of columns, and of their sums, in memory, in cells."""
+SPREADLESS: Final = 1e-3
+"""Share of the standard error below which a resample has no spread: what rounding may leave."""
+
+Columns = Float64[np.ndarray, "images columns"]
+Sums = Float64[np.ndarray, "resamples columns"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,7 +44,7 @@ class Studentised:
 
     estimate: float
     standard_error: float
-    pivots: Float64[np.ndarray, "resamples"]
+    pivots: Float64[np.ndarray, "pivots"]
 
     def limit(self, tail: float) -> float | None:
         """The limit that leaves `tail` of the confidence below it.
@@ -41,6 +53,8 @@ class Studentised:
         """
         if self.standard_error == 0:
             return self.estimate
+        if not self.pivots.size:
+            return None
         pivot = np.quantile(self.pivots, 1 - tail, method="inverted_cdf")
         limit = self.estimate - pivot * self.standard_error
         return float(limit) if np.isfinite(limit) else None
@@ -58,46 +72,101 @@ def bootstrap_t(contrasts: Sequence[Contrast], *, seed: int) -> tuple[Studentise
     """
     if not contrasts:
         return ()
-    moments = [_moments(contrast) for contrast in contrasts]
-    sums = _resampled_sums(np.concatenate(moments, axis=1), np.random.default_rng(seed))
-    ends = np.cumsum([block.shape[1] for block in moments])[:-1]
-    parts = np.split(sums, ends, axis=1)
-    return tuple(_studentise(*pair) for pair in zip(contrasts, parts, strict=True))
+    images = len(contrasts[0].scored)
+    size = max(1, GROUP_CELLS // (16 * max(images, RESAMPLES)))
+    groups = [contrasts[start : start + size] for start in range(0, len(contrasts), size)]
+    return tuple(found for group in groups for found in _studentise_group(group, seed=seed))
 
 
-def _moments(contrast: Contrast) -> Float64[np.ndarray, "images moments"]:
-    """Columns whose weighted sums give a resample's estimate and standard error."""
-    columns = contrast.columns
+def _studentise_group(contrasts: Sequence[Contrast], *, seed: int) -> list[Studentised | None]:
+    places: dict[bytes, int] = {}
+    distinct: list[Float64[np.ndarray, images]] = []
+    rows = []
+    for contrast in contrasts:
+        columns = _on_grid(_moments(contrast)) if _is_resampled(contrast) else None
+        rows.append(None if columns is None else _place(columns, places, distinct))
+    if not distinct:
+        return [None] * len(contrasts)
+    sums = _resampled_sums(np.stack(distinct, axis=1), np.random.default_rng(seed))
+    return [
+        None if row is None else _studentise(contrast, sums[:, row])
+        for contrast, row in zip(contrasts, rows, strict=True)
+    ]
+
+
+def _is_resampled(contrast: Contrast) -> bool:
+    return contrast.count >= MIN_IMAGES and bool(np.isfinite(contrast.estimate()))
+
+
+def _moments(contrast: Contrast) -> Columns:
+    """Scored, then per arm its residuals and denominators, then the products of all these."""
+    pairs = [column for arm in contrast.arms for column in (arm.residuals(), arm.denominators)]
+    columns = np.stack(pairs, axis=1)
     products = (columns[:, :, None] * columns[:, None, :]).reshape(len(columns), -1)
     return np.concatenate([contrast.scored[:, None].astype(np.float64), columns, products], axis=1)
 
 
-def _resampled_sums(
-    moments: Float64[np.ndarray, "images moments"], rng: np.random.Generator
-) -> Float64[np.ndarray, "resamples moments"]:
-    images = len(moments)
-    chunk = max(1, CHUNK_CELLS // images)
-    uniform = np.full(images, 1 / images)
-    blocks = [
-        rng.multinomial(images, uniform, size=min(chunk, RESAMPLES - start)) @ moments
-        for start in range(0, RESAMPLES, chunk)
-    ]
+def _on_grid(columns: Columns) -> Columns:
+    """Rounds each column so that n of its entries sum exactly, in any order."""
+    bits = 52 - len(columns).bit_length()
+    largest = np.abs(columns).max(axis=0)
+    exponents = np.frexp(largest)[1] - bits
+    rounded: Columns = np.ldexp(np.rint(np.ldexp(columns, -exponents)), exponents)
+    return rounded
+
+
+def _place(
+    columns: Columns, places: dict[bytes, int], distinct: list[Float64[np.ndarray, "images"]]
+) -> list[int]:
+    """Adds columns that are new to `distinct`, and tells where each one is."""
+    row = []
+    for column in columns.T:
+        content = column.tobytes()
+        if content not in places:
+            places[content] = len(distinct)
+            distinct.append(column)
+        row.append(places[content])
+    return row
+
+
+def _resampled_sums(columns: Columns, rng: np.random.Generator) -> Sums:
+    blocks = [weights @ columns for weights in _weights(len(columns), rng)]
     return np.concatenate(blocks)
 
 
-def _studentise(
-    contrast: Contrast, sums: Float64[np.ndarray, "resamples moments"]
-) -> Studentised | None:
-    estimate, standard_error = contrast.estimate(), contrast.standard_error()
-    if contrast.count < MIN_IMAGES or not np.isfinite(estimate):
-        return None
+def _weights(
+    images: int, rng: np.random.Generator
+) -> Iterator[Float64[np.ndarray, "chunk images"]]:
+    """How often each resample drew each image, in chunks; 5 x faster than `multinomial`."""
+    chunk = max(1, CHUNK_CELLS // images)
+    for start in range(0, RESAMPLES, chunk):
+        rows = min(chunk, RESAMPLES - start)
+        drawn = rng.integers(0, images, size=(rows, images), dtype=np.uint32).astype(np.int64)
+        drawn += np.arange(rows)[:, None] * images
+        counts = np.bincount(drawn.ravel(), minlength=rows * images)
+        yield counts.reshape(rows, images).astype(np.float64)
+
+
+def _studentise(contrast: Contrast, sums: Sums) -> Studentised:
+    """Estimates less the estimate, over their standard errors.
+
+    With `d = sum e / sum v` a resampled ratio is `R + d` and its influence `(e - d v) / mean(v)`:
+    linear in the columns, so its sum of squares is a quadratic form of the products' sums.
+    """
+    standard_error = contrast.standard_error()
     width = 2 * len(contrast.arms)
-    squares = sums[:, 1 + width :].reshape(len(sums), width, width)
-    estimates, errors = resampled(sums[:, 0], sums[:, 1 : 1 + width], squares)
-    # Rounding leaves a residue where all resampled images are equal; it is no spread.
-    errors[errors < 1e-7 * standard_error] = 0.0
+    counts, totals = sums[:, 0], sums[:, 1 : 1 + width]
+    products = sums[:, 1 + width :].reshape(len(sums), width, width)
+    signs = np.array(contrast.signs)
     with np.errstate(divide="ignore", invalid="ignore"):
-        pivots = (estimates - estimate) / errors
+        shifts = totals[:, 0::2] / totals[:, 1::2]
+        weights = np.empty_like(totals)
+        weights[:, 0::2] = signs * counts[:, None] / totals[:, 1::2]
+        weights[:, 1::2] = -weights[:, 0::2] * shifts
+        squares = np.einsum("ri,rij,rj->r", weights, products, weights)
+        errors = np.sqrt(np.maximum(squares, 0.0) / (counts * (counts - 1)))
+        # A single image has no spread either; 0 / 0 above.
+        errors[(errors < SPREADLESS * standard_error) | (counts == 1)] = 0.0
+        pivots = (shifts @ signs) / errors
     # A resample at the estimate without spread says nothing; one off it is infinitely far.
-    pivots[np.isnan(pivots)] = 0.0
-    return Studentised(estimate, standard_error, pivots)
+    return Studentised(contrast.estimate(), standard_error, pivots[~np.isnan(pivots)])

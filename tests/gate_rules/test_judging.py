@@ -1,0 +1,250 @@
+"""The gate's rules on made-up scores."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from heatproof.evaluators.errors import FailedPreconditionError, InvalidArgumentError
+from heatproof.evaluators.explainers.centre import Centre
+from heatproof.evaluators.explainers.random import Random
+from heatproof.evaluators.gate import judge
+from heatproof.evaluators.gate.policy import (
+    Check,
+    CheckOutcome,
+    Evaluated,
+    Inconclusive,
+    On,
+    Policy,
+    Severity,
+    VerdictOutcome,
+)
+from heatproof.evaluators.metrics.deletion import Deletion
+from heatproof.evaluators.metrics.insertion import Insertion
+from heatproof.evaluators.metrics.occlusion_corrected_deletion import OcclusionCorrectedDeletion
+from heatproof.evaluators.outcomes import Reason, Undefined
+from heatproof.evaluators.preprocessing import Preprocessing, Resize
+from heatproof.evaluators.removal.layer import Layer
+from heatproof.evaluators.results import ImageResult, ImageScore
+from heatproof.evaluators.spec import EvaluationSpec
+from heatproof.evaluators.summaries import summarise
+
+HOLE = Undefined(Reason.DEGENERATE, "constant map")
+GOOD = np.random.default_rng(0).normal(0.6, 0.05, 40)
+
+
+def evaluated(scores: Any, metric: Any = None, parts: Any = None, seed: int = 0) -> Evaluated:
+    """An evaluation of one metric with these scores; None is a hole."""
+    spec = EvaluationSpec(
+        models=("m",),
+        preprocessing=Preprocessing(resize=Resize.STRETCH, height=8, width=8),
+        metrics=(metric or Insertion(),),
+        explainers=(Centre(),),
+        removals=(Layer(),),
+        seed=seed,
+    )
+    images = tuple(
+        ImageResult(
+            image=f"{place:064x}",
+            display_name=f"{place}",
+            label=None,
+            predictions=(),
+            scores=(ImageScore(0, score_of(score), parts[place] if parts else {}, {}),),
+        )
+        for place, score in enumerate(scores)
+    )
+    return Evaluated("m", spec, summarise(spec, images), images)
+
+
+def score_of(score: Any) -> Any:
+    return HOLE if score is None else score if isinstance(score, Undefined) else float(score)
+
+
+def policy(metric: Any = None, **check: Any) -> Policy:
+    return Policy(checks=(Check(metric=metric or Insertion(), **check),))
+
+
+def outcome(scores: Any, baseline: Any = None, metric: Any = None, **check: Any) -> CheckOutcome:
+    base = None if baseline is None else evaluated(baseline, metric)
+    verdict = judge(policy(metric, **check), evaluated(scores, metric), base)
+    return verdict.checks[0].outcome
+
+
+@pytest.mark.parametrize(
+    ("bound", "expected"),
+    [
+        ({"min": 0.5}, CheckOutcome.PASS),
+        ({"min": 0.6}, CheckOutcome.INCONCLUSIVE),
+        ({"min": 0.7}, CheckOutcome.FAIL),
+        ({"max": 0.7}, CheckOutcome.PASS),
+        ({"max": 0.5}, CheckOutcome.FAIL),
+        ({"min": 0.5, "max": 0.7}, CheckOutcome.PASS),
+        ({"min": 0.7, "max": 0.8}, CheckOutcome.FAIL),
+        ({"min": 0.55, "on": On.MEAN}, CheckOutcome.PASS),
+        ({"min": 0.65, "on": On.MEAN}, CheckOutcome.FAIL),
+    ],
+)
+def test_a_bound_is_held_against_the_whole_interval_or_the_mean(bound: Any, expected: Any) -> None:
+    assert outcome(GOOD, **bound) is expected
+
+
+def test_a_higher_minimum_is_never_easier() -> None:
+    order = [CheckOutcome.PASS, CheckOutcome.INCONCLUSIVE, CheckOutcome.FAIL]
+    found = [order.index(outcome(GOOD, min=least)) for least in np.linspace(0.5, 0.7, 21)]
+    assert found == sorted(found)
+    assert set(found) == {0, 1, 2}
+
+
+def test_the_tolerance_is_granted_once() -> None:
+    scores = np.full(40, 0.5)
+    assert outcome(scores, min=0.50009) is CheckOutcome.PASS
+    assert outcome(scores, min=0.50011) is CheckOutcome.FAIL
+
+
+def test_fewer_than_eight_scores_are_inconclusive() -> None:
+    assert outcome(np.full(7, 0.9), min=0.5) is CheckOutcome.INCONCLUSIVE
+    assert outcome(np.full(7, 0.9), np.full(7, 0.9), max_regression=0.0) is (
+        CheckOutcome.INCONCLUSIVE
+    )
+
+
+@pytest.mark.parametrize(
+    ("scored", "expected"), [(36, CheckOutcome.PASS), (35, CheckOutcome.NOT_EVALUATED)]
+)
+def test_nine_tenths_of_the_images_need_a_score(scored: int, expected: Any) -> None:
+    assert outcome([*GOOD[:scored], *[None] * (40 - scored)], min=0.2) is expected
+
+
+@pytest.mark.parametrize(
+    ("check", "expected"),
+    [
+        ({"min": 0.9}, VerdictOutcome.FAIL),
+        ({"min": 0.9, "severity": Severity.WARN}, VerdictOutcome.WARN),
+        ({"min": 0.6}, VerdictOutcome.WARN),
+        ({"min": 0.6, "inconclusive": Inconclusive.FAIL}, VerdictOutcome.FAIL),
+        ({"min": 0.5}, VerdictOutcome.PASS),
+        ({"min": 0.1, "explainer": Random()}, VerdictOutcome.FAIL),
+    ],
+)
+def test_severity_and_uncertainty_decide_the_verdict(check: Any, expected: Any) -> None:
+    assert judge(policy(**check), evaluated(GOOD), None).outcome is expected
+
+
+def test_an_explainer_of_the_policy_without_a_result_is_no_pass() -> None:
+    both = replace(policy(min=0.1), explainers=(Centre(), Random()), removals=(Layer(),))
+    verdict = judge(both, evaluated(GOOD), None)
+    assert {c.outcome for c in verdict.checks} == {CheckOutcome.PASS, CheckOutcome.NOT_EVALUATED}
+    assert verdict.outcome is VerdictOutcome.FAIL
+
+
+@pytest.mark.parametrize("metric", [Insertion(), Deletion()])
+def test_a_candidate_compared_with_itself_passes(metric: Any) -> None:
+    verdict = judge(
+        policy(metric, max_regression=0.0), evaluated(GOOD, metric), evaluated(GOOD, metric)
+    )
+    assert verdict.outcome is VerdictOutcome.PASS
+    assert verdict.checks[0].regression is not None
+    assert verdict.checks[0].regression.p_value == 1.0
+
+
+def test_a_regression_is_judged_by_the_metrics_direction() -> None:
+    worse = GOOD - 0.2
+    for metric, candidate, baseline in [(Insertion(), worse, GOOD), (Deletion(), GOOD, worse)]:
+        assert outcome(candidate, baseline, metric, max_regression=0.1) is CheckOutcome.FAIL
+        assert outcome(candidate, baseline, metric, max_regression=0.3) is CheckOutcome.PASS
+        assert outcome(baseline, candidate, metric, max_regression=0.0) is CheckOutcome.PASS
+
+
+def test_images_lost_in_one_arm_leave_a_regression_open() -> None:
+    assert outcome([*GOOD[:38], None, None], GOOD, max_regression=0.0) is CheckOutcome.PASS
+    three = [*GOOD[:37], None, None, None]
+    assert outcome(three, GOOD, max_regression=0.0) is CheckOutcome.INCONCLUSIVE
+    assert outcome(GOOD, three, max_regression=0.0) is CheckOutcome.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("tests", "expected"), [(12, CheckOutcome.FAIL), (13, CheckOutcome.INCONCLUSIVE)]
+)
+def test_too_many_checks_for_eight_pairs_are_inconclusive(tests: int, expected: Any) -> None:
+    # 1 / 256 <= 0.05 / 12, but not 0.05 / 13.
+    checks = (Check(metric=Insertion(), max_regression=0.0),) * tests
+    scores = GOOD[:8]
+    verdict = judge(Policy(checks=checks), evaluated(scores - 0.3), evaluated(scores))
+    assert {check.outcome for check in verdict.checks} == {expected}
+
+
+def test_without_a_baseline_regressions_are_skipped_and_shown() -> None:
+    assert outcome(GOOD, max_regression=0.1) is CheckOutcome.SKIPPED
+
+
+def test_a_baseline_evaluated_differently_is_refused_with_its_fields() -> None:
+    other = evaluated(GOOD[:39], seed=5)
+    with pytest.raises(FailedPreconditionError, match="differing fields: seed, images"):
+        judge(policy(max_regression=0.1), evaluated(GOOD), other)
+
+
+@pytest.mark.parametrize(
+    "check", [{}, {"min": 2.0, "max": 1.0}, {"max_regression": -0.1}, {"min": float("nan")}]
+)
+def test_an_unsound_check_is_refused(check: Any) -> None:
+    with pytest.raises(InvalidArgumentError):
+        judge(policy(**check), evaluated(GOOD), None)
+
+
+def test_ten_regression_checks_raise_a_false_alarm_in_five_percent_of_runs() -> None:
+    names = [Insertion(grid=g) for g in range(4, 14)]
+    alarms = 0
+    for run in range(100):
+        rng = np.random.default_rng(run)
+        mine, theirs = rng.normal(size=(2, 12, 10))
+        alarms += _alarm(names, mine, theirs)
+    # Binomial standard error 2.2; ten uncorrected checks give 23 to 38.
+    assert alarms <= 11
+
+
+EVALUATED = evaluated(GOOD[:12])
+TEMPLATE, SPEC = EVALUATED.results[0], EVALUATED.spec
+
+
+def _alarm(metrics: Any, mine: Any, theirs: Any) -> bool:
+    sides = []
+    for scores in (mine, theirs):
+        spec = replace(SPEC, metrics=tuple(metrics))
+        images = tuple(
+            ImageResult(
+                image=f"{place:064x}",
+                display_name="",
+                label=None,
+                predictions=(),
+                scores=tuple(ImageScore(k, float(v), {}, {}) for k, v in enumerate(row)),
+            )
+            for place, row in enumerate(scores)
+        )
+        # A regression reads of the summary only how many images were scored: one will do for all.
+        template = TEMPLATE
+        results = tuple(replace(template, metric=metric) for metric in metrics)
+        sides.append(Evaluated("m", spec, results, images))
+    checks = tuple(Check(metric=metric, max_regression=0.0) for metric in metrics)
+    return judge(Policy(checks=checks), *sides).outcome is VerdictOutcome.FAIL
+
+
+def test_a_place_blind_model_has_no_corrected_deletion() -> None:
+    parts = {"random_area": 0.5, "deletion_area": 0.498, "oracle_area": 0.495}
+    blind = Undefined(Reason.NO_PLACE_EFFECT, "")
+    found = evaluated([blind] * 30, OcclusionCorrectedDeletion(), [parts] * 30)
+    summary = found.results[0].summary
+    assert (summary.value, summary.scored) == (None, 0)
+    assert summary.undefined == {"NO_PLACE_EFFECT": 30}
+
+
+def test_place_blind_images_count_in_a_ratio_of_means() -> None:
+    seeing = {"random_area": 0.8, "deletion_area": 0.5, "oracle_area": 0.4}
+    blind = {"random_area": 0.5, "deletion_area": 0.5, "oracle_area": 0.495}
+    no_effect = Undefined(Reason.NO_PLACE_EFFECT, "")
+    found = evaluated(
+        [0.75] * 10 + [no_effect] * 10, OcclusionCorrectedDeletion(), [seeing] * 10 + [blind] * 10
+    )
+    summary = found.results[0].summary
+    assert summary.value == pytest.approx(0.3 / (0.4 + 0.005), rel=1e-12)
+    assert (summary.scored, dict(summary.undefined)) == (20, {})
