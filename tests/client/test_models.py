@@ -5,7 +5,7 @@ import numpy as np
 import onnx
 import onnx.external_data_helper
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper  # noqa: TID251  # a bare graph of raw messages
 
 from heatproof.client import Client, UsageError
 from heatproof.client.external_data import external_locations
