@@ -150,7 +150,9 @@ def test_markdown_takes_the_meaning_off_names() -> None:
     ("low", "high", "ticks"),
     [(0, 1, [0, 0.2, 0.4, 0.6, 0.8, 1]), (0, 1.3, [0, 0.5, 1, 1.5]), (-2, 1, [-2, -1, 0, 1])],
 )
-def test_ticks_are_round_and_enclose_the_values(low: float, high: float, ticks: list) -> None:
+def test_ticks_are_round_and_enclose_the_values(
+    low: float, high: float, ticks: list[float]
+) -> None:
     assert _ticks(high, low) == ticks
 
 
