@@ -1,4 +1,6 @@
-"""Shrinks the photographs named in photographs/ORIGIN.md to a shortest side of 256 pixels, all but one.
+"""Shrinks the photographs named in photographs/ORIGIN.md to a shortest side of 256 pixels.
+
+One keeps its own size, see below.
 
 Needs the wheels scikit-image 0.26.0, scikit-learn 1.9.1 and matplotlib 3.11.2, unpacked into the
 folder given as the only argument, and Pillow. `README.md` beside this file has the commands.

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
-BUILD_STAGE, FINAL_STAGE = DOCKERFILE.split("\nFROM ")[:2] if DOCKERFILE else ("", "")
+_, BUILD_STAGE, FINAL_STAGE = DOCKERFILE.split("\nFROM ")
 
 
 def instructions(stage: str, name: str) -> list[str]:

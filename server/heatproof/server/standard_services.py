@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final, Protocol, cast
 
 import grpc
-from grpc import aio
+from grpc import aio  # pyright: ignore[reportAttributeAccessIssue] # the stubs forget it
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 

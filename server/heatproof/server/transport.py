@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import grpc
-from grpc import aio
+from grpc import aio  # pyright: ignore[reportAttributeAccessIssue] # the stubs forget it
 
 from heatproof.evaluators.errors import FailedPreconditionError
 from heatproof.server.settings import Settings

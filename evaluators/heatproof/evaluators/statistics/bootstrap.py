@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float64
 
-from heatproof.evaluators.statistics.arms import Contrast
+from heatproof.evaluators.statistics.arms import Column, Contrast
 
 RESAMPLES: Final = 10_000
 MIN_IMAGES: Final = 8
@@ -80,7 +80,7 @@ def bootstrap_t(contrasts: Sequence[Contrast], *, seed: int) -> tuple[Studentise
 
 def _studentise_group(contrasts: Sequence[Contrast], *, seed: int) -> list[Studentised | None]:
     places: dict[bytes, int] = {}
-    distinct: list[Float64[np.ndarray, images]] = []
+    distinct: list[Column] = []
     rows = []
     for contrast in contrasts:
         columns = _on_grid(_moments(contrast)) if _is_resampled(contrast) else None
@@ -115,9 +115,7 @@ def _on_grid(columns: Columns) -> Columns:
     return rounded
 
 
-def _place(
-    columns: Columns, places: dict[bytes, int], distinct: list[Float64[np.ndarray, "images"]]
-) -> list[int]:
+def _place(columns: Columns, places: dict[bytes, int], distinct: list[Column]) -> list[int]:
     """Adds columns that are new to `distinct`, and tells where each one is."""
     row = []
     for column in columns.T:

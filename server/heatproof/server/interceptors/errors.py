@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import structlog
-from grpc import aio
+from grpc import aio  # pyright: ignore[reportAttributeAccessIssue] # the stubs forget it
 from grpc_status import rpc_status
 
 from heatproof.evaluators.errors import HeatproofError, InternalError

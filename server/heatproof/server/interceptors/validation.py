@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import grpc
 from google.protobuf.message import Message
-from grpc import aio
+from grpc import aio  # pyright: ignore[reportAttributeAccessIssue] # the stubs forget it
 
 from heatproof.server.codec.presence import check_required
 from heatproof.server.interceptors.guard import Behaviour, Context, Handler, rewrapped

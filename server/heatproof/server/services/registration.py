@@ -1,6 +1,6 @@
 """Adds the services to a server."""
 
-from grpc import aio
+from grpc import aio  # pyright: ignore[reportAttributeAccessIssue] # the stubs forget it
 
 from heatproof.server.codec.images import ImageBounds
 from heatproof.server.dataset_uploads import DatasetLimits, DatasetUploads
