@@ -242,14 +242,16 @@ class Catalogue(catalog_service_pb2_grpc.CatalogServiceServicer):
         return catalog_service_pb2.Catalog(metrics=[entry], server_version="0")
 
 
+# The client calls no other methods than those that are there.
+SERVICES: Any = (
+    (model_service_pb2_grpc.add_ModelServiceServicer_to_server, Models),
+    (dataset_service_pb2_grpc.add_DatasetServiceServicer_to_server, Datasets),
+    (evaluation_service_pb2_grpc.add_EvaluationServiceServicer_to_server, Evaluations),
+    (explanation_service_pb2_grpc.add_ExplanationServiceServicer_to_server, Explanations),
+    (catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server, Catalogue),
+)
+
+
 def add_services(server: grpc.Server, script: Script) -> None:
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(Models(script), server)
-    dataset_service_pb2_grpc.add_DatasetServiceServicer_to_server(
-        Datasets(script),  # type: ignore[abstract]  # the client calls no other method
-        server,
-    )
-    evaluation_service_pb2_grpc.add_EvaluationServiceServicer_to_server(Evaluations(script), server)
-    explanation_service_pb2_grpc.add_ExplanationServiceServicer_to_server(
-        Explanations(script), server
-    )
-    catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server(Catalogue(script), server)
+    for add, servicer in SERVICES:
+        add(servicer(script), server)
