@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import TypeAlias
 
 import onnx
 import onnx_ir as ir
@@ -13,6 +14,9 @@ from heatproof.evaluators.errors import HeatproofError, InvalidModelError
 from heatproof.graphs import external as external_data
 from heatproof.graphs.limits import Limits, all_tensors
 from heatproof.graphs.operators import check_operators
+
+Model: TypeAlias = ir.Model
+"""A loaded model, by a name for those who hand it on and never look inside."""
 
 NO_FILES: Mapping[str, Path] = MappingProxyType({})
 DEFAULT_LIMITS = Limits()

@@ -4,13 +4,12 @@ from collections import OrderedDict
 from typing import Final
 
 import cv2
-import onnx_ir as ir
 
 from heatproof.evaluators.decoding import ImageLimits
 from heatproof.evaluators.preprocessing import Preprocessing
 from heatproof.graphs.canonical import CanonicalModel, canonicalize
 from heatproof.graphs.limits import Limits
-from heatproof.graphs.loading import load_model
+from heatproof.graphs.loading import Model, load_model
 from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.graphs.runtime.predictor import OrtPredictor
 from heatproof.graphs.runtime.sessions import SessionCache, SessionSettings
@@ -42,7 +41,7 @@ class Shelf:
         self.session_options = _described(runtime)
         self.image_limits = ImageLimits(max_pixels=settings.max_image_pixels)
 
-    def load(self, files: ModelFiles) -> ir.Model:
+    def load(self, files: ModelFiles) -> Model:
         """Parses and checks a stored model."""
         return load_model(files.path, external=files.external, limits=self._limits)
 
