@@ -81,7 +81,7 @@ def bootstrap_t(contrasts: Sequence[Contrast], *, seed: int) -> tuple[Studentise
 def _studentise_group(contrasts: Sequence[Contrast], *, seed: int) -> list[Studentised | None]:
     places: dict[bytes, int] = {}
     distinct: list[Column] = []
-    rows = []
+    rows: list[list[int] | None] = []
     for contrast in contrasts:
         columns = _on_grid(_moments(contrast)) if _is_resampled(contrast) else None
         rows.append(None if columns is None else _place(columns, places, distinct))
