@@ -145,3 +145,17 @@ def test_vectors_that_double_and_double_do_not_fill_the_memory(
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     prepared(ir.from_proto(model))
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # KiB
+
+
+def test_open_sizes_of_outputs_keep_the_names_that_the_model_gave_them() -> None:
+    model = ir.from_onnx_text(
+        """<ir_version: 8, opset_import: ["" : 18]>
+        g (float[N, 3, 4, 4] x) => (float[N, 48] y)
+        <int64[2] target = {-1, 48}> { y = Reshape(x, target) }"""
+    )
+
+    (output,) = prepared(model).graph.outputs
+
+    assert output.shape is not None
+    assert str(output.shape[0]) == "N"
+    assert output.shape[1] == 48

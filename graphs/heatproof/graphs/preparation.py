@@ -63,7 +63,22 @@ def prepared(model: ir.Model) -> ir.Model:
     if _settle_reshapes(copy.graph):
         common.RemoveUnusedNodesPass()(copy)
         infer_shapes(copy)
+    _keep_output_symbols(copy.graph, model.graph)
     return copy
+
+
+def _keep_output_symbols(graph: ir.Graph, original: ir.Graph) -> None:
+    """Gives open sizes of the outputs the names that the model gave them."""
+    for value, known in zip(graph.outputs, original.outputs, strict=True):
+        if value.shape is None or known.shape is None or len(value.shape) != len(known.shape):
+            continue
+        pairs = zip(value.shape, known.shape, strict=True)
+        value.shape = ir.Shape([old if _is_open(new, old) else new for new, old in pairs])
+
+
+def _is_open(new: int | ir.SymbolicDim, old: int | ir.SymbolicDim) -> bool:
+    """Whether both sizes are open and the old one has a name."""
+    return not isinstance(new, int) and not isinstance(old, int) and old.value is not None
 
 
 def infer_shapes(model: ir.Model) -> None:
