@@ -232,7 +232,7 @@ def _warnings(
     warnings = []
     if len(candidate.images) < policy.min_images:
         warnings.append(
-            f"{len(candidate.images)} images are few: intervals are wide; "
+            f"only {len(candidate.images)} image(s): intervals are wide; "
             f"the policy asks for {policy.min_images}"
         )
     if all(check.outcome is CheckOutcome.SKIPPED for check in checks):
