@@ -7,7 +7,7 @@ import onnx_ir as ir
 
 from heatproof.graphs.gradients.broadcasting import known_sizes, spread_as
 from heatproof.graphs.gradients.emitter import Emitter
-from heatproof.graphs.gradients.table import by_input, constant_of, first
+from heatproof.graphs.gradients.table import by_input, constant_of, documented_by, first
 
 Spreading = Callable[[ir.Node, ir.Value, ir.Value, Emitter], ir.Value]
 """From dy and y, both with the reduced axes as length 1, to dx."""
@@ -18,6 +18,7 @@ def _reduction(versions: dict[str, Sequence[int]]) -> Callable[[Spreading], Spre
 
     def register(spreading: Spreading) -> Spreading:
         @by_input(versions)
+        @documented_by(spreading)
         def _(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
             axes = _axes(node, op)
             y = node.outputs[0]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import zip_longest
+from typing import TypeVar
 
 import numpy as np
 import onnx_ir as ir
@@ -26,6 +27,8 @@ SingleRule = Callable[[ir.Node, ir.Value, Emitter], ir.Value]
 Derivative = Callable[[ir.Node, Emitter], ir.Value]
 """dy/dx of an elementwise function of the first input."""
 
+WrapperT = TypeVar("WrapperT", bound=Callable[..., object])
+
 GRADIENTS: RuleTable[Rule] = RuleTable("gradient")
 
 CONSTANT_OPERATORS = frozenset(
@@ -39,11 +42,22 @@ CONSTANT_OPERATORS = frozenset(
 """Operators whose derivative is zero wherever it exists: paths end here."""
 
 
+def documented_by(rule: Callable[..., object]) -> Callable[[WrapperT], WrapperT]:
+    """Gives a wrapper the docstring of its rule, which the table of operators shows."""
+
+    def document(wrapper: WrapperT) -> WrapperT:
+        wrapper.__doc__ = rule.__doc__
+        return wrapper
+
+    return document
+
+
 def by_input(versions: Mapping[str, Sequence[int]]) -> Callable[[SingleRule], SingleRule]:
     """Registers a rule for operators whose other inputs are parameters."""
 
     def register(rule: SingleRule) -> SingleRule:
         @GRADIENTS.family(versions)
+        @documented_by(rule)
         def _(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
             gradient = gradients[0]
             if any(value in op.active for value in node.inputs[1:] if value is not None):
@@ -60,6 +74,7 @@ def elementwise(versions: Mapping[str, Sequence[int]]) -> Callable[[Derivative],
 
     def register(derivative: Derivative) -> Derivative:
         @by_input(versions)
+        @documented_by(derivative)
         def _(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
             return op("Mul", gradient, derivative(node, op))
 
@@ -73,6 +88,7 @@ def broadcasting(versions: Mapping[str, Sequence[int]]) -> Callable[[Rule], Rule
 
     def register(rule: Rule) -> Rule:
         @GRADIENTS.family(versions)
+        @documented_by(rule)
         def _(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
             given = rule(node, gradients, op)
             return [
