@@ -82,6 +82,11 @@ class Evaluating:
         assert last.state == evaluation_pb2.Evaluation.STATE_SUCCEEDED, last.error
         return last
 
+    def create_and_end(self, spec: evaluation_pb2.EvaluationSpec) -> str:
+        name = self.create(spec)
+        self.end(name)
+        return name
+
     def images(self, name: str, view: str = "VIEW_FULL") -> list[Any]:
         request = pb.ListImageResultsRequest(name=name, view=view)
         return list(self.stub.ListImageResults(request, timeout=60))

@@ -214,7 +214,8 @@ async def decode_images(
     """
     if not 1 <= len(messages) <= most:
         raise InvalidArgumentError(
-            f"images must hold 1 to {most} images, not {len(messages)}; upload more as a data set",
+            f"images must hold 1 to {most} images, not {len(messages)}; "
+            "for more, call UploadDataset and CreateEvaluation",
             field="images",
         )
 
