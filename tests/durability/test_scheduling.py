@@ -293,9 +293,9 @@ async def test_only_an_ended_evaluation_can_be_deleted(world: World) -> None:
 async def test_old_evaluations_are_deleted_and_young_ones_kept(world: World) -> None:
     store = world.stores.evaluations
     stored = store.add(world.new(3))
-    unfinished = store.add(world.new(3, seed=1))
-    async with scheduling(world, FakeWorkers(held=asyncio.Event(), held_after=3)):
+    async with scheduling(world, FakeWorkers()):
         await ended(world, stored)
+    unfinished = store.add(world.new(3, seed=1))
     now = datetime.now(UTC)
 
     assert store.delete_ended_before(now - timedelta(days=1)) == 0
