@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import onnx
 import onnx_ir as ir
-import onnxruntime as ort
 import pytest
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from tests.masking.sessions import Run, opened
+
 Array = NDArray[Any]
-Run = Callable[..., dict[str, Array]]
 SIZE = 96
 CLASSES = 7
 
@@ -24,24 +24,6 @@ CLASSES = 7
 @pytest.fixture(scope="session")
 def load() -> Callable[..., Run]:
     """Checks a model and opens it in ONNX Runtime; feeds are keyword arguments."""
-
-    def opened(model: ir.Model, *, fused: bool = True) -> Run:
-        proto = ir.to_proto(model)
-        onnx.checker.check_model(proto, full_check=True)
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = 2
-        if not fused:
-            options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-        session = ort.InferenceSession(
-            proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
-        names = [output.name for output in session.get_outputs()]
-
-        def run(**feeds: Array) -> dict[str, Array]:
-            return dict(zip(names, session.run(names, feeds), strict=True))
-
-        return run
-
     return opened
 
 
