@@ -4,7 +4,7 @@ import onnx_ir as ir
 
 from heatproof.graphs.masking.constants import is_finite
 from heatproof.graphs.masking.scope import Scope
-from heatproof.graphs.masking.states import Flat, Spatial
+from heatproof.graphs.masking.states import Axes, Flat, Mask, Spatial
 from heatproof.graphs.masking.table import RULES
 
 
@@ -51,18 +51,25 @@ def combination_with_poles(node: ir.Node, scope: Scope) -> Spatial:
 
 def _intersected(node: ir.Node, scope: Scope) -> Spatial:
     operands = [state for _, state in scope.spatial_inputs(node)]
-    axes = operands[0].axes
-    if any(operand.axes != axes for operand in operands):
-        raise scope.refusal(node, "its operands have different spatial axes")
+    axes = scope.joint_axes(node, operands)
     for value in node.inputs:
         _refuse_wider(value, axes.rank, node, scope)
     mask = scope.masks.intersection([operand.mask for operand in operands])
+    if not _covers(mask, axes, node.outputs[0]):
+        raise scope.refusal(node, "it repeats a row or a column of its operand")
     return Spatial(mask, axes, all(operand.finite for operand in operands))
 
 
 def _refuse_wider(value: ir.Value | None, rank: int, node: ir.Node, scope: Scope) -> None:
     if value is not None and (value.shape is None or value.shape.rank() > rank):
         raise scope.refusal(node, f"operand {value.name!r} has more axes than the spatial ones")
+
+
+def _covers(mask: Mask, axes: Axes, output: ir.Value) -> bool:
+    """Whether the mask has a cell for each of the output's; one row may stand for all."""
+    if output.shape is None:
+        return True
+    return all(output.shape[axis] == size for axis, size in axes.sizes(mask).items())
 
 
 def _is_finite(value: ir.Value | None, scope: Scope) -> bool:

@@ -11,12 +11,10 @@ from heatproof.graphs.masking.table import RULES
 def concatenation(node: ir.Node, scope: Scope) -> Spatial:
     """Concat of the masked inputs where masks differ; the mask is their vote."""
     operands = scope.spatial_inputs(node)
-    axes = operands[0][1].axes
+    axes = scope.joint_axes(node, [state for _, state in operands])
     axis = node.attributes.get_int("axis", 1) % axes.rank
     if axis in (0, *axes.spatial):
         raise scope.refusal(node, "it concatenates along the batch or a spatial axis")
-    if any(state.axes != axes for _, state in operands):
-        raise scope.refusal(node, "its operands have different spatial axes")
     masks = [state.mask for _, state in operands]
     if any(mask is not masks[0] for mask in masks):
         for index, state in operands:

@@ -171,10 +171,11 @@ class Pyramid:
             return self._typed(mask, dtype)
         value = self.view(mask, NCHW, dtype)
         if axes.height is not None and axes.width is not None and axes.height > axes.width:
+            turned = (self._batch, 1, mask.width, mask.height)
             value = self._emit.node(
-                "Transpose", value, like=value, shape=None, attributes={"perm": [0, 1, 3, 2]}
+                "Transpose", value, like=value, shape=turned, attributes={"perm": [0, 1, 3, 2]}
             )
-        sizes = dict(zip((axes.height, axes.width), mask.size, strict=True))
+        sizes = axes.sizes(mask)
         dims = [sizes.get(axis, 1) for axis in range(1, axes.rank)]
         shape = (self._batch, *dims)
         return self._emit.node(

@@ -57,11 +57,5 @@ def reduced_axes(node: ir.Node, scope: Scope, rank: int) -> set[int]:
 
 
 def _without(node: ir.Node, axes: Axes, reduced: set[int]) -> Axes:
-    """Where the spatial axes lie after non-spatial ones were removed."""
-    if node.attributes.get_int("keepdims", 1):
-        return axes
-
-    def moved(axis: int | None) -> int | None:
-        return None if axis is None else axis - sum(gone < axis for gone in reduced)
-
-    return Axes(axes.rank - len(reduced), moved(axes.height), moved(axes.width))
+    """Where the spatial axes lie after others were reduced."""
+    return axes if node.attributes.get_int("keepdims", 1) else axes.without(reduced)

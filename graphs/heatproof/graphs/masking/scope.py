@@ -1,6 +1,7 @@
 """What a masking rule sees of the rewrite under way, and what it may do."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import onnx_ir as ir
 
@@ -11,7 +12,7 @@ from heatproof.graphs.masking.filling import MATRIX_CELLS_PER_ROUND, Filler
 from heatproof.graphs.masking.hiding import Hider
 from heatproof.graphs.masking.options import MaskingOptions
 from heatproof.graphs.masking.pyramid import Pyramid
-from heatproof.graphs.masking.states import NCHW, Flat, Mask, Spatial, State
+from heatproof.graphs.masking.states import NCHW, Axes, Flat, Mask, Spatial, State
 from heatproof.graphs.rules import Operator
 
 
@@ -63,13 +64,23 @@ class Scope:
     def image(self, node: ir.Node) -> tuple[ir.Value, Spatial]:
         """The first input, which must have axes N, C, H, W."""
         value, state = node.inputs[0], self.spatial(node)
-        if value is None or state.axes != NCHW:
+        if value is None or state.axes.joined(NCHW) != NCHW:
             raise self.refusal(node, "its spatial axes are not the last two of four")
+        state = replace(state, axes=NCHW)
         for index, other in self.spatial_inputs(node)[1:]:
             raise self.refusal(node, f"input {index} depends on the image: {other.axes}")
         if value.shape is None or not isinstance(value.shape[1], int):
             raise self.refusal(node, "the number of channels is not static")
         return value, state
+
+    def joint_axes(self, node: ir.Node, states: Sequence[Spatial]) -> Axes:
+        """The spatial axes that the operands of a node have in common."""
+        joint: Axes | None = states[0].axes
+        for state in states[1:]:
+            joint = None if joint is None else joint.joined(state.axes)
+        if joint is None:
+            raise self.refusal(node, "its operands have different spatial axes")
+        return joint
 
     def visible(self, value: ir.Value, state: Spatial, hidden: float = 0.0) -> ir.Value:
         """The tensor with `hidden` in its hidden cells; made once per tensor."""

@@ -1,5 +1,7 @@
 """Operators that move cells without computing: reshapes, transpositions, flattening."""
 
+from dataclasses import replace
+
 import onnx_ir as ir
 
 from heatproof.graphs.masking.constants import integers
@@ -18,7 +20,7 @@ def flatten(node: ir.Node, scope: Scope) -> Flat:
 
 @RULES.rule("Reshape", 1, 5, 13, 14, 19, 21, 23, 24, 25)
 def reshape(node: ir.Node, scope: Scope) -> Spatial | Flat:
-    """Keeps the mask if the spatial axes stay apart; else flatten(X.M)."""
+    """Keeps the mask if the spatial axes stay whole or merge into one; else flatten(X.M)."""
     state = scope.spatial(node)
     value, output = node.inputs[0], node.outputs[0]
     if value is None or value.shape is None or output.shape is None:
@@ -27,9 +29,9 @@ def reshape(node: ir.Node, scope: Scope) -> Spatial | Flat:
         raise scope.refusal(node, f"it moves the batch axis: {value.shape} to {output.shape}")
     if state.mask.size == (1, 1) and output.shape.rank() <= 2:  # [N, features]
         return _left_flat(node, scope)
-    axes = _relocated(state.axes, value.shape, output.shape)
+    axes = _relocated(state, value.shape, output.shape)
     if axes is not None:
-        return Spatial(state.mask, axes, state.finite)
+        return replace(state, axes=axes) if axes.spatial else _left_flat(node, scope)
     if output.shape.rank() != 2:  # [N, features]
         raise scope.refusal(
             node, f"it mixes spatial and other axes: {value.shape} to {output.shape}"
@@ -45,26 +47,18 @@ def transpose(node: ir.Node, scope: Scope) -> Spatial:
     order = list(node.attributes.get_ints("perm", tuple(reversed(range(rank)))))
     if order[0] != 0:
         raise scope.refusal(node, "it moves the batch axis")
-
-    def moved(axis: int | None) -> int | None:
-        return None if axis is None else order.index(axis)
-
-    axes = Axes(rank, moved(state.axes.height), moved(state.axes.width))
-    return Spatial(state.mask, axes, state.finite)
+    return replace(state, axes=state.axes.moved(rank, order.index))
 
 
 @RULES.rule("Squeeze", 1, 11, 13, 21, 23, 24, 25)
 def squeeze(node: ir.Node, scope: Scope) -> Spatial | Flat:
     """Drops axes of size 1; a map of one cell whose spatial axes go leaves the spatial domain."""
     state = scope.spatial(node)
-    rank = state.axes.rank
-    gone = _listed_axes(node, scope, rank)
-    spatial = set(state.axes.spatial)
-    if spatial <= gone:
-        return _left_flat(node, scope)
-    if spatial & gone or 0 in gone:
-        raise scope.refusal(node, "it drops one of the spatial axes or the batch axis")
-    return Spatial(state.mask, _renumbered(state.axes, rank - len(gone), gone), state.finite)
+    gone = _listed_axes(node, scope, state.axes.rank)
+    if 0 in gone:
+        raise scope.refusal(node, "it drops the batch axis")
+    axes = state.axes.without(gone)
+    return replace(state, axes=axes) if axes.spatial else _left_flat(node, scope)
 
 
 @RULES.rule("Unsqueeze", 1, 11, 13, 21, 23, 24, 25)
@@ -77,12 +71,7 @@ def unsqueeze(node: ir.Node, scope: Scope) -> Spatial:
     if 0 in fresh:
         raise scope.refusal(node, "it moves the batch axis")
     old = [axis for axis in range(rank) if axis not in fresh]
-
-    def moved(axis: int | None) -> int | None:
-        return None if axis is None else old[axis]
-
-    axes = Axes(rank, moved(state.axes.height), moved(state.axes.width))
-    return Spatial(state.mask, axes, state.finite)
+    return replace(state, axes=state.axes.moved(rank, old.__getitem__))
 
 
 def _left_flat(node: ir.Node, scope: Scope) -> Flat:
@@ -101,13 +90,6 @@ def _listed_axes(node: ir.Node, scope: Scope, rank: int | None) -> set[int]:
     return set(axes) if rank is None else {axis % rank for axis in axes}
 
 
-def _renumbered(axes: Axes, rank: int, gone: set[int]) -> Axes:
-    def moved(axis: int | None) -> int | None:
-        return None if axis is None else axis - sum(other < axis for other in gone)
-
-    return Axes(rank, moved(axes.height), moved(axes.width))
-
-
 def _keeps_batch(before: ir.Shape, after: ir.Shape) -> bool:
     """Whether the elements of each image stay together, as far as shapes tell."""
     inner = _elements(list(before)[1:])
@@ -123,27 +105,45 @@ def _elements(dims: list[int | ir.SymbolicDim]) -> int | None:
     return product
 
 
-def _relocated(axes: Axes, before: ir.Shape, after: ir.Shape) -> Axes | None:
-    """Where a reshape that keeps the spatial axes whole puts them; None if it does not."""
-    source, target = list(before)[1:], list(after)[1:]
+def _relocated(state: Spatial, before: ir.Shape, after: ir.Shape) -> Axes | None:
+    """Where a reshape puts rows and columns that it keeps whole or merges; None if it does not.
 
-    def moved(axis: int | None) -> int | None:
-        if axis is None:
-            return None
-        return _axis_at(target, _elements(source[: axis - 1]), source[axis - 1])
+    An axis is known by its size and by the elements of an image that lie ahead of it, that is,
+    by the product of the sizes between the batch and it.
+    """
+    (rows, columns), target = state.mask.size, list(after)[1:]
+    ahead_of_row, ahead_of_column = _places(state, before)
+    width = _axis_at(target, ahead_of_column, columns)
+    height = _axis_at(target, ahead_of_row, rows, taken=width)
+    if (height is not None or rows == 1) and (width is not None or columns == 1):
+        return Axes(after.rank(), height, width)
+    if ahead_of_column != ahead_of_row * rows:
+        return None
+    whole = _axis_at(target, ahead_of_row, rows * columns)
+    return None if whole is None else Axes(after.rank(), whole, whole)
 
-    height, width = moved(axes.height), moved(axes.width)
-    lost = (height is None and axes.height is not None) or (
-        width is None and axes.width is not None
-    )
-    return None if lost else Axes(after.rank(), height, width)
+
+def _places(state: Spatial, shape: ir.Shape) -> tuple[int, int]:
+    """Elements ahead of the axis of the rows, and of that of the columns, if each were apart."""
+    axes, rows = state.axes, state.mask.height
+
+    def ahead(axis: int) -> int:
+        return _elements(list(shape)[1:axis]) or 0
+
+    if axes.height is None:  # of size 1, it may lie anywhere
+        column = ahead(axes.width or 0)
+        return column, column
+    row = ahead(axes.height)
+    if axes.merged or axes.width is None:
+        return row, row * rows
+    return row, ahead(axes.width)
 
 
 def _axis_at(
-    dims: list[int | ir.SymbolicDim], ahead: int | None, size: int | ir.SymbolicDim
+    dims: list[int | ir.SymbolicDim], ahead: int, size: int, taken: int | None = None
 ) -> int | None:
-    """The axis of this size with so many elements ahead of it (axis 0, the batch, not counted)."""
-    for index, dim in enumerate(dims):
-        if dim == size and _elements(dims[:index]) == ahead:
+    """The last axis of this size with so many elements ahead of it (the batch not counted)."""
+    for index in reversed(range(len(dims))):
+        if dims[index] == size and index + 1 != taken and _elements(dims[:index]) == ahead:
             return index + 1
     return None

@@ -1,5 +1,6 @@
 """What the rewrite knows of a tensor that derives from the image."""
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import onnx_ir as ir
@@ -65,7 +66,8 @@ class Axes:
     Attributes:
         rank: number of axes.
         height: axis of the rows, or None where the mask has one row and the tensor no such axis.
-        width: axis of the columns, or None likewise.
+        width: axis of the columns, or None likewise; the axis of the rows where one axis holds
+            all cells, row by row.
     """
 
     rank: int
@@ -74,8 +76,50 @@ class Axes:
 
     @property
     def spatial(self) -> tuple[int, ...]:
-        """The spatial axes, height first."""
-        return tuple(axis for axis in (self.height, self.width) if axis is not None)
+        """The spatial axes, height first; one where they are merged."""
+        both = (axis for axis in (self.height, self.width) if axis is not None)
+        return tuple(dict.fromkeys(both))
+
+    @property
+    def merged(self) -> bool:
+        """Whether one axis holds all cells."""
+        return self.height is not None and self.height == self.width
+
+    def sizes(self, mask: Mask) -> dict[int, int]:
+        """Number of cells along each spatial axis."""
+        if self.merged:
+            return {self.spatial[0]: mask.height * mask.width}
+        pairs = zip((self.height, self.width), mask.size, strict=True)
+        return {axis: size for axis, size in pairs if axis is not None}
+
+    def moved(self, rank: int, place: Callable[[int], int | None]) -> "Axes":
+        """The axes of a tensor of another rank; `place` is where each goes, None if it goes."""
+        height, width = (
+            None if axis is None else place(axis) for axis in (self.height, self.width)
+        )
+        return Axes(rank, height, width)
+
+    def without(self, gone: Collection[int]) -> "Axes":
+        """The axes after some were dropped."""
+
+        def place(axis: int) -> int | None:
+            return None if axis in gone else axis - sum(other < axis for other in gone)
+
+        return self.moved(self.rank - len(gone), place)
+
+    def joined(self, other: "Axes") -> "Axes | None":
+        """The axes of both of two tensors that broadcast; None if they contradict each other."""
+        if self.rank != other.rank:
+            return None
+        height = other.height if self.height is None else self.height
+        width = other.width if self.width is None else self.width
+        joint = Axes(self.rank, height, width)
+        agree = all(
+            axis in (None, known)
+            for one in (self, other)
+            for axis, known in ((one.height, height), (one.width, width))
+        )
+        return joint if agree and (self.merged or other.merged or not joint.merged) else None
 
 
 NCHW = Axes(4, 2, 3)
