@@ -132,6 +132,15 @@ def test_annotations_may_be_given_one_an_image() -> None:
         AnnotationSources(labels=[1]).read(images)
 
 
+@pytest.mark.parametrize("value", [0.37, np.nan, 2.0])
+def test_an_object_mask_of_floats_is_0_or_1(value: float) -> None:
+    mask = np.array([[0, 1], [value, 1]])
+    with pytest.raises(
+        UsageError, match=rf"'image-0002'.*{value:.6g} at row 1, column 0.*mask > 0.5"
+    ):
+        AnnotationSources(masks=[None, mask]).read(collect([png(), png()]))
+
+
 def test_a_label_that_fits_two_images_is_refused(tmp_path: Path) -> None:
     for folder in ("x", "y"):
         (tmp_path / folder).mkdir()

@@ -68,6 +68,17 @@ def test_a_differentiated_download_has_its_input_and_output(
     assert {made.name for made in session.get_outputs()} == {"scores", "input_gradient"}
 
 
+def test_a_layer_masked_download_may_threshold_its_masks(
+    served: Served, model: model_pb2.Model
+) -> None:
+    images, soft = np.ones((1, 3, 8, 8), np.float32), np.full((1, 1, 8, 8), 0.4, np.float32)
+    (loud,) = downloaded(served, model.name, layer_masking={}).values()
+    (lenient,) = downloaded(served, model.name, layer_masking={"threshold": 0.3}).values()
+    feeds = {"image": images, "mask": soft}
+    assert np.isnan(ort.InferenceSession(loud).run(["mask_coverage"], feeds)[0]).all()
+    assert ort.InferenceSession(lenient).run(["mask_coverage"], feeds)[0] == [1]
+
+
 def test_options_that_exclude_each_other_are_refused(
     served: Served, model: model_pb2.Model
 ) -> None:
@@ -125,6 +136,29 @@ def test_masks_hide_what_they_say(served: Served, model: model_pb2.Model) -> Non
     fed = pixels.transpose(2, 0, 1)[np.newaxis] * masks[:, np.newaxis]
     plain = ort.InferenceSession(model_bytes()).run(None, {"image": fed})[0]
     np.testing.assert_allclose(values(reply.logits), plain, rtol=1e-4, atol=1e-5)  # float32
+
+
+def test_masks_of_floats_hide_what_is_not_above_the_threshold(
+    served: Served, model: model_pb2.Model
+) -> None:
+    soft = np.random.default_rng(7).random((2, 8, 8), np.float32)
+
+    def predicted(masks: Any, dtype: str, **fields: Any) -> bytes:
+        request = masking_service_pb2.PredictRequest(
+            model=model.name,
+            preprocessing={"preset": "unit"},
+            image={"encoded": png(seed=4)},
+            masks=tensor(masks, dtype),
+            frame=2,
+            removal={"layer": {}},
+            **fields,
+        )
+        return bytes(served.masking.Predict(request).logits.data)
+
+    hard = soft > 0.75
+    assert predicted(soft, "float32", threshold=0.75) == predicted(hard, "uint8")
+    assert predicted(hard, "float32") == predicted(hard, "uint8")
+    assert predicted(hard, "uint8") != predicted(soft > 0.5, "uint8")
 
 
 def test_hidden_layers_report_their_coverage(served: Served, model: model_pb2.Model) -> None:

@@ -251,6 +251,13 @@ def predict(stored: model_pb2.Model, **changes: Any) -> masking_service_pb2.Pred
     return masking_service_pb2.PredictRequest(**{**sound, **changes})
 
 
+def soft_masks(value: float) -> Any:
+    masks = np.ones((2, 8, 8), np.float32)
+    masks[1, 2, 5] = value
+    masks[1, 4, 4] = 0.5
+    return masks
+
+
 @pytest.mark.parametrize(
     "case",
     [
@@ -258,11 +265,18 @@ def predict(stored: model_pb2.Model, **changes: Any) -> masking_service_pb2.Pred
         ({"removal": None}, "INVALID_ARGUMENT", "removal", "`layer`"),
         ({"image": None}, "INVALID_ARGUMENT", "image", "required"),
         (
-            {"masks": tensor(np.ones((2, 8, 8)))},
+            {"masks": tensor(soft_masks(0.37))},
             "INVALID_ARGUMENT",
-            "masks.data_type",
-            "uint8, not float32",
+            "masks.data",
+            "mask 1 holds 0.37 at row 2, column 5; a cell is hidden (0) or visible (1): set thresh",
         ),
+        (
+            {"masks": tensor(soft_masks(np.nan)), "threshold": 0.5},
+            "INVALID_ARGUMENT",
+            "masks.data",
+            "mask 1 holds nan at row 2, column 5",
+        ),
+        ({"threshold": 1.0}, "INVALID_ARGUMENT", "threshold", "(0, 1), not 1.0"),
         ({"masks": tensor(np.ones((8, 8)), "uint8")}, "INVALID_ARGUMENT", "masks.shape", "3"),
         (
             {"masks": tensor(np.ones((1001, 1, 1)), "uint8")},

@@ -101,7 +101,10 @@ class AnnotationSources:
         frames = _frame(self.masks_frame), _frame(self.maps_frame)
         return Annotations(
             labels=dict(_assigned("labels", labels, names)),
-            masks={at: _mask(mask, frames[0]) for at, mask in _assigned("masks", masks, names)},
+            masks={
+                at: _mask(mask, frames[0], f"the object mask of {names[at]!r}")
+                for at, mask in _assigned("masks", masks, names)
+            },
             maps={at: _map(values, frames[1]) for at, values in _assigned("maps", maps, names)},
         )
 
@@ -183,13 +186,19 @@ def _masks(source: MasksSource | None) -> ByImage[NDArray[Any] | bytes | Path] |
     return source
 
 
-def _mask(mask: NDArray[Any] | bytes | Path, frame: Frame.ValueType) -> ObjectMask:
+def _mask(mask: NDArray[Any] | bytes | Path, frame: Frame.ValueType, place: str) -> ObjectMask:
     if isinstance(mask, Path):
         mask = mask.read_bytes()
     if isinstance(mask, bytes):
         return ObjectMask(frame=frame, encoded=mask)
     if mask.ndim != 2:  # axes
-        raise UsageError(f"an object mask is [height, width], not {list(mask.shape)}")
+        raise UsageError(f"{place} is {list(mask.shape)}; it must be [height, width]")
+    if np.issubdtype(mask.dtype, np.floating) and not np.isin(mask, (0, 1)).all():
+        row, column = np.argwhere(~np.isin(mask, (0, 1)))[0]
+        raise UsageError(
+            f"{place} holds {mask[row, column]:.6g} at row {row}, column {column}; a pixel belongs "
+            "to the object (1) or not (0): give mask > 0.5, or another threshold"
+        )
     data = (mask != 0).astype(np.uint8)
     tensor = Tensor(data_type=DATA_TYPE_UINT8, shape=mask.shape, data=data.tobytes())
     return ObjectMask(frame=frame, mask=tensor)

@@ -38,6 +38,13 @@ class RewriteOptions:
         str | None, typer.Option(help="majority (default), union or intersection.")
     ] = None
     global_pool: Annotated[str | None, typer.Option(help="renormalised (default) or plain.")] = None
+    mask_threshold: Annotated[
+        float | None,
+        typer.Option(
+            help="Show the cells whose mask is above this, in (0, 1). By default a mask that is "
+            "not 0 or 1 everywhere gives NaN."
+        ),
+    ] = None
 
     def rewrite(self) -> Rewrite:
         """The rewrite that was asked for.
@@ -47,7 +54,12 @@ class RewriteOptions:
         """
         if self.layer_masking == self.gradient:
             raise UsageError("say what to add: --layer-masking or --gradient")
-        variants = {"mode": self.mode, "concat": self.concat, "global_pool": self.global_pool}
+        variants = {
+            "mode": self.mode,
+            "concat": self.concat,
+            "global_pool": self.global_pool,
+            "threshold": self.mask_threshold,
+        }
         given = {name: value for name, value in variants.items() if value is not None}
         if self.layer_masking:
             return documents.read(LayerMasking, given)

@@ -43,13 +43,21 @@ class MaskingOptions:
         mode: REFERENCE or STRICT.
         concat: the vote of channel concatenations.
         global_pool: the divisor of global means; STRICT allows RENORMALISED only.
+        threshold: in (0, 1): a cell is visible if its mask is above it; None: masks are 0 or 1.
     """
 
     mode: Mode = Mode.REFERENCE
     concat: ConcatVote = ConcatVote.MAJORITY
     global_pool: GlobalPool = GlobalPool.RENORMALISED
+    threshold: float | None = None
 
     def __post_init__(self) -> None:
+        if self.threshold is not None and not 0 < self.threshold < 1:
+            raise InvalidArgumentError(
+                f"threshold must lie in (0, 1), not {self.threshold}; "
+                "leave it out for masks of 0 and 1",
+                field="threshold",
+            )
         if self.mode is Mode.STRICT and self.global_pool is GlobalPool.PLAIN:
             raise InvalidArgumentError(
                 "mode strict renormalises every global mean and excludes global_pool plain; "

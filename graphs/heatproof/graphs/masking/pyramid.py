@@ -21,12 +21,14 @@ class Pyramid:
         self._derived: dict[tuple[object, ...], Mask] = {}
         self._views: dict[tuple[object, ...], ir.Value] = {}
 
-    def source(self, visibility: ir.Value, height: int, width: int) -> Mask:
-        """The image's own mask; what is not above one half counts as hidden."""
+    def source(
+        self, visibility: ir.Value, height: int, width: int, threshold: float | None
+    ) -> Mask:
+        """The image's own mask; what is not above the threshold, or one half, is hidden."""
         visible = self._emit.node(
             "Greater",
             visibility,
-            self._emit.scalar(0.5, ir.DataType.FLOAT),
+            self._emit.scalar(0.5 if threshold is None else threshold, ir.DataType.FLOAT),
             like=visibility,
             dtype=ir.DataType.BOOL,
             name="mask_visible",

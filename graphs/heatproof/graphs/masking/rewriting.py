@@ -11,6 +11,7 @@ from onnx_ir.passes import common
 
 from heatproof.evaluators.errors import UnsupportedModelError, UnsupportedOperatorError
 from heatproof.graphs.blockers import Blocker
+from heatproof.graphs.masking.guarding import alarm, guard
 from heatproof.graphs.masking.options import MaskingOptions
 from heatproof.graphs.masking.scope import Scope, operator_name
 from heatproof.graphs.masking.simplification import simplify
@@ -40,18 +41,30 @@ class Rewrite:
     blockers: tuple[Blocker, ...]
 
 
-def layer_masked(model: ir.Model, options: MaskingOptions = MaskingOptions()) -> ir.Model:  # noqa: B008 # immutable
+def layer_masked(
+    model: ir.Model,
+    options: MaskingOptions = MaskingOptions(),  # noqa: B008 # immutable
+    *,
+    trusted: bool = False,
+) -> ir.Model:
     """Adds input `mask` and output `mask_coverage`; all other inputs and outputs keep their names.
 
     `mask` is float32 [N, 1, H, W], 1 = visible, with H and W of the image input;
     `mask_coverage` is float32 [N]: the visible share where the image's information leaves the
-    spatial domain, the least of them where there are several. The argument is left alone.
+    spatial domain, the least of them where there are several. A mask that holds other values than
+    0 and 1, or with `options.threshold` NaN or infinities, gives NaN in every floating output of
+    its image. The argument is left alone.
+
+    Args:
+        model: any classifier.
+        options: choices that the definition leaves open.
+        trusted: masks hold nothing but 0 and 1, so that nothing guards against others.
 
     Raises:
         UnsupportedOperatorError: a node has no sound rule; names it.
         UnsupportedModelError: the model has no image input of static size, or its names clash.
     """
-    rewrite = rewritten(model, options)
+    rewrite = rewritten(model, options, trusted=trusted)
     for blocker in rewrite.blockers:
         raise UnsupportedOperatorError(
             f"node {blocker.node!r} ({blocker.operator}): {blocker.reason}",
@@ -77,16 +90,19 @@ def masking_blockers(
     return rewritten(model, options).blockers
 
 
-def rewritten(model: ir.Model, options: MaskingOptions) -> Rewrite:
+def rewritten(model: ir.Model, options: MaskingOptions, *, trusted: bool = False) -> Rewrite:
     """Rewrites a copy of the model as far as rules reach; masks that nobody reads stay in."""
     _refuse_taken_names(model.graph)
     copy = prepared(model)
     simplify(copy)
     image = find_image_input(copy)
-    scope = _enter(copy.graph, image, options)
+    scope, mask = _enter(copy.graph, image, options)
+    visibility = copy.graph.inputs[-1]
+    wanted = mask.value if options.threshold is None else visibility
+    warning = None if trusted else alarm(scope, visibility, wanted)
     blockers = _walk(copy.graph, scope)
     if not blockers:
-        _leave(copy.graph, scope)
+        _leave(copy.graph, scope, warning)
         scope.hider.share()
         copy.graph.sort()
     states = {value.name or "": state for value, state in scope.states.items()}
@@ -101,7 +117,7 @@ def _refuse_taken_names(graph: ir.Graph) -> None:
             )
 
 
-def _enter(graph: ir.Graph, image: ImageInput, options: MaskingOptions) -> Scope:
+def _enter(graph: ir.Graph, image: ImageInput, options: MaskingOptions) -> tuple[Scope, Mask]:
     """Hides the image's removed cells: Where(mask, x, 0), so that NaN there does no harm."""
     if image.height is None or image.width is None:
         raise UnsupportedModelError(
@@ -119,14 +135,14 @@ def _enter(graph: ir.Graph, image: ImageInput, options: MaskingOptions) -> Scope
     graph.inputs.append(visibility)
     scope.emit.before(next(iter(graph), None))
     axes = NCHW if image.layout is Layout.NCHW else NHWC
-    mask = scope.masks.source(visibility, image.height, image.width)
+    mask = scope.masks.source(visibility, image.height, image.width, options.threshold)
     state = Spatial(mask, axes, finite=False)
     entered = scope.visible(value, state)
     for node, index in readers:
         node.replace_input_with(index, entered)
     scope.states[entered] = Spatial(mask, axes)
     scope.hider.declare_visible(entered)
-    return scope
+    return scope, mask
 
 
 def _free_names(graph: ir.Graph) -> None:
@@ -189,10 +205,11 @@ def _apply(node: ir.Node, scope: Scope) -> None:
 _SUBGRAPHS = frozenset({ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS})
 
 
-def _leave(graph: ir.Graph, scope: Scope) -> None:
-    """Adds the coverage, and hides the hidden cells of spatial outputs."""
+def _leave(graph: ir.Graph, scope: Scope, warning: ir.Value | None) -> None:
+    """Adds the coverage, hides the hidden cells of spatial outputs, and lets masks warn."""
     scope.emit.before(None)
     exits: set[Mask] = set()
+    reached = [index for index, value in enumerate(graph.outputs) if scope.state(value)]
     for index, value in enumerate(graph.outputs):
         state = scope.state(value)
         if isinstance(state, Spatial):
@@ -203,6 +220,8 @@ def _leave(graph: ir.Graph, scope: Scope) -> None:
     if not exits:
         raise UnsupportedModelError("no output depends on the image's content")
     graph.outputs.append(_coverage(exits, scope))
+    if warning is not None:
+        guard(graph, (*reached, len(graph.outputs) - 1), scope, warning)
 
 
 def _uncovered(value: ir.Value, state: Spatial, scope: Scope) -> ir.Value:

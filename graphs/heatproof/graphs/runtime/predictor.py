@@ -109,7 +109,8 @@ class OrtPredictor:
         return Gradients(logits, activations[0] if activations else images, gradient)
 
     def _masked(self, mode: Mode) -> ir.Model:
-        return layer_masked(self._canonical.model, MaskingOptions(mode=mode))
+        # `Masks` are booleans.
+        return layer_masked(self._canonical.model, MaskingOptions(mode=mode), trusted=True)
 
     def _differentiated(self, tensor: str) -> ir.Model:
         model, logits = self._canonical.model, self._canonical.logits

@@ -1,5 +1,6 @@
 """Messages of the services that explain images and hide regions of them."""
 
+import asyncio
 from typing import TYPE_CHECKING, Final, cast
 
 import numpy as np
@@ -117,7 +118,7 @@ async def decode_predict(
     """
     from heatproof.server.workers.tasks import PredictMasked  # noqa: PLC0415  # loads ONNX
 
-    masks = _masks(request, classes, bounds)
+    masks = await asyncio.to_thread(_masks, request, classes, bounds)
     with under("image"):
         image = decode_image(request.image, bounds)
     return PredictMasked(
@@ -134,7 +135,7 @@ def _masks(
 ) -> FramedSource | None:
     if not request.HasField("masks"):
         return None
-    masks = mask_stack(request.masks, request.frame, bounds)
+    masks = mask_stack(request.masks, request.frame, _threshold(request), bounds)
     count = request.masks.shape[0]
     most = min(MAX_MASKS, (MAX_REPLY_BYTES - _ENVELOPE_BYTES) // (_BYTES_PER_LOGIT * (classes + 1)))
     if count > most:
@@ -144,6 +145,18 @@ def _masks(
             field="masks.shape",
         )
     return masks
+
+
+def _threshold(request: masking_service_pb2.PredictRequest) -> float | None:
+    if not request.HasField("threshold"):
+        return None
+    if not 0 < request.threshold < 1:
+        raise InvalidArgumentError(
+            f"threshold must lie in (0, 1), not {request.threshold}; leave it out for masks of 0 "
+            "and 1",
+            field="threshold",
+        )
+    return request.threshold
 
 
 def _removal(

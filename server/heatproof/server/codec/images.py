@@ -17,7 +17,7 @@ from heatproof.evaluators.errors import (
 from heatproof.evaluators.sources import Frame, FramedBox
 from heatproof.server.codec.decoding import decode
 from heatproof.server.codec.enums import decode_enum
-from heatproof.server.codec.tensors import array, check_finite, check_tensor
+from heatproof.server.codec.tensors import array, binarised, check_finite, check_tensor
 from heatproof.server.field_paths import under
 from heatproof.server.workers.inputs import ArraySource, EncodedSource, FramedSource, StoredImage
 from heatproof.v1 import image_pb2, tensor_pb2
@@ -176,16 +176,21 @@ def _digest(pixels: EncodedSource | ArraySource) -> str:
     return hashlib.sha256(header + data).hexdigest()
 
 
-def mask_stack(message: tensor_pb2.Tensor, frame: int, bounds: ImageBounds) -> FramedSource:
-    """Checks the masks of a prediction.
+def mask_stack(
+    message: tensor_pb2.Tensor, frame: int, threshold: float | None, bounds: ImageBounds
+) -> FramedSource:
+    """Checks the masks of a prediction; those of floats become bytes.
 
     Raises:
-        InvalidArgumentError: the tensor is not uint8 [masks, height, width], or has no frame.
+        InvalidArgumentError: the tensor is not [masks, height, width], holds floats between 0 and
+            1 without a threshold, or has no frame.
     """
     with under("masks"):
-        source = check_tensor(message, "uint8", 3)
+        source = check_tensor(message, "uint8 float32", 3)
         if not np.prod(source.shape[1:]) <= bounds.max_pixels:
             raise LimitExceededError("the masks have too many pixels", field="shape")
+        if source.dtype == "float32":
+            source = binarised(source, threshold)
     return FramedSource(_frame(frame), source)
 
 

@@ -71,6 +71,27 @@ def check_finite(source: ArraySource) -> ArraySource:
     return source
 
 
+def binarised(masks: ArraySource, threshold: float | None) -> ArraySource:
+    """Masks of floats as bytes: 1 where they are 1, or above the threshold.
+
+    Raises:
+        InvalidArgumentError: says where the first value is that is neither 0 nor 1, or with a
+            threshold not finite.
+    """
+    values = array(masks)
+    known = np.isfinite(values) if threshold is not None else (values == 0) | (values == 1)
+    if not known.all():
+        mask, row, column = (int(index) for index in np.argwhere(~known)[0])
+        raise InvalidArgumentError(
+            f"mask {mask} holds {values[mask, row, column]:.6g} at row {row}, column {column}; a "
+            "cell is hidden (0) or visible (1): set threshold to show the cells above it"
+            + (", and leave NaN and infinities out" if threshold is not None else ""),
+            field="data",
+        )
+    visible = values > (0 if threshold is None else threshold)
+    return ArraySource(visible.astype(np.uint8).tobytes(), "uint8", masks.shape)
+
+
 def array(source: ArraySource) -> NDArray[Any]:
     """The elements, as a view of the bytes."""
     content = source.content if isinstance(source.content, bytes) else source.content.read_bytes()
