@@ -32,6 +32,12 @@ class Operator(NamedTuple):
             return None
         return cls(domain, node.op_type, schema.since_version)
 
+    @classmethod
+    def name_of(cls, node: ir.Node, opset_imports: Mapping[str, int]) -> str:
+        """Domain, type and version of a node's operator, as far as ONNX knows it."""
+        operator = cls.of(node, opset_imports)
+        return str(operator) if operator else f"{node.domain or 'ai.onnx'}.{node.op_type}"
+
     def __str__(self) -> str:
         prefix = f"{self.domain}." if self.domain else ""
         return f"{prefix}{self.op_type}-{self.since_version}"
@@ -88,15 +94,15 @@ class RuleTable(Generic[RuleT]):
         operator = Operator.of(node, opset_imports)
         if operator is not None and operator in self._rules:
             return self._rules[operator]
-        raise self._unsupported(node, operator, opset_imports)
+        raise self._unsupported(node, opset_imports)
 
     def _unsupported(
-        self, node: ir.Node, operator: Operator | None, opset_imports: Mapping[str, int]
+        self, node: ir.Node, opset_imports: Mapping[str, int]
     ) -> UnsupportedOperatorError:
         same = [str(known) for known in self if known.op_type == node.op_type]
         known = ", ".join(same) if same else f"none of {node.op_type}"
         opset = opset_imports.get(node.domain, 0)
-        named = str(operator) if operator else f"{node.domain or 'ai.onnx'}.{node.op_type}"
+        named = Operator.name_of(node, opset_imports)
         return UnsupportedOperatorError(
             f"node {node.name!r}: no {self.purpose} rule for {named} (opset {opset}); "
             f"supported: {known}",

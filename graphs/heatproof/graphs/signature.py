@@ -1,6 +1,6 @@
 """Finds what makes a model an image classifier: its image input and its class output."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -73,14 +73,22 @@ class ClassOutput:
     activation: Activation
 
 
-def find_image_input(model: ir.Model) -> ImageInput:
+def find_image_input(model: ir.Model, *, beside: Collection[str] = ()) -> ImageInput:
     """Finds the one rank-4 input with 1 or 3 channels, first or last.
+
+    Args:
+        model: the model.
+        beside: names of inputs that are known to be something else.
 
     Raises:
         UnsupportedModelError: no input or several could be the image, or the model needs other
             inputs beside it; lists the inputs.
     """
-    inputs = [value for value in model.graph.inputs if not value.is_initializer()]
+    inputs = [
+        value
+        for value in model.graph.inputs
+        if not value.is_initializer() and value.name not in beside
+    ]
     images = [image for value in inputs if (image := _as_image(value)) is not None]
     if len(images) == 1 and len(inputs) == 1:
         return images[0]

@@ -13,6 +13,7 @@ import onnx_ir as ir
 from onnx_ir.passes import common
 
 from heatproof.evaluators.errors import InternalError
+from heatproof.graphs.gradients.refusals import reason_against
 from heatproof.graphs.gradients.table import GRADIENTS
 from heatproof.graphs.preparation import infer_shapes
 
@@ -64,7 +65,9 @@ def return_to_composites(stands: Stands) -> None:
 
 
 def _is_composite(node: ir.Node, model: ir.Model) -> bool:
-    return not GRADIENTS.covers(node, model.opset_imports) and body_of(node, model) is not None
+    if GRADIENTS.covers(node, model.opset_imports) or reason_against(node):
+        return False
+    return body_of(node, model) is not None
 
 
 def body_of(node: ir.Node, model: ir.Model) -> ir.Function | None:

@@ -13,14 +13,18 @@ from onnx_ir.passes import common
 
 from heatproof.evaluators.errors import UnsupportedModelError, UnsupportedOperatorError
 from heatproof.graphs.blockers import Blocker
+from heatproof.graphs.derivatives import Derivative, declared
 from heatproof.graphs.gradients.composites import (
     Stands,
     expand_composites,
     return_to_composites,
 )
 from heatproof.graphs.gradients.emitter import Emitter
+from heatproof.graphs.gradients.linear import diagonal_product
 from heatproof.graphs.gradients.paths import Path, find_tensor, path_between
-from heatproof.graphs.gradients.table import GRADIENTS, Gradients
+from heatproof.graphs.gradients.refusals import reason_against
+from heatproof.graphs.gradients.table import GRADIENTS, Gradients, Rule
+from heatproof.graphs.masking.rewriting import COVERAGE_OUTPUT, MASK_INPUT
 from heatproof.graphs.preparation import prepared
 from heatproof.graphs.signature import find_class_output, find_image_input
 
@@ -37,7 +41,7 @@ def differentiated(model: ir.Model, *, of: str | None = None, wrt: str | None = 
     The copy keeps the model's inputs and outputs and adds the input `OUTPUT_GRADIENT` and the
     output `INPUT_GRADIENT` = J^T OUTPUT_GRADIENT with J = d of / d wrt. Rows of a batch are
     independent, so one run gives the gradients of a whole batch. Only nodes between `wrt` and
-    `of` need a rule.
+    `of` need a rule. In a layer-masked graph the filled cells count as constants.
 
     Args:
         model: any classifier; not changed.
@@ -82,7 +86,7 @@ class _Sweep:
     def prepare(cls, model: ir.Model, of: str | None, wrt: str | None) -> "_Sweep":
         copy = prepared(model)
         _refuse_taken_names(copy.graph)
-        start = find_tensor(copy, wrt or find_image_input(copy).name)
+        start = find_tensor(copy, wrt or _image_of(copy))
         end = find_tensor(copy, of or find_class_output(copy).logits)
         for value in (start, end):
             _require_floats(value)
@@ -132,8 +136,7 @@ class _Sweep:
         self, node: ir.Node, gradients: Gradients, blockers: list[Blocker] | None
     ) -> Gradients:
         try:
-            rule = GRADIENTS.find(node, self.model.graph.opset_imports)
-            return rule(node, gradients, self.op)
+            return self._rule(node)(node, gradients, self.op)
         except UnsupportedOperatorError as error:
             if blockers is None:
                 raise
@@ -141,6 +144,14 @@ class _Sweep:
             blockers.append(Blocker(node.name or "", operator, error.message))
             unusable = self.op("Neg", 0.0)  # stands for the missing gradients
             return [unusable] * len(node.inputs)
+
+    def _rule(self, node: ir.Node) -> Rule:
+        reason = reason_against(node)
+        if reason:
+            raise self.op.refusal(reason)
+        if declared(node) is Derivative.DIAGONAL:
+            return diagonal_product
+        return GRADIENTS.find(node, self.model.graph.opset_imports)
 
     def finished(self, gradient: ir.Value) -> ir.Model:
         """Names the result, drops what it does not need, and returns the model."""
@@ -162,6 +173,13 @@ def _typed_as(value: ir.Value, gradient: ir.Value) -> ir.Value:
     gradient.type = gradient.type or value.type
     gradient.shape = gradient.shape or value.shape
     return gradient
+
+
+def _image_of(model: ir.Model) -> str:
+    """The image input; a layer-masked graph has its mask beside it."""
+    outputs = {value.name for value in model.graph.outputs}
+    beside = (MASK_INPUT,) if COVERAGE_OUTPUT in outputs else ()
+    return find_image_input(model, beside=beside).name
 
 
 def _added_input(graph: ir.Graph, end: ir.Value) -> ir.Value:

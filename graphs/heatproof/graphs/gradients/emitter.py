@@ -123,11 +123,11 @@ class Emitter:
 
     def refusal(self, reason: str) -> UnsupportedOperatorError:
         """The error that refuses the forward node at hand."""
-        node = self._node
-        operator = None if node is None else Operator.of(node, self._graph.opset_imports)
+        node, imports = self._node, self._graph.opset_imports
+        operator = "" if node is None else Operator.name_of(node, imports)
         return UnsupportedOperatorError(
             f"node {self._origin()!r}: no gradient for this {operator}: {reason}",
-            metadata={"node": self._origin(), "operator": str(operator), "reason": reason},
+            metadata={"node": self._origin(), "operator": operator, "reason": reason},
         )
 
     def _origin(self) -> str:

@@ -1,5 +1,6 @@
 """Gradients of matrix products."""
 
+import numpy as np
 import onnx_ir as ir
 
 from heatproof.graphs.gradients.broadcasting import known_sizes, shaped_as, summed_to
@@ -50,6 +51,18 @@ def matmul(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
         db = op("MatMul", _swapped(left, a, op), gradient)
         db = _to_factor(b, db, batch, op)
     return [da, db]
+
+
+def diagonal_product(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
+    """Gives da = dy diag(b), for a product that counts as one with the diagonal of b."""
+    matrix = node.inputs[1]
+    if matrix is None or matrix in op.active:
+        raise op.refusal("its matrix is missing or differentiated")
+    *batch, size, _ = known_sizes(matrix, op)
+    if size is None:
+        raise op.refusal("the size of its matrix is dynamic")
+    diagonal = op("Mul", matrix, op.constant(np.eye(size, dtype=op.dtype)))
+    return [op("Mul", gradients[0], op.sum_over(diagonal, [len(batch)]))]
 
 
 def _batch(

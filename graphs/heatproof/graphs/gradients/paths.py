@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from heatproof.evaluators.errors import UnknownNameError
+from heatproof.graphs.derivatives import Derivative, declared
+from heatproof.graphs.gradients.refusals import is_quantised
 from heatproof.graphs.gradients.table import CONSTANT_OPERATORS
 
 
@@ -25,13 +27,16 @@ class Path:
 def path_between(graph: ir.Graph, start: ir.Value, end: ir.Value) -> Path:
     """The nodes and values that carry the derivative of `end` with respect to `start`.
 
-    A path ends at values that are not floating-point and at operators of zero derivative.
+    A path ends at values that are not floating-point and at operators of zero derivative. It goes
+    through quantised arithmetic, so that this can be refused.
     """
     nodes = list(graph)
     dependent = {start}
     for node in nodes:
-        if start not in node.outputs and not dependent.isdisjoint(differentiable_inputs(node)):
-            dependent.update(out for out in node.outputs if _is_floating(out))
+        read = dependent.intersection(differentiable_inputs(node))
+        if start not in node.outputs and read:
+            quantised = is_quantised(node) or not all(map(_is_floating, read))
+            dependent.update(out for out in node.outputs if quantised or _is_floating(out))
     needed = {end}
     for node in reversed(nodes):
         if not needed.isdisjoint(node.outputs):
@@ -48,11 +53,12 @@ def path_between(graph: ir.Graph, start: ir.Value, end: ir.Value) -> Path:
 
 
 def differentiable_inputs(node: ir.Node) -> list[ir.Value]:
-    """Floating-point values that a node reads, those captured by its subgraphs included."""
+    """Values whose change may show in the outputs, those captured by its subgraphs included."""
     if node.domain == "" and node.op_type in CONSTANT_OPERATORS:
         return []
-    read = [value for value in (*node.inputs, *_captured(node)) if value is not None]
-    return [value for value in read if _is_floating(value)]
+    if declared(node) is Derivative.ZERO:
+        return []
+    return [value for value in (*node.inputs, *_captured(node)) if value is not None]
 
 
 def _captured(node: ir.Node) -> Iterable[ir.Value]:

@@ -37,6 +37,7 @@ CONSTANT_OPERATORS = frozenset(
         *("ArgMax", "ArgMin", "Hardmax", "IsInf", "IsNaN", "NonZero", "OneHot"),
         *("Ceil", "Floor", "Round", "Sign"),
         *("ConstantOfShape", "EyeLike", "Shape", "Size"),
+        *("RandomNormalLike", "RandomUniformLike"),
     )
 )
 """Operators whose derivative is zero wherever it exists: paths end here."""

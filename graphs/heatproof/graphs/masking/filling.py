@@ -6,12 +6,14 @@ reciprocal of that number at the cells that the round fills, and 0 elsewhere, it
 
     X' = X + A . box(X)
 
-where A depends on the mask alone and serves all channels and layers.
+where A depends on the mask alone and serves all channels and layers. The cells it fills in count as
+constants for differentiation: what flows back goes to the visible cells alone.
 """
 
 import numpy as np
 import onnx_ir as ir
 
+from heatproof.graphs.derivatives import Derivative, declare
 from heatproof.graphs.masking.blocking import LEAST_CHANNELS, Spreader, channels_of
 from heatproof.graphs.masking.emission import Attribute, Dim, Emitter
 from heatproof.graphs.masking.pyramid import Pyramid
@@ -60,7 +62,7 @@ class Filler:
             like=value,
             shape=(self._batch, channels, cells),
         )
-        product = self._emit.node("MatMul", rows, matrix, like=rows)
+        product = declare(self._emit.node("MatMul", rows, matrix, like=rows), Derivative.DIAGONAL)
         target = self._emit.integers(0, channels, *mask.size)
         return self._emit.node("Reshape", product, target, like=value, shape=shape)
 
@@ -93,7 +95,7 @@ class Filler:
     def _round(self, visible: ir.Value, scale: ir.Value) -> ir.Value:
         means = self._box(visible, channels_of(visible))
         fresh = self._emit.node("Mul", means, self._spread.fitted(scale, visible), like=visible)
-        return self._emit.node("Add", visible, fresh, like=visible)
+        return self._emit.node("Add", visible, declare(fresh, Derivative.ZERO), like=visible)
 
     def _box(self, value: ir.Value, channels: int) -> ir.Value:
         """Mean over the 3 x 3 surroundings, zeros behind the border, of each channel."""
