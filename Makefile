@@ -1,5 +1,7 @@
 # make demo: installs Heatproof without torch and gates the bundled CNN on the bundled photographs.
 # make test: installs what the tests need and runs every check.
+# make zoo: checks the architectures of timm and torchvision and writes docs/coverage.md; takes
+#           hours, goes on where it was stopped. ZOO="--quick", "--family NAME", "--again", "--jobs N".
 
 PYTHON ?= python3
 PIP_INSTALL = install --quiet --disable-pip-version-check --constraint constraints.txt
@@ -7,9 +9,10 @@ PIP_INSTALL = install --quiet --disable-pip-version-check --constraint constrain
 DEMO = .venv
 TEST = .venvs/test
 BIN = $(TEST)/bin
+ZOO_HOME = .venvs/zoo
 PYTHON_SOURCES = protos/hatch_build.py client server evaluators graphs tests benchmarks examples .ci
 
-.PHONY: demo test install-test format lint types layers contract contract-release unit size clean
+.PHONY: demo test install-test format lint types layers contract contract-release unit size zoo clean
 
 demo: $(DEMO)/installed
 	mkdir -p report
@@ -67,6 +70,16 @@ unit: install-test
 
 size: install-test
 	$(BIN)/python .ci/size_report.py client server evaluators graphs
+
+zoo: $(ZOO_HOME)/installed
+	$(ZOO_HOME)/bin/python -m tests.zoo $(ZOO)
+
+# Its own environment: the newest torch, and gigabytes of it.
+$(ZOO_HOME)/installed: pyproject.toml tests/zoo/requirements.txt protos/heatproof/v1/*.proto
+	$(PYTHON) -m venv $(ZOO_HOME)
+	$(ZOO_HOME)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--requirement tests/zoo/requirements.txt --editable '.[server]'
+	touch $@
 
 clean:
 	rm -rf $(DEMO) .venvs build dist report

@@ -1,0 +1,156 @@
+"""What the coverage table says of one exported network."""
+
+import traceback
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from heatproof.graphs.blockers import Blocker
+from heatproof.graphs.gradients import differentiated, gradient_blockers
+from heatproof.graphs.gradients.differentiation import INPUT_GRADIENT, OUTPUT_GRADIENT
+from heatproof.graphs.inspection import inspect
+from heatproof.graphs.masking import MaskingOptions, Mode
+from heatproof.graphs.masking.rewriting import rewritten
+from heatproof.graphs.signature import find_image_input
+from tests.masking.laws import BrokenLawError, Laws, random_images
+from tests.masking.sessions import opened
+from tests.zoo.boxes import telling_masks
+from tests.zoo.exporting import INPUT, OUTPUT
+
+Array = NDArray[Any]
+
+ROUNDING = 1e-4
+"""Of the largest logit: float32 over up to some hundred layers, summed in another order."""
+
+HALF_ROUNDING = 5e-2
+"""Likewise of float16, which ONNX Runtime's kernels round to at other places than torch."""
+
+GRADIENT_LIMIT = 1e-3
+"""Of the norm of the input's gradient, in float32."""
+
+HALF_GRADIENT_LIMIT = 1e-1
+"""Likewise in float16, against autograd in float32: rounding switches some activations."""
+
+
+class Verdict(StrEnum):
+    """Whether a rewrite of one file does what it promises.
+
+    HOLDS: yes. DUE: it refuses learned mixing of positions, as it must, and names the node.
+    REFUSED: it names a node without a rule. BROKEN: it breaks a law, deviates from autograd, or
+    fails in another way.
+    """
+
+    HOLDS = "holds"
+    DUE = "due"
+    REFUSED = "refused"
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The outcome of one check.
+
+    Attributes:
+        verdict: see there.
+        error: the worst relative error; 0 unless the rewrite ran.
+        reason: why it does not hold.
+    """
+
+    verdict: Verdict
+    error: float = 0.0
+    reason: str = ""
+
+    @property
+    def is_well(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.verdict in {Verdict.HOLDS, Verdict.DUE}
+
+    def __str__(self) -> str:
+        return f"{self.verdict} {self.reason or format(self.error, '.0e')}"
+
+
+def masking(model: ir.Model) -> Finding:
+    """The five laws of layer masking, in both modes."""
+    rewrite = rewritten(model, MaskingOptions())
+    if rewrite.blockers:
+        return Finding(Verdict.REFUSED, reason=_named(rewrite.blockers[0]))
+    image = find_image_input(model)
+    assert image.height is not None
+    images = random_images(image, seed=0)
+    masks = telling_masks(rewrite, image.height, len(images))
+    if masks is None:
+        return Finding(Verdict.BROKEN, reason="no box of the check leaves hidden cells everywhere")
+    rounding = HALF_ROUNDING if images.dtype == np.float16 else ROUNDING
+    worst = 0.0
+    for mode in Mode:
+        laws = Laws(model, MaskingOptions(mode), images=images, masks=masks, tolerance=rounding)
+        laws.check()
+        worst = max(worst, laws.rounding)
+    return Finding(Verdict.HOLDS, worst)
+
+
+def refusal(model: ir.Model, word: str) -> Finding:
+    """That inspection names a node for which masking is refused, with `word` in the reason."""
+    support = inspect(model).layer_masking
+    if support.supported:
+        return Finding(Verdict.BROKEN, reason="mixes positions, yet is not refused")
+    first = support.blockers[0]
+    if not (first.node and first.operator):
+        return Finding(Verdict.BROKEN, reason=f"refused without the name of a node: {first.reason}")
+    fitting = [blocker for blocker in support.blockers if word in blocker.reason]
+    if not fitting:
+        return Finding(Verdict.BROKEN, reason=f"no reason names {word}: {_named(first)}")
+    return Finding(Verdict.DUE, reason=_named(fitting[0]))
+
+
+def gradients(model: ir.Model, network: nn.Module) -> Finding:
+    """The gradient of the logits at the image along a random vector, against torch's autograd."""
+    blockers = gradient_blockers(model)
+    if blockers:
+        return Finding(Verdict.REFUSED, reason=_named(blockers[0]))
+    images = random_images(find_image_input(model), seed=0)
+    vector = np.random.default_rng(1).standard_normal((len(images), _classes(model)))
+    feeds = {INPUT: images, OUTPUT_GRADIENT: vector.astype(images.dtype)}
+    found = opened(differentiated(model))(**feeds)[INPUT_GRADIENT]
+    leaf = torch.tensor(images.astype(np.float32), requires_grad=True)
+    seed = torch.tensor(feeds[OUTPUT_GRADIENT].astype(np.float32))
+    (expected,) = torch.autograd.grad(network(leaf), leaf, seed)
+    error = _distance(found, expected.numpy())
+    limit = HALF_GRADIENT_LIMIT if images.dtype == np.float16 else GRADIENT_LIMIT
+    if not error < limit:
+        return Finding(Verdict.BROKEN, error, f"deviates from autograd by {error:.0e}")
+    return Finding(Verdict.HOLDS, error)
+
+
+def _classes(model: ir.Model) -> int:
+    (output,) = (value for value in model.graph.outputs if value.name == OUTPUT)
+    assert output.shape is not None
+    classes = output.shape[1]
+    assert isinstance(classes, int)
+    return classes
+
+
+def _distance(found: Array, expected: Array) -> float:
+    found = found.astype(np.float64)
+    return float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
+
+
+def _named(blocker: Blocker) -> str:
+    return f"{blocker.operator} ({blocker.node}): {blocker.reason}"
+
+
+def failure(error: Exception) -> Finding:
+    """What was raised, and where unless the message says all."""
+    text = (str(error).strip() or "no message").splitlines()[0][:300]
+    if isinstance(error, BrokenLawError):
+        return Finding(Verdict.BROKEN, reason=text)
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{Path(last.filename).name}:{last.lineno}"
+    return Finding(Verdict.BROKEN, reason=f"{type(error).__name__} at {place}: {text}")
