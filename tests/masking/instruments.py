@@ -15,7 +15,7 @@ GARBAGE_INPUT = "garbage"
 """The number that the hidden cells of an instrumented model hold, float32 of rank 0."""
 
 # The rewrite gives its own versions of a tensor these endings.
-_ENDINGS = ("", "_unmasked", "_of_model", "_visible")
+_ENDINGS = ("", "_unmasked", "_unguarded", "_of_model", "_visible")
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,7 @@ def exits(plain: ir.Graph, states: Mapping[str, State]) -> list[Exit]:
                 readers.setdefault(operand, []).append((node, index))
             else:
                 waiting.append(operand)
+    assert readers, "no output follows from a tensor with a mask"
     return [Exit(value, _mask_of(value, states), tuple(uses)) for value, uses in readers.items()]
 
 
