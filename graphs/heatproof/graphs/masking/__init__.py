@@ -4,6 +4,8 @@ from heatproof.graphs.masking import (  # noqa: F401 # importing a family regist
     arithmetic,
     concatenation,
     convolution,
+    extremes,
+    normalisation,
     pointwise,
     pooling,
     reductions,

@@ -11,6 +11,9 @@ from heatproof.graphs.masking.options import ConcatVote
 from heatproof.graphs.masking.states import NCHW, Axes, Mask, Reach
 from heatproof.graphs.masking.windows import Window
 
+SHARE_GUARD = 1e-8
+"""Added to the visible share of a map before its mean is divided by it; as in the paper."""
+
 
 class Pyramid:
     """Derives masks from masks; equal derivations give the same mask."""
@@ -203,6 +206,34 @@ class Pyramid:
                 "GlobalAveragePool", mask.value, like=mask.value, shape=shape, name="mask_share"
             )
         return self._views[key]
+
+    def guarded_share(self, mask: Mask, *, rows: bool, columns: bool) -> Mask:
+        """The visible share plus 1e-8, along the axes named; laid out like a mask."""
+        key = ("guarded share", mask, rows, columns)
+        return self._once(key, lambda: self._guarded_share(mask, rows=rows, columns=columns))
+
+    def _guarded_share(self, mask: Mask, *, rows: bool, columns: bool) -> Mask:
+        kernel = (mask.height if rows else 1, mask.width if columns else 1)
+        left = (mask.height // kernel[0], mask.width // kernel[1])
+        share = self.share(mask) if left == (1, 1) else self._averaged(mask, kernel, left)
+        guard = self._emit.scalar(SHARE_GUARD, share.dtype)
+        return Mask(self._emit.node("Add", share, guard, like=share), *left)
+
+    def _averaged(self, mask: Mask, kernel: tuple[int, int], left: tuple[int, int]) -> ir.Value:
+        return self._emit.node(
+            "AveragePool",
+            mask.value,
+            like=mask.value,
+            shape=(self._batch, 1, *left),
+            name="mask_share",
+            attributes={"kernel_shape": kernel},
+        )
+
+    def reduced(self, mask: Mask, *, rows: bool, columns: bool) -> Mask:
+        """Visible where any cell along the axes named is."""
+        kernel = (mask.height if rows else 1, mask.width if columns else 1)
+        left = (mask.height // kernel[0], mask.width // kernel[1])
+        return self.slid(mask, Window(kernel, (1, 1), (1, 1), (0, 0), mask.size, left))
 
     def _once(self, key: tuple[object, ...], make: Callable[[], Mask]) -> Mask:
         if key not in self._derived:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import onnx_ir as ir
 
 from heatproof.graphs.masking.constants import integers
+from heatproof.graphs.masking.grouping import grouped
 from heatproof.graphs.masking.scope import Scope
 from heatproof.graphs.masking.states import Axes, Flat, Spatial
 from heatproof.graphs.masking.table import RULES
@@ -32,6 +33,9 @@ def reshape(node: ir.Node, scope: Scope) -> Spatial | Flat:
     axes = _relocated(state, value.shape, output.shape)
     if axes is not None:
         return replace(state, axes=axes) if axes.spatial else _left_flat(node, scope)
+    groups = grouped(node, state, scope)
+    if groups:
+        return groups
     if output.shape.rank() != 2:  # [N, features]
         raise scope.refusal(
             node, f"it mixes spatial and other axes: {value.shape} to {output.shape}"

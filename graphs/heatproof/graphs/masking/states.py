@@ -134,11 +134,15 @@ class Spatial:
         mask: the visible cells.
         axes: where they lie.
         finite: whether the hidden cells provably hold neither infinity nor NaN.
+        weights: whether the visible cells are weights that sum to one, or values so weighted.
+        counts: of means along one axis, the share of visible cells in each; laid out as a mask.
     """
 
     mask: Mask
     axes: Axes
     finite: bool = True
+    weights: bool = False
+    counts: Mask | None = None
 
 
 @dataclass(frozen=True, slots=True)
