@@ -143,6 +143,17 @@ class AveragePool(OpRun):
         return (y.numpy(),)
 
 
+class GlobalLpPool(OpRun):
+    """Stands in for a reference implementation, which there is not."""
+
+    op_domain = ""
+
+    def _run(self, x: Array, **attributes: Any) -> tuple[Array]:
+        axes = tuple(range(2, x.ndim))
+        power = attributes["p"]
+        return ((np.abs(x) ** power).sum(axes, keepdims=True) ** (1 / power),)
+
+
 @dataclass(frozen=True)
 class Case:
     """What autograd says: y, the vector v and J^T v."""
@@ -152,7 +163,7 @@ class Case:
     gradient: Array
 
 
-REPLACED = [ConvTranspose, MaxPool, AveragePool]
+REPLACED = [ConvTranspose, MaxPool, AveragePool, GlobalLpPool]
 
 
 class RuleCheck:

@@ -25,6 +25,7 @@ from heatproof.graphs.gradients.paths import Path, find_tensor, path_between
 from heatproof.graphs.gradients.refusals import reason_against
 from heatproof.graphs.gradients.table import GRADIENTS, Gradients, Rule
 from heatproof.graphs.masking.rewriting import COVERAGE_OUTPUT, MASK_INPUT
+from heatproof.graphs.opsets import raised
 from heatproof.graphs.preparation import prepared
 from heatproof.graphs.signature import find_class_output, find_image_input
 
@@ -84,7 +85,7 @@ class _Sweep:
 
     @classmethod
     def prepare(cls, model: ir.Model, of: str | None, wrt: str | None) -> "_Sweep":
-        copy = prepared(model)
+        copy = prepared(raised(model))
         _refuse_taken_names(copy.graph)
         start = find_tensor(copy, wrt or _image_of(copy))
         end = find_tensor(copy, of or find_class_output(copy).logits)
