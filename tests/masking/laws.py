@@ -150,7 +150,7 @@ class Laws:
 
     def hidden_cells_are_irrelevant(self) -> None:
         """Law 5; without fusions, which depend on what lies between two nodes."""
-        run = opened(self._rewrite, fused=False, checked=False)
+        run = opened(self._rewrite, fused=False)
         clean = run(**{self.input.name: self.images, MASK_INPUT: self.masks})
         for garbage in GARBAGE:
             spoilt = self._look(self.masks, garbage)
@@ -167,7 +167,7 @@ class Laws:
 
     @cached_property
     def _heard_original(self) -> tuple[Run, list[str]]:
-        return _heard(self.model, checked=False)
+        return _heard(self.model)
 
     @cached_property
     def _heard_rewrite(self) -> tuple[Run, list[str]]:
@@ -197,7 +197,7 @@ class Laws:
     def _head_on_zeros(self) -> Results:
         plain, places = self._simplified()
         cut_at(plain, places)
-        return opened(plain, checked=False)(**{self.input.name: self.images})
+        return opened(plain)(**{self.input.name: self.images})
 
     def _over_pixels(self, masks: Array) -> Array:
         axes = (0, 1, 2, 3) if self.input.layout is Layout.NCHW else (0, 2, 3, 1)
@@ -255,10 +255,10 @@ def _mask_shape(image: ImageInput, images: Array) -> tuple[int, int, int]:
     return len(images), height, width
 
 
-def _heard(model: ir.Model, *, checked: bool = True) -> tuple[Run, list[str]]:
+def _heard(model: ir.Model) -> tuple[Run, list[str]]:
     """An open model, and what ONNX Runtime had to say of it."""
     with complaints() as lines:
-        run = opened(model, checked=checked)
+        run = opened(model)
     return run, lines
 
 

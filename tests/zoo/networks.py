@@ -13,7 +13,8 @@ from tests.zoo.families import Model
 CLASSES = 10
 TORCHVISION = "tv:"
 
-_BATCH = 6
+_BATCH = 8
+_ROUNDS = 2
 _SMALL = 1e-2  # gains and layer scales start at most here, and their branches would be silent
 _VARIATION = 1e-2
 
@@ -74,6 +75,7 @@ def _calibrate(network: nn.Module, size: int) -> None:
     if not layers:
         return
     for layer in layers:
-        layer.momentum = 1  # those of the only batch
+        layer.momentum = None  # the mean over all batches
         layer.train()
-    network(torch.randn(_BATCH, 3, size, size))
+    for _ in range(_ROUNDS):
+        network(torch.randn(_BATCH, 3, size, size))
