@@ -12,7 +12,7 @@ BIN = $(TEST)/bin
 ZOO_HOME = .venvs/zoo
 PYTHON_SOURCES = protos/hatch_build.py client server evaluators graphs tests benchmarks examples .ci
 
-.PHONY: demo test install-test format lint types layers contract contract-release unit size zoo clean
+.PHONY: demo test install-test format lint types layers contract contract-release unit hunt size zoo clean
 
 demo: $(DEMO)/installed
 	mkdir -p report
@@ -67,6 +67,11 @@ contract-release: install-test
 
 unit: install-test
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+
+# Looks for networks that break a law of layer masking or whose gradient is wrong; unlike the unit
+# tests anew each time, and for many minutes.
+hunt: install-test
+	HUNT=2000 $(BIN)/python -m pytest --numprocesses 2 tests/masking/test_random_networks.py
 
 size: install-test
 	$(BIN)/python .ci/size_report.py client server evaluators graphs

@@ -43,6 +43,7 @@ def exits(plain: ir.Graph, states: Mapping[str, State]) -> list[Exit]:
     """Found from the outputs backwards; gates that rejoin a spatial tensor are never met."""
     readers: dict[ir.Value, list[tuple[ir.Node, int]]] = {}
     waiting, seen = list(plain.outputs), set[ir.Value]()
+    assert any(state_of(value, states) for value in waiting), "no output has a state"
     for value in waiting:
         if isinstance(state_of(value, states), Spatial):
             readers[value] = []

@@ -150,12 +150,13 @@ class Laws:
 
     def hidden_cells_are_irrelevant(self) -> None:
         """Law 5; without fusions, which depend on what lies between two nodes."""
-        run = opened(self._rewrite, fused=False)
+        run = opened(self._rewrite, fused=False, checked=False)
         clean = run(**{self.input.name: self.images, MASK_INPUT: self.masks})
+        unsigned = {name: _one_zero(array) for name, array in clean.items()}
         for garbage in GARBAGE:
             spoilt = self._look(self.masks, garbage)
-            results = {name: spoilt[name] for name in clean}
-            _same_bits(results, clean, f"law 5, {garbage} in hidden cells")
+            results = {name: _one_zero(spoilt[name]) for name in clean}
+            _same_bits(results, unsigned, f"law 5, {garbage} in hidden cells")
 
     @cached_property
     def _plain(self) -> Results:
@@ -167,7 +168,7 @@ class Laws:
 
     @cached_property
     def _heard_original(self) -> tuple[Run, list[str]]:
-        return _heard(self.model)
+        return _heard(self.model, checked=False)
 
     @cached_property
     def _heard_rewrite(self) -> tuple[Run, list[str]]:
@@ -197,7 +198,7 @@ class Laws:
     def _head_on_zeros(self) -> Results:
         plain, places = self._simplified()
         cut_at(plain, places)
-        return opened(plain)(**{self.input.name: self.images})
+        return opened(plain, checked=False)(**{self.input.name: self.images})
 
     def _over_pixels(self, masks: Array) -> Array:
         axes = (0, 1, 2, 3) if self.input.layout is Layout.NCHW else (0, 2, 3, 1)
@@ -255,10 +256,10 @@ def _mask_shape(image: ImageInput, images: Array) -> tuple[int, int, int]:
     return len(images), height, width
 
 
-def _heard(model: ir.Model) -> tuple[Run, list[str]]:
+def _heard(model: ir.Model, *, checked: bool = True) -> tuple[Run, list[str]]:
     """An open model, and what ONNX Runtime had to say of it."""
     with complaints() as lines:
-        run = opened(model)
+        run = opened(model, checked=checked)
     return run, lines
 
 
@@ -274,6 +275,11 @@ def _pixel(number: float, dtype: np.dtype[Any]) -> Array:
 
 def _largest(array: Array) -> float:
     return float(np.abs(array[np.isfinite(array)].astype(np.float64)).max(initial=0))
+
+
+def _one_zero(array: Array) -> Array:
+    """-0 becomes 0, which it equals: a product of garbage with 0 has the garbage's sign."""
+    return array + np.zeros((), array.dtype) if np.issubdtype(array.dtype, np.floating) else array
 
 
 def _same_bits(results: Results, expected: Results, law: str) -> None:

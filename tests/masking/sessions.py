@@ -31,7 +31,7 @@ def opened(model: ir.Model, *, fused: bool = True, checked: bool = True, threads
     names = [output.name for output in session.get_outputs()]
 
     def run(**feeds: Array) -> dict[str, Array]:
-        results: list[Any] = session.run(names, feeds)
+        results: Any = session.run(names, feeds)  # arrays alone, of tensors
         return dict(zip(names, results, strict=True))
 
     return run

@@ -28,7 +28,7 @@ MEMORY = 12 << 30
 SECONDS = 900
 """For one export and its checks."""
 
-_PRELOADED = ["timm", "torchvision", "torch.onnx", "onnxscript.optimizer", "onnxruntime"]
+_PRELOADED = ["timm", "torchvision", "torch.onnx", "onnxscript", "tests.zoo.checks"]
 _THREADS = 2
 
 
@@ -81,7 +81,7 @@ def _examine(task: Task, exports: tuple[Export, ...], sender: Connection) -> Non
 
 
 def _examined(task: Task, network: nn.Module, export: Export) -> Record:
-    """Exports and checks; gradients compare with a float32 network of the same weights."""
+    """Exports and checks; gradients compare with a float64 network of the same weights."""
     record = _record(task.model, export)
     network = copy.deepcopy(network).to(export.dtype)
     with tempfile.TemporaryDirectory() as folder:
@@ -90,7 +90,7 @@ def _examined(task: Task, network: nn.Module, export: Export) -> Record:
             opset = write(network, task.model.size, export, path)
         except Exception as error:  # noqa: BLE001 - of torch's exporter, which has no common one
             return replace(record, unwritten=failure(error).reason)
-        masks, differentiates = _findings(path, task.mixes, network.float())
+        masks, differentiates = _findings(path, task.mixes, network.double())
     return replace(record, opset=opset, masking=masks, gradients=differentiates)
 
 

@@ -6,6 +6,9 @@ Importing the families of rules fills the table.
 from heatproof.graphs.gradients import activations as activations
 from heatproof.graphs.gradients import arithmetic as arithmetic
 from heatproof.graphs.gradients import convolution as convolution
+from heatproof.graphs.gradients import einsum as einsum
+from heatproof.graphs.gradients import functions as functions
+from heatproof.graphs.gradients import indexing as indexing
 from heatproof.graphs.gradients import linear as linear
 from heatproof.graphs.gradients import normalisation as normalisation
 from heatproof.graphs.gradients import pooling as pooling

@@ -24,16 +24,17 @@ def relu(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
     return _kept_between(node.outputs[0], (0.0, None), gradient, op)
 
 
-@by_input({"Clip": (6, 11, 12, 13)})
+@by_input({"Clip": (11, 12, 13)})
 def clip(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
     """Gives dx = dy where low < y < high, as torch's hardtanh: zero at the bounds."""
     y = node.outputs[0]
-    bounds = _bounds(node, op)
+    low, high, *_ = (*node.inputs[1:], None, None)
+    bounds = (low, high)
     tensors = [None if x is None else ir.convenience.get_const_tensor(x) for x in bounds]
-    low, high = (None if tensor is None else float(tensor.numpy().item()) for tensor in tensors)
     if any(x is not None and tensor is None for x, tensor in zip(bounds, tensors, strict=True)):
         return _masked_between(y, bounds, gradient, op)
-    return _kept_between(y, (low, high), gradient, op)
+    least, most = (None if tensor is None else float(tensor.numpy().item()) for tensor in tensors)
+    return _kept_between(y, (least, most), gradient, op)
 
 
 def _kept_between(
@@ -69,16 +70,6 @@ def _masked_between(
     return gradient
 
 
-def _bounds(node: ir.Node, op: Emitter) -> tuple[ir.Value | None, ir.Value | None]:
-    """Bounds of a Clip: attributes up to opset 6, inputs later."""
-    if len(node.inputs) > 1 or op.opset > 10:  # Clip-11 moved them
-        low, high, *_ = (*node.inputs[1:], None, None)
-        return low, high
-    bounds = [node.attributes.get_float(name) for name in ("min", "max")]
-    low, high = (None if bound is None else op.scalar(bound) for bound in bounds)
-    return low, high
-
-
 @by_input({"LeakyRelu": (6, 16)})
 def leaky_relu(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
     """Gives dx = dy where x > 0, alpha dy elsewhere."""
@@ -86,7 +77,7 @@ def leaky_relu(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
     return op("Where", op("Greater", first(node), 0.0), gradient, op("Mul", gradient, alpha))
 
 
-@broadcasting({"PRelu": (7, 9, 16)})
+@broadcasting({"PRelu": (9, 16)})
 def prelu(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
     """Gives dx = dy where x > 0, slope dy elsewhere; dslope = x dy where x <= 0."""
     (gradient,), (x, slope) = gradients, node.inputs

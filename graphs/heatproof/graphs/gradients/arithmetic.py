@@ -4,14 +4,7 @@ import onnx_ir as ir
 
 from heatproof.graphs.gradients.activations import complement
 from heatproof.graphs.gradients.emitter import Emitter
-from heatproof.graphs.gradients.table import (
-    GRADIENTS,
-    Gradients,
-    broadcasting,
-    by_input,
-    elementwise,
-    first,
-)
+from heatproof.graphs.gradients.table import GRADIENTS, Gradients, broadcasting, by_input, first
 
 
 def _operands(node: ir.Node, op: Emitter) -> list[ir.Value]:
@@ -64,6 +57,16 @@ def div(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
     return [by_numerator, op("Neg", op("Mul", by_numerator, node.outputs[0]))]
 
 
+@broadcasting({"Mod": (10, 13, 28)})
+def modulo(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
+    """For y = a - b n with n whole: da = dy and db = dy (y - a) / b."""
+    a, b = _operands(node, op)
+    if b not in op.active:
+        return [gradients[0]]
+    turns = op("Div", op("Sub", node.outputs[0], a), b)
+    return [gradients[0], op("Mul", gradients[0], turns)]
+
+
 @broadcasting({"Mean": (8, 13)})
 def mean(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
     """Every term gets an equal share of dy."""
@@ -109,7 +112,7 @@ def where(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
     return [None, chosen, other]
 
 
-@GRADIENTS.family({"Cast": (6, 9, 13, 19, 21, 23, 24, 25, 28)})
+@GRADIENTS.family({"Cast": (9, 13, 19, 21, 23, 24, 25, 28)})
 def cast(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
     """Gives dy in the element type of x."""
     dtype = first(node).dtype
@@ -124,65 +127,7 @@ def identity(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:  # 
     return gradients
 
 
-@by_input({"Dropout": (7, 10, 12, 13, 22)})
-def dropout(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
-    """dy: at inference a dropout is the identity."""
-    training = node.inputs[2] if len(node.inputs) > 2 else None  # third input
-    if training is not None:
-        raise op.refusal("it may run in training mode")
-    return gradient
-
-
 @by_input({"Neg": (6, 13)})
 def neg(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:  # noqa: ARG001 - as every rule
     """-dy."""
     return op("Neg", gradient)
-
-
-@elementwise({"Abs": (6, 13)})
-def absolute(node: ir.Node, op: Emitter) -> ir.Value:
-    """sign(x), zero at zero."""
-    return op("Sign", first(node))
-
-
-@elementwise({"Exp": (6, 13)})
-def exponential(node: ir.Node, op: Emitter) -> ir.Value:  # noqa: ARG001 - as every rule
-    """Y."""
-    return node.outputs[0]
-
-
-@by_input({"Log": (6, 13)})
-def logarithm(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
-    """Gives dy / x."""
-    return op("Div", gradient, first(node))
-
-
-@by_input({"Sqrt": (6, 13)})
-def square_root(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
-    """Gives dy / 2y."""
-    return op("Div", gradient, op("Mul", node.outputs[0], 2.0))
-
-
-@elementwise({"Reciprocal": (6, 13)})
-def reciprocal(node: ir.Node, op: Emitter) -> ir.Value:
-    """-y^2."""
-    return op("Neg", op("Mul", node.outputs[0], node.outputs[0]))
-
-
-@elementwise({"Sin": (7, 22)})
-def sine(node: ir.Node, op: Emitter) -> ir.Value:
-    """Gives cos x."""
-    return op("Cos", first(node))
-
-
-@elementwise({"Cos": (7, 22)})
-def cosine(node: ir.Node, op: Emitter) -> ir.Value:
-    """-sin x."""
-    return op("Neg", op("Sin", first(node)))
-
-
-@elementwise({"Atan": (7, 22)})
-def arctangent(node: ir.Node, op: Emitter) -> ir.Value:
-    """1 / (1 + x^2)."""
-    x = first(node)
-    return op("Reciprocal", op("Add", op("Mul", x, x), 1.0))

@@ -20,13 +20,11 @@ def known_sizes(value: ir.Value, op: Emitter) -> tuple[int | None, ...]:
     return found
 
 
-def spatial_sizes(value: ir.Value, op: Emitter) -> tuple[int, ...]:
-    """Static sizes of the axes after batch and channels."""
-    found = known_sizes(value, op)[2:]
-    static = tuple(size for size in found if size is not None)
-    if len(static) < len(found):
-        raise op.refusal(f"the spatial size of {value.name!r} is dynamic; fix it in the export")
-    return static
+def reciprocal_ratio(many: ir.Value, few: ir.Value, op: Emitter) -> ir.Value:
+    """The share of one element of `many` in one of `few`, by their sizes when the graph runs."""
+    ratio = op("Cast", op("Div", op("Size", many), op("Size", few)), to=int(ir.DataType.FLOAT))
+    # Counts may overflow float16; their reciprocals do not.
+    return op("Cast", op("Reciprocal", ratio), to=int(ir.DataType.from_numpy(op.dtype)))
 
 
 def shaped_as(value: ir.Value, gradient: ir.Value, op: Emitter) -> ir.Value:

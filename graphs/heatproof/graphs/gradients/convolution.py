@@ -11,11 +11,11 @@ import onnx_ir as ir
 
 from heatproof.graphs.gradients.broadcasting import known_sizes
 from heatproof.graphs.gradients.emitter import Emitter
-from heatproof.graphs.gradients.table import by_input
+from heatproof.graphs.gradients.table import by_input, first
 from heatproof.graphs.gradients.windows import Window, cropped, windows_of
 
 
-@by_input({"Conv": (1, 11, 22)})
+@by_input({"Conv": (11, 22)})
 def conv(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
     """dx[i] = sum_k w[k]^T dy[(i + p - k d) / s] over the taps k where the quotient is whole."""
     weights = node.inputs[1]
@@ -26,7 +26,8 @@ def conv(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
     tensor = ir.convenience.get_const_tensor(weights)
     if tensor is not None and all(window.stride == 1 for window in windows):
         return _flipped_convolution(gradient, tensor.numpy(), windows, group, op)
-    return transposed_convolution(gradient, weights, windows, group, op)
+    spread = transposed_convolution(gradient, weights, windows, group, op)
+    return cut_to(first(node), spread, windows, op)
 
 
 def _kernel(weights: ir.Value, op: Emitter) -> tuple[int, ...]:
@@ -39,7 +40,10 @@ def _kernel(weights: ir.Value, op: Emitter) -> tuple[int, ...]:
 def transposed_convolution(
     gradient: ir.Value, weights: ir.Value, windows: Sequence[Window], group: int, op: Emitter
 ) -> ir.Value:
-    """Spreads dy over the inputs with the weights of the forward pass [C_out, C_in / g, ...]."""
+    """Spreads dy over the inputs with the weights of the forward pass [C_out, C_in / g, ...].
+
+    Along axes of dynamic length the result may be longer than the input: see `cut_to`.
+    """
     return op(
         "ConvTranspose",
         gradient,
@@ -47,10 +51,23 @@ def transposed_convolution(
         strides=[window.stride for window in windows],
         dilations=[window.dilation for window in windows],
         pads=[*(window.begin for window in windows), *(max(0, window.end) for window in windows)],
-        # Inputs after the last window; fewer than a stride, as the schema demands.
-        output_padding=[max(0, -window.end) for window in windows],
+        output_padding=[_left_over(window) for window in windows],
         group=group,
     )
+
+
+def _left_over(window: Window) -> int:
+    """Inputs after the last window; fewer than a stride, as the schema demands."""
+    return window.stride - 1 if window.is_open else max(0, -window.end)
+
+
+def cut_to(x: ir.Value, spread: ir.Value, windows: Sequence[Window], op: Emitter) -> ir.Value:
+    """Cuts off what lies behind the end of x, where its length is known only at run time."""
+    if not any(window.is_open and window.stride > 1 for window in windows):
+        return spread
+    last, count = op.ints([2**63 - 1]), len(windows)
+    ends = op("Slice", op("Shape", x), op.ints([2]), last, op.ints([0]))
+    return op("Slice", spread, op.ints([0] * count), ends, op.ints(range(2, 2 + count)))
 
 
 def _flipped_convolution(
@@ -76,7 +93,7 @@ def _transposed(weights: np.ndarray, group: int) -> np.ndarray:
     return grouped.swapaxes(1, 2).reshape(group * inputs, outputs // group, *kernel)
 
 
-@by_input({"ConvTranspose": (1, 11, 22)})
+@by_input({"ConvTranspose": (11, 22)})
 def conv_transpose(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
     """A transposed convolution is the transpose of a convolution, which is its gradient."""
     weights = node.inputs[1]

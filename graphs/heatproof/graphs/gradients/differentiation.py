@@ -6,6 +6,7 @@ needs are read where the forward pass leaves them.
 """
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import onnx_ir as ir
@@ -21,10 +22,16 @@ from heatproof.graphs.gradients.composites import (
 )
 from heatproof.graphs.gradients.emitter import Emitter
 from heatproof.graphs.gradients.linear import diagonal_product
-from heatproof.graphs.gradients.paths import Path, find_tensor, path_between
+from heatproof.graphs.gradients.paths import (
+    Path,
+    differentiable_inputs,
+    find_tensor,
+    path_between,
+)
 from heatproof.graphs.gradients.refusals import reason_against
 from heatproof.graphs.gradients.table import GRADIENTS, Gradients, Rule
 from heatproof.graphs.masking.rewriting import COVERAGE_OUTPUT, MASK_INPUT
+from heatproof.graphs.opsets import raised
 from heatproof.graphs.preparation import prepared
 from heatproof.graphs.signature import find_class_output, find_image_input
 
@@ -84,7 +91,7 @@ class _Sweep:
 
     @classmethod
     def prepare(cls, model: ir.Model, of: str | None, wrt: str | None) -> "_Sweep":
-        copy = prepared(model)
+        copy = prepared(raised(model))
         _refuse_taken_names(copy.graph)
         start = find_tensor(copy, wrt or _image_of(copy))
         end = find_tensor(copy, of or find_class_output(copy).logits)
@@ -113,11 +120,12 @@ class _Sweep:
             gradients = [self._total(pending.pop(out, [])) for out in node.outputs]
             if all(gradient is None for gradient in gradients):
                 continue
-            given = self._apply(node, gradients, blockers)
-            for value, gradient in zip(node.inputs, given, strict=False):
+            for value, gradient in self._apply(node, gradients, blockers):
                 if gradient is not None and value is not None and value in self.path.active:
                     pending[value].append(_typed_as(value, gradient))
         total = self._total(pending[self.start])
+        if blockers:
+            return seed
         if total is None:
             raise UnsupportedModelError(
                 f"the derivative of {self.end.name!r} by {self.start.name!r} is zero everywhere"
@@ -134,16 +142,17 @@ class _Sweep:
 
     def _apply(
         self, node: ir.Node, gradients: Gradients, blockers: list[Blocker] | None
-    ) -> Gradients:
+    ) -> Iterable[tuple[ir.Value | None, ir.Value | None]]:
+        """What a node reads, and the gradients there."""
         try:
-            return self._rule(node)(node, gradients, self.op)
+            return zip(node.inputs, self._rule(node)(node, gradients, self.op), strict=False)
         except UnsupportedOperatorError as error:
             if blockers is None:
                 raise
             operator = error.metadata.get("operator", node.op_type)
             blockers.append(Blocker(node.name or "", operator, error.message))
             unusable = self.op("Neg", 0.0)  # stands for the missing gradients
-            return [unusable] * len(node.inputs)
+            return [(value, unusable) for value in differentiable_inputs(node)]
 
     def _rule(self, node: ir.Node) -> Rule:
         reason = reason_against(node)

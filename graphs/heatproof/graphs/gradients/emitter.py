@@ -1,6 +1,7 @@
 """Writes the nodes of a gradient graph, in the words of the model's own opset."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import onnx_ir as ir
@@ -15,6 +16,7 @@ _AXES_AS_INPUT = {
     "ReduceSum": 13,
     "ReduceMean": 18,
     "ReduceMax": 18,
+    "ReduceProd": 18,
     "Squeeze": 13,
     "Unsqueeze": 13,
 }
@@ -47,6 +49,13 @@ class Emitter:
         dtypes = [out.dtype for out in node.outputs if out.dtype is not None]
         self._dtype = next((dtype for dtype in dtypes if dtype.is_floating_point()), self._dtype)
 
+    @contextmanager
+    def in_dtype(self, dtype: ir.DataType) -> Iterator[None]:
+        """Lets plain numbers have another element type for a while."""
+        own, self._dtype = self._dtype, dtype
+        yield
+        self._dtype = own
+
     @property
     def dtype(self) -> np.dtype[np.generic]:
         """Element type of the forward node at hand."""
@@ -70,7 +79,7 @@ class Emitter:
 
     def constant(self, array: np.ndarray) -> ir.Value:
         """An initializer; equal arrays share one."""
-        array = np.ascontiguousarray(array)
+        array = np.require(array, requirements="C")  # unlike ascontiguousarray it keeps rank 0
         key = (array.dtype.str, array.shape, array.tobytes())
         if key not in self._constants:
             name = self._fresh(f"{self._origin()}/gradient/constant")
@@ -112,10 +121,8 @@ class Emitter:
     def sliced(
         self, x: ir.Value, starts: Sequence[int], ends: Sequence[int], axes: Sequence[int]
     ) -> ir.Value:
-        """Takes a range along each axis; Slice has its ranges as inputs from opset 10."""
-        if self.opset >= 10:
-            return self("Slice", x, self.ints(starts), self.ints(ends), self.ints(axes))
-        return self("Slice", x, starts=list(starts), ends=list(ends), axes=list(axes))
+        """Takes a range along each axis."""
+        return self("Slice", x, self.ints(starts), self.ints(ends), self.ints(axes))
 
     def mask(self, condition: ir.Value, x: Operand) -> ir.Value:
         """Keeps x where a condition holds, zero elsewhere."""

@@ -8,7 +8,7 @@ from heatproof.graphs.gradients.emitter import Emitter
 from heatproof.graphs.gradients.table import GRADIENTS, Gradients
 
 
-@GRADIENTS.family({"Gemm": (6, 7, 9, 11, 13)})
+@GRADIENTS.family({"Gemm": (11, 13)})
 def gemm(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
     """For y = alpha a b + beta c, a and b possibly transposed."""
     gradient = gradients[0]
@@ -28,7 +28,7 @@ def gemm(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
     return [da, db, dc]
 
 
-@GRADIENTS.family({"MatMul": (1, 9, 13)})
+@GRADIENTS.family({"MatMul": (9, 13)})
 def matmul(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
     """Gives da = dy b^T and db = a^T dy, summed over broadcast axes; vectors become matrices."""
     a, b = node.inputs
@@ -92,32 +92,3 @@ def _to_factor(
         total = op.sum_over(gradient, list(range(len(batch))))
         return shaped_as(factor, total, op)
     return summed_to(factor, gradient, ir.Shape([*batch, *list(factor.shape)[-2:]]), op)
-
-
-@GRADIENTS.family({"Einsum": (12, 28)})
-def einsum(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
-    """Gives d x_i = einsum of dy and the other factors, to the indices of x_i."""
-    equation = node.attributes.get_string("equation", "").replace(" ", "")
-    terms, arrow, result = equation.partition("->")
-    indices = terms.split(",")
-    if not arrow or "." in equation or any(len(set(term)) < len(term) for term in indices):
-        raise op.refusal(f"equation {equation!r} has an ellipsis, a diagonal or no explicit output")
-    return [
-        _einsum_gradient(node, gradients[0], (indices, result, position), op)
-        if value in op.active
-        else None
-        for position, value in enumerate(node.inputs)
-    ]
-
-
-def _einsum_gradient(
-    node: ir.Node, gradient: ir.Value | None, labels: tuple[list[str], str, int], op: Emitter
-) -> ir.Value:
-    indices, result, position = labels
-    others = [k for k in range(len(indices)) if k != position]
-    known = set(result).union(*(indices[k] for k in others))
-    if not set(indices[position]) <= known:
-        raise op.refusal("an index is summed within one factor")
-    terms = ",".join([result, *(indices[k] for k in others)])
-    factors = [node.inputs[k] for k in others]
-    return op("Einsum", gradient, *factors, equation=f"{terms}->{indices[position]}")

@@ -13,7 +13,7 @@ from heatproof.graphs.gradients.table import by_input, first
 _EPSILON = 1e-5  # default of every schema here
 
 
-@by_input({"BatchNormalization": (7, 9, 14, 15)})
+@by_input({"BatchNormalization": (9, 14, 15)})
 def batch_normalization(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
     """At inference an affine map: dx = dy scale / sqrt(var + epsilon)."""
     if node.attributes.get_int("training_mode", 0):
@@ -82,8 +82,15 @@ def standardised(
 ) -> ir.Value:
     """Gradient of u = (x - mean) r, r = 1 / sqrt(var + epsilon), over axes.
 
-    dx = r (du - mean(du) - u mean(u du)), by Ioffe and Szegedy 2015.
+    dx = r (du - mean(du) - u mean(u du)), by Ioffe and Szegedy 2015. Squares overflow float16, so
+    that is computed in float32, as the forward pass of most runtimes.
     """
+    if op.dtype.itemsize < np.dtype(np.float32).itemsize:
+        single, own = int(ir.DataType.FLOAT), int(ir.DataType.from_numpy(op.dtype))
+        x, gradient = (op("Cast", value, to=single) for value in (x, gradient))
+        with op.in_dtype(ir.DataType.FLOAT):
+            result = standardised(x, gradient, axes, epsilon, op)
+        return op("Cast", result, to=own)
     centred = op("Sub", x, op.mean_over(x, axes))
     variance = op.mean_over(op("Mul", centred, centred), axes)
     r = op("Reciprocal", op("Sqrt", op("Add", variance, epsilon)))
@@ -120,7 +127,7 @@ def _band(channels: int, size: int) -> np.ndarray:
     return (distance >= -((size - 1) // 2)) & (distance <= math.ceil((size - 1) / 2))
 
 
-@by_input({"Softmax": (1, 11, 13)})
+@by_input({"Softmax": (11, 13)})
 def softmax(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
     """Gives dx = y (dy - sum(y dy))."""
     y = node.outputs[0]
@@ -128,7 +135,7 @@ def softmax(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
     return op("Mul", y, op("Sub", gradient, total))
 
 
-@by_input({"LogSoftmax": (1, 11, 13)})
+@by_input({"LogSoftmax": (11, 13)})
 def log_softmax(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
     """Gives dx = dy - e^y sum(dy)."""
     total = op.sum_over(gradient, _softmax_axes(node, op))

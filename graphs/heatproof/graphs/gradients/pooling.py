@@ -1,13 +1,19 @@
 """Gradients of poolings."""
 
+import math
 from collections.abc import Sequence
 from itertools import product
 
 import numpy as np
 import onnx_ir as ir
 
-from heatproof.graphs.gradients.broadcasting import known_sizes, shaped_as, sizes, spread_as
-from heatproof.graphs.gradients.convolution import transposed_convolution
+from heatproof.graphs.gradients.broadcasting import (
+    known_sizes,
+    reciprocal_ratio,
+    shaped_as,
+    spread_as,
+)
+from heatproof.graphs.gradients.convolution import cut_to, transposed_convolution
 from heatproof.graphs.gradients.emitter import Emitter
 from heatproof.graphs.gradients.table import GRADIENTS, Gradients, by_input, first
 from heatproof.graphs.gradients.windows import Window, windows_of
@@ -20,39 +26,73 @@ def _kernel(node: ir.Node, op: Emitter) -> Sequence[int]:
     return kernel
 
 
-@by_input({"AveragePool": (1, 7, 10, 11, 19, 22)})
+@by_input({"AveragePool": (11, 19, 22)})
 def average_pool(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
     """Sums dy / n over the windows an input is in; each window averages n elements."""
     windows = windows_of(node, _kernel(node, op), op)
     channels = known_sizes(first(node), op)[1]
     if channels is None:
         raise op.refusal("its number of channels is dynamic")
+    shared, weight = _shared(node, gradient, windows, op)
+    kernel = np.full((channels, 1, *(window.kernel for window in windows)), weight, op.dtype)
+    spread = transposed_convolution(shared, op.constant(kernel), windows, channels, op)
+    return cut_to(first(node), spread, windows, op)
+
+
+def _shared(
+    node: ir.Node, gradient: ir.Value, windows: Sequence[Window], op: Emitter
+) -> tuple[ir.Value, float]:
+    """Two factors of dy / n: a number if all windows average equally many elements."""
+    if any(window.is_open for window in windows):
+        return _shared_at_run_time(node, gradient, windows, op)
     counts = _counts(node, windows)
     if (counts == counts.flat[0]).all():
-        weight, shared = 1 / float(counts.flat[0]), gradient
-    else:
-        weight, shared = 1.0, op("Mul", gradient, op.constant((1 / counts).astype(op.dtype)))
-    kernel = np.full((channels, 1, *(window.kernel for window in windows)), weight, op.dtype)
-    return transposed_convolution(shared, op.constant(kernel), windows, channels, op)
+        return gradient, 1 / float(counts.flat[0])
+    return op("Mul", gradient, op.constant((1 / counts).astype(op.dtype))), 1.0
+
+
+def _shared_at_run_time(
+    node: ir.Node, gradient: ir.Value, windows: Sequence[Window], op: Emitter
+) -> tuple[ir.Value, float]:
+    """Counts elements of windows over maps of dynamic size by a convolution of ones with ones."""
+    kernel = [window.kernel for window in windows]
+    if node.attributes.get_int("ceil_mode", 0):
+        raise op.refusal("ceil_mode with a dynamic spatial size; fix the size in the export")
+    padded = any(window.begin or window.after for window in windows)
+    if not padded or node.attributes.get_int("count_include_pad", 0) == 1:
+        return gradient, 1 / math.prod(kernel)
+    ones = op("Expand", 1.0, op("Concat", op.ints([1, 1]), _extent(first(node), op), axis=0))
+    counts = op(
+        "Conv",
+        ones,
+        op.constant(np.ones((1, 1, *kernel), op.dtype)),
+        strides=[window.stride for window in windows],
+        dilations=[window.dilation for window in windows],
+        pads=[*(window.begin for window in windows), *(window.after for window in windows)],
+    )
+    return op("Div", gradient, counts), 1.0
+
+
+def _extent(x: ir.Value, op: Emitter) -> ir.Value:
+    """Sizes of the axes after batch and channels, found when the graph runs."""
+    return op("Slice", op("Shape", x), op.ints([2]), op.ints([2**63 - 1]), op.ints([0]))
 
 
 def _counts(node: ir.Node, windows: Sequence[Window]) -> np.ndarray:
     """Elements that each output averages; padding counts where the node says so."""
     padded = bool(node.attributes.get_int("count_include_pad", 0))
-    pads = node.attributes.get_ints("pads") or ()
     counts = np.ones(())
-    for axis, window in enumerate(windows):
-        after = pads[len(windows) + axis] if pads else max(0, window.end)
+    for window in windows:
         first_counted = -window.begin if padded else 0
-        end_counted = window.inputs + (after if padded else 0)
-        starts = np.arange(window.outputs) * window.stride - window.begin
+        end_counted = (window.inputs or 0) + (window.after if padded else 0)
+        starts = np.arange(window.outputs or 0) * window.stride - window.begin
         taps = starts[:, None] + np.arange(window.kernel) * window.dilation
         along = ((taps >= first_counted) & (taps < end_counted)).sum(axis=1)
         counts = counts[..., None] * along
     return counts
 
 
-@GRADIENTS.family({"MaxPool": (8, 10, 11, 12, 22)})
+@GRADIENTS.family({"MaxPool": (11, 12, 22)})
 def max_pool(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
     """Sends dy to the first maximum of its window, as in torch.
 
@@ -60,12 +100,14 @@ def max_pool(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
     node keeps its fast kernel and its bits.
     """
     x, gradient = first(node), gradients[0]
-    if gradient is None or bool(node.attributes.get_int("storage_order", 0)):
-        raise op.refusal("its indices are differentiated or stored by columns")
+    if gradient is None:
+        raise op.refusal("its indices are differentiated")
     windows = windows_of(node, _kernel(node, op), op)
     _, places = op.several("MaxPool", x, outputs=2, **_pooling_attributes(node))
     overlap = any(window.stride <= window.reach for window in windows)
     if overlap and op.opset < 16:  # ScatterElements adds up from opset 16
+        if any(window.is_open for window in windows):
+            raise op.refusal("overlapping windows over a dynamic size need opset 16 or later")
         return [_spread_by_taps(x, gradient, (places, windows), op)]
     elements = op("Reshape", op("Size", x), op.ints([1]))
     flat = (op("Reshape", value, op.ints([-1])) for value in (places, gradient))
@@ -79,7 +121,7 @@ def _spread_by_taps(
 ) -> ir.Value:
     """Spreads dy over the taps of each window: all of it to the one at the maximum."""
     places, windows = source
-    elements = int(np.prod([window.inputs for window in windows]))
+    elements = math.prod(window.inputs or 0 for window in windows)
     in_plane = op("Mod", places, op.constant(np.array(elements, np.int64)))
     taps = _tap_positions(windows)
     chosen = op("Equal", op.over("Unsqueeze", in_plane, [2]), op.constant(taps))
@@ -91,8 +133,11 @@ def _spread_by_taps(
 
 
 def _pooling_attributes(node: ir.Node) -> dict[str, int | str | Sequence[int]]:
+    """All but the order in which the places are counted, which is by rows here."""
     found: dict[str, int | str | Sequence[int]] = {}
     for name, attribute in node.attributes.items():
+        if name == "storage_order":
+            continue
         if attribute.type == ir.AttributeType.INTS:
             found[name] = attribute.as_ints()
         elif attribute.type == ir.AttributeType.INT:
@@ -109,9 +154,12 @@ def _tap_positions(windows: Sequence[Window]) -> np.ndarray:
         position = np.zeros((), np.int64)
         inside = np.ones((), bool)
         for window, k in zip(windows, tap, strict=True):
-            read = np.arange(window.outputs) * window.stride - window.begin + k * window.dilation
-            position = position[..., None] * window.inputs + read
-            inside = inside[..., None] & (read >= 0) & (read < window.inputs)
+            read = (
+                np.arange(window.outputs or 0) * window.stride - window.begin + k * window.dilation
+            )
+            length = window.inputs or 0
+            position = position[..., None] * length + read
+            inside = inside[..., None] & (read >= 0) & (read < length)
         planes.append(np.where(inside, position, -1))
     return np.stack(planes)
 
@@ -124,19 +172,59 @@ def global_average_pool(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Va
     static = [size for size in spatial if size is not None]
     if len(static) == len(spatial):
         return spread_as(x, op("Mul", gradient, 1 / int(np.prod(static))), op)
-    elements = op("Div", op("Size", x), op("Size", gradient))
-    return spread_as(x, op("Div", gradient, op("Cast", elements, to=int(ir.DataType.FLOAT))), op)
+    return spread_as(x, op("Mul", gradient, reciprocal_ratio(x, gradient, op)), op)
 
 
 @by_input({"GlobalMaxPool": (1, 22)})
 def global_max_pool(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
     """Sends dy to the first maximum of each channel."""
     x = first(node)
-    spatial = sizes(x)
-    if spatial is None or None in spatial[2:]:
-        raise op.refusal("the spatial size of its input is dynamic")
-    elements = int(np.prod([size or 0 for size in spatial[2:]]))
-    flat = op("Reshape", x, op.ints([0, 0, elements]))
+    flat = op("Reshape", x, op.ints([0, 0, -1]))
     place = op("ArgMax", flat, axis=2, keepdims=1)
-    chosen = op("Equal", place, op.constant(np.arange(elements)))
+    chosen = op("Equal", place, _positions(flat, known_sizes(x, op)[2:], op))
     return shaped_as(x, op.mask(chosen, op("Reshape", gradient, op.ints([0, 0, 1]))), op)
+
+
+def _positions(flat: ir.Value, spatial: Sequence[int | None], op: Emitter) -> ir.Value:
+    """0, 1, 2, ... over the cells of a map."""
+    static = [size for size in spatial if size is not None]
+    if len(static) == len(spatial):
+        return op.constant(np.arange(math.prod(static)))
+    zero, one, two = (op.constant(np.array(n, np.int64)) for n in range(3))
+    return op("Range", zero, op("Gather", op("Shape", flat), two, axis=0), one)
+
+
+@by_input({"LpPool": (11, 18, 22)})
+def lp_pool(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+    """For y = (sum |x|^p)^(1/p): dx = sign(x) |x|^(p - 1) sum(dy y^(1 - p)) over the windows."""
+    x, p = first(node), node.attributes.get_int("p", 2)
+    windows = windows_of(node, _kernel(node, op), op)
+    channels = known_sizes(x, op)[1]
+    if channels is None:
+        raise op.refusal("its number of channels is dynamic")
+    ones = op.constant(np.ones((channels, 1, *(window.kernel for window in windows)), op.dtype))
+    scaled = _over_norm(node.outputs[0], gradient, p, op)
+    spread = transposed_convolution(scaled, ones, windows, channels, op)
+    return op("Mul", _slope(x, p, op), cut_to(x, spread, windows, op))
+
+
+@by_input({"GlobalLpPool": (2, 22)})
+def global_lp_pool(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+    """For y = (sum |x|^p)^(1/p): dx = sign(x) |x|^(p - 1) dy y^(1 - p)."""
+    x, p = first(node), node.attributes.get_int("p", 2)
+    return op("Mul", _slope(x, p, op), _over_norm(node.outputs[0], gradient, p, op))
+
+
+def _slope(x: ir.Value, p: int, op: Emitter) -> ir.Value:
+    """Gives sign(x) |x|^(p - 1)."""
+    if p == 2:  # the usual norm
+        return x
+    return op("Sign", x) if p == 1 else op("Mul", op("Sign", x), op("Pow", op("Abs", x), p - 1.0))
+
+
+def _over_norm(norm: ir.Value, gradient: ir.Value, p: int, op: Emitter) -> ir.Value:
+    """Gives dy y^(1 - p), zero where y = 0."""
+    positive = op("Greater", norm, 0.0)
+    return op.mask(
+        positive, op("Mul", gradient, op("Pow", op("Where", positive, norm, 1.0), 1.0 - p))
+    )

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import onnx_ir as ir
 
-from heatproof.graphs.gradients.broadcasting import known_sizes, spread_as
+from heatproof.graphs.gradients.broadcasting import known_sizes, reciprocal_ratio, spread_as
 from heatproof.graphs.gradients.emitter import Emitter
 from heatproof.graphs.gradients.table import by_input, constant_of, documented_by, first
 
@@ -42,13 +42,13 @@ def _axes(node: ir.Node, op: Emitter) -> list[int]:
     return sorted(axis % rank for axis in axes)
 
 
-@_reduction({"ReduceSum": (1, 11, 13)})
+@_reduction({"ReduceSum": (11, 13)})
 def reduce_sum(node: ir.Node, gradient: ir.Value, y: ir.Value, op: Emitter) -> ir.Value:  # noqa: ARG001 - as every rule
     """Gives dx = dy."""
     return spread_as(first(node), gradient, op)
 
 
-@_reduction({"ReduceMean": (1, 11, 13, 18)})
+@_reduction({"ReduceMean": (11, 13, 18)})
 def reduce_mean(node: ir.Node, gradient: ir.Value, y: ir.Value, op: Emitter) -> ir.Value:  # noqa: ARG001 - as every rule
     """Gives dx = dy / n."""
     shared = op("Mul", gradient, _share(node, _axes(node, op), op))
@@ -61,14 +61,10 @@ def _share(node: ir.Node, axes: Sequence[int], op: Emitter) -> ir.Value:
     static = [size for size in sizes if size is not None]
     if len(static) == len(sizes):
         return op.scalar(1 / int(np.prod(static, dtype=np.int64)))
-    ratio = op("Div", op("Size", first(node)), op("Size", node.outputs[0]))
-    dtype = first(node).dtype
-    if dtype is None:
-        raise op.refusal("the element type of its input is unknown")
-    return op("Reciprocal", op("Cast", ratio, to=int(dtype)))
+    return reciprocal_ratio(first(node), node.outputs[0], op)
 
 
-@_reduction({"ReduceMax": (1, 11, 12, 13, 18, 20), "ReduceMin": (1, 11, 12, 13, 18, 20)})
+@_reduction({"ReduceMax": (11, 12, 13, 18, 20), "ReduceMin": (11, 12, 13, 18, 20)})
 def reduce_extremum(node: ir.Node, gradient: ir.Value, y: ir.Value, op: Emitter) -> ir.Value:
     """Gives dy in equal shares to the elements that attain the extremum, as torch's amax."""
     dtype = node.outputs[0].dtype
@@ -79,13 +75,25 @@ def reduce_extremum(node: ir.Node, gradient: ir.Value, y: ir.Value, op: Emitter)
     return op("Mul", attained, share)
 
 
-@_reduction({"ReduceL1": (1, 11, 13, 18)})
+@_reduction({"ReduceProd": (11, 13, 18)})
+def reduce_prod(node: ir.Node, gradient: ir.Value, y: ir.Value, op: Emitter) -> ir.Value:
+    """Gives dy times the product of the other elements, which zeros do not hide."""
+    x, axes = first(node), _axes(node, op)
+    zero = op("Equal", x, 0.0)
+    zeros = op.sum_over(op("Cast", zero, to=int(ir.DataType.from_numpy(op.dtype))), axes)
+    rest = op.over("ReduceProd", op("Where", zero, 1.0, x), axes, keepdims=1)
+    at_zero = op.mask(op("Equal", zeros, 1.0), rest)
+    others = op("Where", zero, at_zero, op("Div", y, op("Where", zero, 1.0, x)))
+    return op("Mul", gradient, others)
+
+
+@_reduction({"ReduceL1": (11, 13, 18)})
 def reduce_l1(node: ir.Node, gradient: ir.Value, y: ir.Value, op: Emitter) -> ir.Value:  # noqa: ARG001 - as every rule
     """Gives dx = dy sign(x)."""
     return op("Mul", gradient, op("Sign", first(node)))
 
 
-@_reduction({"ReduceL2": (1, 11, 13, 18)})
+@_reduction({"ReduceL2": (11, 13, 18)})
 def reduce_l2(node: ir.Node, gradient: ir.Value, y: ir.Value, op: Emitter) -> ir.Value:
     """Gives dx = dy x / y, zero where y = 0."""
     positive = op("Greater", y, 0.0)
@@ -93,19 +101,19 @@ def reduce_l2(node: ir.Node, gradient: ir.Value, y: ir.Value, op: Emitter) -> ir
     return op("Mul", op.mask(positive, scaled), first(node))
 
 
-@_reduction({"ReduceSumSquare": (1, 11, 13, 18)})
+@_reduction({"ReduceSumSquare": (11, 13, 18)})
 def reduce_sum_square(node: ir.Node, gradient: ir.Value, y: ir.Value, op: Emitter) -> ir.Value:  # noqa: ARG001 - as every rule
     """Gives dx = 2 x dy."""
     return op("Mul", op("Mul", gradient, 2.0), first(node))
 
 
-@_reduction({"ReduceLogSum": (1, 11, 13, 18, 28)})
+@_reduction({"ReduceLogSum": (11, 13, 18, 28)})
 def reduce_log_sum(node: ir.Node, gradient: ir.Value, y: ir.Value, op: Emitter) -> ir.Value:
     """Gives dx = dy / e^y."""
     return spread_as(first(node), op("Div", gradient, op("Exp", y)), op)
 
 
-@_reduction({"ReduceLogSumExp": (1, 11, 13, 18, 28)})
+@_reduction({"ReduceLogSumExp": (11, 13, 18, 28)})
 def reduce_log_sum_exp(node: ir.Node, gradient: ir.Value, y: ir.Value, op: Emitter) -> ir.Value:
     """Gives dx = dy e^(x - y)."""
     return op("Mul", gradient, op("Exp", op("Sub", first(node), y)))

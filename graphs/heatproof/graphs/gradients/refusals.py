@@ -18,12 +18,14 @@ _SAMPLED = (
     "it reads at computed places between the cells, and ONNX has no operator for the transpose of "
     "that; explainers without gradients, such as occlusion and rise, work"
 )
+_TRAINED = "it may be in training mode, or its mask is read; export the model with model.eval()"
 _RANDOM = "it draws random numbers; export the model with model.eval()"
 
 _REASONS: dict[str, str] = {
     **dict.fromkeys(("If", "Loop", "Scan", "SequenceMap"), _CONTROL_FLOW),
     **dict.fromkeys(("GRU", "LSTM", "RNN"), _RECURRENT),
     **dict.fromkeys(("DeformConv", "GridSample", "MaxRoiPool", "RoiAlign"), _SAMPLED),
+    "Dropout": _TRAINED,
     **dict.fromkeys(("Bernoulli", "Multinomial"), _RANDOM),
 }
 _QUANTISED_FAMILIES = (

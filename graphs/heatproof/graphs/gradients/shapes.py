@@ -12,10 +12,10 @@ from heatproof.graphs.gradients.table import GRADIENTS, Gradients, by_input, con
 
 @by_input(
     {
-        "Reshape": (1, 5, 13, 14, 19, 21, 23, 24, 25),
-        "Flatten": (1, 9, 11, 13, 21, 23, 24, 25),
-        "Squeeze": (1, 11, 13, 21, 23, 24, 25),
-        "Unsqueeze": (1, 11, 13, 21, 23, 24, 25),
+        "Reshape": (5, 13, 14, 19, 21, 23, 24, 25),
+        "Flatten": (11, 13, 21, 23, 24, 25),
+        "Squeeze": (11, 13, 21, 23, 24, 25),
+        "Unsqueeze": (11, 13, 21, 23, 24, 25),
     }
 )
 def reshape(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
@@ -37,7 +37,7 @@ def expand(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
     return summed_to(first(node), gradient, node.outputs[0].shape, op)
 
 
-@GRADIENTS.family({"Concat": (4, 11, 13)})
+@GRADIENTS.family({"Concat": (11, 13)})
 def concat(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
     """Each input gets its stretch of dy."""
     axis = node.attributes.get_int("axis", 1)
@@ -57,7 +57,7 @@ def _length(value: ir.Value | None, axis: int, op: Emitter) -> int:
     return length
 
 
-@GRADIENTS.family({"Split": (2, 11, 13, 18)})
+@GRADIENTS.family({"Split": (11, 13, 18)})
 def split(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
     """Joins the gradients of the parts, zero where a part is not used."""
     parts = [
@@ -71,7 +71,7 @@ def _zeros_like(value: ir.Value, op: Emitter) -> ir.Value:
     return op("Expand", 0.0, op("Shape", value))
 
 
-@by_input({"Slice": (1, 10, 11, 13)})
+@by_input({"Slice": (11, 13)})
 def slicing(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
     """Puts dy back in its places, zeros elsewhere."""
     x = first(node)
@@ -82,28 +82,34 @@ def slicing(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
         if start == 0 and step == 1 and end >= np.iinfo(np.int32).max:
             continue
         if length is None:
-            raise op.refusal(f"axis {axis} has a dynamic size")
+            total = _unsliced(x, total, (start, end, step), axis, op)
+            continue
         kept = np.arange(length)[slice(*_python_slice(start, end, step))]
         total = scattered(total, kept, length, (axis, rank), op)
     return total
 
 
+def _unsliced(
+    x: ir.Value, gradient: ir.Value, taken: tuple[int, int, int], axis: int, op: Emitter
+) -> ir.Value:
+    """Puts dy back along an axis whose length is known when the graph runs."""
+    length, rank = length_of(x, axis, op), len(known_sizes(x, op))
+    zero, one = (op.constant(np.array(n, np.int64)) for n in (0, 1))
+    every = op("Range", zero, op.over("Squeeze", length, [0]), one)
+    start, end, step = (op.ints([n]) for n in taken)
+    kept = op("Slice", every, start, end, op.ints([0]), step)
+    return scattered_at_run_time(gradient, (kept, 1), length, (axis, rank), op)
+
+
 def _slice_parameters(node: ir.Node, op: Emitter) -> tuple[Sequence[int], ...]:
     rank = len(known_sizes(first(node), op))
-    if op.opset < 10:  # Slice-10 made them inputs
-        starts, ends = (list(node.attributes.get_ints(name) or ()) for name in ("starts", "ends"))
-        axes = list(node.attributes.get_ints("axes") or range(len(starts)))
-        steps = [1] * len(starts)
-    else:
-        inputs = (*node.inputs, None, None)[1:5]
-        starts, ends = (
-            [int(n) for n in constant_of(value, "its range", op)] for value in inputs[:2]
-        )
-        defaults = (range(len(starts)), [1] * len(starts))
-        axes, steps = (
-            list(default) if value is None else [int(n) for n in constant_of(value, "it", op)]
-            for value, default in zip(inputs[2:], defaults, strict=True)
-        )
+    inputs = (*node.inputs, None, None)[1:5]
+    starts, ends = ([int(n) for n in constant_of(value, "its range", op)] for value in inputs[:2])
+    defaults = (range(len(starts)), [1] * len(starts))
+    axes, steps = (
+        list(default) if value is None else [int(n) for n in constant_of(value, "its range", op)]
+        for value, default in zip(inputs[2:], defaults, strict=True)
+    )
     return starts, ends, [axis % rank for axis in axes], steps
 
 
@@ -144,7 +150,7 @@ def padded(x: ir.Value, along: tuple[int, int], counts: tuple[int, int], op: Emi
         return x
     pads = [0] * 2 * rank
     pads[axis], pads[rank + axis] = counts
-    return op("Pad", x, op.ints(pads)) if op.opset >= 11 else op("Pad", x, pads=pads)  # Pad-11
+    return op("Pad", x, op.ints(pads))
 
 
 def along_axis(x: ir.Value, matrix: np.ndarray, along: tuple[int, int], op: Emitter) -> ir.Value:
@@ -160,31 +166,37 @@ def along_axis(x: ir.Value, matrix: np.ndarray, along: tuple[int, int], op: Emit
     return op("Transpose", turned, perm=order)
 
 
-@by_input({"Gather": (1, 11, 13)})
-def gather(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
-    """Adds dy up in the places it was taken from."""
-    x = first(node)
-    known = known_sizes(x, op)
-    axis = node.attributes.get_int("axis", 0) % len(known)
-    length = known[axis]
-    places = constant_of(node.inputs[1], "its indices", op)
-    if length is None:
-        raise op.refusal(f"axis {axis} has a dynamic size")
-    if places.ndim == 0:
-        gradient = op.over("Unsqueeze", gradient, [axis])
-    elif places.ndim > 1:
-        raise op.refusal("its indices have more than one axis")
-    return scattered(gradient, places.reshape(-1) % length, length, (axis, len(known)), op)
+def length_of(x: ir.Value, axis: int, op: Emitter) -> ir.Value:
+    """The length of an axis, as a vector of one element; found when the graph runs if need be."""
+    length = known_sizes(x, op)[axis]
+    if length is not None:
+        return op.ints([length])
+    return op.sliced(op("Shape", x), [axis], [axis + 1], [0])
 
 
-@by_input({"GatherElements": (11, 13)})
-def gather_elements(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
-    """Adds dy up in the places it was taken from."""
-    if op.opset < 16:  # ScatterElements adds up from opset 16
-        raise op.refusal("it needs opset 16")
-    zeros = op("Expand", 0.0, op("Shape", first(node)))
-    axis = node.attributes.get_int("axis", 0)
-    return op("ScatterElements", zeros, node.inputs[1], gradient, axis=axis, reduction="add")
+def scattered_at_run_time(
+    gradient: ir.Value,
+    places: tuple[ir.Value, int],
+    length: ir.Value,
+    along: tuple[int, int],
+    op: Emitter,
+) -> ir.Value:
+    """As `scattered`, by places that the graph computes, given with their rank.
+
+    Places may repeat from opset 16 on.
+    """
+    (indices, taken), (axis, rank) = places, along
+    taken_axes = range(axis, axis + taken)
+    others = [k for k in range(rank - 1 + taken) if k not in taken_axes]
+    order = [*taken_axes, *others]
+    turned = op("Transpose", gradient, perm=order)
+    rest = op.sliced(op("Shape", turned), [taken], [2**63 - 1], [0])
+    zeros = op("Expand", 0.0, op("Concat", length, rest, axis=0))
+    column = op.over("Unsqueeze", op("Cast", indices, to=int(ir.DataType.INT64)), [taken])
+    adding = {"reduction": "add"} if op.opset >= 16 else {}  # as above
+    total = op("ScatterND", zeros, column, turned, **adding)
+    back = [*range(1, axis + 1), 0, *range(axis + 1, rank)]
+    return op("Transpose", total, perm=back)
 
 
 @by_input({"Tile": (6, 13)})
@@ -200,7 +212,7 @@ def tile(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
     return op.sum_over(op("Reshape", gradient, op.ints(split)), copies, keepdims=False)
 
 
-@by_input({"DepthToSpace": (1, 11, 13, 28)})
+@by_input({"DepthToSpace": (11, 13, 28)})
 def depth_to_space(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
     """The inverse: SpaceToDepth, or its likeness with the channels outermost in mode CRD."""
     block = node.attributes.get_int("blocksize", 1)

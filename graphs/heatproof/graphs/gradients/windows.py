@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import onnx_ir as ir
 
-from heatproof.graphs.gradients.broadcasting import spatial_sizes
+from heatproof.graphs.gradients.broadcasting import known_sizes
 from heatproof.graphs.gradients.emitter import Emitter
 
 
@@ -20,16 +20,18 @@ class Window:
         stride: step between outputs.
         dilation: step between taps.
         begin: padding before the first input.
-        inputs: length of the input.
-        outputs: length of the output.
+        after: padding behind the last input, as declared.
+        inputs: length of the input, or None where dynamic.
+        outputs: length of the output, or None where dynamic.
     """
 
     kernel: int
     stride: int
     dilation: int
     begin: int
-    inputs: int
-    outputs: int
+    after: int
+    inputs: int | None
+    outputs: int | None
 
     @property
     def reach(self) -> int:
@@ -37,8 +39,18 @@ class Window:
         return (self.kernel - 1) * self.dilation
 
     @property
+    def is_open(self) -> bool:
+        """Whether the lengths are known only when the graph runs."""
+        return self.inputs is None or self.outputs is None
+
+    @property
     def end(self) -> int:
-        """Padding after the last input that is read; negative where inputs are left over."""
+        """Padding after the last input that is read; negative where inputs are left over.
+
+        Of dynamic lengths the padding as declared: fewer inputs than a stride may be left over.
+        """
+        if self.inputs is None or self.outputs is None:
+            return self.after
         return (self.outputs - 1) * self.stride + self.reach + 1 - self.begin - self.inputs
 
 
@@ -52,33 +64,52 @@ def windows_of(
     source, output = node.inputs[0], node.outputs[0]
     if source is None:
         raise op.refusal("it has no input")
-    if node.attributes.get_int("ceil_mode", 0):  # preparation resolves it where a pool can say it
-        raise op.refusal("its windows reach a whole kernel beyond the input; use ceil_mode=False")
     if transposed:
         source, output = output, source
-    inputs, outputs = spatial_sizes(source, op), spatial_sizes(output, op)
+    inputs, outputs = known_sizes(source, op)[2:], known_sizes(output, op)[2:]
     ones = [1] * len(kernel)
     strides = node.attributes.get_ints("strides") or ones
     dilations = node.attributes.get_ints("dilations") or ones
     axes = zip(kernel, strides, dilations, inputs, outputs, strict=True)
-    unpadded = [Window(taps, step, gap, 0, old, new) for taps, step, gap, old, new in axes]
-    padded = [
-        replace(window, begin=begin)
-        for window, begin in zip(unpadded, _begins(node, unpadded), strict=True)
+    unpadded = [Window(taps, step, gap, 0, 0, old, new) for taps, step, gap, old, new in axes]
+    windows = [
+        replace(window, begin=begin, after=after)
+        for window, (begin, after) in zip(unpadded, _paddings(node, unpadded, op), strict=True)
     ]
-    return tuple(padded)
+    if node.attributes.get_int("ceil_mode", 0):
+        return tuple(replace(window, outputs=_starting(window)) for window in windows)
+    return tuple(windows)
 
 
-def _begins(node: ir.Node, windows: Sequence[Window]) -> Sequence[int]:
-    """Padding before each axis; `auto_pad` SAME centres it, an odd rest goes where it says."""
+def _starting(window: Window) -> int | None:
+    """Windows that start before the input ends.
+
+    In ceil mode runtimes have no others; ONNX's inference of shapes adds one before opset 22.
+    """
+    if window.inputs is None or window.outputs is None:
+        return None
+    return min(window.outputs, -(-(window.inputs + window.begin) // window.stride))
+
+
+def _paddings(node: ir.Node, windows: Sequence[Window], op: Emitter) -> list[tuple[int, int]]:
+    """Padding at both ends of each axis; SAME centres it, and an odd rest goes where it says."""
     auto_pad = node.attributes.get_string("auto_pad", "NOTSET")
     if auto_pad == "NOTSET" and node.attributes.get_ints("output_shape") is None:
-        pads = node.attributes.get_ints("pads") or [0] * 2 * len(windows)
-        return list(pads)[: len(windows)]
+        pads = list(node.attributes.get_ints("pads") or [0] * 2 * len(windows))
+        return list(zip(pads[: len(windows)], pads[len(windows) :], strict=True))
     if auto_pad == "VALID":
-        return [0] * len(windows)
-    totals = [max(0, window.end) for window in windows]
-    return [total // 2 if auto_pad == "SAME_UPPER" else total - total // 2 for total in totals]
+        return [(0, 0)] * len(windows)
+    totals = [_same_padding(window, op) for window in windows]
+    halves = [total // 2 if auto_pad == "SAME_UPPER" else total - total // 2 for total in totals]
+    return [(half, total - half) for half, total in zip(halves, totals, strict=True)]
+
+
+def _same_padding(window: Window, op: Emitter) -> int:
+    if not window.is_open:
+        return max(0, window.end)
+    if window.stride > 1:
+        raise op.refusal("its automatic padding depends on a dynamic size; fix it in the export")
+    return window.reach
 
 
 def cropped(x: ir.Value, begins: Sequence[int], ends: Sequence[int], op: Emitter) -> ir.Value:

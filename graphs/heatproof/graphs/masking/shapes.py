@@ -11,7 +11,7 @@ from heatproof.graphs.masking.states import Axes, Flat, Spatial
 from heatproof.graphs.masking.table import RULES
 
 
-@RULES.rule("Flatten", 1, 9, 11, 13)
+@RULES.rule("Flatten", 1, 9, 11, 13, 21, 23, 24, 25)
 def flatten(node: ir.Node, scope: Scope) -> Flat:
     """Computes X.M, flattened: a dense layer sees removed cells as zeros."""
     if node.attributes.get_int("axis", 1) != 1:

@@ -1,0 +1,143 @@
+"""Gradients of operators that pick elements by index, or put them there.
+
+Picking and adding up in the same places are transposes of each other. ScatterND and
+ScatterElements add up from opset 16; before, they serve where no place is taken twice.
+"""
+
+import numpy as np
+import onnx_ir as ir
+
+from heatproof.graphs.gradients.broadcasting import known_sizes
+from heatproof.graphs.gradients.emitter import Emitter
+from heatproof.graphs.gradients.shapes import length_of, scattered, scattered_at_run_time
+from heatproof.graphs.gradients.table import GRADIENTS, Gradients, by_input, constant_of, first
+
+_ADDING_OPSET = 16
+_LARGEST_SELECTION = 1 << 22  # elements of a matrix that adds up repeated places
+
+
+@by_input({"Gather": (11, 13)})
+def gather(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+    """Adds dy up in the places it was taken from."""
+    x, indices = first(node), node.inputs[1]
+    if indices is None:
+        raise op.refusal("it has no indices")
+    known, taken = known_sizes(x, op), len(known_sizes(indices, op))
+    axis = node.attributes.get_int("axis", 0) % len(known)
+    tensor = ir.convenience.get_const_tensor(indices)
+    length, rest = known[axis], known[axis + 1 :]
+    count, along = length_of(x, axis, op), (axis, len(known))
+    if tensor is None or length is None or rest.count(None) > 1:
+        _require_adding(op)
+        return scattered_at_run_time(gradient, (indices, taken), count, along, op)
+    places = tensor.numpy().reshape(-1) % length
+    if taken != 1:
+        after = [-1 if size is None else size for size in rest]
+        gradient = op("Reshape", gradient, op.ints([0] * axis + [len(places), *after]))
+    if length * len(places) > _LARGEST_SELECTION and op.opset >= _ADDING_OPSET:
+        flat = op.constant(places.astype(np.int64))
+        return scattered_at_run_time(gradient, (flat, 1), count, along, op)
+    return scattered(gradient, places, length, along, op)
+
+
+def _require_adding(op: Emitter) -> None:
+    if op.opset < _ADDING_OPSET:
+        raise op.refusal(f"computed indices need opset {_ADDING_OPSET}; export with that or later")
+
+
+def _zeros(shape: ir.Value, op: Emitter) -> ir.Value:
+    return op("Expand", 0.0, shape)
+
+
+@by_input({"GatherElements": (11, 13)})
+def gather_elements(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+    """Adds dy up along the axis, in the places it was taken from."""
+    x, indices = first(node), node.inputs[1]
+    axis = node.attributes.get_int("axis", 0)
+    if op.opset < _ADDING_OPSET:
+        return _selected(x, indices, gradient, axis, op)
+    zeros = _zeros(op("Shape", x), op)
+    return op("ScatterElements", zeros, indices, gradient, axis=axis, reduction="add")
+
+
+def _selected(
+    x: ir.Value, indices: ir.Value | None, gradient: ir.Value, axis: int, op: Emitter
+) -> ir.Value:
+    """Adds up along an axis by a product with one-hot vectors of the indices."""
+    known = known_sizes(x, op)
+    axis %= len(known)
+    picked = None if indices is None else known_sizes(indices, op)
+    others = [None if p != k else p for p, k in zip(picked or known, known, strict=True)]
+    length = known[axis]
+    if picked is None or length is None or None in others[:axis] + others[axis + 1 :]:
+        raise op.refusal(f"before opset {_ADDING_OPSET} its sizes must be static and equal")
+    order = [*(k for k in range(len(known)) if k != axis), axis]
+    places = op("Transpose", indices, perm=order)
+    depth, values = op.constant(np.array(length)), op.constant(np.array([0, 1], op.dtype))
+    one_hot = op("OneHot", places, depth, values)
+    row = op.over("Unsqueeze", op("Transpose", gradient, perm=order), [len(known) - 1])
+    total = op.over("Squeeze", op("MatMul", row, one_hot), [len(known) - 1])
+    return op("Transpose", total, perm=[int(k) for k in np.argsort(order)])
+
+
+@by_input({"GatherND": (11, 12, 13)})
+def gather_nd(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+    """Adds dy up in the places it was taken from."""
+    x, indices = first(node), node.inputs[1]
+    if node.attributes.get_int("batch_dims", 0):
+        indices = _with_batch_indices(node, op)
+    adding = {"reduction": "add"} if op.opset >= _ADDING_OPSET else {}
+    if not adding and not _are_unique(constant_of(indices, "its indices", op)):
+        raise op.refusal(f"repeated indices need opset {_ADDING_OPSET}")
+    return op("ScatterND", _zeros(op("Shape", x), op), indices, gradient, **adding)
+
+
+def _are_unique(indices: np.ndarray) -> bool:
+    rows = indices.reshape(-1, indices.shape[-1])
+    return not (rows < 0).any() and len(np.unique(rows, axis=0)) == len(rows)
+
+
+def _with_batch_indices(node: ir.Node, op: Emitter) -> ir.Value:
+    """Indices that name the batch too: those of the batch, then the given ones."""
+    batch = node.attributes.get_int("batch_dims", 0)
+    indices = constant_of(node.inputs[1], "its indices", op)
+    grid = np.moveaxis(np.indices(indices.shape[:-1])[:batch], 0, -1)
+    return op.constant(np.concatenate([grid, indices], axis=-1).astype(np.int64))
+
+
+@GRADIENTS.family({"ScatterND": (11, 13, 16, 18)})
+def scatter_nd(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
+    """Updates get dy from their places; so does the data from all others, or where they add."""
+    (gradient,), (_, indices, updates) = gradients, node.inputs
+    adds = _adds(node, op)
+    kept = gradient if adds else op("ScatterND", gradient, indices, _zeros_as(updates, op))
+    return [kept, None, op("GatherND", gradient, indices)]
+
+
+@GRADIENTS.family({"ScatterElements": (11, 13, 16, 18)})
+def scatter_elements(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
+    """Updates get dy from their places; so does the data from all others, or where they add."""
+    (gradient,), (_, indices, updates) = gradients, node.inputs
+    axis, adds = node.attributes.get_int("axis", 0), _adds(node, op)
+    zeros = None if adds else _zeros_as(updates, op)
+    kept = gradient if adds else op("ScatterElements", gradient, indices, zeros, axis=axis)
+    return [kept, None, op("GatherElements", gradient, indices, axis=axis)]
+
+
+def _zeros_as(value: ir.Value | None, op: Emitter) -> ir.Value:
+    return _zeros(op("Shape", value), op)
+
+
+def _adds(node: ir.Node, op: Emitter) -> bool:
+    reduction = node.attributes.get_string("reduction", "none")
+    if reduction not in ("none", "add"):
+        raise op.refusal(f"reduction {reduction} is not supported; none and add are")
+    return reduction == "add"
+
+
+@GRADIENTS.family({"TopK": (11, 24)})
+def top_k(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
+    """Puts dy in the places of the chosen elements, zeros elsewhere."""
+    zeros = _zeros(op("Shape", first(node)), op)
+    axis = node.attributes.get_int("axis", -1)
+    return [op("ScatterElements", zeros, node.outputs[1], gradients[0], axis=axis)]
