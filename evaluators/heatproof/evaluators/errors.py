@@ -25,9 +25,12 @@ place, `heatproof.server.interceptors`; nothing else knows status codes.
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Final
+
+_MAX_LISTED: Final = 20
+"""Names that a message lists; a model may have thousands of tensors."""
 
 
 class Code(StrEnum):
@@ -96,7 +99,7 @@ class InvalidImageError(InvalidArgumentError):
 
 
 class UnknownNameError(InvalidArgumentError):
-    """A name is in no registry; the message offers the nearest one."""
+    """A name is not known; the message offers the nearest ones."""
 
     reason = "UNKNOWN_NAME"
 
@@ -104,9 +107,14 @@ class UnknownNameError(InvalidArgumentError):
     def among(cls, kind: str, name: str, known: Iterable[str]) -> "UnknownNameError":
         """Says that `name` is no `kind` and offers the nearest of the known names."""
         names = sorted(known)
-        near = difflib.get_close_matches(name, names, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names)}"
+        near = difflib.get_close_matches(name, names)
+        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else _listed(names)
         return cls(f"unknown {kind} {name!r}; {hint}", metadata={"name": name, "kind": kind})
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _MAX_LISTED
+    return f"known: {', '.join(names[:_MAX_LISTED])}{f' and {more} more' if more > 0 else ''}"
 
 
 class FailedPreconditionError(HeatproofError):

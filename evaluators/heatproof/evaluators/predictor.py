@@ -36,6 +36,7 @@ class PredictorFacts:
         cam_tensor: default tensor for class activation maps, "" if there is none.
         layer_masking: None if regions can be hidden inside the network, else why not.
         gradients: None if gradients can be had, else why not.
+        tensors: names of the tensors that can be differentiated by; empty if they are not known.
     """
 
     model: str
@@ -47,6 +48,7 @@ class PredictorFacts:
     cam_tensor: str
     layer_masking: Shortfall | None
     gradients: Shortfall | None
+    tensors: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

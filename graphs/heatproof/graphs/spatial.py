@@ -1,11 +1,25 @@
-"""Which tensors of a model are feature maps."""
+"""Which tensors of a model are feature maps.
 
-from collections.abc import Iterator
+Spatial axes are followed from operators that define them, such as Conv, through the graph: token
+matrices and attention scores have rank 4 too, and channels-last maps have rows where others have
+channels.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TypeAlias
 
 import onnx_ir as ir
 
 _RANK = 4
+_FIRST = (2, 3)  # height and width of [N, C, H, W]
+_LAST = (1, 2)  # and of [N, H, W, C]
+
+Axes: TypeAlias = tuple[int, int]
+"""Where the rows and the columns of a tensor lie."""
+
+Size: TypeAlias = tuple[int | ir.SymbolicDim, int | ir.SymbolicDim]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,24 +40,23 @@ class FeatureMap:
 
 
 def feature_maps(model: ir.Model) -> tuple[FeatureMap, ...]:
-    """All feature maps of a prepared model, in order of computation."""
-    found = (_as_feature_map(value) for value in _computed_values(model.graph))
-    return tuple(one for one in found if one is not None)
+    """All feature maps of a prepared model, in order of computation; channels last are none."""
+    return tuple(_described(value) for value in _maps(model.graph))
 
 
 def last_feature_map(model: ir.Model, logits: str) -> str:
     """Name of the feature map from which image information leaves space on its way to the logits.
 
-    Found by structure: walking back from the logits through tensors without spatial extent, the
-    first feature maps met; of several the last computed. Squeeze-and-excitation gates rejoin
-    space, so their pools are never met. "" if there is none.
+    Found by structure: walking back from the logits through tensors that are no feature maps, the
+    first ones met; of several the last computed. Squeeze-and-excitation gates rejoin space, so
+    their pools are never met. "" if there is none.
     """
-    met = _maps_behind(_value_named(model.graph, logits))
-    order = [value for value in _computed_values(model.graph) if value in met]
-    return (order[-1].name or "") if order else ""
+    maps = _maps(model.graph)
+    met = _met_first(_value_named(model.graph, logits), frozenset(maps))
+    return next((value.name or "" for value in reversed(maps) if value in met), "")
 
 
-def _maps_behind(value: ir.Value | None) -> set[ir.Value]:
+def _met_first(value: ir.Value | None, maps: frozenset[ir.Value]) -> set[ir.Value]:
     met: set[ir.Value] = set()
     seen: set[ir.Value] = set()
     waiting = [value]
@@ -52,11 +65,10 @@ def _maps_behind(value: ir.Value | None) -> set[ir.Value]:
         if current is None or current in seen:
             continue
         seen.add(current)
-        if _as_feature_map(current) is not None:
-            met.add(current)
-            continue
         node = current.producer()
-        if node is not None:
+        if current in maps:
+            met.add(current)
+        elif node is not None:
             waiting.extend(node.inputs)
     return met
 
@@ -70,25 +82,110 @@ def _computed_values(graph: ir.Graph) -> Iterator[ir.Value]:
         yield from node.outputs
 
 
-def _as_feature_map(value: ir.Value) -> FeatureMap | None:
-    """A value of rank 4 with more than one cell; channels last is not one."""
-    shape, node = value.shape, value.producer()
-    if shape is None or shape.rank() != _RANK or node is None or _is_channels_last(value):
-        return None
+def _maps(graph: ir.Graph) -> list[ir.Value]:
+    """Floating tensors with more than one cell whose rows and columns come last."""
+    axes = spatial_axes(graph)
+    return [
+        value
+        for value in _computed_values(graph)
+        if axes.get(value) == _FIRST
+        and value.dtype is not None
+        and value.dtype.is_floating_point()
+        and _size(value, _FIRST) != (1, 1)
+    ]
+
+
+def _described(value: ir.Value) -> FeatureMap:
+    shape = () if value.shape is None else value.shape
     channels, height, width = (size if isinstance(size, int) else 0 for size in shape[1:])
-    if (height, width) == (1, 1) or value.dtype is None or not value.dtype.is_floating_point():
-        return None
     return FeatureMap(value.name or "", channels, height, width)
 
 
-def _is_channels_last(value: ir.Value) -> bool:
-    """Whether the value comes from a transposition to [N, H, W, C] through pointwise nodes."""
-    node = value.producer()
-    while node is not None and node.inputs and node.inputs[0] is not None:
-        if node.op_type == "Transpose":
-            return tuple(node.attributes.get_ints("perm", ())) == (0, 2, 3, 1)
-        operand = node.inputs[0]
-        if operand.shape is None or operand.shape != value.shape:
-            return False
-        node = operand.producer()
-    return False
+def spatial_axes(graph: ir.Graph) -> Mapping[ir.Value, Axes]:
+    """Rows and columns of tensors of rank 4 in a prepared graph, as far as they are known."""
+    known: dict[ir.Value | None, Axes] = {}
+    sizes: set[Size] = set()
+    for node in graph:
+        found = _RULES.get(node.op_type, _kept)(node, _Known(known, sizes))
+        for value in node.outputs:
+            if found is not None and value.shape is not None and value.shape.rank() == _RANK:
+                known[value] = found
+                sizes.add(_size(value, found))
+    return {value: axes for value, axes in known.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of the tensors before a node.
+
+    Attributes:
+        axes: spatial axes by tensor.
+        sizes: heights and widths that maps have had.
+    """
+
+    axes: Mapping[ir.Value | None, Axes]
+    sizes: set[Size]
+
+
+_Rule: TypeAlias = Callable[[ir.Node, _Known], Axes | None]
+
+
+def _planar(_node: ir.Node, _known: _Known) -> Axes:
+    """Rows and columns come last by definition of the operator."""
+    return _FIRST
+
+
+def _kept(node: ir.Node, known: _Known) -> Axes | None:
+    """As in the operand with most cells: gates may have lost their place."""
+    operands = [value for value in node.inputs if value in known.axes]
+    largest = max(operands, key=lambda value: _cells(value, known.axes[value]), default=None)
+    return known.axes.get(largest)
+
+
+def _pooled(node: ir.Node, known: _Known) -> Axes | None:
+    """As in the operand, until a side is pooled to one cell: a row of means is no map."""
+    found = known.axes.get(node.inputs[0], _FIRST if "kernel_shape" in node.attributes else None)
+    if found is None or node.inputs[0] is None:
+        return None
+    pairs = zip(_size(node.inputs[0], found), _size(node.outputs[0], found), strict=True)
+    return None if any(before != 1 and after == 1 for before, after in pairs) else found
+
+
+def _transposed(node: ir.Node, known: _Known) -> Axes | None:
+    """Where the permutation puts them."""
+    found = known.axes.get(node.inputs[0])
+    places = list(node.attributes.get_ints("perm", range(_RANK - 1, -1, -1)))
+    return found and (places.index(found[0]), places.index(found[1]))
+
+
+def _reshaped(node: ir.Node, known: _Known) -> Axes | None:
+    """Where a height and a width lie that a map has had: channel shuffles, tokens put in place."""
+    candidates = [known.axes.get(node.inputs[0], _FIRST), _FIRST, _LAST]
+    return next((axes for axes in candidates if _size(node.outputs[0], axes) in known.sizes), None)
+
+
+def _size(value: ir.Value | None, axes: Axes) -> Size:
+    shape = None if value is None else value.shape
+    if shape is None or shape.rank() != _RANK:
+        return (1, 1)
+    return (shape[axes[0]], shape[axes[1]])
+
+
+def _cells(value: ir.Value | None, axes: Axes) -> int:
+    rows, columns = (side if isinstance(side, int) else 2 for side in _size(value, axes))
+    return rows * columns
+
+
+_RULES: Mapping[str, _Rule] = MappingProxyType(
+    {
+        **dict.fromkeys(("Conv", "ConvInteger", "ConvTranspose", "FusedConv"), _planar),
+        **dict.fromkeys(("QLinearConv", "DepthToSpace", "SpaceToDepth"), _planar),
+        **dict.fromkeys(("AveragePool", "LpPool", "MaxPool"), _pooled),
+        **dict.fromkeys(("GlobalAveragePool", "GlobalLpPool", "GlobalMaxPool"), _pooled),
+        **dict.fromkeys(("ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp"), _pooled),
+        **dict.fromkeys(("ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd"), _pooled),
+        **dict.fromkeys(("ReduceSum", "ReduceSumSquare"), _pooled),
+        "Transpose": _transposed,
+        **dict.fromkeys(("Flatten", "Reshape"), _reshaped),
+    }
+)

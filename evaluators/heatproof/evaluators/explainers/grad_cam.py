@@ -7,7 +7,7 @@ import numpy as np
 
 from heatproof.evaluators.arrays import Map
 from heatproof.evaluators.catalogue import Need, parameter
-from heatproof.evaluators.errors import InvalidArgumentError
+from heatproof.evaluators.errors import InvalidArgumentError, UnknownNameError
 from heatproof.evaluators.explainers.explainer import EXPLAINERS
 from heatproof.evaluators.frames import stretched
 from heatproof.evaluators.outcomes import Undefined
@@ -32,7 +32,14 @@ class GradCam:
     )
 
     def check(self, facts: PredictorFacts) -> None:
-        """Refuses a model without a known tensor unless one is named."""
+        """Refuses tensors that the model lacks, and a model without a default one.
+
+        Raises:
+            UnknownNameError: the model has no such tensor; offers the nearest.
+            InvalidArgumentError: no tensor is named and none is the last before a global pool.
+        """
+        if self.tensor and facts.tensors and self.tensor not in facts.tensors:
+            raise UnknownNameError.among("tensor", self.tensor, facts.tensors).at("tensor")
         if not (self.tensor or facts.cam_tensor):
             raise InvalidArgumentError(
                 f"{facts.model} has no spatial tensor before its global pool: set tensor",

@@ -63,6 +63,7 @@ def canonicalize(model: ir.Model, preprocessing: Preprocessing) -> CanonicalMode
         classes=_classes(canonical.graph.outputs[0]),
         activation=output.activation,
         cam_tensor=last_feature_map(canonical, logits),
+        tensors=frozenset(value.name or "" for node in canonical.graph for value in node.outputs),
         preprocessing=sized,
         capabilities=Capabilities(canonical),
     )

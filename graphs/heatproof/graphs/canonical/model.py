@@ -24,6 +24,7 @@ class CanonicalModel:
         activation: what the original model applied to the logits; tells how they become
             probabilities.
         cam_tensor: default tensor for class activation maps: the last feature map; "" if none.
+        tensors: names of all tensors that the graph computes.
         preprocessing: what the graph contains, with the size resolved.
         capabilities: whether the graph can be masked and differentiated.
     """
@@ -36,5 +37,6 @@ class CanonicalModel:
     classes: int
     activation: Activation
     cam_tensor: str
+    tensors: frozenset[str]
     preprocessing: Preprocessing
     capabilities: Capabilities

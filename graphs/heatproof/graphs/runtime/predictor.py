@@ -69,6 +69,7 @@ class OrtPredictor:
             cam_tensor=canonical.cam_tensor,
             layer_masking=canonical.capabilities.layer_masking,
             gradients=canonical.capabilities.gradients,
+            tensors=canonical.tensors,
         )
 
     def logits(self, images: Images) -> Logits:
