@@ -10,7 +10,6 @@ from torch import nn
 from heatproof.graphs.inspection import CamTensor, ValueInfo, inspect
 from heatproof.graphs.loading import load_model
 from heatproof.graphs.preparation import prepared
-from heatproof.graphs.receptive import Extent, receptive_field
 from heatproof.graphs.signature import find_class_output, find_image_input
 
 Parse = Callable[[str], onnx.ModelProto]
@@ -93,32 +92,6 @@ def test_channels_of_a_model_with_open_axes_are_those_of_its_first_weights(
 def test_the_first_suitable_output_holds_the_classes(text_model: Parse) -> None:
     model = text_model(NET.replace("=> (", "=> (float[N, 8, 7, 7] last, "))
     assert find_class_output(prepared(ir.from_proto(model))).name == "scores"
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "size"),
-    [
-        ("<pads = [1, 1, 1, 1]>", "<pads = [1, 1, 1, 1]>", Extent(5, 5)),
-        ("<strides = [2, 2]>", "", Extent(7, 7)),
-        ("<dilations = [2, 1]>", "", Extent(7, 5)),
-        ("<strides = [3, 1]>", "<dilations = [1, 2]>", Extent(9, 7)),
-    ],
-)
-def test_receptive_fields_count_kernels_strides_and_dilations(
-    text_model: Parse, first: str, second: str, size: Extent
-) -> None:
-    model = prepared(
-        ir.from_proto(
-            text_model(f"""
-                <ir_version: 10, opset_import: ["" : 18]>
-                g (float[N, 3, 40, 40] x) => (float[N, 4] y)
-                <float[4, 3, 3, 3] w, float[4, 4, 3, 3] u>
-                {{ a = Conv {first} (x, w) r = Relu (a) b = Conv {second} (r, u)
-                   p = GlobalAveragePool (b) y = Flatten (p) }}""")
-        )
-    )
-    assert receptive_field(model, "b", (40, 40)) == size
-    assert receptive_field(model, "b", (6, 40)).height == min(size.height, 6)
 
 
 class Small(nn.Module):

@@ -1,18 +1,28 @@
 """How much of the image one cell of a feature map sees."""
 
-import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TypeAlias
 
+import numpy as np
 import onnx_ir as ir
+from numpy.typing import NDArray
 
-from heatproof.graphs.spatial import feature_maps
+from heatproof.graphs.constants import constant_operand
+from heatproof.graphs.masking.windows import Incidence, Pair, window_of
+from heatproof.graphs.spatial import Axes, spatial_axes
 
-_RANK = 4
+Sight: TypeAlias = NDArray[np.int64]
+"""[cells, 2]: the first and last row (or column) of the image that each cell sees."""
+
+Sights: TypeAlias = tuple[Sight, Sight]
+"""Of rows and of columns."""
 
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """What one cell of a feature map sees of the image.
+    """What one cell of a feature map sees of the image, from the first to the last.
 
     Attributes:
         height: rows of the image.
@@ -23,78 +33,293 @@ class Extent:
     width: int
 
 
-def receptive_field(model: ir.Model, name: str, size: tuple[int, int]) -> Extent:
-    """Image rows and columns that one cell of a feature map depends on, at most the image itself.
+def receptive_fields(model: ir.Model) -> Mapping[str, Extent]:
+    """Image rows and columns that a cell depends on, by tensor: the most of any cell.
 
-    Kernels, dilations and strides of convolutions and pools are counted along the longest path;
-    gates without spatial extent are not, although they see the whole image.
+    The model is prepared and of static size. Followed are windows, resampling and what moves
+    cells. Not counted are gates and statistics of norms, although they see the whole image.
+    Tensors whose cells cannot be followed, such as those behind attention, are left out.
     """
-    fields: dict[ir.Value | None, _Field] = {}
-    maps = {feature_map.name for feature_map in feature_maps(model)}
+    axes = spatial_axes(model)
+    sights: dict[ir.Value | None, Sights] = {}
+    for value in model.graph.inputs:
+        if value in axes and (size := _size(value, axes[value])):
+            sights[value] = (_each(size[0]), _each(size[1]))
     for node in model.graph:
-        known = [fields[value] for value in node.inputs if value in fields]
-        start = _joined(known) if known else _Field((1.0, 1.0), (1.0, 1.0))
-        field = _through(node, start)
         for value in node.outputs:
-            if value.name in maps:
-                fields[value] = field
-            if value.name == name:
-                rows, columns = field.extent
-                return Extent(min(math.ceil(rows), size[0]), min(math.ceil(columns), size[1]))
-    return Extent(*size)
+            found = _seen(node, value, axes, sights)
+            if found is not None:
+                sights[value] = found
+    return {
+        value.name or "": Extent(*map(_longest, found))
+        for value, found in sights.items()
+        if value is not None and value in axes
+    }
+
+
+def _each(cells: int) -> Sight:
+    return np.repeat(np.arange(cells, dtype=np.int64)[:, None], 2, axis=1)
+
+
+def _longest(sight: Sight) -> int:
+    return int((sight[:, 1] - sight[:, 0]).max()) + 1
+
+
+def _size(value: ir.Value | None, axes: Axes) -> Pair | None:
+    if value is None or value.shape is None:
+        return None
+    rows, columns = value.shape[axes[0]], value.shape[axes[1]]
+    return (rows, columns) if isinstance(rows, int) and isinstance(columns, int) else None
+
+
+def _seen(
+    node: ir.Node,
+    value: ir.Value,
+    axes: Mapping[ir.Value, Axes],
+    sights: Mapping[ir.Value | None, Sights],
+) -> Sights | None:
+    """What the cells of an output see; None if that is not known."""
+    operand = node.inputs[0] if node.inputs else None
+    if operand is None or value not in axes or operand not in axes:
+        return _carried(node, value, axes, sights)
+    before, after = _size(operand, axes[operand]), _size(value, axes[value])
+    if before is None or after is None:
+        return None
+    if node.op_type in _RULES:
+        if operand not in sights:
+            return None
+        held = _RULES[node.op_type](_Geometry(node, axes[operand], before, after))
+        return held and (
+            _through(held[0], sights[operand][0]),
+            _through(held[1], sights[operand][1]),
+        )
+    return _united(node, after, axes, sights)
+
+
+def _carried(
+    node: ir.Node,
+    value: ir.Value,
+    axes: Mapping[ir.Value, Axes],
+    sights: Mapping[ir.Value | None, Sights],
+) -> Sights | None:
+    """What a view of a map sees: its axes are apart until another view brings them together."""
+    operand = node.inputs[0] if node.inputs else None
+    found = sights.get(operand)
+    if found is None or operand is None:
+        return _united(node, _size(value, axes[value]), axes, sights) if value in axes else None
+    if value in axes and _size(value, axes[value]) != (len(found[0]), len(found[1])):
+        return None
+    keeps_places = value.shape is not None and value.shape == operand.shape
+    is_view = node.op_type in _VIEWS or (keeps_places and node.op_type not in _MIXERS)
+    return found if is_view else None
+
+
+def _united(
+    node: ir.Node,
+    size: Pair | None,
+    axes: Mapping[ir.Value, Axes],
+    sights: Mapping[ir.Value | None, Sights],
+) -> Sights | None:
+    """What any operand sees at the same place; operands of one cell are gates."""
+    maps = [operand for operand in node.inputs if operand in axes and operand is not None]
+    maps = [operand for operand in maps if _size(operand, axes[operand]) == size]
+    if not maps or not all(operand in sights for operand in maps):
+        return None
+    rows, columns = (np.stack([sights[operand][axis] for operand in maps]) for axis in (0, 1))
+    return _hull(rows), _hull(columns)
+
+
+def _hull(sights: NDArray[np.int64]) -> Sight:
+    hull: Sight = np.stack([sights[..., 0].min(axis=0), sights[..., 1].max(axis=0)], axis=1)
+    return hull
+
+
+def _through(held: Incidence, sight: Sight) -> Sight:
+    """What windows see whose cells see `sight`; one that holds no cell sees nothing."""
+    far = np.iinfo(np.int64).max // 4
+    first = np.where(held, sight[:, 0], far).min(axis=1)
+    last = np.where(held, sight[:, 1], -1).max(axis=1)
+    return np.stack([first, last], axis=1)
 
 
 @dataclass(frozen=True, slots=True)
-class _Field:
-    extent: tuple[float, float]
-    step: tuple[float, float]
+class _Geometry:
+    """A node that moves or mixes cells.
+
+    Attributes:
+        node: the node.
+        axes: where rows and columns lie in its first operand.
+        before: height and width of that.
+        after: height and width of the result.
+    """
+
+    node: ir.Node
+    axes: Axes
+    before: Pair
+    after: Pair
+
+    def constants(self, index: int, attribute: str) -> list[int] | None:
+        """Whole numbers that newer versions take as an input and older ones as an attribute."""
+        array = constant_operand(self.node, index)
+        if array is not None:
+            return [int(number) for number in array.reshape(-1)]
+        return list(self.node.attributes.get_ints(attribute, ())) or None
 
 
-def _joined(fields: list[_Field]) -> _Field:
-    extent = (max(f.extent[0] for f in fields), max(f.extent[1] for f in fields))
-    return _Field(extent, (max(f.step[0] for f in fields), max(f.step[1] for f in fields)))
+_Held: TypeAlias = tuple[Incidence, Incidence]
 
 
-def _through(node: ir.Node, field: _Field) -> _Field:
-    kernel = _kernel(node)
-    strides = _pair(node, "strides")
-    dilations = _pair(node, "dilations")
-    if node.op_type == "ConvTranspose":
-        step = (field.step[0] / strides[0], field.step[1] / strides[1])
-        return _Field(_grown(field, kernel, step), step)
-    if node.op_type in {"Resize", "Upsample", "DepthToSpace"}:
-        return _Field(field.extent, _rescaled(node, field.step))
-    reach = tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilations, strict=True))
-    extent = _grown(field, (reach[0], reach[1]), field.step)
-    return _Field(extent, (field.step[0] * strides[0], field.step[1] * strides[1]))
+def _windows(at: _Geometry) -> _Held | None:
+    """The cells of a convolution's or pool's windows."""
+    kernel = _kernel(at.node)
+    window = kernel and window_of(at.node, at.before, kernel)
+    if not window or window.target != at.after:
+        return None
+    return window.incidence(0), window.incidence(1)
 
 
-def _grown(
-    field: _Field, kernel: tuple[int, int], step: tuple[float, float]
-) -> tuple[float, float]:
-    return (
-        field.extent[0] + (kernel[0] - 1) * step[0],
-        field.extent[1] + (kernel[1] - 1) * step[1],
+def _kernel(node: ir.Node) -> Pair | None:
+    weights = node.inputs[3 if node.op_type == "QLinearConv" else 1] if node.inputs[1:] else None
+    shape = () if weights is None or weights.shape is None else weights.shape
+    sizes = node.attributes.get_ints("kernel_shape", ()) or shape[2:]
+    return (int(sizes[0]), int(sizes[1])) if len(sizes) == 2 else None  # type: ignore[arg-type] # static
+
+
+def _transposed(at: _Geometry) -> _Held | None:
+    """Cell i of the operand reaches cells i . stride - begin + j . dilation."""
+    kernel, node = _kernel(at.node), at.node
+    if kernel is None:
+        return None
+    strides, dilations = (
+        node.attributes.get_ints(name, (1, 1)) for name in ("strides", "dilations")
     )
+    begins = list(node.attributes.get_ints("pads", ()))[:2]
+    if not begins:
+        spans = [dilations[i] * (kernel[i] - 1) + 1 for i in (0, 1)]
+        more = [strides[i] * (at.before[i] - 1) + spans[i] - at.after[i] for i in (0, 1)]
+        begins = [max(excess, 0) // 2 for excess in more]
+
+    def reached(i: int) -> Incidence:
+        first = np.arange(at.before[i]) * strides[i] - begins[i]
+        cells = first[:, None] + np.arange(kernel[i]) * dilations[i]
+        held: Incidence = (cells[:, :, None] == np.arange(at.after[i])).any(axis=1).T
+        return held
+
+    return reached(0), reached(1)
 
 
-def _rescaled(node: ir.Node, step: tuple[float, float]) -> tuple[float, float]:
-    x, y = node.inputs[0], node.outputs[0]
-    if x is None or x.shape is None or y.shape is None:
-        return step
-    before, after = x.shape.numpy()[2:4], y.shape.numpy()[2:4]
-    return (step[0] * before[0] / after[0], step[1] * before[1] / after[1])
+def _resized(at: _Geometry) -> _Held | None:
+    """The neighbours that an interpolation weighs; an antialiased one has more and is unknown."""
+    node = at.node
+    if node.attributes.get_int("antialias", 0):
+        return None
+    mode = node.attributes.get_string("mode", "nearest")
+    legacy = node.op_type == "Upsample"
+    place = node.attributes.get_string(
+        "coordinate_transformation_mode", "asymmetric" if legacy else "half_pixel"
+    )
+    if place not in _PLACES or mode not in _REACHES:
+        return None
+
+    def weighed(i: int) -> Incidence:
+        position = _PLACES[place](np.arange(at.after[i]), at.before[i], at.after[i])
+        cells = np.arange(at.before[i])
+        if mode == "nearest":
+            rounding = node.attributes.get_string(
+                "nearest_mode", "floor" if legacy else "round_prefer_floor"
+            )
+            nearest = np.clip(_ROUNDINGS[rounding](position), 0, at.before[i] - 1)
+            same: Incidence = nearest[:, None] == cells
+            return same
+        reach = _REACHES[mode]
+        lowest = np.clip(np.floor(position) - (reach - 1), 0, at.before[i] - 1)
+        highest = np.clip(np.ceil(position) + (reach - 1), 0, at.before[i] - 1)
+        held: Incidence = (cells >= lowest[:, None]) & (cells <= highest[:, None])
+        return held
+
+    return weighed(0), weighed(1)
 
 
-def _kernel(node: ir.Node) -> tuple[int, int]:
-    if "kernel_shape" in node.attributes:
-        return _pair(node, "kernel_shape")
-    weights = node.inputs[1] if node.op_type in {"Conv", "ConvTranspose"} else None
-    if weights is None or weights.shape is None or weights.shape.rank() != _RANK:
-        return (1, 1)
-    return (int(weights.shape.numpy()[2]), int(weights.shape.numpy()[3]))
+_Position: TypeAlias = NDArray[np.float64]
+_PLACES: Mapping[str, Callable[[NDArray[np.int64], int, int], _Position]] = MappingProxyType(
+    {
+        "half_pixel": lambda o, before, after: (o + 0.5) * before / after - 0.5,
+        "pytorch_half_pixel": lambda o, before, after: (
+            (o + 0.5) * before / after - 0.5 if after > 1 else np.zeros(1)
+        ),
+        "asymmetric": lambda o, before, after: o * before / after,
+        "align_corners": lambda o, before, after: o * (before - 1) / max(after - 1, 1),
+    }
+)
+_ROUNDINGS: Mapping[str, Callable[[_Position], _Position]] = MappingProxyType(
+    {
+        "round_prefer_floor": lambda position: np.ceil(position - 0.5),
+        "round_prefer_ceil": lambda position: np.floor(position + 0.5),
+        "floor": np.floor,
+        "ceil": np.ceil,
+    }
+)
+_REACHES: Mapping[str, int] = MappingProxyType({"nearest": 0, "linear": 1, "cubic": 2})
 
 
-def _pair(node: ir.Node, name: str) -> tuple[int, int]:
-    values = tuple(node.attributes.get_ints(name, (1, 1)))
-    return (values[0], values[1]) if len(values) == 2 else (1, 1)
+def _blocks(at: _Geometry) -> _Held:
+    """Blocks of cells become channels of one cell, or the other way round."""
+
+    def held(i: int) -> Incidence:
+        o, cells = np.arange(at.after[i])[:, None], np.arange(at.before[i])
+        shared: Incidence = o * at.before[i] // at.after[i] == cells
+        if at.before[i] > at.after[i]:
+            shared = cells * at.after[i] // at.before[i] == o
+        return shared
+
+    return held(0), held(1)
+
+
+def _padded(at: _Geometry) -> _Held | None:
+    """The same cells farther back; a reflected border sees less than what lies beside it."""
+    pads = at.constants(1, "pads")
+    axes = (constant_operand(at.node, 3) if at.node.inputs[3:] else None) if pads else None
+    if pads is None or axes is not None or len(pads) != 8:
+        return None
+    return _moved(at, [-pads[axis] for axis in at.axes], (1, 1))
+
+
+def _sliced(at: _Geometry) -> _Held | None:
+    """The cells from a start on, in steps."""
+    starts, axes = at.constants(1, "starts"), at.constants(3, "axes")
+    steps = at.constants(4, "steps") if at.node.inputs[4:] else None
+    if starts is None:
+        return None
+    axes = [axis % 4 for axis in axes or range(len(starts))]
+    begins, strides = [0, 0], [1, 1]
+    for axis, start, step in zip(axes, starts, steps or [1] * len(starts), strict=True):
+        if axis in at.axes:
+            i = at.axes.index(axis)
+            begin = start if start >= 0 else start + at.before[i]
+            begins[i] = min(max(begin, 0), at.before[i] - 1)
+            strides[i] = step
+    return _moved(at, begins, strides)
+
+
+def _moved(at: _Geometry, begins: Sequence[int], strides: Sequence[int]) -> _Held:
+    def held(i: int) -> Incidence:
+        cells = np.arange(at.after[i]) * strides[i] + begins[i]
+        same: Incidence = cells[:, None] == np.arange(at.before[i])
+        return same
+
+    return held(0), held(1)
+
+
+_MIXERS = frozenset({"Einsum", "Gemm", "MatMul"})
+_VIEWS = frozenset({"Flatten", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})
+_RULES: Mapping[str, Callable[[_Geometry], _Held | None]] = MappingProxyType(
+    {
+        **dict.fromkeys(("Conv", "ConvInteger", "FusedConv", "QLinearConv"), _windows),
+        **dict.fromkeys(("AveragePool", "LpPool", "MaxPool"), _windows),
+        "ConvTranspose": _transposed,
+        **dict.fromkeys(("Resize", "Upsample"), _resized),
+        **dict.fromkeys(("DepthToSpace", "SpaceToDepth"), _blocks),
+        "Pad": _padded,
+        "Slice": _sliced,
+    }
+)

@@ -6,11 +6,15 @@ channels.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeAlias
 
 import onnx_ir as ir
+
+from heatproof.evaluators.errors import UnsupportedModelError
+from heatproof.graphs.signature import Layout, find_image_input
 
 _RANK = 4
 _FIRST = (2, 3)  # height and width of [N, C, H, W]
@@ -41,7 +45,7 @@ class FeatureMap:
 
 def feature_maps(model: ir.Model) -> tuple[FeatureMap, ...]:
     """All feature maps of a prepared model, in order of computation; channels last are none."""
-    return tuple(_described(value) for value in _maps(model.graph))
+    return tuple(_described(value) for value in _maps(model))
 
 
 def last_feature_map(model: ir.Model, logits: str) -> str:
@@ -51,7 +55,7 @@ def last_feature_map(model: ir.Model, logits: str) -> str:
     first ones met; of several the last computed. Squeeze-and-excitation gates rejoin space, so
     their pools are never met. "" if there is none.
     """
-    maps = _maps(model.graph)
+    maps = _maps(model)
     met = _met_first(_value_named(model.graph, logits), frozenset(maps))
     return next((value.name or "" for value in reversed(maps) if value in met), "")
 
@@ -82,12 +86,12 @@ def _computed_values(graph: ir.Graph) -> Iterator[ir.Value]:
         yield from node.outputs
 
 
-def _maps(graph: ir.Graph) -> list[ir.Value]:
+def _maps(model: ir.Model) -> list[ir.Value]:
     """Floating tensors with more than one cell whose rows and columns come last."""
-    axes = spatial_axes(graph)
+    axes = spatial_axes(model)
     return [
         value
-        for value in _computed_values(graph)
+        for value in _computed_values(model.graph)
         if axes.get(value) == _FIRST
         and value.dtype is not None
         and value.dtype.is_floating_point()
@@ -101,17 +105,24 @@ def _described(value: ir.Value) -> FeatureMap:
     return FeatureMap(value.name or "", channels, height, width)
 
 
-def spatial_axes(graph: ir.Graph) -> Mapping[ir.Value, Axes]:
-    """Rows and columns of tensors of rank 4 in a prepared graph, as far as they are known."""
-    known: dict[ir.Value | None, Axes] = {}
-    sizes: set[Size] = set()
-    for node in graph:
+def spatial_axes(model: ir.Model) -> Mapping[ir.Value, Axes]:
+    """Rows and columns of the image and of tensors of rank 4, as far as they are known."""
+    known: dict[ir.Value | None, Axes] = dict(_image_axes(model))
+    sizes = {_size(value, axes) for value, axes in known.items()}
+    for node in model.graph:
         found = _RULES.get(node.op_type, _kept)(node, _Known(known, sizes))
         for value in node.outputs:
             if found is not None and value.shape is not None and value.shape.rank() == _RANK:
                 known[value] = found
                 sizes.add(_size(value, found))
     return {value: axes for value, axes in known.items() if value is not None}
+
+
+def _image_axes(model: ir.Model) -> Iterator[tuple[ir.Value, Axes]]:
+    with suppress(UnsupportedModelError):  # operators that define axes are enough
+        image = find_image_input(model)
+        axes = _FIRST if image.layout is Layout.NCHW else _LAST
+        yield from ((value, axes) for value in model.graph.inputs if value.name == image.name)
 
 
 @dataclass(frozen=True, slots=True)
