@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from heatproof.evaluators.errors import InvalidArgumentError
+from heatproof.evaluators.errors import InvalidArgumentError, UnknownNameError
 from heatproof.evaluators.explainers import (
     Centre,
     Explainer,
@@ -256,6 +258,15 @@ def test_grad_cam_needs_a_tensor() -> None:
         GradCam().check(facts(cam_tensor=""))
     assert caught.value.field == "tensor"
     GradCam("conv5").check(facts(cam_tensor=""))
+
+
+def test_grad_cam_refuses_a_tensor_that_the_model_lacks() -> None:
+    known = replace(facts(), tensors=frozenset({"conv4", "conv5", "logits"}))
+    GradCam("conv4").check(known)
+    GradCam().check(known)
+    with pytest.raises(UnknownNameError, match="did you mean 'conv5' or 'conv4'") as caught:
+        GradCam("conv55").check(known)
+    assert caught.value.field == "tensor"
 
 
 def test_grad_cam_refuses_a_tensor_that_is_not_spatial() -> None:

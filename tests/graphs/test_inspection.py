@@ -11,6 +11,7 @@ from heatproof.graphs.inspection import CamTensor, ValueInfo, inspect
 from heatproof.graphs.loading import load_model
 from heatproof.graphs.preparation import prepared
 from heatproof.graphs.signature import find_class_output, find_image_input
+from heatproof.graphs.work import multiply_adds
 
 Parse = Callable[[str], onnx.ModelProto]
 
@@ -42,10 +43,11 @@ def test_the_facts_of_a_classifier(text_model: Parse) -> None:
     # 16 x 16 outputs of 8 x 27 products, 7 x 7 outputs of 8 x 9, and the matrix.
     assert facts.multiply_adds == 256 * 8 * 27 + 49 * 8 * 9 + 40
     assert facts.cam_tensors == (
-        CamTensor("c", 8, 16, 16, is_default=False),
-        CamTensor("r", 8, 16, 16, is_default=False),
-        CamTensor("last", 8, 7, 7, is_default=True),
+        CamTensor("c", 8, 16, 16, is_default=False, field_height=3, field_width=3),
+        CamTensor("r", 8, 16, 16, is_default=False, field_height=3, field_width=3),
+        CamTensor("last", 8, 7, 7, is_default=True, field_height=5, field_width=5),
     )
+    assert (facts.height, facts.width, facts.probed) == (16, 16, False)
     assert facts.layer_masking.supported
     assert facts.gradients.supported
 
@@ -54,10 +56,48 @@ def test_a_model_of_dynamic_size_is_probed(text_model: Parse) -> None:
     model = ir.from_proto(text_model(NET.replace("16, 16]", "H, W]")))
     facts = inspect(model)
     assert facts.inputs[0].shape == ("N", "3", "H", "W")
-    assert facts.multiply_adds == 0
-    assert facts.cam_tensors[-1] == CamTensor("last", 8, 0, 0, is_default=True)
+    assert (facts.height, facts.width, facts.probed) == (224, 224, True)
+    assert facts.multiply_adds == 224**2 * 8 * 27 + 111**2 * 8 * 9 + 40
+    last = facts.cam_tensors[-1]
+    assert (last.name, last.height, last.width, last.is_default) == ("last", 111, 111, True)
     assert facts.layer_masking.supported
     assert facts.gradients.supported
+
+
+@pytest.mark.parametrize(
+    ("node", "weights", "count"),
+    [
+        ("Conv <group = 2, dilations = [2, 2]>", "float[6, 2, 3, 3] w", 12 * 12 * 6 * 2 * 9),
+        ("Conv <strides = [2, 1], pads = [1, 0, 1, 0]>", "float[6, 4, 3, 1] w", 8 * 16 * 6 * 4 * 3),
+        ("ConvTranspose <strides = [3, 3]>", "float[4, 5, 2, 2] w", 16 * 16 * 4 * 5 * 4),
+        ("MatMul", "float[16, 7] w", 4 * 16 * 16 * 7),
+        ("PRelu", "float[4, 1, 1] w", 0),
+    ],
+)
+def test_multiply_adds_are_those_counted_by_hand(
+    text_model: Parse, node: str, weights: str, count: int
+) -> None:
+    operator, _, attributes = node.partition(" ")
+    model = text_model(f"""
+        <ir_version: 10, opset_import: ["" : 18]> g (float[3, 4, 16, 16] x) => (y)
+        <{weights}> {{ y = {operator} {attributes} (x, w) }}""")
+    assert multiply_adds(prepared(ir.from_proto(model)), 3) == count
+
+
+def test_multiply_adds_are_counted_wherever_the_batch_lies(text_model: Parse) -> None:
+    model = text_model(
+        """
+        <ir_version: 10, opset_import: ["" : 18]>
+        g (float[N, 3, 8, 8] image) => (float[N, 2] y)
+        <float[4, 3, 2, 2] w, float[4, 6] v, float[6, 2] u, int64[3] s = {0, 4, 16}>
+        { c = Conv <strides = [2, 2]> (image, w) r = Reshape (c, s)
+          t = Transpose <perm = [2, 0, 1]> (r) m = MatMul (t, v)
+          p = ReduceMean <axes = [0], keepdims = 0> (m) y = MatMul (p, u) }""".replace(
+            ": 18", ": 17"
+        )
+    )
+    facts = inspect(ir.from_proto(model))
+    assert facts.multiply_adds == 16 * 4 * 12 + 16 * 4 * 6 + 6 * 2
 
 
 def test_blocking_nodes_are_named(text_model: Parse) -> None:

@@ -205,6 +205,12 @@ def explain(stored: model_pb2.Model, **changes: Any) -> explanation_service_pb2.
         ({"explainers": []}, "INVALID_ARGUMENT", "explainers", "at least one"),
         ({"explainers": [{}]}, "INVALID_ARGUMENT", "explainers[0]", "choose"),
         (
+            {"explainers": [{"centre": {}}, {"grad_cam": {"tensor": "rr"}}]},
+            "INVALID_ARGUMENT",
+            "explainers[1].grad_cam.tensor",
+            "unknown tensor 'rr'; did you mean 'r'?",
+        ),
+        (
             {"explainers": [{"centre": {}}, {"rise": {"masks": 200_000}}]},
             "INVALID_ARGUMENT",
             "explainers[1].rise.masks",

@@ -16,7 +16,7 @@ from heatproof.evaluators.outcomes import Undefined
 from heatproof.evaluators.preprocessing import Preprocessing
 from heatproof.graphs import inspection
 from heatproof.graphs.masking.options import MaskingOptions
-from heatproof.server import catalogue, model_downloads, model_uploads, transfers
+from heatproof.server import catalogue, model_downloads, model_uploads, transfers, usability
 from heatproof.server.codec.choices import CUSTOM, REGISTRIES
 from heatproof.server.codec.decoding import decode
 from heatproof.server.codec.enums import prefix_of
@@ -51,6 +51,7 @@ PAIRS: list[tuple[Any, type]] = [
     (results_pb2.ImageResult, results.ImageResult),
     (results_pb2.Undefined, Undefined),
     (model_pb2.ModelFacts, inspection.ModelFacts),
+    (model_pb2.Usability, usability.Usability),
     (model_service_pb2.LayerMasking, MaskingOptions),
     (model_service_pb2.UploadModelHeader, model_uploads.UploadModelHeader),
     (model_service_pb2.DownloadModelHeader, model_downloads.DownloadModelHeader),

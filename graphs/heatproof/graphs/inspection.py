@@ -10,6 +10,7 @@ from heatproof.graphs.blockers import Blocker
 from heatproof.graphs.gradients import gradient_blockers
 from heatproof.graphs.masking import masking_blockers
 from heatproof.graphs.preparation import prepared, reshape_input
+from heatproof.graphs.receptive import Extent, receptive_fields
 from heatproof.graphs.signature import (
     ClassOutput,
     ImageInput,
@@ -55,6 +56,8 @@ class CamTensor:
         height: height in cells; 0 if dynamic.
         width: width in cells; 0 if dynamic.
         is_default: whether it is the last feature map before the global pool.
+        field_height: rows of the image that one cell sees; 0 if that is not known.
+        field_width: columns of the image that one cell sees, likewise.
     """
 
     name: str
@@ -62,6 +65,8 @@ class CamTensor:
     height: int
     width: int
     is_default: bool
+    field_height: int
+    field_width: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +99,13 @@ class ModelFacts:
         producer: the exporter, as the file names it.
         nodes: number of nodes, subgraphs included.
         parameters: number of weights.
-        multiply_adds: of one image at the input's own size; 0 if that is dynamic.
+        multiply_adds: of one image of `height` and `width`; 0 if that does not settle all sizes.
         cam_tensors: feature maps, from input to output.
         layer_masking: whether layer masking covers the graph.
         gradients: whether gradients cover the graph.
+        height: rows of the image at which the four above hold; 0 if there is no image input.
+        width: columns, likewise.
+        probed: whether the graph leaves that size open, so that it is ours.
     """
 
     inputs: tuple[ValueInfo, ...]
@@ -116,16 +124,20 @@ class ModelFacts:
     cam_tensors: tuple[CamTensor, ...]
     layer_masking: Support
     gradients: Support
+    height: int
+    width: int
+    probed: bool
 
 
 def inspect(model: ir.Model) -> ModelFacts:
     """Describes a checked model, classifier or not; rewrites are tried on the model as given.
 
-    A model of dynamic size is tried at `PROBED_SIDE`.
+    A model of dynamic size is described at `PROBED_SIDE`.
     """
     plain = prepared(model)
     image, output = _image_input(plain), _class_output(plain)
-    probe = _probe(plain, image)
+    height, width = _size(image)
+    probe = _probe(plain, image, (height, width))
     return ModelFacts(
         inputs=tuple(map(_info, model.graph.inputs)),
         outputs=tuple(map(_info, model.graph.outputs)),
@@ -139,10 +151,13 @@ def inspect(model: ir.Model) -> ModelFacts:
         producer=f"{model.producer_name or ''} {model.producer_version or ''}".strip(),
         nodes=sum(1 for _ in model.graph.all_nodes()),
         parameters=_parameters(plain),
-        multiply_adds=multiply_adds(probe) if probe is plain else 0,
-        cam_tensors=_cam_tensors(plain, output),
+        multiply_adds=_multiply_adds(probe, image, (height, width)),
+        cam_tensors=_cam_tensors(probe, output),
         layer_masking=_support(lambda: masking_blockers(probe)),
         gradients=_support(lambda: gradient_blockers(probe)),
+        height=height,
+        width=width,
+        probed=probe is not plain,
     )
 
 
@@ -160,15 +175,32 @@ def _class_output(model: ir.Model) -> ClassOutput | None:
         return None
 
 
-def _probe(model: ir.Model, image: ImageInput | None) -> ir.Model:
+def _size(image: ImageInput | None) -> tuple[int, int]:
+    """The image's own height and width, or those at which it is probed; (0, 0) for no image."""
+    return (image.height or PROBED_SIDE, image.width or PROBED_SIDE) if image else (0, 0)
+
+
+def _probe(model: ir.Model, image: ImageInput | None, sides: tuple[int, int]) -> ir.Model:
     """The model itself, or a copy of static size."""
     if image is None or (image.height and image.width):
         return model
-    sides = (image.height or PROBED_SIDE, image.width or PROBED_SIDE)
+    return prepared(_fixed(model, image, "N" if image.batch is None else image.batch, sides))
+
+
+def _fixed(
+    model: ir.Model, image: ImageInput, batch: int | str, sides: tuple[int, int]
+) -> ir.Model:
+    """A copy for images of one size."""
     axes = (image.channels, *sides) if image.layout is Layout.NCHW else (*sides, image.channels)
     copy = model.clone()
-    reshape_input(copy, image.name, ["N" if image.batch is None else image.batch, *axes])
-    return prepared(copy)
+    reshape_input(copy, image.name, [batch, *axes])
+    return copy
+
+
+def _multiply_adds(model: ir.Model, image: ImageInput | None, sides: tuple[int, int]) -> int:
+    if image is None or image.batch is not None:
+        return multiply_adds(model, image.batch or 1 if image else 1)
+    return multiply_adds(_fixed(model, image, 1, sides), 1)
 
 
 def _info(value: ir.Value) -> ValueInfo:
@@ -187,8 +219,18 @@ def _parameters(model: ir.Model) -> int:
 
 def _cam_tensors(model: ir.Model, output: ClassOutput | None) -> tuple[CamTensor, ...]:
     last = last_feature_map(model, output.logits) if output else ""
+    fields = receptive_fields(model)
+    unknown = Extent(0, 0)
     return tuple(
-        CamTensor(found.name, found.channels, found.height, found.width, found.name == last)
+        CamTensor(
+            name=found.name,
+            channels=found.channels,
+            height=found.height,
+            width=found.width,
+            is_default=found.name == last,
+            field_height=fields.get(found.name, unknown).height,
+            field_width=fields.get(found.name, unknown).width,
+        )
         for found in feature_maps(model)
     )
 

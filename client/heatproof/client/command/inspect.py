@@ -1,8 +1,11 @@
 """`heatproof inspect`: what a model holds, and what can be done with it."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Annotated
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Final
 
 import typer
 from rich.markup import escape
@@ -10,8 +13,15 @@ from rich.markup import escape
 from heatproof.client.command import options
 from heatproof.client.command.console import out
 from heatproof.client.command.groups import grouped
+from heatproof.client.command.reports import require_folder, written
 from heatproof.client.command.tables import table
-from heatproof.v1.model_pb2 import Model, ModelFacts, Support, ValueInfo
+from heatproof.client.recording import plain
+from heatproof.v1.model_pb2 import Blocker, CamTensor, Model, ModelFacts, Support, Use, ValueInfo
+
+STANDARD_OUTPUT: Final = Path("-")
+
+BLOCKERS: Final = 6
+"""Blocking nodes that the table names; the facts name 20."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,54 +32,115 @@ class Question:
     layers: Annotated[
         bool, typer.Option("--layers", help="List all layers that Grad-CAM can use.")
     ] = False
+    json: Annotated[
+        Path | None,
+        typer.Option("--json", help="Write everything as JSON; - prints it instead of the table."),
+    ] = None
 
 
 @grouped
 def inspect(question: Question, server: options.ServerOptions) -> None:
-    """Show a model's inputs, outputs and layers, and whether masking and gradients cover it."""
+    """Show what a model holds, and which explainers, metrics and removal operators it allows."""
+    require_folder(question.json)
     with server.connected() as client:
         found = client.inspect(question.model)
+    text = json.dumps(plain(found), indent=1)
+    if question.json == STANDARD_OUTPUT:
+        out.print(text, markup=False, soft_wrap=True)
+        return
+    written(question.json, partial(_write, text))
     made = table("", "")
     made.show_header = False
-    for name, text in _facts(found, every_layer=question.layers):
-        made.add_row(name, escape(text))
+    made.columns[0].no_wrap = True
+    for name, words in _rows(found, every_layer=question.layers):
+        made.add_row(name, escape(words))
     out.print(made)
 
 
-def _facts(model: Model, *, every_layer: bool) -> Iterator[tuple[str, str]]:
+def _write(text: str, path: Path) -> None:
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def _rows(model: Model, *, every_layer: bool) -> Iterator[tuple[str, str]]:
+    yield from _signature(model)
+    yield from _sizes(model.facts)
+    yield "Grad-CAM layers", "\n".join(_layers(model.facts, every=every_layer))
+    yield "layer masking", _support(model.facts.layer_masking)
+    yield "gradients", _support(model.facts.gradients)
+    yield "removal operators", "\n".join(_uses(model.usability.removals))
+    yield "explainers", "\n".join(_uses(model.usability.explainers))
+    yield "metrics", "\n".join(_uses(model.usability.metrics))
+
+
+def _signature(model: Model) -> Iterator[tuple[str, str]]:
     facts = model.facts
-    yield "model", f"{model.display_name} {model.name}"
+    yield "model", f"{model.display_name}\n{model.name}".strip()
     yield "producer", facts.producer
     yield "opsets", ", ".join(f"{name or 'ai.onnx'} {at}" for name, at in facts.opsets.items())
     yield "inputs", "\n".join(map(_value, facts.inputs))
     yield "outputs", "\n".join(map(_value, facts.outputs))
-    yield "image input", f"{facts.image_input}, {facts.layout}"
-    yield "classes", f"{facts.classes or 'dynamic'}, in {facts.class_output} ({facts.activation})"
+    yield "image input", f"{facts.image_input}, {facts.layout}" if facts.image_input else "none"
+    classes = f"{facts.classes or 'dynamic'}, in {facts.class_output} ({facts.activation})"
+    yield "classes", classes if facts.class_output else "none"
+
+
+def _sizes(facts: ModelFacts) -> Iterator[tuple[str, str]]:
+    if facts.probed:
+        size = f"{facts.height} x {facts.width} pixels"
+        yield "image size", f"open; what follows holds for {size}"
     yield "nodes", f"{facts.nodes:,}"
     yield "weights", f"{facts.parameters:,}"
-    yield "multiply-adds", f"{facts.multiply_adds:,}" if facts.multiply_adds else "unknown"
-    yield "Grad-CAM layers", "\n".join(_cam_tensors(facts, every=every_layer))
-    yield "layer masking", _support(facts.layer_masking)
-    yield "gradients", _support(facts.gradients)
+    count = f"{facts.multiply_adds:,} an image"
+    yield "multiply-adds", count if facts.multiply_adds else "unknown"
 
 
 def _value(info: ValueInfo) -> str:
     return f"{info.name}: {info.data_type} [{', '.join(info.shape)}]"
 
 
-def _cam_tensors(facts: ModelFacts, *, every: bool) -> Iterator[str]:
+def _layers(facts: ModelFacts, *, every: bool) -> Iterator[str]:
     shown = [tensor for tensor in facts.cam_tensors if every or tensor.is_default]
-    if len(shown) < len(facts.cam_tensors):
-        yield f"{len(facts.cam_tensors)}, all with --layers"
     for tensor in shown:
-        extents = " x ".join(
-            str(side or "?") for side in (tensor.channels, tensor.height, tensor.width)
-        )
-        yield f"{tensor.name}: {extents}{', the default' if tensor.is_default else ''}"
+        yield _layer(tensor, is_marked=every)
+    if len(shown) < len(facts.cam_tensors):
+        default = "the default" if shown else "no default: none lies before a global pool"
+        yield f"{default}; {len(facts.cam_tensors)} in all, listed by --layers"
+    elif not shown:
+        yield "none"
+
+
+def _layer(tensor: CamTensor, *, is_marked: bool) -> str:
+    """Name, channels, rows and columns of cells, and the image's pixels that a cell sees."""
+    extents = " x ".join(
+        str(side or "?") for side in (tensor.channels, tensor.height, tensor.width)
+    )
+    seen = (
+        f", a cell sees {tensor.field_height} x {tensor.field_width} pixels"
+        if tensor.field_height
+        else ""
+    )
+    default = ", the default" if is_marked and tensor.is_default else ""
+    return f"{tensor.name}: {extents}{seen}{default}"
 
 
 def _support(support: Support) -> str:
     if support.supported:
         return "yes"
-    blockers = (f"{node.node}: {node.operator}: {node.reason}" for node in support.blockers)
-    return "\n".join(("no", *blockers))
+    shown = [_blocker(node) for node in support.blockers[:BLOCKERS]]
+    if len(support.blockers) > BLOCKERS:
+        shown.append("and more, listed by --json -")
+    return "\n".join(("no", *shown))
+
+
+def _blocker(blocker: Blocker) -> str:
+    words = (blocker.node, blocker.operator, blocker.reason)
+    return ": ".join(word for word in words if word)
+
+
+def _uses(uses: Iterable[Use]) -> Iterator[str]:
+    """What can be used, by name; then what takes more, and what cannot be used, with the reason."""
+    held = list(uses)
+    yield ", ".join(use.name for use in held if use.usable) or "none"
+    for use in held:
+        if use.reason:
+            yield f"{use.name}{'' if use.usable else ' not'}: {use.reason}"

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from heatproof.server.catalogue import catalogue
 from heatproof.server.codec.decoding import decode
 from heatproof.server.codec.encoding import encode
 from heatproof.server.field_paths import under
@@ -9,6 +10,7 @@ from heatproof.server.model_downloads import DownloadModelHeader
 from heatproof.server.stores.models import StoredModel
 from heatproof.server.stores.pages import Page
 from heatproof.server.transfers import Chunk
+from heatproof.server.usability import usability
 from heatproof.v1 import model_pb2, model_service_pb2, transfer_pb2
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ def encode_model(stored: StoredModel) -> model_pb2.Model:
     for file in stored.files:
         message.files.add(location=file.location, size_bytes=file.size_bytes, sha256=file.sha256)
     message.facts.ParseFromString(stored.facts)
+    found = usability(message.facts, catalogue())
+    message.usability.CopyFrom(encode(found, model_pb2.Usability))
     return message
 
 
