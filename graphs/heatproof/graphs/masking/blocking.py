@@ -14,7 +14,6 @@ from heatproof.graphs.masking.emission import Emitter
 LEAST_CHANNELS = 8
 """Fewer channels would be padded to a block."""
 
-_SEARCHED = 6  # nodes to look back; longer chains without a convolution do not occur
 _ACTIVATIONS = frozenset({"HardSwish", "LeakyRelu", "Relu", "Sigmoid", "Tanh", "Clip"})
 _KEEPS_FIRST = _ACTIVATIONS | {"BatchNormalization"}
 _KEEPS_ALL = frozenset({"Add", "Concat", "Mul", "Sum"})
@@ -43,6 +42,18 @@ class Spreader:
             )
         return self._spread[value, channels]
 
+    def added(self, value: ir.Value, to: ir.Value, name: str) -> ir.Value:
+        """The sum of `value` [N, 1, H, W] and each channel of `to`, computed in place of `to`.
+
+        ONNX Runtime lets the convolution that spreads the value add to the other operand, so that
+        the value is never stored for all channels. It does so for the first operand, if nobody
+        else reads that: hence weights of its own, or equal convolutions would become one.
+        """
+        channels = channels_of(to)
+        ones = self._emit.constant_of_its_own(np.ones((channels, 1, 1, 1)), value.dtype)
+        spread = self._emit.node("Conv", value, ones, like=to, name=f"{name}_spread")
+        return self._emit.node("Add", spread, to, like=to, name=name)
+
     def blocked(self, value: ir.Value) -> ir.Value:
         """The same tensor in the blocked layout."""
         channels = channels_of(value)
@@ -52,18 +63,19 @@ class Spreader:
         return self._emit.node("Conv", value, ones, like=value, attributes={"group": channels})
 
 
-def is_blocked(value: ir.Value | None, searched: int = _SEARCHED) -> bool:
+def is_blocked(value: ir.Value | None) -> bool:
     """Whether a tensor stays in the blocked layout after the convolutions that it comes from."""
-    node = None if value is None else value.producer()
-    if node is None or not searched:
-        return False
-    if node.op_type in _STARTS:
-        return True
-    if node.op_type in _KEEPS_FIRST:
-        return is_blocked(node.inputs[0], searched - 1)
-    return node.op_type in _KEEPS_ALL and all(
-        is_blocked(operand, searched - 1) for operand in node.inputs
-    )
+    pending, seen = [value], {value}
+    while pending:
+        last = pending.pop()
+        node = None if last is None else last.producer()
+        if node is None or node.op_type not in _STARTS | _KEEPS_FIRST | _KEEPS_ALL:
+            return False
+        count = 0 if node.op_type in _STARTS else 1 if node.op_type in _KEEPS_FIRST else None
+        fresh = [operand for operand in node.inputs[:count] if operand not in seen]
+        pending.extend(fresh)
+        seen.update(fresh)
+    return True
 
 
 def channels_of(value: ir.Value) -> int:

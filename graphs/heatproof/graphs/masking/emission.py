@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import onnx_ir as ir
 
+from heatproof.graphs.constants import constant
+
 Dim = int | ir.SymbolicDim | None
 Attribute = int | float | str | Sequence[int]
 
@@ -62,16 +64,15 @@ class Emitter:
         array = np.ascontiguousarray(array if dtype is None else array.astype(dtype.numpy()))
         key = (str(array.dtype), array.shape, array.tobytes())
         if key not in self._constants:
-            name = self._unused(f"masking_constant_{len(self._constants)}")
-            value = ir.Value(
-                name=name,
-                type=ir.TensorType(ir.DataType.from_numpy(array.dtype)),
-                shape=ir.Shape(array.shape),
-                const_value=ir.tensor(array, name=name),
-            )
-            self._graph.register_initializer(value)
-            self._constants[key] = value
+            self._constants[key] = self.constant_of_its_own(array)
         return self._constants[key]
+
+    def constant_of_its_own(self, array: np.ndarray, dtype: ir.DataType | None = None) -> ir.Value:
+        """As `constant`, shared with nobody."""
+        array = np.ascontiguousarray(array if dtype is None else array.astype(dtype.numpy()))
+        value = constant(self._unused("masking_constant"), array)
+        self._graph.register_initializer(value)
+        return value
 
     def integers(self, *numbers: int) -> ir.Value:
         """A constant vector, such as a shape."""

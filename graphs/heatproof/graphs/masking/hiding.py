@@ -1,10 +1,11 @@
 """Puts zeros, or another number, into the hidden cells of tensors.
 
 A product with the mask is several times faster in ONNX Runtime than Where, but turns infinities
-and NaN in hidden cells into NaN: it serves tensors whose hidden cells are provably finite. Three
+and NaN in hidden cells into NaN: it serves tensors whose hidden cells are provably finite. Four
 forms of it leave ONNX Runtime's fusions and blocked layout in place:
 
-    relu(x) . M              = relu(x - (1 - M) . huge)         also clip to [0, b], hard-swish
+    relu(x) . M              = relu(x - (1 - M) . huge)         also hard-swish
+    clip(x, 0, b) . M        = relu(clip(x, 0, b) - (1 - M) . huge)
     (x . sigmoid(x)) . M     = (x . M) . sigmoid(x)
     x . M                    with M spread over the channels of x
 """
@@ -20,6 +21,8 @@ from heatproof.graphs.masking.states import NCHW, Spatial
 HUGE = 1e30
 """Far above any activation of float32, far below its overflow."""
 
+_VANISHING = frozenset({"Relu", "HardSwish"})  # 0 far below 0
+
 
 class Hider:
     """Makes masked versions of tensors, each once."""
@@ -30,6 +33,7 @@ class Hider:
         self._spread = spread
         self._visible: dict[tuple[ir.Value, float], ir.Value] = {}
         self._floors: dict[ir.Value, ir.Value] = {}
+        self._makers: set[ir.Node | None] = set()
 
     def visible(self, value: ir.Value, state: Spatial, hidden: float) -> ir.Value:
         """The tensor with `hidden` in its hidden cells."""
@@ -47,7 +51,7 @@ class Hider:
             if hidden or value.is_graph_output():
                 continue
             for node, index in value.uses():
-                if node is not shown.producer():
+                if node is not shown.producer() and node not in self._makers:
                     node.replace_input_with(index, shown)
 
     def _cut(self, value: ir.Value, state: Spatial, hidden: float) -> ir.Value:
@@ -64,8 +68,13 @@ class Hider:
 
     def _product(self, value: ir.Value, mask: ir.Value, name: str) -> ir.Value:
         node = value.producer()
-        if node is not None and is_blocked(value) and _is_lowered_by(node):
-            return self._lowered(node, value, mask, name)
+        if node is not None and is_blocked(value) and value.dtype == ir.DataType.FLOAT:
+            if node.op_type in _VANISHING:
+                return self._lowered(node, value, mask, name)
+            if node.op_type == "Clip" and _least(node) == 0:
+                lowered = self._spread.added(self._floor(mask), value, f"{name}_input")
+                self._makers.add(lowered.producer())
+                return self._emit.node("Relu", lowered, like=value, name=name)
         pair = _gated(value)
         if pair:
             part = self._product(pair[0], mask, f"{name}_input")
@@ -76,8 +85,7 @@ class Hider:
 
     def _lowered(self, node: ir.Node, value: ir.Value, mask: ir.Value, name: str) -> ir.Value:
         """The activation again, of an input far below zero in the hidden cells."""
-        floor = self._spread.fitted(self._floor(mask), value)
-        lowered = self._emit.node("Add", node.inputs[0], floor, like=value, name=f"{name}_input")
+        lowered = self._spread.added(self._floor(mask), node.inputs[0], f"{name}_input")
         return self._emit.node(
             node.op_type,
             lowered,
@@ -97,15 +105,10 @@ class Hider:
         return self._floors[mask]
 
 
-def _is_lowered_by(node: ir.Node) -> bool:
-    """Whether an activation is 0 far below 0."""
-    value = node.inputs[0]
-    if value is None or value.dtype != ir.DataType.FLOAT:
-        return False
-    if node.op_type == "Clip":
-        least = number(node.inputs[1]) if len(node.inputs) > 1 else None
-        return node.attributes.get_float("min", 1.0) == 0 if least is None else least == 0
-    return node.op_type in ("Relu", "HardSwish")
+def _least(clip: ir.Node) -> float | None:
+    """The lower bound of a Clip, an attribute before opset 11."""
+    bound = clip.inputs[1] if len(clip.inputs) > 1 else None
+    return clip.attributes.get_float("min", None) if bound is None else number(bound)
 
 
 def _gated(value: ir.Value) -> tuple[ir.Value, ir.Value] | None:

@@ -13,6 +13,7 @@ from heatproof.evaluators.errors import UnsupportedModelError, UnsupportedOperat
 from heatproof.graphs.blockers import Blocker
 from heatproof.graphs.masking.guarding import alarm, guard
 from heatproof.graphs.masking.options import MaskingOptions
+from heatproof.graphs.masking.partitioning import partition
 from heatproof.graphs.masking.scope import Scope, operator_name
 from heatproof.graphs.masking.simplification import simplify
 from heatproof.graphs.masking.states import NCHW, NHWC, Flat, Mask, Spatial, State
@@ -95,6 +96,7 @@ def rewritten(model: ir.Model, options: MaskingOptions, *, trusted: bool = False
     _refuse_taken_names(model.graph)
     copy = prepared(model)
     simplify(copy)
+    partition(copy)
     image = find_image_input(copy)
     scope, mask = _enter(copy.graph, image, options)
     visibility = copy.graph.inputs[-1]
