@@ -46,7 +46,10 @@ class Hider:
         self._visible[value, 0.0] = value
 
     def share(self) -> None:
-        """Lets every reader of a tensor read its masked version where there is one."""
+        """Lets every reader of a tensor read its masked version where there is one.
+
+        Except the nodes that make the masked version.
+        """
         for (value, hidden), shown in self._visible.items():
             if hidden or value.is_graph_output():
                 continue
@@ -67,14 +70,10 @@ class Hider:
         return self._emit.node("Where", mask, value, other, like=value, name=name)
 
     def _product(self, value: ir.Value, mask: ir.Value, name: str) -> ir.Value:
-        node = value.producer()
-        if node is not None and is_blocked(value) and value.dtype == ir.DataType.FLOAT:
-            if node.op_type in _VANISHING:
-                return self._lowered(node, value, mask, name)
-            if node.op_type == "Clip" and _least(node) == 0:
-                lowered = self._spread.added(self._floor(mask), value, f"{name}_input")
-                self._makers.add(lowered.producer())
-                return self._emit.node("Relu", lowered, like=value, name=name)
+        if is_blocked(value) and value.dtype == ir.DataType.FLOAT:
+            lowered = self._lowered(value, mask, name)
+            if lowered is not None:
+                return lowered
         pair = _gated(value)
         if pair:
             part = self._product(pair[0], mask, f"{name}_input")
@@ -83,17 +82,24 @@ class Hider:
             mask = self._spread.fitted(mask, value)
         return self._emit.node("Mul", value, mask, like=value, name=name)
 
-    def _lowered(self, node: ir.Node, value: ir.Value, mask: ir.Value, name: str) -> ir.Value:
-        """The activation again, of an input far below zero in the hidden cells."""
-        lowered = self._spread.added(self._floor(mask), node.inputs[0], f"{name}_input")
-        return self._emit.node(
-            node.op_type,
-            lowered,
-            *node.inputs[1:],
-            like=value,
-            name=name,
-            attributes=attributes_of(node),
-        )
+    def _lowered(self, value: ir.Value, mask: ir.Value, name: str) -> ir.Value | None:
+        """The tensor by way of an activation that is 0 far below zero, if it has one."""
+        node = value.producer()
+        x = None if node is None else node.inputs[0]
+        if node is None or x is None:
+            return None
+        if node.op_type in _VANISHING:
+            far_below = self._spread.added(self._floor(mask), x, f"{name}_input")
+            attributes = attributes_of(node)
+            return self._emit.node(
+                node.op_type, far_below, like=value, name=name, attributes=attributes
+            )
+        if node.op_type == "Clip" and _least(node) == 0:
+            # The convolution before takes a Clip in, but not behind a sum.
+            far_below = self._spread.added(self._floor(mask), value, f"{name}_input")
+            self._makers.add(far_below.producer())
+            return self._emit.node("Relu", far_below, like=value, name=name)
+        return None
 
     def _floor(self, mask: ir.Value) -> ir.Value:
         """0 in visible cells, -huge in hidden ones."""

@@ -124,9 +124,7 @@ class _Writer:
         name = f"{like.name}_channels_{group.start}_{op_type}"
         dims = like.shape if shape is None else ir.Shape(shape)
         output = ir.Value(name=name, type=like.type, shape=dims)
-        made = ir.node(
-            op_type, operands, attributes=dict(attributes), outputs=[output], name=name
-        )
+        made = ir.node(op_type, operands, attributes=dict(attributes), outputs=[output], name=name)
         self._graph.insert_before(self._place, made)
         return output
 

@@ -104,7 +104,7 @@ def _mixes_channels(node: ir.Node) -> bool:
 def _kernel(node: ir.Node) -> tuple[int, ...] | None:
     """Height and width of a convolution's constant kernel."""
     weights = None if node.inputs[1] is None else node.inputs[1].const_value
-    return None if weights is None else weights.shape.numpy()[2:]
+    return None if weights is None else tuple(weights.shape.numpy()[2:])
 
 
 def _sizes(value: ir.Value) -> tuple[int, int, int]:
