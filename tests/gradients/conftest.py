@@ -48,7 +48,8 @@ def declaration(name: str, array: Array, *, dynamic: bool) -> str:
     dims = [str(n) for n in array.shape]
     if dynamic:
         dims[0] = f"batch_of_{name}"
-    return f"{TYPES[array.dtype.name]}[{', '.join(dims)}] {name}"
+    shape = f"[{', '.join(dims)}]" if dims else ""
+    return f"{TYPES[array.dtype.name]}{shape} {name}"
 
 
 def frozen(model: ir.Model, constants: Mapping[str, Array]) -> ir.Model:

@@ -7,8 +7,6 @@ import torch.nn.functional as F  # noqa: N812 - its usual name
 
 Check = Callable[..., None]
 
-FLOOR = 'mode = "nearest", coordinate_transformation_mode = "asymmetric", nearest_mode = "floor"'
-
 
 @pytest.mark.parametrize("computed", [False, True])
 def test_batch_norms_agree_with_autograd(
@@ -98,32 +96,3 @@ def test_softmaxes_agree_with_autograd(check: Check, operator: str, opset: int, 
         return function(x, axis)
 
     check(f"y = {operator} <axis = {axis}> (x)", oracle, (2, 3, 4), opset=opset, single=opset < 13)
-
-
-@pytest.mark.parametrize(
-    ("attributes", "options"),
-    [
-        ('mode = "linear"', {"mode": "bilinear"}),
-        (
-            'mode = "linear", coordinate_transformation_mode = "align_corners"',
-            {"mode": "bilinear", "align_corners": True},
-        ),
-        (FLOOR, {"mode": "nearest"}),
-        ('mode = "cubic", cubic_coeff_a = -0.75', {"mode": "bicubic"}),
-    ],
-)
-def test_resizes_agree_with_autograd(
-    check: Check, attributes: str, options: dict[str, object]
-) -> None:
-    check(
-        f"s = Constant <value = int64[4] {{2, 3, 10, 7}}> ()  y = Resize <{attributes}> (x, , , s)",
-        lambda x: F.interpolate(x, (10, 7), **options),
-        (2, 3, 5, 6),
-        dynamic=False,
-    )
-    check(
-        "s = Constant <value = float[4] {1.0, 1.0, 2.0, 3.0}> ()"
-        f"  y = Resize <{attributes}> (x, , s)",
-        lambda x: F.interpolate(x, scale_factor=(2.0, 3.0), **options),
-        (2, 3, 5, 4),
-    )

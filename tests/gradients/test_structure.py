@@ -240,13 +240,3 @@ def test_general_matrix_products_agree_with_autograd(
         inputs={"a": a, "b": b},
         dynamic=False,
     )
-
-
-def test_einsums_agree_with_autograd(check: Check, rng: np.random.Generator) -> None:
-    z = rng.standard_normal((4, 5))
-    check(
-        'y = Einsum <equation = "nchw,ck->nkhw"> (x, z)',
-        lambda x, z: torch.einsum("nchw,ck->nkhw", x, z),
-        (2, 4, 3, 2),
-        inputs={"z": z},
-    )
