@@ -168,8 +168,6 @@ def test_a_supported_model_has_no_blockers(networks: Any) -> None:
     [
         ("y = ReduceMean <axes = [0]> (image)", "batch"),
         ("y = Transpose <perm = [1, 0, 2, 3]> (image)", "batch"),
-        ("y = Concat <axis = 2> (image, image)", "spatial"),
-        ("y = Split <axis = 3> (image)", "spatial"),
     ],
 )
 def test_what_mixes_images_or_places_is_refused(nodes: str, reason: str) -> None:

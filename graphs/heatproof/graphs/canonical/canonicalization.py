@@ -8,8 +8,8 @@ from heatproof.graphs.canonical.batches import BATCH, free_batch
 from heatproof.graphs.canonical.entry import insert_entry
 from heatproof.graphs.canonical.independence import check_rows
 from heatproof.graphs.canonical.model import CanonicalModel
-from heatproof.graphs.canonical.padding import fold_pads
 from heatproof.graphs.capabilities import Capabilities
+from heatproof.graphs.pad_folding import fold_pads
 from heatproof.graphs.preparation import infer_shapes, prepared, reshape_input
 from heatproof.graphs.signature import (
     ClassOutput,

@@ -2,13 +2,17 @@
 
 from heatproof.graphs.masking import (  # noqa: F401 # importing a family registers its rules
     arithmetic,
+    blocks,
     concatenation,
     convolution,
     extremes,
     normalisation,
+    padding,
     pointwise,
     pooling,
     reductions,
+    resampling,
+    selection,
     shapes,
 )
 from heatproof.graphs.masking.options import ConcatVote, GlobalPool, MaskingOptions, Mode

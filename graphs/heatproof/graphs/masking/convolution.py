@@ -2,11 +2,12 @@
 
 import onnx_ir as ir
 
+from heatproof.graphs.masking.movement import reach
 from heatproof.graphs.masking.options import Mode
 from heatproof.graphs.masking.scope import Scope
 from heatproof.graphs.masking.states import NCHW, Spatial
 from heatproof.graphs.masking.table import RULES
-from heatproof.graphs.masking.windows import Window, window_of
+from heatproof.graphs.masking.windows import Window, transposed_lines, window_of
 
 
 @RULES.rule("Conv", 1, 11, 22)
@@ -19,6 +20,19 @@ def convolution(node: ir.Node, scope: Scope) -> Spatial:
         node.replace_input_with(0, scope.filled(value, state, rounds))
     finite = state.finite or window.spans != (1, 1)
     return Spatial(scope.masks.slid(state.mask, window), NCHW, finite)
+
+
+@RULES.rule("ConvTranspose", 1, 11, 22)
+def transposed_convolution(node: ir.Node, scope: Scope) -> Spatial:
+    """ConvTranspose(fill(X, M, floor(d(k - 1) / s))); window rule over what each cell reads."""
+    value, state = scope.image(node)
+    kernel = _kernel(node, scope)
+    lines = [transposed_lines(node, i, state.mask.size[i], kernel[i]) for i in (0, 1)]
+    rounds = max(map(reach, lines))
+    if rounds:
+        node.replace_input_with(0, scope.filled(value, state, rounds))
+    mask = scope.masks.reading(state.mask, *lines)
+    return Spatial(mask, NCHW, state.finite or rounds > 0)
 
 
 def fill_rounds(window: Window, mode: Mode) -> int:

@@ -1,6 +1,5 @@
 """Pools read their neighbours: they see hidden cells as zeros (strict: not at all)."""
 
-import numpy as np
 import onnx_ir as ir
 
 from heatproof.graphs.masking.emission import attributes_of
@@ -46,6 +45,18 @@ def average_pool(node: ir.Node, scope: Scope) -> Spatial | Flat:
     return Spatial(mask, NCHW)
 
 
+@RULES.rule("LpPool", 2, 11, 18, 22)
+def lp_pool(node: ir.Node, scope: Scope) -> Spatial | Flat:
+    """lp(X.M), lp the root of a sum of powers; strict: times lp(1) / lp(M)."""
+    value, state = scope.image(node)
+    window = _pool_window(node, scope, state)
+    node.replace_input_with(0, scope.visible(value, state))
+    mask = scope.masks.slid(state.mask, window)
+    if scope.options.mode is Mode.STRICT:
+        _renormalise(node, scope, state.mask, mask)
+    return scope.exit([state.mask]) if window.is_whole_image else Spatial(mask, NCHW)
+
+
 def _pool_window(node: ir.Node, scope: Scope, state: Spatial) -> Window:
     kernel = tuple(node.attributes.get_ints("kernel_shape", ()))
     if len(kernel) != 2:  # height, width
@@ -65,20 +76,23 @@ def _replace_by_global_mean(node: ir.Node, scope: Scope, value: ir.Value, state:
 
 
 def _renormalise(node: ir.Node, scope: Scope, before: Mask, after: Mask) -> None:
-    """Where(M', avg(X.M) * avg(1) / avg(M), 0), all averages with the node's own attributes."""
+    """pool(X.M) * pool(1) / pool(M), over the cells of the image, by the node's own attributes."""
     output = node.outputs[0]
     attributes = attributes_of(node)
     shape = (scope.batch, 1, *after.size)
 
-    def averaged(image: ir.Value) -> ir.Value:
-        return scope.emit.node("AveragePool", image, like=image, shape=shape, attributes=attributes)
+    def pooled(image: ir.Value) -> ir.Value:
+        return scope.emit.node(node.op_type, image, like=image, shape=shape, attributes=attributes)
 
-    mean = scope.emit.node("AveragePool", node.inputs[0], like=output, attributes=attributes)
-    ones = averaged(scope.emit.constant(np.ones((1, 1, *before.size)), ir.DataType.FLOAT))
-    seen = averaged(before.value)
-    safe = scope.emit.node(
-        "Where", scope.masks.view(after, NCHW, ir.DataType.BOOL), seen, ones, like=seen
+    mean = scope.emit.node(node.op_type, node.inputs[0], like=output, attributes=attributes)
+    whole = pooled(scope.emit.constant(before.image[None, None], ir.DataType.FLOAT))
+    seen = pooled(scope.masks.of_image(before))
+    one = scope.emit.scalar(1.0, seen.dtype)
+    none = scope.emit.node(
+        "Equal", seen, scope.emit.scalar(0.0, seen.dtype), like=seen, dtype=ir.DataType.BOOL
     )
-    factor = scope.emit.node("Div", ones, safe, like=seen)
+    ratio = scope.emit.node("Div", whole, seen, like=seen)
+    # Windows without a visible cell of the image are hidden, or hold nothing but border.
+    factor = scope.emit.node("Where", none, one, ratio, like=seen)
     scaled = scope.emit.node("Mul", mean, cast(factor, output.dtype, scope), like=output)
     scope.replace_output(node, scaled)

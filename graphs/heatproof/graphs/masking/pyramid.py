@@ -1,5 +1,6 @@
 """The masks of one rewrite: each geometry once, shared by every layer and channel."""
 
+import dataclasses
 import itertools
 from collections.abc import Callable, Sequence
 
@@ -8,8 +9,8 @@ import onnx_ir as ir
 
 from heatproof.graphs.masking.emission import Attribute, Dim, Emitter
 from heatproof.graphs.masking.options import ConcatVote
-from heatproof.graphs.masking.states import NCHW, Axes, Mask, Reach
-from heatproof.graphs.masking.windows import Window
+from heatproof.graphs.masking.states import NCHW, Axes, Cells, Mask, Reach
+from heatproof.graphs.masking.windows import Incidence, Window
 
 SHARE_GUARD = 1e-8
 """Added to the visible share of a map before its mean is divided by it; as in the paper."""
@@ -52,26 +53,70 @@ class Pyramid:
         """The window rule: visible where the window holds a visible cell, or no cell at all."""
         if window.keeps_cells:
             return mask
-        return self._once(("slid", mask, window), lambda: self._slide(mask, window))
 
-    def _slide(self, mask: Mask, window: Window) -> Mask:
+        def pooled(image: ir.Value) -> ir.Value:
+            return self._pooled(image, window)
+
+        lines = (window.incidence(0), window.incidence(1))
+        return self._once(("slid", mask, window), lambda: self._read(mask, lines, pooled))
+
+    def reading(self, mask: Mask, rows: Incidence, columns: Incidence) -> Mask:
+        """The window rule where each cell reads any rows x columns; cells of none are border."""
+        if _is_identity(rows) and _is_identity(columns):
+            return mask
+
+        def held(image: ir.Value) -> ir.Value:
+            return self._held(self._held(image, rows, 2), columns, 3)
+
+        key = ("reading", mask, *_bytes(Reach(rows, columns)))
+        return self._once(key, lambda: self._read(mask, (rows, columns), held))
+
+    def _read(
+        self, mask: Mask, lines: tuple[Incidence, Incidence], hold: Callable[[ir.Value], ir.Value]
+    ) -> Mask:
+        """`hold` tells where cells hold a visible one; it may say anything of empty cells."""
+        rows, columns = lines
         reach = mask.reach and Reach(
-            _composed(window.incidence(0), mask.reach.rows),
-            _composed(window.incidence(1), mask.reach.columns),
+            _composed(rows, mask.reach.rows), _composed(columns, mask.reach.columns)
         )
-        empty = window.counts() == 0
-        if empty.any():
-            reach = None  # such windows are visible without any cell of the image
         known = reach and self._known(reach)
         if known:
             return known
-        value = self._holds_visible(mask, window)
-        if empty.any():
-            border = self._emit.constant(empty[None, None], ir.DataType.FLOAT)
-            value = self._emit.node("Max", value, border, like=value)
-        return Mask(value, *window.target, reach)
+        border: Cells = ~_composed(_composed(rows, mask.image), columns.T)
+        value = hold(self.of_image(mask))
+        if border.any():
+            shown = self._emit.constant(border[None, None], ir.DataType.FLOAT)
+            value = self._emit.node("Max", value, shown, like=value)
+        height, width = border.shape
+        return Mask(value, height, width, reach, border if border.any() else None)
 
-    def _holds_visible(self, mask: Mask, window: Window) -> ir.Value:
+    def of_image(self, mask: Mask) -> ir.Value:
+        """The mask without its border: 1 in the visible cells of the image only."""
+        if mask.border is None:
+            return mask.value
+        key = (mask, "image")
+        if key not in self._views:
+            image = self._emit.constant(mask.image[None, None], ir.DataType.FLOAT)
+            self._views[key] = self._emit.node("Mul", mask.value, image, like=mask.value)
+        return self._views[key]
+
+    def _held(self, image: ir.Value, lines: Incidence, axis: int) -> ir.Value:
+        """Along one axis, the cells that a result's cell reads: at most one, or any of several."""
+        if _is_identity(lines):
+            return image
+        dims = list(image.shape or ())
+        dims[axis] = len(lines)
+        if (lines.sum(axis=1) <= 1).all():
+            places = self._emit.integers(*lines.argmax(axis=1).tolist())
+            return self._emit.node(
+                "Gather", image, places, like=image, shape=dims, attributes={"axis": axis}
+            )
+        matrix = self._emit.constant(lines if axis == 2 else lines.T, ir.DataType.FLOAT)
+        factors = (matrix, image) if axis == 2 else (image, matrix)
+        count = self._emit.node("MatMul", *factors, like=image, shape=dims, name="mask_counted")
+        return self._bounded(count, "Min", 1.0)
+
+    def _pooled(self, image: ir.Value, window: Window) -> ir.Value:
         shape = (self._batch, 1, *window.target)
         geometry: dict[str, Attribute] = {
             "kernel_shape": window.kernel,
@@ -79,25 +124,13 @@ class Pyramid:
             "pads": window.pads,
         }
         if not window.has_wide_padding and window.dilations == (1, 1):
-            pooled = self._emit.node(
-                "MaxPool",
-                mask.value,
-                like=mask.value,
-                shape=shape,
-                name="mask_pooled",
-                attributes=geometry,
+            return self._emit.node(
+                "MaxPool", image, like=image, shape=shape, name="mask_pooled", attributes=geometry
             )
-            # An empty window gives the lowest number.
-            return self._bounded(pooled, "Max", 0.0) if not window.counts().all() else pooled
         ones = self._emit.constant(np.ones((1, 1, *window.kernel), np.float32))
+        dilated = geometry | {"dilations": window.dilations}
         count = self._emit.node(
-            "Conv",
-            mask.value,
-            ones,
-            like=mask.value,
-            shape=shape,
-            name="mask_counted",
-            attributes=geometry | {"dilations": window.dilations},
+            "Conv", image, ones, like=image, shape=shape, name="mask_counted", attributes=dilated
         )
         return self._bounded(count, "Min", 1.0)
 
@@ -134,7 +167,7 @@ class Pyramid:
         value = self._emit.node(
             "Cast", elected, like=votes, attributes={"to": ir.DataType.FLOAT.value}
         )
-        return Mask(value, *masks[0].size)
+        return Mask(value, *masks[0].size, border=_common_border(masks))
 
     def vote(self, masks: Sequence[Mask], rule: ConcatVote) -> Mask:
         """The mask of a channel concatenation of tensors with these masks."""
@@ -158,7 +191,24 @@ class Pyramid:
                 name=f"mask_{op_type.lower()}",
             )
             total = Mask(value, height, width)
-        return total
+        return dataclasses.replace(total, border=_common_border(masks))
+
+    def joined(self, masks: Sequence[Mask], axis: int) -> Mask:
+        """The masks one behind the other, along the rows (axis 0) or columns (axis 1)."""
+        return self._once(("joined", axis, *masks), lambda: self._join(masks, axis))
+
+    def _join(self, masks: Sequence[Mask], axis: int) -> Mask:
+        border: Cells = ~np.concatenate([mask.image for mask in masks], axis)
+        value = self._emit.node(
+            "Concat",
+            *(mask.value for mask in masks),
+            like=masks[0].value,
+            shape=(self._batch, 1, *border.shape),
+            attributes={"axis": axis + 2},
+        )
+        reach = _joined_reach([mask.reach for mask in masks], axis)
+        height, width = border.shape
+        return Mask(value, height, width, reach, border if border.any() else None)
 
     def mapped(self, mask: Mask, key: object, derive: Callable[[ir.Value], Mask]) -> Mask:
         """A mask derived from the value of another by some other operator; `key` names which."""
@@ -201,10 +251,7 @@ class Pyramid:
         """The visible share of the map, [N, 1, 1, 1]."""
         key = (mask, "share")
         if key not in self._views:
-            shape = (self._batch, 1, 1, 1)
-            self._views[key] = self._emit.node(
-                "GlobalAveragePool", mask.value, like=mask.value, shape=shape, name="mask_share"
-            )
+            self._views[key] = self._mean(mask.value)
         return self._views[key]
 
     def guarded_share(self, mask: Mask, *, rows: bool, columns: bool) -> Mask:
@@ -235,6 +282,21 @@ class Pyramid:
         left = (mask.height // kernel[0], mask.width // kernel[1])
         return self.slid(mask, Window(kernel, (1, 1), (1, 1), (0, 0), mask.size, left))
 
+    def coverage(self, mask: Mask) -> ir.Value:
+        """The visible share of the cells that hold some part of the image, [N, 1, 1, 1]."""
+        if mask.border is None:
+            return self.share(mask)
+        whole = self._mean(self._emit.constant(mask.image[None, None], ir.DataType.FLOAT))
+        seen = self._mean(self.of_image(mask))
+        return self._emit.node("Div", seen, whole, like=seen)
+
+    def _mean(self, value: ir.Value) -> ir.Value:
+        batch = self._batch if value.shape is None else value.shape[0]
+        shape = (batch, 1, 1, 1)
+        return self._emit.node(
+            "GlobalAveragePool", value, like=value, shape=shape, name="mask_share"
+        )
+
     def _once(self, key: tuple[object, ...], make: Callable[[], Mask]) -> Mask:
         if key not in self._derived:
             self._derived[key] = self._shared(make())
@@ -249,8 +311,32 @@ class Pyramid:
         return self._derived.get(("reach", *_bytes(reach)))
 
 
-def _composed(outer: np.ndarray, inner: np.ndarray) -> np.ndarray:
-    return (outer.astype(np.int32) @ inner.astype(np.int32)) > 0
+def _composed(outer: Incidence, inner: Incidence) -> Incidence:
+    # Products of floats are fast, and counts of cells are exact in them.
+    held: Incidence = (outer.astype(np.float32) @ inner.astype(np.float32)) > 0
+    return held
+
+
+def _is_identity(lines: Incidence) -> bool:
+    return lines.shape[0] == lines.shape[1] and bool((lines == np.eye(len(lines))).all())
+
+
+def _common_border(masks: Sequence[Mask]) -> Cells | None:
+    """Cells that hold no part of the image in any of the masks."""
+    border: Cells = ~np.logical_or.reduce(np.broadcast_arrays(*(mask.image for mask in masks)))
+    return border if border.any() else None
+
+
+def _joined_reach(parts: Sequence[Reach | None], axis: int) -> Reach | None:
+    """Blocks of maps one behind the other, if they agree on the other axis."""
+    known = [part for part in parts if part is not None]
+    if len(known) < len(parts):
+        return None
+    across = [part.columns if axis == 0 else part.rows for part in known]
+    along = np.concatenate([part.rows if axis == 0 else part.columns for part in known])
+    if not all(np.array_equal(across[0], other) for other in across):
+        return None
+    return Reach(along, across[0]) if axis == 0 else Reach(across[0], along)
 
 
 def _bytes(reach: Reach) -> tuple[object, ...]:

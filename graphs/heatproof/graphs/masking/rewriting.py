@@ -234,7 +234,7 @@ def _uncovered(value: ir.Value, state: Spatial, scope: Scope) -> ir.Value:
 
 def _coverage(exits: set[Mask], scope: Scope) -> ir.Value:
     shares = [
-        scope.masks.share(mask) for mask in sorted(exits, key=lambda mask: mask.value.name or "")
+        scope.masks.coverage(mask) for mask in sorted(exits, key=lambda mask: mask.value.name or "")
     ]
     least = shares[0]
     for share in shares[1:]:

@@ -1,12 +1,13 @@
 """What a masking rule sees of the rewrite under way, and what it may do."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import onnx_ir as ir
 
 from heatproof.evaluators.errors import UnsupportedOperatorError
 from heatproof.graphs.masking.blocking import Spreader
+from heatproof.graphs.masking.borders import Box, image_box
 from heatproof.graphs.masking.emission import Dim, Emitter
 from heatproof.graphs.masking.filling import MATRIX_CELLS_PER_ROUND, Filler
 from heatproof.graphs.masking.hiding import Hider
@@ -14,6 +15,9 @@ from heatproof.graphs.masking.options import MaskingOptions
 from heatproof.graphs.masking.pyramid import Pyramid
 from heatproof.graphs.masking.states import NCHW, Axes, Flat, Mask, Spatial, State
 from heatproof.graphs.rules import Operator
+
+Refill = Callable[[int], ir.Value]
+"""Makes the filled version of one tensor, given the number of rounds."""
 
 
 class Scope:
@@ -39,6 +43,7 @@ class Scope:
         self._filler = Filler(self.emit, self.masks, self._spread, batch)
         self.hider = Hider(self.emit, self.masks, self._spread)
         self._replaced: dict[ir.Value, ir.Value] = {}
+        self._refills: dict[ir.Value, Refill] = {}
 
     @property
     def opset_imports(self) -> Mapping[str, int]:
@@ -88,6 +93,11 @@ class Scope:
 
     def filled(self, value: ir.Value, state: Spatial, rounds: int) -> ir.Value:
         """The tensor with its hidden cells filled from their neighbours in `rounds` rounds."""
+        if value in self._refills:
+            return self._refills[value](rounds)
+        box = image_box(state.mask)
+        if box is not None:
+            return self._filled_inside(value, state, rounds, box)
         rounds = min(rounds, max(state.mask.size) - 1)
         if rounds <= 0:
             return self.visible(value, state)
@@ -96,6 +106,19 @@ class Scope:
             return self._filler.product(finite, state.mask, rounds)
         visible = self._spread.blocked(self.visible(value, state))
         return self._filler.filled(visible, state.mask, rounds)
+
+    def _filled_inside(self, value: ir.Value, state: Spatial, rounds: int, box: Box) -> ir.Value:
+        """The tensor with its image filled as if there were no border around it."""
+        cut = box.cut(value, self.emit)
+        mask = self.masks.reading(state.mask, *box.lines())
+        inner = self.filled(cut, Spatial(mask, state.axes, state.finite), rounds)
+        framed = box.framed(inner, self.emit)
+        image = self.emit.constant(box.cells()[None, None], ir.DataType.BOOL)
+        return self.emit.node("Where", image, framed, value, like=value)
+
+    def declare_refill(self, value: ir.Value, refill: Refill) -> None:
+        """Says how to make a filled version of a tensor other than by filling the tensor."""
+        self._refills[value] = refill
 
     def exit(self, masks: Iterable[Mask]) -> Flat:
         """The state of a tensor that the image's information reaches from these masks."""

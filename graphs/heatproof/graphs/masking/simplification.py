@@ -2,7 +2,9 @@
 
 import onnx_ir as ir
 
+from heatproof.graphs.masking.rearrangement import name_rearrangements
 from heatproof.graphs.masking.windows import window_of
+from heatproof.graphs.pad_folding import fold_pads
 from heatproof.graphs.preparation import reshape_input
 
 
@@ -12,7 +14,11 @@ def simplify(model: ir.Model) -> None:
     1. Concat(Concat(a, b), c) = Concat(a, b, c): the vote must not depend on the exporter.
     2. Pools with ceil_mode get the padding that it stands for: ONNX's shape inference before
        opset 22 counts windows that lie in the padding, ONNX Runtime and PyTorch do not.
+    3. Pads join the convolutions and pools that read them.
+    4. Rearrangements of blocks written in other operators become SpaceToDepth or DepthToSpace.
     """
+    fold_pads(model)
+    name_rearrangements(model)
     for node in model.graph:
         if node.op_type == "Concat":
             _flatten(node)

@@ -3,30 +3,36 @@
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+import numpy as np
 import onnx_ir as ir
+from numpy.typing import NDArray
 
 from heatproof.graphs.masking.windows import Incidence
+
+Cells = NDArray[np.bool_]
+"""[height, width]: some of the cells of a map."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reach:
     """The cells of the image's own mask that a mask's cell depends on: a block of rows x columns.
 
-    A cell is visible iff any image cell of its block is. Two masks with equal reach are equal;
-    a mask whose blocks contain another's is visible wherever the other is.
+    A cell is visible iff any image cell of its block is, or the block is empty. Two masks with
+    equal reach are equal; a mask whose blocks contain another's is visible wherever the other is.
     """
 
     rows: Incidence
     columns: Incidence
 
     def contains(self, other: "Reach") -> bool:
-        """Whether each block contains the other's block at the same place."""
-        return (
-            self.rows.shape == other.rows.shape
-            and self.columns.shape == other.columns.shape
-            and bool((self.rows >= other.rows).all())
-            and bool((self.columns >= other.columns).all())
-        )
+        """Whether each block contains the other's at the same place, and is empty if that is."""
+        return _contains(self.rows, other.rows) and _contains(self.columns, other.columns)
+
+
+def _contains(lines: Incidence, others: Incidence) -> bool:
+    if lines.shape != others.shape or not (lines >= others).all():
+        return False
+    return bool((lines.any(axis=1) == others.any(axis=1)).all())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,18 +43,26 @@ class Mask:
         value: float32 [N, 1, height, width] of zeros (hidden) and ones (visible).
         height: rows, static.
         width: columns, static.
-        reach: its dependence on the image's mask where that is a plain dilation, else None.
+        reach: its dependence on the image's mask where blocks describe it, else None.
+        border: cells that hold no part of the image, such as padding, if there are any. They are
+            visible, yet no window is visible for their sake, and coverage leaves them out.
     """
 
     value: ir.Value
     height: int
     width: int
     reach: Reach | None = None
+    border: Cells | None = None
 
     @property
     def size(self) -> tuple[int, int]:
         """Height and width."""
         return self.height, self.width
+
+    @property
+    def image(self) -> Cells:
+        """The cells that hold some part of the image."""
+        return np.ones(self.size, bool) if self.border is None else ~self.border
 
     def includes(self, other: "Mask") -> bool:
         """Whether this mask is known to be visible wherever the other is."""

@@ -113,6 +113,33 @@ def window_of(node: ir.Node, source: Pair, kernel: Pair) -> Window:
     return Window(kernel, strides, dilations, _pair(pads[:2]), source, target)
 
 
+def transposed_lines(node: ir.Node, axis: int, source: int, kernel: int) -> Incidence:
+    """Which cells each cell of a transposed convolution reads, along rows (0) or columns (1)."""
+    stride, dilation, added = (
+        list(node.attributes.get_ints(name, (default, default)))[axis]
+        for name, default in (("strides", 1), ("dilations", 1), ("output_padding", 0))
+    )
+    length = stride * (source - 1) + dilation * (kernel - 1) + 1 + added  # before any cropping
+    begin, target = _cropping(node, axis, length, stride * source)
+    # Cell i of the source adds to the cells i * stride + k * dilation, k < kernel.
+    offsets = np.arange(target)[:, None] + begin - np.arange(source) * stride
+    steps = offsets // dilation
+    held: Incidence = (offsets % dilation == 0) & (steps >= 0) & (steps < kernel)
+    return held
+
+
+def _cropping(node: ir.Node, axis: int, length: int, same: int) -> Pair:
+    """Cells that a transposed convolution crops in front, and those that it keeps."""
+    mode = node.attributes.get_string("auto_pad", "NOTSET")
+    shape = list(node.attributes.get_ints("output_shape", ()))
+    if shape or mode in ("SAME_UPPER", "SAME_LOWER"):
+        target = shape[axis - 2] if shape else same
+        cropped = max(length - target, 0)
+        return cropped // 2 if mode == "SAME_UPPER" else cropped - cropped // 2, target
+    pads = [0] * 4 if mode == "VALID" else list(node.attributes.get_ints("pads", [0] * 4))
+    return pads[axis], length - pads[axis] - pads[axis + 2]
+
+
 def _steps(room: int, stride: int, limit: int, *, rounds_up: bool) -> int:
     """Number of windows; with ceil_mode none may start behind the image and its first padding."""
     if not rounds_up:
