@@ -7,13 +7,17 @@ from heatproof.graphs.masking import (  # noqa: F401 # importing a family regist
     convolution,
     extremes,
     normalisation,
+    ordering,
     padding,
     pointwise,
     pooling,
+    products,
+    quantisation,
     reductions,
     resampling,
     selection,
     shapes,
+    softmax,
 )
 from heatproof.graphs.masking.options import ConcatVote, GlobalPool, MaskingOptions, Mode
 from heatproof.graphs.masking.rewriting import layer_masked, masking_blockers

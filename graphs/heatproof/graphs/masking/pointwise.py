@@ -2,7 +2,7 @@
 
 import onnx_ir as ir
 
-from heatproof.graphs.masking.constants import is_finite
+from heatproof.graphs.masking.constants import is_finite, number
 from heatproof.graphs.masking.scope import Scope
 from heatproof.graphs.masking.states import Spatial
 from heatproof.graphs.masking.table import RULES
@@ -11,6 +11,9 @@ from heatproof.graphs.masking.table import RULES
 @RULES.family(
     {
         "Abs": (1, 6, 13),
+        "Asinh": (9, 22),
+        "Atan": (7, 22),
+        "BitwiseNot": (18,),
         "Cast": (1, 6, 9, 13, 19, 21, 23, 24, 25),
         "CastLike": (15, 19, 21, 23, 24, 25),
         "Ceil": (1, 6, 13),
@@ -23,6 +26,7 @@ from heatproof.graphs.masking.table import RULES
         "Gelu": (20,),
         "HardSigmoid": (1, 6, 22),
         "HardSwish": (14, 22),
+        "Identity": (1, 13, 14, 16, 19, 21, 23, 24, 25),
         "LeakyRelu": (1, 6, 16),
         "Mish": (18, 22),
         "Neg": (1, 6, 13),
@@ -30,6 +34,7 @@ from heatproof.graphs.masking.table import RULES
         "Relu": (1, 6, 13, 14),
         "Round": (11, 22),
         "Selu": (1, 6, 22),
+        "Shrink": (9,),
         "Sigmoid": (1, 6, 13),
         "Sign": (9, 13),
         "Sin": (7, 22),
@@ -42,15 +47,26 @@ from heatproof.graphs.masking.table import RULES
 )
 def finite_function(node: ir.Node, scope: Scope) -> Spatial:
     """f(X): a function without poles keeps finite cells finite."""
-    return scope.spatial(node)
+    state = scope.spatial(node)
+    return state if node.op_type in _COPIES else Spatial(state.mask, state.axes, state.finite)
+
+
+_COPIES = frozenset({"Cast", "CastLike", "Identity"})  # of weights they make weights
 
 
 @RULES.family(
     {
+        "Acos": (7, 22),
+        "Acosh": (9, 22),
+        "Asin": (7, 22),
+        "Atanh": (9, 22),
+        "Cosh": (9, 22),
         "Exp": (1, 6, 13),
         "Log": (1, 6, 13),
         "Reciprocal": (1, 6, 13),
+        "Sinh": (9, 22),
         "Sqrt": (1, 6, 13),
+        "Tan": (7, 22),
         "IsInf": (10, 20),
         "IsNaN": (9, 13, 20),
     }
@@ -61,10 +77,19 @@ def function_with_poles(node: ir.Node, scope: Scope) -> Spatial:
     return Spatial(state.mask, state.axes, finite=False)
 
 
+@RULES.rule("Dropout", 7, 10, 12, 13, 22)
+def dropout(node: ir.Node, scope: Scope) -> tuple[Spatial]:
+    """X: at inference nothing is dropped."""
+    training = node.inputs[2] if len(node.inputs) > 2 else None
+    if training is not None and number(training) != 0:
+        raise scope.refusal(node, "it drops at random; export the model in eval mode")
+    return (scope.spatial(node),)
+
+
 @RULES.rule("BatchNormalization", 1, 6, 7, 9, 14, 15)
 def batch_normalisation(node: ir.Node, scope: Scope) -> Spatial:
     """An affine map of each channel, with the statistics of training."""
-    _, state = scope.image(node)
+    state = _of_channels(node, scope)
     if node.attributes.get_int("training_mode", 0):
         raise scope.refusal(node, "it takes statistics of its batch; export the model in eval mode")
     finite = state.finite and all(map(is_finite, node.inputs[1:]))
@@ -74,5 +99,14 @@ def batch_normalisation(node: ir.Node, scope: Scope) -> Spatial:
 @RULES.rule("LRN", 1, 13)
 def local_response_normalisation(node: ir.Node, scope: Scope) -> Spatial:
     """Divides by neighbouring channels of the same cell."""
-    _, state = scope.image(node)
+    state = _of_channels(node, scope)
     return Spatial(state.mask, state.axes, finite=False)
+
+
+def _of_channels(node: ir.Node, scope: Scope) -> Spatial:
+    state = scope.spatial(node)
+    if 1 in state.axes.spatial:
+        raise scope.refusal(node, "its axis 1 holds cells, not channels")
+    if any(scope.state(value) is not None for value in node.inputs[1:]):
+        raise scope.refusal(node, "its parameters depend on the image")
+    return state

@@ -14,6 +14,7 @@ from heatproof.graphs.blockers import Blocker
 from heatproof.graphs.masking.guarding import alarm, guard
 from heatproof.graphs.masking.options import MaskingOptions
 from heatproof.graphs.masking.partitioning import partition
+from heatproof.graphs.masking.refusals import reason as refusal_of
 from heatproof.graphs.masking.scope import Scope, operator_name
 from heatproof.graphs.masking.simplification import simplify
 from heatproof.graphs.masking.states import NCHW, NHWC, Flat, Mask, Spatial, State
@@ -24,7 +25,9 @@ from heatproof.graphs.signature import ImageInput, Layout, find_image_input
 MASK_INPUT = "mask"
 COVERAGE_OUTPUT = "mask_coverage"
 
-_CONTENT_FREE = frozenset({"Shape", "Size"})  # they read the extent of a tensor, not its content
+_CONTENT_FREE = frozenset(
+    {"EyeLike", "Shape", "Size"}
+)  # they read the extent of a tensor, not its content
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +172,7 @@ def _walk(graph: ir.Graph, scope: Scope) -> list[Blocker]:
                 RULES.find(node, graph.opset_imports)
         except UnsupportedOperatorError as error:
             name = operator_name(node, graph.opset_imports)
-            reason = error.metadata.get("reason", "no masking rule covers it")
+            reason = error.metadata.get("reason", refusal_of(node.op_type))
             blockers.append(Blocker(node.name or "", name, reason))
         if node.op_type not in _CONTENT_FREE:
             unknown.update(node.outputs)
