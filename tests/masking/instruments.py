@@ -126,6 +126,11 @@ def _poison(
     visible = masks.view(state.mask, state.axes, ir.DataType.BOOL)
     dtype = value.dtype or ir.DataType.FLOAT
     spoilt = emit.node("Cast", garbage, like=garbage, dtype=dtype, attributes={"to": dtype.value})
-    poisoned = emit.node("Where", visible, value, spoilt, like=value, name=f"{value.name}_spoilt")
+    name = f"{value.name}_spoilt"
+    if dtype == ir.DataType.BOOL:  # of which ONNX Runtime has no Where
+        hidden = emit.node("Not", visible, like=visible)
+        poisoned = emit.node("Or", value, hidden, like=value, name=name)
+    else:
+        poisoned = emit.node("Where", visible, value, spoilt, like=value, name=name)
     for node, index in uses:
         node.replace_input_with(index, poisoned)

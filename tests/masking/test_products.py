@@ -79,7 +79,7 @@ def test_before_opset_13_softmax_covers_all_axes_from_its_own_on() -> None:
     close(got, softmax(x, (1, 2, 3)))
 
 
-POOLING = (
+POOLING: tuple[str, dict[str, Array]] = (
     (
         "l = Conv (x, query) f = Reshape (l, one_row) w = Softmax <axis = 2> (f) "
         "u = Unsqueeze (w, last) v = Reshape (x, values) y = MatMul (v, u)"
@@ -105,8 +105,8 @@ SUMMED = (
 )
 SUMMED_BY_EINSUM = (
     (
-        "l = Conv (x, query) f = Reshape (l, flat) w = Softmax <axis = 1> (f) v = Reshape (x, values) "
-        'y = Einsum <equation = "ncl,nl->nc"> (v, w)'
+        "l = Conv (x, query) f = Reshape (l, flat) w = Softmax <axis = 1> (f) "
+        'v = Reshape (x, values) y = Einsum <equation = "ncl,nl->nc"> (v, w)'
     ),
     {
         "query": QUERY,
@@ -134,7 +134,7 @@ def test_attention_pooling_is_a_weighted_mean_of_visible_cells(
     Laws(graph(*form), MaskingOptions(mode=mode), tolerance=1e-5).check()
 
 
-CONTEXT = (
+CONTEXT: tuple[str, dict[str, Array]] = (
     ("l = Conv (x, query) f = Reshape (l, one_row) w = Softmax <axis = 2> (f) "
     "u = Unsqueeze (w, last) v = Reshape (x, values) p = MatMul (v, u) c = Reshape (p, gate) "
     "d = Conv <pads = [1, 1, 1, 1]> (x, kernel) a = Add (d, c) r = Relu (a) "

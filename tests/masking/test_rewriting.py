@@ -147,15 +147,15 @@ def test_an_operator_without_a_rule_is_named() -> None:
 
 def test_every_blocking_node_is_listed_and_no_other() -> None:
     model = parsed(
-        "a = Det (image) c = Conv (image, w) q = Hardmax <axis = 3> (c) "
+        "a = Det (image) c = Conv (image, w) q = LpPool <kernel_shape = [2, 2]> (c) "
         "y = GlobalAveragePool (q) f = Flatten (y) z = Softmax (f)",
         outputs="a, z",
     )
     for node, name in zip(model.graph, "abcdefg", strict=False):
         node.name = name
     assert masking_blockers(model) == (
-        Blocker("a", "Det-11", "no masking rule covers it"),
-        Blocker("c", "Hardmax-13", "no masking rule covers it"),
+        Blocker("a", "Det-11", "every number of its result depends on all cells"),
+        Blocker("c", "LpPool-11", "no masking rule covers it"),
     )
 
 

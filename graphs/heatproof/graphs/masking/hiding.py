@@ -66,6 +66,8 @@ class Hider:
                 return self._product(value, mask, name)
             return self._emit.node("Mul", value, mask, like=value, name=name)
         mask = self._masks.view(state.mask, state.axes, ir.DataType.BOOL)
+        if dtype == ir.DataType.BOOL and not hidden:  # ONNX Runtime has no Where for these
+            return self._emit.node("And", mask, value, like=value, name=name)
         other = self._emit.scalar(hidden, dtype)
         return self._emit.node("Where", mask, value, other, like=value, name=name)
 
