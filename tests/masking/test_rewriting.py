@@ -147,7 +147,7 @@ def test_an_operator_without_a_rule_is_named() -> None:
 
 def test_every_blocking_node_is_listed_and_no_other() -> None:
     model = parsed(
-        "a = Det (image) c = Conv (image, w) q = LpPool <kernel_shape = [2, 2]> (c) "
+        "a = Det (image) c = Conv (image, w) q = Trilu (c) "
         "y = GlobalAveragePool (q) f = Flatten (y) z = Softmax (f)",
         outputs="a, z",
     )
@@ -155,7 +155,7 @@ def test_every_blocking_node_is_listed_and_no_other() -> None:
         node.name = name
     assert masking_blockers(model) == (
         Blocker("a", "Det-11", "every number of its result depends on all cells"),
-        Blocker("c", "LpPool-11", "no masking rule covers it"),
+        Blocker("c", "Trilu-14", "it blanks cells by their places"),
     )
 
 
