@@ -101,18 +101,19 @@ class MaxPool(OpRun):
 
     def _run(self, x: Array, **attributes: Any) -> tuple[Array, ...]:
         axes = x.ndim - 2
+        top, left, bottom, right = attributes["pads"] or [0] * 4
         values, indices = F.max_pool2d(
-            torch.tensor(x),
+            F.pad(torch.tensor(x), (left, right, top, bottom), value=-np.inf),
             attributes["kernel_shape"],
             attributes["strides"] or [1] * axes,
-            (attributes["pads"] or [0] * axes)[:axes],
-            attributes["dilations"] or [1] * axes,
-            ceil_mode=bool(attributes["ceil_mode"]),
+            dilation=attributes["dilations"] or [1] * axes,
             return_indices=True,
         )
+        rows, columns = np.divmod(indices.numpy(), x.shape[3] + left + right)
+        places = (rows - top) * x.shape[3] + columns - left
         # ONNX counts over the whole tensor, torch over one plane.
         planes = np.arange(x.shape[0] * x.shape[1]).reshape(*x.shape[:2], 1, 1)
-        places = indices.numpy() + planes * np.prod(x.shape[2:])
+        places = places + planes * np.prod(x.shape[2:])
         return (values.numpy(), places)[: self.n_outputs]
 
     @property
@@ -127,20 +128,18 @@ class AveragePool(OpRun):
 
     def _run(self, x: Array, **attributes: Any) -> tuple[Array]:
         axes = x.ndim - 2
-        function = {1: F.avg_pool1d, 2: F.avg_pool2d}[axes]
-        pads = attributes["pads"] or [0] * axes
+        pads = attributes["pads"] or [0] * 2 * axes
         if attributes["auto_pad"] == "SAME_UPPER":
-            ones = F.pad(torch.ones_like(torch.tensor(x)), (0, 1, 0, 1))
-            whole = function(F.pad(torch.tensor(x), (0, 1, 0, 1)), 3, 2)
-            return ((whole / function(ones, 3, 2)).numpy(),)
-        y = function(
-            torch.tensor(x),
-            attributes["kernel_shape"],
-            attributes["strides"],
-            pads[:axes],
-            ceil_mode=bool(attributes["ceil_mode"]),
-            count_include_pad=bool(attributes["count_include_pad"]),
-        )
+            pads = [0] * axes + [1] * axes
+        sides = [pads[axis + end] for axis in reversed(range(axes)) for end in (0, axes)]
+        function = {1: F.avg_pool1d, 2: F.avg_pool2d}[axes]
+
+        def averaged(image: torch.Tensor) -> torch.Tensor:
+            return function(F.pad(image, sides), attributes["kernel_shape"], attributes["strides"])
+
+        y = averaged(torch.tensor(x))
+        if not attributes["count_include_pad"]:
+            y = y / averaged(torch.ones_like(torch.tensor(x)))
         return (y.numpy(),)
 
 

@@ -1,0 +1,40 @@
+"""Folds the small constants of a graph: shape arithmetic, branches and casts."""
+
+import numpy as np
+import onnx_ir as ir
+from onnxscript import optimizer
+
+from heatproof.evaluators.errors import InvalidModelError
+from heatproof.graphs.preparation.evaluation import SMALL_TENSOR, Budget, elements_of
+
+# They read no more than they write, whatever the size of their input.
+_CHEAP_OPERATORS = frozenset(
+    ["Add", "Cast", "CastLike", "Concat", "Div", "Expand", "Flatten", "Gather", "Mul", "Neg", "Pow"]
+) | {"Reciprocal", "Reshape", "Slice", "Sqrt", "Squeeze", "Sub", "Transpose", "Unsqueeze"}
+
+
+def fold_constants(model: ir.Model, budget: Budget) -> None:
+    """Folds small constants and follows symbolic shapes in place, with onnxscript's folding.
+
+    Larger ones are left to `evaluate_constants`: the reference evaluator is slow.
+
+    Raises:
+        InvalidModelError: a constant part of the graph cannot be evaluated.
+    """
+
+    def should_fold(node: ir.Node) -> bool | None:
+        """True or False, or None for the library's own rules (sizes, quantisation)."""
+        created = sum(elements_of(value) for value in node.outputs)
+        if created > SMALL_TENSOR or not budget.spend(created):
+            return False
+        return True if node.op_type in _CHEAP_OPERATORS | {"ConstantOfShape"} else None
+
+    try:
+        with np.errstate(all="ignore"):  # a constant inf or NaN is the model's own business
+            optimizer.fold_constants(model, onnx_shape_inference=True, should_fold=should_fold)
+    except RuntimeError as error:
+        cause = error.__cause__ or error
+        raise InvalidModelError(
+            f"cannot evaluate a constant part of the graph: {error}: {cause}; "
+            "check the model with onnx.checker"
+        ) from error

@@ -1,0 +1,72 @@
+"""The way from an exporter's graph to a plain one.
+
+Exporters differ in what surrounds the network: local functions, weights behind Constant and Cast
+nodes, shape arithmetic, dropouts, identities, values without shapes. Rewrites see none of it.
+"""
+
+import onnx_ir as ir
+from onnx_ir.passes import common
+
+from heatproof.graphs.preparation.dropouts import drop_old_dropouts
+from heatproof.graphs.preparation.evaluation import Budget, evaluate_constants
+from heatproof.graphs.preparation.folding import fold_constants
+from heatproof.graphs.preparation.inference import (
+    forget_shapes,
+    infer_shapes,
+    keep_output_symbols,
+    recall_shapes,
+)
+from heatproof.graphs.preparation.settling import name_batch, settle
+
+_ROUNDS = 8
+"""How often what has been settled may let more be folded: an If in a branch of an If, say."""
+
+
+def prepared(model: ir.Model) -> ir.Model:
+    """Returns a plain copy of a model; names of its inputs and outputs are kept.
+
+    Functions are inlined; constants are folded, within `FOLDING_BUDGET`, and become initializers;
+    identities, dropouts and casts without effect, unused nodes and initializers are gone; node
+    names are unique; types and shapes are inferred, symbolic dimensions included. Initializers
+    are never inputs. Index arithmetic is constant wherever it does not depend on the batch, and
+    so are the targets of reshapes; pools round down. Weights are shared with the argument, not
+    copied.
+
+    Raises:
+        InvalidModelError: a constant part of the graph cannot be evaluated, or the functions
+            cannot be inlined.
+    """
+    copy = model.clone()
+    copy.graph.doc_string = None
+    declared = forget_shapes(copy)
+    common.InlinePass()(copy)
+    common.RemoveInitializersFromInputsPass()(copy)
+    drop_old_dropouts(copy.graph)
+    name_batch(copy.graph)
+    _fold_and_settle(copy, declared)
+    common.RemoveUnusedOpsetsPass()(copy)
+    common.NameFixPass()(copy)
+    keep_output_symbols(copy.graph, model.graph)
+    return copy
+
+
+def _fold_and_settle(model: ir.Model, declared: dict[str, ir.Shape]) -> None:
+    """Folds constants and settles sizes in turn: each lets the other go further."""
+    budget = Budget()
+    for _ in range(_ROUNDS):
+        _lift(model)
+        fold_constants(model, budget)
+        _lift(model)
+        common.IdentityEliminationPass()(model)
+        common.RemoveUnusedNodesPass()(model)
+        infer_shapes(model)
+        recall_shapes(model.graph, declared)
+        evaluate_constants(model, budget)
+        changed = settle(model.graph)
+        common.RemoveUnusedNodesPass()(model)
+        if not changed:
+            return
+
+
+def _lift(model: ir.Model) -> None:
+    common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
