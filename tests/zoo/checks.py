@@ -39,6 +39,9 @@ HALF_GRADIENT_LIMIT = 1e-1
 """Likewise in float16, against autograd in float64: rounding switches some activations."""
 
 
+DRAWS = 5
+
+
 class Verdict(StrEnum):
     """Whether a rewrite of one file does what it promises.
 
@@ -113,24 +116,34 @@ def refusal(model: ir.Model, word: str) -> Finding:
 def gradients(model: ir.Model, network: nn.Module) -> Finding:
     """The gradient of the logits at the image along a random vector, against torch's autograd.
 
-    The network is a float64 one: in float32 torch itself switches a few activations, which costs
-    up to 1e-3.
+    The network is a float64 one. Of the hundreds of thousands of activations some lie so close to
+    a kink that rounding to float32 takes the other side, which costs up to 1e-2; a faulty rule is
+    off at every image. So each row of the batch has several images to show that it is right.
     """
     blockers = gradient_blockers(model)
     if blockers:
         return Finding(Verdict.REFUSED, reason=_named(blockers[0]))
-    images = random_images(find_image_input(model), seed=0)
-    vector = np.random.default_rng(1).standard_normal((len(images), _classes(model)))
-    feeds = {INPUT: images, OUTPUT_GRADIENT: vector.astype(images.dtype)}
-    found = opened(differentiated(model))(**feeds)[INPUT_GRADIENT]
+    run = opened(differentiated(model))
+    image = find_image_input(model)
+    limit = HALF_GRADIENT_LIMIT if image.dtype == ir.DataType.FLOAT16 else GRADIENT_LIMIT
+    error = np.inf
+    for seed in range(DRAWS):
+        images = random_images(image, seed)
+        vector = np.random.default_rng(seed).standard_normal((len(images), _classes(model)))
+        vector = vector.astype(images.dtype)
+        found = run(**{INPUT: images, OUTPUT_GRADIENT: vector})[INPUT_GRADIENT]
+        error = np.minimum(error, _distances(found, _autograd(network, images, vector)))
+        if np.max(error) < limit:
+            return Finding(Verdict.HOLDS, float(np.max(error)))
+    worst = float(np.max(error))
+    return Finding(Verdict.BROKEN, worst, f"deviates from autograd by {worst:.0e}")
+
+
+def _autograd(network: nn.Module, images: Array, vector: Array) -> Array:
     leaf = torch.tensor(images.astype(np.float64), requires_grad=True)
-    seed = torch.tensor(feeds[OUTPUT_GRADIENT].astype(np.float64))
-    (expected,) = torch.autograd.grad(network(leaf), leaf, seed)
-    error = _distance(found, expected.numpy())
-    limit = HALF_GRADIENT_LIMIT if images.dtype == np.float16 else GRADIENT_LIMIT
-    if not error < limit:
-        return Finding(Verdict.BROKEN, error, f"deviates from autograd by {error:.0e}")
-    return Finding(Verdict.HOLDS, error)
+    (gradient,) = torch.autograd.grad(network(leaf), leaf, torch.tensor(vector.astype(np.float64)))
+    found: Array = gradient.numpy()
+    return found
 
 
 def _classes(model: ir.Model) -> int:
@@ -141,9 +154,11 @@ def _classes(model: ir.Model) -> int:
     return classes
 
 
-def _distance(found: Array, expected: Array) -> float:
-    found = found.astype(np.float64)
-    return float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
+def _distances(found: Array, expected: Array) -> Array:
+    """Relative errors, one a row of the batch."""
+    axes = tuple(range(1, expected.ndim))
+    errors = np.sqrt(np.square(found.astype(np.float64) - expected).sum(axes))
+    return errors / np.sqrt(np.square(expected).sum(axes))
 
 
 def _named(blocker: Blocker) -> str:
