@@ -7,8 +7,8 @@ from pathlib import Path
 
 from tests.zoo.families import FAMILIES
 from tests.zoo.journal import Journal
-from tests.zoo.planning import planned
-from tests.zoo.running import Task, context, records
+from tests.zoo.planning import Task, planned
+from tests.zoo.running import context, records
 from tests.zoo.table import write_page
 
 

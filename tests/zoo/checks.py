@@ -126,16 +126,16 @@ def gradients(model: ir.Model, network: nn.Module) -> Finding:
     run = opened(differentiated(model))
     image = find_image_input(model)
     limit = HALF_GRADIENT_LIMIT if image.dtype == ir.DataType.FLOAT16 else GRADIENT_LIMIT
-    error = np.inf
+    errors: Array = np.array(np.inf)
     for seed in range(DRAWS):
         images = random_images(image, seed)
         vector = np.random.default_rng(seed).standard_normal((len(images), _classes(model)))
         vector = vector.astype(images.dtype)
         found = run(**{INPUT: images, OUTPUT_GRADIENT: vector})[INPUT_GRADIENT]
-        error = np.minimum(error, _distances(found, _autograd(network, images, vector)))
-        if np.max(error) < limit:
-            return Finding(Verdict.HOLDS, float(np.max(error)))
-    worst = float(np.max(error))
+        errors = np.minimum(errors, _distances(found, _autograd(network, images, vector)))
+        if errors.max() < limit:
+            return Finding(Verdict.HOLDS, float(errors.max()))
+    worst = float(errors.max())
     return Finding(Verdict.BROKEN, worst, f"deviates from autograd by {worst:.0e}")
 
 
@@ -157,8 +157,9 @@ def _classes(model: ir.Model) -> int:
 def _distances(found: Array, expected: Array) -> Array:
     """Relative errors, one a row of the batch."""
     axes = tuple(range(1, expected.ndim))
-    errors = np.sqrt(np.square(found.astype(np.float64) - expected).sum(axes))
-    return errors / np.sqrt(np.square(expected).sum(axes))
+    errors: Array = np.square(found.astype(np.float64) - expected).sum(axes)
+    relative: Array = np.sqrt(errors / np.square(expected).sum(axes))
+    return relative
 
 
 def _named(blocker: Blocker) -> str:

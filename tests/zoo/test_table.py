@@ -1,6 +1,7 @@
 """The table hides no family, and a model counts only if all of its files hold."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -107,7 +108,7 @@ def test_some_families_are_exported_in_every_way() -> None:
         assert pairs == {(exporter, opset) for exporter in Exporter for opset in OPSETS[exporter]}
 
 
-def test_the_journal_keeps_the_last_record_of_each_file(tmp_path) -> None:
+def test_the_journal_keeps_the_last_record_of_each_file(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "zoo.jsonl")
     key = expected(MIXING)[0]
     last = well(MIXING)[key]
