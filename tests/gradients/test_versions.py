@@ -292,6 +292,12 @@ CASES: dict[str, Case | list[Case]] = {
         alone(lambda x: F.pad(x, (2, 1, 0, 3), mode="reflect")),
         constants={"p": np.array([0, 0, 0, 2, 0, 0, 3, 1])},
     ),
+    "RMSNormalization": Case(
+        "y = RMSNormalization <axis = 2> (x, s)",
+        lambda x, s: F.rms_norm(x, (5, 4), s, eps=1e-5),
+        constants={"s": IMAGE[0, 0]},
+        opsets=(23, NEWEST),
+    ),
     "Reciprocal": pointwise("Reciprocal", torch.reciprocal, POSITIVE),
     "ReduceL1": reduced("ReduceL1", lambda x: x.abs().sum((1, 2))),
     "ReduceL2": reduced("ReduceL2", lambda x: x.norm(dim=(1, 2))),

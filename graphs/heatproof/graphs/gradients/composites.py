@@ -88,6 +88,7 @@ def body_of(node: ir.Node, model: ir.Model) -> ir.Function | None:
     else:
         return None
     function = onnx.FunctionProto.FromString(body or b"")
+    del function.output[len(node.outputs) :]  # the body leaves out what the node does
     return ir.from_proto(function) if function.node else None
 
 

@@ -1,15 +1,17 @@
 """Gradients of operators that pick elements by index, or put them there.
 
-Picking and adding up in the same places are transposes of each other. ScatterND and
-ScatterElements add up from opset 16; before, they serve where no place is taken twice.
+Picking and adding up in the same places are transposes of each other. ScatterElements adds up from
+opset 16 on; before, it serves where no place is taken twice.
 """
+
+import math
 
 import numpy as np
 import onnx_ir as ir
 
-from heatproof.graphs.gradients.broadcasting import known_sizes
+from heatproof.graphs.gradients.broadcasting import known_sizes, shaped_as
 from heatproof.graphs.gradients.emitter import Emitter
-from heatproof.graphs.gradients.shapes import length_of, scattered, scattered_at_run_time
+from heatproof.graphs.gradients.shapes import length_of, put, scattered, scattered_at_run_time
 from heatproof.graphs.gradients.table import GRADIENTS, Gradients, by_input, constant_of, first
 
 _ADDING_OPSET = 16
@@ -45,10 +47,6 @@ def _require_adding(op: Emitter) -> None:
         raise op.refusal(f"computed indices need opset {_ADDING_OPSET}; export with that or later")
 
 
-def _zeros(shape: ir.Value, op: Emitter) -> ir.Value:
-    return op("Expand", 0.0, shape)
-
-
 @by_input({"GatherElements": (11, 13)})
 def gather_elements(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
     """Adds dy up along the axis, in the places it was taken from."""
@@ -56,8 +54,8 @@ def gather_elements(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
     axis = node.attributes.get_int("axis", 0)
     if op.opset < _ADDING_OPSET:
         return _selected(x, indices, gradient, axis, op)
-    zeros = _zeros(op("Shape", x), op)
-    return op("ScatterElements", zeros, indices, gradient, axis=axis, reduction="add")
+    given = (indices, gradient)
+    return put(op("Shape", x), given, op, axis=axis, reduction="add")
 
 
 def _selected(
@@ -86,10 +84,22 @@ def gather_nd(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
     x, indices = first(node), node.inputs[1]
     if node.attributes.get_int("batch_dims", 0):
         indices = _with_batch_indices(node, op)
-    adding = {"reduction": "add"} if op.opset >= _ADDING_OPSET else {}
-    if not adding and not _are_unique(constant_of(indices, "its indices", op)):
+    if indices is None or not (taken := known_sizes(indices, op)):
+        raise op.refusal("it has no indices")
+    if op.opset < _ADDING_OPSET and not _are_unique(constant_of(indices, "its indices", op)):
         raise op.refusal(f"repeated indices need opset {_ADDING_OPSET}")
-    return op("ScatterND", _zeros(op("Shape", x), op), indices, gradient, **adding)
+    known, depth = known_sizes(x, op), taken[-1]
+    if depth is None or None in known[:depth]:
+        raise op.refusal("the sizes of the axes that it takes from are dynamic")
+    sizes = [size or 0 for size in known[:depth]]
+    strides = [math.prod(sizes[k + 1 :]) for k in range(depth)]
+    positive = op("Mod", indices, op.ints(sizes))  # negative indices count from the end
+    flat = op.sum_over(op("Mul", positive, op.ints(strides)), [len(taken) - 1], keepdims=False)
+    along = (0, len(known) - depth + 1)
+    count = op.ints([math.prod(sizes)])
+    return shaped_as(
+        x, scattered_at_run_time(gradient, (flat, len(taken) - 1), count, along, op), op
+    )
 
 
 def _are_unique(indices: np.ndarray) -> bool:
@@ -125,7 +135,7 @@ def scatter_elements(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradie
 
 
 def _zeros_as(value: ir.Value | None, op: Emitter) -> ir.Value:
-    return _zeros(op("Shape", value), op)
+    return op("Expand", 0.0, op("Shape", value))
 
 
 def _adds(node: ir.Node, op: Emitter) -> bool:
@@ -138,6 +148,8 @@ def _adds(node: ir.Node, op: Emitter) -> bool:
 @GRADIENTS.family({"TopK": (11, 24)})
 def top_k(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
     """Puts dy in the places of the chosen elements, zeros elsewhere."""
-    zeros = _zeros(op("Shape", first(node)), op)
-    axis = node.attributes.get_int("axis", -1)
-    return [op("ScatterElements", zeros, node.outputs[1], gradients[0], axis=axis)]
+    (gradient, _), shape = gradients, op("Shape", first(node))
+    if gradient is None:
+        raise op.refusal("its indices are differentiated")
+    given, axis = (node.outputs[1], gradient), node.attributes.get_int("axis", -1)
+    return [put(shape, given, op, axis=axis)]

@@ -42,6 +42,16 @@ def layer_normalization(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Va
     return standardised(x, weighted, axes, _epsilon(node), op)
 
 
+@by_input({"RMSNormalization": (23,)})
+def rms_normalization(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+    """Divides by the root of the mean square over the axes from `axis` on."""
+    x = first(node)
+    rank = len(known_sizes(x, op))
+    axes = range(node.attributes.get_int("axis", -1) % rank, rank)
+    weighted = op("Mul", gradient, node.inputs[1])
+    return standardised(x, weighted, axes, _epsilon(node), op, centred=False)
+
+
 @by_input({"InstanceNormalization": (6, 22)})
 def instance_normalization(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
     """Standardises each channel of each image."""
@@ -78,26 +88,33 @@ def _column(scale: ir.Value | None, rank: int, op: Emitter) -> ir.Value:
 
 
 def standardised(
-    x: ir.Value, gradient: ir.Value, axes: Sequence[int], epsilon: float, op: Emitter
+    x: ir.Value,
+    gradient: ir.Value,
+    axes: Sequence[int],
+    epsilon: float,
+    op: Emitter,
+    *,
+    centred: bool = True,
 ) -> ir.Value:
     """Gradient of u = (x - mean) r, r = 1 / sqrt(var + epsilon), over axes.
 
-    dx = r (du - mean(du) - u mean(u du)), by Ioffe and Szegedy 2015. Squares overflow float16, so
-    that is computed in float32, as the forward pass of most runtimes.
+    dx = r (du - mean(du) - u mean(u du)), by Ioffe and Szegedy 2015; without mean(du) where x is
+    not centred. Squares overflow float16, so that is computed in float32, as runtimes do.
     """
     if op.dtype.itemsize < np.dtype(np.float32).itemsize:
-        single, own = int(ir.DataType.FLOAT), int(ir.DataType.from_numpy(op.dtype))
-        x, gradient = (op("Cast", value, to=single) for value in (x, gradient))
+        own = int(ir.DataType.from_numpy(op.dtype))
+        x, gradient = (op("Cast", value, to=int(ir.DataType.FLOAT)) for value in (x, gradient))
         with op.in_dtype(ir.DataType.FLOAT):
-            result = standardised(x, gradient, axes, epsilon, op)
+            result = standardised(x, gradient, axes, epsilon, op, centred=centred)
         return op("Cast", result, to=own)
-    centred = op("Sub", x, op.mean_over(x, axes))
-    variance = op.mean_over(op("Mul", centred, centred), axes)
+    if centred:
+        x = op("Sub", x, op.mean_over(x, axes))
+    variance = op.mean_over(op("Mul", x, x), axes)
     r = op("Reciprocal", op("Sqrt", op("Add", variance, epsilon)))
-    u = op("Mul", centred, r)
+    u = op("Mul", x, r)
     along = op("Mul", u, op.mean_over(op("Mul", u, gradient), axes))
-    rest = op("Sub", op("Sub", gradient, op.mean_over(gradient, axes)), along)
-    return op("Mul", r, rest)
+    rest = op("Sub", gradient, op.mean_over(gradient, axes)) if centred else gradient
+    return op("Mul", r, op("Sub", rest, along))
 
 
 @by_input({"LRN": (1, 13)})

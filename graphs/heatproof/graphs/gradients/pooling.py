@@ -15,6 +15,7 @@ from heatproof.graphs.gradients.broadcasting import (
 )
 from heatproof.graphs.gradients.convolution import cut_to, transposed_convolution
 from heatproof.graphs.gradients.emitter import Emitter
+from heatproof.graphs.gradients.shapes import put
 from heatproof.graphs.gradients.table import GRADIENTS, Gradients, by_input, first
 from heatproof.graphs.gradients.windows import Window, windows_of
 
@@ -110,10 +111,9 @@ def max_pool(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
             raise op.refusal("overlapping windows over a dynamic size need opset 16 or later")
         return [_spread_by_taps(x, gradient, (places, windows), op)]
     elements = op("Reshape", op("Size", x), op.ints([1]))
-    flat = (op("Reshape", value, op.ints([-1])) for value in (places, gradient))
+    flat = (op("Reshape", places, op.ints([-1])), op("Reshape", gradient, op.ints([-1])))
     adding = {"reduction": "add"} if overlap else {}
-    zeros = op("Expand", 0.0, elements)
-    return [shaped_as(x, op("ScatterElements", zeros, *flat, axis=0, **adding), op)]
+    return [shaped_as(x, put(elements, flat, op, axis=0, **adding), op)]
 
 
 def _spread_by_taps(

@@ -36,6 +36,9 @@ def pad(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
     x = first(node)
     rank = len(known_sizes(x, op))
     mode = node.attributes.get_string("mode", "constant")
+    pads, axes = node.inputs[1], node.inputs[_PAD_AXES:]
+    if mode == "constant" and pads is not None and ir.convenience.get_const_tensor(pads) is None:
+        return op("Pad", gradient, op("Neg", pads), *([None, *axes] if axes else []))
     total = gradient
     for axis, before, after in _paddings(node, rank, op):
         if (before, after) == (0, 0):

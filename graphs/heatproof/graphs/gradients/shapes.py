@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 
 from heatproof.graphs.gradients.broadcasting import known_sizes, shaped_as, summed_to
-from heatproof.graphs.gradients.emitter import Emitter
+from heatproof.graphs.gradients.emitter import AttributeValue, Emitter
 from heatproof.graphs.gradients.table import GRADIENTS, Gradients, by_input, constant_of, first
 
 
@@ -41,20 +41,19 @@ def expand(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
 def concat(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
     """Each input gets its stretch of dy."""
     axis = node.attributes.get_int("axis", 1)
-    lengths = [_length(value, axis, op) for value in node.inputs]
-    (gradient,) = gradients
-    if op.opset >= 13:  # Split takes its lengths as an input from opset 13
-        parts = op.several("Split", gradient, op.ints(lengths), outputs=len(lengths), axis=axis)
+    operands = [value for value in node.inputs if value is not None]
+    lengths = [known_sizes(value, op)[axis] for value in operands]
+    static = [length for length in lengths if length is not None]
+    count, (gradient,) = len(lengths), gradients
+    if op.opset < 13:  # Split takes its lengths as an input from opset 13
+        if len(static) < count:
+            raise op.refusal(f"axis {axis} of an operand has a dynamic size before opset 13")
+        return op.several("Split", gradient, outputs=count, axis=axis, split=static)
+    if len(static) == count:
+        given = op.ints(static)
     else:
-        parts = op.several("Split", gradient, outputs=len(lengths), axis=axis, split=lengths)
-    return parts
-
-
-def _length(value: ir.Value | None, axis: int, op: Emitter) -> int:
-    length = None if value is None else known_sizes(value, op)[axis]
-    if length is None:
-        raise op.refusal(f"axis {axis} of an operand has a dynamic size")
-    return length
+        given = op("Concat", *(length_of(value, axis, op) for value in operands), axis=0)
+    return op.several("Split", gradient, given, outputs=count, axis=axis)
 
 
 @GRADIENTS.family({"Split": (11, 13, 18)})
@@ -171,7 +170,28 @@ def length_of(x: ir.Value, axis: int, op: Emitter) -> ir.Value:
     length = known_sizes(x, op)[axis]
     if length is not None:
         return op.ints([length])
-    return op.sliced(op("Shape", x), [axis], [axis + 1], [0])
+    return op("Gather", op("Shape", x), op.ints([axis]), axis=0)
+
+
+def put(
+    shape: ir.Value,
+    gradient: tuple[ir.Value | None, ir.Value],
+    op: Emitter,
+    **attributes: AttributeValue,
+) -> ir.Value:
+    """Writes a gradient into zeros by indices, given before it, as ScatterElements.
+
+    ONNX Runtime adds no float16. (Its ScatterND adds from several threads at once, and wrongly.)
+    """
+    indices, written = gradient
+    if op.dtype.itemsize >= np.dtype(np.float32).itemsize:
+        zeros = op("Expand", 0.0, shape)
+        return op("ScatterElements", zeros, indices, written, **attributes)
+    own = int(ir.DataType.from_numpy(op.dtype))
+    with op.in_dtype(ir.DataType.FLOAT):
+        wide = op("Cast", written, to=int(ir.DataType.FLOAT))
+        total = put(shape, (indices, wide), op, **attributes)
+    return op("Cast", total, to=own)
 
 
 def scattered_at_run_time(
@@ -188,15 +208,14 @@ def scattered_at_run_time(
     (indices, taken), (axis, rank) = places, along
     taken_axes = range(axis, axis + taken)
     others = [k for k in range(rank - 1 + taken) if k not in taken_axes]
-    order = [*taken_axes, *others]
-    turned = op("Transpose", gradient, perm=order)
+    turned = op("Transpose", gradient, perm=[*taken_axes, *others])
     rest = op.sliced(op("Shape", turned), [taken], [2**63 - 1], [0])
-    zeros = op("Expand", 0.0, op("Concat", length, rest, axis=0))
-    column = op.over("Unsqueeze", op("Cast", indices, to=int(ir.DataType.INT64)), [taken])
+    rows = op("Reshape", turned, op("Concat", op.ints([-1]), rest, axis=0))
+    column = op("Reshape", indices, op.ints([-1] + [1] * len(others)))
+    given = (op("Expand", column, op("Shape", rows)), rows)
     adding = {"reduction": "add"} if op.opset >= 16 else {}  # as above
-    total = op("ScatterND", zeros, column, turned, **adding)
-    back = [*range(1, axis + 1), 0, *range(axis + 1, rank)]
-    return op("Transpose", total, perm=back)
+    total = put(op("Concat", length, rest, axis=0), given, op, axis=0, **adding)
+    return op("Transpose", total, perm=[*range(1, axis + 1), 0, *range(axis + 1, rank)])
 
 
 @by_input({"Tile": (6, 13)})
