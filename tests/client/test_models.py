@@ -140,6 +140,26 @@ def test_a_rewrite_is_written_with_its_external_data(
     assert asked.layer_masking.mode == LayerMasking.MODE_STRICT
 
 
+def test_a_rewrite_replaces_an_older_one_but_no_file_of_the_model(
+    client: Client, script: fakes.Script, model_file: Path, tmp_path: Path
+) -> None:
+    script.download = fakes.download(**{"model.onnx": b"rewritten", "net.onnx": b"weights"})
+    original, target = model_file.read_bytes(), tmp_path / "out.onnx"
+    target.write_bytes(b"older")
+    for output in (model_file, target):
+        with pytest.raises(UsageError, match=r"net\.onnx is a file of the model itself"):
+            client.rewrite(model_file, output, Gradient())
+    assert (model_file.read_bytes(), target.read_bytes()) == (original, b"older")
+    assert len(script.calls["DownloadModel"]) == 1  # the first is refused before the work
+
+    script.download = fakes.download(**{"model.onnx": b"rewritten", "out.onnx.data": b"weights"})
+    client.rewrite(model_file, target, Gradient())
+
+    assert target.read_bytes() == b"rewritten"
+    assert script.calls["DownloadModel"][-1].file_name == "out.onnx"
+    assert not list(tmp_path.glob(".heatproof-*"))
+
+
 def test_a_rewrite_that_breaks_off_leaves_nothing(
     client: Client, script: fakes.Script, model_file: Path, tmp_path: Path
 ) -> None:

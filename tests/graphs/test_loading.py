@@ -283,6 +283,36 @@ def test_weights_above_the_threshold_are_saved_to_a_second_file(
     np.testing.assert_array_equal(stored.numpy(), weights)
 
 
+def test_a_saved_file_is_the_model_whatever_the_size_and_type_of_its_weights(
+    tmp_path: Path,
+) -> None:
+    rng = np.random.default_rng(1)
+    weights = {
+        "large": rng.normal(size=(64, 70)).astype(np.float32),
+        "small": rng.normal(size=3).astype(np.float32),
+        "half": rng.normal(size=(9000,)).astype(np.float16),
+        "bytes": rng.integers(0, 255, (300, 50), np.uint8),
+        "texts": np.array(["a" * 5000, "b"], object),
+        "longs": rng.integers(0, 9, (1, 1000), np.int64),
+    }
+    model = onnx.parser.parse_model(
+        '<ir_version: 10, opset_import: ["" : 18]> g (float[N] x) => (float[N] y) { y = Relu (x) }'
+    )
+    for name, array in weights.items():
+        model.graph.initializer.append(onnx.numpy_helper.from_array(array, name))
+    save_model(ir.from_proto(model), tmp_path / "saved.onnx")
+    saved = onnx.load(tmp_path / "saved.onnx")
+    onnx.checker.check_model(saved)
+    assert [node.op_type for node in saved.graph.node] == ["Relu"]
+    assert saved.opset_import == model.opset_import
+    found = {one.name: onnx.numpy_helper.to_array(one) for one in saved.graph.initializer}
+    assert found.keys() == weights.keys()
+    for name, array in weights.items():
+        assert found[name].shape == array.shape
+        np.testing.assert_array_equal(found[name].astype(array.dtype), array)
+    assert not list(tmp_path.glob("*.partial"))
+
+
 def test_half_precision_weights_load(store: Store) -> None:
     model = onnx.parser.parse_model(
         '<ir_version: 10, opset_import: ["" : 18]> '

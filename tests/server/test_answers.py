@@ -8,6 +8,7 @@ import grpc
 import numpy as np
 import onnx
 import onnxruntime as ort
+import pytest
 from numpy.typing import NDArray
 from payloads import model_bytes, png, tensor, upload, with_external_data
 from PIL import Image as PillowImage
@@ -77,6 +78,16 @@ def test_a_layer_masked_download_may_threshold_its_masks(
     feeds = {"image": images, "mask": soft}
     assert np.isnan(ort.InferenceSession(loud).run(["mask_coverage"], feeds)[0]).all()
     assert ort.InferenceSession(lenient).run(["mask_coverage"], feeds)[0] == [1]
+
+
+@pytest.mark.parametrize("file_name", ["../m.onnx", "a/b.onnx", "..", "x" * 201, "a\\b"])
+def test_the_name_of_a_rewritten_file_has_no_folders(
+    served: Served, model: model_pb2.Model, file_name: str
+) -> None:
+    with refused() as refusal:
+        downloaded(served, model.name, gradient={}, file_name=file_name)
+    assert refusal.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert refusal.field == "file_name"
 
 
 def test_options_that_exclude_each_other_are_refused(

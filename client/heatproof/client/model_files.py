@@ -72,7 +72,14 @@ class ModelFiles:
         external = (
             _file(location, _beside(path, location)) for location in external_locations(model)
         )
-        return cls(path.name, (_file(MODEL_LOCATION, model), *external))
+        # The path and not the bytes: they are not held while they are sent.
+        return cls(path.name, (_file(MODEL_LOCATION, path), *external))
+
+    @property
+    def paths(self) -> frozenset[Path]:
+        """Where the files lie, links resolved; none for a model that is given as bytes."""
+        contents = (file.content for file in self.files)
+        return frozenset(path.resolve() for path in contents if isinstance(path, Path))
 
     @property
     def name(self) -> str:

@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from heatproof.evaluators.errors import InvalidArgumentError
 from heatproof.server.model_uploads import MODEL_FILE
 from heatproof.server.resource_names import ModelName
 from heatproof.server.stores.holdings import StoredFile
@@ -17,6 +18,10 @@ from heatproof.server.workers.protocol import Workers
 
 if TYPE_CHECKING:
     from heatproof.server.workers.tasks import Rewrite
+
+
+MAX_FILE_NAME_BYTES: Final = 200
+"""File systems take 255; the rest is for suffixes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +39,17 @@ class ModelDownloads:
         self._workers = workers
 
     async def send(
-        self, name: ModelName, rewrite: "Rewrite | None"
+        self, name: ModelName, rewrite: "Rewrite | None", file_name: str = ""
     ) -> AsyncIterator[DownloadModelHeader | Chunk]:
         """Yields a header, then the chunks of its files.
 
+        Args:
+            name: the model.
+            rewrite: what is added; None for the files as uploaded.
+            file_name: name of the rewritten file, by which its external data are named.
+
         Raises:
+            InvalidArgumentError: the name is no plain file name.
             NotFoundError: the model is not stored.
             UnsupportedOperatorError: the rewrite has no rule for an operator of the model.
         """
@@ -48,18 +59,30 @@ class ModelDownloads:
                 paths = [self._store.holdings.path(file.sha256) for file in files]
             else:
                 folder = stack.enter_context(self._store.holdings.folder.scratch())
-                paths = await self._rewritten(name, rewrite, folder)
+                paths = await self._rewritten(name, rewrite, folder / _checked(file_name))
                 files = await asyncio.to_thread(_described, paths)
             yield DownloadModelHeader(files)
             async for chunk in sent(paths):
                 yield chunk
 
-    async def _rewritten(self, name: ModelName, rewrite: "Rewrite", folder: Path) -> list[Path]:
+    async def _rewritten(self, name: ModelName, rewrite: "Rewrite", path: Path) -> list[Path]:
         from heatproof.server.workers.tasks import RewriteModel  # noqa: PLC0415  # loads ONNX
 
         model = await asyncio.to_thread(self._store.files, name)
-        names = await self._workers.call(RewriteModel(model, rewrite, folder))
-        return [folder / name for name in names]
+        task = RewriteModel(model, rewrite, path.parent, path.name)
+        return [path.parent / name for name in await self._workers.call(task)]
+
+
+def _checked(file_name: str) -> str:
+    name = file_name or MODEL_FILE
+    is_plain = name not in {".", ".."} and not {"/", "\\", "\0"} & set(name)
+    if not is_plain or len(name.encode()) > MAX_FILE_NAME_BYTES:
+        raise InvalidArgumentError(
+            f"{name!r} is no plain file name of at most {MAX_FILE_NAME_BYTES} bytes; leave folders "
+            "out",
+            field="file_name",
+        )
+    return name
 
 
 def _described(paths: Sequence[Path]) -> tuple[StoredFile, ...]:

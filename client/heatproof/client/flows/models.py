@@ -2,7 +2,8 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Final, TypeAlias
@@ -44,14 +45,28 @@ def inspect(model: ModelSource, *, on_progress: OnProgress = ignore) -> Flow[Mod
         model: path of an .onnx file, whose external data lie beside it, its bytes, or a name.
         on_progress: is told of the upload.
     """
+    source = yield from _source(model)
+    found = yield from _stored(source, on_progress)
+    return found
+
+
+def _source(model: ModelSource) -> Flow[ModelFiles | str]:
+    """The files of a model, or its name if that is what was given."""
     if isinstance(model, str) and model.startswith(PREFIX):
-        found: Model = yield from patiently(Unary(GET, GetModelRequest(name=model)))
-        return found
-    files = yield from work(partial(ModelFiles.read, model))
+        return model
+    files: ModelFiles = yield from work(partial(ModelFiles.read, model))
+    return files
+
+
+def _stored(model: ModelFiles | str, on_progress: OnProgress) -> Flow[Model]:
+    """Finds a model by its name or files, and uploads the files that the server lacks."""
+    name = model.name if isinstance(model, ModelFiles) else model
     try:
-        found = yield from patiently(Unary(GET, GetModelRequest(name=files.name)))
+        found: Model = yield from patiently(Unary(GET, GetModelRequest(name=name)))
     except NotFoundError:
-        found = yield from patiently(Upload(UPLOAD, partial(_requests, files, on_progress)))
+        if isinstance(model, str):
+            raise
+        found = yield from patiently(Upload(UPLOAD, partial(_requests, model, on_progress)))
     return found
 
 
@@ -92,26 +107,42 @@ def rewrite(model: ModelSource, output: str | Path, rewrite: Rewrite) -> Flow[Pa
     Raises:
         FailedPreconditionError: the model holds an operator that the rewrite does not cover; the
             message names it.
+        UsageError: the output would replace a file of the model, or cannot be written.
     """
-    stored = yield from inspect(model)
-    request = DownloadModelRequest(name=stored.name)
+    target, source = Path(output), (yield from _source(model))
+    sources = source.paths if isinstance(source, ModelFiles) else frozenset()
+    require_apart([target], sources)
+    stored = yield from _stored(source, ignore)
+    request = DownloadModelRequest(name=stored.name, file_name=target.name)
     if isinstance(rewrite, LayerMasking):
         request.layer_masking.CopyFrom(rewrite)
     else:
         request.gradient.CopyFrom(rewrite)
-    target = Path(output)
-    with tempfile.TemporaryDirectory(prefix="heatproof-") as folder:
-        download = Download(Path(folder))
+    # Beside the target, so that large files need no second copy to get to their places.
+    with _folder_beside(target) as folder:
+        download = Download(Path(folder), sources)
         yield from patiently(Stream(DOWNLOAD, request, download.take))
         yield from work(partial(download.move, target))
     return target
 
 
+@contextmanager
+def _folder_beside(target: Path) -> Iterator[str]:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        folder = tempfile.TemporaryDirectory(prefix=".heatproof-", dir=target.parent)
+    except OSError as error:
+        raise UsageError(f"cannot write {target}: {error.strerror}") from error
+    with folder as name:
+        yield name
+
+
 class Download:
     """Files on their way in; nothing appears at the target before all of them are complete."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, kept: frozenset[Path]) -> None:
         self._folder = folder
+        self._kept = kept
         self._locations: list[str] = []
         self._sizes: list[int] = []
 
@@ -136,14 +167,15 @@ class Download:
 
         Raises:
             HeatproofError: a file is incomplete.
-            UsageError: the target cannot be written.
+            UsageError: the target cannot be written, or is one of the files to keep.
         """
         sizes = [self._path(index).stat().st_size for index in range(len(self._sizes))]
         if not sizes or sizes != self._sizes:
             raise HeatproofError("the download ended early: try again")
+        places = [target, *(target.parent / location for location in self._locations[1:])]
+        require_apart(places, self._kept)
         try:
-            for index, location in reversed(list(enumerate(self._locations))):
-                place = target if index == 0 else target.parent / location
+            for index, place in reversed(list(enumerate(places))):
                 place.parent.mkdir(parents=True, exist_ok=True)
                 shutil.move(self._path(index), place)
         except OSError as error:
@@ -156,6 +188,17 @@ class Download:
         if not 0 <= index < len(self._locations):
             raise HeatproofError(f"the server sent a chunk of file {index}, which it did not list")
         return self._path(index).open(mode)
+
+
+def require_apart(places: Iterable[Path], kept: Collection[Path]) -> None:
+    """Makes sure that no output replaces a file that is read.
+
+    Raises:
+        UsageError: one does.
+    """
+    for place in places:
+        if place.resolve() in kept:
+            raise UsageError(f"{place} is a file of the model itself; choose another output")
 
 
 def _plain(location: str) -> str:

@@ -115,6 +115,12 @@ def rewritten(model: ir.Model, options: MaskingOptions, *, trusted: bool = False
 
 
 def _refuse_taken_names(graph: ir.Graph) -> None:
+    names = {value.name for value in (*graph.inputs, *graph.outputs)}
+    if {MASK_INPUT, COVERAGE_OUTPUT} <= names:
+        raise UnsupportedModelError(
+            f"the model is layer-masked already: it has an input {MASK_INPUT!r} and an output "
+            f"{COVERAGE_OUTPUT!r}; rewrite the original"
+        )
     for value in (*graph.inputs, *graph.outputs):
         if value.name in (MASK_INPUT, COVERAGE_OUTPUT):
             raise UnsupportedModelError(

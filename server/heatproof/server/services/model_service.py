@@ -65,5 +65,5 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
     ) -> AsyncIterator[pb.DownloadModelResponse]:
         """Sends the files of a model, as uploaded or rewritten."""
         name, rewrite = ModelName.parse(request.name), decode_rewrite(request)
-        async for part in self._downloads.send(name, rewrite):
+        async for part in self._downloads.send(name, rewrite, request.file_name):
             yield encode_download(part)

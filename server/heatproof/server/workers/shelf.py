@@ -1,5 +1,6 @@
 """Models and networks that a worker keeps ready between tasks."""
 
+import gc
 from collections import OrderedDict
 from typing import Final
 
@@ -43,6 +44,7 @@ class Shelf:
 
     def load(self, files: ModelFiles) -> Model:
         """Parses and checks a stored model."""
+        gc.collect()  # graphs are cyclic: the weights of the model before would linger
         return load_model(files.path, external=files.external, limits=self._limits)
 
     def predictor(

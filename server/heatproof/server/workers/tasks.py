@@ -48,6 +48,7 @@ class RewriteModel(Task[object, tuple[str, ...]]):
         model: what to rewrite.
         rewrite: layer masking by its options, or the gradient.
         folder: an existing empty folder.
+        file_name: name of the model file; external data lie at this and `.data`.
     """
 
     executor: ClassVar[str] = f"{_EXECUTION}.models:rewrite_model"
@@ -55,6 +56,7 @@ class RewriteModel(Task[object, tuple[str, ...]]):
     model: ModelFiles
     rewrite: "Rewrite"
     folder: Path
+    file_name: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,6 @@ from heatproof.graphs.saving import save_model
 from heatproof.server.workers.bench import Bench
 from heatproof.server.workers.tasks import InspectModel, RewriteModel
 
-_FILE = "model.onnx"
-
 
 def inspect_model(task: InspectModel, bench: Bench) -> ModelFacts:
     """Parses, checks and describes a model."""
@@ -28,6 +26,6 @@ def rewrite_model(task: RewriteModel, bench: Bench) -> tuple[str, ...]:
     else:
         rewritten = differentiated(model)
     bench.report("writing the model")
-    save_model(rewritten, task.folder / _FILE)
-    others = sorted(path.name for path in task.folder.iterdir() if path.name != _FILE)
-    return (_FILE, *others)
+    save_model(rewritten, task.folder / task.file_name)
+    others = sorted(path.name for path in task.folder.iterdir() if path.name != task.file_name)
+    return (task.file_name, *others)
