@@ -52,6 +52,10 @@ def test_the_exit_code_is_the_verdict_and_the_last_line_says_it(  # noqa: PLR091
         (["no-such-command"], "No such command"),
         (["evaluate", "--model", "m", "--images", "i", "--metric", "deletion"], "no preprocessing"),
         (["rewrite", "m.onnx", "-o", "out.onnx"], "--layer-masking or --gradient"),
+        (
+            ["rewrite", "m.onnx", "-o", "o.onnx", "--gradient", "--mask-threshold", "0.5"],
+            "mask-threshold: these options belong to --layer-masking",
+        ),
         (["models", "list"], "give --server or --data-dir"),
         (["inspect", "m.onnx", "--server", "nowhere"], "no server address"),
         (["inspect", "gone.onnx", "--server", "localhost:1"], "cannot read model"),

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -14,6 +14,10 @@ from heatproof.client.command.reports import require_folder
 from heatproof.client.errors import UsageError
 from heatproof.client.flows.models import Rewrite
 from heatproof.v1.model_service_pb2 import Gradient, LayerMasking
+
+
+_OPTIONS: Final = {"global_pool": "global-pool", "threshold": "mask-threshold"}
+"""Names of options that differ from the fields of the contract."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +68,8 @@ class RewriteOptions:
         if self.layer_masking:
             return documents.read(LayerMasking, given)
         if given:
-            raise UsageError(f"{', '.join(given)}: these options belong to --layer-masking")
+            names = ", ".join(_OPTIONS.get(name, name) for name in given)
+            raise UsageError(f"{names}: these options belong to --layer-masking")
         return Gradient()
 
 
