@@ -237,7 +237,7 @@ def slide(growth: Growth, x: Map, *, pools: bool) -> Slide | None:
         most = [min(k - 1, 3) if pools else 3 for k in kernel]
         pads = [growth.number(0, most[index % 2]) for index in range(4)]
         attributes["pads"] = pads
-    ceil = pools and growth.opset >= 22 and growth.choose(0, 1)  # inferred wrongly before
+    ceil = pools and growth.choose(0, 1)
     if ceil:
         attributes["ceil_mode"] = 1
     target = []

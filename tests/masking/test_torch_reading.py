@@ -2,15 +2,12 @@
 
 from typing import Any
 
-import numpy as np
 import onnx_ir as ir
 import pytest
 from numpy.typing import NDArray
 
-from heatproof.graphs.masking import ConcatVote, GlobalPool, MaskingOptions, Mode, layer_masked
-from heatproof.graphs.preparation import prepared
-from tests.masking.sessions import opened
-from tests.masking.torch_reading import read
+from heatproof.graphs.masking import ConcatVote, GlobalPool, MaskingOptions, Mode
+from tests.masking.torch_reading import deviation
 
 Array = NDArray[Any]
 NETWORKS = ["resnet_basic", "resnet_bottleneck", "mobilenet_v2", "mobilenet_v3", "efficientnet"]
@@ -37,8 +34,4 @@ def test_rewritten_networks_do_what_the_table_says(
     network: str, options: MaskingOptions, networks: dict[str, ir.Model], feeds: dict[str, Array]
 ) -> None:
     model = networks[network]
-    expected = read(prepared(model), feeds["image"], feeds["mask"], options)
-    results = opened(layer_masked(model, options))(**feeds)
-    scale = np.abs(expected["logits"]).max()
-    np.testing.assert_allclose(results["logits"], expected["logits"], atol=TOLERANCE * scale)
-    np.testing.assert_allclose(results["mask_coverage"], expected["mask_coverage"], rtol=1e-6)
+    assert deviation(model, feeds["image"], feeds["mask"], options) < TOLERANCE

@@ -14,8 +14,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
 
-from heatproof.graphs.masking import ConcatVote, GlobalPool, MaskingOptions, Mode
+from heatproof.graphs.masking import ConcatVote, GlobalPool, MaskingOptions, Mode, layer_masked
+from heatproof.graphs.preparation import prepared
 from tests.graphs.torch_operators import applied, as_tensor, constants, geometry, reduced
+from tests.masking.sessions import opened
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,22 @@ def read(
     coverage = torch.stack(shares).amin(0)
     found = {name: one.x for name, one in outputs.items()} | {"mask_coverage": coverage}
     return {name: tensor.numpy() for name, tensor in found.items()}
+
+
+def deviation(
+    model: ir.Model, image: np.ndarray, mask: np.ndarray, options: MaskingOptions
+) -> float:
+    """How far the rewritten model is from its reading, relative to the largest element.
+
+    The largest over all outputs and the coverage.
+    """
+    expected = read(prepared(model), image, mask, options)
+    feeds = {model.graph.inputs[0].name or "": image, "mask": mask}
+    results = opened(layer_masked(model, options))(**feeds)
+    return max(
+        float(np.abs(results[name] - array).max() / np.abs(array).max(initial=1e-6))
+        for name, array in expected.items()
+    )
 
 
 def _layer(node: ir.Node, operands: list[Seen], options: MaskingOptions) -> tuple[Seen, ...]:
