@@ -54,8 +54,8 @@ def test_the_table_says_what_works_and_what_does_not(
     assert run(["inspect", model.name, "--server", address]) == 0
     found = rows(capfd.readouterr().out)
     for row in (
-        "image size open; what follows holds for 32 x 16 pixels, and rewrite --layer-masking needs it "
-        "fixed",
+        "image size open; what follows holds for 32 x 16 pixels",
+        "rewrite --layer-masking needs it fixed",
         "multiply-adds 1,234,567 an image",
         "Grad-CAM layers late: 8 x 4 x 2, a cell sees 31 x 15 pixels",
         "the default; 2 in all, listed by --layers",

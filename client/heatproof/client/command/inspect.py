@@ -87,8 +87,8 @@ def _signature(model: Model) -> Iterator[tuple[str, str]]:
 def _sizes(facts: ModelFacts) -> Iterator[tuple[str, str]]:
     if facts.probed:
         size = f"{facts.height} x {facts.width} pixels"
-        words = f"open; what follows holds for {size}, and rewrite --layer-masking needs it fixed"
-        yield "image size", words
+        words = (f"open; what follows holds for {size}", "rewrite --layer-masking needs it fixed")
+        yield "image size", "\n".join(words)
     yield "nodes", f"{facts.nodes:,}"
     yield "weights", f"{facts.parameters:,}"
     count = f"{facts.multiply_adds:,} an image"

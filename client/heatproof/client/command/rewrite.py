@@ -15,7 +15,6 @@ from heatproof.client.errors import UsageError
 from heatproof.client.flows.models import Rewrite
 from heatproof.v1.model_service_pb2 import Gradient, LayerMasking
 
-
 _OPTIONS: Final = {"global_pool": "global-pool", "threshold": "mask-threshold"}
 """Names of options that differ from the fields of the contract."""
 
