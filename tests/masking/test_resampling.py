@@ -10,6 +10,7 @@ from heatproof.evaluators.errors import UnsupportedOperatorError
 from heatproof.graphs.masking import MaskingOptions, Mode, layer_masked
 from heatproof.graphs.masking.rewriting import rewritten
 from heatproof.graphs.masking.states import Spatial
+from heatproof.graphs.resizing import interpolation
 from tests.masking.laws import Laws
 from tests.masking.readings import fill
 from tests.masking.single import CHANNELS, SIZE, Array, graph, image_and_mask, masked_run, seen
@@ -155,11 +156,22 @@ def test_every_version_of_resize_means_the_same(opset: int, form: str) -> None:
         "roi": np.zeros(0, np.float32),
         "sizes": np.array([14, 10], np.int64),
     }
-    named = {name: array for name, array in operands.items() if f", {name}" in form}
+    given = form.partition("(x")[2]
+    named = {name: array for name, array in operands.items() if name in given}
     model = graph(f"y = {form}", named, opset=opset)
     feeds = image_and_mask()
     expected = (seen(feeds) * feeds["mask"]).repeat(2, axis=2).repeat(2, axis=3)
     np.testing.assert_allclose(masked_run(model, feeds)["y"], expected, atol=1e-5)
+
+
+def test_scales_may_be_attributes() -> None:
+    # Masks need opset 9 (Where), Upsample has had an input of scales since; its old form is read.
+    form = 'y = Upsample <mode = "nearest", scales = [1.0, 1.0, 2.0, 3.0]> (x)'
+    upsample = graph(form, opset=7).graph[1]
+    for axis, scale in ((2, 2), (3, 3)):
+        length = SIZE[axis - 2]
+        matrix = interpolation(upsample, 7, axis, (length, scale * length))
+        np.testing.assert_array_equal(matrix, np.eye(length).repeat(scale, axis=0))
 
 
 def test_masks_of_whole_magnifications_are_known_when_the_graph_is_written() -> None:

@@ -159,6 +159,12 @@ def test_every_blocking_node_is_listed_and_no_other() -> None:
     )
 
 
+def test_reading_the_size_of_what_has_no_rule_blocks_nothing_more() -> None:
+    nodes = "q = Trilu (image) s = Shape (q) z = Cast <to = 1> (s) r = Relu (q)"
+    model = parsed(f"{nodes} y = GlobalAveragePool (r)", outputs="y, z")
+    assert [blocker.operator for blocker in masking_blockers(model)] == ["Trilu-14"]
+
+
 def test_a_supported_model_has_no_blockers(networks: Any) -> None:
     assert masking_blockers(networks["resnet_basic"]) == ()
 

@@ -87,12 +87,10 @@ def _renormalise(node: ir.Node, scope: Scope, before: Mask, after: Mask) -> None
     mean = scope.emit.node(node.op_type, node.inputs[0], like=output, attributes=attributes)
     whole = pooled(scope.emit.constant(before.image[None, None], ir.DataType.FLOAT))
     seen = pooled(scope.masks.of_image(before))
-    one = scope.emit.scalar(1.0, seen.dtype)
-    none = scope.emit.node(
-        "Equal", seen, scope.emit.scalar(0.0, seen.dtype), like=seen, dtype=ir.DataType.BOOL
-    )
+    zero, one = (scope.emit.scalar(number, seen.dtype) for number in (0.0, 1.0))
+    some = scope.emit.node("Greater", seen, zero, like=seen, dtype=ir.DataType.BOOL)
     ratio = scope.emit.node("Div", whole, seen, like=seen)
     # Windows without a visible cell of the image are hidden, or hold nothing but border.
-    factor = scope.emit.node("Where", none, one, ratio, like=seen)
+    factor = scope.emit.node("Where", some, ratio, one, like=seen)
     scaled = scope.emit.node("Mul", mean, cast(factor, output.dtype, scope), like=output)
     scope.replace_output(node, scaled)

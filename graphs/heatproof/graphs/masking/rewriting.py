@@ -174,7 +174,7 @@ def _walk(graph: ir.Graph, scope: Scope) -> list[Blocker]:
             if not unseen:
                 _apply(node, scope)
                 continue
-            if any(map(_is_map, unseen)):
+            if any(map(_is_map, unseen)) and node.op_type not in _CONTENT_FREE:
                 RULES.find(node, graph.opset_imports)
         except UnsupportedOperatorError as error:
             name = operator_name(node, graph.opset_imports)
