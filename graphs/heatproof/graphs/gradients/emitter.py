@@ -1,5 +1,6 @@
 """Writes the nodes of a gradient graph, in the words of the model's own opset."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -80,7 +81,9 @@ class Emitter:
     def constant(self, array: np.ndarray) -> ir.Value:
         """An initializer; equal arrays share one."""
         array = np.require(array, requirements="C")  # unlike ascontiguousarray it keeps rank 0
-        key = (array.dtype.str, array.shape, array.tobytes())
+        # Weights may be large: their digest stands for them, not a second copy.
+        digest = hashlib.sha256(array.reshape(-1).view(np.uint8).data).digest()
+        key = (array.dtype.str, array.shape, digest)
         if key not in self._constants:
             name = self._fresh(f"{self._origin()}/gradient/constant")
             tensor = ir.tensor(array, name=name)
