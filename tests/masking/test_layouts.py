@@ -72,6 +72,7 @@ def _transposed(array: np.ndarray, nodes: str) -> np.ndarray:
         ("y = Reshape (x, s)", [0, CELLS, CHANNELS]),
         ("y = Reshape (x, s)", [-1, 4, ROWS, COLUMNS]),
         ("t = Transpose <perm = [0, 1, 3, 2]> (x) y = Reshape (t, s)", [0, CHANNELS, CELLS]),
+        ("t = Transpose <perm = [0, 2, 1, 3]> (x) y = Reshape (t, s)", [0, CELLS, CHANNELS]),
     ],
 )
 def test_reshapes_that_tear_cells_apart_are_refused(nodes: str, shape: list[int]) -> None:

@@ -7,7 +7,7 @@ import onnx_ir as ir
 from heatproof.graphs.masking.constants import integers
 from heatproof.graphs.masking.grouping import grouped
 from heatproof.graphs.masking.scope import Scope
-from heatproof.graphs.masking.states import Axes, Flat, Spatial
+from heatproof.graphs.masking.states import NCHW, Axes, Flat, Spatial
 from heatproof.graphs.masking.table import RULES
 
 
@@ -50,7 +50,10 @@ def transpose(node: ir.Node, scope: Scope) -> Spatial:
     rank = state.axes.rank
     order = list(node.attributes.get_ints("perm", tuple(reversed(range(rank)))))
     if order[0] != 0:
-        raise scope.refusal(node, "it moves the batch axis")
+        reason = "it moves the batch axis"
+        if rank > NCHW.rank:
+            reason += ", as attention does with its stack of queries, keys and values"
+        raise scope.refusal(node, reason)
     return replace(state, axes=state.axes.moved(rank, order.index))
 
 

@@ -10,6 +10,7 @@ from onnx_ir.passes import common
 from heatproof.graphs.preparation.dropouts import drop_old_dropouts
 from heatproof.graphs.preparation.evaluation import Budget, evaluate_constants
 from heatproof.graphs.preparation.folding import fold_constants
+from heatproof.graphs.preparation.fusions import take_apart
 from heatproof.graphs.preparation.inference import (
     forget_shapes,
     infer_shapes,
@@ -25,12 +26,12 @@ _ROUNDS = 8
 def prepared(model: ir.Model) -> ir.Model:
     """Returns a plain copy of a model; names of its inputs and outputs are kept.
 
-    Functions are inlined; constants are folded, within `FOLDING_BUDGET`, and become initializers;
-    identities, dropouts and casts without effect, unused nodes and initializers are gone; node
-    names are unique; types and shapes are inferred, symbolic dimensions included. Initializers
-    are never inputs. Index arithmetic is constant wherever it does not depend on the batch, and
-    so are the targets of reshapes; pools round down. Weights are shared with the argument, not
-    copied.
+    Functions are inlined and fused operators taken apart; constants are folded, within
+    `FOLDING_BUDGET`, and become initializers; identities, dropouts and casts without effect, unused
+    nodes and initializers are gone; node names are unique; types and shapes are inferred, symbolic
+    dimensions included. Initializers are never inputs. Index arithmetic is constant wherever it
+    does not depend on the batch, and so are the targets of reshapes; pools round down. Weights are
+    shared with the argument, not copied.
 
     Raises:
         InvalidModelError: a constant part of the graph cannot be evaluated, or the functions
@@ -40,6 +41,7 @@ def prepared(model: ir.Model) -> ir.Model:
     copy.graph.doc_string = None
     declared = forget_shapes(copy)
     common.InlinePass()(copy)
+    take_apart(copy.graph)
     common.RemoveInitializersFromInputsPass()(copy)
     drop_old_dropouts(copy.graph)
     name_batch(copy.graph)
