@@ -281,6 +281,19 @@ def test_windows_over_nothing_but_padding_are_no_part_of_the_image() -> None:
     assert wide.window(mask)[..., 0].all()  # the window rule shows the outermost cells themselves
 
 
+def test_a_sum_with_padding_is_hidden_where_the_other_term_is() -> None:
+    nodes = "p = Pad (x, pads) d = MaxPool <kernel_shape = [3, 3], pads = [1, 1, 1, 1]> (p)"
+    model = graph(f"{nodes} s = Add (p, d) y = Sigmoid (s)", {"pads": onnx_pads()})
+    feeds = image_and_mask()
+    mask = feeds["mask"]
+    image = image_cells(mask.shape[2:])
+    around = Geometry("33", "11", "11", "1111")
+    most = window_rule(padded(mask), around, image)
+    shown = masked_run(model, feeds)["y"] != 0
+    expected = (most == 1) & (padded(mask, 1) == 1)
+    np.testing.assert_array_equal(shown, np.broadcast_to(expected, shown.shape))
+
+
 LAWFUL = {
     "constant": "p = Pad (x, pads, half) c = Conv (p, w) y = GlobalAveragePool (c)",
     "two readers": (
