@@ -332,6 +332,10 @@ def test_a_pad_of_the_batch_or_of_computed_size_is_refused() -> None:
     batch = graph("y = Pad (x, pads)", {"pads": np.array([1, 0, 0, 0, 0, 0, 0, 0], np.int64)})
     with pytest.raises(UnsupportedOperatorError, match="pads the batch"):
         layer_masked(batch)
-    computed = graph("s = Shape (x) z = Sub (s, s) p = Concat <axis = 0> (z, z) y = Pad (x, p)")
+    # As many rows as there are images.
+    computed = graph(
+        "s = Shape (x) n = Gather (s, first) p = Concat <axis = 0> (two, n, five) y = Pad (x, p)",
+        {"first": np.array([0]), "two": np.zeros(2, np.int64), "five": np.zeros(5, np.int64)},
+    )
     with pytest.raises(UnsupportedOperatorError, match="not constant"):
         layer_masked(computed)
