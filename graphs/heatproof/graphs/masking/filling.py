@@ -14,21 +14,17 @@ import numpy as np
 import onnx_ir as ir
 
 from heatproof.graphs.derivatives import Derivative, declare
-from heatproof.graphs.masking.blocking import LEAST_CHANNELS, Spreader, channels_of
-from heatproof.graphs.masking.emission import Attribute, Dim, Emitter
+from heatproof.graphs.masking.blocking import Spreader, channels_of
+from heatproof.graphs.masking.boxes import CELLS, box_means
+from heatproof.graphs.masking.emission import Dim, Emitter
 from heatproof.graphs.masking.pyramid import Pyramid
 from heatproof.graphs.masking.states import NCHW, Mask
 
 EPSILON = 1e-5
 """Added to the number of visible neighbours; as in the authors' code."""
 
-MATRIX_CELLS_PER_ROUND = 50
+MATRIX_CELLS_PER_ROUND = 40
 """Largest map, per round, whose fill is one matrix product: it multiplies once per cell pair."""
-
-SLOW_AVERAGE_POOL = 19
-"""Opset from which ONNX Runtime has no fast average pool outside its blocked layout."""
-
-_BOX = 9  # cells of a 3 x 3 box; means instead of sums keep float16 in range
 
 
 class Filler:
@@ -93,24 +89,9 @@ class Filler:
         return self._matrices[key]
 
     def _round(self, visible: ir.Value, scale: ir.Value) -> ir.Value:
-        means = self._box(visible, channels_of(visible))
+        means = box_means(self._emit, visible)
         fresh = self._emit.node("Mul", means, self._spread.fitted(scale, visible), like=visible)
         return self._emit.node("Add", visible, declare(fresh, Derivative.ZERO), like=visible)
-
-    def _box(self, value: ir.Value, channels: int) -> ir.Value:
-        """Mean over the 3 x 3 surroundings, zeros behind the border, of each channel."""
-        window: dict[str, Attribute] = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}
-        if channels < LEAST_CHANNELS and self._emit.opset < SLOW_AVERAGE_POOL:
-            counted = window | {"count_include_pad": 1}
-            return self._emit.node("AveragePool", value, like=value, attributes=counted)
-        ninth = np.full((channels, 1, 3, 3), 1 / _BOX)
-        return self._emit.node(
-            "Conv",
-            value,
-            self._emit.constant(ninth, value.dtype),
-            like=value,
-            attributes=window | {"group": channels},
-        )
 
     def _scales(self, mask: Mask, rounds: int, dtype: ir.DataType) -> list[ir.Value]:
         """The factor A of each round."""
@@ -123,8 +104,8 @@ class Filler:
         scales = self._scales(mask, rounds - 1, dtype) if rounds > 1 else []
         before = self._grown(mask, rounds - 1)
         after = self._grown(mask, rounds)
-        density = self._box(before, 1)
-        guard = self._emit.scalar(EPSILON / _BOX, density.dtype)
+        density = box_means(self._emit, before)
+        guard = self._emit.scalar(EPSILON / CELLS, density.dtype)
         divisor = self._emit.node("Add", density, guard, like=density)
         fresh = self._emit.node("Sub", after, before, like=before)
         scale = self._emit.node("Div", fresh, divisor, like=fresh, name="fill_scale")

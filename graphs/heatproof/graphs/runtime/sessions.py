@@ -60,6 +60,8 @@ class SessionSettings:
         options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
         options.use_deterministic_compute = True
+        # Planned memory is one block beside the chunks of the first pass: both stay allocated.
+        options.enable_mem_pattern = False
         options.log_severity_level = self.log_severity
         return options
 

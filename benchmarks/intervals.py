@@ -1,6 +1,6 @@
 """Prints how often intervals miss and regression checks raise false alarms, on seeded draws.
 
-`python benchmarks/statistics.py`
+`python benchmarks/intervals.py`
 """
 
 import numpy as np
