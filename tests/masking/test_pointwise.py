@@ -146,6 +146,7 @@ NARROW = "m = ReduceMean <axes = [1]> (x) s = Sqrt (m) "
         ("c = Greater (x, two) y = Where (c, x, two)", True),
         ("e = Log (x) c = Greater (x, two) y = Where (c, x, e)", False),
         ("e = Log (x) c = Greater (e, two) y = Where (c, x, two)", True),
+        ("n = IsNaN (x) y = Where (n, two, x)", True),
         ("y = Div (x, two)", True),
         ("y = Div (two, x)", False),
         ("y = Div (x, none)", False),

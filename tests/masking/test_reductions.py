@@ -187,11 +187,21 @@ def test_half_precision_neither_overflows_nor_loses_its_share(nodes: str) -> Non
     expected = visible_cells(feeds).mean((2, 3)) * share / (share + 1e-8)
     # ONNX Runtime computes in single precision anyway, and drops casts; ONNX's reference does not.
     masked = ir.to_proto(layer_masked(graph(nodes, kind="float16", size=size), trusted=True))
-    got = np.asarray(ReferenceEvaluator(masked).run(["y"], feeds)[0])[:, :, 0, 0]
+    got = np.asarray(ReferenceEvaluator(masked).run(["y"], feeds))[0, :, :, 0, 0]
     assert got.dtype == np.float16
     # Eleven bits, and sums of three products that cancel in part.
     scale = np.abs(expected).max(axis=1, keepdims=True)
     assert (np.abs(got - expected) <= 1.5e-3 * scale).all()
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+@pytest.mark.parametrize("op_type", STRICT)
+def test_reductions_of_nothing_visible_are_zero(op_type: str, mode: Mode) -> None:
+    feeds = image_and_mask()
+    feeds["mask"][:] = 0
+    got = masked_run(reduction(op_type, [2, 3], 17), feeds, mode=mode)
+    np.testing.assert_array_equal(got["y"], 0)
+    np.testing.assert_array_equal(got["mask_coverage"], 0)
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def power(node: ir.Node, scope: Scope) -> Spatial:
     return Spatial(state.mask, state.axes, state.finite and natural)
 
 
-@RULES.family({"BitShift": (11, 28), "Mod": (10, 13)})
+@RULES.family({"BitShift": (11, 28), "Mod": (10, 13, 28)})
 def combination_with_poles(node: ir.Node, scope: Scope) -> Spatial:
     """As `combination`; hidden cells may be infinite or NaN."""
     state = _intersected(node, scope)

@@ -12,6 +12,7 @@ _INTEGERS = (
 _RECURRENT = "it reads cells one after another"
 _WHOLE = "every number of its result depends on all cells"
 _RANDOM = "its numbers are random, so that equal images get different answers"
+_SEQUENCE = "tensors in sequences are not followed; export a Split into tensors"
 _SCATTER = "it writes to places that other numbers choose"
 
 REASONS = MappingProxyType(
@@ -28,6 +29,7 @@ REASONS = MappingProxyType(
         **dict.fromkeys(("Bernoulli", "Multinomial"), _RANDOM),
         **dict.fromkeys(("RandomNormalLike", "RandomUniformLike"), _RANDOM),
         **dict.fromkeys(("MaxUnpool", "Scatter", "ScatterElements", "ScatterND"), _SCATTER),
+        **dict.fromkeys(("SplitToSequence", "SequenceConstruct", "SequenceInsert"), _SEQUENCE),
         **dict.fromkeys(("Col2Im", "ReverseSequence", "TensorScatter"), _SCATTER),
         "DynamicQuantizeLinear": (
             "it takes its scale from all cells, hidden ones included; quantise statically"
