@@ -73,3 +73,19 @@ def test_fused_operators_are_differentiated(
     (expected,) = torch.autograd.grad(y, leaf, torch.tensor(v))
     (found,) = session.run(["input_gradient"], {"x": x, **given, "output_gradient": v})
     np.testing.assert_allclose(found, expected.numpy(), rtol=0, atol=TOLERANCE)
+
+
+def test_a_fused_sum_passes_the_gradient_to_its_second_term(rng: np.random.Generator) -> None:
+    model = ir.from_onnx_text(
+        '<ir_version: 8, opset_import: ["" : 17, "com.microsoft" : 1]>'
+        " g (float[1, 2, 3, 3] x, float[2, 2, 1, 1] w, float[2] b, float[1, 2, 3, 3] z)"
+        " => (float[1, 2, 3, 3] y)"
+        ' { y = com.microsoft.FusedConv <activation = "Relu"> (x, w, b, z) }'
+    )
+    proto = ir.to_proto(differentiated(model, of="y", wrt="z"))
+    session = ort.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    x, z, v = rng.standard_normal((3, 1, 2, 3, 3)).astype(np.float32)
+    w, b = rng.standard_normal((2, 2, 1, 1)).astype(np.float32), np.zeros(2, np.float32)
+    feeds = {"x": x, "w": w, "b": b, "z": z, "output_gradient": v}
+    y, found = session.run(["y", "input_gradient"], feeds)
+    np.testing.assert_array_equal(found, np.where(np.asarray(y) > 0, v, 0))

@@ -179,6 +179,16 @@ def test_broadcast_operands_get_summed_gradients(
     )
 
 
+def test_remainders_have_gradients_by_the_divisor(check: Check, rng: np.random.Generator) -> None:
+    check(
+        "y = Mod <fmod = 1> (z, x)",
+        lambda x, z: z.fmod(x),
+        rng.uniform(0.5, 1, (3, 4)),
+        inputs={"z": rng.uniform(-4, 4, (3, 4))},
+        dynamic=False,
+    )
+
+
 @pytest.mark.parametrize("operator", ["Max", "Min"])
 def test_equal_operands_share_the_gradient(check: Check, operator: str) -> None:
     function = {"Max": torch.maximum, "Min": torch.minimum}[operator]

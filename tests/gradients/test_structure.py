@@ -166,6 +166,16 @@ def test_axes_were_attributes_once(check: Check) -> None:
     )
 
 
+def test_products_with_zeros_have_gradients(check: Check) -> None:
+    """None, one and two zeros: dy passes to all, to the zero alone, to none."""
+    check(
+        f"a = {ints(1)}  y = ReduceProd <keepdims = 0> (x, a)",
+        lambda x: x.prod(1),
+        np.array([[2.0, -3.0, 0.5], [2.0, 0.0, 0.5], [0.0, 0.0, 0.5]]),
+        opset=18,
+    )
+
+
 def test_the_norm_of_zero_has_gradient_zero(check: Check) -> None:
     check(
         f"a = {ints(1)}  y = ReduceL2 (x, a)",
