@@ -168,6 +168,18 @@ def test_what_may_be_infinite_is_known(*, nodes: str, finite: bool) -> None:
     assert state_of(nodes, weights).finite is finite
 
 
+@pytest.mark.parametrize(("inner", "finite"), [("e = Relu (x)", True), ("e = Exp (x)", False)])
+def test_channelwise_maps_keep_what_may_be_infinite(*, inner: str, finite: bool) -> None:
+    weights = {"s": np.ones(CHANNELS, np.float32)}
+    assert state_of(f"{inner} y = BatchNormalization (e, s, s, s, s)", weights).finite is finite
+
+
+def test_a_truth_of_each_cell_is_false_where_it_is_hidden() -> None:
+    feeds = image_and_mask()
+    got = masked_run(graph("t = Tanh (x) y = Greater (t, x)"), feeds)["y"]
+    np.testing.assert_array_equal(got, (seen(feeds) < 0) & (feeds["mask"] == 1))
+
+
 def test_narrow_operands_are_hidden_instead_of_wide_ones() -> None:
     nodes = (
         "m = ReduceMean <axes = [1]> (x) c = Sub (x, m) q = Pow (c, two) "
