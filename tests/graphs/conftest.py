@@ -1,11 +1,16 @@
+import io
 import re
+import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import onnx.parser
+import onnx_ir as ir
 import pytest
+import torch
 
 TINY = """
 <ir_version: 10, opset_import: ["" : 18]>
@@ -62,3 +67,40 @@ def store(tmp_path: Path) -> Callable[[onnx.ModelProto | bytes], Path]:
         return path
 
     return write
+
+
+def torch_export(
+    network: torch.nn.Module,
+    size: int,
+    *,
+    dynamo: bool = False,
+    opset: int = 18,
+    batch: int | None = None,
+    folded: bool = True,
+    dtype: torch.dtype = torch.float32,
+) -> ir.Model:
+    """A torch module as ONNX: input `image`, output `logits`; the batch is open unless given."""
+    options: dict[str, Any] = {"input_names": ["image"], "output_names": ["logits"]}
+    if dynamo:
+        options["optimize"] = folded
+    elif not folded:
+        options |= {"do_constant_folding": False, "training": torch.onnx.TrainingMode.PRESERVE}
+    if batch is None and dynamo:
+        options["dynamic_shapes"] = ({0: torch.export.Dim("n")},)
+    elif batch is None:
+        options["dynamic_axes"] = {"image": {0: "n"}, "logits": {0: "n"}}
+    image = torch.zeros(batch or 2, 3, size, size, dtype=dtype)
+    target = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's own deprecations
+        torch.onnx.export(
+            network.eval(), (image,), target, dynamo=dynamo, opset_version=opset, verbose=False,
+            **options,
+        )  # fmt: skip
+    return ir.from_proto(onnx.load_from_string(target.getvalue()))
+
+
+@pytest.fixture(scope="session")
+def torch_model() -> Callable[..., ir.Model]:
+    """The exporter of this folder's torch modules."""
+    return torch_export

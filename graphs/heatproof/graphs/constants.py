@@ -25,7 +25,10 @@ def constant_operand(node: ir.Node, index: int) -> NDArray[np.generic] | None:
 
 def replace_operand(node: ir.Node, index: int, array: NDArray[np.generic]) -> None:
     """Gives a node a constant of its own; other readers of the old operand keep that."""
-    value = constant(f"{node.name}/operand_{index}", array)
+    name = f"{node.name}/operand_{index}"
+    while isinstance(node.graph, ir.Graph) and name in node.graph.initializers:
+        name += "'"  # replaced before
+    value = constant(name, array)
     if isinstance(node.graph, ir.Graph):
         node.graph.register_initializer(value)
     node.replace_input_with(index, value)

@@ -92,12 +92,15 @@ def _merge_shapes(graph: ir.Graph, found: dict[str, ir.Shape]) -> None:
 
 
 def keep_output_symbols(graph: ir.Graph, original: ir.Graph) -> None:
-    """Gives open sizes of the outputs the names that the model gave them."""
+    """Gives open sizes of the outputs, but those of the inputs, the names the model gave them."""
+    inputs = {size for value in graph.inputs if value.shape is not None for size in value.shape}
     for value, known in zip(graph.outputs, original.outputs, strict=True):
         if value.shape is None or known.shape is None or len(value.shape) != len(known.shape):
             continue
         pairs = zip(value.shape, known.shape, strict=True)
-        value.shape = ir.Shape([old if _is_open(new, old) else new for new, old in pairs])
+        value.shape = ir.Shape(
+            [old if new not in inputs and _is_open(new, old) else new for new, old in pairs]
+        )
 
 
 def _is_open(new: int | ir.SymbolicDim, old: int | ir.SymbolicDim) -> bool:

@@ -63,6 +63,7 @@ def _fold_and_settle(model: ir.Model, declared: dict[str, ir.Shape]) -> None:
         common.RemoveUnusedNodesPass()(model)
         infer_shapes(model)
         recall_shapes(model.graph, declared)
+        common.NameFixPass()(model)  # constants are named after nodes
         evaluate_constants(model, budget)
         changed = settle(model.graph)
         common.RemoveUnusedNodesPass()(model)
