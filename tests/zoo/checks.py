@@ -99,18 +99,15 @@ def masking(model: ir.Model) -> Finding:
     return Finding(Verdict.HOLDS, worst)
 
 
-def refusal(model: ir.Model, word: str) -> Finding:
-    """That inspection names a node for which masking is refused, with `word` in the reason."""
+def refusal(model: ir.Model) -> Finding:
+    """That inspection names the node for which masking is refused, its operator and a reason."""
     support = inspect(model).layer_masking
     if support.supported:
-        return Finding(Verdict.BROKEN, reason="mixes positions, yet is not refused")
+        return Finding(Verdict.BROKEN, reason="it mixes positions, yet masking is not refused")
     first = support.blockers[0]
-    if not (first.node and first.operator):
-        return Finding(Verdict.BROKEN, reason=f"refused without the name of a node: {first.reason}")
-    fitting = [blocker for blocker in support.blockers if word in blocker.reason]
-    if not fitting:
-        return Finding(Verdict.BROKEN, reason=f"no reason names {word}: {_named(first)}")
-    return Finding(Verdict.DUE, reason=_named(fitting[0]))
+    if not (first.node and first.operator and first.reason):
+        return Finding(Verdict.BROKEN, reason=f"refused without a name: {first}")
+    return Finding(Verdict.DUE, reason=_named(first))
 
 
 def gradients(model: ir.Model, network: nn.Module) -> Finding:

@@ -39,8 +39,8 @@ class Family:
     Attributes:
         title: the row's name.
         models: what stands for it.
-        mixes: what mixes positions by learned weights; "" in a convolutional family. Layer masking
-            must refuse such a model, and a word of the refusal's reason is given here.
+        mixes: what mixes positions by learned weights, for which layer masking must refuse the
+            model by the name of a node; "" if nothing does.
         whole: whether the first model is exported in every way.
     """
 
@@ -166,11 +166,11 @@ FAMILIES = (
     family("StarNet", "starnet_s050@256 starnet_s1@256"),
     family("GENet", "gernet_s gernet_m"),
     family("FastViT, convolutional", "fastvit_t8@256 fastvit_t12@256", whole=True),
+    family("SwiftFormer", "swiftformer_xs@224"),
     family("EdgeNeXt", "edgenext_xx_small", mixes="attention"),
     family("FastViT with attention", "fastvit_sa12", mixes="attention"),
     family("MobileNet V4, hybrid", "mobilenetv4_hybrid_medium_075", mixes="attention"),
     family("EfficientFormer", "efficientformer_l1@224 efficientformerv2_s0@224", mixes="attention"),
-    family("SwiftFormer", "swiftformer_xs@224", mixes="attention"),
     family("MobileViT", "mobilevit_xxs mobilevitv2_050", mixes="attention"),
     family("BoTNet", "botnet26t_256@256", mixes="attention"),
     family("LambdaNet", "lambda_resnet26t@128", mixes="attention"),
@@ -179,7 +179,9 @@ FAMILIES = (
     family("CAFormer", "caformer_s18", mixes="attention"),
     family("CoAtNet and MaxViT", "test_coatnet@160 test_maxvit@160", mixes="attention"),
     family("LeViT", "levit_128s@224", mixes="attention"),
-    family("MLP-Mixer, ResMLP and gMLP", "mixer_s32_224@224 resmlp_12_224@224", mixes="positions"),
+    family(
+        "MLP-Mixer, ResMLP and gMLP", "mixer_s32_224@224 resmlp_12_224@224", mixes="token mixing"
+    ),
     family("Swin Transformer", "swin_tiny_patch4_window7_224@224", mixes="attention"),
     family("Vision Transformer", "test_vit@160 vit_tiny_patch16_224@224", mixes="attention"),
 )

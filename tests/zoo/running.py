@@ -90,17 +90,17 @@ def _examined(task: Task, network: nn.Module, export: Export) -> Record:
             opset = write(network, task.model.size, export, path)
         except Exception as error:  # noqa: BLE001 - of torch's exporter, which has no common one
             return replace(record, unwritten=failure(error).reason)
-        masks, differentiates = _findings(path, task.mixes, network.double())
+        masks, differentiates = _findings(path, bool(task.mixes), network.double())
     return replace(record, opset=opset, masking=masks, gradients=differentiates)
 
 
-def _findings(path: Path, mixes: str, network: nn.Module) -> tuple[Finding, Finding]:
+def _findings(path: Path, mixes: bool, network: nn.Module) -> tuple[Finding, Finding]:
     """Of masking and of gradients."""
     try:
         model = load_model(path)
     except HeatproofError as error:
         return failure(error), failure(error)
-    masks = _found(lambda: refusal(model, mixes) if mixes else masking(model))
+    masks = _found(lambda: refusal(model) if mixes else masking(model))
     return masks, _found(lambda: gradients(model, network))
 
 

@@ -66,10 +66,9 @@ _PICKS: dict[str, Pick] = {
 
 def _share(written: Sequence[Record], pick: Pick) -> str:
     """Models of which every file holds, of all that must; in per cent."""
-    due = [record for record in written if pick(record).verdict is Verdict.DUE]
-    models = {record.model for record in written} - {record.model for record in due}
+    models = {record.model for record in written if pick(record).verdict is not Verdict.DUE}
     if not models:
-        return "refused" if due else "-"
+        return "refused" if written else "-"
     failing = {record.model for record in written if not pick(record).is_well}
     return f"{100 * len(models - failing) / len(models):.0f} %"
 
