@@ -1,14 +1,13 @@
 """What a model allows, from the facts of real models and the catalogue."""
 
 import onnx.parser
+import pytest
 from payloads import model_bytes, upload
 from serving import Served
 
 from heatproof.server.catalogue import catalogue
+from heatproof.server.usability import usability
 from heatproof.v1 import model_pb2
-
-CONVOLUTION = "c = Conv (image, w) "
-ENDING = "p = GlobalAveragePool (c) scores = Flatten (p)"
 
 
 def stored(
@@ -29,38 +28,50 @@ def refused(uses: object) -> dict[str, str]:
 
 
 def test_all_of_the_catalogue_is_judged_and_a_plain_network_allows_all(served: Served) -> None:
-    usability = served.models.UploadModel(iter(upload(model_bytes()))).usability
+    found = served.models.UploadModel(iter(upload(model_bytes()))).usability
     for kind in ("metrics", "explainers", "removals"):
-        uses = getattr(usability, kind)
+        uses = getattr(found, kind)
         assert [use.name for use in uses] == [entry.name for entry in getattr(catalogue(), kind)]
         assert all(use.usable for use in uses)
-    besides = {use.name: use.reason for use in usability.explainers if use.reason}
+    besides = {use.name: use.reason for use in found.explainers if use.reason}
     assert besides == {"supplied": "needs maps that come with the images"}
 
 
-def test_without_masking_only_the_layer_operator_falls_away(served: Served) -> None:
-    # Positions that depend on each other, as in attention.
-    mixed = "r = Relu (c) q = Hardmax <axis = 3> (r) s = Mul (r, q) "
-    model = stored(served, CONVOLUTION + mixed + ENDING.replace("(c)", "(s)"))
-    assert model.facts.layer_masking.blockers[0].operator == "Hardmax-13"
-    (reason,) = refused(model.usability.removals).values()
-    assert set(refused(model.usability.removals)) == {"layer"}
-    assert "needs layer masking, which stops at node " in reason
-    assert "Hardmax-13: " in reason
-    assert not refused(model.usability.metrics)
+@pytest.fixture
+def facts(model: model_pb2.Model) -> model_pb2.ModelFacts:
+    """Facts of a plain network, to be spoilt."""
+    copy = model_pb2.ModelFacts()
+    copy.CopyFrom(model.facts)
+    return copy
 
 
-def test_without_gradients_perturbation_remains(served: Served) -> None:
-    model = stored(
-        served,
-        CONVOLUTION
-        + "q = RandomUniformLike <dtype = 1> (c) m = Mul (c, q) "
-        + ENDING.replace("(c)", "(m)"),
-    )
-    found = refused(model.usability.explainers)
-    assert set(found) == {"grad_cam", "integrated_gradients", "saliency"}
-    assert all("needs gradients, which stops at node " in reason for reason in found.values())
-    assert set(refused(model.usability.metrics)) == {"explanation_consistency"}
+BLOCKED = model_pb2.Support(
+    blockers=[
+        model_pb2.Blocker(node="attention", operator="MatMul-13", reason="queries meet keys"),
+        model_pb2.Blocker(node="other", operator="Loop-16", reason="control flow"),
+    ]
+)
+
+
+def test_without_masking_only_the_layer_operator_falls_away(facts: model_pb2.ModelFacts) -> None:
+    facts.layer_masking.CopyFrom(BLOCKED)
+    found = usability(facts, catalogue())
+    assert refused(found.removals) == {
+        "layer": "needs layer masking, which stops at node 'attention', MatMul-13: queries meet "
+        "keys (and others)"
+    }
+    assert not refused(found.metrics)
+    assert not refused(found.explainers)
+
+
+def test_without_gradients_perturbation_remains(facts: model_pb2.ModelFacts) -> None:
+    facts.gradients.CopyFrom(BLOCKED)
+    found = usability(facts, catalogue())
+    lost = refused(found.explainers)
+    assert set(lost) == {"grad_cam", "integrated_gradients", "saliency"}
+    assert all("needs gradients, which stops at node " in reason for reason in lost.values())
+    assert set(refused(found.metrics)) == {"explanation_consistency"}
+    assert not refused(found.removals)
 
 
 def test_a_model_that_is_no_classifier_allows_nothing_and_says_why(served: Served) -> None:
