@@ -17,6 +17,10 @@ Operator = Callable[..., Tensor | tuple[Tensor, ...]]
 Pair = tuple[int, int]
 
 
+class UnreadError(KeyError):
+    """An operator has no reading in torch."""
+
+
 def evaluate(model: ir.Model, feeds: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Every tensor of a graph without subgraphs, by name."""
     found = constants(model.graph) | dict(feeds)
@@ -46,8 +50,10 @@ def applied(node: ir.Node, operands: list[Tensor | None]) -> tuple[Tensor, ...]:
     """The outputs of a node.
 
     Raises:
-        KeyError: the operator has no reading here.
+        UnreadError: the operator has no reading here.
     """
+    if node.op_type not in OPERATORS:
+        raise UnreadError(node.op_type)
     outcome = OPERATORS[node.op_type](node, *operands)
     return outcome if isinstance(outcome, tuple) else (outcome,)
 
@@ -208,6 +214,63 @@ def leaky_relu(node: ir.Node, x: Tensor) -> Tensor:
     return F.leaky_relu(x, node.attributes.get_float("alpha", 0.01))
 
 
+def pad(node: ir.Node, x: Tensor, pads: Tensor, value: Tensor | None = None) -> Tensor:
+    """Rows and columns only."""
+    top, left, bottom, right = (int(pads[index]) for index in (2, 3, 6, 7))
+    mode = {"edge": "replicate"}.get(kind := node.attributes.get_string("mode", "constant"), kind)
+    number = float(value) if value is not None and mode == "constant" else None
+    return F.pad(x, (left, right, top, bottom), mode, number)
+
+
+def transposed_convolution(node: ir.Node, x: Tensor, w: Tensor) -> Tensor:
+    """With equal padding on opposite sides."""
+    ints = node.attributes.get_ints
+    return F.conv_transpose2d(
+        x, w, stride=list(ints("strides", (1, 1))), padding=list(ints("pads", (0, 0)))[:2],
+        output_padding=list(ints("output_padding", (0, 0))),
+        groups=node.attributes.get_int("group", 1),
+    )  # fmt: skip
+
+
+def space_to_depth(node: ir.Node, x: Tensor) -> Tensor:
+    block = node.attributes.get_int("blocksize", 1)
+    apart = x.unflatten(3, (-1, block)).unflatten(2, (-1, block))  # [N, C, H, b, W, b]
+    return apart.permute(0, 3, 5, 1, 2, 4).flatten(1, 3)
+
+
+def depth_to_space(node: ir.Node, x: Tensor) -> Tensor:
+    block = node.attributes.get_int("blocksize", 1)
+    if node.attributes.get_string("mode", "DCR") == "CRD":
+        return F.pixel_shuffle(x, block)
+    return x.unflatten(1, (block, block, -1)).permute(0, 3, 4, 1, 5, 2).flatten(2, 3).flatten(3, 4)
+
+
+def sliced(_: ir.Node, x: Tensor, *lists: Tensor) -> Tensor:
+    for start, end, axis, step in zip(*(one.tolist() for one in lists), strict=True):
+        size = x.shape[axis]
+        places = range(*slice(start, None if end < -size else end, step).indices(size))
+        x = x.index_select(axis, torch.tensor(list(places)))
+    return x
+
+
+def layer_normalisation(node: ir.Node, x: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
+    return F.layer_norm(x, scale.shape, scale, bias, node.attributes.get_float("epsilon", 1e-5))
+
+
+def instance_normalisation(node: ir.Node, x: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
+    epsilon = node.attributes.get_float("epsilon", 1e-5)
+    return F.instance_norm(x, weight=scale, bias=bias, eps=epsilon)
+
+
+def group_normalisation(node: ir.Node, x: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
+    groups = node.attributes.get_int("num_groups", 1)
+    return F.group_norm(x, groups, scale, bias, node.attributes.get_float("epsilon", 1e-5))
+
+
+def norm(order: int) -> Callable[..., Tensor]:
+    return lambda x, axes, keepdim: torch.linalg.vector_norm(x, order, axes, keepdim)
+
+
 OPERATORS: dict[str, Operator] = {
     "Abs": pointwise(torch.abs),
     "Add": pointwise(torch.add),
@@ -218,7 +281,9 @@ OPERATORS: dict[str, Operator] = {
     "Clip": clip,
     "Concat": lambda node, *parts: torch.cat(parts, node.attributes.get_int("axis", 1)),
     "Conv": convolution,
+    "ConvTranspose": transposed_convolution,
     "Cos": pointwise(torch.cos),
+    "DepthToSpace": depth_to_space,
     "Div": pointwise(torch.div),
     "Elu": pointwise(F.elu),
     "Erf": pointwise(torch.erf),
@@ -229,9 +294,12 @@ OPERATORS: dict[str, Operator] = {
     "Gemm": gemm,
     "GlobalAveragePool": pointwise(lambda x: x.mean((2, 3), keepdim=True)),
     "GlobalMaxPool": pointwise(lambda x: x.amax((2, 3), keepdim=True)),
+    "GroupNormalization": group_normalisation,
     "HardSigmoid": hard_sigmoid,
     "HardSwish": pointwise(F.hardswish),
+    "InstanceNormalization": instance_normalisation,
     "LRN": local_response,
+    "LayerNormalization": layer_normalisation,
     "LeakyRelu": leaky_relu,
     "Log": pointwise(torch.log),
     "MatMul": pointwise(torch.matmul),
@@ -242,10 +310,14 @@ OPERATORS: dict[str, Operator] = {
     "Mul": pointwise(torch.mul),
     "Neg": pointwise(torch.neg),
     "PRelu": pointwise(lambda x, slope: torch.where(x > 0, x, slope * x)),
+    "Pad": pad,
     "Pow": pointwise(torch.pow),
     "Reciprocal": pointwise(torch.reciprocal),
+    "ReduceL1": reduction(norm(1)),
+    "ReduceL2": reduction(norm(2)),
     "ReduceMax": reduction(torch.amax),
     "ReduceMean": reduction(torch.mean),
+    "ReduceMin": reduction(torch.amin),
     "ReduceSum": reduction(torch.sum),
     "Relu": pointwise(torch.relu),
     "Reshape": reshape,
@@ -254,9 +326,11 @@ OPERATORS: dict[str, Operator] = {
     "Sigmoid": pointwise(torch.sigmoid),
     "Sign": pointwise(torch.sign),
     "Sin": pointwise(torch.sin),
+    "Slice": sliced,
     "Softmax": lambda node, x: x.softmax(node.attributes.get_int("axis", -1)),
     "Softplus": pointwise(F.softplus),
     "Softsign": pointwise(F.softsign),
+    "SpaceToDepth": space_to_depth,
     "Split": split,
     "Sqrt": pointwise(torch.sqrt),
     "Sub": pointwise(torch.sub),

@@ -153,6 +153,7 @@ def _text(value: Any) -> str:
 
 
 Block = Callable[[Growth, Map], Map]
+Head = Callable[[Growth, Map], str]
 
 SMOOTH = tuple(
     """Relu Sigmoid HardSigmoid HardSwish LeakyRelu Elu Celu Selu Softplus Softsign Tanh Erf Sin
@@ -342,7 +343,7 @@ def gate(growth: Growth, x: Map) -> Map:
 
 def spatial_gate(growth: Growth, x: Map) -> Map:
     """CBAM: attention computed from statistics over channels."""
-    kind = growth.choose("ReduceMean", "ReduceMax") if "ReduceMax" in LANDED else "ReduceMean"
+    kind = growth.choose("ReduceMean", "ReduceMax")
     most = growth.reduced(kind, x.name, [1])
     weights = growth.weight(1, 1, 3, 3)
     attention = growth.node("Conv", most, weights, pads=[1, 1, 1, 1])
@@ -364,9 +365,6 @@ def channels_last(growth: Growth, x: Map) -> Map:
         x = Map("", 2 * x.channels, *x.size)
     return growth.like(growth.node("Transpose", last, perm=[0, 3, 1, 2]), x)
 
-
-LANDED: frozenset[str] = frozenset()
-"""Operators beyond the first blocks that both rewrites cover."""
 
 BLOCKS: list[Block] = [
     activation, scaled, convolution, pool, same_convolution, same_pool, residual, concatenation,
@@ -419,17 +417,22 @@ LARGEST = 4096
 
 
 @st.composite
-def networks(draw: Callable[[st.SearchStrategy[Any]], Any], most: int = 7) -> Network:
-    """Image classifiers of up to `most` blocks, with one or two heads."""
+def networks(
+    draw: Callable[[st.SearchStrategy[Any]], Any],
+    blocks: Sequence[Block],
+    heads: Sequence[Head],
+    most: int = 7,
+) -> Network:
+    """Image classifiers of up to `most` of the blocks, with one or two of the heads."""
     opset = draw(st.sampled_from(OPSETS))
     growth = Growth(draw, opset)
     image = growth.map("image", 3, (growth.number(6, 17), growth.number(6, 17)))
     x = image
-    for block in draw(st.lists(st.sampled_from(BLOCKS), max_size=most)):
+    for block in draw(st.lists(st.sampled_from(blocks), max_size=most)):
         if x.channels * x.height * x.width <= LARGEST:
             x = block(growth, x)
-    heads = draw(st.lists(st.sampled_from(HEADS), min_size=1, max_size=2, unique=True))
-    return growth.finished([head(growth, x) for head in heads], image)
+    chosen = draw(st.lists(st.sampled_from(heads), min_size=1, max_size=2, unique=True))
+    return growth.finished([head(growth, x) for head in chosen], image)
 
 
 @st.composite
