@@ -159,3 +159,14 @@ def test_open_sizes_of_outputs_keep_the_names_that_the_model_gave_them() -> None
     assert output.shape is not None
     assert str(output.shape[0]) == "N"
     assert output.shape[1] == 48
+
+
+def test_group_normalisation_keeps_the_shape_where_the_batch_is_open() -> None:
+    model = ir.from_onnx_text(
+        """<ir_version: 10, opset_import: ["" : 21]>
+        g (float[n, 4, 6, 5] x, float[4] s, float[4] b) => (y)
+        { t = GroupNormalization <num_groups = 2> (x, s, b) y = Relu (t) }"""
+    )
+    nodes = list(prepared(model).graph)
+    assert [node.op_type for node in nodes] == ["GroupNormalization", "Relu"]
+    assert [str(node.outputs[0].shape) for node in nodes] == ["[n,4,6,5]"] * 2
