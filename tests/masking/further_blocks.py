@@ -24,27 +24,17 @@ def pad(growth: Growth, x: Map) -> Map:
 
 
 def resize(growth: Growth, x: Map) -> Map:
+    """By scales that are exact in binary: of others, runtimes and inference round differently."""
     mode = growth.choose("nearest", "linear")
-    size = tuple(growth.choose(2 * side, side + 1, (side + 1) // 2) for side in x.size)
+    scales = [growth.choose(2, 1, 1.5, 0.5) for _ in range(2)]
     places = growth.choose("half_pixel", "asymmetric", "align_corners")
-    rounding = {"nearest_mode": growth.choose("floor", "round_prefer_floor")}
     attributes = {"mode": mode, "coordinate_transformation_mode": places}
-    attributes |= rounding if mode == "nearest" else {}
-    if growth.choose(False, True):  # by scales
-        size = (2 * x.height, 2 * x.width)
-        scales = growth.constant(np.array([1, 1, 2, 2], np.float32))
-        name = growth.node("Resize", x.name, "", scales, **attributes)
-        return growth.map(name, x.channels, size)
-    # The batch is open, so that sizes would have to be computed.
-    scales = growth.constant(
-        np.array([1, 1, *(new / old for new, old in zip(size, x.size, strict=True))], np.float32)
-    )
-    grown = tuple(
-        int(np.floor(np.float32(old) * np.float32(new / old)))
-        for new, old in zip(size, x.size, strict=True)
-    )
-    name = growth.node("Resize", x.name, "", scales, **attributes)
-    return growth.map(name, x.channels, (grown[0], grown[1]))
+    if mode == "nearest":
+        attributes["nearest_mode"] = growth.choose("floor", "round_prefer_floor")
+    factors = growth.constant(np.array([1, 1, *scales], np.float32))
+    name = growth.node("Resize", x.name, "", factors, **attributes)
+    height, width = (int(side * scale) for side, scale in zip(x.size, scales, strict=True))
+    return growth.map(name, x.channels, (height, width))
 
 
 def transposed_convolution(growth: Growth, x: Map) -> Map:
