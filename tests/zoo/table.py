@@ -38,7 +38,8 @@ def coverage_table(found: Found) -> str:
         _row(family.title, records, _missing(family, found)) for family, records in rows.items()
     ]
     everything = [record for records in rows.values() for record in records]
-    return "\n".join([*_HEAD, *lines, _row("**all**", everything, 0, reasons=False)])
+    missing = sum(_missing(family, found) for family in FAMILIES)
+    return "\n".join([*_HEAD, *lines, _row("**all**", everything, missing, reasons=False)])
 
 
 def _records(family: Family, found: Found) -> list[Record]:
@@ -54,8 +55,11 @@ def _row(title: str, records: Sequence[Record], missing: int, *, reasons: bool =
     cells = [title, str(len({record.model for record in written})), str(len(written))]
     for pick in _PICKS.values():
         cells += [_share(written, pick), _worst(written, pick)]
-    notes = [*_reasons(records), *([f"{missing} files not run"] if missing else [])]
-    return f"| {' | '.join(cells)} | {'; '.join(notes) if reasons else ''} |"
+    notes = [
+        *(_reasons(records) if reasons else []),
+        *([f"{missing} files not run"] if missing else []),
+    ]
+    return f"| {' | '.join(cells)} | {'; '.join(notes)} |"
 
 
 _PICKS: dict[str, Pick] = {
