@@ -7,7 +7,7 @@ import numpy as np
 import onnx_ir as ir
 
 from heatproof.graphs.masking.emission import Emitter
-from heatproof.graphs.masking.pyramid import Pyramid
+from heatproof.graphs.masking.masks.pyramid import Pyramid
 from heatproof.graphs.masking.rewriting import Rewrite
 from heatproof.graphs.masking.states import Mask, Spatial, State
 

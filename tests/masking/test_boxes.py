@@ -4,7 +4,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from heatproof.graphs.masking.boxes import box_means
+from heatproof.graphs.masking.cells.boxes import box_means
 from heatproof.graphs.masking.emission import Emitter
 from tests.masking.sessions import opened
 

@@ -10,8 +10,8 @@ from onnxruntime.capi.onnxruntime_pybind11_state import NotImplemented as NoKern
 
 from heatproof.evaluators.errors import UnsupportedOperatorError
 from heatproof.graphs.masking import MaskingOptions, layer_masked
-from heatproof.graphs.masking.pointwise import finite_function, function_with_poles
 from heatproof.graphs.masking.rewriting import rewritten
+from heatproof.graphs.masking.rules.pointwise import finite_function, function_with_poles
 from heatproof.graphs.masking.states import Spatial
 from heatproof.graphs.masking.table import RULES
 from tests.masking.laws import Laws

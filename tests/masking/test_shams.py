@@ -8,11 +8,11 @@ import onnx_ir as ir
 import pytest
 
 from heatproof.graphs.masking import MaskingOptions, Mode, pooling, reductions, rewriting
-from heatproof.graphs.masking.pyramid import Pyramid
+from heatproof.graphs.masking.masks.pyramid import Pyramid
+from heatproof.graphs.masking.masks.windows import Window
 from heatproof.graphs.masking.scope import Scope
 from heatproof.graphs.masking.states import Flat, Mask, Spatial
 from heatproof.graphs.masking.table import Outcome
-from heatproof.graphs.masking.windows import Window
 from tests.masking.laws import CHECKS, BrokenLawError, Laws
 from tests.masking.torch_reading import deviation
 

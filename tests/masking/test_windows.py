@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from heatproof.graphs.masking import layer_masked
-from heatproof.graphs.masking.windows import Window, window_of
+from heatproof.graphs.masking.masks.windows import Window, window_of
 
 Array = NDArray[Any]
 SOURCE = (11, 8)

@@ -10,7 +10,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from heatproof.graphs.constants import constant_operand
-from heatproof.graphs.masking.windows import Incidence, Pair, window_of
+from heatproof.graphs.masking.masks.windows import Incidence, Pair, window_of
 from heatproof.graphs.spatial import Axes, spatial_axes
 
 Sight: TypeAlias = NDArray[np.int64]

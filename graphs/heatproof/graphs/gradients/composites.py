@@ -13,7 +13,6 @@ import onnx_ir as ir
 from onnx_ir.passes import common
 
 from heatproof.evaluators.errors import InternalError
-from heatproof.graphs.gradients.fusions import body_of_fusion
 from heatproof.graphs.gradients.refusals import reason_against
 from heatproof.graphs.gradients.table import GRADIENTS
 from heatproof.graphs.preparation import infer_shapes
@@ -73,8 +72,6 @@ def _is_composite(node: ir.Node, model: ir.Model) -> bool:
 
 def body_of(node: ir.Node, model: ir.Model) -> ir.Function | None:
     """The body that ONNX defines for an operator at the model's opset, or None."""
-    if node.domain == "com.microsoft":
-        return body_of_fusion(node, model.opset_imports[""])
     opset = model.opset_imports.get(node.domain, 0)
     try:
         schema = cast("_Schema", onnx.defs.get_schema(node.op_type, opset, node.domain))

@@ -21,7 +21,6 @@ from heatproof.graphs.gradients.composites import (
     return_to_composites,
 )
 from heatproof.graphs.gradients.emitter import Emitter
-from heatproof.graphs.gradients.linear import diagonal_product
 from heatproof.graphs.gradients.paths import (
     Path,
     differentiable_inputs,
@@ -29,6 +28,7 @@ from heatproof.graphs.gradients.paths import (
     path_between,
 )
 from heatproof.graphs.gradients.refusals import reason_against
+from heatproof.graphs.gradients.rules.linear import diagonal_product
 from heatproof.graphs.gradients.table import GRADIENTS, Gradients, Rule
 from heatproof.graphs.masking.rewriting import COVERAGE_OUTPUT, MASK_INPUT
 from heatproof.graphs.opsets import raised

@@ -13,11 +13,11 @@ from heatproof.graphs.gradients.broadcasting import (
     shaped_as,
     spread_as,
 )
-from heatproof.graphs.gradients.convolution import cut_to, transposed_convolution
 from heatproof.graphs.gradients.emitter import Emitter
-from heatproof.graphs.gradients.shapes import put
+from heatproof.graphs.gradients.rules.convolution import cut_to, transposed_convolution
+from heatproof.graphs.gradients.rules.shapes import put
+from heatproof.graphs.gradients.rules.windows import Window, windows_of
 from heatproof.graphs.gradients.table import GRADIENTS, Gradients, by_input, first
-from heatproof.graphs.gradients.windows import Window, windows_of
 
 
 def _kernel(node: ir.Node, op: Emitter) -> Sequence[int]:

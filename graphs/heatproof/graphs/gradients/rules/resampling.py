@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from heatproof.graphs.constants import constant
 from heatproof.graphs.gradients.broadcasting import known_sizes
 from heatproof.graphs.gradients.emitter import Emitter
-from heatproof.graphs.gradients.shapes import along_axis, padded, scattered
+from heatproof.graphs.gradients.rules.shapes import along_axis, padded, scattered
 from heatproof.graphs.gradients.table import by_input, constant_of, first
 
 _REPEATING: dict[str, Literal["edge", "reflect", "wrap"]] = {

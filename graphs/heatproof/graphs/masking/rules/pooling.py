@@ -3,13 +3,13 @@
 import onnx_ir as ir
 
 from heatproof.graphs.masking.emission import attributes_of
-from heatproof.graphs.masking.extremes import lowest
-from heatproof.graphs.masking.means import cast, divided, is_renormalised, share_along, wide
+from heatproof.graphs.masking.masks.windows import Window, window_of
 from heatproof.graphs.masking.options import Mode
+from heatproof.graphs.masking.rules.extremes import lowest
+from heatproof.graphs.masking.rules.means import cast, divided, is_renormalised, share_along, wide
 from heatproof.graphs.masking.scope import Scope
 from heatproof.graphs.masking.states import NCHW, Flat, Mask, Spatial
 from heatproof.graphs.masking.table import RULES
-from heatproof.graphs.masking.windows import Window, window_of
 
 
 @RULES.rule("MaxPool", 1, 8, 10, 11, 12, 22)

@@ -2,7 +2,7 @@
 
 import onnx_ir as ir
 
-from heatproof.graphs.masking.extremes import lowest
+from heatproof.graphs.masking.rules.extremes import lowest
 from heatproof.graphs.masking.scope import Scope
 from heatproof.graphs.masking.states import Spatial
 from heatproof.graphs.masking.table import RULES

@@ -3,7 +3,7 @@
 import numpy as np
 import onnx_ir as ir
 
-from heatproof.graphs.masking.blocking import LEAST_CHANNELS, channels_of
+from heatproof.graphs.masking.cells.blocking import LEAST_CHANNELS, channels_of
 from heatproof.graphs.masking.emission import Attribute, Emitter
 
 CELLS = 9

@@ -9,11 +9,11 @@ import numpy as np
 import onnx_ir as ir
 
 from heatproof.graphs.masking.emission import attributes_of
-from heatproof.graphs.masking.movement import NOTHING, moved, places
+from heatproof.graphs.masking.masks.windows import Incidence
+from heatproof.graphs.masking.rules.movement import NOTHING, moved, places
 from heatproof.graphs.masking.scope import Scope
 from heatproof.graphs.masking.states import Spatial
 from heatproof.graphs.masking.table import RULES
-from heatproof.graphs.masking.windows import Incidence
 from heatproof.graphs.pads import Pads, pads_of
 
 _COPYING: Mapping[str, Literal["edge", "reflect", "wrap"]] = MappingProxyType(

@@ -12,10 +12,10 @@ forms of it leave ONNX Runtime's fusions and blocked layout in place:
 
 import onnx_ir as ir
 
-from heatproof.graphs.masking.blocking import Spreader, is_blocked
+from heatproof.graphs.masking.cells.blocking import Spreader, is_blocked
 from heatproof.graphs.masking.constants import number
 from heatproof.graphs.masking.emission import Emitter, attributes_of
-from heatproof.graphs.masking.pyramid import Pyramid
+from heatproof.graphs.masking.masks.pyramid import Pyramid
 from heatproof.graphs.masking.states import NCHW, Spatial
 
 HUGE = 1e30

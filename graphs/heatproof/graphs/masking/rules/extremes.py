@@ -3,9 +3,9 @@
 import onnx_ir as ir
 
 from heatproof.graphs.masking.emission import attributes_of
-from heatproof.graphs.masking.means import cast, wide
 from heatproof.graphs.masking.options import Mode
-from heatproof.graphs.masking.reductions import Reduction, global_reduction_of, reduction_of
+from heatproof.graphs.masking.rules.means import cast, wide
+from heatproof.graphs.masking.rules.reductions import Reduction, global_reduction_of, reduction_of
 from heatproof.graphs.masking.scope import Scope
 from heatproof.graphs.masking.states import Flat, Spatial
 from heatproof.graphs.masking.table import RULES

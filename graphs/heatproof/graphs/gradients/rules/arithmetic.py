@@ -2,8 +2,8 @@
 
 import onnx_ir as ir
 
-from heatproof.graphs.gradients.activations import complement
 from heatproof.graphs.gradients.emitter import Emitter
+from heatproof.graphs.gradients.rules.activations import complement
 from heatproof.graphs.gradients.table import GRADIENTS, Gradients, broadcasting, by_input, first
 
 

@@ -11,7 +11,7 @@ import onnx_ir as ir
 
 from heatproof.graphs.gradients.broadcasting import known_sizes, shaped_as
 from heatproof.graphs.gradients.emitter import Emitter
-from heatproof.graphs.gradients.shapes import length_of, put, scattered, scattered_at_run_time
+from heatproof.graphs.gradients.rules.shapes import length_of, put, scattered, scattered_at_run_time
 from heatproof.graphs.gradients.table import GRADIENTS, Gradients, by_input, constant_of, first
 
 _ADDING_OPSET = 16

@@ -6,8 +6,8 @@ import numpy as np
 import onnx_ir as ir
 
 from heatproof.graphs.masking.emission import Emitter
+from heatproof.graphs.masking.masks.windows import Incidence, Pair
 from heatproof.graphs.masking.states import Cells, Mask
-from heatproof.graphs.masking.windows import Incidence, Pair
 
 _SLICES_BY_INPUT = 10  # opset from which Slice takes its parameters as inputs
 _PADS_BY_INPUT = 11  # opset from which Pad does

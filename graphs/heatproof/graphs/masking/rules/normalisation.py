@@ -6,7 +6,8 @@ import onnx_ir as ir
 
 from heatproof.graphs.masking.constants import is_finite
 from heatproof.graphs.masking.emission import Dim
-from heatproof.graphs.masking.means import (
+from heatproof.graphs.masking.options import Mode
+from heatproof.graphs.masking.rules.means import (
     cast,
     divided,
     is_renormalised,
@@ -15,7 +16,6 @@ from heatproof.graphs.masking.means import (
     share_along,
     wide,
 )
-from heatproof.graphs.masking.options import Mode
 from heatproof.graphs.masking.scope import Scope
 from heatproof.graphs.masking.states import Spatial
 from heatproof.graphs.masking.table import RULES

@@ -9,7 +9,7 @@ from collections.abc import Hashable, Sequence
 
 import onnx_ir as ir
 
-from heatproof.graphs.masking.arithmetic import covers, is_finite_operand
+from heatproof.graphs.masking.rules.arithmetic import covers, is_finite_operand
 from heatproof.graphs.masking.scope import Scope
 from heatproof.graphs.masking.states import Axes, Flat, Spatial
 from heatproof.graphs.masking.table import RULES

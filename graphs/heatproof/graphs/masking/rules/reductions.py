@@ -6,8 +6,8 @@ import onnx_ir as ir
 
 from heatproof.graphs.masking.constants import integers
 from heatproof.graphs.masking.emission import attributes_of
-from heatproof.graphs.masking.means import cast, divided, is_renormalised, wide
 from heatproof.graphs.masking.options import Mode
+from heatproof.graphs.masking.rules.means import cast, divided, is_renormalised, wide
 from heatproof.graphs.masking.scope import Scope
 from heatproof.graphs.masking.states import Axes, Flat, Mask, Spatial
 from heatproof.graphs.masking.table import RULES

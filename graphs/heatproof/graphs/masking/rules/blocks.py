@@ -3,11 +3,11 @@
 import numpy as np
 import onnx_ir as ir
 
-from heatproof.graphs.masking.movement import moved
+from heatproof.graphs.masking.masks.windows import Window
+from heatproof.graphs.masking.rules.movement import moved
 from heatproof.graphs.masking.scope import Scope
 from heatproof.graphs.masking.states import NCHW, Spatial
 from heatproof.graphs.masking.table import RULES
-from heatproof.graphs.masking.windows import Window
 
 
 @RULES.rule("SpaceToDepth", 1, 13)

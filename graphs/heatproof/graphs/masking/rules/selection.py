@@ -4,7 +4,7 @@ import numpy as np
 import onnx_ir as ir
 
 from heatproof.graphs.masking.constants import integers
-from heatproof.graphs.masking.movement import identities, moved, places
+from heatproof.graphs.masking.rules.movement import identities, moved, places
 from heatproof.graphs.masking.scope import Scope
 from heatproof.graphs.masking.slices import slices_of
 from heatproof.graphs.masking.states import Axes, Flat, Spatial

@@ -14,10 +14,10 @@ import numpy as np
 import onnx_ir as ir
 
 from heatproof.graphs.derivatives import Derivative, declare
-from heatproof.graphs.masking.blocking import Spreader, channels_of
-from heatproof.graphs.masking.boxes import CELLS, box_means
+from heatproof.graphs.masking.cells.blocking import Spreader, channels_of
+from heatproof.graphs.masking.cells.boxes import CELLS, box_means
 from heatproof.graphs.masking.emission import Dim, Emitter
-from heatproof.graphs.masking.pyramid import Pyramid
+from heatproof.graphs.masking.masks.pyramid import Pyramid
 from heatproof.graphs.masking.states import NCHW, Mask
 
 EPSILON = 1e-5

@@ -8,9 +8,9 @@ import numpy as np
 import onnx_ir as ir
 
 from heatproof.graphs.masking.emission import Attribute, Dim, Emitter
+from heatproof.graphs.masking.masks.windows import Incidence, Window
 from heatproof.graphs.masking.options import ConcatVote
 from heatproof.graphs.masking.states import NCHW, Axes, Cells, Mask, Reach
-from heatproof.graphs.masking.windows import Incidence, Window
 
 SHARE_GUARD = 1e-8
 """Added to the visible share of a map before its mean is divided by it; as in the paper."""

@@ -2,12 +2,12 @@
 
 import onnx_ir as ir
 
-from heatproof.graphs.masking.movement import reach
+from heatproof.graphs.masking.masks.windows import Window, transposed_lines, window_of
 from heatproof.graphs.masking.options import Mode
+from heatproof.graphs.masking.rules.movement import reach
 from heatproof.graphs.masking.scope import Scope
 from heatproof.graphs.masking.states import NCHW, Spatial
 from heatproof.graphs.masking.table import RULES
-from heatproof.graphs.masking.windows import Window, transposed_lines, window_of
 
 
 @RULES.rule("Conv", 1, 11, 22)

@@ -2,11 +2,11 @@
 
 import onnx_ir as ir
 
-from heatproof.graphs.masking.movement import moved, reach
+from heatproof.graphs.masking.masks.windows import Incidence
+from heatproof.graphs.masking.rules.movement import moved, reach
 from heatproof.graphs.masking.scope import Scope
 from heatproof.graphs.masking.states import NCHW, Spatial
 from heatproof.graphs.masking.table import RULES
-from heatproof.graphs.masking.windows import Incidence
 from heatproof.graphs.resizing import interpolation, resizing_blocker
 
 

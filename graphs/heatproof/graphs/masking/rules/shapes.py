@@ -5,7 +5,7 @@ from dataclasses import replace
 import onnx_ir as ir
 
 from heatproof.graphs.masking.constants import integers
-from heatproof.graphs.masking.grouping import grouped
+from heatproof.graphs.masking.rules.grouping import grouped
 from heatproof.graphs.masking.scope import Scope
 from heatproof.graphs.masking.states import NCHW, Axes, Flat, Spatial
 from heatproof.graphs.masking.table import RULES

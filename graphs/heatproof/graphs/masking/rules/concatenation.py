@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import onnx_ir as ir
 
-from heatproof.graphs.masking.movement import identities, moved
+from heatproof.graphs.masking.rules.movement import identities, moved
 from heatproof.graphs.masking.scope import Scope
 from heatproof.graphs.masking.states import Axes, Mask, Spatial
 from heatproof.graphs.masking.table import RULES
