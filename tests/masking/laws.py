@@ -17,6 +17,7 @@ from heatproof.graphs.masking import MaskingOptions, layer_masked
 from heatproof.graphs.masking.rewriting import COVERAGE_OUTPUT, MASK_INPUT, Rewrite, rewritten
 from heatproof.graphs.masking.simplification import simplify
 from heatproof.graphs.masking.states import Mask
+from heatproof.graphs.opsets import raised
 from heatproof.graphs.preparation import prepared
 from heatproof.graphs.signature import ImageInput, Layout, find_image_input
 from tests.masking.instruments import (
@@ -193,7 +194,7 @@ class Laws:
 
     def _simplified(self) -> tuple[ir.Model, list[Exit]]:
         """The model that the rewrite starts from, and its exits."""
-        plain = prepared(self.model)
+        plain = prepared(raised(self.model))
         simplify(plain)
         return plain, exits(plain.graph, self._instruments[0].states)
 

@@ -19,6 +19,7 @@ from heatproof.graphs.masking.scope import Scope, operator_name
 from heatproof.graphs.masking.simplification import simplify
 from heatproof.graphs.masking.states import NCHW, NHWC, Flat, Mask, Spatial, State
 from heatproof.graphs.masking.table import RULES
+from heatproof.graphs.opsets import raised
 from heatproof.graphs.preparation import infer_shapes, prepared
 from heatproof.graphs.signature import ImageInput, Layout, find_image_input
 
@@ -97,7 +98,7 @@ def masking_blockers(
 def rewritten(model: ir.Model, options: MaskingOptions, *, trusted: bool = False) -> Rewrite:
     """Rewrites a copy of the model as far as rules reach; masks that nobody reads stay in."""
     _refuse_taken_names(model.graph)
-    copy = prepared(model)
+    copy = prepared(raised(model))
     simplify(copy)
     partition(copy)
     image = find_image_input(copy)
