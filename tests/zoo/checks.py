@@ -1,5 +1,6 @@
 """What the coverage table says of one exported network."""
 
+import copy
 import traceback
 from dataclasses import dataclass
 from enum import StrEnum
@@ -35,10 +36,13 @@ HALF_ROUNDING = 5e-2
 GRADIENT_LIMIT = 1e-3
 """Of the norm of the input's gradient, in float32."""
 
-HALF_GRADIENT_LIMIT = 0.5
+HALF_GRADIENT_LIMIT = 1e-2
 """Likewise in float16, where one ReLU in a thousand takes the other side, layer after layer."""
 
 DRAWS = 5
+
+TIMES_TORCH = 3
+"""How much further from float64 than torch itself, where that is off by more than the limit."""
 
 
 class Verdict(StrEnum):
@@ -112,9 +116,10 @@ def refusal(model: ir.Model) -> Finding:
 def gradients(model: ir.Model, network: nn.Module) -> Finding:
     """The gradient of the logits at the image along a random vector, against torch's autograd.
 
-    The network is a float64 one. Of the hundreds of thousands of activations some lie so close to
-    a kink that rounding to float32 takes the other side, which costs up to 1e-2; a faulty rule is
-    off at every image. So each row of the batch has several images to show that it is right.
+    The network is a float64 one. Of up to millions of activations some lie so close to a kink that
+    rounding takes the other side, which costs up to 1e-2 in float32, in torch as well; a faulty
+    rule is off at every image. So each row of the batch has several images to show that it is
+    right, and at each may be off by a little more than torch in the same precision.
     """
     blockers = gradient_blockers(model)
     if blockers:
@@ -122,23 +127,32 @@ def gradients(model: ir.Model, network: nn.Module) -> Finding:
     run = opened(differentiated(model))
     image = find_image_input(model)
     limit = HALF_GRADIENT_LIMIT if image.dtype == ir.DataType.FLOAT16 else GRADIENT_LIMIT
-    errors: Array = np.array(np.inf)
+    dtype = torch.float16 if image.dtype == ir.DataType.FLOAT16 else torch.float32
+    rounded = copy.deepcopy(network).to(dtype)
+    best: Array = np.array(np.inf)
+    right: NDArray[np.bool_] = np.array(False)
     for seed in range(DRAWS):
         images = random_images(image, seed)
         vector = np.random.default_rng(seed).standard_normal((len(images), _classes(model)))
         vector = vector.astype(images.dtype)
         found = run(**{INPUT: images, OUTPUT_GRADIENT: vector})[INPUT_GRADIENT]
-        errors = np.minimum(errors, _distances(found, _autograd(network, images, vector)))
-        if errors.max() < limit:
-            return Finding(Verdict.HOLDS, float(errors.max()))
-    worst = float(errors.max())
+        exact = _autograd(network, images, vector, torch.float64)
+        errors = _distances(found, exact)
+        best = np.minimum(best, errors)
+        right = right | (errors < limit)
+        if not right.all():
+            rounding = _distances(_autograd(rounded, images, vector, dtype), exact)
+            right = right | (errors < TIMES_TORCH * rounding)
+        if right.all():
+            return Finding(Verdict.HOLDS, float(best.max()))
+    worst = float(best.max())
     return Finding(Verdict.BROKEN, worst, f"deviates from autograd by {worst:.0e}")
 
 
-def _autograd(network: nn.Module, images: Array, vector: Array) -> Array:
-    leaf = torch.tensor(images.astype(np.float64), requires_grad=True)
-    (gradient,) = torch.autograd.grad(network(leaf), leaf, torch.tensor(vector.astype(np.float64)))
-    found: Array = gradient.numpy()
+def _autograd(network: nn.Module, images: Array, vector: Array, dtype: torch.dtype) -> Array:
+    leaf = torch.tensor(images, dtype=dtype, requires_grad=True)
+    (gradient,) = torch.autograd.grad(network(leaf), leaf, torch.tensor(vector, dtype=dtype))
+    found: Array = gradient.double().numpy()
     return found
 
 
