@@ -119,6 +119,11 @@ def test_moved_elements_keep_their_gradients(check: Check, name: str) -> None:
     check(body, function, shape, opset=18)
 
 
+def test_blocks_go_to_channels_in_either_order(check: Check) -> None:
+    body = 'y = SpaceToDepth <blocksize = 2, mode = "CRD"> (x)'
+    check(body, lambda x: F.pixel_unshuffle(x, 2), (2, 3, 4, 6), opset=28)
+
+
 @pytest.mark.parametrize("mode", ["constant", "reflect", "edge", "wrap"])
 def test_paddings_agree_with_autograd(check: Check, mode: str) -> None:
     name = {"edge": "replicate", "wrap": "circular"}.get(mode, mode)

@@ -247,8 +247,10 @@ def depth_to_space(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
 
 @by_input({"SpaceToDepth": (1, 13, 28)})
 def space_to_depth(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
-    """The inverse: DepthToSpace."""
-    return op("DepthToSpace", gradient, blocksize=node.attributes.get_int("blocksize", 1))
+    """The inverse: DepthToSpace in the same mode."""
+    block = node.attributes.get_int("blocksize", 1)
+    mode = node.attributes.get_string("mode", "DCR")
+    return op("DepthToSpace", gradient, blocksize=block, mode=mode)
 
 
 @by_input({"CumSum": (11, 14)})

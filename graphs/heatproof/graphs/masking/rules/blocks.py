@@ -10,7 +10,7 @@ from heatproof.graphs.masking.states import NCHW, Spatial
 from heatproof.graphs.masking.table import RULES
 
 
-@RULES.rule("SpaceToDepth", 1, 13)
+@RULES.rule("SpaceToDepth", 1, 13, 28)
 def space_to_depth(node: ir.Node, scope: Scope) -> Spatial:
     """SpaceToDepth(fill(X, M, b - 1)), M' = maxpool(M; b, b): as a convolution of stride b."""
     value, state = scope.image(node)
@@ -22,7 +22,7 @@ def space_to_depth(node: ir.Node, scope: Scope) -> Spatial:
     return Spatial(scope.masks.slid(state.mask, window), NCHW)
 
 
-@RULES.rule("DepthToSpace", 1, 11, 13)
+@RULES.rule("DepthToSpace", 1, 11, 13, 28)
 def depth_to_space(node: ir.Node, scope: Scope) -> Spatial:
     """Each cell becomes a block of cells, as visible as it is."""
     _, state = scope.image(node)
