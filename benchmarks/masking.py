@@ -15,9 +15,9 @@ from networks import ARCHITECTURES, OPSETS, networks
 from timing import interleaved
 
 from heatproof.graphs.canonical import CanonicalModel
+from heatproof.graphs.files.saving import to_bytes
 from heatproof.graphs.masking import layer_masked
 from heatproof.graphs.runtime import Cancellation, OrtPredictor, SessionCache, SessionSettings
-from heatproof.graphs.saving import to_bytes
 
 PEAK = Path(__file__).with_name("peak.py")
 COLUMNS = (

@@ -17,11 +17,11 @@ import onnx_ir as ir
 import psutil
 
 from heatproof.client import Client
+from heatproof.graphs.files.loading import load_model
+from heatproof.graphs.files.saving import save_model
 from heatproof.graphs.gradients import differentiated
-from heatproof.graphs.inspection import inspect
-from heatproof.graphs.loading import load_model
+from heatproof.graphs.inspection.inspecting import inspect
 from heatproof.graphs.masking import layer_masked
-from heatproof.graphs.saving import save_model
 from heatproof.v1.model_service_pb2 import LayerMasking
 
 MEBIBYTE = 1 << 20

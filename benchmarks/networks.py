@@ -14,7 +14,7 @@ import onnx_ir as ir
 
 from heatproof.evaluators.preprocessing import PRESETS
 from heatproof.graphs.canonical import CanonicalModel, canonicalize
-from heatproof.graphs.loading import load_model
+from heatproof.graphs.files.loading import load_model
 
 BUNDLED = Path(__file__).parents[1] / "examples/models/efficientnet-lite0.onnx"
 OPSETS = (17, 25)

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from timing import interleaved
 
 from heatproof.graphs.canonical import CanonicalModel
+from heatproof.graphs.files.saving import to_bytes
 from heatproof.graphs.gradients import differentiated
 from heatproof.graphs.masking import layer_masked
 from heatproof.graphs.runtime import Cancellation, OrtPredictor, SessionCache, SessionSettings
-from heatproof.graphs.saving import to_bytes
 
 
 def main() -> None:

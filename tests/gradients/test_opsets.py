@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from numpy.typing import NDArray
 
+from heatproof.graphs.files.limits import OLDEST_OPSET
 from heatproof.graphs.gradients import differentiated
-from heatproof.graphs.limits import OLDEST_OPSET
 
 Array = NDArray[Any]
 NEWEST_RUN = 26

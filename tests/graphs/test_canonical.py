@@ -20,7 +20,7 @@ from heatproof.evaluators.preprocessing import (
     Resize,
 )
 from heatproof.graphs.canonical import CanonicalModel, canonicalize
-from heatproof.graphs.saving import to_bytes
+from heatproof.graphs.files.saving import to_bytes
 from heatproof.graphs.signature import Activation
 
 FloatArray = NDArray[np.float32]

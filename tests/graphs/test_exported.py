@@ -11,10 +11,10 @@ import pytest
 from numpy.typing import NDArray
 
 from heatproof.graphs.gradients import differentiated
+from heatproof.graphs.inspection.spatial import last_feature_map
 from heatproof.graphs.masking import MaskingOptions, Mode, layer_masked
 from heatproof.graphs.preparation import prepared
 from heatproof.graphs.signature import Layout, find_class_output, find_image_input
-from heatproof.graphs.spatial import last_feature_map
 from tests.masking.laws import CHECKS, Laws
 from tests.masking.sessions import opened
 

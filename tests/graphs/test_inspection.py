@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from heatproof.graphs.inspection import CamTensor, ValueInfo, inspect
-from heatproof.graphs.loading import load_model
+from heatproof.graphs.files.loading import load_model
+from heatproof.graphs.inspection.inspecting import CamTensor, ValueInfo, inspect
+from heatproof.graphs.inspection.work import multiply_adds
 from heatproof.graphs.preparation import prepared
 from heatproof.graphs.signature import find_class_output, find_image_input
-from heatproof.graphs.work import multiply_adds
 
 Parse = Callable[[str], onnx.ModelProto]
 

@@ -16,10 +16,10 @@ from heatproof.evaluators.errors import (
     LimitExceededError,
     UnsupportedOperatorError,
 )
-from heatproof.graphs.limits import Limits
-from heatproof.graphs.loading import load_model
+from heatproof.graphs.files.limits import Limits
+from heatproof.graphs.files.loading import load_model
+from heatproof.graphs.files.saving import save_model
 from heatproof.graphs.preparation import prepared
-from heatproof.graphs.saving import save_model
 
 Store = Callable[[onnx.ModelProto | bytes], Path]
 

@@ -9,8 +9,8 @@ import onnx
 import onnx.parser
 import pytest
 
-from heatproof.graphs.loading import load_model
-from heatproof.graphs.saving import save_model
+from heatproof.graphs.files.loading import load_model
+from heatproof.graphs.files.saving import save_model
 
 MEBIBYTE = 1 << 20
 LAYERS, CHANNELS = 24, 1024  # 4 MiB a layer
@@ -18,9 +18,9 @@ LAYERS, CHANNELS = 24, 1024  # 4 MiB a layer
 SCRIPT = r"""
 import re, sys
 from pathlib import Path
-from heatproof.graphs.loading import load_model
+from heatproof.graphs.files.loading import load_model
 from heatproof.graphs.masking import layer_masked
-from heatproof.graphs.saving import save_model
+from heatproof.graphs.files.saving import save_model
 
 def peak():
     return int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) * 1024

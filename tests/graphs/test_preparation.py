@@ -7,8 +7,8 @@ import onnx_ir as ir
 import onnxruntime as ort
 import pytest
 
+from heatproof.graphs.files.saving import to_bytes
 from heatproof.graphs.preparation import prepared
-from heatproof.graphs.saving import to_bytes
 
 Parse = Callable[[str], onnx.ModelProto]
 

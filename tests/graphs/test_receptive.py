@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import nn
 
+from heatproof.graphs.inspection.receptive import Extent, receptive_fields
+from heatproof.graphs.inspection.spatial import last_feature_map
 from heatproof.graphs.preparation import prepared
-from heatproof.graphs.receptive import Extent, receptive_fields
-from heatproof.graphs.spatial import last_feature_map
 
 Parse = Callable[[str], onnx.ModelProto]
 SIDES = (26, 30)

@@ -21,10 +21,10 @@ from heatproof.evaluators.errors import (
 from heatproof.evaluators.predictor import Predictor
 from heatproof.evaluators.preprocessing import PRESETS
 from heatproof.graphs.canonical import canonicalize
+from heatproof.graphs.files.saving import to_bytes
 from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.graphs.runtime.predictor import OrtPredictor
 from heatproof.graphs.runtime.sessions import SessionCache, SessionSettings, open_session
-from heatproof.graphs.saving import to_bytes
 
 Parse = Callable[[str], onnx.ModelProto]
 

@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import nn
 
+from heatproof.graphs.inspection.spatial import FeatureMap, feature_maps, last_feature_map
 from heatproof.graphs.preparation import prepared
 from heatproof.graphs.signature import find_class_output
-from heatproof.graphs.spatial import FeatureMap, feature_maps, last_feature_map
 
 Parse = Callable[[str], onnx.ModelProto]
 SIDE = 24

@@ -14,7 +14,7 @@ from heatproof.evaluators import results, sources, spec
 from heatproof.evaluators.gate import policy
 from heatproof.evaluators.outcomes import Undefined
 from heatproof.evaluators.preprocessing import Preprocessing
-from heatproof.graphs import inspection
+from heatproof.graphs.inspection import inspecting
 from heatproof.graphs.masking.options import MaskingOptions
 from heatproof.server import catalogue, model_downloads, model_uploads, transfers, usability
 from heatproof.server.codec.choices import CUSTOM, REGISTRIES
@@ -50,7 +50,7 @@ PAIRS: list[tuple[Any, type]] = [
     (results_pb2.MetricResult, results.MetricResult),
     (results_pb2.ImageResult, results.ImageResult),
     (results_pb2.Undefined, Undefined),
-    (model_pb2.ModelFacts, inspection.ModelFacts),
+    (model_pb2.ModelFacts, inspecting.ModelFacts),
     (model_pb2.Usability, usability.Usability),
     (model_service_pb2.LayerMasking, MaskingOptions),
     (model_service_pb2.UploadModelHeader, model_uploads.UploadModelHeader),

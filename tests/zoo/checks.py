@@ -16,7 +16,7 @@ from torch import nn
 from heatproof.graphs.blockers import Blocker
 from heatproof.graphs.gradients import differentiated, gradient_blockers
 from heatproof.graphs.gradients.differentiation import INPUT_GRADIENT, OUTPUT_GRADIENT
-from heatproof.graphs.inspection import inspect
+from heatproof.graphs.inspection.inspecting import inspect
 from heatproof.graphs.masking import MaskingOptions, Mode
 from heatproof.graphs.masking.rewriting import rewritten
 from heatproof.graphs.signature import find_image_input

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from heatproof.evaluators.errors import HeatproofError
-from heatproof.graphs.loading import load_model
+from heatproof.graphs.files.loading import load_model
 from tests.zoo.checks import Finding, failure, gradients, masking, refusal
 from tests.zoo.exporting import Export, write
 from tests.zoo.families import Model

@@ -9,6 +9,7 @@ from heatproof.graphs.canonical.entry import insert_entry
 from heatproof.graphs.canonical.independence import check_rows
 from heatproof.graphs.canonical.model import CanonicalModel
 from heatproof.graphs.capabilities import Capabilities
+from heatproof.graphs.inspection.spatial import last_feature_map
 from heatproof.graphs.pad_folding import fold_pads
 from heatproof.graphs.preparation import infer_shapes, prepared, reshape_input
 from heatproof.graphs.signature import (
@@ -18,7 +19,6 @@ from heatproof.graphs.signature import (
     find_class_output,
     find_image_input,
 )
-from heatproof.graphs.spatial import last_feature_map
 
 _LOGITS_RANK = 2
 

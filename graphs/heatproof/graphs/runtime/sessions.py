@@ -16,9 +16,9 @@ from onnxruntime.capi import (
 )
 
 from heatproof.evaluators.errors import InvalidModelError, ResourceExhaustedError
+from heatproof.graphs.files.saving import embedded, weight_bytes
 from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.graphs.runtime.determinism import settle_sums
-from heatproof.graphs.saving import embedded, weight_bytes
 
 Array = NDArray[Any]
 

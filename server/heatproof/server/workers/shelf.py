@@ -9,8 +9,8 @@ import cv2
 from heatproof.evaluators.decoding import ImageLimits
 from heatproof.evaluators.preprocessing import Preprocessing
 from heatproof.graphs.canonical import CanonicalModel, canonicalize
-from heatproof.graphs.limits import Limits
-from heatproof.graphs.loading import Model, load_model
+from heatproof.graphs.files.limits import Limits
+from heatproof.graphs.files.loading import Model, load_model
 from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.graphs.runtime.predictor import OrtPredictor
 from heatproof.graphs.runtime.sessions import SessionCache, SessionSettings

@@ -14,7 +14,7 @@ from heatproof.server.workers.inputs import FramedSource, ModelFiles, StoredImag
 from heatproof.server.workers.protocol import Task
 
 if TYPE_CHECKING:  # the server itself never loads ONNX
-    from heatproof.graphs.inspection import ModelFacts  # noqa: F401 - named in a string below
+    from heatproof.graphs.inspection.inspecting import ModelFacts  # noqa: F401 - named in a string below
     from heatproof.graphs.masking.options import MaskingOptions
 
 _EXECUTION: Final = "heatproof.server.workers.execution"

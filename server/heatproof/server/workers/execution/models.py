@@ -1,9 +1,9 @@
 """Describes and rewrites models."""
 
+from heatproof.graphs.files.saving import save_model
 from heatproof.graphs.gradients import differentiated
-from heatproof.graphs.inspection import ModelFacts, inspect
+from heatproof.graphs.inspection.inspecting import ModelFacts, inspect
 from heatproof.graphs.masking import MaskingOptions, layer_masked
-from heatproof.graphs.saving import save_model
 from heatproof.server.workers.bench import Bench
 from heatproof.server.workers.tasks import InspectModel, RewriteModel
 

@@ -8,9 +8,11 @@ import onnx_ir as ir
 from heatproof.evaluators.errors import FailedPreconditionError, UnsupportedModelError
 from heatproof.graphs.blockers import Blocker
 from heatproof.graphs.gradients import gradient_blockers
+from heatproof.graphs.inspection.receptive import Extent, receptive_fields
+from heatproof.graphs.inspection.spatial import feature_maps, last_feature_map
+from heatproof.graphs.inspection.work import multiply_adds
 from heatproof.graphs.masking import masking_blockers
 from heatproof.graphs.preparation import prepared, reshape_input
-from heatproof.graphs.receptive import Extent, receptive_fields
 from heatproof.graphs.signature import (
     ClassOutput,
     ImageInput,
@@ -18,8 +20,6 @@ from heatproof.graphs.signature import (
     find_class_output,
     find_image_input,
 )
-from heatproof.graphs.spatial import feature_maps, last_feature_map
-from heatproof.graphs.work import multiply_adds
 
 MAX_BLOCKERS = 20
 PROBED_SIDE = 224

@@ -11,7 +11,7 @@ import onnx_ir as ir
 from onnx import TensorProto
 
 from heatproof.evaluators.errors import InvalidModelError
-from heatproof.graphs.limits import Limits
+from heatproof.graphs.files.limits import Limits
 
 INLINE_BYTES = 4096
 """Smaller tensors are read into the model, so that checks and shape inference see their values."""

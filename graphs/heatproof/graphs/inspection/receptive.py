@@ -10,8 +10,8 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from heatproof.graphs.constants import constant_operand
+from heatproof.graphs.inspection.spatial import Axes, spatial_axes
 from heatproof.graphs.masking.masks.windows import Incidence, Pair, window_of
-from heatproof.graphs.spatial import Axes, spatial_axes
 
 Sight: TypeAlias = NDArray[np.int64]
 """[cells, 2]: the first and last row (or column) of the image that each cell sees."""

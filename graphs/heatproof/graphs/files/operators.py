@@ -6,7 +6,7 @@ import onnx
 from onnx import ModelProto, NodeProto
 
 from heatproof.evaluators.errors import UnsupportedOperatorError
-from heatproof.graphs.limits import all_nodes
+from heatproof.graphs.files.limits import all_nodes
 
 MICROSOFT_OPERATORS = frozenset(
     {

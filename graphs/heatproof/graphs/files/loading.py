@@ -11,9 +11,9 @@ from onnx import ModelProto, TensorProto
 from onnx_ir.passes import common
 
 from heatproof.evaluators.errors import HeatproofError, InvalidModelError
-from heatproof.graphs import external as external_data
-from heatproof.graphs.limits import Limits, all_tensors
-from heatproof.graphs.operators import check_operators
+from heatproof.graphs.files import external as external_data
+from heatproof.graphs.files.limits import Limits, all_tensors
+from heatproof.graphs.files.operators import check_operators
 
 Model: TypeAlias = ir.Model
 """A loaded model, by a name for those who hand it on and never look inside."""
