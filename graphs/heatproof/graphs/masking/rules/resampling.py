@@ -7,16 +7,15 @@ from heatproof.graphs.masking.rules.movement import moved, reach
 from heatproof.graphs.masking.scope import Scope
 from heatproof.graphs.masking.states import NCHW, Spatial
 from heatproof.graphs.masking.table import RULES
-from heatproof.graphs.resizing import interpolation, resizing_blocker
+from heatproof.graphs.resizing import crops, interpolation
 
 
-@RULES.family({"Resize": (10, 11, 13, 18, 19), "Upsample": (7, 9)})
+@RULES.rule("Resize", 11, 13, 18, 19)
 def resize(node: ir.Node, scope: Scope) -> Spatial:
     """Resize(fill(X, M, reach of the kernel)); visible where any cell of weight is."""
     value, state = node.inputs[0], scope.spatial(node)
-    blocker = resizing_blocker(node)
-    if blocker is not None or value is None:
-        raise scope.refusal(node, blocker or "it has no input")
+    if value is None or crops(node):
+        raise scope.refusal(node, "it crops (coordinate_transformation_mode tf_crop_and_resize)")
     lines = _lines(node, state, scope)
     rounds = max(map(reach, lines.values()), default=0)
     if rounds and state.axes != NCHW:
@@ -34,21 +33,16 @@ def _lines(node: ir.Node, state: Spatial, scope: Scope) -> dict[int, Incidence]:
     lines: dict[int, Incidence] = {}
     for axis, (old, new) in enumerate(zip(value.shape, output.shape, strict=True)):
         if axis in state.axes.spatial:
-            lines[axis] = _weighted(node, axis, (old, new), scope)
+            lines[axis] = _weighted(node, axis, scope)
         elif axis > 0 and old != new:
             raise scope.refusal(node, f"it resizes axis {axis}, which is no spatial one")
     return lines
 
 
-def _weighted(
-    node: ir.Node, axis: int, lengths: tuple[int | ir.SymbolicDim, ...], scope: Scope
-) -> Incidence:
-    old, new = lengths
-    if not isinstance(old, int) or not isinstance(new, int):
-        raise scope.refusal(node, "the size of its result is not static")
+def _weighted(node: ir.Node, axis: int, scope: Scope) -> Incidence:
     try:
-        matrix = interpolation(node, scope.emit.opset, axis, (old, new))
+        matrix = interpolation(node, axis, scope.emit.opset)
     except LookupError as error:
         raise scope.refusal(node, str(error)) from error
-    weighted: Incidence = matrix != 0
+    weighted: Incidence = matrix.T != 0
     return weighted
