@@ -31,30 +31,39 @@ class Hider:
         self._emit = emit
         self._masks = masks
         self._spread = spread
-        self._visible: dict[tuple[ir.Value, float], ir.Value] = {}
+        self._visible: dict[tuple[ir.Value, float, bool], ir.Value] = {}
         self._floors: dict[ir.Value, ir.Value] = {}
         self._makers: set[ir.Node | None] = set()
 
     def visible(self, value: ir.Value, state: Spatial, hidden: float) -> ir.Value:
-        """The tensor with `hidden` in its hidden cells."""
-        if (value, hidden) not in self._visible:
-            self._visible[value, hidden] = self._cut(value, state, hidden)
-        return self._visible[value, hidden]
+        """The tensor with `hidden` in its hidden cells; a product may leave zeros of either sign.
+
+        States that are not finite are cut exactly.
+        """
+        exact = self._visible.get((value, hidden, True))
+        if exact is not None:
+            return exact
+        key = (value, hidden, not state.finite)
+        if key not in self._visible:
+            self._visible[key] = self._cut(value, state, hidden)
+        return self._visible[key]
 
     def declare_visible(self, value: ir.Value) -> None:
         """Says that a tensor's hidden cells are zeros already."""
-        self._visible[value, 0.0] = value
+        self._visible[value, 0.0, True] = value
 
     def share(self) -> None:
         """Lets every reader of a tensor read its masked version where there is one.
 
         Except the nodes that make the masked version.
         """
-        for (value, hidden), shown in self._visible.items():
+        zeroed = (shown.producer() for (_, hidden, _), shown in self._visible.items() if not hidden)
+        makers = self._makers.union(zeroed)
+        for (value, hidden, _), shown in self._visible.items():
             if hidden or value.is_graph_output():
                 continue
             for node, index in value.uses():
-                if node is not shown.producer() and node not in self._makers:
+                if node not in makers:
                     node.replace_input_with(index, shown)
 
     def _cut(self, value: ir.Value, state: Spatial, hidden: float) -> ir.Value:

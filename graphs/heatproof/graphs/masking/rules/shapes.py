@@ -83,8 +83,8 @@ def unsqueeze(node: ir.Node, scope: Scope) -> Spatial:
 
 def _left_flat(node: ir.Node, scope: Scope) -> Flat:
     state, value = scope.spatial(node), node.inputs[0]
-    if value is not None:
-        node.replace_input_with(0, scope.visible(value, state))
+    if value is not None:  # exactly: a dense layer may see the sign of a zero
+        node.replace_input_with(0, scope.visible(value, replace(state, finite=False)))
     return scope.exit([state.mask])
 
 
