@@ -11,6 +11,7 @@ from onnx_ir.passes import common
 
 from heatproof.evaluators.errors import UnsupportedModelError, UnsupportedOperatorError
 from heatproof.graphs.blockers import Blocker
+from heatproof.graphs.masking.finiteness import keeps_finite
 from heatproof.graphs.masking.guarding import alarm, guard
 from heatproof.graphs.masking.options import MaskingOptions
 from heatproof.graphs.masking.partitioning import partition
@@ -200,12 +201,12 @@ def _apply(node: ir.Node, scope: Scope) -> None:
         return
     if any(attribute.type in _SUBGRAPHS for attribute in node.attributes.values()):
         raise scope.refusal(node, "control flow over the image's content is not followed")
-    if all(isinstance(state, Flat) for state in states):
-        exits = frozenset[Mask]().union(
-            *(state.exits for state in states if isinstance(state, Flat))
-        )
+    flat = [state for state in states if isinstance(state, Flat)]
+    if len(flat) == len(states):
+        exits = frozenset[Mask]().union(*(state.exits for state in flat))
+        finite = keeps_finite(node) and all(state.finite for state in flat)
         for value in node.outputs:
-            scope.states[value] = Flat(exits)
+            scope.states[value] = Flat(exits, finite)
         return
     outcome = RULES.find(node, scope.opset_imports)(node, scope)
     outcomes = outcome if isinstance(outcome, tuple) else (outcome,)

@@ -165,9 +165,11 @@ class Flat:
 
     Attributes:
         exits: the masks at which its information left the spatial domain.
+        finite: whether it provably holds neither infinity nor NaN where no cell is visible.
     """
 
     exits: frozenset[Mask]
+    finite: bool = True
 
 
 State = Spatial | Flat

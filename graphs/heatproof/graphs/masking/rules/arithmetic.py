@@ -132,8 +132,7 @@ def is_finite_operand(value: ir.Value | None, scope: Scope) -> bool:
     state = scope.state(value)
     if isinstance(state, Spatial):
         return state.finite
-    # What is not finite in a gate is in every cell, hidden or not.
-    return isinstance(state, Flat) or is_finite(value)
+    return state.finite if isinstance(state, Flat) else is_finite(value)
 
 
 def _divides_safely(node: ir.Node) -> bool:
