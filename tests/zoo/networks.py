@@ -33,6 +33,8 @@ def built(model: Model) -> nn.Module:
     with torch.no_grad():
         for module in network.modules():
             _wake(module)
+        if not _batch_norms(network):
+            _amplify(network)
         _calibrate(network, model.size)
         network.eval()
         logits = network(torch.randn(_BATCH, 3, model.size, model.size))
@@ -68,12 +70,23 @@ def _wake(module: nn.Module) -> None:
             nn.init.uniform_(parameter, 0.4, 0.8)
 
 
+def _amplify(network: nn.Module) -> None:
+    """Draws weights that keep the size of activations, where no BatchNorm restores it."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+
+
 def _calibrate(network: nn.Module, size: int) -> None:
     """Gives each BatchNorm the statistics of the activations that reach it."""
-    layers = [module for module in network.modules() if isinstance(module, BatchNorm)]
+    layers = _batch_norms(network)
     if not layers:
         return
     for layer in layers:
         layer.momentum = 1  # those of the only batch
         layer.train()
     network(torch.randn(_BATCH, 3, size, size))
+
+
+def _batch_norms(network: nn.Module) -> list[BatchNorm]:
+    return [module for module in network.modules() if isinstance(module, BatchNorm)]
