@@ -106,3 +106,38 @@ LAWFUL = {
 def test_networks_of_pools_obey_the_laws(nodes: str, mode: Mode) -> None:
     model = graph(f"{nodes} y = GlobalAveragePool (p)", size=(18, 15), opset=19)
     Laws(model, MaskingOptions(mode=mode)).check()
+
+
+MEANS = {
+    "rows": ("y = AveragePool <kernel_shape = [7, 1]> (x)", "y = ReduceMean <axes = [2]> (x)"),
+    "columns": ("y = AveragePool <kernel_shape = [1, 5]> (x)", "y = ReduceMean <axes = [3]> (x)"),
+    "rows, then columns": (
+        "h = AveragePool <kernel_shape = [7, 1]> (x) y = AveragePool <kernel_shape = [1, 5]> (h)",
+        "h = ReduceMean <axes = [2]> (x) y = ReduceMean <axes = [3]> (h)",
+    ),
+    "all": ("y = AveragePool <kernel_shape = [7, 5]> (x)", "y = GlobalAveragePool (x)"),
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(("pool", "mean"), MEANS.values(), ids=MEANS)
+def test_pools_over_whole_axes_are_means(pool: str, mean: str, mode: Mode) -> None:
+    feeds = image_and_mask()
+    expected = masked_run(graph(mean), feeds, mode=mode)["y"]
+    got = masked_run(graph(pool), feeds, mode=mode)["y"]
+    np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_dilated_window_as_wide_as_the_image_is_no_global_mean() -> None:
+    window = "kernel_shape = [4, 3], dilations = [2, 2]"  # reads every second cell
+    feeds = image_and_mask()
+    feeds["mask"] = np.ones_like(feeds["mask"])
+    expected = seen(feeds)[:, :, ::2, ::2].mean(axis=(2, 3), keepdims=True)
+    got = masked_run(graph(f"y = AveragePool <{window}> (x)", opset=19), feeds)["y"]
+    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_single_cell_leaves_space_through_a_flattening_alone(mode: Mode) -> None:
+    nodes = "m = AveragePool <kernel_shape = [1, 1]> (x) y = Flatten (m)"
+    Laws(graph(nodes, size=(18, 15)), MaskingOptions(mode=mode)).check()

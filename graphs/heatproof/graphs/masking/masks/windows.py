@@ -62,9 +62,21 @@ class Window:
         return self.kernel == (1, 1) and self.strides == (1, 1) and self.source == self.target
 
     @property
-    def is_whole_image(self) -> bool:
-        """Whether there is one window and it is the image."""
-        return self.target == (1, 1) and self.spans == self.source and not any(self.pads)
+    def whole_axes(self) -> tuple[int, ...]:
+        """The axes (0 rows, 1 columns) that each window holds entirely, if it holds nothing else.
+
+        Both where there is one window and it is the image.
+        """
+        whole = tuple(axis for axis in (0, 1) if self.kernel[axis] == self.source[axis])
+        others = (axis for axis in (0, 1) if axis not in whole)
+        keeps = all(
+            self.kernel[axis] == self.strides[axis] == 1 and self.source[axis] == self.target[axis]
+            for axis in others
+        )
+        single = all(self.target[axis] == 1 for axis in whole)
+        if self.keeps_cells and self.source != (1, 1):
+            return ()
+        return whole if keeps and single and not any(self.pads) else ()
 
     @property
     def has_wide_padding(self) -> bool:

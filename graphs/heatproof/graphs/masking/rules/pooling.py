@@ -6,7 +6,8 @@ from heatproof.graphs.masking.emission import attributes_of
 from heatproof.graphs.masking.masks.windows import Window, window_of
 from heatproof.graphs.masking.options import Mode
 from heatproof.graphs.masking.rules.extremes import lowest
-from heatproof.graphs.masking.rules.means import cast, divided, is_renormalised, share_along, wide
+from heatproof.graphs.masking.rules.means import cast
+from heatproof.graphs.masking.rules.reductions import Reduction, averaged
 from heatproof.graphs.masking.scope import Scope
 from heatproof.graphs.masking.states import NCHW, Flat, Mask, Spatial
 from heatproof.graphs.masking.table import RULES
@@ -33,11 +34,12 @@ def max_pool(node: ir.Node, scope: Scope) -> Spatial:
 
 @RULES.rule("AveragePool", 1, 7, 10, 11, 19, 22)
 def average_pool(node: ir.Node, scope: Scope) -> Spatial | Flat:
-    """avg(X.M); strict: times avg(1) / avg(M); over the whole map: the global mean."""
+    """avg(X.M); strict: times avg(1) / avg(M); over whole axes: as ReduceMean."""
     value, state = scope.image(node)
     window = _pool_window(node, scope, state)
-    if window.is_whole_image:
-        return _replace_by_global_mean(node, scope, value, state)
+    if window.whole_axes:
+        spatial = frozenset(NCHW.spatial[axis] for axis in window.whole_axes)
+        return averaged(node, Reduction(state, spatial, keepdims=True), scope)
     node.replace_input_with(0, scope.visible(value, state))
     mask = scope.masks.slid(state.mask, window)
     if scope.options.mode is Mode.STRICT:
@@ -54,7 +56,7 @@ def lp_pool(node: ir.Node, scope: Scope) -> Spatial | Flat:
     mask = scope.masks.slid(state.mask, window)
     if scope.options.mode is Mode.STRICT:
         _renormalise(node, scope, state.mask, mask)
-    return scope.exit([state.mask]) if window.is_whole_image else Spatial(mask, NCHW)
+    return scope.exit([state.mask]) if len(window.whole_axes) == 2 else Spatial(mask, NCHW)
 
 
 def _pool_window(node: ir.Node, scope: Scope, state: Spatial) -> Window:
@@ -62,17 +64,6 @@ def _pool_window(node: ir.Node, scope: Scope, state: Spatial) -> Window:
     if len(kernel) != 2:  # height, width
         raise scope.refusal(node, "its kernel is not two-dimensional")
     return window_of(node, state.mask.size, (kernel[0], kernel[1]))
-
-
-def _replace_by_global_mean(node: ir.Node, scope: Scope, value: ir.Value, state: Spatial) -> Flat:
-    visible = wide(scope.visible(value, state), scope)
-    output = node.outputs[0]
-    mean = scope.emit.node("GlobalAveragePool", visible, like=output, dtype=visible.dtype)
-    if is_renormalised(state, scope):
-        share = share_along(state, state.axes.spatial, scope)
-        mean = divided(mean, share, state.axes, scope)
-    scope.replace_output(node, cast(mean, output.dtype, scope))
-    return scope.exit([state.mask])
 
 
 def _renormalise(node: ir.Node, scope: Scope, before: Mask, after: Mask) -> None:

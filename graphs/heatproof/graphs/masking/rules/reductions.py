@@ -77,13 +77,13 @@ def global_reduction_of(node: ir.Node, scope: Scope) -> Reduction:
 @RULES.rule("ReduceMean", 1, 11, 13, 18)
 def reduce_mean(node: ir.Node, scope: Scope) -> Spatial | Flat:
     """Over channels: as it is. Over space, or one axis of it: avg(X.M) / (avg(M) + 1e-8)."""
-    return _averaged(node, reduction_of(node, scope), scope)
+    return averaged(node, reduction_of(node, scope), scope)
 
 
 @RULES.rule("GlobalAveragePool", 1, 22)
 def global_average_pool(node: ir.Node, scope: Scope) -> Spatial | Flat:
     """avg(X.M) / (avg(M) + 1e-8), or avg(X.M) with the plain option."""
-    return _averaged(node, global_reduction_of(node, scope), scope)
+    return averaged(node, global_reduction_of(node, scope), scope)
 
 
 @RULES.family({"ReduceSum": (1, 11, 13), "ReduceL1": (1, 11, 13, 18)})
@@ -132,7 +132,8 @@ def place_of_extreme(node: ir.Node, scope: Scope) -> Spatial:
     return Spatial(state.mask, Reduction(state, frozenset({axis}), keepdims).left)
 
 
-def _averaged(node: ir.Node, reduction: Reduction, scope: Scope) -> Spatial | Flat:
+def averaged(node: ir.Node, reduction: Reduction, scope: Scope) -> Spatial | Flat:
+    """The outcome of a mean, which over space divides by the visible share in the node's place."""
     if not reduction.is_over_space:
         return reduction.outcome(scope)
     outcome = reduction.outcome(scope)
