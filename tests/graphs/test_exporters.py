@@ -89,12 +89,9 @@ def test_networks_of_half_precision_obey_the_laws(
     network = built(NETWORKS[name], SIZE).half()
     model = torch_model(network, SIZE, dynamo=dynamo, dtype=torch.float16)
     laws = Laws(model, MaskingOptions(mode=mode), tolerance=HALF_TOLERANCE)
-    for law in ("contract", "law 1", "law 2", "law 3", "law 4"):
-        CHECKS[law](laws)
-    # Law 5 within one graph: ONNX Runtime rounds to float16 or not by what lies between two nodes.
-    looks = [laws._look(laws.masks, garbage) for garbage in (0, 7.5, -1e4)]
-    for name_of_tensor, array in looks[0].items():
-        assert all(look[name_of_tensor].tobytes() == array.tobytes() for look in looks[1:])
+    for name_of_check, check in CHECKS.items():
+        if name_of_check != "masks":  # maps of 4 x 4 cells are visible as a whole
+            check(laws)
 
 
 class Reader(quantization.CalibrationDataReader):

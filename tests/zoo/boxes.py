@@ -1,6 +1,7 @@
 """Masks that leave hidden and visible cells at every depth of a model."""
 
 import itertools
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,20 +18,46 @@ _SHARES = (8, 6, 5, 4, 3, 2)
 """Of the image's side that a box may take, the smallest first."""
 
 
-def telling_masks(rewrite: Rewrite, size: int, batch: int) -> Array | None:
-    """Masks [batch, 1, size, size], each of one visible box; None if no box tells at every depth.
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """Masks, and where they can tell.
 
-    Convolutions let boxes grow, strides let them vanish; maps of one cell cannot tell anything.
-    The rewrite is of no further use.
+    Attributes:
+        masks: [batch, 1, size, size], each of one visible box.
+        maps: number of maps of more than one cell.
+        blind: number of those that no box leaves both hidden and visible cells in.
+    """
+
+    masks: Array
+    maps: int
+    blind: int
+
+
+def telling_masks(rewrite: Rewrite, size: int, batch: int) -> Telling:
+    """Masks that leave hidden and visible cells at every depth where any box does.
+
+    Convolutions let boxes grow, strides let them vanish; behind a field of view wider than the
+    image nothing is hidden ever. Each box tells everywhere if there are such boxes; else all
+    together tell what any box can. The rewrite is of no further use.
     """
     run, masks = _pyramid(rewrite)
-    found: list[Array] = []
-    for box in _boxes(size):
-        if _tells(run, masks, box):
-            found.append(box)
-        if len(found) == batch:
-            return np.concatenate(found)
-    return np.concatenate(found * batch) if found else None
+    told = [(box, _told(run, masks, box)) for box in _boxes(size)]
+    known = set[int]().union(*(places for _, places in told))
+    whole = [box for box, places in told if places == known]
+    chosen = whole[:batch] or _together(told, batch)
+    rows = np.concatenate(list(itertools.islice(itertools.cycle(chosen), batch)))
+    return Telling(rows, len(masks), len(masks) - len(known))
+
+
+def _together(told: list[tuple[Array, set[int]]], batch: int) -> list[Array]:
+    """Boxes that tell of the most maps, each the most beyond those before it."""
+    chosen: list[Array] = []
+    known = set[int]()
+    for _ in range(batch):
+        box, places = max(told, key=lambda one: len(one[1] - known))
+        chosen.append(box)
+        known |= places
+    return chosen
 
 
 def _boxes(size: int) -> list[Array]:
@@ -58,7 +85,8 @@ def _pyramid(rewrite: Rewrite) -> tuple[Run, list[Mask]]:
     return opened(rewrite.model, checked=False), masks
 
 
-def _tells(run: Run, masks: list[Mask], box: Array) -> bool:
+def _told(run: Run, masks: list[Mask], box: Array) -> set[int]:
+    """Which masks have both hidden and visible cells."""
     results = run(**{MASK_INPUT: box})
     cells = [results[mask.value.name or ""] for mask in masks]
-    return all((one == 0).any() and (one == 1).any() for one in cells)
+    return {place for place, one in enumerate(cells) if (one == 0).any() and (one == 1).any()}
