@@ -7,9 +7,10 @@ from typing import Any
 import onnx_ir as ir
 import pytest
 
-from heatproof.graphs.masking import MaskingOptions, Mode, pooling, reductions, rewriting
+from heatproof.graphs.masking import MaskingOptions, Mode, rewriting
 from heatproof.graphs.masking.masks.pyramid import Pyramid
 from heatproof.graphs.masking.masks.windows import Window
+from heatproof.graphs.masking.rules import pooling, reductions
 from heatproof.graphs.masking.scope import Scope
 from heatproof.graphs.masking.states import Flat, Mask, Spatial
 from heatproof.graphs.masking.table import Outcome
@@ -87,8 +88,7 @@ def frozen_masks(patch: pytest.MonkeyPatch) -> None:
 
 def plain_mean(patch: pytest.MonkeyPatch) -> None:
     """Global means divide by all cells, whatever the options say."""
-    for module in (pooling, reductions):
-        patch.setattr(module, "is_renormalised", lambda *_: False)
+    patch.setattr(reductions, "is_renormalised", lambda *_: False)
 
 
 def everyone_elected(patch: pytest.MonkeyPatch) -> None:
