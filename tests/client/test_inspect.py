@@ -15,7 +15,10 @@ NAME = "models/sha256-00"
 
 @pytest.fixture
 def model(script: fakes.Script) -> Model:
-    blockers = [Blocker(node=f"n{i}", operator="MatMul-13", reason="attention") for i in range(9)]
+    blockers = [
+        Blocker(node=f"n{i}", operator="MatMul-13", reason="attention" if i % 2 else "mixing")
+        for i in range(9)
+    ]
     facts = ModelFacts(
         image_input="image",
         layout="nchw",
@@ -38,6 +41,7 @@ def model(script: fakes.Script) -> Model:
     )  # fmt: skip
     usability = Usability(
         removals=[Use(name="black", usable=True), Use(name="layer", reason="needs layer masking")],
+        metrics=[Use(name=name, reason="needs gradients") for name in ("one", "two")],
         explainers=[Use(name="supplied", usable=True, reason="needs maps")],
     )
     script.models[NAME] = Model(name=NAME, display_name="net", facts=facts, usability=usability)
@@ -60,6 +64,9 @@ def test_the_table_says_what_works_and_what_does_not(
         "Grad-CAM layers late: 8 x 4 x 2, a cell sees 31 x 15 pixels",
         "the default; 2 in all, listed by --layers",
         "layer masking no",
+        "n0: MatMul-13,",
+        "n4: MatMul-13: mixing",
+        "n3: MatMul-13,",
         "n5: MatMul-13: attention",
         "and more, listed by --json -",
         "gradients yes",
@@ -68,6 +75,7 @@ def test_the_table_says_what_works_and_what_does_not(
         "explainers supplied",
         "supplied: needs maps",
         "metrics none",
+        "one, two not: needs gradients",
     ):
         assert row in found
     assert not any("n6" in row for row in found)

@@ -9,9 +9,12 @@ from onnx import TensorProto, helper, numpy_helper  # noqa: TID251  # a bare gra
 
 from heatproof.client import Client, UsageError
 from heatproof.client.external_data import external_locations
+from heatproof.client.flows.models import Download
 from heatproof.client.model_files import CHUNK_BYTES, ModelFiles
 from heatproof.v1.model_service_pb2 import Gradient, LayerMasking
 from tests.client import fakes
+
+FULL = Path("/dev/full")
 
 
 def external_tensor(name: str, location: str) -> TensorProto:
@@ -169,6 +172,24 @@ def test_a_rewrite_that_breaks_off_leaves_nothing(
         client.rewrite(model_file, tmp_path / "out.onnx", Gradient())
 
     assert not (tmp_path / "out.onnx").exists()
+
+
+def test_a_rewrite_into_a_folder_is_refused_before_the_work(
+    client: Client, script: fakes.Script, model_file: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match="it is a folder"):
+        client.rewrite(model_file, tmp_path, Gradient())
+    assert not script.calls["DownloadModel"]
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="needs a device that is always full")
+def test_a_full_disk_is_told_as_such(tmp_path: Path) -> None:
+    (tmp_path / "0").symlink_to(FULL)
+    download = Download(tmp_path, frozenset())
+    header, *chunks = fakes.download(**{"model.onnx": b"rewritten"})
+    download.take(header)
+    with pytest.raises(UsageError, match=r"cannot write to .*: No space left"):
+        download.take(chunks[0])
 
 
 def test_a_server_cannot_make_the_client_write_outside_the_target_folder(

@@ -68,6 +68,7 @@ def test_what_has_no_gradient_is_refused_by_name_and_reason(operator: str) -> No
     assert [one.operator.partition("-")[0] for one in blockers].count(operator) == 1
     (found,) = (one for one in blockers if one.operator.startswith(f"{operator}-"))
     assert reason in found.reason
+    assert found.node not in found.reason
 
 
 def test_a_quantised_model_is_not_said_to_ignore_its_image() -> None:

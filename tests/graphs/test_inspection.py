@@ -30,6 +30,9 @@ g (float[N, 3, 16, 16] image) => (float[N, 5] scores)
 }
 """
 
+PRODUCTS = 256 * 8 * 27 + 49 * 8 * 9 + 40
+"""16 x 16 outputs of 8 x 27 products, 7 x 7 outputs of 8 x 9, and the matrix."""
+
 
 def test_the_facts_of_a_classifier(text_model: Parse) -> None:
     facts = inspect(ir.from_proto(text_model(NET)))
@@ -40,8 +43,7 @@ def test_the_facts_of_a_classifier(text_model: Parse) -> None:
     assert (facts.logits, facts.activation) == ("logits", "softmax")
     assert (facts.opsets, facts.producer, facts.nodes) == ({"ai.onnx": 18}, "by hand 2", 7)
     assert facts.parameters == 8 * 27 + 8 + 8 * 9 + 5 * 8
-    # 16 x 16 outputs of 8 x 27 products, 7 x 7 outputs of 8 x 9, and the matrix.
-    assert facts.multiply_adds == 256 * 8 * 27 + 49 * 8 * 9 + 40
+    assert facts.multiply_adds == PRODUCTS
     assert facts.cam_tensors == (
         CamTensor("c", 8, 16, 16, is_default=False, field_height=3, field_width=3),
         CamTensor("r", 8, 16, 16, is_default=False, field_height=3, field_width=3),
@@ -98,6 +100,31 @@ def test_multiply_adds_are_counted_wherever_the_batch_lies(text_model: Parse) ->
     )
     facts = inspect(ir.from_proto(model))
     assert facts.multiply_adds == 16 * 4 * 12 + 16 * 4 * 6 + 6 * 2
+
+
+def test_multiply_adds_are_counted_behind_a_size_that_only_one_image_settles(
+    text_model: Parse,
+) -> None:
+    """As torch's as_strided, which gathers as many rows as there are images."""
+    net = NET.replace(
+        "f = Flatten (p)",
+        """
+        first = Constant <value_int = 0> () one = Constant <value_int = 1> ()
+        whole = Shape (image) n = Gather (whole, first) rows = Range (first, n, one)
+        picked = Gather <axis = 0> (p, rows) f = Flatten (picked)
+        """,
+    )
+    assert inspect(ir.from_proto(text_model(net))).multiply_adds == PRODUCTS
+
+
+def test_weights_that_are_listed_as_inputs_are_none(text_model: Parse) -> None:
+    model = text_model(NET)
+    for weight in model.graph.initializer:
+        given = model.graph.input.add(name=weight.name).type.tensor_type
+        given.elem_type = weight.data_type
+        for size in weight.dims:
+            given.shape.dim.add(dim_value=size)
+    assert [value.name for value in inspect(ir.from_proto(model)).inputs] == ["image"]
 
 
 def test_blocking_nodes_are_named(text_model: Parse) -> None:

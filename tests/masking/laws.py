@@ -286,7 +286,9 @@ def _share(inside: Results, mask: Mask) -> Array:
 
 
 def _names(graph: ir.Graph) -> tuple[list[str | None], list[str | None]]:
-    return [value.name for value in graph.inputs], [value.name for value in graph.outputs]
+    """Of inputs, but for weights that old formats list among them, and of outputs."""
+    given = [value.name for value in graph.inputs if not value.is_initializer()]
+    return given, [value.name for value in graph.outputs]
 
 
 def _pixel(number: float, dtype: np.dtype[Any]) -> Array:

@@ -48,6 +48,14 @@ def test_inputs_and_outputs_keep_their_names_and_gain_mask_and_coverage() -> Non
     assert mask.dtype == coverage.dtype == ir.DataType.FLOAT
 
 
+def test_open_sizes_of_outputs_keep_their_names() -> None:
+    """Inference gives the batch another name behind a Reshape to [-1, 4]."""
+    shape = "s = Constant <value_ints = [-1, 4]> ()"
+    nodes = f"{shape} {TINY.replace('y =', 'p =')} y = Reshape (p, s)"
+    model = layer_masked(parsed(nodes, outputs="float[n, 4] y"))
+    assert [str(value.shape) for value in model.graph.outputs] == ["[n,4]", "[n]"]
+
+
 def test_the_argument_is_left_alone() -> None:
     model = parsed(TINY)
     before = ir.to_proto(model).SerializeToString(deterministic=True)

@@ -106,5 +106,10 @@ class RuleTable(Generic[RuleT]):
         return UnsupportedOperatorError(
             f"node {node.name!r}: no {self.purpose} rule for {named} (opset {opset}); "
             f"supported: {known}",
-            metadata={"node": node.name or "", "operator": named, "opset": str(opset)},
+            metadata={
+                "node": node.name or "",
+                "operator": named,
+                "opset": str(opset),
+                "supported": known,
+            },
         )

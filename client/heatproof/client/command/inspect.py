@@ -1,11 +1,12 @@
 """`heatproof inspect`: what a model holds, and what can be done with it."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeVar
 
 import typer
 from rich.markup import escape
@@ -17,6 +18,9 @@ from heatproof.client.command.reports import require_folder, written
 from heatproof.client.command.tables import table
 from heatproof.client.recording import plain
 from heatproof.v1.model_pb2 import Blocker, CamTensor, Model, ModelFacts, Support, Use, ValueInfo
+
+T = TypeVar("T")
+K = TypeVar("K")
 
 STANDARD_OUTPUT: Final = Path("-")
 
@@ -127,21 +131,33 @@ def _layer(tensor: CamTensor, *, is_marked: bool) -> str:
 def _support(support: Support) -> str:
     if support.supported:
         return "yes"
-    shown = [_blocker(node) for node in support.blockers[:BLOCKERS]]
+    shown = [
+        _blocked(reason, nodes)
+        for reason, nodes in _by(attrgetter("reason"), support.blockers[:BLOCKERS])
+    ]
     if len(support.blockers) > BLOCKERS:
         shown.append("and more, listed by --json -")
     return "\n".join(("no", *shown))
 
 
-def _blocker(blocker: Blocker) -> str:
-    words = (blocker.node, blocker.operator, blocker.reason)
-    return ": ".join(word for word in words if word)
+def _blocked(reason: str, nodes: Iterable[Blocker]) -> str:
+    """Nodes with their operators, one a line, and the reason that they share."""
+    named = (": ".join(filter(None, (node.node, node.operator))) for node in nodes)
+    return ": ".join(filter(None, (",\n".join(named), reason)))
 
 
 def _uses(uses: Iterable[Use]) -> Iterator[str]:
     """What can be used, by name; then what takes more, and what cannot be used, with the reason."""
     held = list(uses)
     yield ", ".join(use.name for use in held if use.usable) or "none"
-    for use in held:
-        if use.reason:
-            yield f"{use.name}{'' if use.usable else ' not'}: {use.reason}"
+    for (usable, reason), alike in _by(attrgetter("usable", "reason"), held):
+        if reason:
+            yield f"{', '.join(use.name for use in alike)}{'' if usable else ' not'}: {reason}"
+
+
+def _by(key: Callable[[T], K], things: Iterable[T]) -> Iterable[tuple[K, list[T]]]:
+    """Groups by a key, in the order in which keys appear."""
+    groups: dict[K, list[T]] = {}
+    for thing in things:
+        groups.setdefault(key(thing), []).append(thing)
+    return groups.items()

@@ -110,6 +110,8 @@ def rewrite(model: ModelSource, output: str | Path, rewrite: Rewrite) -> Flow[Pa
         UsageError: the output would replace a file of the model, or cannot be written.
     """
     target, source = Path(output), (yield from _source(model))
+    if target.is_dir():
+        raise UsageError(f"cannot write {target}: it is a folder; name the file to write")
     sources = source.paths if isinstance(source, ModelFiles) else frozenset()
     require_apart([target], sources)
     stored = yield from _stored(source, ignore)
@@ -151,7 +153,14 @@ class Download:
 
         Raises:
             HeatproofError: the server sent a location that leaves the folder.
+            UsageError: there is no room for the files.
         """
+        try:
+            self._take(reply)
+        except OSError as error:
+            raise UsageError(f"cannot write to {self._folder.parent}: {error.strerror}") from error
+
+    def _take(self, reply: DownloadModelResponse) -> None:
         if reply.WhichOneof("payload") == "header":
             self._locations = [_plain(info.location) for info in reply.header.files]
             self._sizes = [info.size_bytes for info in reply.header.files]

@@ -149,8 +149,7 @@ class _Sweep:
         except UnsupportedOperatorError as error:
             if blockers is None:
                 raise
-            operator = error.metadata.get("operator", node.op_type)
-            blockers.append(Blocker(node.name or "", operator, error.message))
+            blockers.append(_blocker(node, error))
             unusable = self.op("Neg", 0.0)  # stands for the missing gradients
             return [(value, unusable) for value in differentiable_inputs(node)]
 
@@ -172,6 +171,13 @@ class _Sweep:
         return_to_composites(self.stands)
         common.RemoveUnusedNodesPass()(self.model)
         return self.model
+
+
+def _blocker(node: ir.Node, error: UnsupportedOperatorError) -> Blocker:
+    """The refusal without the names, which stand beside its reason."""
+    known = error.metadata
+    reason = known.get("reason") or f"no rule for it; supported: {known.get('supported')}"
+    return Blocker(node.name or "", known.get("operator", node.op_type), reason)
 
 
 def _typed_as(value: ir.Value, gradient: ir.Value) -> ir.Value:

@@ -87,7 +87,7 @@ class ModelFacts:
     """What a graph holds and what Heatproof can do with it.
 
     Attributes:
-        inputs: the graph's inputs, in order.
+        inputs: the graph's inputs, in order, but for weights that are listed as inputs.
         outputs: the graph's outputs, in order.
         image_input: name of the input that takes images; "" if there is none.
         class_output: name of the output that holds class scores; "" if there is none.
@@ -139,7 +139,7 @@ def inspect(model: ir.Model) -> ModelFacts:
     height, width = _size(image)
     probe = _probe(plain, image, (height, width))
     return ModelFacts(
-        inputs=tuple(map(_info, model.graph.inputs)),
+        inputs=tuple(_info(value) for value in model.graph.inputs if not value.is_initializer()),
         outputs=tuple(map(_info, model.graph.outputs)),
         image_input=image.name if image else "",
         class_output=output.name if output else "",
@@ -200,7 +200,7 @@ def _fixed(
 def _multiply_adds(model: ir.Model, image: ImageInput | None, sides: tuple[int, int]) -> int:
     if image is None or image.batch is not None:
         return multiply_adds(model, image.batch or 1 if image else 1)
-    return multiply_adds(_fixed(model, image, 1, sides), 1)
+    return multiply_adds(prepared(_fixed(model, image, 1, sides)), 1)
 
 
 def _info(value: ir.Value) -> ValueInfo:

@@ -77,10 +77,10 @@ def layer_masked(
             metadata={"node": blocker.node, "operator": blocker.operator},
         )
     common.RemoveUnusedNodesPass()(rewrite.model)
-    coverage = rewrite.model.graph.outputs[-1]
-    shape = coverage.shape
+    shapes = [(value, value.shape) for value in rewrite.model.graph.outputs]
     infer_shapes(rewrite.model)
-    coverage.shape = shape  # inference would give the batch another name
+    for value, shape in shapes:
+        value.shape = value.shape if shape is None else shape  # inference may rename the batch
     return rewrite.model
 
 

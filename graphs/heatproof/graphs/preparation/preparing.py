@@ -22,6 +22,9 @@ from heatproof.graphs.preparation.settling import name_batch, settle
 _ROUNDS = 8
 """How often what has been settled may let more be folded: an If in a branch of an If, say."""
 
+_APART = 4
+"""Version of the format from which on initializers need not be inputs."""
+
 
 def prepared(model: ir.Model) -> ir.Model:
     """Returns a plain copy of a model; names of its inputs and outputs are kept.
@@ -43,6 +46,7 @@ def prepared(model: ir.Model) -> ir.Model:
     common.InlinePass()(copy)
     take_apart(copy.graph)
     common.RemoveInitializersFromInputsPass()(copy)
+    copy.ir_version = max(copy.ir_version or 0, _APART)
     drop_old_dropouts(copy.graph)
     name_batch(copy.graph)
     _fold_and_settle(copy, declared)
