@@ -100,7 +100,7 @@ def _findings(path: Path, mixes: bool, network: nn.Module) -> tuple[Finding, Fin
         model = load_model(path)
     except HeatproofError as error:
         return failure(error), failure(error)
-    masks = _found(lambda: refusal(model) if mixes else masking(model))
+    masks = _found(lambda: refusal(model) if mixes else masking(model, network))
     return masks, _found(lambda: gradients(model, network))
 
 

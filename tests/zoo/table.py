@@ -57,7 +57,7 @@ def _row(title: str, records: Sequence[Record], missing: int, *, reasons: bool =
         cells += [_share(written, pick), _worst(written, pick)]
     notes = [
         *(_reasons(records) if reasons else []),
-        *([f"{missing} files not run"] if missing else []),
+        *([f"{missing} file{'s' * (missing > 1)} not run"] if missing else []),
     ]
     return f"| {' | '.join(cells)} | {'; '.join(notes)} |"
 
