@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from enum import StrEnum
-from typing import Any, ClassVar, Generic, Protocol, TypeVar, cast, runtime_checkable
+from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar, cast, runtime_checkable
 
 from heatproof.evaluators.errors import InvalidArgumentError, UnknownNameError
 
@@ -60,6 +60,22 @@ class Range:
         opening = "[" if self.lower_included else "("
         closing = "]" if self.upper_included else ")"
         return f"{opening}{self.lower:g}, {self.upper:g}{closing}"
+
+    @property
+    def width(self) -> float:
+        """Upper less lower end; infinite if an end is."""
+        return self.upper - self.lower
+
+    def clip(self, value: float) -> float:
+        """The number of the range that is nearest to `value`."""
+        return min(max(value, self.lower), self.upper)
+
+
+UNBOUNDED: Final = Range(-math.inf, math.inf, lower_included=False, upper_included=False)
+"""All finite numbers."""
+
+UNIT: Final = Range(0, 1)
+"""Probabilities and shares."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,8 +78,8 @@ class Metric(Protocol):
         needs: `explainer` and `removal` say what a score depends on; `gradients` what it takes.
         category: group in the catalogue, such as `faithfulness`.
         direction: what a good score is.
-        estimator: how the images' scores become the data set's.
-        part_estimators: the same for parts; parts not named here are averaged.
+
+    The estimators may be class variables, or properties where parameters decide the range.
     """
 
     name: ClassVar[str]
@@ -87,8 +87,16 @@ class Metric(Protocol):
     needs: ClassVar[tuple[Need, ...]]
     category: ClassVar[str]
     direction: ClassVar[Direction]
-    estimator: ClassVar[Estimator]
-    part_estimators: ClassVar[Mapping[str, Estimator]]
+
+    @property
+    def estimator(self) -> Estimator:
+        """How the images' scores become the data set's, with the range and atoms of a score."""
+        ...
+
+    @property
+    def part_estimators(self) -> Mapping[str, Estimator]:
+        """The same for parts; parts not named here are averaged, without range and atoms."""
+        ...
 
     def check(self, setting: Setting) -> None:
         """Refuses parameters that do not fit together, the model or the operator.
