@@ -33,6 +33,7 @@ from heatproof.server.workers.protocol import (
     Workers,
 )
 from heatproof.server.workers.tasks import (
+    CheckPolicy,
     DescribeEnvironment,
     Judge,
     PlanEvaluation,
@@ -132,10 +133,12 @@ def _answer(task: Task[Any, Any]) -> Done[Any] | Failed:
     try:
         match task:
             case PlanEvaluation():
-                total = PREDICTIONS_PER_IMAGE * task.images
+                total = PREDICTIONS_PER_IMAGE * task.inventory.images
                 return Done(Plan(result_keys(task.spec), total))
             case Summarise():
                 return Done(statistics.summarise(task, bench))
+            case CheckPolicy():
+                return Done(statistics.check_policy(task, bench))
             case Judge():
                 return Done(statistics.judge(task, bench))
             case DescribeEnvironment():

@@ -5,6 +5,8 @@ from typing import Any
 import grpc
 import pytest
 from colour_server import Evaluating
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
 
 from heatproof.v1 import evaluation_service_pb2 as pb
 from heatproof.v1 import gate_pb2
@@ -91,3 +93,72 @@ def test_an_unknown_model_is_refused(served: Evaluating, done: Any) -> None:
 
     codes = {grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT}
     assert refused.value.code() in codes
+
+
+def refused_beforehand(served: Evaluating, **request: Any) -> grpc.RpcError:
+    """The refusal of an evaluation, after which there are as many evaluations as before."""
+    before = len(served.stub.ListEvaluations(pb.ListEvaluationsRequest()).evaluations)
+    with pytest.raises(grpc.RpcError) as caught:
+        served.stub.CreateEvaluation(
+            pb.CreateEvaluationRequest(spec=served.spec(), **request), timeout=60
+        )
+    assert len(served.stub.ListEvaluations(pb.ListEvaluationsRequest()).evaluations) == before
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("check", "field"),
+    [
+        ({}, "policy.checks[0]"),
+        ({"min": 0.9, "max": 0.1}, "policy.checks[0].min"),
+        ({"min": float("nan")}, "policy.checks[0].min"),
+        ({"min": 0.1, "min_scored": 1.5}, "policy.checks[0].min_scored"),
+        ({"min": 0.1, "removal": {"white": {}}}, "policy.checks[0].removal"),
+        ({"min": 0.1, "explainer": {"rise": {"masks": 9}}}, "policy.checks[0].explainer"),
+    ],
+)
+def test_an_unsound_policy_is_refused_before_anything_runs(
+    served: Evaluating, check: dict[str, Any], field: str
+) -> None:
+    error = refused_beforehand(served, policy=policy(served, **check))
+
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert field in fields_of(error)
+
+
+def test_a_baseline_of_another_spec_is_refused_before_anything_runs(served: Evaluating) -> None:
+    other = recorded(served, seed=4)
+
+    error = refused_beforehand(
+        served, policy=policy(served, max_regression=0.1), recorded_baseline=other
+    )
+
+    assert error.code() is grpc.StatusCode.FAILED_PRECONDITION
+    assert "seed" in error.details()
+
+
+def test_an_outline_of_the_baseline_suffices_beforehand(served: Evaluating) -> None:
+    full = recorded(served)
+    outline = gate_pb2.Baseline(model=full.model, evaluation={"spec": full.evaluation.spec})
+    for image in full.image_results:
+        outline.image_results.add(image=image.image)
+    request = pb.CreateEvaluationRequest(
+        spec=served.spec(),
+        policy=policy(served, max_regression=0.1),
+        recorded_baseline=outline,
+        validate_only=True,
+    )
+
+    assert served.stub.CreateEvaluation(request, timeout=60).predictions > 0
+
+
+def fields_of(error: grpc.RpcError) -> list[str]:
+    """Field paths of a refusal."""
+    status = rpc_status.from_call(error)
+    found = error_details_pb2.BadRequest()
+    return [
+        violation.field
+        for detail in status.details
+        if detail.Unpack(found)
+        for violation in found.field_violations
+    ]

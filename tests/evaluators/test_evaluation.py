@@ -22,6 +22,7 @@ from heatproof.evaluators.explainers import (
     Saliency,
     Supplied,
 )
+from heatproof.evaluators.inventory import Inventory, KnownImage
 from heatproof.evaluators.metrics import (
     Deletion,
     ExplanationConsistency,
@@ -113,7 +114,9 @@ def test_the_order_of_metrics_explainers_and_operators_changes_no_score() -> Non
     )
 
     def named(spec: EvaluationSpec) -> dict[object, ImageScore]:
-        keys = evaluation.plan(spec, {"models/toy": facts()}, 1).results
+        keys = evaluation.plan(
+            spec, {"models/toy": facts()}, Inventory.of([KnownImage("")])
+        ).results
         (result,) = run(spec, [source(0)])
         return {
             (keys[score.result].metric, keys[score.result].removal, keys[score.result].explainer): (

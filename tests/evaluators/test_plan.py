@@ -1,8 +1,10 @@
+from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from heatproof.evaluators.catalogue import Need
 from heatproof.evaluators.errors import (
     HeatproofError,
     InvalidArgumentError,
@@ -20,6 +22,7 @@ from heatproof.evaluators.explainers import (
     Saliency,
     Supplied,
 )
+from heatproof.evaluators.inventory import Inventory, KnownImage
 from heatproof.evaluators.metrics import (
     Deletion,
     ExplanationConsistency,
@@ -31,7 +34,7 @@ from heatproof.evaluators.metrics import (
 from heatproof.evaluators.predictor import Shortfall
 from heatproof.evaluators.preprocessing import PRESETS
 from heatproof.evaluators.removal import Black, Blur, Layer, RemovalOperator, White
-from heatproof.evaluators.spec import EvaluationSpec
+from heatproof.evaluators.spec import EvaluationSpec, Target
 from tests.evaluators.toys import SIDE, facts, linear
 
 SPEC = EvaluationSpec(
@@ -46,10 +49,16 @@ NO_GRADIENTS = Shortfall("gradients", "node 'n1': no rule for Loop")
 NO_MASKING = Shortfall("layer_masking", "node 'n2': no rule for NonZero")
 
 
+def images(count: int, *, label: int | None = None, maps: Collection[str] = ()) -> Inventory:
+    return Inventory.of(
+        KnownImage(f"{number}.png", label, maps=frozenset(maps)) for number in range(count)
+    )
+
+
 def refused(spec: EvaluationSpec, **changes: object) -> HeatproofError:
     own = replace(FACTS["models/toy"], **changes)  # type: ignore[arg-type]  # fields of PredictorFacts
     with pytest.raises(HeatproofError) as caught:
-        plan(spec, {"models/toy": own}, 1)
+        plan(spec, {"models/toy": own}, images(1))
     return caught.value
 
 
@@ -63,7 +72,7 @@ def test_results_are_ordered_by_models_metrics_removals_explainers() -> None:
             key.removal and key.removal.name,
             key.explainer and key.explainer.name,
         )
-        for key in plan(spec, own, 3).results
+        for key in plan(spec, own, images(3)).results
     ]
     one_model = [
         ("deletion", "black", "centre"),
@@ -83,8 +92,8 @@ def test_predictions_are_counted_for_every_image() -> None:
     # 1 + 3 images, of which Saliency costs one gradient each
     deletion, robustness, consistency = 4 * 7, 2 * 10 * 7, (2 + 4) + (2 + 4 * 2)
     expected = 1 + 2 + 1 + deletion + robustness + consistency
-    assert plan(SPEC, FACTS, 1).predictions == expected
-    assert plan(SPEC, FACTS, 9).predictions == 9 * expected
+    assert plan(SPEC, FACTS, images(1)).predictions == expected
+    assert plan(SPEC, FACTS, images(9)).predictions == 9 * expected
 
 
 @pytest.mark.parametrize(
@@ -153,7 +162,7 @@ def test_models_without_masking_rules_are_refused_with_the_reason(
 
 def test_what_is_not_used_needs_not_be_there() -> None:
     spec = replace(SPEC, metrics=(OcclusionRobustness(2, 4),), explainers=(), removals=(Black(),))
-    assert len(plan(spec, {"models/toy": facts(gradients=NO_GRADIENTS)}, 1).results) == 1
+    assert len(plan(spec, {"models/toy": facts(gradients=NO_GRADIENTS)}, images(1)).results) == 1
 
 
 @pytest.mark.parametrize("count", [0, 1, 31, 32, 33, 100, 1000])
@@ -188,9 +197,14 @@ def test_no_more_predictions_are_made_than_planned(metric: Metric) -> None:
     explainers = EVERY_EXPLAINER
     if isinstance(metric, ExplanationConsistency):
         explainers = tuple(each for each in explainers if not isinstance(each, Supplied))
-    spec = replace(SPEC, metrics=(metric,), explainers=explainers, removals=EVERY_REMOVAL)
+    spec = replace(
+        SPEC,
+        metrics=(metric,),
+        explainers=explainers if Need.EXPLAINER in metric.needs else (),
+        removals=EVERY_REMOVAL if Need.REMOVAL in metric.needs else (),
+    )
     predictor = linear(np.random.default_rng(0).uniform(-1e-3, 6e-3, (3, SIDE, SIDE)))
-    images = [
+    pictures = [
         SourceImage(
             str(seed),
             "",
@@ -199,5 +213,44 @@ def test_no_more_predictions_are_made_than_planned(metric: Metric) -> None:
         for seed in range(2)
     ]
     seen: list[Progress] = []
-    assert len(list(evaluate(spec, images, {"models/toy": predictor}, seen.append))) == 2
-    assert 0 < seen[-1].predictions_done <= plan(spec, FACTS, 2).predictions
+    assert len(list(evaluate(spec, pictures, {"models/toy": predictor}, seen.append))) == 2
+    most = plan(spec, FACTS, images(2, maps=[""])).predictions
+    assert 0 < seen[-1].predictions_done <= most
+
+
+MAPS = replace(SPEC, metrics=(Deletion(4, 8),), explainers=(Centre(), Supplied("captum")))
+
+
+@pytest.mark.parametrize(
+    ("spec", "inventory", "field", "words"),
+    [
+        (replace(SPEC, target=Target.LABEL), images(3), "target", ("3 of 3", "'0.png'")),
+        (SPEC, images(2, label=5), "dataset", ("label 5", "0 to")),
+        (MAPS, images(2), "explainers[1].supplied.map_name", ("2 of 2", "'0.png'", "none")),
+        (MAPS, images(2, maps=["ig"]), "explainers[1].supplied.map_name", ("2 of 2", "'ig'")),
+        (
+            MAPS,
+            Inventory.of([KnownImage("a", maps=frozenset(["captum"])), KnownImage("b")]),
+            "explainers[1].supplied.map_name",
+            ("1 of 2", "'b'"),
+        ),
+        (replace(SPEC, metrics=(OcclusionRobustness(4, 8),)), images(1), "explainers", ()),
+        (replace(SPEC, metrics=(ExplanationConsistency(),)), images(1), "removals", ()),
+    ],
+)
+def test_what_the_images_lack_is_said_beforehand(
+    spec: EvaluationSpec, inventory: Inventory, field: str, words: tuple[str, ...]
+) -> None:
+    with pytest.raises(InvalidArgumentError) as caught:
+        plan(spec, FACTS, inventory)
+    assert caught.value.field == field
+    assert all(word in caught.value.message for word in words)
+
+
+def test_maps_that_every_image_has_are_planned() -> None:
+    assert plan(MAPS, FACTS, images(2, maps=["captum", "ig"])).results
+
+
+def test_explainers_may_be_asked_for_their_pictures_alone() -> None:
+    spec = replace(SPEC, metrics=(OcclusionRobustness(4, 8),), keep_overlays=True)
+    assert plan(spec, FACTS, images(1)).results

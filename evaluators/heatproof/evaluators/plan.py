@@ -12,11 +12,12 @@ from heatproof.evaluators.errors import (
     InvalidArgumentError,
     UnsupportedOperatorError,
 )
-from heatproof.evaluators.explainers import Explainer
+from heatproof.evaluators.explainers import Explainer, Supplied
+from heatproof.evaluators.inventory import Inventory, Presence
 from heatproof.evaluators.metrics import Metric, Setting
 from heatproof.evaluators.predictor import PredictorFacts, Shortfall
 from heatproof.evaluators.removal import RemovalOperator
-from heatproof.evaluators.spec import EvaluationSpec
+from heatproof.evaluators.spec import EvaluationSpec, Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,36 +60,104 @@ def result_keys(spec: EvaluationSpec) -> tuple[ResultKey, ...]:
     )
 
 
-def plan(spec: EvaluationSpec, facts: Mapping[str, PredictorFacts], images: int) -> Plan:
-    """Checks a spec against its models and counts its cost.
+def plan(spec: EvaluationSpec, facts: Mapping[str, PredictorFacts], inventory: Inventory) -> Plan:
+    """Checks a spec against its models and images and counts its cost.
 
     Args:
         spec: what to evaluate.
         facts: what each model of the spec is and can do, by its name.
-        images: number of images.
+        inventory: what comes with the images.
 
     Raises:
         InvalidArgumentError: a parameter; its field is a path such as `metrics[2].deletion.steps`.
+            Or the images lack labels or maps that the spec reads, or a label is no class.
         UnsupportedOperatorError: a model cannot do what a metric, explainer or operator needs.
     """
     _check_complete(spec)
     for model in spec.models:
         _check_model(spec, facts[model])
+        _check_label(facts[model], inventory)
+    _check_inventory(spec, inventory)
+    _check_use(spec)
     keys = result_keys(spec)
     rows = sum(_rows_of_image(spec, facts[model], keys) for model in spec.models)
-    return Plan(keys, rows * images)
+    return Plan(keys, rows * inventory.images)
+
+
+_LISTS: Final[Mapping[Need, str]] = {Need.EXPLAINER: "explainers", Need.REMOVAL: "removals"}
+"""The fields of a spec that metrics are combined with."""
 
 
 def _check_complete(spec: EvaluationSpec) -> None:
     """Refuses a spec that scores nothing, and parameters outside their ranges."""
     if not spec.metrics:
         raise InvalidArgumentError("metrics is empty: name at least one metric", field="metrics")
-    for need, field in ((Need.EXPLAINER, "explainers"), (Need.REMOVAL, "removals")):
+    for need, field in _LISTS.items():
         wanting = [metric.name for metric in spec.metrics if need in metric.needs]
         if wanting and not getattr(spec, field):
             raise InvalidArgumentError(
                 f"{wanting[0]} needs {field}: name at least one {need}", field=field
             )
+
+
+def _check_use(spec: EvaluationSpec) -> None:
+    """Refuses explainers and removal operators that no result would have."""
+    for need, field in _LISTS.items():
+        is_read = any(need in metric.needs for metric in spec.metrics)
+        if getattr(spec, field) and not is_read and not _is_drawn(spec, need):
+            raise InvalidArgumentError(
+                f"none of the metrics reads {field}, so no result would have one: leave {field} "
+                "out, or name a metric that needs them",
+                field=field,
+            )
+
+
+def _is_drawn(spec: EvaluationSpec, need: Need) -> bool:
+    """Whether maps are asked for their pictures alone."""
+    return need is Need.EXPLAINER and spec.keep_overlays
+
+
+def _check_inventory(spec: EvaluationSpec, inventory: Inventory) -> None:
+    """Refuses a spec that reads what did not come with every image."""
+    if spec.target is Target.LABEL and (unlabelled := inventory.labels.first_without) is not None:
+        raise InvalidArgumentError(
+            f"target label needs a label for every image; {_lacking(inventory, inventory.labels)} "
+            f"have none, {unlabelled!r} first: label them, or explain the predicted class",
+            field="target",
+        )
+    for index, explainer in enumerate(spec.explainers):
+        if isinstance(explainer, Supplied):
+            with placed(f"explainers[{index}].{explainer.name}"):
+                _check_maps(explainer.map_name, inventory)
+
+
+def _check_maps(name: str, inventory: Inventory) -> None:
+    found = inventory.with_map(name)
+    if found.first_without is None:
+        return
+    known = ", ".join(map(repr, inventory.maps)) or "none"
+    raise InvalidArgumentError(
+        f"{_lacking(inventory, found)} images came without a map named {name!r}, "
+        f"{found.first_without!r} first; names of maps that came: {known}. Send a map with every "
+        "image, or leave these images or the explainer supplied out",
+        field="map_name",
+    )
+
+
+def _lacking(inventory: Inventory, presence: Presence) -> str:
+    return f"{inventory.images - presence.count} of {inventory.images}"
+
+
+def _check_label(facts: PredictorFacts, inventory: Inventory) -> None:
+    if inventory.highest_label is None:
+        return
+    label, image = inventory.highest_label
+    if label >= facts.classes:
+        raise InvalidArgumentError(
+            f"{image!r} has the label {label}, but {facts.model} has {facts.classes} classes, 0 to "
+            f"{facts.classes - 1}: correct the labels",
+            field="dataset",
+        )
 
 
 def check_explainers(explainers: Sequence[Explainer], facts: PredictorFacts) -> None:

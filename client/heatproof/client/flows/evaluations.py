@@ -115,7 +115,8 @@ def evaluate(
     spec = documents.read(EvaluationSpec, table)
     spec.preprocessing.CopyFrom(read_preprocessing(preprocessing))
     sources = model if isinstance(model, list) else [model]
-    return (yield from run(spec, sources, images, on_progress, annotation_options(options)))
+    asked = CreateEvaluationRequest(spec=spec)
+    return (yield from run(asked, sources, images, on_progress, annotation_options(options)))
 
 
 def annotation_options(options: AnnotationOptions) -> AnnotationOptions:
@@ -126,27 +127,32 @@ def annotation_options(options: AnnotationOptions) -> AnnotationOptions:
 
 
 def run(
-    spec: EvaluationSpec,
+    asked: CreateEvaluationRequest,
     models: Iterable[ModelSource],
     images: DatasetSource,
     on_progress: OnProgress,
     annotations: AnnotationOptions,
 ) -> Flow[Report]:
-    """Uploads what the server lacks, then evaluates by a spec that names no models and images."""
+    """Uploads what the server lacks, then evaluates; `asked` names neither models nor images."""
     uploaded: dict[str, Model] = {}
     for source in models:
         found = yield from inspect(source, on_progress=on_progress)
         uploaded[found.name] = found
     images_set = yield from dataset(images, on_progress=on_progress, **annotations)
-    spec.models.extend(uploaded)
-    spec.dataset = images_set.name
-    return (yield from _evaluated(spec, tuple(uploaded.values()), images_set, on_progress))
+    request = CreateEvaluationRequest()
+    request.CopyFrom(asked)
+    request.request_id = str(uuid.uuid4())
+    request.spec.models.extend(uploaded)
+    request.spec.dataset = images_set.name
+    return (yield from _evaluated(request, tuple(uploaded.values()), images_set, on_progress))
 
 
 def _evaluated(
-    spec: EvaluationSpec, models: tuple[Model, ...], images: Dataset, on_progress: OnProgress
+    request: CreateEvaluationRequest,
+    models: tuple[Model, ...],
+    images: Dataset,
+    on_progress: OnProgress,
 ) -> Flow[Report]:
-    request = CreateEvaluationRequest(spec=spec, request_id=str(uuid.uuid4()))
     created: CreateEvaluationResponse = yield from patiently(Unary(CREATE, request))
     name = created.evaluation.name
     try:

@@ -24,9 +24,10 @@ from heatproof.client.recording import baseline_of, read_baseline
 from heatproof.client.results import GateReport, Report
 from heatproof.client.retries import patiently
 from heatproof.v1.evaluation_pb2 import EvaluationSpec
-from heatproof.v1.evaluation_service_pb2 import GateEvaluationRequest
+from heatproof.v1.evaluation_service_pb2 import CreateEvaluationRequest, GateEvaluationRequest
 from heatproof.v1.evaluation_service_pb2_grpc import EvaluationServiceStub
 from heatproof.v1.gate_pb2 import Baseline, Policy, Verdict
+from heatproof.v1.results_pb2 import ImageResult
 
 GATE: Final = Rpc(EvaluationServiceStub, "GateEvaluation")
 
@@ -78,7 +79,8 @@ def gate(
     spec.keep_overlays = options.get("keep_overlays", False)
     recorded = yield from work(lambda: _recorded(baseline))
     models = [model] if baseline is None or recorded else [model, _as_model(baseline)]
-    report = yield from run(spec, models, images, on_progress, annotation_options(options))
+    asked = CreateEvaluationRequest(spec=spec, policy=rules, recorded_baseline=_outline(recorded))
+    report = yield from run(asked, models, images, on_progress, annotation_options(options))
     verdict = yield from _verdict(report, rules, recorded, has_rival=len(models) > 1)
     return GateReport(
         report.evaluation,
@@ -127,6 +129,18 @@ def _recorded(source: BaselineSource | None) -> Baseline | None:
     if isinstance(source, str | os.PathLike) and Path(source).suffix.lower() == ".json":
         return read_baseline(Path(source))
     return None
+
+
+def _outline(baseline: Baseline | None) -> Baseline | None:
+    """What tells, before anything is computed, whether a baseline can be compared with."""
+    if baseline is None:
+        return None
+    outline = Baseline(model=baseline.model)
+    outline.evaluation.spec.CopyFrom(baseline.evaluation.spec)
+    for result in baseline.image_results:
+        label = result.label if result.HasField("label") else None
+        outline.image_results.append(ImageResult(image=result.image, label=label))
+    return outline
 
 
 def _as_model(source: BaselineSource | None) -> ModelSource:

@@ -1,13 +1,8 @@
 """From an evaluation and a policy to a verdict."""
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
 
-from heatproof.evaluators.catalogue import Need
-from heatproof.evaluators.errors import InvalidArgumentError
-from heatproof.evaluators.explainers import Explainer
 from heatproof.evaluators.gate.bounds import check_bound, reasons
 from heatproof.evaluators.gate.pairing import pair, require_comparable
 from heatproof.evaluators.gate.policy import (
@@ -24,7 +19,7 @@ from heatproof.evaluators.gate.policy import (
     VerdictOutcome,
 )
 from heatproof.evaluators.gate.regressions import Comparison, judge_regressions
-from heatproof.evaluators.removal import RemovalOperator
+from heatproof.evaluators.gate.soundness import is_bounded, require_sound, wanted
 
 NOWHERE = -1
 """Result index of a check that no result of the evaluation answers."""
@@ -51,62 +46,19 @@ def judge(policy: Policy, candidate: Evaluated, baseline: Evaluated | None) -> V
         InvalidArgumentError: a check bounds nothing, or a number is out of range.
         FailedPreconditionError: the baseline was evaluated differently; lists the fields.
     """
-    _require_sound(policy)
+    require_sound(policy)
     if baseline is not None:
         require_comparable(candidate, baseline)
     targets = list(_targets(policy, candidate))
     checks = (
         *_missing(policy, targets, candidate),
-        *(_bound(t, policy, candidate) for t in targets if _is_bounded(t.check)),
+        *(_bound(t, policy, candidate) for t in targets if is_bounded(t.check)),
         *_regressions(
             [t for t in targets if t.check.max_regression is not None], policy, candidate, baseline
         ),
     )
     ordered = tuple(sorted(checks, key=lambda c: (c.check, c.result, c.kind)))
     return _verdict(ordered, _warnings(policy, candidate, ordered))
-
-
-def _require_sound(policy: Policy) -> None:
-    if not policy.checks:
-        raise InvalidArgumentError("the policy has no checks; add at least one", field="checks")
-    if not 0 <= policy.abs_tolerance < math.inf:
-        raise InvalidArgumentError(
-            f"abs_tolerance must be finite and at least 0, not {policy.abs_tolerance:g}",
-            field="abs_tolerance",
-        )
-    for number, check in enumerate(policy.checks):
-        _require_sound_check(check, f"checks[{number}]")
-
-
-def _require_sound_check(check: Check, place: str) -> None:
-    if not _is_bounded(check) and check.max_regression is None:
-        raise InvalidArgumentError(
-            f"{place} bounds nothing: set min, max or max_regression", field=place
-        )
-    for name in ("min", "max", "max_regression"):
-        value = getattr(check, name)
-        if value is not None and not math.isfinite(value):
-            raise InvalidArgumentError(
-                f"{place}.{name} must be finite, not {value:g}", field=f"{place}.{name}"
-            )
-    if check.min is not None and check.max is not None and check.min > check.max:
-        raise InvalidArgumentError(
-            f"{place}: min {check.min:g} is above max {check.max:g}", field=f"{place}.min"
-        )
-    if check.max_regression is not None and check.max_regression < 0:
-        raise InvalidArgumentError(
-            f"{place}.max_regression must be at least 0, not {check.max_regression:g}",
-            field=f"{place}.max_regression",
-        )
-    if not 0 <= check.min_scored <= 1:
-        raise InvalidArgumentError(
-            f"{place}.min_scored must lie in [0, 1], not {check.min_scored:g}",
-            field=f"{place}.min_scored",
-        )
-
-
-def _is_bounded(check: Check) -> bool:
-    return check.min is not None or check.max is not None
 
 
 def _targets(policy: Policy, candidate: Evaluated) -> Iterator[Target]:
@@ -127,30 +79,18 @@ def _missing(
     for number, check in enumerate(policy.checks):
         answers = [candidate.results[t.result] for t in targets if t.number == number]
         answered = [(answer.removal, answer.explainer) for answer in answers]
-        wanted = list(_wanted(policy, check))
-        if not answered and not wanted:
+        due = list(wanted(policy, check))
+        if not answered and not due:
             yield _unanswered(number, check, "the evaluation has no such result")
-        for removal, explainer in wanted:
+        for removal, explainer in due:
             if (removal, explainer) not in answered:
                 setting = ", ".join(thing.name for thing in (removal, explainer) if thing)
                 missing = f"the evaluation has no result with {setting or 'this metric'}"
                 yield _unanswered(number, check, missing)
 
 
-def _wanted(
-    policy: Policy, check: Check
-) -> Iterator[tuple[RemovalOperator | None, Explainer | None]]:
-    """What the policy says a check must be answered for."""
-    removals = (check.removal,) if check.removal else policy.removals
-    explainers = (check.explainer,) if check.explainer else policy.explainers
-    return product(
-        removals if Need.REMOVAL in check.metric.needs else (None,),
-        explainers if Need.EXPLAINER in check.metric.needs else (None,),
-    )
-
-
 def _unanswered(number: int, check: Check, message: str) -> CheckResult:
-    kind = CheckKind.BOUND if _is_bounded(check) else CheckKind.REGRESSION
+    kind = CheckKind.BOUND if is_bounded(check) else CheckKind.REGRESSION
     target = Target(number, check, NOWHERE)
     return _result(target, kind, CheckOutcome.NOT_EVALUATED, f"{check.metric.name}: {message}")
 

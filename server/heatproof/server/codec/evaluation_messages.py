@@ -4,7 +4,7 @@ from typing import Final
 
 from heatproof.evaluators.errors import InvalidArgumentError
 from heatproof.server.codec.evaluations import encode_evaluation, fitted, read_image_result
-from heatproof.server.evaluations.creation import Quote
+from heatproof.server.evaluations.creation import Quote, Rules
 from heatproof.server.evaluations.inline import InlineEvaluation
 from heatproof.server.field_paths import under
 from heatproof.server.settings import MAX_REPLY_BYTES
@@ -88,6 +88,25 @@ def decode_baseline(request: pb.GateEvaluationRequest) -> str | RecordedEvaluati
                 return _recorded(request.recorded_baseline)
         case _:
             return None
+
+
+def decode_rules(request: pb.CreateEvaluationRequest) -> Rules | None:
+    """Reads the rules by which an evaluation will be judged.
+
+    Raises:
+        InvalidArgumentError: there is a baseline without a policy, or it does not know its model.
+    """
+    baseline = None
+    if request.HasField("recorded_baseline"):
+        with under("recorded_baseline"):
+            baseline = _recorded(request.recorded_baseline)
+    if request.HasField("policy"):
+        return Rules(request.policy.SerializeToString(), baseline)
+    if baseline is not None:
+        raise InvalidArgumentError(
+            "recorded_baseline is compared by a policy; send both, or neither", field="policy"
+        )
+    return None
 
 
 def _recorded(baseline: gate_pb2.Baseline) -> RecordedEvaluation:

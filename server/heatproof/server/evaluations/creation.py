@@ -2,21 +2,22 @@
 
 import asyncio
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from heatproof.evaluators.errors import InvalidArgumentError
-from heatproof.evaluators.spec import EvaluationSpec, Target
+from heatproof.evaluators.inventory import Inventory
+from heatproof.evaluators.spec import EvaluationSpec
 from heatproof.server.codec.evaluations import serialized_environment, serialized_spec
 from heatproof.server.evaluations.environment import Environment
 from heatproof.server.evaluations.runs import Surroundings
 from heatproof.server.evaluations.scheduling import Scheduler
 from heatproof.server.field_paths import under
 from heatproof.server.resource_names import DatasetName, ModelName
-from heatproof.server.stores.datasets import StoredDataset
 from heatproof.server.stores.evaluation_records import NewEvaluation, StoredEvaluation
 from heatproof.server.stores.models import ModelStore
-from heatproof.server.workers.inputs import ModelFiles
-from heatproof.server.workers.tasks import PlanEvaluation
+from heatproof.server.workers.inputs import ModelFiles, StoredImage
+from heatproof.server.workers.tasks import CheckPolicy, PlanEvaluation, RecordedEvaluation
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,19 @@ class Quote:
     seconds: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """By what an evaluation will be judged.
+
+    Attributes:
+        policy: serialised `Policy`.
+        baseline: what regressions will be measured against, if recorded.
+    """
+
+    policy: bytes
+    baseline: RecordedEvaluation | None = None
+
+
 class Creation:
     """Checks and stores new evaluations."""
 
@@ -42,26 +56,32 @@ class Creation:
         self._scheduler = scheduler
         self._environment = environment
 
-    async def quote(self, spec: EvaluationSpec, request_id: str) -> Quote:
-        """Checks an evaluation and counts what it computes.
+    async def quote(
+        self, spec: EvaluationSpec, request_id: str, rules: Rules | None = None
+    ) -> Quote:
+        """Checks an evaluation, and by what it will be judged, and counts what it computes.
 
         Raises:
-            InvalidArgumentError: the spec is wrong; names the field.
+            InvalidArgumentError: the spec or the policy is wrong; names the field.
+            FailedPreconditionError: the baseline was evaluated differently.
             NotFoundError: a model or the data set is not stored.
             UnsupportedOperatorError: a model cannot do what the spec needs.
         """
         key = _checked_request_id(request_id)
         with under("spec"):
-            dataset = await asyncio.to_thread(self._dataset, spec)
+            images = await asyncio.to_thread(self._images, spec)
             models = await asyncio.to_thread(found_models, spec, self._around.models)
-            plan = await self._around.workers.call(PlanEvaluation(spec, models, dataset.images))
+            inventory = Inventory.of(image.known for image in images)
+            plan = await self._around.workers.call(PlanEvaluation(spec, models, inventory))
+        if rules is not None:
+            await self._around.workers.call(_checking(rules, spec, images))
         speed = await asyncio.to_thread(self._around.store.speed, spec.models)
         new = NewEvaluation(
             spec=serialized_spec(spec),
             models=spec.models,
             dataset=spec.dataset,
             request_id=key,
-            images=dataset.images,
+            images=inventory.images,
             predictions=plan.predictions,
             environment=serialized_environment(await self._environment.describe()),
         )
@@ -80,21 +100,20 @@ class Creation:
         self._scheduler.submit(stored)
         return stored
 
-    def _dataset(self, spec: EvaluationSpec) -> StoredDataset:
+    def _images(self, spec: EvaluationSpec) -> tuple[StoredImage, ...]:
         if not spec.dataset:
             raise InvalidArgumentError(
                 "dataset is required; upload one with UploadDataset, or call Evaluate with images",
                 field="dataset",
             )
         name = DatasetName.parse(spec.dataset, field="dataset")
-        dataset = self._around.datasets.get(name, field="dataset")
-        if spec.target is Target.LABEL and dataset.labelled < dataset.images:
-            raise InvalidArgumentError(
-                f"target label needs a label for every image; {dataset.images - dataset.labelled} "
-                f"of {dataset.images} have none: explain the predicted class instead",
-                field="target",
-            )
-        return dataset
+        self._around.datasets.get(name, field="dataset")
+        return tuple(self._around.datasets.all_images(name))
+
+
+def _checking(rules: Rules, spec: EvaluationSpec, images: Sequence[StoredImage]) -> CheckPolicy:
+    known = tuple((image.digest, image.label) for image in images)
+    return CheckPolicy(rules.policy, serialized_spec(spec), known, rules.baseline)
 
 
 def found_models(spec: EvaluationSpec, store: ModelStore) -> tuple[ModelFiles, ...]:

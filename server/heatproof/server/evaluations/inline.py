@@ -9,6 +9,7 @@ from typing import Final
 
 from heatproof.evaluators.errors import DeadlineExceededError, InvalidArgumentError
 from heatproof.evaluators.evaluation import shards
+from heatproof.evaluators.inventory import Inventory
 from heatproof.evaluators.spec import EvaluationSpec
 from heatproof.server.codec.evaluations import (
     image_row,
@@ -75,7 +76,7 @@ class InlineEvaluations:
     ) -> InlineEvaluation:
         with under("spec"):
             models = await asyncio.to_thread(found_models, spec, self._models)
-            plan = await self._workers.call(PlanEvaluation(spec, models, len(images)))
+            plan = await self._workers.call(PlanEvaluation(spec, models, _inventory(images)))
         _check_predictions(plan.predictions)
         rows, done = await self._rows(RunShard(spec, models, images))
         summary = Summarise(serialized_spec(spec), tuple(row.curves for row in rows))
@@ -129,6 +130,10 @@ def _check_request(spec: EvaluationSpec, images: Sequence[StoredImage]) -> None:
             "UploadDataset and call CreateEvaluation",
             field="images",
         )
+
+
+def _inventory(images: Sequence[StoredImage]) -> Inventory:
+    return Inventory.of(image.known for image in images)
 
 
 def _check_predictions(predictions: int) -> None:

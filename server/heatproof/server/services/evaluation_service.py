@@ -7,6 +7,7 @@ from google.protobuf import empty_pb2
 
 from heatproof.server.codec.evaluation_messages import (
     decode_baseline,
+    decode_rules,
     encode_created,
     encode_evaluated,
     encode_page,
@@ -42,7 +43,8 @@ class EvaluationService(evaluation_service_pb2_grpc.EvaluationServiceServicer):
     ) -> pb.CreateEvaluationResponse:
         """Takes an evaluation in, or only counts what it would compute."""
         creation = self._evaluations.creation
-        quote = await creation.quote(decode_spec(request.spec), request.request_id)
+        spec, rules = decode_spec(request.spec), decode_rules(request)
+        quote = await creation.quote(spec, request.request_id, rules)
         stored = None if request.validate_only else await creation.create(quote)
         return encode_created(quote, stored)
 

@@ -1,6 +1,6 @@
 """The stored data sets."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -107,6 +107,16 @@ class DatasetStore:
         with self.holdings.engine.connect() as connection:
             records = connection.scalars(query)
             return tuple(image_of(record, self.holdings.path) for record in records)
+
+    def all_images(self, name: DatasetName) -> Iterator[StoredImage]:
+        """Every image, in order; their bytes stay in their files."""
+        table = dataset_images
+        query = (
+            select(table.c.record).where(table.c.dataset == str(name)).order_by(table.c.position)
+        )
+        with self.holdings.engine.connect() as connection:
+            for record in connection.execution_options(yield_per=1000).scalars(query):
+                yield image_of(record, self.holdings.path)
 
     def page(self, request: pages.PageRequest) -> pages.Page[StoredDataset]:
         """Lists data sets, newest first."""

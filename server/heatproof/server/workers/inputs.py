@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
+from heatproof.evaluators.inventory import KnownImage
 from heatproof.evaluators.sources import Frame, FramedBox
 
 Content: TypeAlias = bytes | Path
@@ -82,3 +83,13 @@ class StoredImage:
     object_mask: FramedSource | None = None
     boxes: tuple[FramedBox, ...] = ()
     attribution_maps: Mapping[str, FramedSource] = field(default_factory=dict)
+
+    @property
+    def known(self) -> KnownImage:
+        """What can be said of it before it is decoded."""
+        return KnownImage(
+            display_name=self.display_name or self.digest[:12],
+            label=self.label,
+            has_object=self.object_mask is not None,
+            maps=frozenset(self.attribution_maps),
+        )

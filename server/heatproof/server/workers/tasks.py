@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
 
 from heatproof.evaluators.evaluation import Explanation, MaskedPredictions, Plan
 from heatproof.evaluators.explainers import Explainer
+from heatproof.evaluators.inventory import Inventory
 from heatproof.evaluators.preprocessing import Preprocessing
 from heatproof.evaluators.removal import RemovalOperator
 from heatproof.evaluators.results import ImageResult
@@ -91,14 +92,14 @@ class PlanEvaluation(Task[object, Plan]):
     Attributes:
         spec: what is asked.
         models: the models of the spec, in its order.
-        images: number of images.
+        inventory: what comes with the images.
     """
 
     executor: ClassVar[str] = f"{_EXECUTION}.evaluations:plan_evaluation"
 
     spec: EvaluationSpec
     models: tuple[ModelFiles, ...]
-    images: int
+    inventory: Inventory
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +185,25 @@ class RecordedEvaluation:
     model: str
     evaluation: bytes
     images: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckPolicy(Task[object, None]):
+    """Checks a policy before its evaluation runs.
+
+    Attributes:
+        policy: serialised `Policy`.
+        spec: serialised `EvaluationSpec`.
+        images: digest and label of every image, in the order of the data set.
+        baseline: what regressions will be measured against; of its images only digest and label
+            are read.
+    """
+
+    executor: ClassVar[str] = f"{_EXECUTION}.statistics:check_policy"
+    policy: bytes
+    spec: bytes
+    images: tuple[tuple[str, int | None], ...]
+    baseline: RecordedEvaluation | None
 
 
 @dataclass(frozen=True, slots=True)

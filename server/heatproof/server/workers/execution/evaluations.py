@@ -18,7 +18,7 @@ def plan_evaluation(task: PlanEvaluation, bench: Bench) -> evaluation.Plan:
     """Loads the models of a spec and counts what it computes."""
     predictors = _predictors(task.models, task.spec.preprocessing, bench)
     facts = {name: predictor.facts for name, predictor in predictors.items()}
-    return evaluation.plan(task.spec, facts, task.images)
+    return evaluation.plan(task.spec, facts, task.inventory)
 
 
 def run_shard(task: RunShard, bench: Bench) -> int:

@@ -1,7 +1,10 @@
 """Summarises and judges evaluations, away from the event loop of the server."""
 
 from heatproof.evaluators.gate import judge as judge_evaluation
+from heatproof.evaluators.gate.pairing import require_comparable
 from heatproof.evaluators.gate.policy import Evaluated
+from heatproof.evaluators.gate.soundness import require_answerable, require_sound
+from heatproof.evaluators.results import ImageResult
 from heatproof.evaluators.summaries import clean_accuracy
 from heatproof.evaluators.summaries import summarise as summarise_images
 from heatproof.server.codec.evaluations import read_spec, serialized_results
@@ -11,8 +14,9 @@ from heatproof.server.codec.recordings import (
     read_policy,
     serialized_verdict,
 )
+from heatproof.server.field_paths import under
 from heatproof.server.workers.bench import Bench
-from heatproof.server.workers.tasks import Judge, RecordedEvaluation, Summarise
+from heatproof.server.workers.tasks import CheckPolicy, Judge, RecordedEvaluation, Summarise
 
 
 def summarise(task: Summarise, bench: Bench) -> bytes:
@@ -20,6 +24,20 @@ def summarise(task: Summarise, bench: Bench) -> bytes:
     bench.report(f"summarising {len(task.images)} images")
     spec, images = read_spec(task.spec), read_images(task.images)
     return serialized_results(summarise_images(spec, images), clean_accuracy(spec, images))
+
+
+def check_policy(task: CheckPolicy, bench: Bench) -> None:
+    """Checks a policy, and its baseline, before the evaluation runs."""
+    bench.report("checking the policy")
+    spec = read_spec(task.spec)
+    policy = read_policy(task.policy)
+    with under("policy"):
+        require_sound(policy)
+        require_answerable(policy, spec)
+    if task.baseline is not None:
+        images = tuple(ImageResult(digest, "", label, (), ()) for digest, label in task.images)
+        candidate = Evaluated(spec.models[0], spec, (), images)
+        require_comparable(candidate, _evaluated(task.baseline))
 
 
 def judge(task: Judge, bench: Bench) -> bytes:

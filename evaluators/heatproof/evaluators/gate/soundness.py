@@ -1,0 +1,131 @@
+"""What can be said of a policy before anything is evaluated."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+from typing import Final
+
+from heatproof.evaluators.catalogue import Need, Registered
+from heatproof.evaluators.errors import InvalidArgumentError
+from heatproof.evaluators.explainers import Explainer
+from heatproof.evaluators.gate.policy import Check, Policy
+from heatproof.evaluators.plan import placed
+from heatproof.evaluators.removal import RemovalOperator
+from heatproof.evaluators.spec import EvaluationSpec
+
+
+def require_sound(policy: Policy) -> None:
+    """Refuses rules that no evaluation could follow.
+
+    Raises:
+        InvalidArgumentError: a check bounds nothing, or a number is out of range; names the field
+            below the policy.
+    """
+    if not policy.checks:
+        raise InvalidArgumentError("the policy has no checks; add at least one", field="checks")
+    if not 0 <= policy.abs_tolerance < math.inf:
+        raise InvalidArgumentError(
+            f"abs_tolerance must be finite and at least 0, not {policy.abs_tolerance:g}",
+            field="abs_tolerance",
+        )
+    for number, check in enumerate(policy.checks):
+        _require_sound_check(check, f"checks[{number}]")
+
+
+def _require_sound_check(check: Check, place: str) -> None:
+    if not is_bounded(check) and check.max_regression is None:
+        raise InvalidArgumentError(
+            f"{place} bounds nothing: set min, max or max_regression", field=place
+        )
+    for name in ("min", "max", "max_regression"):
+        value = getattr(check, name)
+        if value is not None and not math.isfinite(value):
+            raise InvalidArgumentError(
+                f"{place}.{name} must be finite, not {value:g}", field=f"{place}.{name}"
+            )
+    if check.min is not None and check.max is not None and check.min > check.max:
+        raise InvalidArgumentError(
+            f"{place}: min {check.min:g} is above max {check.max:g}", field=f"{place}.min"
+        )
+    if check.max_regression is not None and check.max_regression < 0:
+        raise InvalidArgumentError(
+            f"{place}.max_regression must be at least 0, not {check.max_regression:g}",
+            field=f"{place}.max_regression",
+        )
+    if not 0 <= check.min_scored <= 1:
+        raise InvalidArgumentError(
+            f"{place}.min_scored must lie in [0, 1], not {check.min_scored:g}",
+            field=f"{place}.min_scored",
+        )
+
+
+def require_answerable(policy: Policy, spec: EvaluationSpec) -> None:
+    """Refuses a policy of which a check would find no result in an evaluation.
+
+    Raises:
+        InvalidArgumentError: names the first such check, and what the evaluation scores instead.
+    """
+    for number, check in enumerate(policy.checks):
+        with placed(f"checks[{number}]"):
+            _require_metric(check, spec)
+            for part in _PARTS:
+                _require_part(check, part, getattr(policy, f"{part}s"), getattr(spec, f"{part}s"))
+
+
+_PARTS: Final[Mapping[str, Need]] = {"explainer": Need.EXPLAINER, "removal": Need.REMOVAL}
+
+
+def _require_metric(check: Check, spec: EvaluationSpec) -> None:
+    if check.metric not in spec.metrics:
+        raise InvalidArgumentError(
+            f"the evaluation does not score {check.metric.name} with these parameters; it scores "
+            f"{_named(spec.metrics)}",
+            field="metric",
+        )
+
+
+def _require_part(
+    check: Check, part: str, of_policy: Sequence[Registered], of_spec: Sequence[Registered]
+) -> None:
+    """Refuses an explainer or a removal operator that no result of the check's metric has."""
+    own: Registered | None = getattr(check, part)
+    name = check.metric.name
+    if _PARTS[part] not in check.metric.needs:
+        if own is not None:
+            raise InvalidArgumentError(
+                f"{name} is scored without {part}s; leave {part} out", field=part
+            )
+        return
+    asked = of_policy if own is None else (own,)
+    if not asked:
+        raise InvalidArgumentError(
+            f"{name} needs {part}s, and the policy lists none; add {part}s to it", field=part
+        )
+    missing = [one for one in asked if one not in of_spec]
+    if missing:
+        raise InvalidArgumentError(
+            f"the evaluation scores {name} with the {part}s {_named(of_spec)}, not with "
+            f"{missing[0].name} as the check says it; list it among the {part}s",
+            field=part,
+        )
+
+
+def _named(things: Sequence[Registered]) -> str:
+    return ", ".join(dict.fromkeys(thing.name for thing in things)) or "none"
+
+
+def wanted(
+    policy: Policy, check: Check
+) -> Iterator[tuple[RemovalOperator | None, Explainer | None]]:
+    """The removal operators and explainers for which a check must be answered."""
+    removals = (check.removal,) if check.removal else policy.removals
+    explainers = (check.explainer,) if check.explainer else policy.explainers
+    return product(
+        removals if Need.REMOVAL in check.metric.needs else (None,),
+        explainers if Need.EXPLAINER in check.metric.needs else (None,),
+    )
+
+
+def is_bounded(check: Check) -> bool:
+    """Whether a check bounds a score, rather than a regression alone."""
+    return check.min is not None or check.max is not None
