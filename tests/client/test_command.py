@@ -79,6 +79,31 @@ def test_a_refusal_by_the_server_ends_with_2(
     assert "differs in: seed, preprocessing" in capfd.readouterr().err
 
 
+def test_what_cannot_be_judged_is_written_all_the_same(
+    gate: list[str], script: fakes.Script, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    script.failures["GateEvaluation"] = [fakes.status("INTERNAL", "no verdict today")]
+    files = ["--json", str(tmp_path / "r.json"), "--html", str(tmp_path / "r.html")]
+
+    assert run([*gate, *files]) == 2
+
+    said = capfd.readouterr()
+    assert "evaluations/" in said.err
+    assert "no verdict today" in said.err
+    assert len(json.loads((tmp_path / "r.json").read_text())["image_results"]) == 3
+    assert (tmp_path / "r.html").stat().st_size > 100
+
+
+def test_images_without_a_label_are_noted(
+    gate: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "labels.csv").write_text("file,label\na.png,1\n")
+
+    assert run([*gate, "--labels", str(tmp_path / "labels.csv")]) == 0
+    (line,) = [one for one in capfd.readouterr().err.splitlines() if one.startswith("note:")]
+    assert line == "note: 1 of 3 images have labels; without: 'b.png', 'sub/c.png'"
+
+
 def test_an_unexpected_exception_ends_with_2(
     gate: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -31,6 +31,7 @@ QUESTION: dict[str, Any] = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:. of . images have")
 def test_an_evaluation_is_asked_for_as_the_caller_says(
     client: Client, script: fakes.Script, model_file: Path, image_folder: Path
 ) -> None:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
-from heatproof.client import AnnotationSources, UsageError
+from heatproof.client import AnnotationSources, PartialAnnotationsWarning, UsageError
 from heatproof.client.images import collect
 from heatproof.v1.image_pb2 import FRAME_MODEL_INPUT, FRAME_SOURCE, Image
 from heatproof.v1.tensor_pb2 import DATA_TYPE_FLOAT32, DATA_TYPE_UINT8
@@ -74,6 +74,7 @@ def test_missing_files_and_empty_folders_are_refused(tmp_path: Path) -> None:
         collect([])
 
 
+@pytest.mark.filterwarnings("ignore:. of 3 images have")
 def test_labels_are_matched_by_path_file_name_or_stem(image_folder: Path, tmp_path: Path) -> None:
     csv = tmp_path / "labels.csv"
     csv.write_text("file,label\na.png,3\nc.png,0\nof-another-set.png,9\n")
@@ -103,6 +104,7 @@ def test_wrong_labels_are_refused_with_their_line(
         AnnotationSources(labels=csv).read(collect(image_folder))
 
 
+@pytest.mark.filterwarnings("ignore:. of 3 images have")
 def test_masks_are_sent_as_png_and_maps_as_float32(image_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "masks").mkdir()
     (tmp_path / "maps").mkdir()
@@ -160,3 +162,34 @@ def test_an_array_file_with_code_in_it_is_not_run(tmp_path: Path) -> None:
 def test_an_unknown_frame_is_refused_with_the_known_ones(image_folder: Path) -> None:
     with pytest.raises(UsageError, match="source, model_input"):
         AnnotationSources(masks_frame="image").read(collect(image_folder))
+
+
+@pytest.mark.parametrize(
+    ("shape", "advice"),
+    [((24, 24, 3), "channels last"), ((24, 24, 1), "channels last"), ((24,), "height, width")],
+)
+def test_a_map_of_another_layout_is_refused_with_advice(shape: Any, advice: str) -> None:
+    images = collect([png()])
+    sources = AnnotationSources(maps=[np.zeros(shape, np.float32)])
+
+    with pytest.raises(UsageError, match=advice):
+        sources.read(images)
+
+
+@pytest.mark.parametrize("shape", [(24, 24), (1, 24, 24), (3, 24, 24), (2, 3, 3)])
+def test_maps_with_or_without_channels_are_sent_as_they_are(shape: Any) -> None:
+    known = AnnotationSources(maps=[np.ones(shape)]).read(collect([png()]))
+
+    assert tuple(known.maps[0].values.shape) == shape
+
+
+def test_a_map_that_is_not_finite_is_refused_by_the_name_of_its_image() -> None:
+    with pytest.raises(UsageError, match=r"'image-0001'.*NaN"):
+        AnnotationSources(maps=[np.full((4, 4), np.nan)]).read(collect([png()]))
+
+
+def test_values_for_some_images_only_are_warned_of(image_folder: Path) -> None:
+    with pytest.warns(PartialAnnotationsWarning, match=r"2 of 3 images have labels.*'b.png'"):
+        known = AnnotationSources(labels={"a": 1, "c": 2}).read(collect(image_folder))
+
+    assert known.labels == {0: 1, 2: 2}

@@ -15,7 +15,7 @@ print(report.to_pandas())
 """
 
 from heatproof.client.addresses import Tls
-from heatproof.client.annotations import AnnotationSources
+from heatproof.client.annotations import AnnotationSources, PartialAnnotationsWarning
 from heatproof.client.asynchronous import AsyncClient
 from heatproof.client.errors import (
     ConflictError,
@@ -42,7 +42,7 @@ from heatproof.client.errors import (
 )
 from heatproof.client.flows.explanations import ExplainedImage
 from heatproof.client.progress import Progress, Stage
-from heatproof.client.results import GateReport, Report
+from heatproof.client.results import GateReport, Report, UnjudgedError
 from heatproof.client.synchronous import Client
 
 __all__ = [
@@ -63,6 +63,7 @@ __all__ = [
     "InvalidArgumentError",
     "MissingExtraError",
     "NotFoundError",
+    "PartialAnnotationsWarning",
     "PermissionDeniedError",
     "PolicyError",
     "Progress",
@@ -75,5 +76,6 @@ __all__ = [
     "Status",
     "Tls",
     "UnavailableError",
+    "UnjudgedError",
     "UsageError",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations  # `Frame.ValueType` exists for type checkers
 
 import csv
 import os
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -45,6 +46,17 @@ FRAMES: Final[dict[str, Frame.ValueType]] = {
     "model_input": FRAME_MODEL_INPUT,
 }
 """Frames by their short names."""
+
+CHANNELS: Final = 4
+"""The most channels that the last axis of a map is taken for."""
+
+
+_SHOWN: Final = 3
+"""Images that a warning names."""
+
+
+class PartialAnnotationsWarning(UserWarning):
+    """Only some images have a label, mask or map."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +109,20 @@ class AnnotationSources:
             UsageError: no value belongs to any image, or one belongs to several.
         """
         names = [image.name for image in images]
-        labels, masks, maps = _labels(self.labels), _masks(self.masks), _maps(self.maps)
+        labels = _assigned("labels", _labels(self.labels), names)
+        masks = _assigned("masks", _masks(self.masks), names)
+        maps = _assigned("maps", _maps(self.maps), names)
         frames = _frame(self.masks_frame), _frame(self.maps_frame)
         return Annotations(
-            labels=dict(_assigned("labels", labels, names)),
+            labels=labels,
             masks={
                 at: _mask(mask, frames[0], f"the object mask of {names[at]!r}")
-                for at, mask in _assigned("masks", masks, names)
+                for at, mask in masks.items()
             },
-            maps={at: _map(values, frames[1]) for at, values in _assigned("maps", maps, names)},
+            maps={
+                at: _map(values, frames[1], f"the attribution map of {names[at]!r}")
+                for at, values in maps.items()
+            },
         )
 
 
@@ -115,17 +132,32 @@ def _frame(name: str) -> Frame.ValueType:
     return FRAMES[name]
 
 
-def _assigned(
-    kind: str, values: ByImage[Value] | None, names: Sequence[str]
-) -> Iterator[tuple[int, Value]]:
-    """Pairs values with the indices of their images."""
+def _assigned(kind: str, values: ByImage[Value] | None, names: Sequence[str]) -> dict[int, Value]:
+    """The values by the indices of their images."""
     if values is None:
-        return
-    if not isinstance(values, Mapping):
-        if len(values) != len(names):
-            raise UsageError(f"{len(values)} {kind} for {len(names)} images: give one an image")
-        yield from ((index, value) for index, value in enumerate(values) if value is not None)
-        return
+        return {}
+    if isinstance(values, Mapping):
+        found = dict(_by_name(kind, values, names))
+        _warn_of_gaps(kind, [name for at, name in enumerate(names) if at not in found], len(names))
+        return found
+    if len(values) != len(names):
+        raise UsageError(f"{len(values)} {kind} for {len(names)} images: give one an image")
+    return {index: value for index, value in enumerate(values) if value is not None}
+
+
+def _warn_of_gaps(kind: str, without: Sequence[str], images: int) -> None:
+    if without:
+        shown = ", ".join(map(repr, without[:_SHOWN])) + ", ..." * (len(without) > _SHOWN)
+        warnings.warn(
+            f"{images - len(without)} of {images} images have {kind}; without: {shown}",
+            PartialAnnotationsWarning,
+            stacklevel=2,
+        )
+
+
+def _by_name(
+    kind: str, values: Mapping[str, Value], names: Sequence[str]
+) -> Iterator[tuple[int, Value]]:
     places = [_place(name, values) for name in names]
     used = Counter(place for place in places if place is not None)
     if not used:
@@ -210,11 +242,18 @@ def _maps(source: MapsSource | None) -> ByImage[NDArray[Any] | Path] | None:
     return source
 
 
-def _map(values: NDArray[Any] | Path, frame: Frame.ValueType) -> AttributionMap:
+def _map(values: NDArray[Any] | Path, frame: Frame.ValueType, place: str) -> AttributionMap:
     array = load_array(values) if isinstance(values, Path) else values
     if array.ndim not in {2, 3} or not np.issubdtype(array.dtype, np.floating):
         raise UsageError(
-            f"an attribution map holds floats [height, width] or [channels, height, width], not "
-            f"{array.dtype} {list(array.shape)}"
+            f"{place} is {array.dtype} {list(array.shape)}; an attribution map holds floats "
+            "[height, width] or [channels, height, width]"
         )
+    if array.ndim == 3 and array.shape[2] <= CHANNELS < min(array.shape[:2]):  # axes
+        raise UsageError(
+            f"{place} is {list(array.shape)}, with the channels last; give "
+            "map.transpose(2, 0, 1), or sum it over its last axis"
+        )
+    if not np.isfinite(array).all():
+        raise UsageError(f"{place} holds NaN or infinity; replace them")
     return AttributionMap(frame=frame, values=floats(array))

@@ -12,6 +12,7 @@ import grpc
 from grpc import aio  # pyright: ignore[reportAttributeAccessIssue] # the stubs forget it
 
 from heatproof.client.addresses import Address, Tls
+from heatproof.client.arguments import check_keywords
 from heatproof.client.calls import Effect, Flow, Pause, Stream, Unary, Upload, Work
 from heatproof.client.connection import Connection
 from heatproof.client.embedded import EmbeddedServer
@@ -43,6 +44,7 @@ class Awaiting(Generic[P, R]):
 
         @functools.wraps(self._flow)
         async def method(*args: P.args, **kwargs: P.kwargs) -> R:
+            check_keywords(self._flow, kwargs)
             return await client.perform(self._flow(*args, **kwargs))
 
         return method

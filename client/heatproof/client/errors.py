@@ -8,6 +8,7 @@
   x ServerStartError
   x EvaluationFailedError
   x EvaluationCancelledError
+  x UnjudgedError (in `heatproof.client.results`)
   x ServiceError
     + InvalidArgumentError
     + FailedPreconditionError

@@ -22,7 +22,8 @@ class Progress:
     Attributes:
         stage: the stage.
         done: bytes of the model, images sent, or predictions made.
-        total: the same in all; for predictions an upper bound; 0 if unknown.
+        total: the same in all; predictions of unfinished images count by an
+            upper bound, so it may fall, and is met in the end; 0 if unknown.
         images_done: images finished; in `Stage.EVALUATE` only.
         images_total: images in all; in `Stage.EVALUATE` only.
     """

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from heatproof.client.captions import Captions
+from heatproof.client.errors import HeatproofError
 from heatproof.client.extras import required
 from heatproof.v1.dataset_pb2 import Dataset
 from heatproof.v1.evaluation_pb2 import Evaluation
@@ -110,3 +111,17 @@ class GateReport(Report):
     def passed(self) -> bool:
         """Whether the model may ship; warnings allowed."""
         return self.verdict.outcome in {Verdict.OUTCOME_PASS, Verdict.OUTCOME_WARN}
+
+
+class UnjudgedError(HeatproofError):
+    """An evaluation has succeeded, but no verdict could be made on it.
+
+    Attributes:
+        report: the results.
+    """
+
+    def __init__(self, report: Report, cause: HeatproofError) -> None:
+        super().__init__(
+            f"{report.evaluation.name} is evaluated and kept, but there is no verdict: {cause}"
+        )
+        self.report = report

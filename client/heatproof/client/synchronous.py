@@ -11,6 +11,7 @@ from typing import Final, Generic, ParamSpec, Self, TypeVar, overload
 import grpc
 
 from heatproof.client.addresses import Address, Tls
+from heatproof.client.arguments import check_keywords
 from heatproof.client.calls import Effect, Flow, Pause, Stream, Unary, Upload, Work
 from heatproof.client.connection import Connection
 from heatproof.client.embedded import EmbeddedServer
@@ -40,6 +41,7 @@ class Blocking(Generic[P, R]):
 
         @functools.wraps(self._flow)
         def method(*args: P.args, **kwargs: P.kwargs) -> R:
+            check_keywords(self._flow, kwargs)
             return client.perform(self._flow(*args, **kwargs))
 
         return method

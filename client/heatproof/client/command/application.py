@@ -2,10 +2,14 @@
 
 import sys
 import traceback
-from typing import Final, NoReturn
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final, NoReturn
 
 import typer
 
+from heatproof.client.annotations import PartialAnnotationsWarning
 from heatproof.client.command import (
     datasets,
     evaluate,
@@ -17,7 +21,7 @@ from heatproof.client.command import (
     rewrite,
     serve,
 )
-from heatproof.client.command.console import complain
+from heatproof.client.command.console import complain, note
 from heatproof.client.errors import HeatproofError
 
 ERROR: Final = 2
@@ -57,7 +61,8 @@ def main() -> NoReturn:
 def run(arguments: list[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
     try:
-        code = app(arguments, standalone_mode=False)
+        with _warnings_noted():
+            code = app(arguments, standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
         complain("interrupted")
         return INTERRUPTED
@@ -71,6 +76,23 @@ def run(arguments: list[str] | None = None) -> int:
         _complain_of(error)
         return ERROR
     return code if isinstance(code, int) else 0
+
+
+@contextmanager
+def _warnings_noted() -> Iterator[None]:
+    """Says warnings of the client as notes, without the lines of code that they come from."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", PartialAnnotationsWarning)
+        usual = warnings.showwarning
+
+        def shown(message: Warning | str, category: type[Warning], *place: Any) -> None:  # noqa: ANN401  # of the hook that is replaced
+            if issubclass(category, PartialAnnotationsWarning):
+                note(f"note: {message}")
+            else:
+                usual(message, category, *place)
+
+        warnings.showwarning = shown  # type: ignore[assignment]  # hands its arguments on
+        yield
 
 
 def _complain_of(error: Exception) -> None:

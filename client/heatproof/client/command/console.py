@@ -2,7 +2,8 @@
 
 import os
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -79,8 +80,10 @@ class BarProgress:
 class PlainProgress:
     """A line for the end of an upload, and one a tenth of the evaluation."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._said: tuple[Stage, int] | None = None
+        self._clock = clock
+        self._start: tuple[float, int] | None = None
 
     def __call__(self, progress: Progress) -> None:
         """Prints a line if the stage has come far enough."""
@@ -90,7 +93,26 @@ class PlainProgress:
             return
         if self._said != (progress.stage, tenth):
             self._said = progress.stage, tenth
-            err.print(f"{progress.stage.value}: {describe(progress)}")
+            err.print(f"{progress.stage.value}: {self._share(progress)}{describe(progress)}")
+
+    def _share(self, progress: Progress) -> str:
+        """The share of an evaluation that is done, and the time that the rest will take."""
+        if progress.stage is not Stage.EVALUATE or not progress.total:
+            return ""
+        now = self._clock()
+        since, before = self._start = self._start or (now, progress.done)
+        done, left = progress.done - before, progress.total - progress.done
+        rest = f"{duration(left * (now - since) / done)} left, " if done and left else ""
+        return f"{100 * progress.done // progress.total} %, {rest}"
+
+
+def duration(seconds: float) -> str:
+    """A length of time for people: `42 s`, `3 min 05 s`, `2 h 10 min`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02} min"
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
 
 
 def describe(progress: Progress) -> str:

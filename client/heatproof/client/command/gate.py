@@ -11,6 +11,7 @@ from heatproof.client.command.console import progress_shown
 from heatproof.client.command.groups import grouped
 from heatproof.client.command.reports import GateReportOptions
 from heatproof.client.command.tables import show_report, show_verdict
+from heatproof.client.results import GateReport, UnjudgedError
 
 REFUSED: Final = 1
 """Exit code of a verdict against the model; of nothing else."""
@@ -47,8 +48,27 @@ def gate(
     Exit codes: 0 it may (warnings allowed), 1 it may not, 2 anything else, 130 interrupted.
     """
     classes = reports.prepare_gate()
+    try:
+        report = _judged(candidate, known, reports, server)
+    except UnjudgedError as error:
+        show_report(error.report, classes)
+        reports.write(error.report, classes)
+        raise
+    show_report(report, classes)
+    reports.write_gate(report, classes)
+    show_verdict(report)
+    if not report.passed:
+        raise typer.Exit(REFUSED)
+
+
+def _judged(
+    candidate: Candidate,
+    known: options.KnownOptions,
+    reports: GateReportOptions,
+    server: options.ServerOptions,
+) -> GateReport:
     with server.connected() as client, progress_shown() as on_progress:
-        report = client.gate(
+        return client.gate(
             candidate.model,
             candidate.images,
             policy=candidate.policy,
@@ -58,8 +78,3 @@ def gate(
             keep_overlays=reports.wants_overlays,
             **known.annotations(),
         )
-    show_report(report, classes)
-    reports.write_gate(report, classes)
-    show_verdict(report)
-    if not report.passed:
-        raise typer.Exit(REFUSED)

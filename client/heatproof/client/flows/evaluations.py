@@ -182,7 +182,7 @@ def _ended(name: str, on_progress: OnProgress) -> Flow[Evaluation]:
 
 
 def _notice(on_progress: OnProgress, evaluation: Evaluation) -> Evaluation | None:
-    if evaluation.state in ENDED:
+    if evaluation.state in ENDED - {Evaluation.STATE_SUCCEEDED}:
         return evaluation
     progress = evaluation.progress
     stage = Stage.QUEUED if evaluation.state == Evaluation.STATE_QUEUED else Stage.EVALUATE
@@ -195,7 +195,7 @@ def _notice(on_progress: OnProgress, evaluation: Evaluation) -> Evaluation | Non
             progress.images_total,
         )
     )
-    return None
+    return evaluation if evaluation.state in ENDED else None
 
 
 def _require_success(evaluation: Evaluation) -> None:

@@ -8,7 +8,7 @@ from typing import Final, TypeAlias, TypeVar, Unpack
 from google.protobuf.message import Message
 
 from heatproof.client.calls import Flow, Rpc, Unary, work
-from heatproof.client.errors import UsageError
+from heatproof.client.errors import HeatproofError, UsageError
 from heatproof.client.flows.datasets import AnnotationOptions, DatasetSource
 from heatproof.client.flows.evaluations import annotation_options, run
 from heatproof.client.model_files import ModelSource
@@ -21,7 +21,7 @@ from heatproof.client.policies import (
 )
 from heatproof.client.progress import OnProgress, ignore
 from heatproof.client.recording import baseline_of, read_baseline
-from heatproof.client.results import GateReport, Report
+from heatproof.client.results import GateReport, Report, UnjudgedError
 from heatproof.client.retries import patiently
 from heatproof.v1.evaluation_pb2 import EvaluationSpec
 from heatproof.v1.evaluation_service_pb2 import CreateEvaluationRequest, GateEvaluationRequest
@@ -73,6 +73,7 @@ def gate(
         UsageError: an argument is wrong; nothing was sent.
         ServiceError: the server refused it; a baseline of another spec is a
             `FailedPreconditionError` that lists the differing fields.
+        UnjudgedError: it is evaluated, but no verdict could be made; has the report.
     """
     rules = yield from work(lambda: _rules(policy, preprocessing))
     spec = _spec(rules)
@@ -81,7 +82,10 @@ def gate(
     models = [model] if baseline is None or recorded else [model, _as_model(baseline)]
     asked = CreateEvaluationRequest(spec=spec, policy=rules, recorded_baseline=_outline(recorded))
     report = yield from run(asked, models, images, on_progress, annotation_options(options))
-    verdict = yield from _verdict(report, rules, recorded, has_rival=len(models) > 1)
+    try:
+        verdict = yield from _verdict(report, rules, recorded, has_rival=len(models) > 1)
+    except HeatproofError as error:
+        raise UnjudgedError(report, error) from error
     return GateReport(
         report.evaluation,
         report.images,

@@ -84,6 +84,18 @@ class StoredEvaluation:
     results: bytes
     environment: bytes
 
+    @property
+    def predictions_expected(self) -> int:
+        """How many predictions there will have been at the end.
+
+        What is still to come is counted by its upper bound; what has been done often took fewer.
+        """
+        if self.images_done >= self.images_total:
+            return self.predictions_done
+        per_image = self.predictions_total // self.images_total
+        left = per_image * (self.images_total - self.images_done)
+        return min(self.predictions_total, self.predictions_done + left)
+
 
 @dataclass(frozen=True, slots=True)
 class ImageRow:

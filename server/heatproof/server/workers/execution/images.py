@@ -28,6 +28,8 @@ _PIXELS_RANK: Final = 3
 _CHANNELS: Final = 3
 _MASK_RANK: Final = 2
 _MAP_RANKS: Final = (2, 3)
+_MAP_CHANNELS: Final = 4
+"""The most channels that the last axis of a map is taken for."""
 
 
 def check_images(task: CheckImages, bench: Bench) -> tuple[ImageFacts, ...]:
@@ -144,6 +146,11 @@ def read_map(framed: FramedSource) -> FramedMap:
         raise InvalidImageError(
             "an attribution map must be float32 [height, width] or [channels, height, width], not "
             f"{values.dtype} {list(values.shape)}"
+        )
+    if values.ndim == _MAP_RANKS[-1] and values.shape[2] <= _MAP_CHANNELS < min(values.shape[:2]):
+        raise InvalidImageError(
+            f"an attribution map of {list(values.shape)} has its channels last; send "
+            "[channels, height, width], or their sum [height, width]"
         )
     if not np.isfinite(values).all():
         raise InvalidImageError("an attribution map must be finite; replace its NaN and inf")
