@@ -19,7 +19,6 @@ async def scheduling(
     *,
     board: Board | None = None,
     parallel: int = 1,
-    stall: float = 60.0,
 ) -> AsyncIterator[Scheduler]:
     """Drives the evaluations of a world."""
     stores = world.stores
@@ -30,7 +29,6 @@ async def scheduling(
         workers=workers,
         board=board or Board(),
         parallel_shards=parallel,
-        stall_seconds=stall,
     )
     async with Scheduler(around) as scheduler:
         yield scheduler

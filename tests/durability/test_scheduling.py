@@ -160,17 +160,6 @@ async def test_a_defect_fails_the_evaluation_without_telling_secrets(
     assert "division" not in message_of(found).error.message
 
 
-async def test_a_shard_without_progress_fails(world: World) -> None:
-    workers = FakeWorkers(held=asyncio.Event(), held_after=2)
-    stored = world.stores.evaluations.add(world.new(4))
-    async with scheduling(world, workers, stall=0.05) as scheduler:
-        scheduler.submit(stored)
-        found = await ended(world, stored)
-
-    assert (found.state, found.images_done) == (State.FAILED, 2)
-    assert status_reason(found) == "DEADLINE_EXCEEDED"
-
-
 async def test_a_server_that_ends_in_peace_leaves_the_rest_to_the_next(world: World) -> None:
     workers = FakeWorkers(held=asyncio.Event(), held_after=SHARD + 3)
     stored = world.stores.evaluations.add(world.new(SEVERAL))

@@ -24,7 +24,7 @@ def _workers_know_fault_tasks() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def settings() -> PoolSettings:
-    return PoolSettings(threads=1, preload=False, memory_poll_seconds=0.02)
+    return PoolSettings(interactive_workers=1, threads=1, preload=False, poll_seconds=0.02)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

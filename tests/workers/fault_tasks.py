@@ -12,6 +12,7 @@ import numpy as np
 
 from heatproof.evaluators.errors import InvalidImageError
 from heatproof.server.workers.bench import Bench
+from heatproof.server.workers.limits import Amount, Effort
 from heatproof.server.workers.protocol import Task
 
 
@@ -72,8 +73,14 @@ class Wait(Task[object, str]):
     """Works until it is cancelled; a deaf one does not listen."""
 
     executor: ClassVar[str] = "fault_tasks:wait"
+    effort: ClassVar[Effort] = Effort.INSPECTION
+    way_out: ClassVar[str] = "something shorter"
 
     deaf: bool = False
+    model_bytes: int = 0
+
+    def amount(self) -> Amount:
+        return Amount(model_bytes=self.model_bytes)
 
 
 def wait(task: Wait, bench: Bench) -> str:
@@ -102,6 +109,40 @@ def eat(task: Eat, bench: Bench) -> int:
         bench.cancellation.check()
         time.sleep(0.005)
     return food.nbytes
+
+
+@dataclass(frozen=True, slots=True)
+class Pass(Task[object, str]):
+    """Ends passes of a network at short intervals, and reports nothing."""
+
+    executor: ClassVar[str] = "fault_tasks:run_passes"
+
+    seconds: float
+
+
+def run_passes(task: Pass, bench: Bench) -> str:
+    end = time.monotonic() + task.seconds
+    while time.monotonic() < end:
+        with bench.cancellation.run():
+            time.sleep(0.005)
+    return "done"
+
+
+@dataclass(frozen=True, slots=True)
+class Flood(Task[bytes, None]):
+    """Emits large parts and notes each in a file."""
+
+    executor: ClassVar[str] = "fault_tasks:flood"
+
+    parts: int
+    part_bytes: int
+    diary: Path
+
+
+def flood(task: Flood, bench: Bench) -> None:
+    for _ in range(task.parts):
+        bench.emit(bytes(task.part_bytes))
+        _written(task.diary)
 
 
 _hoard: list[np.ndarray] = []

@@ -150,8 +150,8 @@ async def test_memory_left_by_an_earlier_task_is_not_held_against_the_next(
     settings: PoolSettings,
 ) -> None:
     async with WorkerPool(replace(settings, memory_bytes=700 << 20)) as pool:
-        before = await pool.call(Hoard(350))
-        assert await pool.call(Eat(250, seconds=0.5)) == 250 << 20
+        before = await pool.call(Hoard(450))
+        assert await pool.call(Eat(350, seconds=0.5)) == 350 << 20
         assert await pool.call(Count(0)) != before
 
 

@@ -74,8 +74,11 @@ def pool_settings(settings: Settings) -> PoolSettings:
     """What the workers are told."""
     return PoolSettings(
         bulk_workers=settings.workers,
+        interactive_workers=settings.interactive_workers,
+        inspection_workers=settings.inspection_workers,
         threads=settings.threads,
         memory_bytes=settings.worker_memory_bytes,
+        limits=settings.task_limits,
         max_model_bytes=settings.max_model_bytes,
         max_image_pixels=settings.max_image_pixels,
         preload=settings.preload,

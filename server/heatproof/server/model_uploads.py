@@ -11,7 +11,7 @@ from heatproof.server.resource_names import ModelName
 from heatproof.server.stores.models import ModelStore, StoredModel
 from heatproof.server.transfers import Chunk, FileInfo, Reception, receiving
 from heatproof.server.workers.inputs import ModelFiles
-from heatproof.server.workers.protocol import Workers
+from heatproof.server.workers.protocol import Lane, Workers
 
 MODEL_FILE: Final = "model.onnx"
 """Location of the model file itself."""
@@ -106,5 +106,6 @@ class ModelUploads:
 
         (_, model), *external = files.parts
         paths = {location: partial.path for location, partial in external}
-        facts = await self._workers.call(InspectModel(ModelFiles(str(name), model.path, paths)))
+        task = InspectModel(ModelFiles(str(name), model.path, paths))
+        facts = await self._workers.call(task, lane=Lane.INSPECTION)
         return serialized_facts(facts)

@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
@@ -14,6 +15,8 @@ from pydantic import (
     model_validator,
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from heatproof.server.workers.limits import TaskLimits
 
 MEBIBYTE: Final = 1 << 20
 GIBIBYTE: Final = 1 << 30
@@ -59,7 +62,13 @@ class Settings(BaseSettings):
         "", description="SQLAlchemy URL of another database than the file in the data directory"
     )
 
-    workers: PositiveInt = Field(1, description="worker processes")
+    workers: PositiveInt = Field(1, description="worker processes for evaluations")
+    interactive_workers: PositiveInt = Field(
+        3, description="most worker processes for whoever waits for an answer"
+    )
+    inspection_workers: PositiveInt = Field(
+        2, description="most worker processes for models that are uploaded"
+    )
     threads: NonNegativeInt = Field(
         0, description="threads of each worker; 0: the granted cores shared among the workers"
     )
@@ -67,7 +76,37 @@ class Settings(BaseSettings):
         default=True, description="start workers with the server, not with their first task"
     )
     worker_memory_bytes: NonNegativeInt = Field(
-        0, description="memory at which a worker is stopped; 0: most of what is granted"
+        0,
+        description="memory of all workers together, beyond which the largest is stopped; 0: most "
+        "of what is granted",
+    )
+
+    inspect_seconds: PositiveFloat = Field(
+        60.0, description="seconds that inspecting an uploaded model may take"
+    )
+    rewrite_seconds: PositiveFloat = Field(
+        600.0, description="seconds that rewriting a model may take"
+    )
+    decode_seconds: PositiveFloat = Field(
+        20.0, description="seconds that reading one uploaded image may take"
+    )
+    prediction_seconds: PositiveFloat = Field(
+        2.0, description="seconds that one prediction may take, on average"
+    )
+    least_request_seconds: PositiveFloat = Field(
+        60.0, description="seconds that anything that predicts or decodes may take at least"
+    )
+    most_request_seconds: PositiveFloat = Field(
+        3600.0, description="seconds that anything that somebody waits for may take at most"
+    )
+    summary_seconds: PositiveFloat = Field(
+        1800.0, description="seconds that summing up or judging an evaluation may take"
+    )
+    silence_seconds: PositiveFloat = Field(
+        900.0, description="seconds without progress after which any task is stopped"
+    )
+    unresponsive_seconds: PositiveFloat = Field(
+        60.0, description="seconds without a sign of life after which a worker is replaced"
     )
 
     max_model_bytes: PositiveInt = Field(4 * GIBIBYTE, description="bytes of a model's files")
@@ -108,6 +147,13 @@ class Settings(BaseSettings):
                 "say `--insecure` to serve it without TLS"
             )
         return self
+
+    @property
+    def task_limits(self) -> TaskLimits:
+        """How long tasks may take."""
+        names = (field.name for field in fields(TaskLimits))
+        known = {name: getattr(self, name) for name in names if name in type(self).model_fields}
+        return TaskLimits(**known)
 
     @property
     def has_tls(self) -> bool:

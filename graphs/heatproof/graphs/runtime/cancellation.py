@@ -13,11 +13,15 @@ class Cancellation:
     """A handle that one thread cancels and others work under.
 
     Once cancelled it stays so: running passes end between two nodes, later ones do not start.
+
+    Attributes:
+        passes: passes that have ended.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._cancelled = False
+        self.passes = 0
         self._running: set[ort.RunOptions] = set()
 
     @property
@@ -61,3 +65,4 @@ class Cancellation:
         finally:
             with self._lock:
                 self._running.discard(options)
+                self.passes += 1

@@ -15,6 +15,7 @@ from heatproof.evaluators.spec import Target
 from heatproof.server.codec.decoding import decode, decode_choice
 from heatproof.server.codec.encoding import encode
 from heatproof.server.codec.enums import decode_enum
+from heatproof.server.codec.facts import explained_predictions
 from heatproof.server.codec.images import ImageBounds, decode_image, decode_images, mask_stack
 from heatproof.server.codec.tensors import fill_tensor
 from heatproof.server.field_paths import under
@@ -39,23 +40,29 @@ _ENVELOPE_BYTES: Final = 1024
 
 
 async def decode_explain(
-    request: explanation_service_pb2.ExplainRequest, model: ModelFiles, bounds: ImageBounds
+    request: explanation_service_pb2.ExplainRequest,
+    model: ModelFiles,
+    facts: bytes,
+    bounds: ImageBounds,
 ) -> "Explain":
-    """Makes the task of a request.
+    """Makes the task of a request; `facts` is what is stored of its model.
 
     Raises:
         InvalidArgumentError: a field is unusable; names its path.
     """
     from heatproof.server.workers.tasks import Explain  # noqa: PLC0415  # loads ONNX
 
+    preprocessing = _preprocessing(request)
+    explainers = tuple(_explainer(item, index) for index, item in enumerate(request.explainers))
     return Explain(
         model=model,
-        preprocessing=_preprocessing(request),
-        explainers=tuple(_explainer(item, index) for index, item in enumerate(request.explainers)),
+        preprocessing=preprocessing,
+        explainers=explainers,
         images=await decode_images(request.images, bounds, MAX_IMAGES),
         target=_target(request.target),
         seed=request.seed,
         overlay=request.overlay,
+        predictions=explained_predictions(explainers, preprocessing, facts),
     )
 
 

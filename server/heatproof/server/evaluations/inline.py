@@ -78,7 +78,8 @@ class InlineEvaluations:
             models = await asyncio.to_thread(found_models, spec, self._models)
             plan = await self._workers.call(PlanEvaluation(spec, models, _inventory(images)))
         _check_predictions(plan.predictions)
-        rows, done = await self._rows(RunShard(spec, models, images))
+        whole = RunShard(spec, models, images, predictions=plan.predictions // max(len(images), 1))
+        rows, done = await self._rows(whole)
         summary = Summarise(serialized_spec(spec), tuple(row.curves for row in rows))
         evaluation = StoredEvaluation(
             number=0,

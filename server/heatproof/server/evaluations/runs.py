@@ -32,7 +32,6 @@ class Surroundings:
         workers: where shards are computed.
         board: where progress is shown.
         parallel_shards: shards of one evaluation in work at a time.
-        stall_seconds: time without progress after which a shard has failed.
     """
 
     store: EvaluationStore
@@ -41,7 +40,6 @@ class Surroundings:
     workers: Workers
     board: Board
     parallel_shards: int = 1
-    stall_seconds: float = 900.0
 
 
 class EvaluationRun:
@@ -64,7 +62,8 @@ class EvaluationRun:
         try:
             spec = read_spec(stored.spec)
             models = await asyncio.to_thread(self._models, spec)
-            blank = RunShard(spec, models, ())
+            predictions = stored.predictions_total // max(stored.images_total, 1)
+            blank = RunShard(spec, models, (), predictions=predictions)
             missing = iter(await asyncio.to_thread(self._missing))
             async with asyncio.TaskGroup() as group:
                 for _ in range(self._around.parallel_shards):
@@ -96,9 +95,7 @@ class EvaluationRun:
             )
             task = replace(blank, images=images, first=positions.start)
             run = self._running[number] = ShardRun(number, task, self._stored.name)
-            await run.compute(
-                around.workers, around.board, tally, stall_seconds=around.stall_seconds
-            )
+            await run.compute(around.workers, around.board, tally)
             await asyncio.to_thread(around.store.add_shard, self._stored.number, run.rows())
             del self._running[number]
             tally.finish(number, len(run.images), run.predictions)

@@ -28,7 +28,8 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
         """Explains images, one map a message."""
         name = ModelName.parse(request.model, field="model")
         model = await asyncio.to_thread(self._models.files, name, field="model")
-        task = await decode_explain(request, model, self._bounds)
+        stored = await asyncio.to_thread(self._models.get, name, field="model")
+        task = await decode_explain(request, model, stored.facts, self._bounds)
         async with aclosing(self._workers.stream(task)) as explanations:
             async for explanation in explanations:
                 yield encode_explanation(explanation)

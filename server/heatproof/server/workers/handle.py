@@ -10,16 +10,46 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import Enum, auto
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any, TypeAlias
 
 import psutil
 
-from heatproof.server.workers.messages import Assign, Cancel, Order, Report, WorkerSettings
+from heatproof.server.workers.limits import TaskLimits
+from heatproof.server.workers.mailbox import Mailbox
+from heatproof.server.workers.messages import (
+    Assign,
+    Begun,
+    Cancel,
+    Order,
+    Pulse,
+    Report,
+    WorkerSettings,
+)
 from heatproof.server.workers.protocol import Done, Event, Failed, Task
 
 _log = logging.getLogger(__name__)
+
+
+class Cause(Enum):
+    """Why a worker is gone."""
+
+    ITSELF = auto()
+    """It died of itself."""
+    CLOSED = auto()
+    """The server ends."""
+    MEMORY = auto()
+    """The workers together held too much memory, and this one most of it."""
+    SILENCE = auto()
+    """Its task showed no progress."""
+    UNRESPONSIVE = auto()
+    """It gave no sign of life."""
+    DISOBEDIENCE = auto()
+    """It went on working for a caller who was gone."""
+    GARBAGE = auto()
+    """It sent what no worker sends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +58,16 @@ class Died:
 
     Attributes:
         how: such as `died by SIGSEGV`.
-        over_memory: whether the server killed it for its hunger.
-        closed: whether the server ended it because it ends itself.
+        cause: why.
         fresh: whether the task was its first.
     """
 
     how: str
-    over_memory: bool
-    closed: bool
+    cause: Cause
     fresh: bool
 
 
-Signal: TypeAlias = Event[Any, Any] | Died
+Signal: TypeAlias = Event[Any, Any] | Begun | Died
 
 
 class WorkerProcess:
@@ -53,9 +81,11 @@ class WorkerProcess:
         self._popen, self._connection = _launch(settings)
         self._usage = psutil.Process(self._popen.pid)
         self._tasks = 0
-        self._over_memory = False
-        self._closed = False
-        self._signals: asyncio.Queue[Signal] | None = None
+        self._cause: Cause | None = None
+        self._mailbox: Mailbox[Signal] | None = None
+        self._unheard = self._silent = self._stopped = 0.0
+        self._passes = 0
+        self._heard = self._begun = False
         self._ended = asyncio.Event()
         self._orders: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
         self.idle = asyncio.Event()
@@ -66,57 +96,86 @@ class WorkerProcess:
     @property
     def alive(self) -> bool:
         """Whether it can take tasks."""
-        return not self._ended.is_set()
+        return self._cause is None and not self._ended.is_set()
 
     @property
     def pid(self) -> int:
         """Its process id."""
         return self._popen.pid
 
-    def assign(self, task: Task[Any, Any]) -> asyncio.Queue[Signal]:
-        """Starts a task; the queue ends with Done, Failed or Died."""
-        self._tasks += 1
-        signals: asyncio.Queue[Signal] = asyncio.Queue()
-        self._signals = signals
-        self.idle.clear()
-        if self.alive:
-            self._orders.put(Assign(self._tasks, task))
-        else:
-            self._deliver_death()
-        return signals
-
-    async def stop(self, grace: float) -> None:
-        """Cancels the running task; kills the process if that takes longer than `grace` seconds."""
-        if self.idle.is_set():
-            return
-        self._orders.put(Cancel(self._tasks))
+    @property
+    def memory_bytes(self) -> int:
+        """Memory that only its end would free: pages of files are left out."""
         try:
-            async with asyncio.timeout(grace):
+            info = self._usage.memory_info()
+        except psutil.Error:
+            return 0
+        return int(info.rss) - int(getattr(info, "shared", 0))
+
+    def assign(self, task: Task[Any, Any]) -> Mailbox[Signal]:
+        """Starts a task; its signals end with Done, Failed or Died."""
+        self._tasks += 1
+        mailbox: Mailbox[Signal] = Mailbox()
+        self._mailbox = mailbox
+        self._silent, self._passes, self._begun = 0.0, 0, False
+        self.idle.clear()
+        if self._ended.is_set():
+            self._deliver_death()
+        else:
+            self._orders.put(Assign(self._tasks, task))
+        return mailbox
+
+    async def obeys(self, seconds: float) -> bool:
+        """Cancels the running task and says whether it ends within this time."""
+        if not self.idle.is_set():
+            self._orders.put(Cancel(self._tasks))
+            if self._mailbox is not None:
+                self._mailbox.abandon()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
                 await self.idle.wait()
-        except TimeoutError:
-            _log.warning("worker %d ignores its cancellation and is killed", self.pid)
-            self.kill()
-            await self._ended.wait()
+        return self.idle.is_set()
 
-    def check_memory(self, limit: int) -> None:
-        """Kills the process if it holds more than `limit` bytes of memory during a task."""
-        if self.idle.is_set() or not self.alive:
-            return
-        with suppress(psutil.Error):
-            if self._usage.memory_info().rss > limit:
-                self._over_memory = True
-                self.kill()
+    def watch(self, seconds: float, limits: TaskLimits) -> None:
+        """Kills the process if it, or its task, has been silent for too long.
 
-    def kill(self) -> None:
-        """Ends the process at once."""
+        Args:
+            seconds: time since the last call.
+            limits: how long is too long.
+        """
+        if not self.alive or (self._mailbox is not None and not self._mailbox.empty):
+            return  # an unread signal: the silence is the reader's
+        self._unheard += seconds
+        self._silent += seconds if self._begun else 0.0
+        self._stopped = self._stopped + seconds if self._is_stopped() else 0.0
+        is_stopped = self._stopped > limits.stopped_seconds
+        patience = limits.unresponsive_seconds if self._heard else limits.start_seconds
+        if is_stopped or self._unheard > patience:
+            state = "is stopped by a signal" if is_stopped else "gives no sign of life"
+            _log.warning("worker %d %s and is replaced", self.pid, state)
+            self.kill(Cause.UNRESPONSIVE)
+        elif self._silent > limits.silence_seconds:
+            _log.warning("worker %d shows no progress and is killed", self.pid)
+            self.kill(Cause.SILENCE)
+
+    def kill(self, cause: Cause) -> None:
+        """Ends the process at once; the first cause counts."""
+        self._cause = self._cause or cause
+        if self._mailbox is not None:
+            self._mailbox.open_to_all()
         with suppress(ProcessLookupError):
             self._popen.kill()
 
-    async def close(self) -> None:
+    async def close(self, cause: Cause = Cause.CLOSED) -> None:
         """Ends the process at once and waits for its end; workers hold nothing worth saving."""
-        self._closed = True
-        self.kill()
+        self.kill(cause)
         await self._ended.wait()
+
+    def _is_stopped(self) -> bool:
+        try:
+            return bool(self._usage.status() == psutil.STATUS_STOPPED)
+        except psutil.Error:
+            return False
 
     def _write(self) -> None:
         """Sends orders one after the other; runs in its own thread, for a task may hold megabytes.
@@ -131,26 +190,40 @@ class WorkerProcess:
         """Forwards reports to the event loop until the process is gone; runs in its own thread."""
         try:
             while True:
-                self._forward(self._deliver, self._connection.recv())
+                self._pass_on(self._connection.recv())
         except (EOFError, OSError):
             pass
         except Exception:  # noqa: BLE001 - unpickling has no common error; the worker pays
             _log.exception("worker %d sent something unreadable and is killed", self.pid)
-        self.kill()
+            self._cause = self._cause or Cause.GARBAGE
+        with suppress(ProcessLookupError):
+            self._popen.kill()
         self._popen.wait()
         self._orders.put(None)
         self._forward(self._end)
+
+    def _pass_on(self, report: Report) -> None:
+        mailbox = self._mailbox
+        if not isinstance(report.event, Pulse) and mailbox is not None:
+            mailbox.reserve()
+        self._forward(self._deliver, report)
 
     def _forward(self, call: Callable[..., None], *args: object) -> None:
         with suppress(RuntimeError):  # the event loop has been closed
             self._loop.call_soon_threadsafe(call, *args)
 
     def _deliver(self, report: Report) -> None:
-        if report.number != self._tasks or self._signals is None:
+        self._unheard, self._heard = 0.0, True
+        if report.number != self._tasks or self._mailbox is None:
             return
-        self._signals.put_nowait(report.event)
+        if isinstance(report.event, Pulse):
+            self._silent = 0.0 if report.event.passes != self._passes else self._silent
+            self._passes = report.event.passes
+            return
+        self._silent, self._begun = 0.0, True
+        self._mailbox.put(report.event)
         if isinstance(report.event, Done | Failed):
-            self._signals = None
+            self._mailbox, self._begun = None, False
             self.idle.set()
 
     def _end(self) -> None:
@@ -158,11 +231,11 @@ class WorkerProcess:
         self._deliver_death()
 
     def _deliver_death(self) -> None:
-        if self._signals is not None:
-            how = _manner_of_death(self._popen.returncode)
-            death = Died(how, self._over_memory, self._closed, fresh=self._tasks == 1)
-            self._signals.put_nowait(death)
-            self._signals = None
+        if self._mailbox is not None:
+            cause = self._cause or Cause.ITSELF
+            how = _manner_of_death(self._popen.returncode, cause)
+            self._mailbox.put(Died(how, cause, fresh=self._tasks == 1))
+            self._mailbox = None
         self.idle.set()
 
 
@@ -179,7 +252,11 @@ def _launch(
     return popen, ours
 
 
-def _manner_of_death(code: int | None) -> str:
+def _manner_of_death(code: int | None, cause: Cause) -> str:
+    if cause is Cause.UNRESPONSIVE:
+        return "gave no sign of life"
+    if cause is Cause.GARBAGE:
+        return "sent what no worker sends"
     if code is None or code >= 0:
         return f"ended with exit code {code}"
     try:

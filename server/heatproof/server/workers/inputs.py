@@ -26,6 +26,12 @@ class ModelFiles:
     path: Path
     external: Mapping[str, Path] = field(default_factory=dict)
 
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all files that are there."""
+        files = (self.path, *self.external.values())
+        return sum(file.stat().st_size for file in files if file.exists())
+
 
 @dataclass(frozen=True, slots=True)
 class ArraySource:

@@ -17,6 +17,7 @@ class WorkerSettings:
         max_model_bytes: size of a model's files.
         max_image_pixels: pixels of an image, read from its header.
         preload: whether to load the libraries before the first task comes.
+        pulse_seconds: time between two signs of life.
     """
 
     threads: int
@@ -25,6 +26,7 @@ class WorkerSettings:
     max_model_bytes: int = 4 << 30
     max_image_pixels: int = 100_000_000
     preload: bool = True
+    pulse_seconds: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +45,27 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True)
+class Begun:
+    """The worker has taken the task up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """The worker is alive.
+
+    Attributes:
+        passes: passes of networks that its task has finished.
+    """
+
+    passes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
-    """Tells the server of an event of a task."""
+    """Tells the server of a task: the one in work, or the last one."""
 
     number: int
-    event: Event[Any, Any]
+    event: Event[Any, Any] | Begun | Pulse
 
 
 Order: TypeAlias = WorkerSettings | Assign | Cancel

@@ -1,20 +1,22 @@
 """Workers as processes on this machine.
 
-Interactive tasks have a worker of their own beside the bulk workers, so an upload or a small
-evaluation never waits behind a long shard, and a model that kills its inspector kills no shard.
-Every worker may use all cores; bulk workers give way to the others by their niceness.
+Tasks that somebody waits for have workers of their own beside the bulk workers, and uploaded
+models are inspected in a third lane: an upload or a small evaluation never waits behind a long
+shard, and a model that hangs or kills its inspector stops nothing else. Every worker may use all
+cores; bulk workers give way to the others by their niceness. All share one budget of memory.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Coroutine, Iterable
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self, TypeVar
 
 from heatproof.evaluators.errors import InternalError, OverloadedError
-from heatproof.server.workers.attempts import Attempts, Queue, Seat
+from heatproof.server.workers.attempts import Attempts
 from heatproof.server.workers.grants import granted_cores, granted_memory
-from heatproof.server.workers.handle import WorkerProcess
+from heatproof.server.workers.handle import Cause, WorkerProcess
+from heatproof.server.workers.limits import TaskLimits
 from heatproof.server.workers.messages import WorkerSettings
 from heatproof.server.workers.protocol import (
     Done,
@@ -25,6 +27,7 @@ from heatproof.server.workers.protocol import (
     Task,
     Workers,
 )
+from heatproof.server.workers.seats import Seat, SeatQueue
 
 P = TypeVar("P")
 V = TypeVar("V")
@@ -37,23 +40,34 @@ class PoolSettings:
     """How many workers there are and what they may use.
 
     Attributes:
-        bulk_workers: workers for shards; the one for interactive tasks comes on top.
+        bulk_workers: workers for shards.
+        interactive_workers: most workers for tasks that somebody waits for.
+        inspection_workers: most workers for models that are uploaded.
         threads: threads a network may use; 0 shares the granted cores among the bulk workers.
-        memory_bytes: resident memory at which a worker is killed; 0 is 7/8 of what is granted.
-        memory_poll_seconds: time between two looks at the memory.
-        grace_seconds: time a worker has to obey a cancellation before it is killed.
-        max_waiting: interactive tasks that may wait.
+        memory_bytes: memory at which the largest worker is killed, of all workers together; 0 is
+            7/8 of what is granted.
+        limits: how long tasks may take.
+        poll_seconds: time between two looks at the workers.
+        patience_seconds: time that a seat waits for its worker to obey a cancellation.
+        grace_seconds: time after which a worker that has not obeyed is killed.
+        idle_seconds: time after which a worker without tasks ends, but for the first of each lane.
+        max_waiting: tasks that may wait in each lane but the bulk.
         retry_seconds: when a refused caller should try again.
         max_model_bytes: size of a model's files.
         max_image_pixels: pixels of an image.
-        preload: whether workers start and load their libraries before the first task comes.
+        preload: whether the first workers start and load their libraries before any task comes.
     """
 
     bulk_workers: int = 1
+    interactive_workers: int = 3
+    inspection_workers: int = 2
     threads: int = 0
     memory_bytes: int = 0
-    memory_poll_seconds: float = 0.2
+    limits: TaskLimits = field(default_factory=TaskLimits)
+    poll_seconds: float = 0.2
+    patience_seconds: float = 0.5
     grace_seconds: float = 10.0
+    idle_seconds: float = 60.0
     max_waiting: int = 64
     retry_seconds: float = 5.0
     max_model_bytes: int = 4 << 30
@@ -76,29 +90,36 @@ class PoolSettings:
             max_model_bytes=self.max_model_bytes,
             max_image_pixels=self.max_image_pixels,
             preload=self.preload,
+            pulse_seconds=min(1.0, self.limits.unresponsive_seconds / 4),
         )
+
+    def workers(self, lane: Lane) -> int:
+        """Most workers of a lane."""
+        return {
+            Lane.INTERACTIVE: self.interactive_workers,
+            Lane.INSPECTION: self.inspection_workers,
+            Lane.BULK: self.bulk_workers,
+        }[lane]
 
 
 class WorkerPool(Workers):
     """Runs every task in a process of its lane; used in one event loop."""
 
     def __init__(self, settings: PoolSettings) -> None:
-        self._settings = settings = settings.granted()
+        self._settings = settings.granted()
         self._background: set[asyncio.Task[None]] = set()
+        self._retired: set[WorkerProcess] = set()
         self._lanes = {
-            Lane.INTERACTIVE: Queue((self._seat(niceness=0),)),
-            Lane.BULK: Queue(
-                tuple(self._seat(niceness=_BULK_NICENESS) for _ in range(settings.bulk_workers))
-            ),
+            lane: SeatQueue(tuple(self._seat(lane) for _ in range(settings.workers(lane))))
+            for lane in Lane
         }
 
     async def __aenter__(self) -> Self:
-        for lane in self._lanes.values():
-            for seat in lane.seats:
-                lane.free.put_nowait(seat)
-                if self._settings.preload:
+        if self._settings.preload:
+            for lane, queue in self._lanes.items():
+                for seat in queue.seats if lane is Lane.BULK else queue.seats[:1]:
                     seat.worker()
-        self._spawn(self._watch_memory())
+        self._spawn(self._watch())
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -115,7 +136,7 @@ class WorkerPool(Workers):
         queue = self._lanes[lane]
         self._admit(queue, lane)
         deadline = None if seconds is None else asyncio.get_running_loop().time() + seconds
-        attempts = Attempts(task, deadline, self._settings.memory_bytes)
+        attempts = self._attempts(task, lane, deadline)
         try:
             seat = await queue.get(deadline)
         except TimeoutError:
@@ -128,7 +149,7 @@ class WorkerPool(Workers):
         except TimeoutError:
             yield Failed(attempts.late())
         finally:
-            self._spawn(self._release(queue, seat))
+            self._release(queue, seat)
 
     async def stream(
         self, task: Task[P, V], *, lane: Lane = Lane.INTERACTIVE, seconds: float | None = None
@@ -153,34 +174,100 @@ class WorkerPool(Workers):
                     raise event.error
         raise InternalError(f"{type(task).__name__} ended without a result")
 
-    def _seat(self, niceness: int) -> Seat:
+    def _seat(self, lane: Lane) -> Seat:
+        niceness = _BULK_NICENESS if lane is Lane.BULK else 0
         return Seat(lambda: WorkerProcess(self._settings.worker(niceness)))
 
-    def _admit(self, queue: Queue, lane: Lane) -> None:
+    def _attempts(self, task: Task[P, V], lane: Lane, deadline: float | None) -> Attempts:
+        limits = self._settings.limits
+        awaited = lane is not Lane.BULK
+        return Attempts(
+            task,
+            deadline,
+            allowance=limits.allowance(task.effort, task.amount(), awaited=awaited),
+            silence_seconds=limits.silence_seconds,
+            memory_bytes=self._settings.memory_bytes,
+        )
+
+    def _admit(self, queue: SeatQueue, lane: Lane) -> None:
         # Bulk work is put off by the queue of evaluations, which survives a restart.
-        if lane is Lane.INTERACTIVE and queue.waiting >= self._settings.max_waiting:
+        if lane is not Lane.BULK and queue.waiting >= self._settings.max_waiting:
             raise OverloadedError(
                 f"{queue.waiting} {lane} tasks wait already; try again later",
                 metadata={"retry_delay_seconds": f"{self._settings.retry_seconds:g}"},
             )
 
-    async def _release(self, queue: Queue, seat: Seat) -> None:
-        """Frees a seat once its worker has stopped working for a caller who may be gone."""
-        try:
-            if seat.process is not None:
-                await seat.process.stop(self._settings.grace_seconds)
-        finally:
-            queue.free.put_nowait(seat)
+    def _release(self, queue: SeatQueue, seat: Seat) -> None:
+        """Frees a seat: at once, unless its worker still works for a caller who is gone."""
+        if seat.process is None or seat.process.idle.is_set():
+            queue.put(seat)
+        else:
+            self._spawn(self._await_obedience(queue, seat, seat.process))
 
-    async def _watch_memory(self) -> None:
+    async def _await_obedience(self, queue: SeatQueue, seat: Seat, process: WorkerProcess) -> None:
+        """Frees a seat for its worker, or for a successor if that does not stop soon."""
+        try:
+            if not await process.obeys(self._settings.patience_seconds):
+                seat.process = None
+                self._retire(queue, seat, process)
+        finally:
+            queue.put(seat)
+
+    def _retire(self, queue: SeatQueue, seat: Seat, process: WorkerProcess) -> None:
+        self._retired.add(process)
+        # Whoever cancels what cannot be cancelled, again and again, must not fill the machine.
+        crowded = len(self._retired) > len(queue.seats)
+        grace = 0.0 if crowded else self._settings.grace_seconds
+        self._spawn(self._await_end(seat, process, grace))
+
+    async def _await_end(self, seat: Seat, process: WorkerProcess, grace: float) -> None:
+        """Lets a retired worker back to its seat if it obeys and the seat is empty."""
+        try:
+            if await process.obeys(grace) and process.alive and not seat.busy and not seat.warm:
+                seat.process = process
+            else:
+                await process.close(Cause.DISOBEDIENCE)
+        finally:
+            self._retired.discard(process)
+
+    async def _watch(self) -> None:
+        """Looks after the workers, at short intervals."""
+        clock, poll = asyncio.get_running_loop().time, self._settings.poll_seconds
+        last = clock()
         while True:
-            await asyncio.sleep(self._settings.memory_poll_seconds)
+            await asyncio.sleep(poll)
+            # When the whole server has stood still, its workers are not to blame.
+            passed, last = min(clock() - last, 2 * poll), clock()
             for process in self._processes():
-                process.check_memory(self._settings.memory_bytes)
+                process.watch(passed, self._settings.limits)
+            self._end_unused(passed)
+            self._relieve()
+
+    def _end_unused(self, passed: float) -> None:
+        for queue in self._lanes.values():
+            for seat in queue.seats[1:]:
+                seat.unused_seconds += passed
+                unused = not seat.busy and seat.unused_seconds > self._settings.idle_seconds
+                if unused and seat.process is not None and queue is not self._lanes[Lane.BULK]:
+                    seat.process.kill(Cause.CLOSED)
+                    seat.process = None
+
+    def _relieve(self) -> None:
+        """Kills the largest worker when all hold too much: an idle one if that is enough."""
+        held = {process: process.memory_bytes for process in self._processes() if process.alive}
+        excess = sum(held.values()) - self._settings.memory_bytes
+        if excess <= 0:
+            return
+        idle = [process for process in held if process.idle.is_set()]
+        busy = [process for process in held if not process.idle.is_set()]
+        enough = sum(held[process] for process in idle) > excess
+        victims = idle if enough or not busy else busy
+        max(victims, key=held.__getitem__).kill(Cause.MEMORY)
 
     def _processes(self) -> list[WorkerProcess]:
         seats = (seat for lane in self._lanes.values() for seat in lane.seats)
-        return [seat.process for seat in seats if seat.process is not None]
+        seated: Iterable[WorkerProcess | None] = (seat.process for seat in seats)
+        return [*(process for process in seated if process is not None), *self._retired]
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -12,19 +12,28 @@ import pkgutil
 import queue
 import resource
 import signal
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
-from threading import Thread
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, Final
 
 from heatproof.evaluators.errors import HeatproofError, InternalError, LimitExceededError
 from heatproof.evaluators.plugins import load_plugins
 from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.server.workers.bench import Bench
-from heatproof.server.workers.messages import Assign, Cancel, Order, Report, WorkerSettings
+from heatproof.server.workers.messages import (
+    Assign,
+    Begun,
+    Cancel,
+    Order,
+    Pulse,
+    Report,
+    WorkerSettings,
+)
 from heatproof.server.workers.protocol import Done, Event, Failed, Task
 
 if TYPE_CHECKING:
@@ -42,6 +51,45 @@ class _Job:
     cancellation: Cancellation = field(default_factory=Cancellation)
 
 
+class _Line:
+    """The worker's end of the pipe; any thread may send."""
+
+    def __init__(self, connection: "Connection[Report, Order]") -> None:
+        self.connection = connection
+        self._lock = Lock()
+
+    def send(self, number: int, event: Event[Any, Any] | Begun | Pulse) -> None:
+        """Sends a report; ends the process when the server is gone."""
+        try:
+            with self._lock:
+                self.connection.send(Report(number, event))
+        except OSError:
+            os._exit(0)
+
+
+@dataclass(slots=True)
+class _Agenda:
+    """What the worker has to do.
+
+    Attributes:
+        jobs: the jobs that wait.
+        latest: the job that came last.
+    """
+
+    jobs: "queue.SimpleQueue[_Job]" = field(default_factory=queue.SimpleQueue)
+    latest: _Job | None = None
+
+    def add(self, job: _Job) -> None:
+        """Takes a job in."""
+        self.latest = job
+        self.jobs.put(job)
+
+    def cancel(self, number: int) -> None:
+        """Stops the latest job, if it has this number."""
+        if self.latest is not None and self.latest.assignment.number == number:
+            self.latest.cancellation.cancel()
+
+
 def serve(connection: "Connection[Report, Order]") -> None:
     """Runs the tasks that come through `connection`; ends the process with the server."""
     settings = connection.recv()
@@ -49,13 +97,25 @@ def serve(connection: "Connection[Report, Order]") -> None:
         message = f"a worker is sent its settings first, not {settings}"
         raise TypeError(message)
     _give_way(settings.niceness)
-    jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
-    Thread(target=_control, args=(connection, jobs), name="control", daemon=True).start()
+    line, agenda = _Line(connection), _Agenda()
+    Thread(target=_control, args=(connection, agenda), name="control", daemon=True).start()
+    Thread(
+        target=_beat, args=(line, agenda, settings.pulse_seconds), name="pulse", daemon=True
+    ).start()
     open_shelf = functools.cache(functools.partial(_open_shelf, settings))
     if settings.preload:
         open_shelf()
     while True:
-        _work(jobs.get(), connection, open_shelf)
+        _work(agenda.jobs.get(), line, open_shelf)
+
+
+def _beat(line: _Line, agenda: _Agenda, seconds: float) -> None:
+    """Shows the server that this process lives, and how far its task is."""
+    while True:
+        job = agenda.latest
+        number, passes = (job.assignment.number, job.cancellation.passes) if job else (0, 0)
+        line.send(number, Pulse(passes))
+        time.sleep(seconds)
 
 
 def _open_shelf(settings: WorkerSettings) -> "Shelf":
@@ -75,16 +135,14 @@ def _give_way(niceness: int) -> None:
         Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE)
 
 
-def _control(connection: "Connection[Report, Order]", jobs: "queue.SimpleQueue[_Job]") -> None:
-    latest: _Job | None = None
+def _control(connection: "Connection[Report, Order]", agenda: _Agenda) -> None:
     try:
         while True:
             match connection.recv():
                 case Assign() as assignment:
-                    latest = _Job(assignment)
-                    jobs.put(latest)
-                case Cancel(number) if latest and latest.assignment.number == number:
-                    latest.cancellation.cancel()
+                    agenda.add(_Job(assignment))
+                case Cancel(number):
+                    agenda.cancel(number)
     except (EOFError, OSError):
         os._exit(0)  # the server is gone; a native call in the main thread must not delay this
     except Exception:  # noqa: BLE001 - a worker that cannot hear must not live on
@@ -92,17 +150,9 @@ def _control(connection: "Connection[Report, Order]", jobs: "queue.SimpleQueue[_
         os._exit(1)
 
 
-def _work(
-    job: _Job, connection: "Connection[Report, Order]", open_shelf: "Callable[[], Shelf]"
-) -> None:
-    number = job.assignment.number
-
-    def send(event: Event[Any, Any]) -> None:
-        try:
-            connection.send(Report(number, event))
-        except OSError:
-            os._exit(0)  # the server is gone
-
+def _work(job: _Job, line: _Line, open_shelf: "Callable[[], Shelf]") -> None:
+    send = functools.partial(line.send, job.assignment.number)
+    send(Begun())
     outcome = _outcome(job, Bench(job.cancellation, send, open_shelf))
     try:
         send(outcome)

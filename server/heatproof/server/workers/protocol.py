@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import ClassVar, Generic, Protocol, TypeAlias, TypeVar
 
 from heatproof.evaluators.errors import HeatproofError
+from heatproof.server.workers.limits import Amount, Effort
 
 P = TypeVar("P")
 V = TypeVar("V")
@@ -20,6 +21,9 @@ class Lane(StrEnum):
 
     INTERACTIVE = "interactive"
     """Somebody waits for the answer; never waits behind bulk work."""
+
+    INSPECTION = "inspection"
+    """Models that nobody has seen yet: the likeliest to take all the time they can get."""
 
     BULK = "bulk"
     """Shards of durable evaluations."""
@@ -35,9 +39,17 @@ class Task(Generic[P, V]):
     Attributes:
         executor: `module:function` that runs the task in the worker: called with the task and a
             `Bench`, it emits partial results on the bench and returns the value.
+        effort: what its duration grows with.
+        way_out: what a caller can do whose task takes too long or too much memory.
     """
 
     executor: ClassVar[str]
+    effort: ClassVar[Effort] = Effort.PREDICTION
+    way_out: ClassVar[str] = "smaller images or models"
+
+    def amount(self) -> Amount:
+        """How much it works on; limits its time."""
+        return Amount()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +100,9 @@ class Workers(Protocol):
         """Runs a task; the last event is Done or Failed.
 
         The failures: what the task itself raises; DeadlineExceededError after `seconds`,
-        waiting included; LimitExceededError for memory; WorkerCrashedError when its worker died
-        twice. Partial results are never repeated, even when the task is started anew.
+        waiting included, after the time that its effort and amount grant it, or without progress;
+        LimitExceededError for memory; WorkerCrashedError when its worker died twice. Partial
+        results are never repeated, even when the task is started anew.
 
         Raises:
             OverloadedError: the lane is full.

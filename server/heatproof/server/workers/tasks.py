@@ -11,7 +11,8 @@ from heatproof.evaluators.preprocessing import Preprocessing
 from heatproof.evaluators.removal import RemovalOperator
 from heatproof.evaluators.results import ImageResult
 from heatproof.evaluators.spec import EvaluationSpec, Target
-from heatproof.server.workers.inputs import FramedSource, ModelFiles, StoredImage
+from heatproof.server.workers.inputs import ArraySource, FramedSource, ModelFiles, StoredImage
+from heatproof.server.workers.limits import Amount, Effort
 from heatproof.server.workers.protocol import Task
 
 if TYPE_CHECKING:  # the server itself never loads ONNX
@@ -29,8 +30,14 @@ class InspectModel(Task[object, "ModelFacts"]):
     """
 
     executor: ClassVar[str] = f"{_EXECUTION}.models:inspect_model"
+    effort: ClassVar[Effort] = Effort.INSPECTION
+    way_out: ClassVar[str] = "a smaller graph, such as one that a simplifier has folded"
 
     model: ModelFiles
+
+    def amount(self) -> Amount:
+        """The bytes of the model."""
+        return Amount(model_bytes=self.model.size_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +60,17 @@ class RewriteModel(Task[object, tuple[str, ...]]):
     """
 
     executor: ClassVar[str] = f"{_EXECUTION}.models:rewrite_model"
+    effort: ClassVar[Effort] = Effort.REWRITING
+    way_out: ClassVar[str] = "a smaller model"
 
     model: ModelFiles
     rewrite: "Rewrite"
     folder: Path
     file_name: str
+
+    def amount(self) -> Amount:
+        """The bytes of the model."""
+        return Amount(model_bytes=self.model.size_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +93,15 @@ class CheckImages(Task[object, tuple[ImageFacts, ...]]):
     """
 
     executor: ClassVar[str] = f"{_EXECUTION}.images:check_images"
+    effort: ClassVar[Effort] = Effort.DECODING
+    way_out: ClassVar[str] = "smaller images"
 
     images: tuple[StoredImage, ...]
     first: int = 0
+
+    def amount(self) -> Amount:
+        """The number of images."""
+        return Amount(units=len(self.images))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +115,15 @@ class PlanEvaluation(Task[object, Plan]):
     """
 
     executor: ClassVar[str] = f"{_EXECUTION}.evaluations:plan_evaluation"
+    way_out: ClassVar[str] = "smaller models"
 
     spec: EvaluationSpec
     models: tuple[ModelFiles, ...]
     inventory: Inventory
+
+    def amount(self) -> Amount:
+        """The bytes of the models."""
+        return Amount(model_bytes=sum(model.size_bytes for model in self.models))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +135,7 @@ class RunShard(Task[ImageResult, int]):
         models: the models of the spec, in its order.
         images: the images of the shard, in the order of the data set.
         first: index of the first image in the data set, for messages.
+        predictions: predictions of one image, as planned.
     """
 
     executor: ClassVar[str] = f"{_EXECUTION}.evaluations:run_shard"
@@ -119,11 +144,30 @@ class RunShard(Task[ImageResult, int]):
     models: tuple[ModelFiles, ...]
     images: tuple[StoredImage, ...]
     first: int = 0
+    predictions: int = 0
+
+    def amount(self) -> Amount:
+        """The bytes of the models, and the predictions of all images with their decoding."""
+        return Amount(
+            model_bytes=sum(model.size_bytes for model in self.models),
+            units=(1 + self.predictions) * len(self.images),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explain(Task[Explanation, None]):
-    """Computes maps, image by image and explainer by explainer."""
+    """Computes maps, image by image and explainer by explainer.
+
+    Attributes:
+        model: the model.
+        preprocessing: how an image becomes its input.
+        explainers: what explains.
+        images: the images.
+        target: the class that is explained.
+        seed: of everything random.
+        overlay: whether to lay each map over its image.
+        predictions: predictions of one image, as planned.
+    """
 
     executor: ClassVar[str] = f"{_EXECUTION}.explanations:explain"
 
@@ -134,6 +178,12 @@ class Explain(Task[Explanation, None]):
     target: Target = Target.PREDICTED
     seed: int = 0
     overlay: bool = False
+    predictions: int = 0
+
+    def amount(self) -> Amount:
+        """The bytes of the model, and the predictions of all images with their decoding."""
+        units = (1 + self.predictions) * len(self.images)
+        return Amount(model_bytes=self.model.size_bytes, units=units)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +206,12 @@ class PredictMasked(Task[object, MaskedPredictions]):
     masks: FramedSource | None = None
     removal: RemovalOperator | None = None
 
+    def amount(self) -> Amount:
+        """The bytes of the model, and the number of masks with the decoding of the image."""
+        source = None if self.masks is None else self.masks.source
+        masks = source.shape[0] if isinstance(source, ArraySource) and source.shape else 1
+        return Amount(model_bytes=self.model.size_bytes, units=1 + masks)
+
 
 @dataclass(frozen=True, slots=True)
 class Summarise(Task[object, bytes]):
@@ -167,6 +223,8 @@ class Summarise(Task[object, bytes]):
     """
 
     executor: ClassVar[str] = f"{_EXECUTION}.statistics:summarise"
+    effort: ClassVar[Effort] = Effort.STATISTICS
+    way_out: ClassVar[str] = "fewer images or metrics"
 
     spec: bytes
     images: tuple[bytes, ...]
@@ -211,6 +269,8 @@ class Judge(Task[object, bytes]):
     """Judges an evaluation by a policy; its value is a serialised `Verdict`."""
 
     executor: ClassVar[str] = f"{_EXECUTION}.statistics:judge"
+    effort: ClassVar[Effort] = Effort.STATISTICS
+    way_out: ClassVar[str] = "fewer images or metrics"
 
     policy: bytes
     candidate: RecordedEvaluation

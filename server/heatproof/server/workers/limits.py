@@ -1,0 +1,100 @@
+"""How long a task may work on this server, whatever its caller is ready to wait."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+LOADED_BYTES_PER_SECOND: Final = 16 << 20
+"""Speed at which a model is taken to be loaded and rewritten; slower than any disk."""
+
+
+class Effort(StrEnum):
+    """What the duration of a task grows with."""
+
+    INSPECTION = "inspection"
+    """Parsing and describing a model; grows with the bytes of its files."""
+
+    REWRITING = "rewriting"
+    """Rewriting and writing a model; grows with the bytes of its files."""
+
+    DECODING = "decoding"
+    """Reading images; grows with their number."""
+
+    PREDICTION = "prediction"
+    """Running networks; grows with the number of predictions."""
+
+    STATISTICS = "statistics"
+    """Summing up and judging; grows with the number of images."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Amount:
+    """How much a task works on.
+
+    Attributes:
+        model_bytes: bytes of the models that it loads.
+        units: images to be read or summed up, or predictions to be made.
+    """
+
+    model_bytes: int = 0
+    units: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """The time of one task.
+
+    Attributes:
+        seconds: from the moment its worker takes it up, second attempts included.
+        setting: name of the setting that an operator would raise.
+    """
+
+    seconds: float
+    setting: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskLimits:
+    """Limits of time, in seconds; all but the last two are settings of the same name.
+
+    Attributes:
+        inspect_seconds: for inspecting a model, beside the time its bytes take to be read.
+        rewrite_seconds: for rewriting a model, likewise.
+        decode_seconds: for each image of an upload.
+        prediction_seconds: for each prediction, a slow machine and a large model assumed.
+        least_request_seconds: least time of what runs networks or decodes.
+        most_request_seconds: most time of anything that somebody waits for.
+        summary_seconds: for summing up or judging an evaluation.
+        silence_seconds: time without progress after which any task is stopped.
+        unresponsive_seconds: time without a sign of life after which a worker is replaced.
+        start_seconds: time after which a worker that has given no sign of life at all is replaced.
+        stopped_seconds: time in which a worker may be stopped by a signal before it is replaced.
+    """
+
+    inspect_seconds: float = 60.0
+    rewrite_seconds: float = 600.0
+    decode_seconds: float = 20.0
+    prediction_seconds: float = 2.0
+    least_request_seconds: float = 60.0
+    most_request_seconds: float = 3600.0
+    summary_seconds: float = 1800.0
+    silence_seconds: float = 900.0
+    unresponsive_seconds: float = 60.0
+    start_seconds: float = 120.0
+    stopped_seconds: float = 5.0
+
+    def allowance(self, effort: Effort, amount: Amount, *, awaited: bool) -> Allowance:
+        """The time of a task of this effort and amount; `awaited` if somebody waits for it."""
+        least = self.least_request_seconds
+        setting, base, each = {
+            Effort.INSPECTION: ("inspect_seconds", self.inspect_seconds, 0.0),
+            Effort.REWRITING: ("rewrite_seconds", self.rewrite_seconds, 0.0),
+            Effort.DECODING: ("decode_seconds", least, self.decode_seconds),
+            Effort.PREDICTION: ("prediction_seconds", least, self.prediction_seconds),
+            Effort.STATISTICS: ("summary_seconds", self.summary_seconds, 0.0),
+        }[effort]
+        loading = amount.model_bytes / LOADED_BYTES_PER_SECOND
+        seconds = base + loading + each * amount.units
+        if awaited and seconds > self.most_request_seconds:
+            return Allowance(self.most_request_seconds, "most_request_seconds")
+        return Allowance(seconds, setting)
