@@ -13,7 +13,7 @@ from heatproof.server.evaluations.service import evaluating
 from heatproof.server.interceptors import (
     Admission,
     GuardInterceptor,
-    ValidationInterceptor,
+    ReadingInterceptor,
     logged,
     mapped_errors,
 )
@@ -25,7 +25,13 @@ from heatproof.server.workers.pool import PoolSettings, WorkerPool
 
 _log = structlog.get_logger()
 
-_KEEPALIVE_MS = 30_000
+_CLIENT_PING_MS = 30_000
+"""Least time between two pings of a client; one that pings more often is cut off."""
+_PING_TIMEOUT_MS = 20_000
+"""Time in which a client answers a ping before its connection is closed."""
+_ENVELOPE_BYTES = 1 << 16
+_PROBES = 256
+"""Calls of health beside all others; more are refused by gRPC itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +59,11 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
         stores = stack.enter_context(opened_stores(settings))
         workers = await stack.enter_async_context(WorkerPool(pool_settings(settings)))
         evaluations = await stack.enter_async_context(evaluating(settings, stores, workers))
-        server = aio.server(interceptors=_interceptors(settings), options=_options(settings))
+        server = aio.server(
+            interceptors=_interceptors(settings),
+            options=_options(settings),
+            maximum_concurrent_rpcs=settings.max_calls + _PROBES,
+        )
         names = add_services(server, settings, stores, workers, evaluations)
         probe = await standard_services.add(server, names)
         address = bind(server, settings)
@@ -85,21 +95,27 @@ def pool_settings(settings: Settings) -> PoolSettings:
     )
 
 
-def _interceptors(settings: Settings) -> Sequence[GuardInterceptor | ValidationInterceptor]:
+def _interceptors(settings: Settings) -> Sequence[GuardInterceptor | ReadingInterceptor]:
     """From the outside to the inside."""
     return (
         GuardInterceptor(logged),
         GuardInterceptor(mapped_errors),
         GuardInterceptor(Admission(settings)),
-        ValidationInterceptor(),
+        ReadingInterceptor(settings),
     )
 
 
 def _options(settings: Settings) -> Sequence[tuple[str, int]]:
+    keepalive = round(1000 * settings.keepalive_seconds)
     return (
-        ("grpc.max_receive_message_length", settings.max_message_bytes),
+        # Beyond what any method takes: larger ones are refused with a reason where they are read.
+        ("grpc.max_receive_message_length", settings.max_message_bytes + _ENVELOPE_BYTES),
         ("grpc.max_send_message_length", MAX_REPLY_BYTES),
         ("grpc.so_reuseport", 0),  # two servers on one port would share its calls silently
-        ("grpc.http2.min_ping_interval_without_data_ms", _KEEPALIVE_MS),
+        ("grpc.max_concurrent_streams", settings.max_calls + _PROBES),
+        ("grpc.max_connection_idle_ms", round(1000 * settings.connection_idle_seconds)),
+        ("grpc.keepalive_time_ms", keepalive),
+        ("grpc.keepalive_timeout_ms", _PING_TIMEOUT_MS),
+        ("grpc.http2.min_ping_interval_without_data_ms", _CLIENT_PING_MS),
         ("grpc.keepalive_permit_without_calls", 1),
     )

@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from heatproof.server.workers.limits import TaskLimits
 
+KIBIBYTE: Final = 1 << 10
 MEBIBYTE: Final = 1 << 20
 GIBIBYTE: Final = 1 << 30
 
@@ -117,7 +118,12 @@ class Settings(BaseSettings):
     quota_bytes: PositiveInt = Field(
         100 * GIBIBYTE, description="bytes of all models and data sets together"
     )
-    max_message_bytes: PositiveInt = Field(64 * MEBIBYTE, description="bytes of one request")
+    max_message_bytes: PositiveInt = Field(
+        64 * MEBIBYTE, description="bytes of one request that holds images or results"
+    )
+    message_memory_bytes: PositiveInt = Field(
+        128 * MEBIBYTE, description="bytes of all requests being handled; more are put off"
+    )
 
     max_uploads: PositiveInt = Field(8, description="uploads at a time; more are put off")
     max_computations: PositiveInt = Field(
@@ -125,6 +131,21 @@ class Settings(BaseSettings):
     )
     max_queued_evaluations: PositiveInt = Field(
         1000, description="evaluations that have not ended; more are put off"
+    )
+    max_streams: PositiveInt = Field(
+        256, description="streams of replies without computation at a time; more are put off"
+    )
+    max_calls: PositiveInt = Field(
+        512, description="calls of any kind but health at a time; more are put off"
+    )
+    idle_seconds: PositiveFloat = Field(
+        60.0, description="seconds after which a call ends whose client neither sends nor reads"
+    )
+    connection_idle_seconds: PositiveFloat = Field(
+        900.0, description="seconds after which a connection without calls is closed"
+    )
+    keepalive_seconds: PositiveFloat = Field(
+        60.0, description="seconds without a sign of life after which a client is pinged"
     )
     retention_days: NonNegativeInt = Field(
         0, description="days after which ended evaluations are deleted; 0: never"

@@ -1,6 +1,7 @@
 """Turns every exception into a status."""
 
 import secrets
+import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -26,12 +27,27 @@ async def mapped_errors(method: str, context: Context) -> AsyncIterator[None]:
         raise  # the standard services end calls themselves
     except Exception as error:  # noqa: BLE001  # the one place where everything unexpected is caught
         known = from_os_error(error) if isinstance(error, OSError) else None
-        await _abort(known or _unexpected(error, method), context)
+        reply = known or _unexpected(error, method)
+        _forget(error)
+        await _abort(reply, context)
 
 
 async def _abort(error: HeatproofError, context: Context) -> None:
+    _forget(error)
     status = rpc_status.to_status(status_of(error))
     await context.abort(status.code, status.details, status.trailing_metadata)
+
+
+def _forget(error: BaseException) -> None:
+    """Lets go of the requests in the frames that an error came through.
+
+    grpcio keeps the abort, the abort its context, and that the frames: a circle that would hold
+    the bytes of refused requests until the next full garbage collection.
+    """
+    link: BaseException | None = error
+    while link is not None:
+        traceback.clear_frames(link.__traceback__)
+        link = link.__cause__ or link.__context__
 
 
 def _unexpected(error: Exception, method: str) -> HeatproofError:
