@@ -94,6 +94,33 @@ def test_what_cannot_be_judged_is_written_all_the_same(
     assert (tmp_path / "r.html").stat().st_size > 100
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--images", "/no/such/folder"],
+        ["--labels", "/no/such.csv"],
+        ["--masks", "/no/such/folder"],
+        ["--maps", "/no/such/folder"],
+    ],
+)
+def test_what_is_wrong_with_the_images_is_said_before_the_model_is_sent(
+    gate: list[str], script: fakes.Script, wrong: list[str]
+) -> None:
+    assert run([*gate, *wrong]) == 2
+    assert not script.calls["GetModel"]
+    assert not script.uploaded
+
+
+def test_labels_for_an_uploaded_set_are_refused(
+    gate: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "labels.csv").write_text("file,label\na.png,1\n")
+    command = [*gate, "--images", "datasets/sha256-0", "--labels", str(tmp_path / "labels.csv")]
+
+    assert run(command) == 2
+    assert "leave labels out" in capfd.readouterr().err
+
+
 def test_images_without_a_label_are_noted(
     gate: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

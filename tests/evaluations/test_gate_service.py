@@ -50,7 +50,7 @@ def recorded(served: Evaluating, **changes: Any) -> gate_pb2.Baseline:
     )
 
 
-@pytest.mark.parametrize(("bound", "outcome"), [(0.1, PASS), (1.5, FAIL)])
+@pytest.mark.parametrize(("bound", "outcome"), [(0.1, PASS), (0.999, FAIL)])
 def test_a_bound_decides(served: Evaluating, alone: Any, bound: float, outcome: int) -> None:
     verdict = gate(served, alone.name, policy(served, min=bound))
 

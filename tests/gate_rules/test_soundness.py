@@ -1,15 +1,17 @@
 """What is said of a policy before anything is evaluated."""
 
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import pytest
 
+from heatproof.evaluators.catalogue import Range
 from heatproof.evaluators.errors import InvalidArgumentError
 from heatproof.evaluators.explainers import Centre, Random
 from heatproof.evaluators.gate.policy import Check, Policy
-from heatproof.evaluators.gate.soundness import require_answerable
+from heatproof.evaluators.gate.soundness import require_answerable, require_sound
 from heatproof.evaluators.metrics import Deletion, Insertion, OcclusionRobustness
+from heatproof.evaluators.outcomes import Estimator, MeanEstimator
 from heatproof.evaluators.preprocessing import PRESETS
 from heatproof.evaluators.removal import Black, White
 from heatproof.evaluators.spec import EvaluationSpec
@@ -68,3 +70,30 @@ def test_an_operator_of_the_policy_that_nothing_was_scored_with_is_refused() -> 
         require_answerable(rules, SPEC)
     assert caught.value.field == "checks[0].removal"
     assert "not with white" in caught.value.message
+
+
+@dataclass(frozen=True, slots=True)
+class Bounded(Insertion):
+    estimator: ClassVar[Estimator] = MeanEstimator(range=Range(0, 1))
+
+
+@pytest.mark.parametrize("bounds", [{"min": 0.0}, {"max": 1.0}, {"min": 0.2, "max": 0.9}])
+def test_bounds_inside_the_range_of_the_score_are_sound(bounds: dict[str, float]) -> None:
+    require_sound(policy(Check(metric=Bounded(), **bounds)))
+
+
+@pytest.mark.parametrize(
+    ("bounds", "field", "lies"),
+    [
+        ({"min": 30.0}, "min", "above"),
+        ({"min": -0.1}, "min", "below"),
+        ({"max": 1.5}, "max", "above"),
+        ({"max": -1.0}, "max", "below"),
+    ],
+)
+def test_a_bound_that_no_score_can_cross_is_refused(
+    bounds: dict[str, float], field: str, lies: str
+) -> None:
+    with pytest.raises(InvalidArgumentError, match=rf"{lies} every score.*\[0, 1\]") as caught:
+        require_sound(policy(Check(metric=Bounded(), **bounds)))
+    assert caught.value.field == f"checks[0].{field}"

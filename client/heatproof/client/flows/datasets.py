@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeAlias, TypedDict, Unpack
@@ -14,6 +15,7 @@ from heatproof.client.annotations import (
     MasksSource,
 )
 from heatproof.client.calls import Flow, Rpc, Unary, Upload, work
+from heatproof.client.errors import UsageError
 from heatproof.client.flows.listing import every
 from heatproof.client.images import ImagesSource, NamedImage, collect
 from heatproof.client.progress import OnProgress, Progress, Stage, ignore
@@ -65,15 +67,59 @@ def dataset(
         on_progress: is told of the upload.
         **annotations: labels, masks and maps; see `AnnotationSources`.
     """
+    found = yield from gathered(images, annotations)
+    return (yield from stored(found, display_name=display_name, on_progress=on_progress))
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """Images that are found and not sent yet.
+
+    Attributes:
+        images: the images.
+        known: what is known about each.
+        name: the folder they come from; "" if there is none.
+    """
+
+    images: tuple[NamedImage, ...]
+    known: Annotations
+    name: str
+
+
+def gathered(images: DatasetSource, annotations: AnnotationOptions) -> Flow[Gathered | Dataset]:
+    """Finds images and what is known about them, or an uploaded set; sends nothing.
+
+    Raises:
+        UsageError: there are no images, or labels, masks or maps that belong to none.
+    """
     if isinstance(images, str) and images.startswith(PREFIX):
+        _refuse_annotations(images, annotations)
         found: Dataset = yield from patiently(Unary(GET, GetDatasetRequest(name=images)))
         return found
     sources = AnnotationSources(**annotations)
-    found_images, known = yield from work(partial(annotated, images, sources))
-    header = UploadDatasetHeader(display_name=display_name or _folder_name(images))
-    requests = partial(_requests, header, found_images, known, on_progress)
-    found = yield from patiently(Upload(UPLOAD, requests))
-    return found
+    listed, known = yield from work(partial(annotated, images, sources))
+    return Gathered(listed, known, _folder_name(images))
+
+
+def stored(
+    found: Gathered | Dataset, *, display_name: str = "", on_progress: OnProgress = ignore
+) -> Flow[Dataset]:
+    """Uploads images unless they are an uploaded set."""
+    if isinstance(found, Dataset):
+        return found
+    header = UploadDatasetHeader(display_name=display_name or found.name)
+    requests = partial(_requests, header, found.images, found.known, on_progress)
+    uploaded: Dataset = yield from patiently(Upload(UPLOAD, requests))
+    return uploaded
+
+
+def _refuse_annotations(name: str, annotations: AnnotationOptions) -> None:
+    given = [kind for kind in ("labels", "masks", "maps") if annotations.get(kind) is not None]
+    if given:
+        raise UsageError(
+            f"{name} is uploaded, and its {given[0]} with it: leave {given[0]} out, or give the "
+            "images again"
+        )
 
 
 def annotated(

@@ -13,7 +13,12 @@ from heatproof.client.errors import (
     EvaluationFailedError,
     HeatproofError,
 )
-from heatproof.client.flows.datasets import AnnotationOptions, DatasetSource, dataset
+from heatproof.client.flows.datasets import (
+    AnnotationOptions,
+    DatasetSource,
+    gathered,
+    stored,
+)
 from heatproof.client.flows.models import inspect
 from heatproof.client.model_files import ModelSource
 from heatproof.client.policies import PreprocessingSource, read_preprocessing
@@ -134,11 +139,12 @@ def run(
     annotations: AnnotationOptions,
 ) -> Flow[Report]:
     """Uploads what the server lacks, then evaluates; `asked` names neither models nor images."""
+    found_images = yield from gathered(images, annotations)
     uploaded: dict[str, Model] = {}
     for source in models:
         found = yield from inspect(source, on_progress=on_progress)
         uploaded[found.name] = found
-    images_set = yield from dataset(images, on_progress=on_progress, **annotations)
+    images_set = yield from stored(found_images, on_progress=on_progress)
     request = CreateEvaluationRequest()
     request.CopyFrom(asked)
     request.request_id = str(uuid.uuid4())

@@ -92,9 +92,9 @@ def explain(
     chosen = {key: value for key, value in options.items() if key not in known_options}
     request = documents.read(ExplainRequest, {"explainers": list(explainers), **chosen})
     request.preprocessing.CopyFrom(read_preprocessing(preprocessing))
-    request.model = (yield from inspect(model)).name
     sources = AnnotationSources(**known_options)
     found, known = yield from work(partial(annotated, images, sources))
+    request.model = (yield from inspect(model)).name
     explained: list[ExplainedImage] = []
     for start in range(0, len(found), BATCH):
         batch = range(start, min(start + BATCH, len(found)))

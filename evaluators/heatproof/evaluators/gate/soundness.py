@@ -47,6 +47,7 @@ def _require_sound_check(check: Check, place: str) -> None:
         raise InvalidArgumentError(
             f"{place}: min {check.min:g} is above max {check.max:g}", field=f"{place}.min"
         )
+    _require_reachable(check, place)
     if check.max_regression is not None and check.max_regression < 0:
         raise InvalidArgumentError(
             f"{place}.max_regression must be at least 0, not {check.max_regression:g}",
@@ -57,6 +58,19 @@ def _require_sound_check(check: Check, place: str) -> None:
             f"{place}.min_scored must lie in [0, 1], not {check.min_scored:g}",
             field=f"{place}.min_scored",
         )
+
+
+def _require_reachable(check: Check, place: str) -> None:
+    """Refuses a bound outside the range of the score, which is one in another unit."""
+    scores = check.metric.estimator.range
+    for name, bound in (("min", check.min), ("max", check.max)):
+        if bound is not None and not scores.lower <= bound <= scores.upper:
+            lies = "above" if bound > scores.upper else "below"
+            raise InvalidArgumentError(
+                f"{place}.{name} is {bound:g}, {lies} every score that {check.metric.name} can "
+                f"have ({scores}), so no model could change the outcome: give a bound inside",
+                field=f"{place}.{name}",
+            )
 
 
 def require_answerable(policy: Policy, spec: EvaluationSpec) -> None:

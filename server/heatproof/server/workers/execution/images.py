@@ -40,7 +40,7 @@ def check_images(task: CheckImages, bench: Bench) -> tuple[ImageFacts, ...]:
         try:
             pixels = read_image(image, bench.shelf.image_limits).pixels
         except HeatproofError as error:
-            raise error.at(f"images[{index}]") from error
+            raise _placed(error, image, index) from error
         facts.append(ImageFacts(height=pixels.shape[0], width=pixels.shape[1]))
     return tuple(facts)
 
@@ -84,7 +84,13 @@ class _LazyImages(Sequence[SourceImage]):
         try:
             return read_image(image, self._limits)
         except HeatproofError as error:
-            raise error.at(f"images[{index}]") from error
+            raise _placed(error, image, index) from error
+
+
+def _placed(error: HeatproofError, image: StoredImage, index: int) -> HeatproofError:
+    """The error with the name of its image and the place of it in the request."""
+    named = f"{image.display_name!r}: {error.message}" if image.display_name else error.message
+    return type(error)(named, metadata=error.metadata, field=error.field or f"images[{index}]")
 
 
 def read_image(image: StoredImage, limits: ImageLimits) -> SourceImage:
