@@ -1,5 +1,7 @@
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -44,6 +46,31 @@ def test_external_data_are_found_in_initializers_and_in_constants_of_subgraphs(
     )
 
     assert external_locations(model.read_bytes()) == ("k.data", "w.data")
+
+
+def tensor_paths(descriptor: Any, held: tuple[str, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Every way through the schema of ONNX to a tensor on which no message comes three times."""
+    if descriptor.full_name == TensorProto.DESCRIPTOR.full_name:
+        yield ()
+        return
+    held = (*held, descriptor.full_name)
+    for field in descriptor.fields:
+        inner = field.message_type
+        if inner is not None and held.count(inner.full_name) < 2:
+            yield from ((field, *rest) for rest in tensor_paths(inner, held))
+
+
+def test_external_data_are_found_in_every_field_that_can_hold_a_tensor() -> None:
+    paths = list(tensor_paths(onnx.ModelProto.DESCRIPTOR))
+    assert len(paths) > 100
+    for path in paths:
+        model: Any = onnx.ModelProto()
+        held = model
+        for field in path:
+            held = getattr(held, field.name)
+            held = held.add() if field.is_repeated else held
+        held.CopyFrom(external_tensor("w", "w.data"))
+        assert external_locations(model.SerializeToString()) == ("w.data",), path
 
 
 def test_a_model_without_external_data_has_no_locations(tmp_path: Path) -> None:

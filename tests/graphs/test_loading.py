@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -160,12 +161,81 @@ def test_deep_nesting_is_refused(store: Store) -> None:
     [
         (replace(Limits(), max_bytes=100), "at most 100"),
         (replace(Limits(), max_nodes=4), "5 nodes"),
+        (replace(Limits(), max_operands=12), "13 inputs and outputs of nodes"),
+        (replace(Limits(), max_entries=50), "more than 50 entries beside its weights"),
         (replace(Limits(), max_tensor_bytes=431), r"'w' has 432 bytes"),
     ],
 )
 def test_limits_are_named(tiny: onnx.ModelProto, store: Store, limits: Limits, says: str) -> None:
     with pytest.raises(LimitExceededError, match=says):
         load_model(store(tiny), limits=limits)
+
+
+def test_deep_graphs_in_defaults_of_functions_are_refused(store: Store) -> None:
+    model = function_tower(1)
+    attribute = model.functions[0].attribute_proto.add(name="g", type=onnx.AttributeProto.GRAPH)
+    for _ in range(10):
+        node = attribute.g.node.add(op_type="If")
+        attribute = node.attribute.add(name="then_branch", type=onnx.AttributeProto.GRAPH)
+    attribute.g.SetInParent()
+    with pytest.raises(LimitExceededError, match=r"deep at functions\[0\]\.attribute_proto"):
+        load_model(store(model))
+
+
+def test_deep_types_are_refused(tiny: onnx.ModelProto, store: Store) -> None:
+    kind = tiny.graph.value_info.add(name="v").type
+    for _ in range(10):
+        kind = kind.sequence_type.elem_type
+    kind.tensor_type.elem_type = onnx.TensorProto.FLOAT
+    with pytest.raises(LimitExceededError, match="types are nested more than 8 deep"):
+        load_model(store(tiny))
+
+
+def calling(calls: int, weights: int) -> onnx.ModelProto:
+    """A function with a constant of `weights` bytes that is called again and again."""
+    text = FUNCTIONS.replace("y = local.f0 (x)", "")
+    text += '<domain: "local", opset_import: ["" : 18]> f0 (a) => (b) { b = Add (a, k) }'
+    model = onnx.parser.parse_model(text)
+    names = ["x", *(f"t{call}" for call in range(calls - 1)), "y"]
+    for a, b in pairwise(names):
+        model.graph.node.add(op_type="f0", input=[a], output=[b], domain="local")
+    constant = onnx.NodeProto(op_type="Constant", output=["k"])
+    attribute = constant.attribute.add(name="value", type=onnx.AttributeProto.TENSOR)
+    attribute.t.CopyFrom(onnx.numpy_helper.from_array(np.zeros(weights, np.uint8)))
+    model.functions[0].node.insert(0, constant)
+    return model
+
+
+def test_constants_of_functions_are_counted_at_every_call(store: Store) -> None:
+    limits = replace(Limits(), max_copied_bytes=10_000)
+    load_model(store(calling(1, 50_000)), limits=limits)
+    with pytest.raises(LimitExceededError, match=r"1\d{4} bytes more than its file once"):
+        load_model(store(calling(3, 5_000)), limits=limits)
+
+
+def test_operands_of_functions_are_counted_at_every_call(store: Store) -> None:
+    model = calling(3, 10)
+    model.functions[0].node[1].op_type = "Sum"
+    model.functions[0].node[1].input.extend(["a"] * 1000)
+    with pytest.raises(LimitExceededError, match="has 3018 inputs and outputs of nodes once"):
+        load_model(store(model), limits=replace(Limits(), max_operands=3000))
+
+
+def test_documentation_is_bounded(tiny: onnx.ModelProto, store: Store) -> None:
+    tiny.metadata_props.add(key="notes", value="x" * 5000)
+    with pytest.raises(LimitExceededError, match="strip documentation and metadata"):
+        load_model(store(tiny), limits=replace(Limits(), max_graph_bytes=4000))
+
+
+def test_dimensions_are_bounded(tiny: onnx.ModelProto, store: Store) -> None:
+    tiny.graph.initializer[0].dims.extend([1] * 100)
+    with pytest.raises(InvalidModelError, match="'w' has 104 dimensions"):
+        load_model(store(tiny))
+
+
+def test_what_is_held_for_training_is_dropped(tiny: onnx.ModelProto, store: Store) -> None:
+    tiny.training_info.add().algorithm.node.add(op_type="Adam", domain="ai.onnx.preview.training")
+    load_model(store(tiny))
 
 
 def test_a_tensor_shorter_than_its_shape_is_refused(tiny: onnx.ModelProto, store: Store) -> None:
@@ -264,7 +334,9 @@ def test_large_external_data_are_mapped_and_saved_into_one_file(
     blob = tmp_path / "blob"
     blob.write_bytes(weights.tobytes())
     model = load_model(store(with_external(tiny, "w", location="d")), external={"d": blob})
-    assert isinstance(model.graph.initializers["w"].const_value, ir.ExternalTensor)
+    stored = model.graph.initializers["w"].const_value
+    assert isinstance(stored, ir.Tensor)
+    assert not stored.numpy().flags.owndata
     save_model(model, tmp_path / "saved.onnx")
     saved = onnx.load(tmp_path / "saved.onnx", load_external_data=False)
     np.testing.assert_array_equal(weights_of(saved, "w"), weights)

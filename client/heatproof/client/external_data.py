@@ -26,8 +26,13 @@ class _Link(NamedTuple):
 
 
 _LINKS: Final = {
-    "Model": (_Link("graph", 7, "Graph"), _Link("functions", 25, "Function")),
-    "Function": (_Link("node", 7, "Node"),),
+    "Model": (
+        _Link("graph", 7, "Graph"),
+        _Link("training_info", 20, "Training"),
+        _Link("functions", 25, "Function"),
+    ),
+    "Training": (_Link("initialization", 1, "Graph"), _Link("algorithm", 2, "Graph")),
+    "Function": (_Link("node", 7, "Node"), _Link("attribute_proto", 11, "Attribute")),
     "Graph": (
         _Link("node", 1, "Node"),
         _Link("initializer", 5, "Tensor"),

@@ -7,11 +7,12 @@ up among the files that were uploaded with the model, and nothing else can be re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-import onnx_ir as ir
 from onnx import TensorProto
 
 from heatproof.evaluators.errors import InvalidModelError
 from heatproof.graphs.files.limits import Limits
+from heatproof.graphs.files.tensors import stored_bytes
+from heatproof.graphs.files.uploads import Bytes, opened
 
 INLINE_BYTES = 4096
 """Smaller tensors are read into the model, so that checks and shape inference see their values."""
@@ -42,28 +43,31 @@ def normalized_location(location: str) -> str:
     return str(path)
 
 
-def normalized_files(external: Files) -> dict[str, Path]:
-    """Returns the uploaded files by normal location.
+def opened_files(external: Files) -> dict[str, Bytes]:
+    """Opens the uploaded files, by normal location.
 
     Raises:
-        InvalidModelError: a location is malformed, or its file is missing or a symbolic link.
+        InvalidModelError: a location is malformed or given twice, or its file is missing or a
+            symbolic link.
     """
-    files = {normalized_location(location): path for location, path in external.items()}
-    for location, path in files.items():
-        if path.is_symlink() or not path.is_file():
+    files: dict[str, Bytes] = {}
+    for location, path in external.items():
+        normal = normalized_location(location)
+        if normal in files:
             raise InvalidModelError(
-                f"external data {location!r} is not a regular file; upload the file itself",
-                metadata={"location": location},
+                f"external data {normal!r} was uploaded twice; give each location once",
+                metadata={"location": normal},
             )
+        files[normal] = opened(normal, path)
     return files
 
 
-def resolve(tensor: TensorProto, files: Mapping[str, Path], limits: Limits) -> None:
+def resolve(tensor: TensorProto, files: Mapping[str, Bytes], limits: Limits) -> None:
     """Points an external tensor at its uploaded file, in place; small ones are read in.
 
     Args:
         tensor: a tensor whose `data_location` is EXTERNAL.
-        files: uploaded files by normal location.
+        files: bytes of the uploaded files by normal location.
         limits: bounds of this server.
 
     Raises:
@@ -73,40 +77,32 @@ def resolve(tensor: TensorProto, files: Mapping[str, Path], limits: Limits) -> N
     """
     entries = {entry.key: entry.value for entry in tensor.external_data}
     location = normalized_location(entries.get("location", ""))
-    if location not in files:
-        uploaded = ", ".join(sorted(files)) or "none"
-        raise InvalidModelError(
-            f"tensor {tensor.name!r} lies in external data {location!r}, which was not uploaded; "
-            f"uploaded: {uploaded}",
-            metadata={"tensor": tensor.name, "location": location},
-        )
+    data = uploaded(location, tensor.name, files)
     size = stored_bytes(tensor)
     limits.check_tensor(tensor.name, size)
-    offset = _extent(tensor, entries, size, files[location].stat().st_size)
+    offset = _extent(tensor, entries, size, len(data))
+    del tensor.external_data[:]
     if size <= INLINE_BYTES:
-        _read_in(tensor, files[location], offset, size)
+        tensor.data_location = TensorProto.DEFAULT
+        tensor.raw_data = data[offset : offset + size]
     else:
-        _point_at(tensor, files[location], offset, size)
+        _point_at(tensor, location, offset, size)
 
 
-def stored_bytes(tensor: TensorProto) -> int:
-    """Number of bytes of the elements of a tensor.
+def uploaded(location: str, tensor: str, files: Mapping[str, Bytes]) -> Bytes:
+    """The bytes of the file in which a tensor lies.
 
     Raises:
-        InvalidModelError: a dimension is negative or the element type is not of a fixed size.
+        InvalidModelError: it was not uploaded.
     """
-    try:
-        bits = ir.DataType(tensor.data_type).bitwidth
-    except (TypeError, ValueError) as error:
+    if location not in files:
+        known = ", ".join(sorted(files)) or "none"
         raise InvalidModelError(
-            f"tensor {tensor.name!r} has element type {tensor.data_type}, which has no fixed size"
-        ) from error
-    elements = 1
-    for size in tensor.dims:
-        if size < 0:
-            raise InvalidModelError(f"tensor {tensor.name!r} has a negative dimension {size}")
-        elements *= size
-    return -(-elements * bits // 8)
+            f"tensor {tensor!r} lies in external data {location!r}, which was not uploaded; "
+            f"uploaded: {known}",
+            metadata={"tensor": tensor, "location": location},
+        )
+    return files[location]
 
 
 def _extent(tensor: TensorProto, entries: Mapping[str, str], size: int, file_size: int) -> int:
@@ -129,17 +125,7 @@ def _extent(tensor: TensorProto, entries: Mapping[str, str], size: int, file_siz
     return offset
 
 
-def _read_in(tensor: TensorProto, path: Path, offset: int, size: int) -> None:
-    with path.open("rb") as file:
-        file.seek(offset)
-        data = file.read(size)
-    del tensor.external_data[:]
-    tensor.data_location = TensorProto.DEFAULT
-    tensor.raw_data = data
-
-
-def _point_at(tensor: TensorProto, path: Path, offset: int, size: int) -> None:
-    del tensor.external_data[:]
-    for key, value in (("location", path.resolve()), ("offset", offset), ("length", size)):
+def _point_at(tensor: TensorProto, location: str, offset: int, size: int) -> None:
+    for key, value in (("location", location), ("offset", offset), ("length", size)):
         entry = tensor.external_data.add()
         entry.key, entry.value = key, str(value)

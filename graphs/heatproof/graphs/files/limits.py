@@ -1,13 +1,15 @@
 """How large a model may be; counted on the parsed bytes, before anything walks them recursively."""
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import onnx
-from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
+from onnx import GraphProto, ModelProto, TypeProto
 
 from heatproof.evaluators.errors import InvalidModelError, LimitExceededError
+from heatproof.graphs.files.inlining import inlined_size
+from heatproof.graphs.files.walking import count_entries, find
 
+MEBIBYTE = 1 << 20
 GIBIBYTE = 1 << 30
 OLDEST_OPSET = 7
 """Opset from which broadcasting and inference mode have today's meaning."""
@@ -19,16 +21,26 @@ class Limits:
 
     Attributes:
         max_bytes: size of the model file and of all its external data together.
+        max_graph_bytes: size of the model file but for its weights: names, documentation and
+            attributes.
+        max_entries: number of messages and items of lists in the model file, but for weights.
         max_nodes: number of nodes once local functions are inlined, subgraphs included.
+        max_operands: number of inputs and outputs of all these nodes together.
         max_tensor_bytes: size of one weight tensor.
-        max_nesting: depth of subgraphs in subgraphs (If, Loop, Scan).
+        max_copied_bytes: what weights may take beyond the bytes they are stored in: those of
+            functions that are called repeatedly, and tensors that share their external data.
+        max_nesting: depth of subgraphs in subgraphs (If, Loop, Scan) and of types in types.
         oldest_opset: lowest accepted version of ai.onnx.
         newest_opset: highest accepted version of ai.onnx.
     """
 
     max_bytes: int = 4 * GIBIBYTE
+    max_graph_bytes: int = 256 * MEBIBYTE
+    max_entries: int = 4_000_000
     max_nodes: int = 50_000
+    max_operands: int = 400_000
     max_tensor_bytes: int = 2 * GIBIBYTE
+    max_copied_bytes: int = 256 * MEBIBYTE
     max_nesting: int = 8
     oldest_opset: int = OLDEST_OPSET
     newest_opset: int = onnx.defs.onnx_opset_version()
@@ -75,6 +87,36 @@ class Limits:
                     metadata={"opset": str(version)},
                 )
 
+    def check_weights(self, total: int, stored: int) -> None:
+        """Refuses tensors that together need far more than the bytes they are stored in.
+
+        Args:
+            total: bytes of all tensors.
+            stored: bytes of the model file and its external data.
+
+        Raises:
+            LimitExceededError: says how much and how much there may be.
+        """
+        if total > stored + self.max_copied_bytes:
+            raise LimitExceededError(
+                f"the tensors have {total} bytes in files of {stored} bytes: many share the same "
+                f"external data; this server takes at most {self.max_copied_bytes} bytes more than "
+                "there are in the files"
+            )
+
+    def check_graph_bytes(self, size: int) -> None:
+        """Refuses a model file whose graph, without the weights, is too large.
+
+        Raises:
+            LimitExceededError: says how large and how large it may be.
+        """
+        if size > self.max_graph_bytes:
+            raise LimitExceededError(
+                f"the model file has {size} bytes beside its weights: names, documentation, "
+                f"metadata and attributes; this server takes at most {self.max_graph_bytes}: "
+                "strip documentation and metadata, and store weights as tensors"
+            )
+
     def check_size(self, model: ModelProto) -> None:
         """Refuses graphs that are too deep or, with functions inlined, too large.
 
@@ -82,86 +124,33 @@ class Limits:
             LimitExceededError: says the count and the bound.
             InvalidModelError: a local function calls itself.
         """
-        calls = _Calls(model, self)
-        total = calls.nodes_of(model.graph.node)
-        if total > self.max_nodes:
+        if count_entries(model, self.max_entries) > self.max_entries:
             raise LimitExceededError(
-                f"the model has {total} nodes once its functions are inlined; this server takes "
-                f"at most {self.max_nodes}"
+                f"the model file has more than {self.max_entries} entries beside its weights; "
+                "strip documentation and metadata, and store weights as tensors"
             )
+        self._check_nesting(model)
+        size = inlined_size(model, max_calls=8 * self.max_nesting)
+        bounds = (
+            (size.nodes, self.max_nodes, "nodes"),
+            (size.operands, self.max_operands, "inputs and outputs of nodes"),
+            (size.copied, self.max_copied_bytes, "bytes more than its file"),
+        )
+        for count, most, what in bounds:
+            if count > most:
+                raise LimitExceededError(
+                    f"the model has {count} {what} once its functions are inlined; this server "
+                    f"takes at most {most}"
+                )
 
-
-FunctionId = tuple[str, str, str]
-
-
-class _Calls:
-    """Counts nodes through local functions, each of which is counted once."""
-
-    def __init__(self, model: ModelProto, limits: Limits) -> None:
-        self._limits = limits
-        self._functions = {(f.domain, f.name, f.overload): f for f in model.functions}
-        self._sizes: dict[FunctionId, int] = {}
-        self._open: list[FunctionId] = []
-
-    def nodes_of(self, nodes: Iterable[NodeProto], depth: int = 0) -> int:
-        if depth > self._limits.max_nesting:
-            raise LimitExceededError(
-                f"subgraphs are nested more than {self._limits.max_nesting} deep; flatten the model"
-            )
-        return sum(self._size_of(node, depth) for node in nodes)
-
-    def _size_of(self, node: NodeProto, depth: int) -> int:
-        size = 1 + sum(self.nodes_of(graph.node, depth + 1) for graph in subgraphs(node))
-        called = (node.domain, node.op_type, node.overload)
-        return size + self._size_of_function(called) if called in self._functions else size
-
-    def _size_of_function(self, called: FunctionId) -> int:
-        if called in self._sizes:
-            return self._sizes[called]
-        if called in self._open or len(self._open) > self._limits.max_nodes:
-            raise InvalidModelError(f"local function {called[1]!r} calls itself; ONNX forbids it")
-        if len(self._open) > 8 * self._limits.max_nesting:
-            raise LimitExceededError(f"local functions call each other {len(self._open)} deep")
-        self._open.append(called)
-        size = self.nodes_of(self._functions[called].node)
-        self._open.pop()
-        self._sizes[called] = size
-        return size
-
-
-def subgraphs(node: NodeProto) -> Iterator[GraphProto]:
-    """Graphs held by the attributes of a node."""
-    for attribute in node.attribute:
-        if attribute.type == AttributeProto.GRAPH:
-            yield attribute.g
-        elif attribute.type == AttributeProto.GRAPHS:
-            yield from attribute.graphs
-
-
-def all_nodes(model: ModelProto) -> Iterator[NodeProto]:
-    """Every node: of the graph, of local functions, of subgraphs."""
-    yield from _nodes_within(model.graph.node)
-    for function in model.functions:
-        yield from _nodes_within(function.node)
-
-
-def _nodes_within(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
-    for node in nodes:
-        yield node
-        for graph in subgraphs(node):
-            yield from _nodes_within(graph.node)
-
-
-def all_tensors(model: ModelProto) -> Iterator[TensorProto]:
-    """Every stored tensor: initializers and tensor attributes, everywhere."""
-    yield from model.graph.initializer
-    for node in all_nodes(model):
-        for attribute in node.attribute:
-            if attribute.HasField("t"):
-                yield attribute.t
-            yield from attribute.tensors
-        for graph in subgraphs(node):
-            yield from graph.initializer
+    def _check_nesting(self, model: ModelProto) -> None:
+        for kind, what in ((GraphProto, "subgraphs"), (TypeProto, "types")):
+            for found in find(model, kind):
+                if found.nesting > self.max_nesting:
+                    raise LimitExceededError(
+                        f"{what} are nested more than {self.max_nesting} deep at "
+                        f"{found.place}; flatten the model"
+                    )
 
 
 def _is_onnx(domain: str) -> bool:

@@ -1,19 +1,23 @@
 """Loads untrusted ONNX files."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeAlias
 
 import onnx
 import onnx_ir as ir
-from onnx import ModelProto, TensorProto
+from onnx import ModelProto, SparseTensorProto, TensorProto
 from onnx_ir.passes import common
 
 from heatproof.evaluators.errors import HeatproofError, InvalidModelError
 from heatproof.graphs.files import external as external_data
-from heatproof.graphs.files.limits import Limits, all_tensors
+from heatproof.graphs.files.limits import Limits
 from heatproof.graphs.files.operators import check_operators
+from heatproof.graphs.files.tensors import stored_bytes
+from heatproof.graphs.files.uploads import Bytes, uploaded_tensor
+from heatproof.graphs.files.walking import Found, find
 
 Model: TypeAlias = ir.Model
 """A loaded model, by a name for those who hand it on and never look inside."""
@@ -21,18 +25,22 @@ Model: TypeAlias = ir.Model
 NO_FILES: Mapping[str, Path] = MappingProxyType({})
 DEFAULT_LIMITS = Limits()
 
+_LONGEST_NUMBER = 10
+"""Bytes of a number in a protobuf message."""
+
 
 def load_model(
     path: Path, *, external: Mapping[str, Path] = NO_FILES, limits: Limits = DEFAULT_LIMITS
 ) -> ir.Model:
     """Parses and checks an ONNX file that may be hostile.
 
-    Weights in external files are mapped into memory, not read.
+    Weights in external files are mapped into memory, not read. What a model holds for training is
+    dropped.
 
     Args:
         path: the model file.
         external: files uploaded with the model, by the location the model knows them under. No
-            other file is ever opened.
+            other file is ever opened, whatever the model names, wherever it names it.
         limits: bounds of this server.
 
     Returns:
@@ -44,7 +52,7 @@ def load_model(
         LimitExceededError: the model is larger than `limits` allow.
     """
     try:
-        return _load(path, external_data.normalized_files(external), limits)
+        return _load(path, external_data.opened_files(external), limits)
     except HeatproofError:
         raise
     except Exception as error:
@@ -55,17 +63,24 @@ def load_model(
         ) from error
 
 
-def _load(path: Path, files: Mapping[str, Path], limits: Limits) -> ir.Model:
-    limits.check_bytes(sum(file.stat().st_size for file in (path, *files.values())))
+def _load(path: Path, files: Mapping[str, Bytes], limits: Limits) -> ir.Model:
+    file_bytes = path.stat().st_size
+    stored = file_bytes + sum(map(len, files.values()))
+    limits.check_bytes(stored)
     proto = _parse(path)
     limits.check_opset(proto)
     limits.check_size(proto)
-    check_operators(proto)
-    for tensor in all_tensors(proto):
+    tensors = list(find(proto, TensorProto))
+    for tensor in tensors:
         _check_tensor(tensor, files, limits)
+    limits.check_weights(sum(_bytes_of(found.message) for found in tensors), stored)
+    limits.check_graph_bytes(file_bytes - sum(_weights_in_file(found.message) for found in tensors))
+    proto.ClearField("training_info")
+    _refuse_sparse(proto)
+    check_operators(proto)
     model = ir.from_proto(proto)
+    _own_tensors(model, files)
     common.CheckerPass()(model)
-    _own_tensors(model)
     return model
 
 
@@ -82,8 +97,6 @@ def _parse(path: Path) -> ModelProto:
     graph = proto.graph
     if not (graph.node and graph.output):
         raise InvalidModelError("the file holds no ONNX graph with nodes and outputs; export again")
-    if graph.sparse_initializer:
-        raise InvalidModelError("sparse initializers are not supported; export dense weights")
     if proto.ir_version > onnx.IR_VERSION:
         raise InvalidModelError(
             f"the model has IR version {proto.ir_version}; the newest supported is "
@@ -92,28 +105,72 @@ def _parse(path: Path) -> ModelProto:
     return proto
 
 
-def _own_tensors(model: ir.Model) -> None:
-    """Copies weights out of the parsed message, which would hand out a new copy at every read."""
-    for graph in model.graphs():
-        for value in graph.initializers.values():
-            if isinstance(value.const_value, ir.TensorProtoTensor):
-                value.const_value = _owned(value.const_value)
-        for node in graph:
-            for name, attribute in list(node.attributes.items()):
-                if isinstance(attribute.value, ir.TensorProtoTensor):
-                    node.attributes[name] = ir.AttrTensor(name, _owned(attribute.value))
+def _file_of(tensor: ir.ExternalTensor, files: Mapping[str, Bytes]) -> Bytes:
+    return external_data.uploaded(str(tensor.location), tensor.name, files)
 
 
-def _owned(tensor: ir.TensorProtoTensor) -> ir.TensorProtocol:
-    return ir.Tensor(tensor.numpy(), dtype=tensor.dtype, shape=tensor.shape, name=tensor.name)
+def _refuse_sparse(proto: ModelProto) -> None:
+    for found in find(proto, SparseTensorProto):
+        raise InvalidModelError(
+            f"sparse tensors are not supported, but {found.place} is one; export dense weights"
+        )
 
 
-def _check_tensor(tensor: TensorProto, files: Mapping[str, Path], limits: Limits) -> None:
+def _own_tensors(model: ir.Model, files: Mapping[str, Bytes]) -> None:
+    """Takes every tensor out of the parsed message, which would hand out a new copy at every read.
+
+    Raises:
+        InvalidModelError: an external tensor lies in a file that was not uploaded.
+    """
+    pending: list[ir.Graph | ir.Function] = [model.graph, *model.functions.values()]
+    while pending:
+        owner = pending.pop()
+        if isinstance(owner, ir.Graph):
+            for value in owner.initializers.values():
+                value.const_value = value.const_value and _owned(value.const_value, files)
+        else:
+            pending += _own_attributes(owner.attributes, files)
+        for node in owner:
+            pending += _own_attributes(node.attributes, files)
+
+
+def _own_attributes(
+    attributes: MutableMapping[str, ir.Attr], files: Mapping[str, Bytes]
+) -> list[ir.Graph]:
+    """Takes over the tensors of attributes; returns their graphs."""
+    graphs: list[ir.Graph] = []
+    for name, attribute in list(attributes.items()):
+        if attribute.is_ref():
+            continue
+        if attribute.type == ir.AttributeType.TENSOR:
+            attributes[name] = ir.AttrTensor(name, _owned(attribute.as_tensor(), files))
+        elif attribute.type == ir.AttributeType.TENSORS:
+            tensors = [_owned(tensor, files) for tensor in attribute.as_tensors()]
+            attributes[name] = ir.AttrTensors(name, tensors)
+        elif attribute.type == ir.AttributeType.GRAPH:
+            graphs.append(attribute.as_graph())
+        elif attribute.type == ir.AttributeType.GRAPHS:
+            graphs.extend(attribute.as_graphs())
+    return graphs
+
+
+def _owned(tensor: ir.TensorProtocol, files: Mapping[str, Bytes]) -> ir.TensorProtocol:
+    if isinstance(tensor, ir.ExternalTensor):
+        return uploaded_tensor(tensor, _file_of(tensor, files))
+    if isinstance(tensor, ir.TensorProtoTensor):
+        return ir.Tensor(tensor.numpy(), dtype=tensor.dtype, shape=tensor.shape, name=tensor.name)
+    return tensor
+
+
+def _check_tensor(found: Found[TensorProto], files: Mapping[str, Bytes], limits: Limits) -> None:
     """Checks that the data of a tensor are there, and resolves external ones."""
+    tensor = found.message
     if tensor.data_location == TensorProto.EXTERNAL:
         external_data.resolve(tensor, files, limits)
-    elif tensor.data_type != TensorProto.STRING:
-        size = external_data.stored_bytes(tensor)
+        return
+    del tensor.external_data[:]
+    if tensor.data_type != TensorProto.STRING:
+        size = stored_bytes(tensor)
         limits.check_tensor(tensor.name, size)
         if tensor.HasField("raw_data") and len(tensor.raw_data) != size:
             raise InvalidModelError(
@@ -121,6 +178,21 @@ def _check_tensor(tensor: TensorProto, files: Mapping[str, Path], limits: Limits
             )
         if not tensor.HasField("raw_data"):
             ir.from_proto(tensor).numpy()  # raises when elements are missing
+
+
+def _bytes_of(tensor: TensorProto) -> int:
+    return 0 if tensor.data_type == TensorProto.STRING else stored_bytes(tensor)
+
+
+def _weights_in_file(tensor: TensorProto) -> int:
+    """Bytes of the file that are elements of a tensor, an upper bound where they are typed."""
+    if tensor.data_location == TensorProto.EXTERNAL:
+        return 0
+    return _bytes_of(tensor) if tensor.HasField("raw_data") else _typed_bytes(tensor)
+
+
+def _typed_bytes(tensor: TensorProto) -> int:
+    return 0 if tensor.data_type == TensorProto.STRING else _LONGEST_NUMBER * math.prod(tensor.dims)
 
 
 def _first_line(error: Exception) -> str:

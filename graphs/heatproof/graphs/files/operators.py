@@ -6,7 +6,7 @@ import onnx
 from onnx import ModelProto, NodeProto
 
 from heatproof.evaluators.errors import UnsupportedOperatorError
-from heatproof.graphs.files.limits import all_nodes
+from heatproof.graphs.files.walking import find
 
 MICROSOFT_OPERATORS = frozenset(
     {
@@ -52,7 +52,7 @@ def check_operators(model: ModelProto) -> None:
     functions = {(f.domain, f.name, f.overload) for f in model.functions}
     opsets = {entry.domain: entry.version for entry in model.opset_import}
     opsets.setdefault("", opsets.get("ai.onnx", 0))
-    for node in all_nodes(model):
+    for node in (found.message for found in find(model, NodeProto)):
         if (node.domain, node.op_type, node.overload) not in functions:
             _check_operator(node, opsets)
 
