@@ -5,17 +5,24 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from payloads import model_bytes, upload
 from serving import Served, serving, settings_for
 
 from heatproof.evaluators.errors import FailedPreconditionError
-from heatproof.v1 import catalog_service_pb2, catalog_service_pb2_grpc
+from heatproof.server.settings import check_environment
+from heatproof.v1 import (
+    catalog_service_pb2,
+    catalog_service_pb2_grpc,
+    model_service_pb2_grpc,
+)
 
 COMMAND = [sys.executable, "-m", "heatproof.server"]
 
@@ -95,6 +102,90 @@ def test_a_server_that_cannot_start_says_why_and_exits_with_2(
     assert done.stdout == ""
 
 
+def corrupt(folder: Path) -> list[str]:
+    (folder / "heatproof.sqlite").write_bytes(b"SQLite format 3" + bytes(5000))
+    return []
+
+
+def file_for_folder(folder: Path) -> list[str]:
+    (folder / "file").write_text("taken")
+    return ["--data-dir", str(folder / "file")]
+
+
+def no_key(folder: Path) -> list[str]:
+    (folder / "bad.pem").write_text("no key")
+    return ["--tls-certificate", str(folder / "bad.pem"), "--tls-key", str(folder / "bad.pem")]
+
+
+BAD_PLACES: list[tuple[Any, str]] = [
+    (corrupt, "cannot use the database of"),
+    (file_for_folder, "cannot use the data directory"),
+    (no_key, "bad.pem are no PEM certificate with its private key"),
+    (lambda _: ["--data-dir", "/proc/absent"], "cannot use the data directory /proc/absent"),
+    (lambda _: ["--database-url", "nonsense"], "database_url is no SQLAlchemy URL"),
+    (lambda _: ["--database-url", "oracle+none://x"], "database_url is no SQLAlchemy URL"),
+    (lambda _: ["--database-url", "mysql://me:secret@host/x"], "driver of database_url is not"),
+    (
+        lambda _: ["--database-url", "sqlite:////absent/x"],
+        "cannot use the database of database_url",
+    ),
+    (lambda path: ["--address", f"unix:{path}/{'x' * 107}"], "more than 107 bytes"),
+    (lambda path: ["--address", f"unix:{path}/absent/x"], "cannot make a socket in"),
+    (lambda _: ["--address", "127.0.0.1"], "is no address: write host:port"),
+    (lambda _: ["--address", "127.0.0.1:65536"], "is no address: write host:port"),
+    (lambda _: ["--address", "198.51.100.1:0", "--insecure"], "cannot listen on 198.51.100.1:0"),
+]
+
+
+@pytest.mark.parametrize(("options", "words"), BAD_PLACES)
+def test_what_cannot_be_used_is_named_in_one_sentence(
+    options: Callable[[Path], list[str]], words: str, tmp_path: Path
+) -> None:
+    usual = ["--data-dir", str(tmp_path), "--no-preload", "--address", "127.0.0.1:0"]
+    done = subprocess.run(
+        [*COMMAND, *usual, *options(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "secret" not in done.stderr
+
+
+def test_a_misspelt_variable_is_refused_with_the_nearest_name(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*COMMAND, "--data-dir", str(tmp_path)],
+        env={**os.environ, "HEATPROOF_MAX_MODEL_BYTE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "'HEATPROOF_MAX_MODEL_BYTE'; did you mean 'HEATPROOF_MAX_MODEL_BYTES'" in done.stderr
+
+
+def test_variables_of_the_server_and_of_clients_are_known() -> None:
+    check_environment(["HEATPROOF_SERVER", "HEATPROOF_DATA_DIR", "heatproof_workers", "PATH"])
+
+
+def test_what_is_stored_is_for_the_own_user_only(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    data_dir.mkdir(mode=0o755)
+    options = ("--data-dir", str(data_dir), "--address", f"unix:{tmp_path}/socket")
+    with process("--embedded", "--no-preload", *options) as server:
+        with grpc.insecure_channel(announced(server)) as channel:
+            stub = model_service_pb2_grpc.ModelServiceStub(channel)
+            stub.UploadModel(iter(upload(model_bytes(50))), timeout=60)
+        modes = {path: path.stat().st_mode & 0o777 for path in (data_dir, *data_dir.rglob("*"))}
+    files = {mode for path, mode in modes.items() if path.is_file()}
+    folders = {mode for path, mode in modes.items() if path.is_dir()}
+    assert (files, folders) == ({0o600}, {0o700})
+
+
 def test_a_data_directory_serves_one_server_at_a_time(served: Served) -> None:
     settings = settings_for(served.settings.data_dir)
     with (
@@ -106,7 +197,7 @@ def test_a_data_directory_serves_one_server_at_a_time(served: Served) -> None:
 
 def test_an_address_in_use_is_named(served: Served, tmp_path: Path) -> None:
     settings = settings_for(tmp_path, address=served.address)
-    with pytest.raises(FailedPreconditionError, match="it is in use"), serving(settings):
+    with pytest.raises(FailedPreconditionError, match="already in use"), serving(settings):
         pass
 
 

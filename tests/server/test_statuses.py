@@ -17,7 +17,12 @@ from refusals import Refusal, refused
 from serving import Served
 
 from heatproof.evaluators import errors
-from heatproof.evaluators.errors import HeatproofError, InvalidArgumentError, OverloadedError
+from heatproof.evaluators.errors import (
+    HeatproofError,
+    InternalError,
+    InvalidArgumentError,
+    OverloadedError,
+)
 from heatproof.server.interceptors.admission import Admission
 from heatproof.server.interceptors.status import from_os_error, status_of
 from heatproof.server.model_uploads import ModelUploads
@@ -78,7 +83,7 @@ def test_a_defect_tells_an_error_id_and_leaks_nothing(
 
     logged: list[dict[str, Any]] = []
     monkeypatch.setattr(
-        "heatproof.server.interceptors.errors._log.error",
+        "heatproof.server.interceptors.disclosure._log.error",
         lambda event, **facts: logged.append({"event": event, **facts}),
     )
     monkeypatch.setattr(ModelUploads, "take", fail)
@@ -92,7 +97,34 @@ def test_a_defect_tells_an_error_id_and_leaks_nothing(
     (line,) = logged
     assert line["error_id"] == refusal.metadata["error_id"]
     assert isinstance(line["exc_info"], KeyError)
-    assert line["method"] == "/heatproof.v1.ModelService/UploadModel"
+    assert line["place"] == "/heatproof.v1.ModelService/UploadModel"
+
+
+def test_an_internal_error_that_was_not_written_for_callers_is_logged_only() -> None:
+    status = status_of(InternalError("Explain: KeyError: '/srv/data' at 0x7f0011223344"), "Explain")
+    info = error_details_pb2.ErrorInfo()
+    assert status.details[0].Unpack(info)
+    assert "KeyError" not in status.message
+    assert info.metadata["error_id"] in status.message
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("cannot identify <_io.BytesIO object at 0x7f12ab34cd56>", "cannot identify an object"),
+        ("pointer 0x7f12ab34cd56 is bad", "pointer an object is bad"),
+        ("no file '/srv/heat/blobs/ab/abcd'; x", "no file 'a file of the server'; x"),
+        ("in /usr/lib/python3/site-packages/onnx/a.py: y", "in a file of the server: y"),
+        ("read /data/incoming/0f0f, z", "read a file of the server, z"),
+        ("node '/layer1/conv/Conv_output_0' of 0x10 bytes", None),
+        ("location '/etc/passwd' leaves the folder of the model", None),
+    ],
+)
+def test_addresses_and_paths_of_the_server_are_left_out(text: str, told: str | None) -> None:
+    status = status_of(InvalidArgumentError(text, metadata={"text": text}))
+    info = error_details_pb2.ErrorInfo()
+    assert status.details[0].Unpack(info)
+    assert status.message == info.metadata["text"] == (text if told is None else told)
 
 
 def test_an_unknown_method_is_unimplemented(served: Served) -> None:

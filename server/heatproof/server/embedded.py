@@ -9,12 +9,9 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from heatproof.server.settings import Settings
-
-_LONGEST_SOCKET_PATH: Final = 107
-"""Bytes that Linux takes for the path of a Unix socket."""
+from heatproof.server.settings import LONGEST_SOCKET_PATH, Settings
 
 
 @contextmanager
@@ -27,7 +24,7 @@ def settings(options: Mapping[str, Any]) -> Iterator[Settings]:
 
 def _address(folder: Path) -> str:
     path = folder / "socket"
-    is_short = len(os.fsencode(path)) <= _LONGEST_SOCKET_PATH
+    is_short = len(os.fsencode(path)) <= LONGEST_SOCKET_PATH
     return f"unix:{path}" if is_short else "127.0.0.1:0"
 
 

@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
@@ -12,10 +13,12 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    field_validator,
     model_validator,
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from heatproof.evaluators.errors import UnknownNameError
 from heatproof.server.workers.limits import TaskLimits
 
 KIBIBYTE: Final = 1 << 10
@@ -25,8 +28,15 @@ GIBIBYTE: Final = 1 << 30
 MAX_REPLY_BYTES: Final = 3_670_016
 """3.5 MiB: no reply is larger, since every client takes 4 MiB by default."""
 
+LONGEST_SOCKET_PATH: Final = 107
+"""Bytes that Linux takes for the path of a Unix socket."""
+
 MAX_CHUNK_BYTES: Final = MEBIBYTE
 """Most bytes of a file in one message."""
+
+_LAST_PORT: Final = 65535
+_PREFIX: Final = "HEATPROOF_"
+_OF_CLIENTS: Final = frozenset({"HEATPROOF_SERVER"})
 
 
 def _default_data_dir() -> Path:
@@ -43,7 +53,7 @@ class Settings(BaseSettings):
     Each is read from the environment variable of its name in capitals after `HEATPROOF_`.
     """
 
-    model_config = SettingsConfigDict(env_prefix="HEATPROOF_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid")
 
     address: str = Field(
         "127.0.0.1:50051", description="`host:port`, or `unix:path`; port 0 takes a free one"
@@ -176,6 +186,18 @@ class Settings(BaseSettings):
         known = {name: getattr(self, name) for name in names if name in type(self).model_fields}
         return TaskLimits(**known)
 
+    @field_validator("address")
+    @classmethod
+    def _check_address(cls, address: str) -> str:
+        host, _, port = address.rpartition(":")
+        is_port = port.isascii() and port.isdecimal() and int(port) <= _LAST_PORT
+        if not (address.startswith("unix:") or (host and is_port)):
+            raise ValueError(
+                f"{address!r} is no address: write host:port with a port of 0 to {_LAST_PORT}, or "
+                "unix:path"
+            )
+        return address
+
     @property
     def has_tls(self) -> bool:
         """Whether connections are encrypted."""
@@ -188,6 +210,18 @@ class Settings(BaseSettings):
             return True
         host = self.address.rpartition(":")[0].strip("[]")
         return host == "localhost" or _is_loopback(host)
+
+
+def check_environment(environment: Iterable[str]) -> None:
+    """Refuses variables that nobody reads: a misspelt limit would silently not hold.
+
+    Raises:
+        UnknownNameError: a variable begins with `HEATPROOF_` and is none; offers the nearest.
+    """
+    known = {_PREFIX + name.upper() for name in Settings.model_fields} | _OF_CLIENTS
+    for name in sorted(environment):
+        if name.upper().startswith(_PREFIX) and name.upper() not in known:
+            raise UnknownNameError.among("environment variable", name, known)
 
 
 def _is_loopback(host: str) -> bool:

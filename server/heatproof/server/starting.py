@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from pydantic.fields import FieldInfo
 
 from heatproof.evaluators.errors import HeatproofError
 from heatproof.server import embedded, logs
-from heatproof.server.settings import Settings
+from heatproof.server.settings import Settings, check_environment
 
 _log = structlog.get_logger()
 
@@ -25,7 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     options = vars(_parser().parse_args(arguments))
     is_embedded = options.pop("embedded")
+    os.umask(0o077)  # what the server writes is for its own user
     try:
+        check_environment(os.environ)
         if is_embedded:
             with embedded.settings(options) as settings:
                 _run(settings, announce=True)

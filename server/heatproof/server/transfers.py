@@ -6,9 +6,14 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import BinaryIO, Final
 
-from heatproof.evaluators.errors import DataLossError, InvalidArgumentError, InvalidModelError
+from heatproof.evaluators.errors import (
+    DataLossError,
+    InvalidArgumentError,
+    InvalidModelError,
+    NotFoundError,
+)
 from heatproof.server.settings import MAX_CHUNK_BYTES
 from heatproof.server.stores.blobs import BlobFolder, PartialBlob
 
@@ -160,10 +165,23 @@ class Reception:
 
 
 async def sent(paths: Sequence[Path]) -> AsyncIterator[Chunk]:
-    """Reads files piece by piece, off the event loop."""
+    """Reads files piece by piece, off the event loop.
+
+    Raises:
+        NotFoundError: one of them was deleted meanwhile.
+    """
     for index, path in enumerate(paths):
         offset = 0
-        with path.open("rb") as file:
+        with await asyncio.to_thread(_opened, path) as file:
             while data := await asyncio.to_thread(file.read, MAX_CHUNK_BYTES):
                 yield Chunk(index, offset, data)
                 offset += len(data)
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except FileNotFoundError as error:
+        raise NotFoundError(
+            "the model was deleted while its files were sent; upload it again", field="name"
+        ) from error

@@ -9,6 +9,7 @@ from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from heatproof.evaluators.errors import HeatproofError, LimitExceededError, OverloadedError
+from heatproof.server.interceptors.disclosure import disclosed
 
 DOMAIN: Final = "heatproof"
 _MAX_MESSAGE_BYTES: Final = 1000
@@ -18,8 +19,14 @@ _MAX_METADATA: Final = 6
 _DEFAULT_DELAY_SECONDS: Final = 1.0
 
 
-def status_of(error: HeatproofError) -> status_pb2.Status:
-    """Describes an error: ErrorInfo always, BadRequest with a field, RetryInfo if a retry helps."""
+def status_of(error: HeatproofError, place: str = "") -> status_pb2.Status:
+    """Describes an error: ErrorInfo always, BadRequest with a field, RetryInfo if a retry helps.
+
+    Args:
+        error: what happened.
+        place: the method or the evaluation in which it happened, for the log.
+    """
+    error = disclosed(error, place)
     message = _clipped(error.message, _MAX_MESSAGE_BYTES)
     status = status_pb2.Status(code=code_pb2.Code.Value(error.code.value), message=message)
     status.details.add().Pack(_info(error))

@@ -5,12 +5,15 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from sqlalchemy import Connection, Engine, create_engine, event, insert, select
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from heatproof.evaluators.errors import FailedPreconditionError
 from heatproof.server.stores.schema import SCHEMA_VERSION, metadata, schema_version
+
+FILE: Final = "heatproof.sqlite"
 
 
 @contextmanager
@@ -21,6 +24,8 @@ def locked(data_dir: Path) -> Iterator[None]:
         FailedPreconditionError: another process holds it.
     """
     data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if data_dir.stat().st_mode & 0o077:  # it was there already: models are nobody else's business
+        data_dir.chmod(0o700)
     with (data_dir / "lock").open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -46,7 +51,7 @@ def opened(data_dir: Path, url: str = "") -> Iterator[Engine]:
     Raises:
         FailedPreconditionError: the database has the tables of another version.
     """
-    engine = create_engine(url or f"sqlite:///{data_dir / 'heatproof.sqlite'}")
+    engine = create_engine(url or f"sqlite:///{data_dir / FILE}")
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _configure_sqlite)
     try:

@@ -2,6 +2,8 @@
 
 import base64
 import binascii
+import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
@@ -13,6 +15,11 @@ T = TypeVar("T")
 
 DEFAULT_SIZE: Final = 100
 MAX_SIZE: Final = 1000
+
+_TOKEN: Final = re.compile("before:([1-9][0-9]{0,17})")
+"""Of what no database's 64 bits overflow."""
+_SHOWN: Final = 100
+"""Letters of a bad token that its refusal repeats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +78,13 @@ def _token(number: int) -> str:
 
 
 def _number(token: str) -> int:
-    try:
-        padded = token + "=" * (-len(token) % 4)
-        word, number = base64.urlsafe_b64decode(padded).decode().split(":")
-        if word == "before":
-            return int(number)
-    except (ValueError, binascii.Error):
-        pass
+    padded = token + "=" * (-len(token) % 4)
+    with suppress(ValueError, binascii.Error):
+        match = _TOKEN.fullmatch(base64.urlsafe_b64decode(padded).decode("ascii"))
+        if match is not None:
+            return int(match[1])
     raise InvalidArgumentError(
-        f"page_token {token!r} is none of this server's; pass the next_page_token of the page "
-        "before, or nothing for the first page",
+        f"page_token {token[:_SHOWN]!r} is none of this server's; pass the next_page_token of the "
+        "page before, or nothing for the first page",
         field="page_token",
     )
