@@ -76,6 +76,8 @@ class ClassOutput:
 def find_image_input(model: ir.Model, *, beside: Collection[str] = ()) -> ImageInput:
     """Finds the one rank-4 input with 1 or 3 channels, first or last.
 
+    Inputs that nothing reads do not count.
+
     Args:
         model: the model.
         beside: names of inputs that are known to be something else.
@@ -89,6 +91,7 @@ def find_image_input(model: ir.Model, *, beside: Collection[str] = ()) -> ImageI
         for value in model.graph.inputs
         if not value.is_initializer() and value.name not in beside
     ]
+    inputs = [value for value in inputs if value.uses() or value.is_graph_output()] or inputs
     images = [image for value in inputs if (image := _as_image(value)) is not None]
     if len(images) == 1 and len(inputs) == 1:
         return images[0]

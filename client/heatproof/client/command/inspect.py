@@ -67,6 +67,8 @@ def _write(text: str, path: Path) -> None:
 
 def _rows(model: Model, *, every_layer: bool) -> Iterator[tuple[str, str]]:
     yield from _signature(model)
+    if model.facts.notes:
+        yield "notes", "\n".join(model.facts.notes)
     yield from _sizes(model.facts)
     yield "Grad-CAM layers", "\n".join(_layers(model.facts, every=every_layer))
     yield "layer masking", _support(model.facts.layer_masking)

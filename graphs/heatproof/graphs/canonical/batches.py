@@ -7,6 +7,7 @@ import numpy as np
 import onnx_ir as ir
 
 from heatproof.evaluators.errors import UnsupportedModelError
+from heatproof.graphs.captures import values_read
 from heatproof.graphs.constants import constant_operand, replace_operand
 from heatproof.graphs.preparation import reshape_input
 from heatproof.graphs.rules import Operator
@@ -55,7 +56,7 @@ def _image_values(graph: ir.Graph) -> set[ir.Value]:
     """Values computed from the inputs, as opposed to from constants alone."""
     found = set(graph.inputs)
     for node in graph:
-        if any(value in found for value in node.inputs):
+        if not found.isdisjoint(values_read(node)):
             found.update(node.outputs)
     return found
 

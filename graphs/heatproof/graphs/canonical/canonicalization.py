@@ -45,6 +45,7 @@ def canonicalize(model: ir.Model, preprocessing: Preprocessing) -> CanonicalMode
     _fix_size(plain, image, size)
     output = find_class_output(plain)
     _end_at_logits(plain, output)
+    _keep_input(plain.graph, image.name)
     batch_fixed = _is_batch_fixed(plain, image)
     if batch_fixed:
         free_batch(plain, image.name)
@@ -95,6 +96,13 @@ def _end_at_logits(model: ir.Model, output: ClassOutput) -> None:
     graph.outputs.clear()
     graph.outputs.append(logits)
     infer_shapes(model)
+
+
+def _keep_input(graph: ir.Graph, name: str) -> None:
+    """Drops the inputs that nothing reads, but the image."""
+    for value in list(graph.inputs):
+        if value.name != name and not value.uses():
+            graph.inputs.remove(value)
 
 
 def _append(graph: ir.Graph, op_type: str, x: ir.Value, **attributes: int) -> ir.Value:

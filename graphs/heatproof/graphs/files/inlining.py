@@ -65,7 +65,7 @@ class _Calls:
 
     def _size_of_node(self, node: NodeProto) -> Size:
         size = Size(1, len(node.input) + len(node.output))
-        for graph in _subgraphs(node):
+        for graph in subgraphs(node):
             size += self.size_of(graph.node)
         called = (node.domain, node.op_type, node.overload)
         return size + self._size_of_function(called) if called in self._functions else size
@@ -86,7 +86,7 @@ class _Calls:
         return size
 
 
-def _subgraphs(node: NodeProto) -> list[GraphProto]:
+def subgraphs(node: NodeProto) -> list[GraphProto]:
     """Graphs directly below a node, whatever the attribute says of its type."""
     graphs: list[GraphProto] = []
     for attribute in node.attribute:

@@ -1,6 +1,7 @@
 """Loads untrusted ONNX files."""
 
 import math
+import textwrap
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from types import MappingProxyType
@@ -16,8 +17,10 @@ from heatproof.graphs.files import external as external_data
 from heatproof.graphs.files.limits import Limits
 from heatproof.graphs.files.operators import check_operators
 from heatproof.graphs.files.tensors import stored_bytes
+from heatproof.graphs.files.tidying import tidied
 from heatproof.graphs.files.uploads import Bytes, uploaded_tensor
 from heatproof.graphs.files.walking import Found, find
+from heatproof.graphs.notes import add_notes
 
 Model: TypeAlias = ir.Model
 """A loaded model, by a name for those who hand it on and never look inside."""
@@ -27,6 +30,9 @@ DEFAULT_LIMITS = Limits()
 
 _LONGEST_NUMBER = 10
 """Bytes of a number in a protobuf message."""
+
+_LONGEST_TEXT = 600
+"""Characters of another library's message; some list a whole graph."""
 
 
 def load_model(
@@ -59,7 +65,7 @@ def load_model(
         # Parsers, converters and checkers have no common error for what is wrong with the bytes:
         # DecodeError, UnicodeDecodeError, ValueError, SerdeError, ValidationError and others.
         raise InvalidModelError(
-            f"not a valid ONNX model: {_first_line(error)}; check the file with onnx.checker"
+            f"not a valid ONNX model: {_told(error)}; check the file with onnx.checker"
         ) from error
 
 
@@ -77,11 +83,20 @@ def _load(path: Path, files: Mapping[str, Bytes], limits: Limits) -> ir.Model:
     limits.check_graph_bytes(file_bytes - sum(_weights_in_file(found.message) for found in tensors))
     proto.ClearField("training_info")
     _refuse_sparse(proto)
+    notes = tidied(proto)
     check_operators(proto)
     model = ir.from_proto(proto)
     _own_tensors(model, files)
+    _infer_undeclared(model)
     common.CheckerPass()(model)
+    add_notes(model, notes)
     return model
+
+
+def _infer_undeclared(model: ir.Model) -> None:
+    """Finds the types of outputs that the file does not declare, as ONNX Runtime does."""
+    if any(value.type is None or value.shape is None for value in model.graph.outputs):
+        common.ShapeInferencePass(check_type=False, strict_mode=False, data_prop=False)(model)
 
 
 def _parse(path: Path) -> ModelProto:
@@ -195,6 +210,9 @@ def _typed_bytes(tensor: TensorProto) -> int:
     return 0 if tensor.data_type == TensorProto.STRING else _LONGEST_NUMBER * math.prod(tensor.dims)
 
 
-def _first_line(error: Exception) -> str:
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0][:300]
+def _told(error: BaseException) -> str:
+    """What the first cause of an error says, on one line."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    text = " ".join(str(error).split()).strip(" .:;") or type(error).__name__
+    return textwrap.shorten(text, _LONGEST_TEXT, placeholder=" ...")

@@ -42,11 +42,11 @@ def _write(model: ir.Model, file: BinaryIO) -> None:
     _embed(copy)
     proto = ir.to_proto(copy)
     rest = proto.graph.SerializeToString()
-    heads = [_head(weight) for weight in weights]
-    size = len(rest) + sum(map(len, heads)) + sum(weight.nbytes for weight in weights)
+    heads = [_head(name, weight) for name, weight in weights]
+    size = len(rest) + sum(map(len, heads)) + sum(weight.nbytes for _, weight in weights)
     proto.ClearField("graph")
     file.write(proto.SerializeToString() + _key(ModelProto, "graph", size) + rest)
-    for head, weight in zip(heads, weights, strict=True):
+    for head, (_, weight) in zip(heads, weights, strict=True):
         file.write(head)
         if isinstance(weight, ir.Tensor | ir.ExternalTensor):
             weight.tofile(file)
@@ -54,20 +54,20 @@ def _write(model: ir.Model, file: BinaryIO) -> None:
             file.write(weight.tobytes())
 
 
-def _detached(graph: ir.Graph) -> Iterator[ir.TensorProtocol]:
-    """Takes the large weights out of a graph."""
+def _detached(graph: ir.Graph) -> Iterator[tuple[str, ir.TensorProtocol]]:
+    """Takes the large weights out of a graph; the names are the graph's: a tensor may have none."""
     for name, value in list(graph.initializers.items()):
         weight = value.const_value
         is_text = weight is not None and weight.dtype == ir.DataType.STRING
         if weight is not None and weight.nbytes > STREAMED_BYTES and not is_text:
             del graph.initializers[name]
-            yield weight
+            yield name, weight
 
 
-def _head(weight: ir.TensorProtocol) -> bytes:
+def _head(name: str, weight: ir.TensorProtocol) -> bytes:
     """The bytes of an initializer up to its elements."""
     described = TensorProto(
-        name=weight.name, dims=weight.shape.numpy(), data_type=weight.dtype.value
+        name=name, dims=weight.shape.numpy(), data_type=weight.dtype.value
     ).SerializeToString()
     described += _key(TensorProto, "raw_data", weight.nbytes)
     return _key(GraphProto, "initializer", len(described) + weight.nbytes) + described

@@ -1,11 +1,11 @@
 """Finds which part of a graph lies between the two ends of a derivative."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from heatproof.evaluators.errors import UnknownNameError
+from heatproof.graphs.captures import values_read
 from heatproof.graphs.derivatives import Derivative, declared
 from heatproof.graphs.gradients.refusals import is_quantised
 from heatproof.graphs.gradients.table import CONSTANT_OPERATORS
@@ -58,20 +58,7 @@ def differentiable_inputs(node: ir.Node) -> list[ir.Value]:
         return []
     if declared(node) is Derivative.ZERO:
         return []
-    return [value for value in (*node.inputs, *_captured(node)) if value is not None]
-
-
-def _captured(node: ir.Node) -> Iterable[ir.Value]:
-    for attribute in node.attributes.values():
-        graphs: Iterable[ir.Graph] = ()
-        if attribute.type == ir.AttributeType.GRAPH:
-            graphs = [attribute.as_graph()]
-        elif attribute.type == ir.AttributeType.GRAPHS:
-            graphs = attribute.as_graphs()
-        for graph in graphs:
-            for inner in graph.all_nodes():
-                yield from (value for value in inner.inputs if value is not None)
-            yield from graph.outputs
+    return list(values_read(node))
 
 
 def _is_floating(value: ir.Value) -> bool:

@@ -12,6 +12,7 @@ from heatproof.graphs.inspection.receptive import Extent, receptive_fields
 from heatproof.graphs.inspection.spatial import feature_maps, last_feature_map
 from heatproof.graphs.inspection.work import multiply_adds
 from heatproof.graphs.masking import masking_blockers
+from heatproof.graphs.notes import notes_of
 from heatproof.graphs.preparation import prepared, reshape_input
 from heatproof.graphs.signature import (
     ClassOutput,
@@ -106,6 +107,7 @@ class ModelFacts:
         height: rows of the image at which the four above hold; 0 if there is no image input.
         width: columns, likewise.
         probed: whether the graph leaves that size open, so that it is ours.
+        notes: what was left out of the model or changed in it, in sentences.
     """
 
     inputs: tuple[ValueInfo, ...]
@@ -127,6 +129,7 @@ class ModelFacts:
     height: int
     width: int
     probed: bool
+    notes: tuple[str, ...] = ()
 
 
 def inspect(model: ir.Model) -> ModelFacts:
@@ -158,6 +161,7 @@ def inspect(model: ir.Model) -> ModelFacts:
         height=height,
         width=width,
         probed=probe is not plain,
+        notes=notes_of(plain),
     )
 
 

@@ -11,6 +11,7 @@ from onnx_ir.passes import common
 
 from heatproof.evaluators.errors import UnsupportedModelError, UnsupportedOperatorError
 from heatproof.graphs.blockers import Blocker
+from heatproof.graphs.captures import subgraphs_of, values_read
 from heatproof.graphs.masking.finiteness import keeps_finite
 from heatproof.graphs.masking.guarding import alarm, guard
 from heatproof.graphs.masking.options import MaskingOptions
@@ -168,10 +169,10 @@ def _free_names(graph: ir.Graph) -> None:
 
 def _walk(graph: ir.Graph, scope: Scope) -> list[Blocker]:
     blockers: list[Blocker] = []
-    unknown: set[ir.Value | None] = set()
+    unknown: set[ir.Value] = set()
     for node in tuple(graph):
         scope.emit.before(node)
-        unseen = unknown.intersection(node.inputs)
+        unseen = unknown.intersection(values_read(node))
         try:
             if not unseen:
                 _apply(node, scope)
@@ -196,10 +197,10 @@ def _is_map(value: ir.Value | None) -> bool:
 
 def _apply(node: ir.Node, scope: Scope) -> None:
     """Gives each output of a node its state; the node may be replaced on the way."""
-    states = [state for state in map(scope.state, node.inputs) if state is not None]
+    states = [state for state in map(scope.state, values_read(node)) if state is not None]
     if not states or node.op_type in _CONTENT_FREE:
         return
-    if any(attribute.type in _SUBGRAPHS for attribute in node.attributes.values()):
+    if any(subgraphs_of(node)):
         raise scope.refusal(node, "control flow over the image's content is not followed")
     flat = [state for state in states if isinstance(state, Flat)]
     if len(flat) == len(states):
@@ -213,9 +214,6 @@ def _apply(node: ir.Node, scope: Scope) -> None:
     for value, state in zip(scope.outputs_of(node), outcomes, strict=False):
         if state is not None:
             scope.states[value] = state
-
-
-_SUBGRAPHS = frozenset({ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS})
 
 
 def _leave(graph: ir.Graph, scope: Scope, warning: ir.Value | None) -> None:

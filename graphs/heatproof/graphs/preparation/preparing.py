@@ -7,10 +7,12 @@ nodes, shape arithmetic, dropouts, identities, values without shapes. Rewrites s
 import onnx_ir as ir
 from onnx_ir.passes import common
 
+from heatproof.graphs.notes import keep_notes
 from heatproof.graphs.preparation.dropouts import drop_old_dropouts
 from heatproof.graphs.preparation.evaluation import Budget, evaluate_constants
 from heatproof.graphs.preparation.folding import fold_constants
 from heatproof.graphs.preparation.fusions import take_apart
+from heatproof.graphs.preparation.identities import drop_identities
 from heatproof.graphs.preparation.inference import (
     forget_shapes,
     infer_shapes,
@@ -53,6 +55,7 @@ def prepared(model: ir.Model) -> ir.Model:
     common.RemoveUnusedOpsetsPass()(copy)
     common.NameFixPass()(copy)
     keep_output_symbols(copy.graph, model.graph)
+    keep_notes(copy, model)
     return copy
 
 
@@ -63,7 +66,7 @@ def _fold_and_settle(model: ir.Model, declared: dict[str, ir.Shape]) -> None:
         _lift(model)
         fold_constants(model, budget)
         _lift(model)
-        common.IdentityEliminationPass()(model)
+        drop_identities(model.graph)
         common.RemoveUnusedNodesPass()(model)
         infer_shapes(model)
         recall_shapes(model.graph, declared)
