@@ -10,7 +10,6 @@ from typing import Any
 from world import PREDICTIONS_PER_IMAGE
 
 from heatproof.evaluators.errors import CancelledError, HeatproofError
-from heatproof.evaluators.evaluation import Plan
 from heatproof.evaluators.outcomes import Curve
 from heatproof.evaluators.plan import result_keys
 from heatproof.evaluators.results import (
@@ -20,6 +19,7 @@ from heatproof.evaluators.results import (
     ImageScore,
     Overlay,
 )
+from heatproof.server.codec.evaluations import image_row
 from heatproof.server.workers.bench import Bench
 from heatproof.server.workers.execution import statistics
 from heatproof.server.workers.inputs import StoredImage
@@ -37,6 +37,7 @@ from heatproof.server.workers.tasks import (
     DescribeEnvironment,
     Judge,
     PlanEvaluation,
+    PlannedWork,
     RunShard,
     Summarise,
 )
@@ -85,7 +86,7 @@ class FakeWorkers(Workers):
                 await self.held.wait()
             await asyncio.sleep(0)
             yield Progress(f"image {image.display_name}", PREDICTIONS_PER_IMAGE * done, done)
-            yield Partial(fake_result(task, image))
+            yield Partial(image_row(fake_result(task, image)))
             self.computed.append(image.digest)
             if self.error is not None and task.first == self.failing:
                 yield Failed(self.error)
@@ -134,7 +135,7 @@ def _answer(task: Task[Any, Any]) -> Done[Any] | Failed:
         match task:
             case PlanEvaluation():
                 total = PREDICTIONS_PER_IMAGE * task.inventory.images
-                return Done(Plan(result_keys(task.spec), total))
+                return Done(PlannedWork(total))
             case Summarise():
                 return Done(statistics.summarise(task, bench))
             case CheckPolicy():

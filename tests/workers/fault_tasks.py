@@ -6,7 +6,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
@@ -21,6 +21,8 @@ class Count(Task[int, int]):
     """Emits the numbers below `to`; in the first attempts kills its worker at `deadly`."""
 
     executor: ClassVar[str] = "fault_tasks:count"
+    partial: ClassVar[Any] = int
+    value: ClassVar[Any] = int
 
     to: int
     deadly: int = -1
@@ -73,6 +75,7 @@ class Wait(Task[object, str]):
     """Works until it is cancelled; a deaf one does not listen."""
 
     executor: ClassVar[str] = "fault_tasks:wait"
+    value: ClassVar[Any] = str
     effort: ClassVar[Effort] = Effort.INSPECTION
     way_out: ClassVar[str] = "something shorter"
 
@@ -96,6 +99,7 @@ class Eat(Task[object, int]):
     """Holds memory for as long as it can."""
 
     executor: ClassVar[str] = "fault_tasks:eat"
+    value: ClassVar[Any] = int
 
     mebibytes: int
     seconds: float = 60.0
@@ -116,6 +120,7 @@ class Pass(Task[object, str]):
     """Ends passes of a network at short intervals, and reports nothing."""
 
     executor: ClassVar[str] = "fault_tasks:run_passes"
+    value: ClassVar[Any] = str
 
     seconds: float
 
@@ -133,6 +138,7 @@ class Flood(Task[bytes, None]):
     """Emits large parts and notes each in a file."""
 
     executor: ClassVar[str] = "fault_tasks:flood"
+    partial: ClassVar[Any] = bytes
 
     parts: int
     part_bytes: int
@@ -145,6 +151,26 @@ def flood(task: Flood, bench: Bench) -> None:
         _written(task.diary)
 
 
+@dataclass(frozen=True, slots=True)
+class Betray(Task[object, int]):
+    """Sends its server these bytes in place of frames."""
+
+    executor: ClassVar[str] = "fault_tasks:betray"
+    value: ClassVar[Any] = int
+
+    sent: bytes
+
+
+def betray(task: Betray, bench: Bench) -> int:
+    bench.report("betraying")
+    line: Any = bench.send.func.__self__  # type: ignore[attr-defined] # a partial of the line's method
+    written = 0
+    while written < len(task.sent):
+        written += os.write(line.connection.fileno(), task.sent[written:])
+    time.sleep(60)
+    return 0
+
+
 _hoard: list[np.ndarray] = []
 
 
@@ -153,6 +179,7 @@ class Hoard(Task[object, int]):
     """Leaves memory behind for the next task."""
 
     executor: ClassVar[str] = "fault_tasks:hoard"
+    value: ClassVar[Any] = int
 
     mebibytes: int
 
@@ -167,6 +194,7 @@ class Describe(Task[object, dict[str, object]]):
     """Tells how its worker lives."""
 
     executor: ClassVar[str] = "fault_tasks:describe"
+    value: ClassVar[Any] = dict[str, int | str | bool]
 
 
 def describe(_task: Describe, _bench: Bench) -> dict[str, object]:

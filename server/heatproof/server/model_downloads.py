@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from heatproof.evaluators.errors import InvalidArgumentError
+from heatproof.evaluators.errors import InternalError, InvalidArgumentError
 from heatproof.server.model_uploads import MODEL_FILE
 from heatproof.server.resource_names import ModelName
 from heatproof.server.stores.holdings import StoredFile
@@ -70,7 +70,16 @@ class ModelDownloads:
 
         model = await asyncio.to_thread(self._store.files, name)
         task = RewriteModel(model, rewrite, path.parent, path.name)
-        return [path.parent / name for name in await self._workers.call(task)]
+        paths = [path.parent / name for name in await self._workers.call(task)]
+        await asyncio.to_thread(_require_files, paths)
+        return paths
+
+
+def _require_files(paths: Sequence[Path]) -> None:
+    """Refuses what a worker may have put in place of a file, such as a link to another one."""
+    for path in paths:
+        if path.is_symlink() or not path.is_file():
+            raise InternalError(f"the worker wrote no file {path.name!r}; try again")
 
 
 def _checked(file_name: str) -> str:

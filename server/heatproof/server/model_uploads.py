@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from heatproof.evaluators.errors import InvalidArgumentError, LimitExceededError
-from heatproof.server.codec.facts import serialized_facts
 from heatproof.server.resource_names import ModelName
 from heatproof.server.stores.models import ModelStore, StoredModel
 from heatproof.server.transfers import Chunk, FileInfo, Reception, receiving
@@ -107,5 +106,4 @@ class ModelUploads:
         (_, model), *external = files.parts
         paths = {location: partial.path for location, partial in external}
         task = InspectModel(ModelFiles(str(name), model.path, paths))
-        facts = await self._workers.call(task, lane=Lane.INSPECTION)
-        return serialized_facts(facts)
+        return await self._workers.call(task, lane=Lane.INSPECTION)

@@ -12,7 +12,6 @@ from heatproof.evaluators.evaluation import shards
 from heatproof.evaluators.inventory import Inventory
 from heatproof.evaluators.spec import EvaluationSpec
 from heatproof.server.codec.evaluations import (
-    image_row,
     serialized_environment,
     serialized_spec,
 )
@@ -110,7 +109,7 @@ class InlineEvaluations:
                 async for event in events:
                     match event:
                         case Partial():
-                            rows.append(image_row(event.value))
+                            rows.append(event.value)
                         case Done():
                             predictions += event.value
                         case Failed():

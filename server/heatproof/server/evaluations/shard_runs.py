@@ -4,8 +4,6 @@ import time
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
-from heatproof.evaluators.results import ImageResult
-from heatproof.server.codec.evaluations import image_row
 from heatproof.server.evaluations.board import Board, Tally
 from heatproof.server.stores.evaluation_records import ImageRow, ShardRows
 from heatproof.server.workers.protocol import Done, Event, Failed, Lane, Partial, Progress, Workers
@@ -53,13 +51,13 @@ class ShardRun:
                 tally.running[self.number] = (len(self.images), self.predictions)
                 board.announce(self.name)
 
-    def _take(self, event: Event[ImageResult, int]) -> bool:
+    def _take(self, event: Event[ImageRow, int]) -> bool:
         """Notes an event and says whether it is the last."""
         match event:
             case Progress():
                 self.predictions = event.predictions
             case Partial():
-                self.images.append(image_row(event.value))
+                self.images.append(event.value)
             case Done():
                 self.predictions = event.value
             case Failed():

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
-from heatproof.server.codec.explanations import decode_explain, encode_explanation
+from heatproof.server.codec.explanations import decode_explain
 from heatproof.server.codec.images import ImageBounds
 from heatproof.server.interceptors.guard import Context
 from heatproof.server.resource_names import ModelName
@@ -32,4 +32,4 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
         task = await decode_explain(request, model, stored.facts, self._bounds)
         async with aclosing(self._workers.stream(task)) as explanations:
             async for explanation in explanations:
-                yield encode_explanation(explanation)
+                yield pb.Explanation.FromString(explanation)

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from heatproof.server.codec.explanations import decode_predict, encode_predictions
+from heatproof.server.codec.explanations import decode_predict
 from heatproof.server.codec.facts import classes_of
 from heatproof.server.codec.images import ImageBounds
 from heatproof.server.interceptors.guard import Context
@@ -29,4 +29,4 @@ class MaskingService(masking_service_pb2_grpc.MaskingServiceServicer):
         task = await decode_predict(
             request, model, classes=classes_of(stored.facts), bounds=self._bounds
         )
-        return encode_predictions(await self._workers.call(task))
+        return pb.PredictResponse.FromString(await self._workers.call(task))

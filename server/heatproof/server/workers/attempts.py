@@ -118,8 +118,10 @@ class Attempts:
                 return self._hunger() if death.fresh else None
             case Cause.SILENCE:
                 return self._stall()
+            case Cause.GARBAGE:
+                return self._crash("its worker", death)
         self._deaths += 1
-        return self._crash(death) if self._deaths == _DEATHS else None
+        return self._crash("the last of two workers", death) if self._deaths == _DEATHS else None
 
     def _hunger(self) -> LimitExceededError:
         limit = self._memory_bytes // _MEBIBYTE
@@ -138,10 +140,10 @@ class Attempts:
             metadata={"step": self._step, "limit_seconds": seconds, "setting": variable},
         )
 
-    def _crash(self, death: Died) -> WorkerCrashedError:
+    def _crash(self, who: str, death: Died) -> WorkerCrashedError:
         return WorkerCrashedError(
-            f"two workers died on {self._name}, the last one {death.how}, at: {self._step}; "
-            "leave out this image or model, and report the crash",
+            f"{self._name} was given up: {who} {death.how}, at: {self._step}; leave out this image "
+            "or model, and report the crash",
             metadata={"step": self._step, "death": death.how},
         )
 

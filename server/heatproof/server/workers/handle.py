@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 
 import psutil
 
+from heatproof.server.workers.encoding import MalformedFrameError, decode, receive
 from heatproof.server.workers.limits import TaskLimits
 from heatproof.server.workers.mailbox import Mailbox
 from heatproof.server.workers.messages import (
@@ -81,6 +82,7 @@ class WorkerProcess:
         self._popen, self._connection = _launch(settings)
         self._usage = psutil.Process(self._popen.pid)
         self._tasks = 0
+        self._task: Task[Any, Any] | None = None
         self._cause: Cause | None = None
         self._mailbox: Mailbox[Signal] | None = None
         self._unheard = self._silent = self._stopped = 0.0
@@ -114,7 +116,7 @@ class WorkerProcess:
 
     def assign(self, task: Task[Any, Any]) -> Mailbox[Signal]:
         """Starts a task; its signals end with Done, Failed or Died."""
-        self._tasks += 1
+        self._tasks, self._task = self._tasks + 1, task
         mailbox: Mailbox[Signal] = Mailbox()
         self._mailbox = mailbox
         self._silent, self._passes, self._begun = 0.0, 0, False
@@ -190,11 +192,11 @@ class WorkerProcess:
         """Forwards reports to the event loop until the process is gone; runs in its own thread."""
         try:
             while True:
-                self._pass_on(self._connection.recv())
+                self._pass_on(receive(self._connection))
         except (EOFError, OSError):
             pass
-        except Exception:  # noqa: BLE001 - unpickling has no common error; the worker pays
-            _log.exception("worker %d sent something unreadable and is killed", self.pid)
+        except MalformedFrameError as error:
+            _log.error("worker %d sent what no worker sends and is killed: %s", self.pid, error)
             self._cause = self._cause or Cause.GARBAGE
         with suppress(ProcessLookupError):
             self._popen.kill()
@@ -202,10 +204,13 @@ class WorkerProcess:
         self._orders.put(None)
         self._forward(self._end)
 
-    def _pass_on(self, report: Report) -> None:
-        mailbox = self._mailbox
+    def _pass_on(self, frame: bytes) -> None:
+        mailbox, task, number = self._mailbox, self._task, self._tasks
+        report = decode(frame, task, number)
+        if report is None:
+            return
         if not isinstance(report.event, Pulse) and mailbox is not None:
-            mailbox.reserve()
+            mailbox.reserve(len(frame))
         self._forward(self._deliver, report)
 
     def _forward(self, call: Callable[..., None], *args: object) -> None:
@@ -241,7 +246,7 @@ class WorkerProcess:
 
 def _launch(
     settings: WorkerSettings,
-) -> "tuple[subprocess.Popen[bytes], Connection[Order, Report]]":
+) -> "tuple[subprocess.Popen[bytes], Connection[Order, bytes]]":
     ours, theirs = Pipe()
     with theirs:
         command = [sys.executable, "-P", "-m", "heatproof.server.workers", str(theirs.fileno())]

@@ -2,12 +2,16 @@
 
 import asyncio
 import threading
+from collections import deque
 from typing import Generic, TypeVar
 
 S = TypeVar("S")
 
 PLACES = 8
 """Unread signals of a task; a worker that sends more waits."""
+
+ROOM_BYTES = 64 << 20
+"""Bytes of unread signals, likewise; one signal may be larger."""
 
 
 class Mailbox(Generic[S]):
@@ -19,7 +23,7 @@ class Mailbox(Generic[S]):
     def __init__(self) -> None:
         self._signals: asyncio.Queue[S] = asyncio.Queue()
         self._change = threading.Condition()
-        self._unread = 0
+        self._unread: deque[int] = deque()
         self._bounded = self._read = True
 
     @property
@@ -27,11 +31,15 @@ class Mailbox(Generic[S]):
         """Whether all signals have been read."""
         return self._signals.empty()
 
-    def reserve(self) -> None:
+    def reserve(self, size_bytes: int) -> None:
         """Waits for a place; at once once the mailbox is open to all. Not in the event loop."""
         with self._change:
-            self._change.wait_for(lambda: self._unread < PLACES or not self._bounded)
-            self._unread += 1
+            self._change.wait_for(lambda: not self._bounded or self._has_room(size_bytes))
+            self._unread.append(size_bytes)
+
+    def _has_room(self, size_bytes: int) -> bool:
+        fits = sum(self._unread) + size_bytes <= ROOM_BYTES
+        return not self._unread or (fits and len(self._unread) < PLACES)
 
     def put(self, signal: S) -> None:
         """Adds a signal, for which a place has been reserved unless it is the last one."""
@@ -42,7 +50,8 @@ class Mailbox(Generic[S]):
         """Waits for the next signal."""
         signal = await self._signals.get()
         with self._change:
-            self._unread -= 1
+            if self._unread:  # the last signal has no place
+                self._unread.popleft()
             self._change.notify()
         return signal
 

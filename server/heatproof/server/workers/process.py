@@ -7,10 +7,10 @@ hands over tasks, cancels the running one, and ends the process when the server 
 import functools
 import logging
 import os
-import pickle
 import pkgutil
 import queue
 import resource
+import secrets
 import signal
 import time
 from collections.abc import Callable
@@ -25,6 +25,7 @@ from heatproof.evaluators.errors import HeatproofError, InternalError, LimitExce
 from heatproof.evaluators.plugins import load_plugins
 from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.server.workers.bench import Bench
+from heatproof.server.workers.encoding import encode
 from heatproof.server.workers.messages import (
     Assign,
     Begun,
@@ -54,15 +55,21 @@ class _Job:
 class _Line:
     """The worker's end of the pipe; any thread may send."""
 
-    def __init__(self, connection: "Connection[Report, Order]") -> None:
+    def __init__(self, connection: "Connection[Any, Order]") -> None:
         self.connection = connection
         self._lock = Lock()
 
     def send(self, number: int, event: Event[Any, Any] | Begun | Pulse) -> None:
-        """Sends a report; ends the process when the server is gone."""
+        """Sends a report; ends the process when the server is gone.
+
+        Raises:
+            TypeError: a value has a type that has no encoding.
+            ValueError: it is too large.
+        """
+        frame = encode(Report(number, event))
         try:
             with self._lock:
-                self.connection.send(Report(number, event))
+                self.connection.send_bytes(frame)
         except OSError:
             os._exit(0)
 
@@ -90,7 +97,7 @@ class _Agenda:
             self.latest.cancellation.cancel()
 
 
-def serve(connection: "Connection[Report, Order]") -> None:
+def serve(connection: "Connection[Any, Order]") -> None:
     """Runs the tasks that come through `connection`; ends the process with the server."""
     settings = connection.recv()
     if not isinstance(settings, WorkerSettings):
@@ -135,7 +142,7 @@ def _give_way(niceness: int) -> None:
         Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE)
 
 
-def _control(connection: "Connection[Report, Order]", agenda: _Agenda) -> None:
+def _control(connection: "Connection[Any, Order]", agenda: _Agenda) -> None:
     try:
         while True:
             match connection.recv():
@@ -156,8 +163,8 @@ def _work(job: _Job, line: _Line, open_shelf: "Callable[[], Shelf]") -> None:
     outcome = _outcome(job, Bench(job.cancellation, send, open_shelf))
     try:
         send(outcome)
-    except (pickle.PicklingError, AttributeError, TypeError, ValueError) as error:
-        send(Failed(InternalError(f"a result cannot be sent: {error}")))
+    except (TypeError, ValueError) as error:
+        send(Failed(_defect(job.assignment.task, error)))
 
 
 def _outcome(job: _Job, bench: Bench) -> Done[Any] | Failed:
@@ -168,7 +175,22 @@ def _outcome(job: _Job, bench: Bench) -> Done[Any] | Failed:
     except HeatproofError as error:
         return Failed(error)
     except MemoryError:
-        return Failed(LimitExceededError(f"{type(task).__name__} ran out of memory"))
+        return Failed(
+            LimitExceededError(
+                f"{type(task).__name__} ran out of memory; use {task.way_out}, or give the "
+                "workers more"
+            )
+        )
     except Exception as error:  # noqa: BLE001 - a task may fail in any way, its worker lives on
-        _log.exception("%s failed", type(task).__name__)
-        return Failed(InternalError(f"{type(task).__name__}: {type(error).__name__}: {error}"))
+        return Failed(_defect(task, error))
+
+
+def _defect(task: Task[Any, Any], error: Exception) -> InternalError:
+    """Logs a defect and tells the caller nothing but where to find it."""
+    error_id = secrets.token_hex(8)
+    name = type(task).__name__
+    _log.error("%s failed, error id %s", name, error_id, exc_info=error)
+    return InternalError(
+        f"{name} failed; the server's log has the reason under error id {error_id}",
+        metadata={"error_id": error_id},
+    )

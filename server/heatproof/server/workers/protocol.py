@@ -7,7 +7,7 @@ task alone. Closing the iterator of a running task cancels it.
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
 
 from heatproof.evaluators.errors import HeatproofError
 from heatproof.server.workers.limits import Amount, Effort
@@ -41,15 +41,37 @@ class Task(Generic[P, V]):
             `Bench`, it emits partial results on the bench and returns the value.
         effort: what its duration grows with.
         way_out: what a caller can do whose task takes too long or too much memory.
+        partial: type of the partial results, the only one that the server takes from a worker: a
+            builtin, a container, a dataclass; or a message of the contract, for its bytes.
+        value: type of the value, likewise.
     """
 
     executor: ClassVar[str]
     effort: ClassVar[Effort] = Effort.PREDICTION
     way_out: ClassVar[str] = "smaller images or models"
+    partial: ClassVar[Any] = None
+    value: ClassVar[Any] = None
 
     def amount(self) -> Amount:
         """How much it works on; limits its time."""
         return Amount()
+
+    @classmethod
+    def check_partial(cls, value: Any) -> None:  # noqa: ANN401  # of the declared type
+        """Refuses a partial result that no worker of ours sends, beyond its type.
+
+        Raises:
+            ValueError: it is none.
+            DecodeError: a message in it cannot be read.
+        """
+
+    @classmethod
+    def check_value(cls, value: Any) -> None:  # noqa: ANN401  # as above
+        """Refuses a value that no worker of ours sends, beyond its type.
+
+        Raises:
+            ValueError: it is none.
+        """
 
 
 @dataclass(frozen=True, slots=True)

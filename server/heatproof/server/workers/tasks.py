@@ -1,35 +1,42 @@
 """What can be asked of a worker."""
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
-from heatproof.evaluators.evaluation import Explanation, MaskedPredictions, Plan
 from heatproof.evaluators.explainers import Explainer
 from heatproof.evaluators.inventory import Inventory
 from heatproof.evaluators.preprocessing import Preprocessing
 from heatproof.evaluators.removal import RemovalOperator
-from heatproof.evaluators.results import ImageResult
 from heatproof.evaluators.spec import EvaluationSpec, Target
+from heatproof.server.stores.evaluation_records import ImageRow
 from heatproof.server.workers.inputs import ArraySource, FramedSource, ModelFiles, StoredImage
 from heatproof.server.workers.limits import Amount, Effort
 from heatproof.server.workers.protocol import Task
+from heatproof.v1 import (
+    evaluation_pb2,
+    explanation_service_pb2,
+    gate_pb2,
+    masking_service_pb2,
+    model_pb2,
+    results_pb2,
+)
 
 if TYPE_CHECKING:  # the server itself never loads ONNX
-    from heatproof.graphs.inspection.inspecting import ModelFacts  # noqa: F401 - named in a string below
     from heatproof.graphs.masking.options import MaskingOptions
 
 _EXECUTION: Final = "heatproof.server.workers.execution"
 
 
 @dataclass(frozen=True, slots=True)
-class InspectModel(Task[object, "ModelFacts"]):
-    """Parses, checks and describes a model.
+class InspectModel(Task[object, bytes]):
+    """Parses, checks and describes a model; its value is a serialised `ModelFacts`.
 
     Fails with InvalidModelError, LimitExceededError and their kin when it is not usable.
     """
 
     executor: ClassVar[str] = f"{_EXECUTION}.models:inspect_model"
+    value: ClassVar[Any] = model_pb2.ModelFacts
     effort: ClassVar[Effort] = Effort.INSPECTION
     way_out: ClassVar[str] = "a smaller graph, such as one that a simplifier has folded"
 
@@ -60,6 +67,7 @@ class RewriteModel(Task[object, tuple[str, ...]]):
     """
 
     executor: ClassVar[str] = f"{_EXECUTION}.models:rewrite_model"
+    value: ClassVar[Any] = tuple[str, ...]
     effort: ClassVar[Effort] = Effort.REWRITING
     way_out: ClassVar[str] = "a smaller model"
 
@@ -71,6 +79,13 @@ class RewriteModel(Task[object, tuple[str, ...]]):
     def amount(self) -> Amount:
         """The bytes of the model."""
         return Amount(model_bytes=self.model.size_bytes)
+
+    @classmethod
+    def check_value(cls, value: tuple[str, ...]) -> None:
+        """Refuses names that lead out of the folder."""
+        if not value or any(name == ".." or PurePath(name).name != name for name in value):
+            message = f"{value[:3]} are no names of files in the folder"
+            raise ValueError(message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +108,7 @@ class CheckImages(Task[object, tuple[ImageFacts, ...]]):
     """
 
     executor: ClassVar[str] = f"{_EXECUTION}.images:check_images"
+    value: ClassVar[Any] = tuple[ImageFacts, ...]
     effort: ClassVar[Effort] = Effort.DECODING
     way_out: ClassVar[str] = "smaller images"
 
@@ -105,7 +121,18 @@ class CheckImages(Task[object, tuple[ImageFacts, ...]]):
 
 
 @dataclass(frozen=True, slots=True)
-class PlanEvaluation(Task[object, Plan]):
+class PlannedWork:
+    """What an evaluation will cost.
+
+    Attributes:
+        predictions: upper bound of the predictions in all.
+    """
+
+    predictions: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlanEvaluation(Task[object, PlannedWork]):
     """Finds what an evaluation computes, and whether its models can do it.
 
     Attributes:
@@ -115,6 +142,7 @@ class PlanEvaluation(Task[object, Plan]):
     """
 
     executor: ClassVar[str] = f"{_EXECUTION}.evaluations:plan_evaluation"
+    value: ClassVar[Any] = PlannedWork
     way_out: ClassVar[str] = "smaller models"
 
     spec: EvaluationSpec
@@ -127,7 +155,7 @@ class PlanEvaluation(Task[object, Plan]):
 
 
 @dataclass(frozen=True, slots=True)
-class RunShard(Task[ImageResult, int]):
+class RunShard(Task[ImageRow, int]):
     """Evaluates some images; its value is the number of predictions made.
 
     Attributes:
@@ -139,6 +167,8 @@ class RunShard(Task[ImageResult, int]):
     """
 
     executor: ClassVar[str] = f"{_EXECUTION}.evaluations:run_shard"
+    partial: ClassVar[Any] = ImageRow
+    value: ClassVar[Any] = int
 
     spec: EvaluationSpec
     models: tuple[ModelFiles, ...]
@@ -153,10 +183,16 @@ class RunShard(Task[ImageResult, int]):
             units=(1 + self.predictions) * len(self.images),
         )
 
+    @classmethod
+    def check_partial(cls, value: ImageRow) -> None:
+        """Reads the messages of a row once."""
+        for data in (value.basic, value.curves, value.overlays):
+            results_pb2.ImageResult.FromString(data)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Explain(Task[Explanation, None]):
-    """Computes maps, image by image and explainer by explainer.
+class Explain(Task[bytes, None]):
+    """Computes maps, each a serialised `Explanation`, image by image and explainer by explainer.
 
     Attributes:
         model: the model.
@@ -170,6 +206,7 @@ class Explain(Task[Explanation, None]):
     """
 
     executor: ClassVar[str] = f"{_EXECUTION}.explanations:explain"
+    partial: ClassVar[Any] = explanation_service_pb2.Explanation
 
     model: ModelFiles
     preprocessing: Preprocessing
@@ -187,8 +224,8 @@ class Explain(Task[Explanation, None]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PredictMasked(Task[object, MaskedPredictions]):
-    """Predicts one image under masks.
+class PredictMasked(Task[object, bytes]):
+    """Predicts one image under masks; its value is a serialised `PredictResponse`.
 
     Attributes:
         model: the model.
@@ -199,6 +236,7 @@ class PredictMasked(Task[object, MaskedPredictions]):
     """
 
     executor: ClassVar[str] = f"{_EXECUTION}.explanations:predict_masked"
+    value: ClassVar[Any] = masking_service_pb2.PredictResponse
 
     model: ModelFiles
     preprocessing: Preprocessing
@@ -223,6 +261,7 @@ class Summarise(Task[object, bytes]):
     """
 
     executor: ClassVar[str] = f"{_EXECUTION}.statistics:summarise"
+    value: ClassVar[Any] = evaluation_pb2.Evaluation
     effort: ClassVar[Effort] = Effort.STATISTICS
     way_out: ClassVar[str] = "fewer images or metrics"
 
@@ -258,6 +297,9 @@ class CheckPolicy(Task[object, None]):
     """
 
     executor: ClassVar[str] = f"{_EXECUTION}.statistics:check_policy"
+    effort: ClassVar[Effort] = Effort.STATISTICS
+    way_out: ClassVar[str] = "fewer images or metrics"
+
     policy: bytes
     spec: bytes
     images: tuple[tuple[str, int | None], ...]
@@ -269,6 +311,7 @@ class Judge(Task[object, bytes]):
     """Judges an evaluation by a policy; its value is a serialised `Verdict`."""
 
     executor: ClassVar[str] = f"{_EXECUTION}.statistics:judge"
+    value: ClassVar[Any] = gate_pb2.Verdict
     effort: ClassVar[Effort] = Effort.STATISTICS
     way_out: ClassVar[str] = "fewer images or metrics"
 
@@ -282,3 +325,4 @@ class DescribeEnvironment(Task[object, dict[str, str]]):
     """Tells what computes the scores: versions, processor, options of the runtime."""
 
     executor: ClassVar[str] = f"{_EXECUTION}.surroundings:describe_environment"
+    value: ClassVar[Any] = dict[str, str]

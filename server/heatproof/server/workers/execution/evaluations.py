@@ -8,17 +8,19 @@ from heatproof.evaluators import evaluation
 from heatproof.evaluators.errors import HeatproofError
 from heatproof.evaluators.predictor import Predictor
 from heatproof.evaluators.preprocessing import Preprocessing
+from heatproof.server.codec.evaluations import image_row
 from heatproof.server.workers.bench import Bench
 from heatproof.server.workers.execution.images import lazily_read
 from heatproof.server.workers.inputs import ModelFiles
-from heatproof.server.workers.tasks import PlanEvaluation, RunShard
+from heatproof.server.workers.tasks import PlanEvaluation, PlannedWork, RunShard
 
 
-def plan_evaluation(task: PlanEvaluation, bench: Bench) -> evaluation.Plan:
+def plan_evaluation(task: PlanEvaluation, bench: Bench) -> PlannedWork:
     """Loads the models of a spec and counts what it computes."""
     predictors = _predictors(task.models, task.spec.preprocessing, bench)
     facts = {name: predictor.facts for name, predictor in predictors.items()}
-    return evaluation.plan(task.spec, facts, task.inventory)
+    planned = evaluation.plan(task.spec, facts, task.inventory)
+    return PlannedWork(planned.predictions)
 
 
 def run_shard(task: RunShard, bench: Bench) -> int:
@@ -32,7 +34,7 @@ def run_shard(task: RunShard, bench: Bench) -> int:
     images = lazily_read(task.images, bench.shelf.image_limits, diary.fetch)
     try:
         for result in evaluation.evaluate(task.spec, images, predictors, diary.note):
-            bench.emit(result)
+            bench.emit(image_row(result))
     except HeatproofError as error:
         raise _placed(error, task.first) from error
     return diary.predictions

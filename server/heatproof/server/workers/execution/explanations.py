@@ -10,6 +10,7 @@ from heatproof.evaluators.preprocessing import Preprocessing
 from heatproof.evaluators.removal import Black
 from heatproof.evaluators.sources import FramedMask, SourceImage
 from heatproof.evaluators.spec import EvaluationSpec
+from heatproof.server.codec.explanations import encode_explanation, encode_predictions
 from heatproof.server.workers.bench import Bench
 from heatproof.server.workers.execution.images import lazily_read, read_array, read_image
 from heatproof.server.workers.inputs import ArraySource, FramedSource
@@ -37,10 +38,10 @@ def explain(task: Explain, bench: Bench) -> None:
 
     images = lazily_read(task.images, bench.shelf.image_limits, note)
     for explanation in evaluation.explain(spec, images, predictor):
-        bench.emit(explanation)
+        bench.emit(encode_explanation(explanation).SerializeToString())
 
 
-def predict_masked(task: PredictMasked, bench: Bench) -> evaluation.MaskedPredictions:
+def predict_masked(task: PredictMasked, bench: Bench) -> bytes:
     """Predicts one image under masks."""
     bench.report(f"loading {task.model.name}")
     predictor = bench.shelf.predictor(task.model, task.preprocessing, bench.cancellation)
@@ -50,7 +51,8 @@ def predict_masked(task: PredictMasked, bench: Bench) -> evaluation.MaskedPredic
     masks = _masks(task.masks, image, sized)
     # Nothing is hidden without masks, so any operator answers for none.
     removal = Black() if task.removal is None else task.removal
-    return evaluation.predict_masked(image, masks, removal, sized, predictor)
+    found = evaluation.predict_masked(image, masks, removal, sized, predictor)
+    return encode_predictions(found).SerializeToString()
 
 
 def _masks(framed: FramedSource | None, image: SourceImage, sized: Preprocessing) -> Masks:

@@ -2,18 +2,19 @@
 
 from heatproof.graphs.files.saving import save_model
 from heatproof.graphs.gradients import differentiated
-from heatproof.graphs.inspection.inspecting import ModelFacts, inspect
+from heatproof.graphs.inspection.inspecting import inspect
 from heatproof.graphs.masking import MaskingOptions, layer_masked
+from heatproof.server.codec.facts import serialized_facts
 from heatproof.server.workers.bench import Bench
 from heatproof.server.workers.tasks import InspectModel, RewriteModel
 
 
-def inspect_model(task: InspectModel, bench: Bench) -> ModelFacts:
+def inspect_model(task: InspectModel, bench: Bench) -> bytes:
     """Parses, checks and describes a model."""
     bench.report("parsing the model")
     model = bench.shelf.load(task.model)
     bench.report("describing the model")
-    return inspect(model)
+    return serialized_facts(inspect(model))
 
 
 def rewrite_model(task: RewriteModel, bench: Bench) -> tuple[str, ...]:
