@@ -83,15 +83,21 @@ def test_fewer_than_eight_scores_give_no_interval() -> None:
     assert bootstrap_t([mean(seven)], seed=0) == (None,)
 
 
-def test_equal_scores_give_a_point() -> None:
-    assert interval(mean(np.full(30, 0.1))) == pytest.approx((0.1, 0.1), rel=1e-14)
+def test_equal_scores_are_refused() -> None:
+    assert interval(mean(np.full(30, 0.1))) == (None, None)
+    assert bootstrap_t([mean(np.full(30, 1 / 3))], seed=0)[0].vanishing == 1.0
 
 
-def test_one_outlier_leaves_one_limit_infinite() -> None:
-    found = bootstrap_t([mean([0.0] * 29 + [1.0])], seed=0)[0]
-    # 36 % of the resamples lack the outlier: no spread, and an estimate below the mean.
-    assert found.limit(0.975) is None
-    assert found.limit(0.05) is not None
+@pytest.mark.parametrize(("others", "is_refused"), [(1, True), (3, True), (5, False), (9, False)])
+def test_resamples_without_spread_refuse_the_interval_from_one_percent_on(
+    others: int, is_refused: bool
+) -> None:
+    values = np.concatenate([np.zeros(30 - others), 0.5 + np.arange(others) / 10])
+    found = bootstrap_t([mean(values)], seed=0)[0]
+    # All of a resample are 0 with chance (1 - others / 30)^30: 0.36, 0.042, 0.0042, 0.
+    expected = (1 - others / 30) ** 30
+    assert found.vanishing == pytest.approx(expected, abs=4 * np.sqrt(expected / 10_000) + 1e-9)
+    assert (found.limit(0.05) is None, found.limit(0.975) is None) == (is_refused, is_refused)
 
 
 @pytest.mark.parametrize("n", [8, 30])

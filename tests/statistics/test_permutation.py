@@ -1,4 +1,4 @@
-"""The paired permutation test against enumeration and SciPy; Holm against its definition."""
+"""The sign-flip test against enumeration, SciPy and McNemar; Holm against its definition."""
 
 import itertools
 from typing import Any
@@ -9,55 +9,53 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from heatproof.evaluators.statistics.arms import Arm
+from heatproof.evaluators.statistics.arms import Arm, Contrast
 from heatproof.evaluators.statistics.permutation import (
-    Trial,
     holm,
-    paired_p_values,
+    sign_flip_p_values,
     smallest_p_value,
 )
+from heatproof.evaluators.statistics.proportions import mcnemar_p_value
 
 
-def same(values: Any) -> Any:
-    return values
+def drop(values: Any) -> Contrast:
+    return Contrast((Arm.of_mean(np.asarray(values, float)),))
 
 
-def trial(candidate: Any, baseline: Any, badness: Any = same) -> Any:
-    return Trial(
-        Arm.of_mean(np.asarray(candidate, float)), Arm.of_mean(np.asarray(baseline, float)), badness
-    )
+def p_value(one: Any, allowed: float = 0.0, seed: int = 0) -> float:
+    contrast = one if isinstance(one, Contrast) else drop(one)
+    return sign_flip_p_values([contrast], [allowed], seed=seed)[0]
 
 
-def p_value(one: Any, seed: Any = 0) -> Any:
-    return paired_p_values([one], seed=seed)[0]
+def enumerated(beyond: Any) -> float:
+    """The p-value by brute force over all signs, in plain Python."""
+    patterns = list(itertools.product([1, -1], repeat=len(beyond)))
+    sums = [sum(s * e for s, e in zip(signs, beyond, strict=True)) for signs in patterns]
+    return sum(value >= sums[0] - 1e-12 for value in sums) / len(patterns)
 
 
-def enumerated(one: Any) -> Any:
-    """The p-value by brute force over all swaps, in plain Python."""
-    c, b = one.candidate, one.baseline
-    pairs = list(zip(c.numerators, c.denominators, b.numerators, b.denominators, strict=True))
-
-    def statistic(swaps: Any) -> Any:
-        mine = [p[2:] if s else p[:2] for s, p in zip(swaps, pairs, strict=True)]
-        theirs = [p[:2] if s else p[2:] for s, p in zip(swaps, pairs, strict=True)]
-        first, second = (
-            sum(u for u, _ in side) / sum(v for _, v in side) for side in (mine, theirs)
-        )
-        return one.badness(first) - one.badness(second)
-
-    patterns = list(itertools.product([False, True], repeat=len(pairs)))
-    observed = statistic(patterns[0])
-    return sum(statistic(s) >= observed - 1e-12 for s in patterns) / len(patterns)
+@pytest.mark.parametrize("n", [1, 5, 9, 12])
+@pytest.mark.parametrize("allowed", [0.0, 0.3])
+def test_small_samples_equal_enumeration(n: int, allowed: float) -> None:
+    values = np.random.default_rng(n).normal(0.4, 1, n)
+    assert p_value(values, allowed) == enumerated(values - allowed)
 
 
-@pytest.mark.parametrize("badness", [same, np.negative, np.abs])
-@pytest.mark.parametrize("n", [1, 5, 9])
-def test_small_samples_of_ratios_equal_enumeration(badness: Any, n: Any) -> None:
-    rng = np.random.default_rng(n)
-    u, w = rng.normal(size=(2, n))
-    v, z = rng.uniform(0.5, 2, (2, n))
-    one = Trial(Arm.of_ratio(u, v), Arm.of_ratio(w, z), badness)
-    assert p_value(one) == enumerated(one)
+def test_groups_flip_together() -> None:
+    rng = np.random.default_rng(3)
+    sizes = rng.integers(1, 5, 9).astype(float)
+    sums = rng.normal(0.2 * sizes)
+    grouped = Contrast((Arm.of_ratio(sums, sizes),))
+    assert p_value(grouped, 0.1) == enumerated(sums - 0.1 * sizes)
+
+
+def test_a_drop_of_ratios_flips_what_each_unit_adds_to_it() -> None:
+    rng = np.random.default_rng(4)
+    u, v, w, z = rng.uniform(0.5, 2, (4, 9))
+    contrast = Contrast.between(Arm.of_ratio(u, v), Arm.of_ratio(w, z))
+    r, t = u.sum() / v.sum(), w.sum() / z.sum()
+    influence = (u - r * v) / v.mean() - (w - t * z) / z.mean()
+    assert p_value(contrast, 0.05) == enumerated(influence + r - t - 0.05)
 
 
 def test_it_equals_scipy_on_paired_means() -> None:
@@ -66,67 +64,75 @@ def test_it_equals_scipy_on_paired_means() -> None:
     expected = stats.permutation_test(
         (a, b), lambda x, y: np.mean(x - y), permutation_type="samples", alternative="greater"
     )
-    assert p_value(trial(a, b)) == pytest.approx(expected.pvalue, abs=1e-12)
+    assert p_value(a - b) == pytest.approx(expected.pvalue, abs=1e-12)
 
 
-def test_thirteen_pairs_are_sampled_with_the_plus_one_rule() -> None:
-    p = p_value(trial(np.ones(13), np.zeros(13)))
+@pytest.mark.parametrize(("lost", "won"), [(6, 2), (5, 0), (3, 3)])
+def test_hits_and_misses_give_the_exact_test_of_mcnemar(lost: int, won: int) -> None:
+    differences = [1.0] * lost + [-1.0] * won + [0.0] * 3
+    baseline = np.array([True] * lost + [False] * won + [True] * 3)
+    candidate = np.array([False] * lost + [True] * won + [True] * 3)
+    assert p_value(differences) == pytest.approx(mcnemar_p_value(candidate, baseline), abs=1e-12)
+
+
+def test_thirteen_units_are_sampled_with_the_plus_one_rule() -> None:
+    p = p_value(np.ones(13))
     # One pattern in 8,192 is as extreme: 1.2 of 9,999 are expected.
     assert p * 10_000 == pytest.approx(round(p * 10_000), abs=1e-9)
     assert 1e-4 <= p <= 8e-4
-    assert p_value(trial(np.ones(60), np.zeros(60))) == 1e-4
+    assert p_value(np.ones(60)) == 1e-4
 
 
 def test_sampled_p_values_approach_the_exact_one() -> None:
-    rng = np.random.default_rng(1)
-    a, b = rng.normal(size=(2, 14))
-    exact = enumerated(trial(a + 0.4, b))
-    # Standard error over 9,999 swaps: at most 0.005.
-    assert p_value(trial(a + 0.4, b)) == pytest.approx(exact, abs=0.015)
+    values = np.random.default_rng(1).normal(0.3, 1, 14)
+    # Standard error over 9,999 patterns: at most 0.005.
+    assert p_value(values) == pytest.approx(enumerated(values), abs=0.02)
 
 
-def test_all_equal_gives_one() -> None:
-    values = np.random.default_rng(0).random(9)
-    assert p_value(trial(values, values)) == 1.0
-    assert p_value(trial(np.tile(values, 3), np.tile(values, 3))) == 1.0
+@pytest.mark.parametrize("n", [9, 30])
+def test_a_drop_of_exactly_what_is_allowed_gives_one(n: int) -> None:
+    assert p_value(np.zeros(n)) == 1.0
+    assert p_value(np.full(n, 0.25), 0.25) == 1.0
 
 
 def test_ties_by_rounding_count_against_the_claim() -> None:
-    # 0.1 + 0.2 - 0.3 is not 0 in floating point; the eight differences below are +-0.1 by thirds.
-    candidate = np.array([0.3, 0.1, 0.7, 0.1, 0.3, 0.9, 0.2, 0.6])
-    baseline = np.array([0.2, 0.2, 0.6, 0.2, 0.2, 1.0, 0.1, 0.7])
-    # Four differences up and four down: P(sum >= 0) of eight fair signs.
+    # 0.3 - 0.2 is not 0.1 in floating point; four differences of about 0.1 are up and four down.
+    differences = np.array([0.3, 0.1, 0.7, 0.1, 0.3, 0.9, 0.2, 0.6]) - np.array(
+        [0.2, 0.2, 0.6, 0.2, 0.2, 1.0, 0.1, 0.7]
+    )
     expected = float(stats.binom.sf(3, 8, 0.5))
-    assert p_value(trial(candidate, baseline)) == expected
-    assert p_value(trial(1e-9 * candidate, 1e-9 * baseline)) == expected
-    assert p_value(trial(1e9 * candidate, 1e9 * baseline)) == expected
+    for scale in (1.0, 1e-9, 1e9):
+        assert p_value(scale * differences) == expected
 
 
 @pytest.mark.parametrize("n", [10, 40])
-def test_images_that_are_not_scored_and_other_trials_change_little(n: Any) -> None:
-    rng = np.random.default_rng(3)
-    a, b = rng.normal(size=(2, n))
-    holes = np.full(n + 5, np.nan)
-    holed_a, holed_b = holes.copy(), holes.copy()
-    holed_a[:n], holed_b[:n] = a + 0.3, b
-    together = paired_p_values([trial(a + 0.3, b), trial(b, a)], seed=2)
-    assert together[0] == p_value(trial(a + 0.3, b), seed=2)
-    # Other images draw other swaps: the resampling error is at most 0.007.
-    tolerance = 0 if n == 10 else 0.02
-    assert p_value(trial(holed_a, holed_b)) == pytest.approx(together[0], abs=tolerance)
+def test_units_that_are_not_scored_and_other_tests_change_little(n: int) -> None:
+    values = np.random.default_rng(3).normal(0.3, 1, n)
+    holed = np.append(values, [np.nan] * 5)
+    together = sign_flip_p_values([drop(values), drop(-values)], [0.0, 0.0], seed=2)
+    assert together[0] == p_value(values, seed=2)
+    # Other units draw other signs: the resampling error is at most 0.007.
+    assert p_value(holed) == pytest.approx(together[0], abs=0 if n == 10 else 0.02)
 
 
-def test_it_keeps_its_level_where_arms_are_near_zero() -> None:
-    # Both arms around 0: fixing the signs by the estimates would break the exchange.
+@given(st.lists(st.floats(-1, 1), min_size=1, max_size=10), st.floats(0, 1), st.floats(0, 0.5))
+def test_allowing_more_never_makes_a_drop_more_significant(
+    values: list[float], allowed: float, more: float
+) -> None:
+    assert p_value(values, allowed + more) >= p_value(values, allowed)
+
+
+@pytest.mark.parametrize("allowed", [0.0, 0.5])
+def test_it_keeps_its_level_at_the_allowed_drop(allowed: float) -> None:
     rng = np.random.default_rng(7)
-    samples = rng.normal(size=(400, 2, 9))
-    rejected = np.mean([p_value(trial(a, b, np.abs)) <= 0.05 for a, b in samples])
-    # Binomial standard error 0.011.
-    assert rejected <= 0.08
+    samples = rng.normal(allowed, 1, size=(600, 10))
+    rejected = np.mean([p_value(values, allowed) <= 0.05 for values in samples])
+    # Exact for symmetric drops: binomial standard error 0.009 at 0.05.
+    assert 0.02 <= rejected <= 0.08
 
 
 def test_the_smallest_p_value_is_that_of_one_pattern() -> None:
-    assert smallest_p_value(8) == 1 / 256 == p_value(trial(np.ones(8), np.zeros(8)))
+    assert smallest_p_value(8) == 1 / 256 == p_value(np.ones(8))
     assert smallest_p_value(12) == 1 / 4096
     assert smallest_p_value(13) == 1e-4
 

@@ -64,11 +64,11 @@ class Range:
     @property
     def width(self) -> float:
         """Upper less lower end; infinite if an end is."""
-        return self.upper - self.lower
+        return float(self.upper - self.lower)
 
     def clip(self, value: float) -> float:
         """The number of the range that is nearest to `value`."""
-        return min(max(value, self.lower), self.upper)
+        return float(min(max(value, self.lower), self.upper))
 
 
 UNBOUNDED: Final = Range(-math.inf, math.inf, lower_included=False, upper_included=False)

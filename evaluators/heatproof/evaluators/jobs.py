@@ -69,6 +69,7 @@ def evaluation_job(
         predictions=tuple(predictions),
         scores=tuple(scores),
         overlays=tuple(overlays),
+        group=image.group,
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from heatproof.evaluators.explainers import Explainer
 from heatproof.evaluators.metrics import Metric
@@ -17,7 +18,7 @@ class Interval:
         lower: lower end.
         upper: upper end.
         level: confidence level.
-        method: `bootstrap_t` or `wilson`.
+        method: `bootstrap_t`, `wilson`, `wilson_bootstrap_t` or `betting`.
     """
 
     lower: float
@@ -32,10 +33,12 @@ class Summary:
 
     Attributes:
         value: mean, ratio of means or proportion; None if nothing was scored.
-        standard_error: of the estimate; None below 2 images.
-        interval: of the estimate; None below 8 images.
-        scored: images with a score.
+        standard_error: of the estimate; None below 2 units of sampling.
+        interval: of the estimate, within the score's range; None below 8 units, or where the
+            scores are so equal that they do not tell.
+        scored: images with a score, those of equal bytes counted once.
         undefined: images without a score, by reason.
+        units: units of sampling with a score: groups where the images have them, else `scored`.
     """
 
     value: float | None
@@ -43,6 +46,31 @@ class Summary:
     interval: Interval | None
     scored: int
     undefined: Mapping[str, int]
+    units: int = 0
+
+
+class SamplingUnit(StrEnum):
+    """What intervals and tests take for one independent sample."""
+
+    IMAGE = "image"
+    GROUP = "group"
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """What intervals and tests resample; fields as in the message of the same name.
+
+    Attributes:
+        unit: images, or groups of them.
+        units: how many there are.
+        images: images of different bytes.
+        copies: images whose bytes an earlier image has; they count nowhere.
+    """
+
+    unit: SamplingUnit
+    units: int
+    images: int
+    copies: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +147,7 @@ class ImageResult:
         predictions: what each model says of the clean image.
         scores: one for each result that scores single images.
         overlays: pictures of the maps, if asked for.
+        group: group of the image (patient, scene, camera); "" for none.
     """
 
     image: str
@@ -127,3 +156,4 @@ class ImageResult:
     predictions: tuple[CleanPrediction, ...]
     scores: tuple[ImageScore, ...]
     overlays: tuple[Overlay, ...] = field(default=())
+    group: str = ""

@@ -66,6 +66,7 @@ class SourceImage:
         object_mask: where the object is.
         boxes: boxes around objects.
         attribution_maps: maps made by the caller, by name.
+        group: what it has in common with others (patient, scene, camera); "" for none.
     """
 
     digest: str
@@ -75,3 +76,4 @@ class SourceImage:
     object_mask: FramedMask | None = None
     boxes: tuple[FramedBox, ...] = ()
     attribution_maps: Mapping[str, FramedMap] = field(default_factory=dict)
+    group: str = ""

@@ -19,11 +19,19 @@ from heatproof.evaluators.outcomes import (
     Undefined,
 )
 from heatproof.evaluators.plan import ResultKey, result_keys
-from heatproof.evaluators.results import ImageResult, ImageScore, Interval, MetricResult, Summary
+from heatproof.evaluators.results import (
+    ImageResult,
+    ImageScore,
+    Interval,
+    MetricResult,
+    Sampling,
+    SamplingUnit,
+    Summary,
+)
 from heatproof.evaluators.spec import EvaluationSpec
 from heatproof.evaluators.statistics.arms import Arm, Contrast
-from heatproof.evaluators.statistics.bootstrap import MIN_IMAGES, Studentised, bootstrap_t
-from heatproof.evaluators.statistics.proportions import wilson_interval
+from heatproof.evaluators.statistics.intervals import Intervals, Limits, Measured, intervals
+from heatproof.evaluators.statistics.units import Units
 
 LEVEL: Final = 0.95
 """Confidence level of every interval."""
@@ -51,35 +59,52 @@ def summarise(spec: EvaluationSpec, images: Sequence[ImageResult]) -> tuple[Metr
         spec: what was asked.
         images: results of the images, all of them or those that were finished.
     """
+    units = units_of(images, seed=spec.seed)
+    counted = [images[place] for place in units.images]
     keys = result_keys(spec)
-    scores = _by_result(images, len(keys))
+    scores = _by_result(counted, len(keys))
     samples = [samples_of(key, column) for key, column in zip(keys, scores, strict=True)]
-    summaries = iter(_summaries([s for group in samples for s in group.values()], seed=spec.seed))
+    flat = [sample for group in samples for sample in group.values()]
+    summaries = iter(summaries_of(flat, units, seed=spec.seed))
     return tuple(
         _metric_result(key, column, {name: (group[name], next(summaries)) for name in group})
         for key, column, group in zip(keys, scores, samples, strict=True)
     )
 
 
+def units_of(images: Sequence[ImageResult], *, seed: int) -> Units:
+    """The units of sampling of an evaluation."""
+    return Units.of([image.image for image in images], [image.group for image in images], seed=seed)
+
+
+def sampling(spec: EvaluationSpec, images: Sequence[ImageResult]) -> Sampling:
+    """Says what is the unit of sampling and how many there are."""
+    units = units_of(images, seed=spec.seed)
+    unit = SamplingUnit.GROUP if units.grouped else SamplingUnit.IMAGE
+    return Sampling(unit, units.count, len(units.images), units.copies)
+
+
 def clean_accuracy(spec: EvaluationSpec, images: Sequence[ImageResult]) -> Mapping[str, Summary]:
     """Top-1 accuracy of each model on the clean images that have a label; {} without labels."""
-    labelled = [image for image in images if image.label is not None]
-    if not labelled:
-        return {}
-    hits = {
-        model: [
-            float(prediction.top[0].class_index == image.label)
-            for image in labelled
-            for prediction in image.predictions
-            if prediction.model == model
-        ]
-        for model in spec.models
-    }
-    return {
-        model: _summaries([_sample(scores, ProportionEstimator(), {})], seed=spec.seed)[0]
-        for model, scores in hits.items()
-        if scores
-    }
+    units = units_of(images, seed=spec.seed)
+    counted = [images[place] for place in units.images]
+    samples = {model: accuracy_sample(model, counted) for model in spec.models}
+    held = {model: sample for model, sample in samples.items() if sample.arm.count}
+    summaries = summaries_of(list(held.values()), units, seed=spec.seed)
+    return dict(zip(held, summaries, strict=True))
+
+
+def accuracy_sample(model: str, images: Sequence[ImageResult]) -> Sample:
+    """Whether a model's top class is the label: 1 or 0, None for an image without a label."""
+    hits = [_hit(model, image) for image in images]
+    return _sample(hits, ProportionEstimator(), {})
+
+
+def _hit(model: str, image: ImageResult) -> float | None:
+    if image.label is None:
+        return None
+    top = [held.top for held in image.predictions if held.model == model]
+    return float(top[0][0].class_index == image.label) if top and top[0] else None
 
 
 def samples_of(key: ResultKey, scores: Sequence[ImageScore | None]) -> dict[str, Sample]:
@@ -109,7 +134,9 @@ def _sample(
         _column(parts.get(name, [None] * len(scores))) if name else nothing
         for name in (*estimator.numerator, *estimator.denominator)
     )
-    return Sample(scores, Arm.of_ratio(a - b, c - d), estimator)
+    # An image without a score of its own is out of the sums too: it says nothing, and is counted.
+    is_scored = np.isfinite(_column(scores))
+    return Sample(scores, Arm.of_ratio(a - b, c - d).within(is_scored), estimator)
 
 
 def _column(scores: Sequence[Score | None]) -> Float64[np.ndarray, "images"]:
@@ -117,33 +144,48 @@ def _column(scores: Sequence[Score | None]) -> Float64[np.ndarray, "images"]:
     return np.array([np.nan if not isinstance(s, float) else s for s in scores], dtype=np.float64)
 
 
-def _summaries(samples: Sequence[Sample], *, seed: int) -> list[Summary]:
-    contrasts = [Contrast((sample.arm,)) for sample in samples]
-    resampled = [not isinstance(sample.estimator, ProportionEstimator) for sample in samples]
-    distributions = iter(
-        bootstrap_t(
-            [c for c, needed in zip(contrasts, resampled, strict=True) if needed], seed=seed
-        )
-    )
-    return [
-        _summary(sample, next(distributions) if needed else None)
-        for sample, needed in zip(samples, resampled, strict=True)
-    ]
+def measured(sample: Sample, units: Units) -> Measured:
+    """A sample of images as one of units."""
+    return Measured(units.summed(sample.arm), sample.estimator, units.grouped, units.largest)
 
 
-def _summary(sample: Sample, distribution: Studentised | None) -> Summary:
+def summaries_of(
+    samples: Sequence[Sample],
+    units: Units,
+    *,
+    seed: int,
+    kind: Intervals = Intervals.STANDARD,
+) -> list[Summary]:
+    """Summarises samples of the images that count, with their intervals on the same resamples.
+
+    Args:
+        samples: over the images that count, in their order.
+        units: the units that these images make up.
+        seed: of the resamples.
+        kind: which intervals bounded means and proportions get.
+    """
+    scores = [measured(sample, units) for sample in samples]
+    limits = intervals(scores, seed=seed, level=LEVEL, kind=kind)
+    return [_summary(*held) for held in zip(samples, scores, limits, strict=True)]
+
+
+def _summary(sample: Sample, score: Measured, limits: Limits | None) -> Summary:
     if not is_estimable(sample):
-        return Summary(None, None, None, 0, _reasons(sample.scores))
-    standard_error = Contrast((sample.arm,)).standard_error()
+        return Summary(None, None, None, 0, _reasons(sample.scores), 0)
+    standard_error = Contrast((score.arm,)).standard_error()
+    interval = None
+    if limits is not None:
+        interval = Interval(limits.lower, limits.upper, LEVEL, limits.method)
     left_out = [
-        score for score, scored in zip(sample.scores, sample.arm.scored, strict=True) if not scored
+        held for held, scored in zip(sample.scores, sample.arm.scored, strict=True) if not scored
     ]
     return Summary(
         value=sample.arm.estimate(),
         standard_error=standard_error if np.isfinite(standard_error) else None,
-        interval=_interval(sample, distribution),
+        interval=interval,
         scored=sample.arm.count,
         undefined=_reasons(left_out),
+        units=score.arm.count,
     )
 
 
@@ -155,25 +197,6 @@ def is_estimable(sample: Sample) -> bool:
         return True
     mean_denominator = sample.arm.denominators.sum() / sample.arm.count
     return bool(mean_denominator > sample.estimator.min_denominator)
-
-
-def _interval(sample: Sample, distribution: Studentised | None) -> Interval | None:
-    if isinstance(sample.estimator, ProportionEstimator):
-        return _proportion_interval(sample.arm)
-    if distribution is None:
-        return None
-    tail = (1 - LEVEL) / 2
-    lower, upper = distribution.limit(tail), distribution.limit(1 - tail)
-    if lower is None or upper is None:
-        return None
-    return Interval(lower, upper, LEVEL, "bootstrap_t")
-
-
-def _proportion_interval(arm: Arm) -> Interval | None:
-    if arm.count < MIN_IMAGES:
-        return None
-    low, high = wilson_interval(round(arm.numerators.sum()), arm.count, level=LEVEL)
-    return Interval(low, high, LEVEL, "wilson")
 
 
 def _reasons(scores: Iterable[Score | None]) -> dict[str, int]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from heatproof.evaluators.errors import InvalidArgumentError, LimitExceededError
+from heatproof.server.image_groups import GroupCheck
 from heatproof.server.resource_names import DatasetName
 from heatproof.server.stores.blobs import PartialBlob
 from heatproof.server.stores.datasets import DatasetStore, NewDataset, StoredDataset
@@ -106,12 +107,14 @@ class _Intake:
     records: list[Record] = field(default_factory=list)
     parts: list[tuple[str, PartialBlob]] = field(default_factory=list)
     pending: list[StoredImage] = field(default_factory=list)
+    groups: GroupCheck = field(default_factory=GroupCheck)
     image_bytes: int = 0
 
     def add(self, image: StoredImage) -> None:
         """Writes the bytes of an image to files."""
         digests: dict[Content, str] = {}
         index = len(self.records)
+        self.groups.add(index, image)
 
         def written(source: S, location: str) -> S:
             partial = self._written(source.content, f"{index}/{location}")
@@ -158,7 +161,7 @@ class _Intake:
 
 
 def _content_digest(record: Record) -> str:
-    """Digest of an image with its label, mask, boxes and maps; its name to show does not count."""
+    """Digest of an image with all that is known of it; its name to show does not count."""
     text = json.dumps({**record, "display_name": ""}, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -1,12 +1,11 @@
 """Checks of a score against `min` and `max`."""
 
 from heatproof.evaluators.gate.policy import Check, CheckOutcome, On
-from heatproof.evaluators.results import MetricResult, Summary
+from heatproof.evaluators.results import Summary
+from heatproof.evaluators.statistics.bootstrap import MIN_UNITS
 
 
-def check_bound(
-    check: Check, result: MetricResult, *, tolerance: float
-) -> tuple[CheckOutcome, str]:
+def check_bound(check: Check, summary: Summary, *, tolerance: float) -> tuple[CheckOutcome, str]:
     """Holds a score against the bounds of a check.
 
     On the interval: pass if all of it satisfies the bounds, fail if all of it violates one, else
@@ -15,14 +14,13 @@ def check_bound(
     Returns:
         The outcome and the comparison in one sentence.
     """
-    summary = result.summary
     if summary.value is None:
         return CheckOutcome.NOT_EVALUATED, f"no score: {reasons(summary)}"
     if check.on is On.MEAN:
         outcome = _outcome(check, summary.value, summary.value, tolerance)
         return outcome, f"{summary.value:.4f} {_verb(outcome)} {_bounds(check)}"
     if summary.interval is None:
-        why = f"no interval from {summary.scored} scored images"
+        why = _no_interval(summary)
         return CheckOutcome.INCONCLUSIVE, f"{summary.value:.4f} against {_bounds(check)}: {why}"
     lower, upper = summary.interval.lower, summary.interval.upper
     outcome = _outcome(check, lower, upper, tolerance)
@@ -34,6 +32,14 @@ def reasons(summary: Summary) -> str:
     """Says why images have no score."""
     counted = [f"{count} x {reason}" for reason, count in summary.undefined.items()]
     return ", ".join(counted) or "no image was scored"
+
+
+def _no_interval(summary: Summary) -> str:
+    if summary.units < MIN_UNITS:
+        return (
+            f"no interval from {summary.units} units of sampling; at least {MIN_UNITS} are needed"
+        )
+    return "no interval, for nearly all scores are equal"
 
 
 def _outcome(check: Check, lower: float, upper: float, tolerance: float) -> CheckOutcome:

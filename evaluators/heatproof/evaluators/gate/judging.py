@@ -1,10 +1,10 @@
 """From an evaluation and a policy to a verdict."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from heatproof.evaluators.gate.bounds import check_bound, reasons
-from heatproof.evaluators.gate.pairing import pair, require_comparable
+from heatproof.evaluators.gate.pairing import pair, require_comparable, summary_by
 from heatproof.evaluators.gate.policy import (
     Check,
     CheckKind,
@@ -20,6 +20,8 @@ from heatproof.evaluators.gate.policy import (
 )
 from heatproof.evaluators.gate.regressions import Comparison, judge_regressions
 from heatproof.evaluators.gate.soundness import is_bounded, require_sound, wanted
+from heatproof.evaluators.statistics.intervals import Intervals
+from heatproof.evaluators.summaries import units_of
 
 NOWHERE = -1
 """Result index of a check that no result of the evaluation answers."""
@@ -100,14 +102,18 @@ def _bound(target: Target, policy: Policy, candidate: Evaluated) -> CheckResult:
     if shortage:
         return _result(target, CheckKind.BOUND, CheckOutcome.NOT_EVALUATED, shortage)
     result = candidate.results[target.result]
-    outcome, message = check_bound(target.check, result, tolerance=policy.abs_tolerance)
-    return _result(target, CheckKind.BOUND, outcome, message)
+    summary = result.summary
+    if policy.interval is not Intervals.STANDARD:
+        summary = summary_by(policy.interval, result, candidate)
+    outcome, message = check_bound(target.check, summary, tolerance=policy.abs_tolerance)
+    checked = _result(target, CheckKind.BOUND, outcome, message)
+    return replace(checked, interval=summary.interval)
 
 
 def _shortage(target: Target, candidate: Evaluated) -> str:
     """Says that too few images have a score; "" if enough have."""
     summary = candidate.results[target.result].summary
-    total = len(candidate.images)
+    total = len({image.image for image in candidate.images})
     if total and summary.scored / total >= target.check.min_scored:
         return ""
     needed = f"at least {target.check.min_scored:.0%} are needed"
@@ -134,7 +140,7 @@ def _regressions(
     ]
     comparisons = [Comparison(t.check, found) for t, found in zip(judged, pairs, strict=True)]
     tests = sum(target.check.severity is Severity.FAIL for target in targets)
-    verdicts = judge_regressions(comparisons, tests=tests, seed=policy.seed)
+    verdicts = judge_regressions(comparisons, tests=tests, seed=policy.seed, kind=policy.interval)
     for target, found in zip(judged, verdicts, strict=True):
         yield _result(target, CheckKind.REGRESSION, found.outcome, found.message, found.regression)
 
@@ -170,9 +176,11 @@ def _warnings(
     policy: Policy, candidate: Evaluated, checks: Sequence[CheckResult]
 ) -> tuple[str, ...]:
     warnings = []
-    if len(candidate.images) < policy.min_images:
+    units = units_of(candidate.images, seed=policy.seed)
+    if units.count < policy.min_images:
+        unit = "group" if units.grouped else "image"
         warnings.append(
-            f"only {len(candidate.images)} image(s): intervals are wide; "
+            f"only {units.count} {unit}(s): intervals are wide; "
             f"the policy asks for {policy.min_images}"
         )
     if all(check.outcome is CheckOutcome.SKIPPED for check in checks):

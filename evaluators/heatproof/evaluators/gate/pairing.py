@@ -1,50 +1,54 @@
 """Pairs the scores of a candidate with a baseline's, image by image."""
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
 from jaxtyping import Bool
 
+from heatproof.evaluators.catalogue import Range
 from heatproof.evaluators.errors import FailedPreconditionError
 from heatproof.evaluators.gate.policy import Evaluated
-from heatproof.evaluators.outcomes import Direction, ProportionEstimator
+from heatproof.evaluators.outcomes import Direction, Estimator
 from heatproof.evaluators.plan import result_keys
-from heatproof.evaluators.results import ImageResult, ImageScore, MetricResult
+from heatproof.evaluators.results import ImageResult, ImageScore, MetricResult, Summary
 from heatproof.evaluators.spec import Target
 from heatproof.evaluators.statistics.arms import Arm, Contrast
-from heatproof.evaluators.statistics.permutation import Trial, Values
-from heatproof.evaluators.summaries import samples_of
+from heatproof.evaluators.statistics.intervals import Intervals
+from heatproof.evaluators.statistics.units import Units
+from heatproof.evaluators.summaries import Sample, samples_of, summaries_of, units_of
 
 PER_MODEL = {"models", "dataset", "keep_overlays"}
 """Fields of a spec that may differ between a candidate and its baseline."""
 
-ImageKey = tuple[str, int]
-"""Digest of an image, and how many images before it have the same."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pair:
-    """Two arms over all images, scored on those that both scored.
+    """Two arms over all units, scored on the images that both scored.
 
     Attributes:
         candidate: the model that is judged.
         baseline: what it is compared with.
+        images: images that both scored.
         lost: larger share of the images that one arm scored and the other did not.
         direction: what a good score is.
-        is_proportion: whether scores are 0 or 1.
+        estimator: range and atoms of a score.
+        grouped: whether units are groups of images.
+        largest: images of the largest unit.
     """
 
     candidate: Arm
     baseline: Arm
+    images: int
     lost: float
     direction: Direction
-    is_proportion: bool
+    estimator: Estimator
+    grouped: bool = False
+    largest: int = 1
 
     @property
     def count(self) -> int:
-        """Images that both scored."""
+        """Units that both scored."""
         return self.candidate.count
 
     def is_unchanged(self) -> bool:
@@ -60,12 +64,20 @@ class Pair:
             _turned(self.candidate, self.direction), _turned(self.baseline, self.direction)
         )
 
-    def trial(self) -> Trial:
-        """The same for the permutation test."""
-        return Trial(self.candidate, self.baseline, _BADNESS[self.direction])
+    def drop_range(self) -> Range:
+        """Where the drop lies; an end that is not known is infinite."""
+        ends = self.estimator.range
+        mine, theirs = (
+            sorted((sign * ends.lower, sign * ends.upper))
+            for sign in (
+                _sign(self.candidate, self.direction),
+                _sign(self.baseline, self.direction),
+            )
+        )
+        return Range(mine[0] - theirs[1], mine[1] - theirs[0])
 
-    def successes(self) -> tuple[Bool[np.ndarray, "pairs"], Bool[np.ndarray, "pairs"]]:
-        """On which pairs candidate and baseline have the good one of the scores 0 and 1."""
+    def successes(self) -> tuple[Bool[np.ndarray, "units"], Bool[np.ndarray, "units"]]:
+        """On which units candidate and baseline have the good one of the scores 0 and 1."""
         wants_one = self.direction is Direction.HIGHER_IS_BETTER
         both = self.candidate.scored
         mine, theirs = self.candidate.numerators[both] > 0.5, self.baseline.numerators[both] > 0.5
@@ -84,7 +96,7 @@ def require_comparable(candidate: Evaluated, baseline: Evaluated) -> None:
         if field.name not in PER_MODEL
         and getattr(candidate.spec, field.name) != getattr(baseline.spec, field.name)
     ]
-    mine, theirs = _by_key(candidate), _by_key(baseline)
+    mine, theirs = _by_digest(candidate), _by_digest(baseline)
     if mine.keys() != theirs.keys():
         differing.append("images")
     elif candidate.spec.target is Target.LABEL and any(
@@ -104,43 +116,66 @@ def pair(
 ) -> Pair:
     """Pairs one result of the candidate with the baseline's of the same name.
 
+    Images of equal bytes count once, and the candidate's groups are the units.
     Differences of up to `tolerance` count as none: scores differ between machines by rounding.
 
     Raises:
         FailedPreconditionError: the baseline has no such result.
     """
     key = (result.metric, result.removal, result.explainer)
-    images = list(_by_key(candidate))
-    mine, theirs = _arm(candidate, key, images), _arm(baseline, key, images)
+    units = units_of(candidate.images, seed=candidate.spec.seed)
+    images = [candidate.images[place].image for place in units.images]
+    mine, theirs = _sample(candidate, key, images), _sample(baseline, key, images)
+    return paired(mine, theirs, units, result.direction, tolerance=tolerance)
+
+
+def paired(
+    candidate: Sample, baseline: Sample, units: Units, direction: Direction, *, tolerance: float
+) -> Pair:
+    """Pairs two samples of the images that count, in their order.
+
+    Args:
+        candidate: the model that is judged.
+        baseline: what it is compared with.
+        units: the units that the images make up.
+        direction: what a good score is.
+        tolerance: differences up to this count as none.
+    """
+    mine, theirs = candidate.arm, baseline.arm
     both = mine.scored & theirs.scored
-    lost = max((mine.scored & ~both).sum(), (theirs.scored & ~both).sum()) / max(1, len(images))
+    lost = max((mine.scored & ~both).sum(), (theirs.scored & ~both).sum()) / max(1, len(both))
     first, second = mine.within(both), theirs.within(both)
     return Pair(
-        _snapped(first, second, tolerance),
-        second,
-        float(lost),
-        result.direction,
-        isinstance(result.metric.estimator, ProportionEstimator),
+        candidate=units.summed(_snapped(first, second, tolerance)),
+        baseline=units.summed(second),
+        images=int(both.sum()),
+        lost=float(lost),
+        direction=direction,
+        estimator=candidate.estimator,
+        grouped=units.grouped,
+        largest=units.largest,
     )
 
 
-def _by_key(evaluated: Evaluated) -> Mapping[ImageKey, ImageResult]:
-    return dict(zip(_keys(evaluated.images), evaluated.images, strict=True))
+def summary_by(kind: Intervals, result: MetricResult, evaluated: Evaluated) -> Summary:
+    """Summarises a result anew, with other intervals."""
+    units = units_of(evaluated.images, seed=evaluated.spec.seed)
+    images = [evaluated.images[place].image for place in units.images]
+    sample = _sample(evaluated, (result.metric, result.removal, result.explainer), images)
+    return summaries_of([sample], units, seed=evaluated.spec.seed, kind=kind)[0]
 
 
-def _keys(images: Sequence[ImageResult]) -> Iterator[ImageKey]:
-    seen: Counter[str] = Counter()
-    for image in images:
-        yield image.image, seen[image.image]
-        seen[image.image] += 1
+def _by_digest(evaluated: Evaluated) -> Mapping[str, ImageResult]:
+    """Images by the digest of their bytes; the first of equal ones."""
+    return {image.image: image for image in reversed(evaluated.images)}
 
 
-def _arm(evaluated: Evaluated, key: tuple[object, ...], images: Sequence[ImageKey]) -> Arm:
+def _sample(evaluated: Evaluated, key: tuple[object, ...], images: Sequence[str]) -> Sample:
     for index, found in enumerate(result_keys(evaluated.spec)):
         own_key = (found.metric, found.removal, found.explainer)
         if found.model == evaluated.model and own_key == key:
-            by_key = _by_key(evaluated)
-            return samples_of(found, [_score(by_key[image], index) for image in images])[""].arm
+            held = _by_digest(evaluated)
+            return samples_of(found, [_score(held[image], index) for image in images])[""]
     raise FailedPreconditionError(
         f"the evaluation of {evaluated.model!r} lacks a result that the other has; "
         "evaluate the baseline again under this policy"
@@ -163,31 +198,16 @@ def _snapped(arm: Arm, to: Arm, tolerance: float) -> Arm:
 
 def _turned(arm: Arm, direction: Direction) -> Arm:
     """The arm, so that a higher estimate is worse."""
-    sign = _SIGNS[direction] or (-1.0 if arm.estimate() < 0 else 1.0)
-    return Arm(sign * arm.numerators, arm.denominators, arm.scored)
+    return Arm(_sign(arm, direction) * arm.numerators, arm.denominators, arm.scored)
+
+
+def _sign(arm: Arm, direction: Direction) -> float:
+    """What turns the arm, so that a higher estimate is worse."""
+    return _SIGNS[direction] or (-1.0 if arm.estimate() < 0 else 1.0)
 
 
 _SIGNS: Mapping[Direction, float | None] = {
     Direction.HIGHER_IS_BETTER: -1.0,
     Direction.LOWER_IS_BETTER: 1.0,
     Direction.CLOSER_TO_ZERO: None,
-}
-
-
-def _same(values: Values) -> Values:
-    return values
-
-
-def _negative(values: Values) -> Values:
-    return -values
-
-
-def _magnitude(values: Values) -> Values:
-    return np.asarray(np.abs(values))
-
-
-_BADNESS: Mapping[Direction, Callable[[Values], Values]] = {
-    Direction.HIGHER_IS_BETTER: _negative,
-    Direction.LOWER_IS_BETTER: _same,
-    Direction.CLOSER_TO_ZERO: _magnitude,
 }

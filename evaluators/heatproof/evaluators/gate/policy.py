@@ -7,8 +7,9 @@ from heatproof.evaluators.explainers import Explainer
 from heatproof.evaluators.metrics import Metric
 from heatproof.evaluators.preprocessing import Preprocessing
 from heatproof.evaluators.removal import RemovalOperator
-from heatproof.evaluators.results import ImageResult, MetricResult
+from heatproof.evaluators.results import ImageResult, Interval, MetricResult
 from heatproof.evaluators.spec import EvaluationSpec, Target
+from heatproof.evaluators.statistics.intervals import Intervals
 
 
 class On(StrEnum):
@@ -42,7 +43,7 @@ class Check:
     min: float | None = None
     max: float | None = None
     on: On = On.INTERVAL
-    inconclusive: Inconclusive = Inconclusive.WARN
+    inconclusive: Inconclusive = Inconclusive.FAIL
     max_regression: float | None = None
     min_scored: float = 0.9
     severity: Severity = Severity.FAIL
@@ -67,6 +68,7 @@ class Policy:
     target: Target = Target.PREDICTED
     abs_tolerance: float = 1e-4
     min_images: int = 30
+    interval: Intervals = Intervals.STANDARD
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +110,9 @@ class Regression:
     """A score against the baseline's on the same images; fields as in the message."""
 
     pairs: int
+    units: int = 0
     drop: float | None = None
-    drop_lower_limit: float | None = None
+    drop_upper_limit: float | None = None
     p_value: float | None = None
     adjusted_p_value: float | None = None
 
@@ -126,6 +129,7 @@ class CheckResult:
     message: str
     regression: Regression | None
     blocking: bool
+    interval: Interval | None = None
 
 
 class VerdictOutcome(StrEnum):

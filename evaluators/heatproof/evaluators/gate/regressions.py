@@ -1,8 +1,9 @@
-"""Checks of a score against a baseline's on the same images.
+"""Checks that a score is not worse than a baseline's on the same images, by more than is allowed.
 
-A check fails only if (a) the paired permutation test of no change, one-sided and Holm-adjusted
-over all regression checks of severity `fail`, has p <= 0.05, and (b) the lower one-sided 95 %
-bootstrap-t limit of the drop exceeds the regression that the check allows.
+A test of non-inferiority on the drop of each unit. A check passes only if the one-sided 95 % upper
+limit of the mean drop is within what is allowed. It fails if the one-sided sign-flip test of
+`mean drop <= allowed`, Holm-adjusted over all regression checks of severity `fail`, has p <= 0.05.
+In between it is inconclusive: not shown worse is not the same as shown not worse.
 """
 
 from collections.abc import Sequence
@@ -11,11 +12,17 @@ from typing import Final
 
 import numpy as np
 
+from heatproof.evaluators.gate.drops import upper_limits
 from heatproof.evaluators.gate.pairing import Pair
 from heatproof.evaluators.gate.policy import Check, CheckOutcome, Regression, Severity
-from heatproof.evaluators.statistics.arms import Contrast
-from heatproof.evaluators.statistics.bootstrap import MIN_IMAGES, bootstrap_t
-from heatproof.evaluators.statistics.permutation import holm, paired_p_values, smallest_p_value
+from heatproof.evaluators.outcomes import ProportionEstimator
+from heatproof.evaluators.statistics.bootstrap import MIN_UNITS
+from heatproof.evaluators.statistics.intervals import Intervals
+from heatproof.evaluators.statistics.permutation import (
+    holm,
+    sign_flip_p_values,
+    smallest_p_value,
+)
 from heatproof.evaluators.statistics.proportions import mcnemar_p_value
 
 SIGNIFICANCE: Final = 0.05
@@ -41,20 +48,25 @@ class Judged:
 
 
 def judge_regressions(
-    comparisons: Sequence[Comparison], *, tests: int, seed: int
+    comparisons: Sequence[Comparison],
+    *,
+    tests: int,
+    seed: int,
+    kind: Intervals = Intervals.STANDARD,
 ) -> tuple[Judged, ...]:
     """Judges all regression checks of a policy together, for Holm's correction needs them all.
 
     Args:
-        comparisons: over the same images in the same order.
+        comparisons: over the same units in the same order.
         tests: regression checks of severity `fail`, those that cannot be compared included.
         seed: of the resamples.
+        kind: which upper limits bounded means and proportions get.
     """
     blocked = [_obstacle(c, tests) for c in comparisons]
-    open_pairs = [c.pair for c, why in zip(comparisons, blocked, strict=True) if not why]
-    found = iter(_compare(open_pairs, seed=seed))
+    open_ones = [c for c, why in zip(comparisons, blocked, strict=True) if not why]
+    found = iter(_compare(open_ones, seed=seed, kind=kind))
     regressions = [
-        Regression(pairs=c.pair.count) if why else next(found)
+        Regression(c.pair.images, c.pair.count) if why else next(found)
         for c, why in zip(comparisons, blocked, strict=True)
     ]
     adjusted = _adjust(comparisons, regressions, tests)
@@ -66,45 +78,57 @@ def judge_regressions(
 
 def _obstacle(comparison: Comparison, tests: int) -> str:
     """Says why the data cannot decide; "" if they can."""
-    pairs = comparison.pair.count
+    units = comparison.pair.count
     if comparison.pair.lost > MAX_LOST:
         lost = f"{comparison.pair.lost:.1%} of the images are scored in one arm only"
         return f"{lost}; at most {MAX_LOST:.0%} may be"
-    if pairs < MIN_IMAGES:
-        return f"{pairs} paired images; at least {MIN_IMAGES} are needed"
-    if smallest_p_value(pairs) > SIGNIFICANCE / max(1, tests):
-        return f"{pairs} paired images cannot reach p <= {SIGNIFICANCE} over {tests} checks"
+    name = "paired groups" if comparison.pair.grouped else "paired images"
+    if units < MIN_UNITS:
+        return f"{units} {name}; at least {MIN_UNITS} are needed"
+    if smallest_p_value(units) > SIGNIFICANCE / max(1, tests):
+        return f"{units} {name} cannot reach p <= {SIGNIFICANCE} over {tests} checks"
     return ""
 
 
-def _compare(pairs: Sequence[Pair], *, seed: int) -> list[Regression]:
+def _compare(comparisons: Sequence[Comparison], *, seed: int, kind: Intervals) -> list[Regression]:
     """Compares all pairs on the same resamples."""
-    drops = [pair.drop() for pair in pairs]
-    limits = [
-        distribution.limit(SIGNIFICANCE) if distribution else None
-        for distribution in bootstrap_t(drops, seed=seed)
-    ]
-    p_values = _p_values(pairs, seed=seed)
-    return [_regression(*numbers) for numbers in zip(pairs, drops, limits, p_values, strict=True)]
+    pairs = [comparison.pair for comparison in comparisons]
+    limits = upper_limits(pairs, seed=seed, tail=SIGNIFICANCE, kind=kind)
+    p_values = _p_values(comparisons, seed=seed)
+    return [_regression(*numbers) for numbers in zip(pairs, limits, p_values, strict=True)]
 
 
-def _regression(pair: Pair, drop: Contrast, limit: float | None, p_value: float) -> Regression:
-    estimate = drop.estimate()
+def _regression(pair: Pair, limit: float | None, p_value: float) -> Regression:
+    estimate = pair.drop().estimate()
     if not np.isfinite(estimate):
-        return Regression(pairs=pair.count)
+        return Regression(pair.images, pair.count)
     if pair.is_unchanged():
-        return Regression(pair.count, drop=0.0, drop_lower_limit=0.0, p_value=1.0)
-    return Regression(pair.count, estimate, limit, p_value)
+        return Regression(pair.images, pair.count, 0.0, 0.0, 1.0)
+    return Regression(pair.images, pair.count, estimate, limit, p_value)
 
 
-def _p_values(pairs: Sequence[Pair], *, seed: int) -> list[float]:
-    """Exact McNemar for proportions, the permutation test for the rest."""
-    trials = [pair.trial() for pair in pairs if not pair.is_proportion]
-    permuted = iter(paired_p_values(trials, seed=seed))
-    return [
-        mcnemar_p_value(*pair.successes()) if pair.is_proportion else next(permuted)
-        for pair in pairs
-    ]
+def _p_values(comparisons: Sequence[Comparison], *, seed: int) -> list[float]:
+    """The sign-flip test; of a proportion that may not drop at all it is McNemar's, exactly."""
+    exact = {
+        place: mcnemar_p_value(*comparison.pair.successes())
+        for place, comparison in enumerate(comparisons)
+        if _is_mcnemar(comparison)
+    }
+    flipped = [c for place, c in enumerate(comparisons) if place not in exact]
+    found = iter(
+        sign_flip_p_values(
+            [comparison.pair.drop() for comparison in flipped],
+            [comparison.check.max_regression or 0.0 for comparison in flipped],
+            seed=seed,
+        )
+    )
+    return [exact[place] if place in exact else next(found) for place in range(len(comparisons))]
+
+
+def _is_mcnemar(comparison: Comparison) -> bool:
+    pair = comparison.pair
+    is_proportion = isinstance(pair.estimator, ProportionEstimator) and not pair.grouped
+    return is_proportion and not comparison.check.max_regression
 
 
 def _adjust(
@@ -125,14 +149,15 @@ def _adjust(
 
 def _judged(check: Check, regression: Regression) -> Judged:
     allowed = check.max_regression or 0.0
-    drop, limit, p_value = (
-        regression.drop,
-        regression.drop_lower_limit,
-        regression.adjusted_p_value,
-    )
-    if drop is None or limit is None or p_value is None:
-        return Judged(CheckOutcome.INCONCLUSIVE, regression, "the drop has no finite limit")
-    failed = p_value <= SIGNIFICANCE and limit > allowed
-    outcome = CheckOutcome.FAIL if failed else CheckOutcome.PASS
-    numbers = f"drop {drop:.4f}, at least {limit:.4f} (95 %), p {p_value:.4f}"
-    return Judged(outcome, regression, f"{numbers}; allowed {allowed:g}")
+    drop, limit = regression.drop, regression.drop_upper_limit
+    p_value = regression.adjusted_p_value
+    if drop is None or p_value is None:
+        return Judged(CheckOutcome.INCONCLUSIVE, regression, "the scores give no drop")
+    most = "no upper limit" if limit is None else f"at most {limit:.4f} (95 %)"
+    numbers = f"drop {drop:.4f}, {most}, p {p_value:.4f}; allowed {allowed:g}"
+    if p_value <= SIGNIFICANCE:
+        return Judged(CheckOutcome.FAIL, regression, f"worse: {numbers}")
+    if limit is not None and limit <= allowed:
+        return Judged(CheckOutcome.PASS, regression, f"not worse: {numbers}")
+    message = f"neither shown worse nor shown not worse: {numbers}"
+    return Judged(CheckOutcome.INCONCLUSIVE, regression, message)

@@ -1,4 +1,7 @@
-"""Arms and contrasts: what the statistics resample, whole images at a time."""
+"""Arms and contrasts: what the statistics resample, whole units at a time.
+
+Rows are images, or the units that they make up: images that are counted once, or groups of them.
+"""
 
 from dataclasses import dataclass
 from typing import Final
@@ -6,7 +9,8 @@ from typing import Final
 import numpy as np
 from jaxtyping import Bool, Float64
 
-Column = Float64[np.ndarray, "images"]
+Column = Float64[np.ndarray, "rows"]
+Rows = Bool[np.ndarray, "rows"]
 
 ROUNDING: Final = 1e-13
 """Residuals below this share of their terms are rounding, not spread."""
@@ -14,17 +18,19 @@ ROUNDING: Final = 1e-13
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Arm:
-    """A ratio of means over the images that have a score; a mean has denominators of 1.
+    """A ratio of means over the rows that have a score; a mean has denominators of 1.
+
+    A mean over groups has the groups' sums as numerators and their sizes as denominators.
 
     Attributes:
-        numerators: one an image; 0 where not scored.
-        denominators: one an image; 0 where not scored.
-        scored: which images have a score.
+        numerators: one a row; 0 where not scored.
+        denominators: one a row; 0 where not scored.
+        scored: which rows have a score.
     """
 
     numerators: Column
     denominators: Column
-    scored: Bool[np.ndarray, "images"]
+    scored: Rows
 
     @classmethod
     def of_mean(cls, values: Column) -> "Arm":
@@ -33,13 +39,13 @@ class Arm:
 
     @classmethod
     def of_ratio(cls, numerators: Column, denominators: Column) -> "Arm":
-        """The ratio of the means, over images where both values are finite."""
+        """The ratio of the means, over rows where both values are finite."""
         scored = np.isfinite(numerators) & np.isfinite(denominators)
         return cls(np.where(scored, numerators, 0.0), np.where(scored, denominators, 0.0), scored)
 
     @property
     def count(self) -> int:
-        """Images with a score."""
+        """Rows with a score."""
         return int(self.scored.sum())
 
     def estimate(self) -> float:
@@ -48,15 +54,15 @@ class Arm:
         return float(self.numerators.sum() / denominator) if denominator else np.nan
 
     def residuals(self) -> Column:
-        """`u - R v`, image by image; sums to 0."""
+        """`u - R v`, row by row; sums to 0."""
         fitted = self.estimate() * self.denominators
         residuals = self.numerators - fitted
         size = np.abs(self.numerators) + np.abs(fitted)
         return np.where(np.abs(residuals) <= ROUNDING * size, 0.0, residuals)
 
-    def within(self, images: Bool[np.ndarray, "images"]) -> "Arm":
-        """The same arm, scored on some of the images only."""
-        kept = self.scored & images
+    def within(self, rows: Rows) -> "Arm":
+        """The same arm, scored on some of the rows only."""
+        kept = self.scored & rows
         return type(self)(
             np.where(kept, self.numerators, 0.0), np.where(kept, self.denominators, 0.0), kept
         )
@@ -64,7 +70,7 @@ class Arm:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Contrast:
-    """An arm, or one arm less another over the same scored images.
+    """An arm, or one arm less another over the same scored rows.
 
     Attributes:
         arms: one or two arms.
@@ -74,7 +80,7 @@ class Contrast:
 
     @classmethod
     def between(cls, first: Arm, second: Arm) -> "Contrast":
-        """The first arm less the second; both must be scored on the same images.
+        """The first arm less the second; both must be scored on the same rows.
 
         A difference of means is the mean of the differences: one arm, and no digits lost.
         """
@@ -89,13 +95,13 @@ class Contrast:
         return (1.0, -1.0)[: len(self.arms)]
 
     @property
-    def scored(self) -> Bool[np.ndarray, "images"]:
-        """Which images have a score; the same for all arms."""
+    def scored(self) -> Rows:
+        """Which rows have a score; the same for all arms."""
         return self.arms[0].scored
 
     @property
     def count(self) -> int:
-        """Images with a score."""
+        """Rows with a score."""
         return self.arms[0].count
 
     def estimate(self) -> float:
@@ -103,14 +109,27 @@ class Contrast:
         return sum(s * arm.estimate() for s, arm in zip(self.signs, self.arms, strict=True))
 
     def standard_error(self) -> float:
-        """Standard error of the estimate by its influence function; NaN below 2 images.
+        """Standard error of the estimate by its influence function; NaN below 2 rows.
 
         `sqrt(sum psi^2 / (n (n - 1)))`, where a ratio's influence is `psi = (u - R v) / mean(v)`.
         """
         count = self.count
         if count < 2 or not np.isfinite(self.estimate()):
             return np.nan
+        return float(np.sqrt((self.influence() ** 2).sum() / (count * (count - 1))))
+
+    def influence(self) -> Column:
+        """What each row adds to the estimate, to first order; sums to 0, and 0 where not scored."""
         influence = np.zeros(len(self.scored))
         for sign, arm in zip(self.signs, self.arms, strict=True):
-            influence += sign * arm.residuals() * count / arm.denominators.sum()
-        return float(np.sqrt((influence**2).sum() / (count * (count - 1))))
+            influence += sign * arm.residuals() * self.count / arm.denominators.sum()
+        return influence
+
+    def deviations(self, value: float) -> Column:
+        """What each row says against the estimate being `value`; 0 where not scored.
+
+        `u - value * v` for one arm, exactly; the influence about `value` for a difference of two.
+        """
+        if len(self.arms) == 1:
+            return self.arms[0].numerators - value * self.arms[0].denominators
+        return np.where(self.scored, self.influence() + self.estimate() - value, 0.0)

@@ -4,7 +4,7 @@ Percentile intervals err at small n: of 8 normal draws they miss the mean in 10 
 of 5 %. Studentised resampling holds its level (Efron and Tibshirani 1993, chapter 12).
 
 A resample's estimate and standard error depend on sums of a few columns alone, so all resamples
-of all contrasts are one product: weights [resamples, images] times columns [images, columns].
+of all contrasts are one product: weights [resamples, units] times columns [units, columns].
 Columns are rounded to a grid on which these sums are exact; hence neither the number of threads
 nor the other contrasts change a bit.
 """
@@ -19,8 +19,10 @@ from jaxtyping import Float64
 from heatproof.evaluators.statistics.arms import Column, Contrast
 
 RESAMPLES: Final = 10_000
-MIN_IMAGES: Final = 8
-"""Fewer images give no interval."""
+MIN_UNITS: Final = 8
+"""Fewer units give no interval."""
+MAX_VANISHING: Final = 0.01
+"""A larger share of resamples without spread gives no interval."""
 CHUNK_CELLS: Final = 4_000_000
 """Largest block of resampling weights in memory, in cells."""
 GROUP_CELLS: Final = 16_000_000
@@ -28,7 +30,7 @@ GROUP_CELLS: Final = 16_000_000
 SPREADLESS: Final = 1e-3
 """Share of the standard error below which a resample has no spread: what rounding may leave."""
 
-Columns = Float64[np.ndarray, "images columns"]
+Columns = Float64[np.ndarray, "units columns"]
 Sums = Float64[np.ndarray, "resamples columns"]
 
 
@@ -39,41 +41,47 @@ class Studentised:
     Attributes:
         estimate: the contrast's estimate.
         standard_error: of the estimate.
-        pivots: `(resampled estimate - estimate) / resampled standard error`.
+        pivots: `(resampled estimate - estimate) / resampled standard error`, where both exist.
+        vanishing: share of the resamples without spread.
     """
 
     estimate: float
     standard_error: float
     pivots: Float64[np.ndarray, "pivots"]
+    vanishing: float
 
     def limit(self, tail: float) -> float | None:
         """The limit that leaves `tail` of the confidence below it.
 
-        None if so many resamples have no spread that the limit would be infinite.
+        None if more than 1 % of the resamples have no spread: nearly all scores are equal, and
+        what a larger sample would add to them is not in the resamples.
         """
-        if self.standard_error == 0:
-            return self.estimate
-        if not self.pivots.size:
+        if self.vanishing > MAX_VANISHING:
             return None
         pivot = np.quantile(self.pivots, 1 - tail, method="inverted_cdf")
         limit = self.estimate - pivot * self.standard_error
         return float(limit) if np.isfinite(limit) else None
 
 
+def limit_of(found: Studentised | None, tail: float) -> float | None:
+    """The limit of a distribution that there may not be."""
+    return None if found is None else found.limit(tail)
+
+
 def bootstrap_t(contrasts: Sequence[Contrast], *, seed: int) -> tuple[Studentised | None, ...]:
-    """Resamples whole images, the same ones for all contrasts, and studentises each.
+    """Resamples whole units, the same ones for all contrasts, and studentises each.
 
     Args:
-        contrasts: over the same images in the same order.
+        contrasts: over the same units in the same order.
         seed: of the resamples.
 
     Returns:
-        One distribution a contrast; None below 8 scored images or without an estimate.
+        One distribution a contrast; None below 8 scored units or without an estimate.
     """
     if not contrasts:
         return ()
-    images = len(contrasts[0].scored)
-    size = max(1, GROUP_CELLS // (16 * max(images, RESAMPLES)))
+    units = len(contrasts[0].scored)
+    size = max(1, GROUP_CELLS // (16 * max(units, RESAMPLES)))
     groups = [contrasts[start : start + size] for start in range(0, len(contrasts), size)]
     return tuple(found for group in groups for found in _studentise_group(group, seed=seed))
 
@@ -95,7 +103,7 @@ def _studentise_group(contrasts: Sequence[Contrast], *, seed: int) -> list[Stude
 
 
 def _is_resampled(contrast: Contrast) -> bool:
-    return contrast.count >= MIN_IMAGES and bool(np.isfinite(contrast.estimate()))
+    return contrast.count >= MIN_UNITS and bool(np.isfinite(contrast.estimate()))
 
 
 def _moments(contrast: Contrast) -> Columns:
@@ -132,17 +140,15 @@ def _resampled_sums(columns: Columns, rng: np.random.Generator) -> Sums:
     return np.concatenate(blocks)
 
 
-def _weights(
-    images: int, rng: np.random.Generator
-) -> Iterator[Float64[np.ndarray, "chunk images"]]:
-    """How often each resample drew each image, in chunks; 5 x faster than `multinomial`."""
-    chunk = max(1, CHUNK_CELLS // images)
+def _weights(units: int, rng: np.random.Generator) -> Iterator[Float64[np.ndarray, "chunk units"]]:
+    """How often each resample drew each unit, in chunks; 5 x faster than `multinomial`."""
+    chunk = max(1, CHUNK_CELLS // units)
     for start in range(0, RESAMPLES, chunk):
         rows = min(chunk, RESAMPLES - start)
-        drawn = rng.integers(0, images, size=(rows, images), dtype=np.uint32).astype(np.int64)
-        drawn += np.arange(rows)[:, None] * images
-        counts = np.bincount(drawn.ravel(), minlength=rows * images)
-        yield counts.reshape(rows, images).astype(np.float64)
+        drawn = rng.integers(0, units, size=(rows, units), dtype=np.uint32).astype(np.int64)
+        drawn += np.arange(rows)[:, None] * units
+        counts = np.bincount(drawn.ravel(), minlength=rows * units)
+        yield counts.reshape(rows, units).astype(np.float64)
 
 
 def _studentise(contrast: Contrast, sums: Sums) -> Studentised:
@@ -163,8 +169,10 @@ def _studentise(contrast: Contrast, sums: Sums) -> Studentised:
         weights[:, 1::2] = -weights[:, 0::2] * shifts
         squares = np.einsum("ri,rij,rj->r", weights, products, weights)
         errors = np.sqrt(np.maximum(squares, 0.0) / (counts * (counts - 1)))
-        # A single image has no spread either; 0 / 0 above.
-        errors[(errors < SPREADLESS * standard_error) | (counts == 1)] = 0.0
+        # A single unit has no spread either; 0 / 0 above.
+        flat = (errors <= SPREADLESS * standard_error) | (counts <= 1)
+        errors[flat] = 0.0
         pivots = (shifts @ signs) / errors
+    vanishing = float((flat | np.isnan(errors)).mean())
     # A resample at the estimate without spread says nothing; one off it is infinitely far.
-    return Studentised(contrast.estimate(), standard_error, pivots[~np.isnan(pivots)])
+    return Studentised(contrast.estimate(), standard_error, pivots[~np.isnan(pivots)], vanishing)

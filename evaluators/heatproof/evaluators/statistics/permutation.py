@@ -1,134 +1,80 @@
-"""The paired permutation test, and Holm's correction for several of them."""
+"""The sign-flip test of a mean drop, and Holm's correction for several of them."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Float64
 
-from heatproof.evaluators.statistics.arms import Arm
+from heatproof.evaluators.statistics.arms import Column, Contrast
 
 EXACT_UP_TO: Final = 12
-"""Up to this many pairs, all sign patterns are tried."""
+"""Up to this many units, all sign patterns are tried."""
 RESAMPLES: Final = 9_999
 CHUNK_CELLS: Final = 4_000_000
-"""Largest block of swaps in memory, in cells."""
+"""Largest block of signs in memory, in cells."""
+ROUNDING: Final = 1e-12
+"""Sums of the same numbers in another order differ by this share of their size."""
 
-Values = Float64[np.ndarray, "patterns"]
-Swaps = Float64[np.ndarray, "patterns images"]
-Deltas = Float64[np.ndarray, "images columns"]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Trial:
-    """A candidate against its baseline, both scored on the same images.
-
-    Attributes:
-        candidate: the arm that may be worse.
-        baseline: the arm that it is compared with.
-        badness: how bad an estimate is; it makes one direction of three.
-    """
-
-    candidate: Arm
-    baseline: Arm
-    badness: Callable[[Values], Values]
-
-    @property
-    def count(self) -> int:
-        """Pairs of scores."""
-        return self.candidate.count
-
-    def deltas(self) -> Deltas:
-        """What a swap of each image adds to the candidate's sums."""
-        return np.stack(
-            [
-                self.baseline.numerators - self.candidate.numerators,
-                self.baseline.denominators - self.candidate.denominators,
-            ],
-            axis=1,
-        )
-
-    def on(self, images: Bool[np.ndarray, "images"]) -> "Trial":
-        """The same trial without the other images."""
-        candidate, baseline = (
-            Arm(arm.numerators[images], arm.denominators[images], arm.scored[images])
-            for arm in (self.candidate, self.baseline)
-        )
-        return Trial(candidate, baseline, self.badness)
+Signs = Float64[np.ndarray, "patterns units"]
 
 
-def paired_p_values(trials: Sequence[Trial], *, seed: int) -> tuple[float, ...]:
-    """One-sided p-values of `candidate worse than baseline` under exchangeable arms.
+def sign_flip_p_values(
+    drops: Sequence[Contrast], allowed: Sequence[float], *, seed: int
+) -> tuple[float, ...]:
+    """One-sided p-values of `mean drop at most as allowed`, units being symmetric about it.
 
-    Candidate and baseline are swapped image by image: all patterns up to 12 pairs, else 9,999
-    seeded ones, the same for all trials, with `p = (1 + b) / (1 + B)`.
+    The signs of what each unit's drop is beyond the allowed one are flipped: all patterns up to 12
+    units, else 9,999 seeded ones, the same for all tests, with `p = (1 + b) / (1 + B)`.
 
     Args:
-        trials: over the same images in the same order.
-        seed: of the swaps.
+        drops: over the same units in the same order; positive is worse.
+        allowed: the drop that each test allows.
+        seed: of the signs.
     """
-    large = [trial for trial in trials if trial.count > EXACT_UP_TO]
+    beyond = [drop.deviations(limit) for drop, limit in zip(drops, allowed, strict=True)]
+    counts = [drop.count for drop in drops]
+    large = [each for each, count in zip(beyond, counts, strict=True) if count > EXACT_UP_TO]
     sampled = iter(_sampled_p_values(large, seed=seed))
     return tuple(
-        next(sampled) if trial.count > EXACT_UP_TO else _exact_p_value(trial) for trial in trials
+        next(sampled) if drop.count > EXACT_UP_TO else _exact_p_value(each[drop.scored])
+        for drop, each in zip(drops, beyond, strict=True)
     )
 
 
-def smallest_p_value(pairs: int) -> float:
-    """Smallest p-value that a test on this many pairs can give."""
-    return 2.0**-pairs if pairs <= EXACT_UP_TO else 1 / (1 + RESAMPLES)
+def smallest_p_value(units: int) -> float:
+    """Smallest p-value that a test on this many units can give."""
+    return 2.0**-units if units <= EXACT_UP_TO else 1 / (1 + RESAMPLES)
 
 
-def _exact_p_value(trial: Trial) -> float:
-    paired = trial.on(trial.candidate.scored)
-    patterns = np.arange(2**paired.count)[:, None]
-    swaps = ((patterns >> np.arange(paired.count)) & 1).astype(np.float64)
-    return _extreme(paired, swaps @ paired.deltas()) / len(swaps)
+def _exact_p_value(beyond: Column) -> float:
+    patterns = np.arange(2 ** len(beyond))[:, None]
+    signs = 1.0 - 2.0 * ((patterns >> np.arange(len(beyond))) & 1)
+    return float(_reached(signs, beyond[:, None])[0] / len(signs))
 
 
-def _sampled_p_values(trials: Sequence[Trial], *, seed: int) -> list[float]:
-    if not trials:
+def _sampled_p_values(beyond: Sequence[Column], *, seed: int) -> list[float]:
+    if not beyond:
         return []
-    deltas = np.concatenate([trial.deltas() for trial in trials], axis=1)
-    extreme = np.zeros(len(trials), dtype=np.int64)
-    for swaps in _random_swaps(len(deltas), np.random.default_rng(seed)):
-        added = np.split(swaps @ deltas, len(trials), axis=1)
-        extreme += [_extreme(*pair) for pair in zip(trials, added, strict=True)]
-    return [float((1 + count) / (1 + RESAMPLES)) for count in extreme]
+    columns = np.stack(beyond, axis=1)
+    reached = np.zeros(len(beyond))
+    for signs in _random_signs(len(columns), np.random.default_rng(seed)):
+        reached += _reached(signs, columns)
+    return [float((1 + count) / (1 + RESAMPLES)) for count in reached]
 
 
-def _random_swaps(images: int, rng: np.random.Generator) -> Iterator[Swaps]:
-    chunk = max(1, CHUNK_CELLS // images)
+def _random_signs(units: int, rng: np.random.Generator) -> Iterator[Signs]:
+    chunk = max(1, CHUNK_CELLS // units)
     for start in range(0, RESAMPLES, chunk):
         rows = min(chunk, RESAMPLES - start)
-        yield rng.integers(0, 2, size=(rows, images), dtype=np.uint8).astype(np.float64)
+        yield 1.0 - 2.0 * rng.integers(0, 2, size=(rows, units), dtype=np.uint8)
 
 
-def _extreme(trial: Trial, added: Float64[np.ndarray, "patterns 2"]) -> int:
-    """Counts the swaps under which the candidate looks at least as bad as it does."""
-    # Sums of the same numbers in another order differ by rounding; ties count against the claim.
-    slack = 1e-12 * (_size(trial.candidate) + _size(trial.baseline))
-    observed = _differences(trial, np.zeros((1, 2)))[0]
-    return int((_differences(trial, added) >= observed - slack).sum())
-
-
-def _size(arm: Arm) -> float:
-    return float(np.abs(arm.numerators).sum() / np.abs(arm.denominators.sum()))
-
-
-def _differences(trial: Trial, added: Float64[np.ndarray, "patterns 2"]) -> Values:
-    candidate, baseline = trial.candidate, trial.baseline
-    with np.errstate(divide="ignore", invalid="ignore"):
-        mine = (candidate.numerators.sum() + added[:, 0]) / (
-            candidate.denominators.sum() + added[:, 1]
-        )
-        theirs = (baseline.numerators.sum() - added[:, 0]) / (
-            baseline.denominators.sum() - added[:, 1]
-        )
-        differences: Values = trial.badness(mine) - trial.badness(theirs)
-    # A swap without an estimate counts against the claim.
-    return np.where(np.isnan(differences), np.inf, differences)
+def _reached(signs: Signs, beyond: Float64[np.ndarray, "units tests"]) -> Column:
+    """Counts the patterns whose sum is at least the one that was found; ties count."""
+    slack = ROUNDING * np.abs(beyond).sum(axis=0)
+    reached = signs @ beyond >= beyond.sum(axis=0) - slack
+    return np.asarray(reached.sum(axis=0), dtype=np.float64)
 
 
 def holm(p_values: Sequence[float], *, tests: int | None = None) -> tuple[float, ...]:

@@ -11,12 +11,17 @@ def wilson_interval(successes: int, trials: int, *, level: float) -> tuple[float
     return float(interval.low), float(interval.high)
 
 
+def wilson_upper(successes: int, trials: int, *, tail: float) -> float:
+    """The upper limit of Wilson's score interval that errs with chance `tail`."""
+    return wilson_interval(successes, trials, level=1 - 2 * tail)[1]
+
+
 def mcnemar_p_value(
-    candidate: Bool[np.ndarray, "images"], baseline: Bool[np.ndarray, "images"]
+    candidate: Bool[np.ndarray, "units"], baseline: Bool[np.ndarray, "units"]
 ) -> float:
     """One-sided exact McNemar test that the candidate succeeds less often (McNemar 1947).
 
-    Only images on which the two differ count; 1.0 if there is none.
+    Only units on which the two differ count; 1.0 if there is none.
     """
     lost = int((baseline & ~candidate).sum())
     won = int((candidate & ~baseline).sum())

@@ -7,7 +7,7 @@ from typing import Final
 from google.rpc import status_pb2
 
 from heatproof.evaluators.errors import InvalidArgumentError
-from heatproof.evaluators.results import ImageResult, MetricResult, Summary
+from heatproof.evaluators.results import ImageResult, MetricResult, Sampling, Summary
 from heatproof.evaluators.spec import EvaluationSpec
 from heatproof.server.codec.decoding import decode
 from heatproof.server.codec.encoding import encode
@@ -48,7 +48,7 @@ def read_spec(data: bytes) -> EvaluationSpec:
 
 
 def serialized_results(
-    results: Sequence[MetricResult], clean_accuracy: Mapping[str, Summary]
+    results: Sequence[MetricResult], clean_accuracy: Mapping[str, Summary], sampling: Sampling
 ) -> bytes:
     """Writes the results of an evaluation."""
     message = evaluation_pb2.Evaluation(
@@ -56,6 +56,7 @@ def serialized_results(
         clean_accuracy={
             model: encode(summary, results_pb2.Summary) for model, summary in clean_accuracy.items()
         },
+        sampling=encode(sampling, results_pb2.Sampling),
     )
     return message.SerializeToString(deterministic=True)
 

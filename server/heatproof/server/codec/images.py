@@ -19,11 +19,13 @@ from heatproof.server.codec.decoding import decode
 from heatproof.server.codec.enums import decode_enum
 from heatproof.server.codec.tensors import array, binarised, check_finite, check_tensor
 from heatproof.server.field_paths import under
+from heatproof.server.image_groups import GroupCheck
 from heatproof.server.workers.inputs import ArraySource, EncodedSource, FramedSource, StoredImage
 from heatproof.v1 import image_pb2, tensor_pb2
 
 _FRAME: Final = image_pb2.Frame.DESCRIPTOR
 _CHANNELS: Final = 3
+_MAX_GROUP: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,10 @@ def decode_image(message: image_pb2.Image, bounds: ImageBounds) -> StoredImage:
             f"label must be at least 0, not {message.label}; leave it unset if it is unknown",
             field="label",
         )
+    if len(message.group) > _MAX_GROUP:
+        raise InvalidArgumentError(
+            f"group has {len(message.group)} characters; it may have {_MAX_GROUP}", field="group"
+        )
     return StoredImage(
         digest=_digest(pixels),
         display_name=message.display_name,
@@ -60,6 +66,7 @@ def decode_image(message: image_pb2.Image, bounds: ImageBounds) -> StoredImage:
         object_mask=_object_mask(message, bounds),
         boxes=tuple(_box(box, index) for index, box in enumerate(message.boxes)),
         attribution_maps=_maps(message, bounds),
+        group=message.group,
     )
 
 
@@ -228,4 +235,10 @@ async def decode_images(
         with under(f"images[{index}]"):
             return decode_image(message, bounds)
 
-    return tuple([await asyncio.to_thread(checked, *numbered) for numbered in enumerate(messages)])
+    images = tuple(
+        [await asyncio.to_thread(checked, *numbered) for numbered in enumerate(messages)]
+    )
+    groups = GroupCheck()
+    for index, image in enumerate(images):
+        groups.add(index, image)
+    return images

@@ -32,6 +32,8 @@ def record_of(image: StoredImage, sha256_of: Callable[[Content], str]) -> Record
     def framed(value: FramedSource) -> Record:
         return {"frame": value.frame, "source": source(value.source)}
 
+    # Left out where there is none: the digest of a set names what its images have, and no more.
+    group = {"group": image.group} if image.group else {}
     return {
         "digest": image.digest,
         "display_name": image.display_name,
@@ -40,6 +42,7 @@ def record_of(image: StoredImage, sha256_of: Callable[[Content], str]) -> Record
         "object_mask": framed(image.object_mask) if image.object_mask else None,
         "boxes": [asdict(box) for box in image.boxes],
         "attribution_maps": {name: framed(item) for name, item in image.attribution_maps.items()},
+        **group,
     }
 
 
@@ -63,4 +66,5 @@ def image_of(record: Mapping[str, Any], path_of: Callable[[str], Path]) -> Store
         object_mask=framed(mask) if mask else None,
         boxes=tuple(FramedBox(**{**box, "frame": Frame(box["frame"])}) for box in record["boxes"]),
         attribution_maps={name: framed(item) for name, item in maps.items()},
+        group=record.get("group", ""),
     )

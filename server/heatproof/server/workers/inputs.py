@@ -80,6 +80,7 @@ class StoredImage:
         object_mask: where the object is, if given.
         boxes: boxes around objects.
         attribution_maps: maps made by the client, by name.
+        group: what it has in common with others (patient, scene, camera); "" for none.
     """
 
     digest: str
@@ -89,6 +90,7 @@ class StoredImage:
     object_mask: FramedSource | None = None
     boxes: tuple[FramedBox, ...] = ()
     attribution_maps: Mapping[str, FramedSource] = field(default_factory=dict)
+    group: str = ""
 
     @property
     def known(self) -> KnownImage:

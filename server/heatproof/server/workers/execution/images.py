@@ -110,6 +110,7 @@ def read_image(image: StoredImage, limits: ImageLimits) -> SourceImage:
         attribution_maps={
             name: read_map(framed) for name, framed in image.attribution_maps.items()
         },
+        group=image.group,
     )
 
 

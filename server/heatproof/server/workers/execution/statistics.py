@@ -5,7 +5,7 @@ from heatproof.evaluators.gate.pairing import require_comparable
 from heatproof.evaluators.gate.policy import Evaluated
 from heatproof.evaluators.gate.soundness import require_answerable, require_sound
 from heatproof.evaluators.results import ImageResult
-from heatproof.evaluators.summaries import clean_accuracy
+from heatproof.evaluators.summaries import clean_accuracy, sampling
 from heatproof.evaluators.summaries import summarise as summarise_images
 from heatproof.server.codec.evaluations import read_spec, serialized_results
 from heatproof.server.codec.recordings import (
@@ -23,7 +23,8 @@ def summarise(task: Summarise, bench: Bench) -> bytes:
     """Summarises the results of images."""
     bench.report(f"summarising {len(task.images)} images")
     spec, images = read_spec(task.spec), read_images(task.images)
-    return serialized_results(summarise_images(spec, images), clean_accuracy(spec, images))
+    results = summarise_images(spec, images)
+    return serialized_results(results, clean_accuracy(spec, images), sampling(spec, images))
 
 
 def check_policy(task: CheckPolicy, bench: Bench) -> None:
