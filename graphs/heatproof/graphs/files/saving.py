@@ -45,7 +45,7 @@ def _write(model: ir.Model, file: BinaryIO) -> None:
     heads = [_head(name, weight) for name, weight in weights]
     size = len(rest) + sum(map(len, heads)) + sum(weight.nbytes for _, weight in weights)
     proto.ClearField("graph")
-    file.write(proto.SerializeToString() + _key(ModelProto, "graph", size) + rest)
+    file.write(proto.SerializeToString() + field_head(ModelProto, "graph", size) + rest)
     for head, (_, weight) in zip(heads, weights, strict=True):
         file.write(head)
         if isinstance(weight, ir.Tensor | ir.ExternalTensor):
@@ -69,11 +69,13 @@ def _head(name: str, weight: ir.TensorProtocol) -> bytes:
     described = TensorProto(
         name=name, dims=weight.shape.numpy(), data_type=weight.dtype.value
     ).SerializeToString()
-    described += _key(TensorProto, "raw_data", weight.nbytes)
-    return _key(GraphProto, "initializer", len(described) + weight.nbytes) + described
+    described += field_head(TensorProto, "raw_data", weight.nbytes)
+    return field_head(GraphProto, "initializer", len(described) + weight.nbytes) + described
 
 
-def _key(message: type[ModelProto | GraphProto | TensorProto], field: str, size: int) -> bytes:
+def field_head(
+    message: type[ModelProto | GraphProto | TensorProto], field: str, size: int
+) -> bytes:
     """What comes before the bytes of a field: its number and type, and how many bytes there are."""
     length_delimited = 2
     number: int = message.DESCRIPTOR.fields_by_name[field].number

@@ -211,8 +211,13 @@ def _shape(tensor: ir.TensorProtocol) -> ir.Shape:
 _SOURCE = re.compile(r"/\S*?\.(?:cc|h|cpp):\d+ ")
 
 
+def told_by_runtime(error: Exception) -> str:
+    """The message of an error of ONNX Runtime on one line, without places in its sources."""
+    return " ".join(_SOURCE.sub("", str(error)).split())
+
+
 def _domain_error(fault: str, error: Exception) -> InvalidModelError | ResourceExhaustedError:
-    text = _SOURCE.sub("", str(error)).strip()
+    text = told_by_runtime(error)
     if "bad allocation" in text or "Failed to allocate" in text or "bad_alloc" in text:
         return ResourceExhaustedError(f"memory ran out: {text}; use smaller images or batches")
     return InvalidModelError(f"{fault}: {text}; check the model with onnxruntime")

@@ -4,6 +4,7 @@ from heatproof.graphs.files.saving import save_model
 from heatproof.graphs.gradients import differentiated
 from heatproof.graphs.inspection.inspecting import inspect
 from heatproof.graphs.masking import MaskingOptions, layer_masked
+from heatproof.graphs.runtime.verification import verify_file
 from heatproof.server.codec.facts import serialized_facts
 from heatproof.server.workers.bench import Bench
 from heatproof.server.workers.tasks import InspectModel, RewriteModel
@@ -18,7 +19,7 @@ def inspect_model(task: InspectModel, bench: Bench) -> bytes:
 
 
 def rewrite_model(task: RewriteModel, bench: Bench) -> tuple[str, ...]:
-    """Writes a rewritten model into the folder of the task."""
+    """Writes a rewritten model into the folder of the task, and checks what it wrote."""
     bench.report("parsing the model")
     model = bench.shelf.load(task.model)
     bench.report("rewriting the model")
@@ -28,5 +29,7 @@ def rewrite_model(task: RewriteModel, bench: Bench) -> tuple[str, ...]:
         rewritten = differentiated(model)
     bench.report("writing the model")
     save_model(rewritten, task.folder / task.file_name)
+    bench.report("checking what was written")
+    verify_file(task.folder / task.file_name)
     others = sorted(path.name for path in task.folder.iterdir() if path.name != task.file_name)
     return (task.file_name, *others)
