@@ -1,5 +1,7 @@
+import functools
 import io
 import struct
+import tracemalloc
 import zlib
 from contextlib import suppress
 
@@ -10,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from heatproof.evaluators import decoding
 from heatproof.evaluators.decoding import ImageLimits, decode_image
 from heatproof.evaluators.errors import InvalidImageError, LimitExceededError
 
@@ -173,12 +176,138 @@ def test_an_image_at_the_limits_is_read() -> None:
     assert decode_image(data, ImageLimits(max_pixels=35, max_side=7)).shape == (5, 7, 3)
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP"])
-def test_every_cut_of_a_file_is_an_image_error(kind: str) -> None:
-    data = encoded(Image.fromarray(colours(height=40, width=40)), kind)
-    for end in range(0, len(data) * 3 // 4, max(1, len(data) // 23)):
+@pytest.mark.parametrize(("height", "width"), [(3, 5), (2, 7)])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_sixteen_bits_count_by_their_bytes(height: int, width: int, channels: int) -> None:
+    """36 pixels may take 144 bytes: as many as 12 pixels of 16 bits do."""
+    limits = ImageLimits(max_pixels=36, max_side=10)
+    assert decode_image(deep(4, 3, channels), limits).shape == (4, 3, 3)
+    with pytest.raises(LimitExceededError, match="8 bits a channel"):
+        decode_image(deep(height, width, channels), limits)
+
+
+def deep(height: int, width: int, channels: int) -> bytes:
+    values = np.random.default_rng(3).integers(0, 65536, (height, width, channels), dtype=np.uint16)
+    return encoded(Image.fromarray(values[:, :, 0])) if channels == 1 else deep_png(values)
+
+
+def test_tiles_far_larger_than_their_image_are_refused_unread() -> None:
+    data = tiled_tiff(tile=32_768)
+    with pytest.raises(LimitExceededError):
+        decode_image(data)
+    assert decode_image(tiled_tiff(tile=16)).shape == (4, 4, 3)
+
+
+def tiled_tiff(tile: int) -> bytes:
+    """A black picture of 4 x 4 pixels in one tile."""
+    entries = {256: 4, 257: 4, 258: 8, 259: 1, 262: 1, 277: 1, 322: tile, 323: tile, 324: 200}
+    entries[325] = tile * tile
+    body = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries.items())
+    head = b"II*\0" + struct.pack("<IH", 8, len(entries)) + body + bytes(4)
+    return head.ljust(200, b"\0") + bytes(min(tile * tile, 4096))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "deep", "deep with alpha", "deep grey"])
+def test_large_images_are_decoded_as_small_ones_are(
+    mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Strips of any height give the same pixels."""
+    rng = np.random.default_rng(3)
+    channels = {"RGBA": 4, "deep with alpha": 4, "deep grey": 1}.get(mode, 3)
+    if mode.startswith("deep"):
+        data = deep(11, 7, channels)
+    else:
+        colourful = rng.integers(0, 256, (11, 7, channels), dtype=np.uint8)
+        data = encoded(Image.fromarray(colourful).convert(mode))
+    whole = decode_image(data)
+    for pixels in (1, 7, 20):
+        monkeypatch.setattr(decoding, "_STRIP_PIXELS", pixels)
+        assert np.array_equal(decode_image(data), whole)
+
+
+def test_what_decoding_takes_is_a_small_multiple_of_what_it_gives() -> None:
+    side = 2000
+    data = deep_png(np.zeros((side, side, 4), np.uint16))
+    tracemalloc.start()
+    found = decode_image(data)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found.nbytes == 12 * side * side
+    assert peak < 2 * found.nbytes  # whole arrays of floats would take five times as much
+
+
+WHOLE = {
+    "PNG": {},
+    "JPEG": {},
+    "progressive": {"progressive": True},
+    "GIF": {},
+    "BMP": {},
+    "TIFF": {},
+    "LZW": {"compression": "tiff_lzw"},
+    "WEBP": {},
+    "lossless": {"lossless": True},
+}
+KINDS = {"progressive": "JPEG", "LZW": "TIFF", "lossless": "WEBP"}
+
+
+@pytest.mark.parametrize("name", [*WHOLE, "deep PNG", "deep TIFF"])
+def test_every_cut_of_a_file_is_an_image_error(name: str) -> None:
+    picture = Image.fromarray(colours(height=40, width=40))
+    if name.startswith("deep"):
+        wide = np.asarray(picture).astype(np.uint16) * 257
+        data = cv2.imencode({"deep PNG": ".png"}.get(name, ".tiff"), wide)[1].tobytes()
+    else:
+        data = encoded(picture, KINDS.get(name, name), **WHOLE[name])
+    decode_image(data)
+    ends = [*range(0, len(data), max(1, len(data) // 50)), *range(len(data) - 30, len(data))]
+    for end in ends:
         with pytest.raises(InvalidImageError):
             decode_image(data[:end])
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP"])
+def test_of_many_frames_the_first_is_read_and_a_cut_among_the_others_is_refused(kind: str) -> None:
+    frames = [Image.new("RGB", (40, 40), colour) for colour in ("red", "blue", "green")]
+    lossless = {"lossless": True} if kind == "WEBP" else {}
+    data = encoded(frames[0], kind, save_all=True, append_images=frames[1:], **lossless)
+    assert np.array_equal(decode_image(data), np.asarray(frames[0]))
+    with pytest.raises(InvalidImageError):
+        decode_image(data[: len(data) * 9 // 10])
+
+
+@functools.cache
+def compressed_zeros(size: int) -> bytes:
+    return zlib.compress(bytes(size), 9)
+
+
+def text_chunk(kind: bytes, keyword: bytes, size: int) -> bytes:
+    body = keyword + b"\0\0" + compressed_zeros(size)
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+@pytest.mark.parametrize(
+    ("kind", "keyword"), [(b"zTXt", b"Raw profile type exif"), (b"iCCP", b"p"), (b"zTXt", b"a")]
+)
+@pytest.mark.parametrize("deep", [False, True])
+def test_bombs_in_metadata_are_not_unpacked(kind: bytes, keyword: bytes, deep: bool) -> None:
+    values = np.zeros((4, 4, 3), np.uint16 if deep else np.uint8)
+    data = deep_png(values)
+    bomb = text_chunk(kind, keyword, 200 << 20)
+    tracemalloc.start()
+    with suppress(InvalidImageError):
+        decode_image(data[:33] + 20 * bomb + data[33:])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 64 << 20
+
+
+def test_a_jpeg_of_countless_scans_is_refused() -> None:
+    data = encoded(Image.fromarray(colours()), "JPEG", progressive=True)
+    start = data.rindex(b"\xff\xda")
+    scan = data[start:-2]
+    decode_image(data[:start] + 3 * scan + data[-2:])
+    with pytest.raises(LimitExceededError, match="128 scans"):
+        decode_image(data[:start] + 200 * scan + data[-2:])
 
 
 @settings(max_examples=150, deadline=None)
@@ -195,8 +324,9 @@ def test_damaged_bytes_give_an_image_or_an_image_error(data: st.DataObject) -> N
 
 @pytest.mark.parametrize("data", [b"", b"hello", b"<svg/>", b"%PDF-1.7", b"\x00" * 100])
 def test_other_bytes_are_no_image_and_the_message_says_what_is(data: bytes) -> None:
-    with pytest.raises(InvalidImageError, match="PNG, JPEG"):
+    with pytest.raises(InvalidImageError, match="PNG, JPEG") as caught:
         decode_image(data)
+    assert "0x" not in caught.value.message  # Pillow's own words show where its buffer lies
 
 
 def test_thirty_two_bits_are_refused_as_their_range_is_unknown() -> None:

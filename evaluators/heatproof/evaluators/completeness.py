@@ -1,0 +1,51 @@
+"""Refuses image files whose end is missing, also where the decoders would not notice."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from heatproof.evaluators.errors import InvalidImageError, LimitExceededError
+
+_PNG_END: Final = b"\x00\x00\x00\x00IEND\xaeB`\x82"
+_GIF_END: Final = b";"
+_JPEG_SCAN: Final = b"\xff\xda"
+_MAX_JPEG_SCANS: Final = 128
+"""A progressive file of a camera has about ten, and each is decoded over the whole image."""
+_BMP_SIZE: Final = slice(2, 6)
+_RIFF_SIZE: Final = slice(4, 8)
+_RIFF_HEADER: Final = 8
+
+
+def check_complete(data: bytes, kind: str) -> None:
+    """Looks for what ends a file of a format, as Pillow names it.
+
+    Raises:
+        InvalidImageError: the end is missing.
+        LimitExceededError: a JPEG file has so many scans that none was ever meant to be shown.
+    """
+    is_whole = _ENDS.get(kind)
+    if is_whole is not None and not is_whole(data):
+        raise InvalidImageError(f"the {kind} file is cut off; send the whole file")
+    if kind in {"JPEG", "MPO"} and data.count(_JPEG_SCAN) > _MAX_JPEG_SCANS:
+        raise LimitExceededError(
+            f"the JPEG file has more than {_MAX_JPEG_SCANS} scans; save it again as baseline JPEG"
+        )
+
+
+def _is_whole_bmp(data: bytes) -> bool:
+    return int.from_bytes(data[_BMP_SIZE], "little") <= len(data)
+
+
+def _is_whole_webp(data: bytes) -> bool:
+    return int.from_bytes(data[_RIFF_SIZE], "little") + _RIFF_HEADER <= len(data)
+
+
+_ENDS: Final[Mapping[str, Callable[[bytes], bool]]] = MappingProxyType(
+    {
+        "PNG": lambda data: _PNG_END in data,
+        "GIF": lambda data: data.rstrip(b"\0").endswith(_GIF_END),
+        "BMP": _is_whole_bmp,
+        "WEBP": _is_whole_webp,
+    }
+)
+"""JPEG and TIFF say in their decoders themselves that something is missing."""
