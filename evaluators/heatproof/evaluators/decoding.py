@@ -71,7 +71,7 @@ def decode_image(data: bytes, limits: ImageLimits = DEFAULT_LIMITS) -> SourcePix
     except (HeatproofError, MemoryError):
         raise
     except Image.DecompressionBombError as error:
-        raise LimitExceededError("the image has too many pixels; shrink it first") from error
+        raise LimitExceededError(f"the image is too large: {error}; shrink it first") from error
     except Exception as error:
         # Pillow's decoders raise nearly anything on hostile bytes, and its words hold addresses.
         raise InvalidImageError(
