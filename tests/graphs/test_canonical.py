@@ -209,11 +209,11 @@ def test_the_logits_behind_an_activation_are_the_output(
     )
 
 
-def test_a_softmax_over_another_axis_is_no_activation(text_model: Parse) -> None:
+def test_a_softmax_over_another_axis_is_refused(text_model: Parse) -> None:
     ending = "logits = Gemm <transB = 1> (f, v) scores = Softmax <axis = 0> (logits)"
     model = text_model(NCHW.replace("scores = Gemm <transB = 1> (f, v)", ending))
-    canonical = canonicalize(ir.from_proto(model), UNIT)
-    assert (canonical.logits, canonical.activation) == ("scores", Activation.NONE)
+    with pytest.raises(UnsupportedModelError, match=r"'scores' lie in \[0, 1\].*--activation"):
+        canonicalize(ir.from_proto(model), UNIT)
 
 
 def test_class_maps_of_one_cell_are_flattened(text_model: Parse) -> None:

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from heatproof.evaluators.class_outputs import Statement
 from heatproof.graphs.inspection.spatial import FeatureMap, feature_maps, last_feature_map
 from heatproof.graphs.preparation import prepared
 from heatproof.graphs.signature import find_class_output
@@ -164,7 +165,8 @@ def exported(module: nn.Module, *, dynamo: bool) -> ir.Model:
 def test_the_default_is_the_last_map_before_space_is_left(name: str, *, dynamo: bool) -> None:
     make, operator, extents = NETWORKS[name]
     model = exported(make(), dynamo=dynamo)
-    last = last_feature_map(model, find_class_output(model).logits)
+    first = Statement(model.graph.outputs[0].name or "")
+    last = last_feature_map(model, find_class_output(model, first).logits)
     (found,) = (one for one in feature_maps(model) if one.name == last)
     producer = next(n for n in model.graph if any(v.name == last for v in n.outputs))
     assert (found.channels, found.height, found.width) == extents

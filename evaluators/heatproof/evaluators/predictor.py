@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from heatproof.evaluators.arrays import Images, Logits, Masks
+from heatproof.evaluators.class_outputs import Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class PredictorFacts:
         layer_masking: None if regions can be hidden inside the network, else why not.
         gradients: None if gradients can be had, else why not.
         tensors: names of the tensors that can be differentiated by; empty if they are not known.
+        reading: how the class scores are read from the model's output; None if that is not known.
     """
 
     model: str
@@ -49,6 +51,7 @@ class PredictorFacts:
     layer_masking: Shortfall | None
     gradients: Shortfall | None
     tensors: frozenset[str] = frozenset()
+    reading: Reading | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,9 @@ from heatproof.graphs.masking import masking_blockers
 class Capabilities:
     """Whether layer masking and gradients cover a model; each is tried once."""
 
-    def __init__(self, model: ir.Model) -> None:
+    def __init__(self, model: ir.Model, logits: str) -> None:
         self._model = model
+        self._logits = logits
 
     @cached_property
     def layer_masking(self) -> Shortfall | None:
@@ -26,7 +27,10 @@ class Capabilities:
     @cached_property
     def gradients(self) -> Shortfall | None:
         """None if gradients can be had, else why not."""
-        return _shortfall("gradients", lambda: gradient_blockers(self._model))
+        return _shortfall("gradients", self._gradient_blockers)
+
+    def _gradient_blockers(self) -> tuple[Blocker, ...]:
+        return gradient_blockers(self._model, of=self._logits)
 
 
 def _shortfall(capability: str, find: Callable[[], tuple[Blocker, ...]]) -> Shortfall | None:

@@ -1,36 +1,23 @@
 """Finds what makes a model an image classifier: its image input and its class output."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
-from enum import StrEnum
 
 import onnx_ir as ir
 
 from heatproof.evaluators.errors import UnsupportedModelError
 from heatproof.evaluators.preprocessing import Layout as Layout
+from heatproof.graphs.heads.choosing import ClassOutput as ClassOutput
+from heatproof.graphs.heads.choosing import find_class_output as find_class_output
+from heatproof.graphs.heads.choosing import listed
+from heatproof.graphs.heads.scores import Activation as Activation
 
 IMAGE_DTYPES = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.UINT8)
 IMAGE_CHANNELS = (1, 3)
 
 
-class Activation(StrEnum):
-    """What a model applies to its logits before it returns them."""
-
-    NONE = "none"
-    SOFTMAX = "softmax"
-    SIGMOID = "sigmoid"
-    LOG_SOFTMAX = "log_softmax"
-
-
-_ACTIVATIONS = {
-    "Softmax": Activation.SOFTMAX,
-    "Sigmoid": Activation.SIGMOID,
-    "LogSoftmax": Activation.LOG_SOFTMAX,
-}
 _IMAGE_RANK = 4
-_LAST_AXIS_BY_DEFAULT = 13  # opset from which Softmax runs along the last axis by default
 _POINTWISE = frozenset({"Add", "Cast", "Div", "Identity", "Mul", "Pad", "Sub", "Transpose"})
-_RESHAPES = frozenset({"Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Cast"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,23 +41,6 @@ class ImageInput:
     height: int | None
     width: int | None
     dtype: ir.DataType
-
-
-@dataclass(frozen=True, slots=True)
-class ClassOutput:
-    """The output with one score per class.
-
-    Attributes:
-        name: name of the graph output.
-        logits: name of the tensor before the final activation, or of the output itself.
-        classes: number of classes, or None when the graph leaves it open.
-        activation: what lies between logits and output.
-    """
-
-    name: str
-    logits: str
-    classes: int | None
-    activation: Activation
 
 
 def find_image_input(model: ir.Model, *, beside: Collection[str] = ()) -> ImageInput:
@@ -98,7 +68,7 @@ def find_image_input(model: ir.Model, *, beside: Collection[str] = ()) -> ImageI
     fault = "no image input" if not images else "several inputs"
     raise UnsupportedModelError(
         f"the model has {fault}; expected one float or uint8 input [N, 3, H, W] or [N, H, W, 3] "
-        f"(1 channel for grey images), found {_listed(inputs)}"
+        f"(1 channel for grey images), found {listed(inputs)}"
     )
 
 
@@ -130,67 +100,5 @@ def _channels_of_first_convolution(image: ir.Value) -> int | None:
     return None
 
 
-def find_class_output(model: ir.Model) -> ClassOutput:
-    """Finds the first output of shape [N, classes] or [N, classes, 1, 1].
-
-    The model must have inferred shapes, as `prepared` leaves it.
-
-    Raises:
-        UnsupportedModelError: no output has such a shape; lists the outputs.
-    """
-    for value in model.graph.outputs:
-        if _is_class_scores(value):
-            logits, activation = _before_activation(value)
-            classes = None if value.shape is None else _size(value.shape[1])
-            return ClassOutput(value.name or "", logits.name or "", classes, activation)
-    raise UnsupportedModelError(
-        "the model has no class output; expected a float output [N, classes] or "
-        f"[N, classes, 1, 1], found {_listed(model.graph.outputs)}"
-    )
-
-
-def _is_class_scores(value: ir.Value) -> bool:
-    shape = value.shape
-    if shape is None or value.dtype is None or not value.dtype.is_floating_point():
-        return False
-    return shape.rank() > 1 and all(size == 1 for size in shape[2:])
-
-
-def _before_activation(output: ir.Value) -> tuple[ir.Value, Activation]:
-    """The logits behind an output: walks back over what keeps the elements, to an activation."""
-    value: ir.Value | None = output
-    while value is not None:
-        node = value.producer()
-        if node is None or not node.inputs or node.domain != "":
-            break
-        if node.op_type in _ACTIVATIONS and node.inputs[0] is not None:
-            over_classes = _is_over_classes(node)
-            return (
-                (node.inputs[0], _ACTIVATIONS[node.op_type])
-                if over_classes
-                else (output, Activation.NONE)
-            )
-        if node.op_type not in _RESHAPES:
-            break
-        value = node.inputs[0]
-    return output, Activation.NONE
-
-
-def _is_over_classes(node: ir.Node) -> bool:
-    """Whether an activation runs along the class axis, which is axis 1 (or the last of two)."""
-    if node.op_type == "Sigmoid":
-        return True
-    operand = node.inputs[0]
-    if operand is None or operand.shape is None or node.graph is None:
-        return False
-    default = -1 if node.graph.opset_imports[""] >= _LAST_AXIS_BY_DEFAULT else 1
-    axis = node.attributes.get_int("axis", default)
-    return axis % operand.shape.rank() == 1
-
-
 def _size(dim: int | ir.SymbolicDim) -> int | None:
     return dim if isinstance(dim, int) else None
-
-
-def _listed(values: Iterable[ir.Value]) -> str:
-    return ", ".join(f"{value.name!r} {value.dtype}{value.shape}" for value in values) or "none"

@@ -2,28 +2,29 @@
 
 import onnx_ir as ir
 
+from heatproof.evaluators.class_outputs import Statement
 from heatproof.evaluators.errors import InvalidArgumentError, UnsupportedModelError
 from heatproof.evaluators.preprocessing import Preprocessing
 from heatproof.graphs.canonical.batches import BATCH, free_batch
+from heatproof.graphs.canonical.ending import end_at_logits
 from heatproof.graphs.canonical.entry import insert_entry
 from heatproof.graphs.canonical.independence import check_rows
 from heatproof.graphs.canonical.model import CanonicalModel
 from heatproof.graphs.capabilities import Capabilities
 from heatproof.graphs.inspection.spatial import last_feature_map
 from heatproof.graphs.pad_folding import fold_pads
-from heatproof.graphs.preparation import infer_shapes, prepared, reshape_input
+from heatproof.graphs.preparation import prepared, reshape_input
 from heatproof.graphs.signature import (
-    ClassOutput,
     ImageInput,
     Layout,
     find_class_output,
     find_image_input,
 )
 
-_LOGITS_RANK = 2
 
-
-def canonicalize(model: ir.Model, preprocessing: Preprocessing) -> CanonicalModel:
+def canonicalize(
+    model: ir.Model, preprocessing: Preprocessing, stated: Statement | None = None
+) -> CanonicalModel:
     """Puts the preprocessing into the graph, frees the batch and ends the graph at the logits.
 
     The argument is left unchanged; weights are shared with it.
@@ -31,11 +32,13 @@ def canonicalize(model: ir.Model, preprocessing: Preprocessing) -> CanonicalMode
     Args:
         model: a checked model, as `load_model` returns it.
         preprocessing: what the model was trained with.
+        stated: what a user says of the class output.
 
     Raises:
-        UnsupportedModelError: the model has no image input or class output, or its batch dimension
-            cannot be freed.
-        InvalidArgumentError: the preprocessing does not fit the model's input.
+        UnsupportedModelError: the model has no image input or no one class output, or its batch
+            dimension cannot be freed.
+        InvalidArgumentError: the preprocessing does not fit the model's input, or what is stated
+            contradicts the graph.
     """
     plain = prepared(model)
     image = find_image_input(plain)
@@ -43,8 +46,8 @@ def canonicalize(model: ir.Model, preprocessing: Preprocessing) -> CanonicalMode
     sized = preprocessing.sized(image.height, image.width)
     size = (sized.height, sized.width)
     _fix_size(plain, image, size)
-    output = find_class_output(plain)
-    _end_at_logits(plain, output)
+    output = find_class_output(plain, stated)
+    end_at_logits(plain, output)
     _keep_input(plain.graph, image.name)
     batch_fixed = _is_batch_fixed(plain, image)
     if batch_fixed:
@@ -62,11 +65,11 @@ def canonicalize(model: ir.Model, preprocessing: Preprocessing) -> CanonicalMode
         height=sized.height,
         width=sized.width,
         classes=_classes(canonical.graph.outputs[0]),
-        activation=output.activation,
+        output=output,
         cam_tensor=last_feature_map(canonical, logits),
         tensors=frozenset(value.name or "" for node in canonical.graph for value in node.outputs),
         preprocessing=sized,
-        capabilities=Capabilities(canonical),
+        capabilities=Capabilities(canonical, logits),
     )
 
 
@@ -84,34 +87,11 @@ def _fix_size(model: ir.Model, image: ImageInput, size: tuple[int, int]) -> None
     reshape_input(model, image.name, [BATCH if image.batch is None else image.batch, *axes])
 
 
-def _end_at_logits(model: ir.Model, output: ClassOutput) -> None:
-    """Makes float32 logits [N, classes] the only output."""
-    graph = model.graph
-    names = {value.name: value for node in graph for value in node.outputs}
-    logits = names[output.logits]
-    if logits.dtype != ir.DataType.FLOAT:
-        logits = _append(graph, "Cast", logits, to=int(ir.DataType.FLOAT))
-    if logits.shape is None or logits.shape.rank() != _LOGITS_RANK:
-        logits = _append(graph, "Flatten", logits, axis=1)
-    graph.outputs.clear()
-    graph.outputs.append(logits)
-    infer_shapes(model)
-
-
 def _keep_input(graph: ir.Graph, name: str) -> None:
     """Drops the inputs that nothing reads, but the image."""
     for value in list(graph.inputs):
         if value.name != name and not value.uses():
             graph.inputs.remove(value)
-
-
-def _append(graph: ir.Graph, op_type: str, x: ir.Value, **attributes: int) -> ir.Value:
-    name = f"{x.name}/{op_type}"
-    node = ir.node(op_type, [x], attributes, name=name)
-    node.outputs[0].name = f"{name}:0"
-    node.outputs[0].dtype = ir.DataType.FLOAT
-    graph.append(node)
-    return node.outputs[0]
 
 
 def _is_batch_fixed(model: ir.Model, image: ImageInput) -> bool:

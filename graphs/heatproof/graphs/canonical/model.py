@@ -6,7 +6,8 @@ import onnx_ir as ir
 
 from heatproof.evaluators.preprocessing import Preprocessing
 from heatproof.graphs.capabilities import Capabilities
-from heatproof.graphs.signature import Activation
+from heatproof.graphs.heads.choosing import ClassOutput
+from heatproof.graphs.heads.scores import Activation
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +22,7 @@ class CanonicalModel:
         height: rows of the input in pixels.
         width: columns of the input in pixels.
         classes: number of classes.
-        activation: what the original model applied to the logits; tells how they become
-            probabilities.
+        output: the class output of the original model, and how its scores are read.
         cam_tensor: default tensor for class activation maps: the last feature map; "" if none.
         tensors: names of all tensors that the graph computes.
         preprocessing: what the graph contains, with the size resolved.
@@ -35,8 +35,21 @@ class CanonicalModel:
     height: int
     width: int
     classes: int
-    activation: Activation
+    output: ClassOutput
     cam_tensor: str
     tensors: frozenset[str]
     preprocessing: Preprocessing
     capabilities: Capabilities
+
+    @property
+    def activation(self) -> Activation:
+        """What the original model applied to the logits."""
+        return self.output.activation
+
+    @property
+    def are_independent(self) -> bool:
+        """Whether each logit has a probability of its own, its sigmoid, and they need not sum to 1.
+
+        One value for two classes has become two logits whose softmax is its sigmoid.
+        """
+        return self.activation is Activation.SIGMOID and not self.output.is_binary

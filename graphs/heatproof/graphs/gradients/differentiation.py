@@ -94,7 +94,7 @@ class _Sweep:
         copy = prepared(raised(model))
         _refuse_taken_names(copy.graph)
         start = find_tensor(copy, wrt or _image_of(copy))
-        end = find_tensor(copy, of or find_class_output(copy).logits)
+        end = find_tensor(copy, of or find_class_output(copy, beside=(COVERAGE_OUTPUT,)).logits)
         for value in (start, end):
             _require_floats(value)
         stands = expand_composites(

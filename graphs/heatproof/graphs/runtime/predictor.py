@@ -8,6 +8,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from heatproof.evaluators.arrays import Images, Logits, Masks
+from heatproof.evaluators.class_outputs import ClassOutput, Reading
 from heatproof.evaluators.predictor import Gradients, MaskedLogits, PredictorFacts
 from heatproof.graphs.canonical.model import CanonicalModel
 from heatproof.graphs.gradients import (
@@ -19,7 +20,6 @@ from heatproof.graphs.masking import MaskingOptions, Mode, layer_masked
 from heatproof.graphs.masking.rewriting import COVERAGE_OUTPUT, MASK_INPUT
 from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.graphs.runtime.sessions import Session, SessionCache
-from heatproof.graphs.signature import Activation
 from heatproof.graphs.tapping import tapped
 
 SMALLEST_BATCH = 2
@@ -58,19 +58,33 @@ class OrtPredictor:
     def facts(self) -> PredictorFacts:
         """What the model is and can do."""
         canonical = self._canonical
-        sigmoid = canonical.activation is Activation.SIGMOID
         return PredictorFacts(
             model=self._model,
             height=canonical.height,
             width=canonical.width,
             classes=canonical.classes,
-            probabilities="sigmoid" if sigmoid else "softmax",
+            probabilities="sigmoid" if canonical.are_independent else "softmax",
             batch_size=self._batch_size,
             cam_tensor=canonical.cam_tensor,
             layer_masking=canonical.capabilities.layer_masking,
             gradients=canonical.capabilities.gradients,
             tensors=canonical.tensors,
+            reading=self._reading(),
         )
+
+    def _reading(self) -> Reading:
+        found = self._canonical.output
+        output = ClassOutput(
+            model=self._model,
+            output=found.name,
+            logits=found.logits,
+            classes=self._canonical.classes,
+            activation=found.activation,
+            is_binary=found.is_binary,
+            basis=found.basis,
+            decision=found.decision,
+        )
+        return Reading(output, found.tolerance, found.is_linear)
 
     def logits(self, images: Images) -> Logits:
         """Runs the plain model.
