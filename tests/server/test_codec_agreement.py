@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
-from heatproof.evaluators import results, sources, spec
+from heatproof.evaluators import class_outputs, results, sources, spec
 from heatproof.evaluators.gate import policy
 from heatproof.evaluators.outcomes import Undefined
 from heatproof.evaluators.preprocessing import Preprocessing
@@ -24,6 +24,7 @@ from heatproof.server.codec.hints import hints_of
 from heatproof.server.stores.datasets import StoredDataset
 from heatproof.v1 import (
     catalog_service_pb2,
+    class_output_pb2,
     dataset_pb2,
     evaluation_pb2,
     explainers_pb2,
@@ -45,6 +46,8 @@ SPECIAL = {"Score", "Tensor", "Timestamp", *(message.DESCRIPTOR.name for message
 
 PAIRS: list[tuple[Any, type]] = [
     (evaluation_pb2.EvaluationSpec, spec.EvaluationSpec),
+    (class_output_pb2.ClassOutput, class_outputs.ClassOutput),
+    (results_pb2.ModelWarning, results.ModelWarning),
     (gate_pb2.Policy, policy.Policy),
     (gate_pb2.Verdict, policy.Verdict),
     (results_pb2.MetricResult, results.MetricResult),

@@ -45,6 +45,10 @@ class Statement:
     activation: Activation | None = None
 
 
+UNSTATED: Final = Statement()
+"""Leaves everything to the graph."""
+
+
 @dataclass(frozen=True, slots=True)
 class ClassOutput:
     """How a model's class scores are read; fields as in the message of the same name.

@@ -8,8 +8,10 @@ import numpy as np
 from jaxtyping import Float32
 
 from heatproof.evaluators.arrays import Logits, Map, Masks
+from heatproof.evaluators.class_outputs import ClassOutput
 from heatproof.evaluators.errors import InvalidArgumentError
 from heatproof.evaluators.explainers import Explainer
+from heatproof.evaluators.first_answers import FirstAnswers
 from heatproof.evaluators.frames import image_to_input
 from heatproof.evaluators.jobs import Explained, evaluation_job, explanation_job
 from heatproof.evaluators.outcomes import Undefined
@@ -52,6 +54,7 @@ class Explanation:
         prediction: the model's answer to the clean image.
         values: the map in the model's input frame, or why there is none.
         overlay_png: the map over the image; empty if not asked for or if there is no map.
+        class_output: how the class scores are read; None if that is not known.
     """
 
     image: int
@@ -59,6 +62,7 @@ class Explanation:
     prediction: CleanPrediction
     values: Map | Undefined
     overlay_png: bytes = b""
+    class_output: ClassOutput | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,10 +72,12 @@ class MaskedPredictions:
     Attributes:
         logits: class scores, one row a mask.
         coverage: visible share of the last spatial mask, for `layer` only.
+        class_output: how the class scores are read; None if that is not known.
     """
 
     logits: Logits
     coverage: Float32[np.ndarray, "masks"] | None
+    class_output: ClassOutput | None = None
 
 
 _WINDOW: Final = 16
@@ -107,7 +113,8 @@ def evaluate(
     Raises:
         InvalidArgumentError: an image lacks the label that is to be explained, its label is no
             class of a model, or its map or size is unusable; the field starts with `images[i]`
-            where i counts within this shard.
+            where i counts within this shard. Or the answers contradict the stated activation.
+        UnsupportedModelError: the first answers look like probabilities of an unknown activation.
     """
     packers = {model: Packer(predictors[model]) for model in spec.models}
     done = 0
@@ -115,7 +122,9 @@ def evaluate(
     def report() -> None:
         on_progress(Progress(done, sum(packer.rows_done for packer in packers.values())))
 
-    jobs = (evaluation_job(spec, packers, index, images[index]) for index in range(len(images)))
+    expected = len(images)
+    watches = {model: FirstAnswers(p.facts.reading, expected) for model, p in packers.items()}
+    jobs = (evaluation_job(spec, packers, i, images[i], watches) for i in range(expected))
     rounds: Rounds[ImageResult] = Rounds(tuple(packers.values()), _WINDOW, report)
     for result in rounds.run(jobs):
         done += 1
@@ -140,7 +149,8 @@ def explain(
     """
     check_explainers(spec.explainers, predictor.facts)
     packer = Packer(predictor)
-    jobs = (explanation_job(spec, packer, index, images[index]) for index in range(len(images)))
+    watch = FirstAnswers(predictor.facts.reading, len(images))
+    jobs = (explanation_job(spec, packer, i, images[i], watch) for i in range(len(images)))
     rounds: Rounds[Explained] = Rounds((packer,), _WINDOW, lambda: None)
     for index, explained in enumerate(rounds.run(jobs)):
         yield from _explanations(spec, index, explained)
@@ -152,7 +162,9 @@ def _explanations(spec: EvaluationSpec, index: int, explained: Explained) -> Ite
         png = b""
         if spec.keep_overlays and not isinstance(values, Undefined):
             png = overlay(explained.scene.picture.draw(), values)
-        yield Explanation(index, explainer, explained.prediction, values, png)
+        reading = explained.scene.facts.reading
+        output = None if reading is None else reading.output
+        yield Explanation(index, explainer, explained.prediction, values, png, output)
 
 
 def predict_masked(
@@ -182,10 +194,15 @@ def predict_masked(
     rounds: Rounds[list[Prediction]] = Rounds((packer,), 1, lambda: None)
     views = [MaskedView(picture, mask, removal) for mask in masks]
     (found,) = rounds.run(iter([_predictions(packer, views)]))
+    watch = FirstAnswers(facts.reading, len(found))
+    for answer in found:
+        watch.see(answer.logits)
     coverage = np.array([answer.coverage for answer in found], np.float32)
     logits = np.array([answer.logits for answer in found], np.float32)
     return MaskedPredictions(
-        logits.reshape(len(views), facts.classes), coverage if removal.masking_mode else None
+        logits.reshape(len(views), facts.classes),
+        coverage if removal.masking_mode else None,
+        None if facts.reading is None else facts.reading.output,
     )
 
 

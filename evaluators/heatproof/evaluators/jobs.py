@@ -9,6 +9,7 @@ import numpy as np
 from heatproof.evaluators.arrays import Map
 from heatproof.evaluators.errors import InvalidArgumentError
 from heatproof.evaluators.explainers import Explainer, Supplied
+from heatproof.evaluators.first_answers import FirstAnswers
 from heatproof.evaluators.frames import image_to_input, map_to_input
 from heatproof.evaluators.metrics import Case, Setting
 from heatproof.evaluators.outcomes import Curve, Outcome, Reason, Score, Undefined
@@ -48,15 +49,19 @@ class Explained:
 
 
 def evaluation_job(
-    spec: EvaluationSpec, packers: Mapping[str, Packer], index: int, image: SourceImage
+    spec: EvaluationSpec,
+    packers: Mapping[str, Packer],
+    index: int,
+    image: SourceImage,
+    watches: Mapping[str, FirstAnswers],
 ) -> Job[ImageResult]:
-    """Evaluates one image with all models of a spec."""
+    """Evaluates one image with all models of a spec; `watches` see the answers to it."""
     predictions: list[CleanPrediction] = []
     scores: list[ImageScore] = []
     overlays: list[Overlay] = []
     keys = list(enumerate(result_keys(spec)))
     for model in spec.models:
-        explained = yield from explanation_job(spec, packers[model], index, image)
+        explained = yield from explanation_job(spec, packers[model], index, image, watches[model])
         own = [(place, key) for place, key in keys if key.model == model]
         scores += yield from _scores(explained, packers[model], own)
         predictions.append(explained.prediction)
@@ -74,15 +79,16 @@ def evaluation_job(
 
 
 def explanation_job(
-    spec: EvaluationSpec, packer: Packer, index: int, image: SourceImage
+    spec: EvaluationSpec, packer: Packer, index: int, image: SourceImage, watch: FirstAnswers
 ) -> Job[Explained]:
-    """Predicts and explains one image with one model."""
+    """Predicts and explains one image with one model; `watch` sees the answer to it."""
     facts = packer.facts
     _check_label(spec, image, index, facts.classes)
     preprocessing = spec.preprocessing.sized(facts.height, facts.width)
     with placed(f"images[{index}]"):
         picture = Picture.of(image_to_input(image.pixels, preprocessing))
     (clean,) = yield [Task(packer, predict(MaskedView(picture)))]
+    watch.see(clean.logits)
     scene = Scene(
         facts=facts,
         picture=picture,

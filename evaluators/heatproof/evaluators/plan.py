@@ -7,6 +7,7 @@ from itertools import product
 from typing import Any, Final, cast
 
 from heatproof.evaluators.catalogue import Need, Registered, check_parameters
+from heatproof.evaluators.class_outputs import ClassOutput
 from heatproof.evaluators.errors import (
     HeatproofError,
     InvalidArgumentError,
@@ -44,10 +45,12 @@ class Plan:
     Attributes:
         results: what is scored, in the order models, metrics, removal operators, explainers.
         predictions: upper bound of the rows in all; a gradient counts as one row.
+        class_outputs: how the class scores of each model are read, where that is known.
     """
 
     results: tuple[ResultKey, ...]
     predictions: int
+    class_outputs: tuple[ClassOutput, ...] = ()
 
 
 def result_keys(spec: EvaluationSpec) -> tuple[ResultKey, ...]:
@@ -81,7 +84,9 @@ def plan(spec: EvaluationSpec, facts: Mapping[str, PredictorFacts], inventory: I
     _check_use(spec)
     keys = result_keys(spec)
     rows = sum(_rows_of_image(spec, facts[model], keys) for model in spec.models)
-    return Plan(keys, rows * inventory.images)
+    readings = (facts[model].reading for model in spec.models)
+    outputs = tuple(reading.output for reading in readings if reading is not None)
+    return Plan(keys, rows * inventory.images, outputs)
 
 
 _LISTS: Final[Mapping[Need, str]] = {Need.EXPLAINER: "explainers", Need.REMOVAL: "removals"}

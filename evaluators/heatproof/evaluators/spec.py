@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from heatproof.evaluators.class_outputs import Activation, Statement
 from heatproof.evaluators.explainers import Explainer
 from heatproof.evaluators.metrics import Metric
 from heatproof.evaluators.preprocessing import Preprocessing
@@ -30,6 +31,8 @@ class EvaluationSpec:
         target: which class is explained.
         seed: of everything random.
         keep_overlays: whether to keep a picture of every map.
+        output: name of the models' output that holds the class scores; "" leaves it to the graph.
+        activation: what the values of that output are; None leaves it to the graph.
     """
 
     models: tuple[str, ...]
@@ -41,3 +44,10 @@ class EvaluationSpec:
     target: Target = Target.PREDICTED
     seed: int = 0
     keep_overlays: bool = False
+    output: str = ""
+    activation: Activation | None = None
+
+    @property
+    def stated(self) -> Statement:
+        """What the user says of the models' class output."""
+        return Statement(self.output, self.activation)

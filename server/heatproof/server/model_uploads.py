@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
+from heatproof.evaluators.class_outputs import UNSTATED, Statement
 from heatproof.evaluators.errors import InvalidArgumentError, LimitExceededError
 from heatproof.server.resource_names import ModelName
 from heatproof.server.stores.models import ModelStore, StoredModel
@@ -98,6 +99,22 @@ class ModelUploads:
             return await asyncio.to_thread(
                 self._store.add, header.name, header.display_name, files.parts, facts
             )
+
+    async def described(self, name: ModelName, stated: Statement) -> StoredModel:
+        """Finds a model, inspected anew if something is stated of its class output.
+
+        Raises:
+            NotFoundError: it is not stored.
+            InvalidArgumentError: what is stated contradicts the graph.
+        """
+        from heatproof.server.workers.tasks import InspectModel  # noqa: PLC0415  # loads ONNX
+
+        stored = await asyncio.to_thread(self._store.get, name)
+        if stated == UNSTATED:
+            return stored
+        files = await asyncio.to_thread(self._store.files, name)
+        facts = await self._workers.call(InspectModel(files, stated))
+        return replace(stored, facts=facts)
 
     async def _inspected(self, name: ModelName, files: Reception) -> bytes:
         """Serialised facts of a model that has arrived."""

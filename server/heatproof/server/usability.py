@@ -46,7 +46,10 @@ def _unsuited(facts: model_pb2.ModelFacts) -> str:
     """Why a model is no image classifier; "" if it is one."""
     missing = {"image input": facts.image_input, "class output": facts.class_output}
     absent = [name for name, found in missing.items() if not found]
-    return f"the model has no {' and no '.join(absent)}" if absent else ""
+    if not absent:
+        return ""
+    why = facts.class_output_decision if not facts.class_output else ""
+    return f"the model has no {' and no '.join(absent)}{f': {why}' if why else ''}"
 
 
 def _lacking(entry: CatalogEntry, facts: model_pb2.ModelFacts) -> list[str]:

@@ -44,6 +44,7 @@ class Question:
 @grouped
 def evaluate(
     question: Question,
+    stated: options.StatedOptions,
     known: options.KnownOptions,
     reports: ReportOptions,
     server: options.ServerOptions,
@@ -64,6 +65,7 @@ def evaluate(
             target=question.target,
             seed=question.seed,
             keep_overlays=reports.wants_overlays,
+            **stated.statement(),
             **known.annotations(),
         )
     show_report(report, classes)

@@ -15,6 +15,7 @@ from heatproof.client.command.groups import grouped
 from heatproof.client.errors import UsageError
 from heatproof.client.flows.explanations import ExplainedImage
 from heatproof.client.policies import NO_PREPROCESSING
+from heatproof.client.statements import described
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +38,12 @@ class Question:
 
 
 @grouped
-def explain(question: Question, known: options.KnownOptions, server: options.ServerOptions) -> None:
+def explain(
+    question: Question,
+    stated: options.StatedBesideOptions,
+    known: options.KnownOptions,
+    server: options.ServerOptions,
+) -> None:
     """Compute attribution maps: an NPY file and a PNG overlay for each image and explainer."""
     if question.preprocessing is None:
         raise UsageError(NO_PREPROCESSING)
@@ -50,8 +56,11 @@ def explain(question: Question, known: options.KnownOptions, server: options.Ser
             target=question.target,
             seed=question.seed,
             overlay=True,
+            **stated.statement(),
             **known.annotations(),
         )
+    if maps:
+        note(f"class output: {described(maps[0].class_output)}")
     for explained, name in zip(maps, file_names(maps), strict=True):
         _write(explained, question.output / name)
 

@@ -39,6 +39,7 @@ class Candidate:
 @grouped
 def gate(
     candidate: Candidate,
+    stated: options.StatedOptions,
     known: options.KnownOptions,
     reports: GateReportOptions,
     server: options.ServerOptions,
@@ -49,7 +50,7 @@ def gate(
     """
     classes = reports.prepare_gate()
     try:
-        report = _judged(candidate, known, reports, server)
+        report = _judged(candidate, stated, known, reports, server)
     except UnjudgedError as error:
         show_report(error.report, classes)
         reports.write(error.report, classes)
@@ -63,6 +64,7 @@ def gate(
 
 def _judged(
     candidate: Candidate,
+    stated: options.StatedOptions,
     known: options.KnownOptions,
     reports: GateReportOptions,
     server: options.ServerOptions,
@@ -76,5 +78,6 @@ def _judged(
             baseline=candidate.baseline,
             on_progress=on_progress,
             keep_overlays=reports.wants_overlays,
+            **stated.statement(),
             **known.annotations(),
         )

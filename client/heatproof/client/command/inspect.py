@@ -17,7 +17,16 @@ from heatproof.client.command.groups import grouped
 from heatproof.client.command.reports import require_folder, written
 from heatproof.client.command.tables import table
 from heatproof.client.recording import plain
-from heatproof.v1.model_pb2 import Blocker, CamTensor, Model, ModelFacts, Support, Use, ValueInfo
+from heatproof.v1.model_pb2 import (
+    Blocker,
+    CamTensor,
+    ClassCandidate,
+    Model,
+    ModelFacts,
+    Support,
+    Use,
+    ValueInfo,
+)
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -43,11 +52,13 @@ class Question:
 
 
 @grouped
-def inspect(question: Question, server: options.ServerOptions) -> None:
+def inspect(
+    question: Question, stated: options.StatedOptions, server: options.ServerOptions
+) -> None:
     """Show what a model holds, and which explainers, metrics and removal operators it allows."""
     require_folder(question.json)
     with server.connected() as client:
-        found = client.inspect(question.model)
+        found = client.inspect(question.model, **stated.statement())
     text = json.dumps(plain(found), indent=1)
     if question.json == STANDARD_OUTPUT:
         out.print(text, markup=False, soft_wrap=True)
@@ -86,8 +97,25 @@ def _signature(model: Model) -> Iterator[tuple[str, str]]:
     yield "inputs", "\n".join(map(_value, facts.inputs))
     yield "outputs", "\n".join(map(_value, facts.outputs))
     yield "image input", f"{facts.image_input}, {facts.layout}" if facts.image_input else "none"
-    classes = f"{facts.classes or 'dynamic'}, in {facts.class_output} ({facts.activation})"
-    yield "classes", classes if facts.class_output else "none"
+    yield "classes", "\n".join(_classes(facts))
+
+
+def _classes(facts: ModelFacts) -> Iterator[str]:
+    """The choice of the class output and its reason, then what could be chosen."""
+    if facts.class_output:
+        yield f"{facts.classes or 'dynamic'}, in {facts.class_output} ({facts.activation})"
+        yield from filter(None, [facts.class_output_decision])
+    else:
+        yield ": ".join(filter(None, ("none", facts.class_output_decision)))
+    if len(facts.class_candidates) > 1:
+        yield from map(_candidate, facts.class_candidates)
+
+
+def _candidate(held: ClassCandidate) -> str:
+    names = " = ".join((held.output, *held.copies))
+    found = f", {held.activation}" if held.activation else ""
+    chosen = ", chosen" if held.is_chosen else ""
+    return f"{names}: {held.classes or 'dynamic'} classes{found}{chosen}"
 
 
 def _sizes(facts: ModelFacts) -> Iterator[tuple[str, str]]:

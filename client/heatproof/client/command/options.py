@@ -11,6 +11,7 @@ import typer
 from heatproof.client.addresses import Tls
 from heatproof.client.errors import UsageError
 from heatproof.client.flows.datasets import AnnotationOptions
+from heatproof.client.statements import StatementOptions, statement_options
 from heatproof.client.synchronous import Client
 
 SERVER = "Server"
@@ -98,6 +99,51 @@ class ServerOptions:
         if self.data_dir is not None:
             raise UsageError("--data-dir is for the local server: leave it out with --server")
         return Client.connect(self.server, tls)
+
+
+_CLASS_OUTPUT_HELP = "Output that holds the class scores; found in the graph by default."
+Activation: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--activation",
+        help="What the values of that output are: softmax, sigmoid or logits; found in the graph "
+        "by default.",
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatedOptions:
+    """What is said of the class output."""
+
+    class_output: Annotated[
+        str | None,
+        typer.Option("--output", "--class-output", metavar="NAME", help=_CLASS_OUTPUT_HELP),
+    ] = None
+    activation: Activation = None
+
+    def statement(self) -> StatementOptions:
+        """The same for the client."""
+        return _statement(self.class_output, self.activation)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatedBesideOptions:
+    """The same where --output names files."""
+
+    class_output: Annotated[
+        str | None, typer.Option("--class-output", metavar="NAME", help=_CLASS_OUTPUT_HELP)
+    ] = None
+    activation: Activation = None
+
+    def statement(self) -> StatementOptions:
+        """The same for the client."""
+        return _statement(self.class_output, self.activation)
+
+
+def _statement(output: str | None, activation: str | None) -> StatementOptions:
+    given = {"output": output, "activation": activation}
+    return statement_options({name: value for name, value in given.items() if value is not None})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,6 +36,14 @@ class RewriteOptions:
         bool,
         typer.Option("--gradient", help="Add input output_gradient and output input_gradient."),
     ] = False
+    class_output: Annotated[
+        str | None,
+        typer.Option(
+            "--class-output",
+            metavar="NAME",
+            help="Output whose logits --gradient differentiates; found in the graph by default.",
+        ),
+    ] = None
     mode: Annotated[str | None, typer.Option(help="reference (default) or strict.")] = None
     concat: Annotated[
         str | None, typer.Option(help="majority (default), union or intersection.")
@@ -65,11 +73,13 @@ class RewriteOptions:
         }
         given = {name: value for name, value in variants.items() if value is not None}
         if self.layer_masking:
+            if self.class_output is not None:
+                raise UsageError("class-output: this option belongs to --gradient")
             return documents.read(LayerMasking, given)
         if given:
             names = ", ".join(_OPTIONS.get(name, name) for name in given)
             raise UsageError(f"{names}: these options belong to --layer-masking")
-        return Gradient()
+        return Gradient(output=self.class_output or "")
 
 
 @grouped

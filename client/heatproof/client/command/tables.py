@@ -15,11 +15,13 @@ from heatproof.client.report.rows import (
     ClassNames,
     accuracy_rows,
     check_rows,
+    class_output_rows,
     clean_rows,
     preprocessing_text,
     result_rows,
     tally,
     verdict_line,
+    warning_lines,
 )
 from heatproof.client.results import GateReport, Report
 
@@ -31,10 +33,14 @@ CLEAN_ROWS: Final = 20
 
 
 def show_report(report: Report, classes: ClassNames) -> None:
-    """Prints how images were read, the clean answers and the scores."""
+    """Prints warnings, how images and answers were read, the clean answers and the scores."""
+    for warning in warning_lines(report):
+        out.print(Text(f"WARNING {warning}", style="bold yellow"))
     _show_clean(report, classes)
     preprocessing = preprocessing_text(report.evaluation.spec.preprocessing)
     out.print(f"preprocessing: {escape(preprocessing)}")
+    for model, text in class_output_rows(report):
+        out.print(f"class output of {escape(model)}: {escape(text)}")
     for model, accuracy, labelled in accuracy_rows(report):
         out.print(f"clean accuracy of {escape(model)}: {accuracy} ({labelled} images labelled)")
     if not isinstance(report, GateReport):
@@ -49,7 +55,7 @@ def show_verdict(report: GateReport) -> None:
         if row.outcome != "pass":
             text = f"{row.outcome}: {row.subject}: {row.message}"
             out.print(Text(text, style=COLOURS[row.tone]))
-    for warning in report.verdict.warnings:
+    for warning in warning_lines(report):
         out.print(Text(f"warning: {warning}", style="yellow"))
     style = "bold green" if report.passed else "bold red"
     out.print(Text(f"{verdict_line(report)}: {tally(rows)}", style=style))

@@ -25,6 +25,7 @@ from heatproof.client.policies import PreprocessingSource, read_preprocessing
 from heatproof.client.progress import OnProgress, Progress, Stage, ignore
 from heatproof.client.results import Report
 from heatproof.client.retries import patiently
+from heatproof.client.statements import StatementOptions
 from heatproof.client.statuses import read_status
 from heatproof.v1.dataset_pb2 import Dataset
 from heatproof.v1.evaluation_pb2 import Evaluation, EvaluationSpec
@@ -50,7 +51,7 @@ IMAGE_RESULTS: Final = Rpc(EvaluationServiceStub, "ListImageResults")
 OVERLAY_IMAGES: Final = 100
 """Images whose overlays are kept; those of more would fill the memory."""
 
-SPEC_OPTIONS: Final = ("target", "seed", "keep_overlays")
+SPEC_OPTIONS: Final = ("target", "seed", "keep_overlays", "output", "activation")
 """Options that are fields of the spec."""
 
 ENDED: Final = frozenset(
@@ -67,7 +68,7 @@ RemovalSource: TypeAlias = str | dict[str, Any] | RemovalOperator
 """A removal operator, as `MetricSource`."""
 
 
-class EvaluationOptions(AnnotationOptions, total=False):
+class EvaluationOptions(AnnotationOptions, StatementOptions, total=False):
     """Further options of an evaluation.
 
     Attributes:
@@ -104,7 +105,8 @@ def evaluate(
         explainers: likewise, such as `"grad_cam"`; needed if a metric needs a map.
         removals: likewise, such as `"layer"`; needed if a metric removes regions.
         on_progress: is called with how far it is.
-        **options: labels, masks, maps, target, seed and overlays; see `EvaluationOptions`.
+        **options: labels, masks, maps, target, seed, overlays and what is said of the class output;
+            see `EvaluationOptions`.
 
     Raises:
         UsageError: an argument is wrong; nothing was sent.

@@ -19,6 +19,8 @@ from heatproof.client.images import ImagesSource, NamedImage
 from heatproof.client.model_files import ModelSource
 from heatproof.client.policies import PreprocessingSource, read_preprocessing
 from heatproof.client.retries import patiently
+from heatproof.client.statements import StatementOptions
+from heatproof.v1.class_output_pb2 import ClassOutput
 from heatproof.v1.explainers_pb2 import Explainer
 from heatproof.v1.explanation_service_pb2 import ExplainRequest, Explanation
 from heatproof.v1.explanation_service_pb2_grpc import ExplanationServiceStub
@@ -42,6 +44,7 @@ class ExplainedImage:
             there is no map.
         undefined: why there is no map; empty if there is one.
         overlay_png: PNG of the map over the image; empty unless asked for.
+        class_output: how the class scores of the model are read.
     """
 
     image: str
@@ -50,6 +53,7 @@ class ExplainedImage:
     values: NDArray[np.float32] | None
     undefined: str
     overlay_png: bytes
+    class_output: ClassOutput
 
     @property
     def name(self) -> str:
@@ -57,7 +61,7 @@ class ExplainedImage:
         return caption(self.explainer)
 
 
-class ExplainOptions(AnnotationOptions, total=False):
+class ExplainOptions(AnnotationOptions, StatementOptions, total=False):
     """Further options: what is known about the images, and these.
 
     Attributes:
@@ -86,7 +90,8 @@ def explain(
         images: paths, folders, arrays, Pillow images or bytes.
         preprocessing: name of a preset, path of a TOML file, or a table.
         explainers: names such as `"grad_cam"`, or with parameters `{"rise": {"masks": 500}}`.
-        **options: labels, target, seed and overlays; see `ExplainOptions`.
+        **options: labels, target, seed, overlays and what is said of the class output; see
+            `ExplainOptions`.
     """
     known_options = annotation_options(options)
     chosen = {key: value for key, value in options.items() if key not in known_options}
@@ -124,4 +129,5 @@ def _explained(names: Sequence[str], reply: Explanation) -> ExplainedImage:
         values=values,
         undefined=reply.undefined.detail or reply.undefined.reason,
         overlay_png=reply.overlay_png,
+        class_output=reply.class_output,
     )

@@ -7,6 +7,7 @@ from typing import Final, TypeAlias, TypeVar, Unpack
 
 from google.protobuf.message import Message
 
+from heatproof.client import documents
 from heatproof.client.calls import Flow, Rpc, Unary, work
 from heatproof.client.errors import HeatproofError, UsageError
 from heatproof.client.flows.datasets import AnnotationOptions, DatasetSource
@@ -23,10 +24,11 @@ from heatproof.client.progress import OnProgress, ignore
 from heatproof.client.recording import baseline_of, read_baseline
 from heatproof.client.results import GateReport, Report, UnjudgedError
 from heatproof.client.retries import patiently
+from heatproof.client.statements import StatementOptions, statement_options
 from heatproof.v1.evaluation_pb2 import EvaluationSpec
 from heatproof.v1.evaluation_service_pb2 import CreateEvaluationRequest, GateEvaluationRequest
 from heatproof.v1.evaluation_service_pb2_grpc import EvaluationServiceStub
-from heatproof.v1.gate_pb2 import Baseline, Policy, Verdict
+from heatproof.v1.gate_pb2 import Baseline, Policy, PolicyModel, Verdict
 from heatproof.v1.results_pb2 import ImageResult
 
 GATE: Final = Rpc(EvaluationServiceStub, "GateEvaluation")
@@ -37,8 +39,8 @@ BaselineSource: TypeAlias = ModelSource | Baseline
 AnyMessage = TypeVar("AnyMessage", bound=Message)
 
 
-class GateOptions(AnnotationOptions, total=False):
-    """Further options of a gate: what is known about the images, and overlays.
+class GateOptions(AnnotationOptions, StatementOptions, total=False):
+    """Further options of a gate: what is known about the images and the class output, and overlays.
 
     Attributes:
         keep_overlays: whether to draw every map over its image.
@@ -67,7 +69,8 @@ def gate(
         baseline: what regressions are measured against: the JSON report of an earlier gate, or
             another model.
         on_progress: is called with how far it is.
-        **options: labels, masks, maps and overlays; see `GateOptions`.
+        **options: labels, masks, maps, overlays and what is said of the class output, which is
+            stronger than the policy; see `GateOptions`.
 
     Raises:
         UsageError: an argument is wrong; nothing was sent.
@@ -75,7 +78,8 @@ def gate(
             `FailedPreconditionError` that lists the differing fields.
         UnjudgedError: it is evaluated, but no verdict could be made; has the report.
     """
-    rules = yield from work(lambda: _rules(policy, preprocessing))
+    stated = documents.read(PolicyModel, statement_options(options))
+    rules = yield from work(lambda: _rules(policy, preprocessing, stated))
     spec = _spec(rules)
     spec.keep_overlays = options.get("keep_overlays", False)
     recorded = yield from work(lambda: _recorded(baseline))
@@ -97,19 +101,24 @@ def gate(
     )
 
 
-def _rules(policy: PolicySource, preprocessing: PreprocessingSource | None) -> Policy:
-    """The policy with the preprocessing that holds."""
+def _rules(
+    policy: PolicySource, preprocessing: PreprocessingSource | None, stated: PolicyModel
+) -> Policy:
+    """The policy with the preprocessing and the statement that hold."""
     rules = read_policy(policy)
     if preprocessing is not None:
         rules.model.preprocessing.CopyFrom(read_preprocessing(preprocessing))
     if not rules.model.HasField("preprocessing"):
         raise UsageError(NO_PREPROCESSING)
+    rules.model.MergeFrom(stated)
     return rules
 
 
 def _spec(policy: Policy) -> EvaluationSpec:
     return EvaluationSpec(
         preprocessing=policy.model.preprocessing,
+        output=policy.model.output,
+        activation=policy.model.activation,
         metrics=_distinct(check.metric for check in policy.checks),
         explainers=policy.explainers,
         removals=policy.removals,

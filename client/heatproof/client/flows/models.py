@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Final, TypeAlias
 
+from heatproof.client import documents
 from heatproof.client.calls import Flow, Rpc, Stream, Unary, Upload, work
 from heatproof.client.errors import HeatproofError, NotFoundError, UsageError
 from heatproof.client.flows.listing import every
@@ -38,15 +39,28 @@ Rewrite: TypeAlias = LayerMasking | Gradient
 """What a rewrite adds: masks, or the gradient of the logits by the image."""
 
 
-def inspect(model: ModelSource, *, on_progress: OnProgress = ignore) -> Flow[Model]:
+def inspect(
+    model: ModelSource,
+    *,
+    on_progress: OnProgress = ignore,
+    output: str = "",
+    activation: str | None = None,
+) -> Flow[Model]:
     """Says what a model holds and what can be done with it; uploads it if the server lacks it.
 
     Args:
         model: path of an .onnx file, whose external data lie beside it, its bytes, or a name.
         on_progress: is told of the upload.
+        output: name of the output that holds the class scores; found in the graph by default.
+        activation: what its values are, `softmax`, `sigmoid` or `logits`; likewise.
     """
+    stated = {"activation": activation} if activation else {}
+    request = documents.read(GetModelRequest, {"output": output, **stated})
     source = yield from _source(model)
     found = yield from _stored(source, on_progress)
+    if output or activation:
+        request.name = found.name
+        found = yield from patiently(Unary(GET, request))
     return found
 
 

@@ -17,12 +17,14 @@ from heatproof.client.report.rows import (
     ResultRow,
     accuracy_rows,
     check_rows,
+    class_output_rows,
     model_line,
     number,
     preprocessing_text,
     result_rows,
     tally,
     verdict_line,
+    warning_lines,
 )
 from heatproof.client.results import GateReport, Report
 from heatproof.v1.evaluation_pb2 import EvaluationSpec
@@ -114,6 +116,7 @@ def render(report: Report, classes: ClassNames) -> str:
     page: str = template.render(
         title=_title(report),
         judged=_judged(report) if isinstance(report, GateReport) else None,
+        warnings=warning_lines(report),
         rows=result_rows(report),
         several_models=len(report.models) > 1,
         charts=drawing.charts(report),
@@ -141,7 +144,6 @@ def _judged(report: GateReport) -> dict[str, object]:
         "tone": tones.get(line, "bad"),
         "tally": tally(rows),
         "model": report.captions.model(report.model),
-        "warnings": list(report.verdict.warnings),
         "checks": [CheckView(row, _whisker(report, index)) for index, row in enumerate(rows)],
     }
 
@@ -164,6 +166,7 @@ def _facts(report: Report) -> list[tuple[str, str]]:
         ("Explained class", short_name(targets, spec.target or EvaluationSpec.TARGET_PREDICTED)),
         ("Seed", str(spec.seed)),
     ]
+    facts += [(f"Class output of {model}", text) for model, text in class_output_rows(report)]
     facts += [
         (f"Clean accuracy of {model}", f"{accuracy} ({labelled} images)")
         for model, accuracy, labelled in accuracy_rows(report)

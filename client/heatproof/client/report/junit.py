@@ -1,11 +1,18 @@
 """JUnit XML: a check is a test case."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 from xml.etree import ElementTree as ET
 
-from heatproof.client.report.rows import CheckRow, check_rows, verdict_line
+from heatproof.client.report.rows import (
+    CheckRow,
+    check_rows,
+    class_output_rows,
+    verdict_line,
+    warning_lines,
+)
 from heatproof.client.results import GateReport
 
 # XML 1.0 has no way to write these, not even escaped; file names may hold them.
@@ -32,14 +39,24 @@ def render(report: GateReport) -> str:
     root = ET.Element("testsuites", {"name": "heatproof", **totals})
     suite = ET.SubElement(root, "testsuite", {"name": _clean(f"heatproof gate {model}"), **totals})
     properties = ET.SubElement(suite, "properties")
-    for name, value in (("verdict", verdict_line(report)), ("model", report.model)):
-        ET.SubElement(properties, "property", {"name": name, "value": _clean(value)})
+    for name, value in _properties(report):
+        ET.SubElement(properties, "property", {"name": _clean(name), "value": _clean(value)})
     for row, kind in zip(rows, kinds, strict=True):
         _add_case(suite, row, kind, model)
-    if report.verdict.warnings:
-        ET.SubElement(suite, "system-out").text = _clean("\n".join(report.verdict.warnings))
+    warnings = warning_lines(report)
+    if warnings:
+        ET.SubElement(suite, "system-out").text = _clean("\n".join(warnings))
     ET.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+
+
+def _properties(report: GateReport) -> Iterator[tuple[str, str]]:
+    yield "verdict", verdict_line(report)
+    yield "model", report.model
+    for model, text in class_output_rows(report):
+        yield f"class output of {model}", text
+    for line in warning_lines(report):
+        yield "warning", line
 
 
 def _add_case(suite: ET.Element, row: CheckRow, kind: str, model: str) -> None:

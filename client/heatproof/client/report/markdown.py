@@ -12,12 +12,14 @@ from heatproof.client.report.rows import (
     ClassNames,
     accuracy_rows,
     check_rows,
+    class_output_rows,
     clean_rows,
     model_line,
     preprocessing_text,
     result_rows,
     tally,
     verdict_line,
+    warning_lines,
 )
 from heatproof.client.results import GateReport, Report
 
@@ -40,7 +42,7 @@ def render(report: Report, classes: ClassNames) -> str:
     if isinstance(report, GateReport):
         parts = _judged(report)
     else:
-        parts = ["## Heatproof evaluation", "", *_results(report)]
+        parts = ["## Heatproof evaluation", *_warnings(report), "", *_results(report)]
     parts += ["", *_facts(report), "", *_clean(report, classes)]
     return "\n".join(parts) + "\n"
 
@@ -50,14 +52,18 @@ def _judged(report: GateReport) -> list[str]:
     sign = SIGNS["good" if report.passed else "bad"]
     return [
         f"## {sign} Heatproof gate: {verdict_line(report)}",
+        *_warnings(report),
         "",
         escape(tally(rows)),
         "",
         *_table(
             ("", "Check", "Score", "Interval", "Bound", "Outcome"), [_check(row) for row in rows]
         ),
-        *(f"\n> {SIGNS['warning']} {escape(warning)}" for warning in report.verdict.warnings),
     ]
+
+
+def _warnings(report: Report) -> list[str]:
+    return [f"\n> {SIGNS['warning']} **{escape(line)}**" for line in warning_lines(report)]
 
 
 def _check(row: CheckRow) -> tuple[str, ...]:
@@ -95,6 +101,10 @@ def _facts(report: Report) -> list[str]:
         f"- Model: {escape(model_line(report))}",
         f"- Images: {len(report.images)}",
         f"- Preprocessing: {escape(preprocessing_text(report.evaluation.spec.preprocessing))}",
+    ]
+    facts += [
+        f"- Class output of {escape(model)}: {escape(text)}"
+        for model, text in class_output_rows(report)
     ]
     facts += [
         f"- Clean accuracy of {escape(model)}: {accuracy} ({labelled} images labelled)"

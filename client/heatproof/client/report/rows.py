@@ -6,9 +6,17 @@ from dataclasses import dataclass
 from heatproof.client.captions import Captions, short_digest
 from heatproof.client.documents import short_name
 from heatproof.client.results import GateReport, Report
+from heatproof.client.statements import described
 from heatproof.v1.gate_pb2 import Check, CheckResult, Verdict
 from heatproof.v1.preprocessing_pb2 import Preprocessing
-from heatproof.v1.results_pb2 import CleanPrediction, Direction, ImageResult, MetricResult, Summary
+from heatproof.v1.results_pb2 import (
+    CleanPrediction,
+    Direction,
+    ImageResult,
+    MetricResult,
+    ModelWarning,
+    Summary,
+)
 
 ARROWS = {
     Direction.DIRECTION_HIGHER_IS_BETTER: "↑",
@@ -207,6 +215,33 @@ def accuracy_rows(report: Report) -> list[tuple[str, str, str]]:
         )
         for name, summary in sorted(report.evaluation.clean_accuracy.items())
     ]
+
+
+def class_output_rows(report: Report) -> list[tuple[str, str]]:
+    """How the class scores of each model are read: its name, and output and activation in words."""
+    captions = report.captions
+    return [
+        (captions.model(held.model), described(held)) for held in report.evaluation.class_outputs
+    ]
+
+
+def warning_lines(report: Report) -> list[str]:
+    """What makes scores doubtful, then what else a verdict warns of; nothing twice."""
+    captions = report.captions
+    several = len(report.models) > 1
+    lines = [
+        f"{captions.model(held.model)}: {_warning(held)}" if several else _warning(held)
+        for held in report.evaluation.warnings
+    ]
+    if isinstance(report, GateReport):
+        known = {_warning(held) for held in report.evaluation.warnings}
+        lines += [text for text in report.verdict.warnings if text not in known]
+    return lines
+
+
+def _warning(held: ModelWarning) -> str:
+    """A warning as verdicts write it too."""
+    return f"{held.reason}: {held.text}"
 
 
 def model_line(report: Report) -> str:

@@ -175,7 +175,8 @@ def _is_blocking(check: Check, outcome: CheckOutcome) -> bool:
 def _warnings(
     policy: Policy, candidate: Evaluated, checks: Sequence[CheckResult]
 ) -> tuple[str, ...]:
-    warnings = []
+    mine = (held for held in candidate.warnings if held.model == candidate.model)
+    warnings = [f"{held.reason}: {held.text}" for held in mine]
     units = units_of(candidate.images, seed=policy.seed)
     if units.count < policy.min_images:
         unit = "group" if units.grouped else "image"

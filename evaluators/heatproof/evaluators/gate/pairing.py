@@ -18,7 +18,7 @@ from heatproof.evaluators.statistics.intervals import Intervals
 from heatproof.evaluators.statistics.units import Units
 from heatproof.evaluators.summaries import Sample, samples_of, summaries_of, units_of
 
-PER_MODEL = {"models", "dataset", "keep_overlays"}
+PER_MODEL = {"models", "dataset", "keep_overlays", "output", "activation"}
 """Fields of a spec that may differ between a candidate and its baseline."""
 
 

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from heatproof.evaluators.class_outputs import Activation
 from heatproof.evaluators.explainers import Explainer
 from heatproof.evaluators.metrics import Metric
 from heatproof.evaluators.preprocessing import Preprocessing
 from heatproof.evaluators.removal import RemovalOperator
-from heatproof.evaluators.results import ImageResult, Interval, MetricResult
+from heatproof.evaluators.results import ImageResult, Interval, MetricResult, ModelWarning
 from heatproof.evaluators.spec import EvaluationSpec, Target
 from heatproof.evaluators.statistics.intervals import Intervals
 
@@ -51,9 +52,11 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyModel:
-    """How the model reads images."""
+    """How the model reads images, and how its answers are read."""
 
     preprocessing: Preprocessing | None = None
+    output: str = ""
+    activation: Activation | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,12 +83,14 @@ class Evaluated:
         spec: what was asked.
         results: results of all models of the spec.
         images: results of the images.
+        warnings: what makes the scores of a model doubtful.
     """
 
     model: str
     spec: EvaluationSpec
     results: tuple[MetricResult, ...]
     images: tuple[ImageResult, ...]
+    warnings: tuple[ModelWarning, ...] = ()
 
 
 class CheckKind(StrEnum):

@@ -6,7 +6,7 @@ from typing import Final
 
 import onnx_ir as ir
 
-from heatproof.evaluators.class_outputs import COARSE, EXACT, Basis, Statement
+from heatproof.evaluators.class_outputs import COARSE, EXACT, UNSTATED, Basis, Statement
 from heatproof.evaluators.errors import (
     InvalidArgumentError,
     UnknownNameError,
@@ -16,6 +16,7 @@ from heatproof.graphs.heads.axes import class_axis, holds_one_value
 from heatproof.graphs.heads.reading import Reader
 from heatproof.graphs.heads.scores import Activation, Kind, Scores
 from heatproof.graphs.heads.statements import interpreted
+from heatproof.graphs.preparation import prepared
 
 _LINEAR: Final = frozenset({"Gemm", "MatMul", "Conv"})
 _VIEWS: Final = frozenset(
@@ -75,6 +76,11 @@ class Candidate:
         """Name of the output."""
         return self.value.name or ""
 
+    @property
+    def classes(self) -> int | None:
+        """Number of classes, or None when the graph leaves it open; 2 for a single value."""
+        return 2 if holds_one_value(self.value) else _classes(self.value)
+
 
 def candidates(model: ir.Model, *, beside: Collection[str] = ()) -> tuple[Candidate, ...]:
     """The outputs that may hold class scores, copies of one tensor taken together.
@@ -116,10 +122,20 @@ def find_class_output(
         UnknownNameError: no output has the stated name.
         InvalidArgumentError: what is stated contradicts the graph.
     """
-    stated = stated or Statement()
+    stated = stated or UNSTATED
     plausible = candidates(model, beside=beside)
     chosen, why = _chosen(model, plausible, stated)
     return _described(chosen, why, stated)
+
+
+def logits_of(model: ir.Model, output: str) -> str | None:
+    """The tensor with the logits of an output of a model as it was loaded; None for "".
+
+    Raises:
+        UnknownNameError: no output has that name.
+        InvalidArgumentError: it holds no class scores.
+    """
+    return find_class_output(prepared(model), Statement(output)).logits if output else None
 
 
 def _chosen(
@@ -177,7 +193,7 @@ def _described(chosen: Candidate, why: str, stated: Statement) -> ClassOutput:
     return ClassOutput(
         name=chosen.name,
         logits=(inside or chosen.value).name or "",
-        classes=2 if is_binary else _classes(chosen.value),
+        classes=chosen.classes,
         activation=read.activation,
         scores=None if inside is not None or read.activation is Activation.NONE else found,
         is_binary=is_binary,

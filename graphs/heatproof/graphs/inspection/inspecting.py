@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
+from heatproof.evaluators.class_outputs import Statement
 from heatproof.evaluators.errors import FailedPreconditionError, UnsupportedModelError
 from heatproof.graphs.blockers import Blocker
 from heatproof.graphs.gradients import gradient_blockers
+from heatproof.graphs.heads.choosing import candidates
 from heatproof.graphs.inspection.receptive import Extent, receptive_fields
 from heatproof.graphs.inspection.spatial import feature_maps, last_feature_map
 from heatproof.graphs.inspection.work import multiply_adds
@@ -71,6 +73,25 @@ class CamTensor:
 
 
 @dataclass(frozen=True, slots=True)
+class ClassCandidate:
+    """An output that may hold class scores; fields as in the message of the same name.
+
+    Attributes:
+        output: its name.
+        copies: names of the outputs that hold the same values.
+        classes: number of classes; 0 if dynamic; 2 for one value an image.
+        activation: what its values are as far as the graph shows; "" if it shows nothing.
+        is_chosen: whether it is the class output.
+    """
+
+    output: str
+    copies: tuple[str, ...]
+    classes: int
+    activation: str
+    is_chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Support:
     """Whether a rewrite covers a graph.
 
@@ -108,6 +129,8 @@ class ModelFacts:
         width: columns, likewise.
         probed: whether the graph leaves that size open, so that it is ours.
         notes: what was left out of the model or changed in it, in sentences.
+        class_candidates: outputs that may hold class scores.
+        class_output_decision: how class output and activation were decided, or why there is none.
     """
 
     inputs: tuple[ValueInfo, ...]
@@ -130,17 +153,27 @@ class ModelFacts:
     width: int
     probed: bool
     notes: tuple[str, ...] = ()
+    class_candidates: tuple[ClassCandidate, ...] = ()
+    class_output_decision: str = ""
 
 
-def inspect(model: ir.Model) -> ModelFacts:
+def inspect(model: ir.Model, stated: Statement | None = None) -> ModelFacts:
     """Describes a checked model, classifier or not; rewrites are tried on the model as given.
 
     A model of dynamic size is described at `PROBED_SIDE`.
+
+    Args:
+        model: the model.
+        stated: what a user says of the class output.
+
+    Raises:
+        InvalidArgumentError: what is stated contradicts the graph.
     """
     plain = prepared(model)
-    image, output = _image_input(plain), _class_output(plain)
+    image = _image_input(plain)
     height, width = _size(image)
     probe = _probe(plain, image, (height, width))
+    output, decision = _class_output(probe, stated)
     return ModelFacts(
         inputs=tuple(_info(value) for value in model.graph.inputs if not value.is_initializer()),
         outputs=tuple(map(_info, model.graph.outputs)),
@@ -157,11 +190,13 @@ def inspect(model: ir.Model) -> ModelFacts:
         multiply_adds=_multiply_adds(probe, image, (height, width)),
         cam_tensors=_cam_tensors(probe, output),
         layer_masking=_support(lambda: masking_blockers(probe)),
-        gradients=_support(lambda: gradient_blockers(probe)),
+        gradients=_support(lambda: gradient_blockers(probe, of=output.logits if output else None)),
         height=height,
         width=width,
         probed=probe is not plain,
         notes=notes_of(plain),
+        class_candidates=_candidates(probe, output),
+        class_output_decision=decision,
     )
 
 
@@ -172,11 +207,27 @@ def _image_input(model: ir.Model) -> ImageInput | None:
         return None
 
 
-def _class_output(model: ir.Model) -> ClassOutput | None:
+def _class_output(model: ir.Model, stated: Statement | None) -> tuple[ClassOutput | None, str]:
+    """The class output, if there is one choice, and why it is or is not."""
     try:
-        return find_class_output(model)
-    except UnsupportedModelError:
-        return None
+        found = find_class_output(model, stated)
+    except UnsupportedModelError as error:
+        return None, error.message
+    return found, found.decision
+
+
+def _candidates(model: ir.Model, output: ClassOutput | None) -> tuple[ClassCandidate, ...]:
+    chosen = output.name if output else ""
+    return tuple(
+        ClassCandidate(
+            output=found.name,
+            copies=found.copies,
+            classes=found.classes or 0,
+            activation=found.scores.kind if found.scores else "",
+            is_chosen=chosen in (found.name, *found.copies),
+        )
+        for found in candidates(model)
+    )
 
 
 def _size(image: ImageInput | None) -> tuple[int, int]:

@@ -51,7 +51,9 @@ class OrtPredictor:
         self._model = model
         self._batch_size = batch_size
         self._cancellation = cancellation
-        identity = f"{model}|{canonical.preprocessing}|{batch_size}"
+        output = canonical.output
+        read = (output.name, output.logits, output.activation)
+        identity = f"{model}|{canonical.preprocessing}|{batch_size}|{read}"
         self._key = hashlib.sha256(identity.encode()).hexdigest()
 
     @property

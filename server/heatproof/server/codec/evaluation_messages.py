@@ -57,6 +57,7 @@ def encode_page(page: Page[StoredEvaluation]) -> pb.ListEvaluationsResponse:
         message = encode_evaluation(stored)
         message.ClearField("results")
         message.ClearField("clean_accuracy")
+        message.ClearField("warnings")
         reply.evaluations.append(message)
     return reply
 

@@ -6,15 +6,22 @@ from typing import Final
 
 from google.rpc import status_pb2
 
+from heatproof.evaluators.class_outputs import ClassOutput
 from heatproof.evaluators.errors import InvalidArgumentError
-from heatproof.evaluators.results import ImageResult, MetricResult, Sampling, Summary
+from heatproof.evaluators.results import (
+    ImageResult,
+    MetricResult,
+    ModelWarning,
+    Sampling,
+    Summary,
+)
 from heatproof.evaluators.spec import EvaluationSpec
 from heatproof.server.codec.decoding import decode
 from heatproof.server.codec.encoding import encode
 from heatproof.server.field_paths import under
 from heatproof.server.settings import MAX_REPLY_BYTES
 from heatproof.server.stores.evaluation_records import ImageRow, State, StoredEvaluation
-from heatproof.v1 import evaluation_pb2, results_pb2
+from heatproof.v1 import class_output_pb2, evaluation_pb2, results_pb2
 
 _MAX_MODELS: Final = 16
 _STATES: Final = {
@@ -48,7 +55,10 @@ def read_spec(data: bytes) -> EvaluationSpec:
 
 
 def serialized_results(
-    results: Sequence[MetricResult], clean_accuracy: Mapping[str, Summary], sampling: Sampling
+    results: Sequence[MetricResult],
+    clean_accuracy: Mapping[str, Summary],
+    sampling: Sampling,
+    warnings: Sequence[ModelWarning],
 ) -> bytes:
     """Writes the results of an evaluation."""
     message = evaluation_pb2.Evaluation(
@@ -57,6 +67,7 @@ def serialized_results(
             model: encode(summary, results_pb2.Summary) for model, summary in clean_accuracy.items()
         },
         sampling=encode(sampling, results_pb2.Sampling),
+        warnings=[encode(warning, results_pb2.ModelWarning) for warning in warnings],
     )
     return message.SerializeToString(deterministic=True)
 
@@ -64,6 +75,18 @@ def serialized_results(
 def serialized_environment(environment: Mapping[str, str]) -> bytes:
     """Writes what computes an evaluation."""
     return evaluation_pb2.Evaluation(environment=environment).SerializeToString(deterministic=True)
+
+
+def serialized_class_outputs(class_outputs: Sequence[ClassOutput]) -> bytes:
+    """Writes how the class scores of an evaluation's models are read; appended to others."""
+    messages = [encode(output, class_output_pb2.ClassOutput) for output in class_outputs]
+    return evaluation_pb2.Evaluation(class_outputs=messages).SerializeToString(deterministic=True)
+
+
+def read_class_outputs(environment: bytes) -> tuple[ClassOutput, ...]:
+    """Reads how the answers of an evaluation's models are read."""
+    message = evaluation_pb2.Evaluation.FromString(environment)
+    return tuple(decode(output, ClassOutput) for output in message.class_outputs)
 
 
 def image_row(result: ImageResult) -> ImageRow:

@@ -17,11 +17,13 @@ from heatproof.server.codec.encoding import encode
 from heatproof.server.codec.enums import decode_enum
 from heatproof.server.codec.facts import explained_predictions
 from heatproof.server.codec.images import ImageBounds, decode_image, decode_images, mask_stack
+from heatproof.server.codec.statements import decode_statement
 from heatproof.server.codec.tensors import fill_tensor
 from heatproof.server.field_paths import under
 from heatproof.server.settings import MAX_REPLY_BYTES
 from heatproof.server.workers.inputs import FramedSource, ModelFiles
 from heatproof.v1 import (
+    class_output_pb2,
     evaluation_pb2,
     explainers_pb2,
     explanation_service_pb2,
@@ -35,8 +37,8 @@ if TYPE_CHECKING:
 MAX_IMAGES: Final = 16
 MAX_MASKS: Final = 1000
 _BYTES_PER_LOGIT: Final = 4
-_ENVELOPE_BYTES: Final = 1024
-"""What a reply holds beside its logits: shapes, tags and the coverage's tensor header."""
+_ENVELOPE_BYTES: Final = 4096
+"""What a reply holds beside its logits: shapes, tags, and how the scores are read."""
 
 
 async def decode_explain(
@@ -62,6 +64,7 @@ async def decode_explain(
         target=_target(request.target),
         seed=request.seed,
         overlay=request.overlay,
+        stated=decode_statement(request.output, request.activation),
         predictions=explained_predictions(explainers, preprocessing, facts),
     )
 
@@ -101,6 +104,10 @@ def encode_explanation(explanation: Explanation) -> explanation_service_pb2.Expl
         message.undefined.CopyFrom(encode(explanation.values, results_pb2.Undefined))
     else:
         fill_tensor(message.values, explanation.values.astype(np.float32))
+    if explanation.class_output is not None:
+        message.class_output.CopyFrom(
+            encode(explanation.class_output, class_output_pb2.ClassOutput)
+        )
     if message.ByteSize() > MAX_REPLY_BYTES:
         raise LimitExceededError(
             f"the map of image {explanation.image} takes {message.ByteSize()} bytes, a reply at "
@@ -134,6 +141,7 @@ async def decode_predict(
         image=image,
         masks=masks,
         removal=_removal(request, is_needed=masks is not None),
+        stated=decode_statement(request.output, request.activation),
     )
 
 
@@ -187,4 +195,8 @@ def encode_predictions(predictions: MaskedPredictions) -> masking_service_pb2.Pr
     fill_tensor(message.logits, predictions.logits)
     if predictions.coverage is not None:
         fill_tensor(message.coverage, predictions.coverage)
+    if predictions.class_output is not None:
+        message.class_output.CopyFrom(
+            encode(predictions.class_output, class_output_pb2.ClassOutput)
+        )
     return message

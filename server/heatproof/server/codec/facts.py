@@ -18,9 +18,18 @@ def serialized_facts(facts: object) -> bytes:
     return encode(facts, model_pb2.ModelFacts).SerializeToString()
 
 
-def classes_of(facts: bytes) -> int:
-    """Number of classes of a stored model; 0 if the graph leaves it open."""
-    return model_pb2.ModelFacts.FromString(facts).classes
+def classes_of(facts: bytes, output: str = "") -> int:
+    """Number of classes of a stored model; 0 if the graph leaves it open.
+
+    Args:
+        facts: what is stored of the model.
+        output: the output that is stated to hold the classes; "" for the one that was found.
+    """
+    found = model_pb2.ModelFacts.FromString(facts)
+    for candidate in found.class_candidates:
+        if output and output in (candidate.output, *candidate.copies):
+            return candidate.classes
+    return found.classes
 
 
 def explained_predictions(

@@ -50,7 +50,7 @@ def decode_rewrite(message: model_service_pb2.DownloadModelRequest) -> "Rewrite 
             with under("layer_masking"):
                 return decode(message.layer_masking, MaskingOptions)
         case "gradient":
-            return GradientRewrite()
+            return GradientRewrite(message.gradient.output)
         case _:
             return None
 

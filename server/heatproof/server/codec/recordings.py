@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from heatproof.evaluators.gate.policy import Evaluated, Policy, Verdict
-from heatproof.evaluators.results import ImageResult, MetricResult
+from heatproof.evaluators.results import ImageResult, MetricResult, ModelWarning
 from heatproof.evaluators.spec import EvaluationSpec
 from heatproof.server.codec.decoding import decode
 from heatproof.server.codec.encoding import encode
@@ -25,6 +25,7 @@ def read_evaluated(model: str, evaluation: bytes, images: Iterable[bytes]) -> Ev
         spec=decode(message.spec, EvaluationSpec),
         results=tuple(decode(result, MetricResult) for result in message.results),
         images=read_images(images),
+        warnings=tuple(decode(warning, ModelWarning) for warning in message.warnings),
     )
 
 

@@ -83,7 +83,8 @@ class Creation:
             request_id=key,
             images=inventory.images,
             predictions=plan.predictions,
-            environment=serialized_environment(await self._environment.describe()),
+            environment=serialized_environment(await self._environment.describe())
+            + plan.class_outputs,
         )
         seconds = plan.predictions / speed / self._around.parallel_shards if speed else None
         return Quote(new, seconds)

@@ -79,7 +79,9 @@ class InlineEvaluations:
         _check_predictions(plan.predictions)
         whole = RunShard(spec, models, images, predictions=plan.predictions // max(len(images), 1))
         rows, done = await self._rows(whole)
-        summary = Summarise(serialized_spec(spec), tuple(row.curves for row in rows))
+        environment = serialized_environment(await self._environment.describe())
+        environment += plan.class_outputs
+        summary = Summarise(serialized_spec(spec), tuple(row.curves for row in rows), environment)
         evaluation = StoredEvaluation(
             number=0,
             name="",
@@ -94,7 +96,7 @@ class InlineEvaluations:
             predictions_total=plan.predictions,
             predictions_done=done,
             results=await self._workers.call(summary),
-            environment=serialized_environment(await self._environment.describe()),
+            environment=environment,
         )
         return InlineEvaluation(evaluation, rows)
 

@@ -114,7 +114,7 @@ class EvaluationRun:
         store, number = self._around.store, self._stored.number
         stored = await asyncio.to_thread(store.all_image_rows, number, "curves")
         images = (*stored, *(image.curves for rows in partial for image in rows.images))
-        task = Summarise(self._stored.spec, images)
+        task = Summarise(self._stored.spec, images, self._stored.environment)
         return await self._around.workers.call(task, lane=Lane.BULK)
 
 

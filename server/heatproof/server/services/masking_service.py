@@ -27,6 +27,6 @@ class MaskingService(masking_service_pb2_grpc.MaskingServiceServicer):
         stored = await asyncio.to_thread(self._models.get, name, field="model")
         model = await asyncio.to_thread(self._models.files, name, field="model")
         task = await decode_predict(
-            request, model, classes=classes_of(stored.facts), bounds=self._bounds
+            request, model, classes=classes_of(stored.facts, request.output), bounds=self._bounds
         )
         return pb.PredictResponse.FromString(await self._workers.call(task))

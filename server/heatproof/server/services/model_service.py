@@ -12,6 +12,7 @@ from heatproof.server.codec.models import (
     encode_model,
     encode_models,
 )
+from heatproof.server.codec.statements import decode_statement
 from heatproof.server.codec.streams import read_header, read_items
 from heatproof.server.interceptors.guard import Context
 from heatproof.server.model_downloads import ModelDownloads
@@ -43,7 +44,8 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
     async def GetModel(self, request: pb.GetModelRequest, context: Context) -> model_pb2.Model:
         """Finds a model."""
         name = ModelName.parse(request.name)
-        return encode_model(await asyncio.to_thread(self._store.get, name))
+        stated = decode_statement(request.output, request.activation)
+        return encode_model(await self._uploads.described(name, stated))
 
     async def ListModels(
         self, request: pb.ListModelsRequest, context: Context

@@ -2,11 +2,16 @@
 
 import gc
 from collections import OrderedDict
-from typing import Final
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from typing import Final, TypeAlias
 
 import cv2
 
+from heatproof.evaluators.class_outputs import Statement
 from heatproof.evaluators.decoding import ImageLimits
+from heatproof.evaluators.errors import HeatproofError
 from heatproof.evaluators.preprocessing import Preprocessing
 from heatproof.graphs.canonical import CanonicalModel, canonicalize
 from heatproof.graphs.files.limits import Limits
@@ -27,8 +32,11 @@ _KEPT_MODELS: Final = 16
 """A spec names at most 16 models."""
 
 
+_Key: TypeAlias = tuple[str, Preprocessing, Statement]
+
+
 class Shelf:
-    """Canonical models by files and preprocessing, the least recently used dropped first.
+    """Canonical models by files, preprocessing and statement; the least recently used go first.
 
     Weights are shared between a model and its sessions; the sessions are bounded in bytes.
     """
@@ -36,7 +44,7 @@ class Shelf:
     def __init__(self, settings: WorkerSettings) -> None:
         cv2.setNumThreads(1)  # the cores are the networks'
         self._limits = Limits(max_bytes=settings.max_model_bytes)
-        self._models: OrderedDict[tuple[str, Preprocessing], CanonicalModel] = OrderedDict()
+        self._models: OrderedDict[_Key, CanonicalModel] = OrderedDict()
         runtime = SessionSettings(threads=settings.threads)
         self._sessions = SessionCache(settings.session_bytes, runtime)
         self.session_options = _described(runtime)
@@ -48,10 +56,17 @@ class Shelf:
         return load_model(files.path, external=files.external, limits=self._limits)
 
     def predictor(
-        self, files: ModelFiles, preprocessing: Preprocessing, cancellation: Cancellation
+        self,
+        files: ModelFiles,
+        preprocessing: Preprocessing,
+        stated: Statement,
+        cancellation: Cancellation,
     ) -> OrtPredictor:
-        """Runs a stored model under a preprocessing; its batches depend on these two alone."""
-        canonical = self._canonical(files, preprocessing)
+        """Runs a stored model under a preprocessing; its batches depend on these two alone.
+
+        `stated` is what a user says of the class output.
+        """
+        canonical = self._canonical(files, preprocessing, stated)
         return OrtPredictor(
             canonical,
             self._sessions,
@@ -60,16 +75,30 @@ class Shelf:
             cancellation=cancellation,
         )
 
-    def _canonical(self, files: ModelFiles, preprocessing: Preprocessing) -> CanonicalModel:
-        key = (files.name, preprocessing)
+    def _canonical(
+        self, files: ModelFiles, preprocessing: Preprocessing, stated: Statement
+    ) -> CanonicalModel:
+        key = (files.name, preprocessing, stated)
         if key not in self._models:
             model = self.load(files)
-            with fields_under("preprocessing"):
-                self._models[key] = canonicalize(model, preprocessing)
+            with _preprocessing_fields():
+                self._models[key] = canonicalize(model, preprocessing, stated)
         self._models.move_to_end(key)
         while len(self._models) > _KEPT_MODELS:
             self._models.popitem(last=False)
         return self._models[key]
+
+
+@contextmanager
+def _preprocessing_fields() -> Iterator[None]:
+    """Errors of a field lie below `preprocessing`, but for those of what is stated beside it."""
+    try:
+        yield
+    except HeatproofError as error:
+        if error.field in {"", *(field.name for field in fields(Statement))}:
+            raise
+        with fields_under("preprocessing"):
+            raise
 
 
 def batch_size(height: int, width: int) -> int:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
+from heatproof.evaluators.class_outputs import UNSTATED, Statement
 from heatproof.evaluators.explainers import Explainer
 from heatproof.evaluators.inventory import Inventory
 from heatproof.evaluators.preprocessing import Preprocessing
@@ -33,6 +34,10 @@ class InspectModel(Task[object, bytes]):
     """Parses, checks and describes a model; its value is a serialised `ModelFacts`.
 
     Fails with InvalidModelError, LimitExceededError and their kin when it is not usable.
+
+    Attributes:
+        model: what to describe.
+        stated: what the user says of the class output.
     """
 
     executor: ClassVar[str] = f"{_EXECUTION}.models:inspect_model"
@@ -41,6 +46,7 @@ class InspectModel(Task[object, bytes]):
     way_out: ClassVar[str] = "a smaller graph, such as one that a simplifier has folded"
 
     model: ModelFiles
+    stated: Statement = UNSTATED
 
     def amount(self) -> Amount:
         """The bytes of the model."""
@@ -49,7 +55,13 @@ class InspectModel(Task[object, bytes]):
 
 @dataclass(frozen=True, slots=True)
 class GradientRewrite:
-    """Adds input `output_gradient` and output `input_gradient`."""
+    """Adds input `output_gradient` and output `input_gradient`.
+
+    Attributes:
+        output: the output whose logits are differentiated; "" leaves it to the graph.
+    """
+
+    output: str = ""
 
 
 Rewrite: TypeAlias = "MaskingOptions | GradientRewrite"
@@ -126,9 +138,12 @@ class PlannedWork:
 
     Attributes:
         predictions: upper bound of the predictions in all.
+        class_outputs: serialised `Evaluation` that says how the class scores of the models are
+            read, and nothing else.
     """
 
     predictions: int
+    class_outputs: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +217,7 @@ class Explain(Task[bytes, None]):
         target: the class that is explained.
         seed: of everything random.
         overlay: whether to lay each map over its image.
+        stated: what the user says of the class output.
         predictions: predictions of one image, as planned.
     """
 
@@ -215,6 +231,7 @@ class Explain(Task[bytes, None]):
     target: Target = Target.PREDICTED
     seed: int = 0
     overlay: bool = False
+    stated: Statement = UNSTATED
     predictions: int = 0
 
     def amount(self) -> Amount:
@@ -233,6 +250,7 @@ class PredictMasked(Task[object, bytes]):
         image: the image.
         masks: uint8 [masks, height, width], non-zero is visible; None: one mask that hides nothing.
         removal: how regions are hidden; None without masks.
+        stated: what the user says of the class output.
     """
 
     executor: ClassVar[str] = f"{_EXECUTION}.explanations:predict_masked"
@@ -243,6 +261,7 @@ class PredictMasked(Task[object, bytes]):
     image: StoredImage
     masks: FramedSource | None = None
     removal: RemovalOperator | None = None
+    stated: Statement = UNSTATED
 
     def amount(self) -> Amount:
         """The bytes of the model, and the number of masks with the decoding of the image."""
@@ -258,6 +277,7 @@ class Summarise(Task[object, bytes]):
     Attributes:
         spec: serialised `EvaluationSpec`.
         images: serialised `ImageResult` messages with curves.
+        environment: serialised `Evaluation` with the readings of the models.
     """
 
     executor: ClassVar[str] = f"{_EXECUTION}.statistics:summarise"
@@ -267,6 +287,7 @@ class Summarise(Task[object, bytes]):
 
     spec: bytes
     images: tuple[bytes, ...]
+    environment: bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from heatproof.evaluators import evaluation
 from heatproof.evaluators.errors import HeatproofError
 from heatproof.evaluators.predictor import Predictor
-from heatproof.evaluators.preprocessing import Preprocessing
-from heatproof.server.codec.evaluations import image_row
+from heatproof.evaluators.spec import EvaluationSpec
+from heatproof.server.codec.evaluations import image_row, serialized_class_outputs
 from heatproof.server.workers.bench import Bench
 from heatproof.server.workers.execution.images import lazily_read
 from heatproof.server.workers.inputs import ModelFiles
@@ -17,10 +17,10 @@ from heatproof.server.workers.tasks import PlanEvaluation, PlannedWork, RunShard
 
 def plan_evaluation(task: PlanEvaluation, bench: Bench) -> PlannedWork:
     """Loads the models of a spec and counts what it computes."""
-    predictors = _predictors(task.models, task.spec.preprocessing, bench)
+    predictors = _predictors(task.models, task.spec, bench)
     facts = {name: predictor.facts for name, predictor in predictors.items()}
     planned = evaluation.plan(task.spec, facts, task.inventory)
-    return PlannedWork(planned.predictions)
+    return PlannedWork(planned.predictions, serialized_class_outputs(planned.class_outputs))
 
 
 def run_shard(task: RunShard, bench: Bench) -> int:
@@ -29,7 +29,7 @@ def run_shard(task: RunShard, bench: Bench) -> int:
     Raises:
         InvalidArgumentError: an image is unusable; its field counts within the data set.
     """
-    predictors = _predictors(task.models, task.spec.preprocessing, bench)
+    predictors = _predictors(task.models, task.spec, bench)
     diary = _Diary(task, bench)
     images = lazily_read(task.images, bench.shelf.image_limits, diary.fetch)
     try:
@@ -80,10 +80,12 @@ def _placed(error: HeatproofError, first: int) -> HeatproofError:
 
 
 def _predictors(
-    models: Sequence[ModelFiles], preprocessing: Preprocessing, bench: Bench
+    models: Sequence[ModelFiles], spec: EvaluationSpec, bench: Bench
 ) -> Mapping[str, Predictor]:
     predictors = {}
     for files in models:
         bench.report(f"loading {files.name}")
-        predictors[files.name] = bench.shelf.predictor(files, preprocessing, bench.cancellation)
+        predictors[files.name] = bench.shelf.predictor(
+            files, spec.preprocessing, spec.stated, bench.cancellation
+        )
     return predictors

@@ -22,7 +22,9 @@ _MASKS_RANK = 3
 def explain(task: Explain, bench: Bench) -> None:
     """Emits the maps of the images, image by image and explainer by explainer."""
     bench.report(f"loading {task.model.name}")
-    predictor = bench.shelf.predictor(task.model, task.preprocessing, bench.cancellation)
+    predictor = bench.shelf.predictor(
+        task.model, task.preprocessing, task.stated, bench.cancellation
+    )
     spec = EvaluationSpec(
         models=(task.model.name,),
         preprocessing=task.preprocessing,
@@ -44,7 +46,9 @@ def explain(task: Explain, bench: Bench) -> None:
 def predict_masked(task: PredictMasked, bench: Bench) -> bytes:
     """Predicts one image under masks."""
     bench.report(f"loading {task.model.name}")
-    predictor = bench.shelf.predictor(task.model, task.preprocessing, bench.cancellation)
+    predictor = bench.shelf.predictor(
+        task.model, task.preprocessing, task.stated, bench.cancellation
+    )
     sized = task.preprocessing.sized(predictor.facts.height, predictor.facts.width)
     bench.report(f"predicting {task.image.display_name!r}")
     image = read_image(task.image, bench.shelf.image_limits)

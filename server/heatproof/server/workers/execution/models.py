@@ -2,6 +2,7 @@
 
 from heatproof.graphs.files.saving import save_model
 from heatproof.graphs.gradients import differentiated
+from heatproof.graphs.heads.choosing import logits_of
 from heatproof.graphs.inspection.inspecting import inspect
 from heatproof.graphs.masking import MaskingOptions, layer_masked
 from heatproof.graphs.runtime.verification import verify_file
@@ -15,7 +16,7 @@ def inspect_model(task: InspectModel, bench: Bench) -> bytes:
     bench.report("parsing the model")
     model = bench.shelf.load(task.model)
     bench.report("describing the model")
-    return serialized_facts(inspect(model))
+    return serialized_facts(inspect(model, task.stated))
 
 
 def rewrite_model(task: RewriteModel, bench: Bench) -> tuple[str, ...]:
@@ -26,7 +27,7 @@ def rewrite_model(task: RewriteModel, bench: Bench) -> tuple[str, ...]:
     if isinstance(task.rewrite, MaskingOptions):
         rewritten = layer_masked(model, task.rewrite)
     else:
-        rewritten = differentiated(model)
+        rewritten = differentiated(model, of=logits_of(model, task.rewrite.output))
     bench.report("writing the model")
     save_model(rewritten, task.folder / task.file_name)
     bench.report("checking what was written")

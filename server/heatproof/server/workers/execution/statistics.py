@@ -1,5 +1,6 @@
 """Summarises and judges evaluations, away from the event loop of the server."""
 
+from heatproof.evaluators.doubts import doubts
 from heatproof.evaluators.gate import judge as judge_evaluation
 from heatproof.evaluators.gate.pairing import require_comparable
 from heatproof.evaluators.gate.policy import Evaluated
@@ -7,7 +8,11 @@ from heatproof.evaluators.gate.soundness import require_answerable, require_soun
 from heatproof.evaluators.results import ImageResult
 from heatproof.evaluators.summaries import clean_accuracy, sampling
 from heatproof.evaluators.summaries import summarise as summarise_images
-from heatproof.server.codec.evaluations import read_spec, serialized_results
+from heatproof.server.codec.evaluations import (
+    read_class_outputs,
+    read_spec,
+    serialized_results,
+)
 from heatproof.server.codec.recordings import (
     read_evaluated,
     read_images,
@@ -23,8 +28,9 @@ def summarise(task: Summarise, bench: Bench) -> bytes:
     """Summarises the results of images."""
     bench.report(f"summarising {len(task.images)} images")
     spec, images = read_spec(task.spec), read_images(task.images)
-    results = summarise_images(spec, images)
-    return serialized_results(results, clean_accuracy(spec, images), sampling(spec, images))
+    results, accuracy = summarise_images(spec, images), clean_accuracy(spec, images)
+    warnings = doubts(images, read_class_outputs(task.environment))
+    return serialized_results(results, accuracy, sampling(spec, images), warnings)
 
 
 def check_policy(task: CheckPolicy, bench: Bench) -> None:
