@@ -77,6 +77,33 @@ def test_ties_fall_anew_for_every_image_but_not_for_every_call() -> None:
     assert not np.array_equal(first, np.arange(40))  # not the order of the pixels either
 
 
+def test_rounding_of_equal_cells_does_not_order_them() -> None:
+    values = np.array([0.3, 0.1, 0.3, 0.7, 0.3, 0.1])
+    noise = 1 + np.array([3, -2, 0, 1, -3, 2]) * np.finfo(np.float64).eps
+    found = set()
+    for index in range(30):
+        order = descending(values, generator(0, str(index), "ties"))
+        assert np.array_equal(order, descending(values * noise, generator(0, str(index), "ties")))
+        found.add(tuple(order.tolist()))
+    assert len(found) > 6  # ties do fall differently
+
+
+@given(st.integers(-1000, 1000), st.integers(0, 9))
+def test_values_a_millionth_of_the_largest_apart_are_ordered(exponent: int, seed: int) -> None:
+    scale = 2.0 ** (exponent / 1.01)
+    values = np.array([1.0, 1 - 1e-6, 0.5, 0.5 - 1e-6, -1 + 1e-6, -1.0]) * scale
+    shuffle = generator(seed, "", "").permutation(6)
+    order = descending(values[shuffle], generator(seed, "", "ties"))
+    assert np.array_equal(shuffle[order], np.arange(6))
+
+
+def test_a_map_that_differs_by_rounding_alone_is_degenerate() -> None:
+    noise = generator(0, "", "").integers(-4, 5, (8, 8)) * np.finfo(np.float64).eps
+    found = saliency_order(Grid(8, 8, 4), 0.7 + noise, rng())
+    assert isinstance(found, Undefined)
+    assert found.reason is Reason.DEGENERATE
+
+
 def test_ties_are_fair_to_every_cell() -> None:
     firsts = [descending(np.zeros(4), generator(0, str(i), "ties"))[0] for i in range(2000)]
     counts = np.bincount(firsts, minlength=4)

@@ -10,8 +10,16 @@ from heatproof.evaluators.arrays import Map
 from heatproof.evaluators.catalogue import Need
 from heatproof.evaluators.errors import InvalidArgumentError
 from heatproof.evaluators.explainers import Centre, Explainer, Occlusion, Saliency, Supplied
-from heatproof.evaluators.metrics import Distance, ExplanationConsistency, Setting
+from heatproof.evaluators.inventory import Inventory, KnownImage
+from heatproof.evaluators.metrics import (
+    Background,
+    Deletion,
+    Distance,
+    ExplanationConsistency,
+    Setting,
+)
 from heatproof.evaluators.metrics.attack import Attack, cross_entropy_gradient, random_attack
+from heatproof.evaluators.metrics.metric import is_answered_by
 from heatproof.evaluators.outcomes import Outcome, Reason, Undefined
 from heatproof.evaluators.predictor import PredictorFacts
 from heatproof.evaluators.procedure import Procedure
@@ -230,12 +238,139 @@ def test_a_gradient_of_zero_on_the_background_has_a_status() -> None:
     assert outcome.score.reason is Reason.NO_GRADIENT
 
 
-def test_the_smallest_threshold_still_leaves_the_least_salient_pixel_as_background() -> None:
-    attribution = np.ones((SIDE, SIDE))
-    attribution[0, 0] = 0.5
-    case = case_of(linear(signed()), pixels(), attribution, explainer=Reading())
-    outcome = ask(ExplanationConsistency(threshold=1e-9).score(case), linear(signed()))
-    assert outcome.parts["background_share"] == 1 / SIDE**2
+@pytest.mark.parametrize(("hidden", "is_scored"), [(51, False), (52, True)])
+def test_a_background_under_a_twentieth_of_the_image_is_none(hidden: int, is_scored: bool) -> None:
+    attribution = np.ones(SIDE * SIDE)
+    attribution[:hidden] = 0.1
+    predictor = linear(signed())
+    case = case_of(predictor, pixels(), attribution.reshape(SIDE, SIDE), explainer=Reading())
+    outcome = ask(ExplanationConsistency().score(case), predictor)
+    assert outcome.parts["background_share"] == hidden / SIDE**2
+    assert isinstance(outcome.score, float) == is_scored
+    if isinstance(outcome.score, Undefined):
+        assert outcome.score.reason is Reason.NO_BACKGROUND
+
+
+OBJECT = np.zeros((SIDE, SIDE), np.bool_)
+OBJECT[8:24, 4:20] = True
+
+
+def attacked_outside(background: Background, mask: np.ndarray | None) -> tuple[Outcome, np.ndarray]:
+    """The outcome, and the pixels that the attack changed."""
+    predictor, image = linear(signed()), pixels(low=0.1, high=0.9)
+    case = case_of(predictor, image, image[0], explainer=Reading(), object_mask=mask)
+    predictor.batches.clear()
+    metric = ExplanationConsistency(background=background, epsilon=1e-3)
+    outcome = ask(metric.score(case), predictor)
+    rows = [row for batch in predictor.batches for row in batch]
+    moved = [row != image for row in rows if not np.array_equal(row, image)]
+    changed: np.ndarray = moved[0].any(axis=0) if moved else np.zeros((SIDE, SIDE), np.bool_)
+    return outcome, changed
+
+
+@pytest.mark.parametrize("background", [Background.OBJECT, Background.AUTO])
+def test_with_a_mask_all_but_the_object_is_attacked(background: Background) -> None:
+    outcome, changed = attacked_outside(background, OBJECT)
+    assert isinstance(outcome.score, float)
+    assert np.array_equal(changed, ~OBJECT)
+    assert outcome.parts["background_share"] == (~OBJECT).mean()
+
+
+def test_the_maps_background_does_not_read_the_mask() -> None:
+    _, changed = attacked_outside(Background.MAP, OBJECT)
+    assert np.array_equal(changed, attacked_outside(Background.MAP, None)[1])
+    assert (changed & OBJECT).any()
+
+
+@pytest.mark.parametrize("mask", [None, np.zeros((SIDE, SIDE), np.bool_)])
+def test_without_an_object_there_is_no_outside(mask: np.ndarray | None) -> None:
+    outcome, changed = attacked_outside(Background.OBJECT, mask)
+    assert isinstance(outcome.score, Undefined)
+    assert outcome.score.reason is Reason.NO_OBJECT
+    assert not changed.any()
+
+
+def test_an_object_that_fills_the_image_leaves_no_background() -> None:
+    outcome, _ = attacked_outside(Background.OBJECT, np.ones((SIDE, SIDE), np.bool_))
+    assert isinstance(outcome.score, Undefined)
+    assert outcome.score.reason is Reason.NO_BACKGROUND
+
+
+def test_every_part_is_there_whatever_comes_of_the_score() -> None:
+    names = ExplanationConsistency.part_estimators.keys()
+    outcomes = [
+        scored(ExplanationConsistency(), linear(signed()), pixels(low=0.0), Reading()),
+        attacked_outside(Background.OBJECT, None)[0],
+        attacked_outside(Background.OBJECT, np.ones((SIDE, SIDE), np.bool_))[0],
+        ask(
+            ExplanationConsistency().score(
+                case_of(linear(signed()), pixels(), np.ones((SIDE, SIDE)), explainer=Reading())
+            ),
+            linear(signed()),
+        ),
+    ]
+    assert all(outcome.parts.keys() == names for outcome in outcomes)
+
+
+def test_a_model_that_reads_the_background_is_less_consistent_than_one_that_does_not() -> None:
+    # The order that the background by the map gets wrong where the maps are diffuse.
+    image = pixels(low=0.1, high=0.9)
+    scores = []
+    for weights in (signed() * OBJECT, signed() * (OBJECT * 0.3 + ~OBJECT)):
+        predictor = linear(weights)
+        made = ask(Saliency().explain(scene_of(predictor, image)), predictor)
+        assert not isinstance(made, Undefined)
+        case = case_of(predictor, image, made, explainer=Saliency(), object_mask=OBJECT)
+        outcome = ask(ExplanationConsistency(epsilon=0.05).score(case), predictor)
+        scores.append(outcome)
+    blind, reading = scores
+    assert isinstance(blind.score, Undefined)
+    assert blind.score.reason is Reason.NO_GRADIENT  # nothing outside the object matters to it
+    assert isinstance(reading.score, float)
+    change = reading.parts["confidence_change"]
+    assert isinstance(change, float)
+    assert change < 0
+
+
+INVENTORIES = {
+    True: Inventory.of([KnownImage("a"), KnownImage("b", has_object=True)]),
+    False: Inventory.of([KnownImage("a"), KnownImage("b")]),
+}
+
+
+@pytest.mark.parametrize("masked", [True, False])
+def test_an_open_background_is_decided_by_the_masks_for_all_images(masked: bool) -> None:
+    decided = Background.OBJECT if masked else Background.MAP
+    metric = ExplanationConsistency(steps=3)
+    assert metric.resolved(INVENTORIES[masked]) == replace(metric, background=decided)
+    for explicit in (Background.MAP, decided):
+        stated = replace(metric, background=explicit)
+        assert stated.resolved(INVENTORIES[masked]) == stated
+
+
+def test_an_object_background_without_any_mask_is_refused() -> None:
+    with pytest.raises(InvalidArgumentError, match="none of 2 images") as caught:
+        ExplanationConsistency(background=Background.OBJECT).resolved(INVENTORIES[False])
+    assert caught.value.field == "background"
+
+
+def test_a_shared_background_is_refused_by_name() -> None:
+    with pytest.raises(InvalidArgumentError, match="shared") as caught:
+        ExplanationConsistency(background=Background.SHARED).check(
+            Setting(facts(), None, Saliency())
+        )
+    assert caught.value.field == "background"
+
+
+def test_a_result_answers_who_left_its_background_open_and_nobody_else() -> None:
+    left_open = ExplanationConsistency(steps=3)
+    given = replace(left_open, background=Background.OBJECT)
+    assert is_answered_by(left_open, given)
+    assert is_answered_by(given, given)
+    assert not is_answered_by(given, left_open)
+    assert not is_answered_by(left_open, replace(given, steps=2))
+    assert not is_answered_by(replace(left_open, background=Background.MAP), given)
+    assert not is_answered_by(left_open, Deletion())
 
 
 def test_a_confident_model_is_still_attacked() -> None:

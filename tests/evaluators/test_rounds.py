@@ -82,8 +82,11 @@ def test_waiting_queries_stay_few_however_many_a_procedure_asks() -> None:
             yield MaskedView(Picture(str(seed), lambda: pixels(0)))
 
     def asking() -> Job[int]:
-        found = yield [Task(packer, respond(views(), 0)) for _ in range(1)]
-        return len(found[0].probabilities)
+        found = yield [
+            Task(packer, respond(views(), lambda answer: float(answer.probabilities[0])))
+            for _ in range(1)
+        ]
+        return len(found[0].values)
 
     rounds = Rounds[int]((packer,), 4, lambda: waiting.append(packer.waiting))
     assert list(rounds.run(iter([asking()]))) == [1000]

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar, cast
 
 import numpy as np
@@ -179,9 +180,10 @@ def case_of(
     removal: RemovalOperator | None = None,
     explainer: Explainer | None = None,
     seed: int = 0,
+    object_mask: np.ndarray | None = None,
 ) -> Case:
     """An image to score, black being the removal operator unless another one is named."""
-    scene = scene_of(predictor, image, seed=seed)
+    scene = replace(scene_of(predictor, image, seed=seed), object_mask=object_mask)
     setting = Setting(predictor.facts, removal or Black(), explainer)
     made = None if attribution is None else attribution.astype(np.float64)
     return Case(scene, setting, made)

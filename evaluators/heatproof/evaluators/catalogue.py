@@ -77,6 +77,9 @@ UNBOUNDED: Final = Range(-math.inf, math.inf, lower_included=False, upper_includ
 UNIT: Final = Range(0, 1)
 """Probabilities and shares."""
 
+NOT_NEGATIVE: Final = Range(0, math.inf, upper_included=False)
+"""Counts and areas relative to something."""
+
 
 @dataclass(frozen=True, slots=True)
 class ParameterFacts:

@@ -1,6 +1,7 @@
 """Cells: the regions of an image that are removed together, and orders of them."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from jaxtyping import Float64, Int64
@@ -11,6 +12,10 @@ from heatproof.evaluators.outcomes import Reason, Undefined
 
 Order = Int64[np.ndarray, "cells"]
 """Cells, first one first."""
+
+_STEPS_TO_THE_LARGEST: Final = 2.0**30
+"""Values count as equal where they round to the same multiple of the largest magnitude over this:
+far above what float64 rounds, far below what a float32 map can tell apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +83,25 @@ def _owners(pixels: int, cells: int) -> Int64[np.ndarray, "pixels"]:
     return np.searchsorted(_starts(pixels, cells), np.arange(pixels), side="right") - 1
 
 
+def comparable(values: Float64[np.ndarray, "cells"]) -> Float64[np.ndarray, "cells"]:
+    """The values as multiples of 2^-30 of the largest magnitude, so that rounding orders nothing.
+
+    Means of equal cells differ in their last bits by the order of their sums, which differs between
+    correct implementations.
+    """
+    largest = np.abs(values).max()
+    if not largest > 0:
+        return np.zeros_like(values)
+    return np.asarray(np.round(values / largest * _STEPS_TO_THE_LARGEST))
+
+
 def descending(values: Float64[np.ndarray, "cells"], rng: np.random.Generator) -> Order:
-    """Orders cells by value, highest first; ties fall as `rng` draws them.
+    """Orders cells by their comparable values, highest first; ties fall as `rng` draws them.
 
     The least salient first is the exact reverse.
     """
     shuffled = rng.permutation(values.size)
-    return shuffled[np.argsort(-values[shuffled], kind="stable")]
+    return shuffled[np.argsort(-comparable(values)[shuffled], kind="stable")]
 
 
 def ranks(order: Order) -> Int64[np.ndarray, "cells"]:
@@ -97,6 +114,7 @@ def ranks(order: Order) -> Int64[np.ndarray, "cells"]:
 def saliency_order(grid: Grid, attribution: Map, rng: np.random.Generator) -> Order | Undefined:
     """Orders cells by their mean attribution, most salient first; a constant map has no order."""
     means = grid.means(attribution)
-    if attribution.min() == attribution.max() or means.min() == means.max():
+    levels = comparable(means)
+    if attribution.min() == attribution.max() or levels.min() == levels.max():
         return Undefined(Reason.DEGENERATE, "the map is constant, so no cell comes first")
     return descending(means, rng)

@@ -11,10 +11,11 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float64, Int64
 
+from heatproof.evaluators.catalogue import NOT_NEGATIVE, UNIT, Range
 from heatproof.evaluators.cells import Grid, Order, ranks
 from heatproof.evaluators.errors import InvalidArgumentError
 from heatproof.evaluators.outcomes import Curve, Reason, Undefined
-from heatproof.evaluators.procedure import MaskedView, Procedure, respond
+from heatproof.evaluators.procedure import MaskedView, Procedure, Reading, respond
 from heatproof.evaluators.removal.operator import RemovalOperator
 from heatproof.evaluators.scene import Scene
 
@@ -27,6 +28,11 @@ class CurveScale(StrEnum):
 
     PROBABILITY = "probability"
     RELATIVE = "relative"
+
+    @property
+    def range(self) -> Range:
+        """Where the area of a curve lies."""
+        return UNIT if self is CurveScale.PROBABILITY else NOT_NEGATIVE
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,26 +91,30 @@ class Track:
             )
 
 
-def deletion_curve(scene: Scene, track: Track, order: Order) -> Procedure[Trace]:
-    """Removes cells from the clean picture in order."""
+def deletion_curve(
+    scene: Scene, track: Track, order: Order, read: Reading | None = None
+) -> Procedure[Trace]:
+    """Removes cells from the clean picture in order; reads the probability unless told what."""
     places = ranks(order)
     masks = (places >= count for count in track.counts)
-    return _trace(scene, track, masks)
+    return _trace(scene, track, masks, read or scene.probability)
 
 
 def insertion_curve(scene: Scene, track: Track, order: Order) -> Procedure[Trace]:
     """Adds cells to the empty picture in order."""
     places = ranks(order)
     masks = (places < count for count in track.counts)
-    return _trace(scene, track, masks)
+    return _trace(scene, track, masks, scene.probability)
 
 
-def _trace(scene: Scene, track: Track, masks: Iterator[np.ndarray]) -> Procedure[Trace]:
+def _trace(
+    scene: Scene, track: Track, masks: Iterator[np.ndarray], read: Reading
+) -> Procedure[Trace]:
     views = (
         MaskedView(scene.picture, track.grid.spread(visible), track.removal) for visible in masks
     )
-    found = yield from respond(views, scene.target)
-    return Trace(track.counts / track.grid.cells, found.probabilities, found.zero_coverage)
+    found = yield from respond(views, read)
+    return Trace(track.counts / track.grid.cells, found.values, found.zero_coverage)
 
 
 def low_confidence(scene: Scene) -> Undefined | None:

@@ -6,11 +6,11 @@ from math import isfinite
 
 import numpy as np
 
-from heatproof.evaluators.arrays import Map
+from heatproof.evaluators.arrays import Map, Mask
 from heatproof.evaluators.errors import InvalidArgumentError
 from heatproof.evaluators.explainers import Explainer, Supplied
 from heatproof.evaluators.first_answers import FirstAnswers
-from heatproof.evaluators.frames import image_to_input, map_to_input
+from heatproof.evaluators.frames import image_to_input, map_to_input, mask_to_input
 from heatproof.evaluators.metrics import Case, Setting
 from heatproof.evaluators.outcomes import Curve, Outcome, Reason, Score, Undefined
 from heatproof.evaluators.overlay import overlay
@@ -97,6 +97,7 @@ def explanation_job(
         target=_target(spec, image, clean),
         clean=clean,
         maps=_supplied(spec, image, index, preprocessing),
+        object_mask=_object_mask(image, index, preprocessing),
     )
     maps = yield from _maps(spec, packer, scene)
     return Explained(scene, _clean_prediction(facts.model, scene), maps)
@@ -136,6 +137,15 @@ def _supplied(
             with placed(f"images[{index}].attribution_maps[{place}]"):
                 maps[name] = map_to_input(attribution, source, preprocessing)
     return maps
+
+
+def _object_mask(image: SourceImage, index: int, preprocessing: Preprocessing) -> Mask | None:
+    """Where the object is in the input frame."""
+    if image.object_mask is None:
+        return None
+    source = image.pixels.shape[0], image.pixels.shape[1]
+    with placed(f"images[{index}].object_mask"):
+        return mask_to_input(image.object_mask, source, preprocessing)
 
 
 def _maps(

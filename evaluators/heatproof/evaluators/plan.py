@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from itertools import product
 from typing import Any, Final, cast
 
@@ -16,6 +16,7 @@ from heatproof.evaluators.errors import (
 from heatproof.evaluators.explainers import Explainer, Supplied
 from heatproof.evaluators.inventory import Inventory, Presence
 from heatproof.evaluators.metrics import Metric, Setting
+from heatproof.evaluators.metrics.metric import resolved
 from heatproof.evaluators.predictor import PredictorFacts, Shortfall
 from heatproof.evaluators.removal import RemovalOperator
 from heatproof.evaluators.spec import EvaluationSpec, Target
@@ -77,6 +78,7 @@ def plan(spec: EvaluationSpec, facts: Mapping[str, PredictorFacts], inventory: I
         UnsupportedOperatorError: a model cannot do what a metric, explainer or operator needs.
     """
     _check_complete(spec)
+    spec = resolved_spec(spec, inventory)
     for model in spec.models:
         _check_model(spec, facts[model])
         _check_label(facts[model], inventory)
@@ -87,6 +89,19 @@ def plan(spec: EvaluationSpec, facts: Mapping[str, PredictorFacts], inventory: I
     readings = (facts[model].reading for model in spec.models)
     outputs = tuple(reading.output for reading in readings if reading is not None)
     return Plan(keys, rows * inventory.images, outputs)
+
+
+def resolved_spec(spec: EvaluationSpec, inventory: Inventory) -> EvaluationSpec:
+    """The spec with every parameter decided that may be left to the images.
+
+    Raises:
+        InvalidArgumentError: the images lack what a metric reads.
+    """
+    metrics = []
+    for index, metric in enumerate(spec.metrics):
+        with placed(f"metrics[{index}].{metric.name}"):
+            metrics.append(resolved(metric, inventory))
+    return replace(spec, metrics=tuple(dict.fromkeys(metrics)))
 
 
 _LISTS: Final[Mapping[Need, str]] = {Need.EXPLAINER: "explainers", Need.REMOVAL: "removals"}

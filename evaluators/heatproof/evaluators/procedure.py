@@ -113,11 +113,11 @@ class Responses:
     """What a model says of one class under many masks.
 
     Attributes:
-        probabilities: of the class.
+        values: what was read of each answer, such as the probability of the class.
         coverage: visible share of the last spatial mask.
     """
 
-    probabilities: Float64[np.ndarray, "views"]
+    values: Float64[np.ndarray, "views"]
     coverage: Float64[np.ndarray, "views"]
 
     @property
@@ -138,15 +138,19 @@ def differentiate(view: GradientView) -> Procedure[Gradient]:
     return cast("Gradient", answer)
 
 
-def respond(views: Iterable[MaskedView], target: int) -> Procedure[Responses]:
-    """Asks for the probability of a class in many views; `views` may be lazy."""
-    probabilities: list[float] = []
+Reading: TypeAlias = Callable[[Prediction], float]
+"""What is read of an answer, such as the probability of a class."""
+
+
+def respond(views: Iterable[MaskedView], read: Reading) -> Procedure[Responses]:
+    """Asks for many views and reads one number of each answer; `views` may be lazy."""
+    values: list[float] = []
     coverage: list[float] = []
     for chunk in chunks(views):
         answers = cast("Sequence[Prediction]", (yield chunk))
-        probabilities += [float(answer.probabilities[target]) for answer in answers]
+        values += [read(answer) for answer in answers]
         coverage += [answer.coverage for answer in answers]
-    return Responses(np.array(probabilities, np.float64), np.array(coverage, np.float64))
+    return Responses(np.array(values, np.float64), np.array(coverage, np.float64))
 
 
 def chunks(queries: Iterable[T]) -> Iterator[list[T]]:

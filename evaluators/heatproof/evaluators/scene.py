@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float32
 
-from heatproof.evaluators.arrays import Map
+from heatproof.evaluators.arrays import Map, Mask
 from heatproof.evaluators.predictor import PredictorFacts
 from heatproof.evaluators.procedure import Picture, Prediction
 from heatproof.evaluators.seeds import generator
@@ -24,6 +24,7 @@ class Scene:
         target: class that is explained.
         clean: the model's answer to `picture`.
         maps: the caller's maps by name, in the model's input frame.
+        object_mask: where the object is, in the model's input frame; None if it was not given.
         variant: "" for the image itself; names a perturbed version of it.
     """
 
@@ -34,6 +35,7 @@ class Scene:
     target: int
     clean: Prediction
     maps: Mapping[str, Map]
+    object_mask: Mask | None = None
     variant: str = ""
 
     @property
@@ -49,7 +51,22 @@ class Scene:
     @property
     def confidence(self) -> float:
         """Probability of the target on the clean picture."""
-        return float(self.clean.probabilities[self.target])
+        return self.probability(self.clean)
+
+    def probability(self, answer: Prediction) -> float:
+        """Probability of the target."""
+        return float(answer.probabilities[self.target])
+
+    def margin(self, answer: Prediction) -> float:
+        """Logit of the target less the highest other one.
+
+        The temperature of the softmax scales it and changes nothing else. Classes of a sigmoid do
+        not compete: there it is the logit alone.
+        """
+        logits = answer.logits.astype(np.float64)
+        if self.facts.probabilities == "sigmoid" or logits.size == 1:
+            return float(logits[self.target])
+        return float(logits[self.target] - np.delete(logits, self.target).max())
 
     @property
     def target_weights(self) -> Float32[np.ndarray, "classes"]:

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float64
 
+from heatproof.evaluators.metrics.metric import DescribesCurves
 from heatproof.evaluators.outcomes import (
     Curve,
     Estimator,
@@ -230,6 +231,7 @@ def _metric_result(
         for score, scored in zip(scores, sample.arm.scored, strict=True)
         if scored and score is not None
     ]
+    mean_curves = _mean_curves(curves)
     return MetricResult(
         model=key.model,
         metric=key.metric,
@@ -237,9 +239,20 @@ def _metric_result(
         explainer=key.explainer,
         direction=key.metric.direction,
         summary=summary,
-        parts={name: part for name, (_, part) in summarised.items() if name},
-        curves=_mean_curves(curves),
+        parts={
+            **{name: part for name, (_, part) in summarised.items() if name},
+            **_described(key, mean_curves, summary.scored),
+        },
+        curves=mean_curves,
     )
+
+
+def _described(key: ResultKey, curves: Mapping[str, Curve], scored: int) -> dict[str, Summary]:
+    """What the metric reads off the mean curves."""
+    if not isinstance(key.metric, DescribesCurves):
+        return {}
+    numbers = key.metric.described(curves)
+    return {name: Summary(value, None, None, scored, {}) for name, value in numbers.items()}
 
 
 def _mean_curves(curves: Sequence[Mapping[str, Curve]]) -> dict[str, Curve]:

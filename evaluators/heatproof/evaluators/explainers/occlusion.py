@@ -57,10 +57,10 @@ class Occlusion:
             for left in self._starts(scene.width)
         ]
         views = (self._view(scene, patch) for patch in patches)
-        found = yield from respond(views, scene.target)
+        found = yield from respond(views, scene.probability)
         total = np.zeros((scene.height, scene.width))
         covers = np.zeros_like(total)
-        for patch, probability in zip(patches, found.probabilities, strict=True):
+        for patch, probability in zip(patches, found.values, strict=True):
             total[patch] += scene.confidence - probability
             covers[patch] += 1
         return total / covers

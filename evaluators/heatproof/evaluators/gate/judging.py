@@ -19,7 +19,13 @@ from heatproof.evaluators.gate.policy import (
     VerdictOutcome,
 )
 from heatproof.evaluators.gate.regressions import Comparison, judge_regressions
-from heatproof.evaluators.gate.soundness import is_bounded, require_sound, wanted
+from heatproof.evaluators.gate.soundness import (
+    is_bounded,
+    require_comparable_scores,
+    require_sound,
+    wanted,
+)
+from heatproof.evaluators.metrics.metric import is_answered_by
 from heatproof.evaluators.statistics.intervals import Intervals
 from heatproof.evaluators.summaries import units_of
 
@@ -49,6 +55,7 @@ def judge(policy: Policy, candidate: Evaluated, baseline: Evaluated | None) -> V
         FailedPreconditionError: the baseline was evaluated differently; lists the fields.
     """
     require_sound(policy)
+    require_comparable_scores(policy, candidate.spec)
     if baseline is not None:
         require_comparable(candidate, baseline)
     targets = list(_targets(policy, candidate))
@@ -68,7 +75,7 @@ def _targets(policy: Policy, candidate: Evaluated) -> Iterator[Target]:
         for index, result in enumerate(candidate.results):
             if (
                 result.model == candidate.model
-                and result.metric == check.metric
+                and is_answered_by(check.metric, result.metric)
                 and check.explainer in (None, result.explainer)
                 and check.removal in (None, result.removal)
             ):

@@ -9,6 +9,7 @@ from heatproof.evaluators.catalogue import Need, Registered
 from heatproof.evaluators.errors import InvalidArgumentError
 from heatproof.evaluators.explainers import Explainer
 from heatproof.evaluators.gate.policy import Check, Policy
+from heatproof.evaluators.metrics.metric import DependsOnImages, is_answered_by
 from heatproof.evaluators.plan import placed
 from heatproof.evaluators.removal import RemovalOperator
 from heatproof.evaluators.spec import EvaluationSpec
@@ -79,6 +80,7 @@ def require_answerable(policy: Policy, spec: EvaluationSpec) -> None:
     Raises:
         InvalidArgumentError: names the first such check, and what the evaluation scores instead.
     """
+    require_comparable_scores(policy, spec)
     for number, check in enumerate(policy.checks):
         with placed(f"checks[{number}]"):
             _require_metric(check, spec)
@@ -86,11 +88,26 @@ def require_answerable(policy: Policy, spec: EvaluationSpec) -> None:
                 _require_part(check, part, getattr(policy, f"{part}s"), getattr(spec, f"{part}s"))
 
 
+def require_comparable_scores(policy: Policy, spec: EvaluationSpec) -> None:
+    """Refuses to measure regressions in scores that two models cannot be compared by.
+
+    Raises:
+        InvalidArgumentError: names the first such check, the parameter and the way out.
+    """
+    for number, check in enumerate(policy.checks):
+        if check.max_regression is None:
+            continue
+        with placed(f"checks[{number}].metric.{check.metric.name}"):
+            for metric in spec.metrics:
+                if is_answered_by(check.metric, metric) and isinstance(metric, DependsOnImages):
+                    metric.require_comparable()
+
+
 _PARTS: Final[Mapping[str, Need]] = {"explainer": Need.EXPLAINER, "removal": Need.REMOVAL}
 
 
 def _require_metric(check: Check, spec: EvaluationSpec) -> None:
-    if check.metric not in spec.metrics:
+    if not any(is_answered_by(check.metric, metric) for metric in spec.metrics):
         raise InvalidArgumentError(
             f"the evaluation does not score {check.metric.name} with these parameters; it scores "
             f"{_named(spec.metrics)}",

@@ -1,6 +1,7 @@
 """How explanations are scored."""
 
 from heatproof.evaluators.metrics.deletion import Deletion as Deletion
+from heatproof.evaluators.metrics.explanation_consistency import Background as Background
 from heatproof.evaluators.metrics.explanation_consistency import (
     ExplanationConsistency as ExplanationConsistency,
 )
@@ -12,6 +13,7 @@ from heatproof.evaluators.metrics.metric import Setting as Setting
 from heatproof.evaluators.metrics.occlusion_corrected_deletion import (
     OcclusionCorrectedDeletion as OcclusionCorrectedDeletion,
 )
+from heatproof.evaluators.metrics.occlusion_corrected_deletion import ScoreScale as ScoreScale
 from heatproof.evaluators.metrics.occlusion_robustness import (
     OcclusionRobustness as OcclusionRobustness,
 )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import ClassVar
 
-from heatproof.evaluators.catalogue import Need, Range, parameter
+from heatproof.evaluators.catalogue import NOT_NEGATIVE, Need, Range, parameter
 from heatproof.evaluators.cells import saliency_order
 from heatproof.evaluators.curves import CurveScale, Track, deletion_curve, low_confidence
 from heatproof.evaluators.metrics.metric import METRICS, Case, Setting
@@ -23,12 +23,18 @@ class Deletion:
     needs: ClassVar[tuple[Need, ...]] = (Need.EXPLAINER, Need.REMOVAL)
     category: ClassVar[str] = "faithfulness"
     direction: ClassVar[Direction] = Direction.LOWER_IS_BETTER
-    estimator: ClassVar[Estimator] = MeanEstimator()
-    part_estimators: ClassVar[Mapping[str, Estimator]] = MappingProxyType({})
+    part_estimators: ClassVar[Mapping[str, Estimator]] = MappingProxyType(
+        {"n_zero_coverage": MeanEstimator(NOT_NEGATIVE)}
+    )
 
     grid: int = parameter(14, "Cells along each side of the image.", within=Range(1, 4096))
     steps: int = parameter(28, "Steps of the curve; at most the cells.", within=Range(1, 1000))
     scale: CurveScale = parameter(CurveScale.PROBABILITY, "Scaling of the curve.")
+
+    @property
+    def estimator(self) -> Estimator:
+        """The mean of the areas."""
+        return MeanEstimator(self.scale.range)
 
     def check(self, setting: Setting) -> None:
         """Refuses a grid finer than the pixels and more steps than cells."""

@@ -1,18 +1,20 @@
 """Explanation consistency under an attack on the background."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from types import MappingProxyType
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import numpy as np
 
-from heatproof.evaluators.arrays import Image, Map
-from heatproof.evaluators.catalogue import Need, Range, parameter
+from heatproof.evaluators.arrays import Image, Map, Mask
+from heatproof.evaluators.catalogue import UNIT, Need, Range, parameter
 from heatproof.evaluators.errors import InvalidArgumentError
 from heatproof.evaluators.explainers.explainer import Explainer
+from heatproof.evaluators.inventory import Inventory
 from heatproof.evaluators.metrics.attack import Attack, gradient_attack, random_attack
-from heatproof.evaluators.metrics.metric import METRICS, Case, Setting
+from heatproof.evaluators.metrics.metric import METRICS, Case, Metric, Setting
 from heatproof.evaluators.outcomes import (
     Direction,
     Estimator,
@@ -27,6 +29,18 @@ from heatproof.evaluators.procedure import MaskedView, Picture, Procedure, predi
 from heatproof.evaluators.scene import Scene
 from heatproof.evaluators.similarity import DISTANCES, Distance, unit_scaled
 
+MIN_BACKGROUND: Final = 0.05
+"""Smallest share of the pixels that is worth attacking."""
+
+
+class Background(StrEnum):
+    """Which pixels the attack may change."""
+
+    AUTO = "auto"
+    MAP = "map"
+    OBJECT = "object"
+    SHARED = "shared"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Comparison:
@@ -40,7 +54,7 @@ class _Comparison:
 
     flipped: bool
     distance: Score
-    confidence_change: float
+    confidence_change: Score
 
     @property
     def consistency(self) -> Score:
@@ -55,8 +69,9 @@ class _Comparison:
 class ExplanationConsistency:
     """Compares the map with the map after an adversarial attack on the background alone.
 
-    `E = 1 - D`, or 0 if the class flips (published form); the distance `D`, the background
-    `B = [H < threshold]` and the step are ours. `v = 1 - E` is the paper's training weight.
+    `E = 1 - D`, or 0 if the class flips (published form); the distance `D`, the background `B`
+    (outside the object's mask, or `H < threshold`) and the step are ours. `v = 1 - E` is the
+    paper's training weight.
     """
 
     name: ClassVar[str] = "explanation_consistency"
@@ -64,23 +79,68 @@ class ExplanationConsistency:
     needs: ClassVar[tuple[Need, ...]] = (Need.EXPLAINER, Need.GRADIENTS)
     category: ClassVar[str] = "robustness"
     direction: ClassVar[Direction] = Direction.HIGHER_IS_BETTER
-    estimator: ClassVar[Estimator] = MeanEstimator()
+    estimator: ClassVar[Estimator] = MeanEstimator(UNIT, (0.0,))
     part_estimators: ClassVar[Mapping[str, Estimator]] = MappingProxyType(
-        {"flipped": ProportionEstimator()}
+        {
+            "background_share": MeanEstimator(UNIT),
+            "control_random": MeanEstimator(UNIT, (0.0,)),
+            "flipped": ProportionEstimator(),
+            "distance": MeanEstimator(UNIT),
+            "training_weight": MeanEstimator(UNIT, (1.0,)),
+            "confidence_change": MeanEstimator(Range(-1, 1)),
+            "unflipped_consistency": MeanEstimator(UNIT),
+        }
     )
 
     threshold: float = parameter(
         0.2,
-        "Background: where the map, scaled to [0, 1], is below this.",
+        "Background by the map: where it is below this, scaled to [0, 1].",
         within=Range(0, 1, lower_included=False, upper_included=False),
     )
     epsilon: float = parameter(8 / 255, "Largest change of a pixel in [0, 1].", within=Range(0, 1))
     steps: int = parameter(1, "Gradient steps; 1 is FGSM, more is PGD.", within=Range(1, 100))
     distance: Distance = parameter(Distance.MEAN_ABSOLUTE, "Distance between maps.")
     controls: int = parameter(3, "Number of random-sign controls.", within=Range(1, 100))
+    background: Background = parameter(
+        Background.AUTO, "Background: outside the object, or by the map; auto: object with masks."
+    )
+
+    def resolved(self, inventory: Inventory) -> Metric:
+        """Decides the background: the object's if any image has a mask, else the map's."""
+        masked = inventory.objects.count
+        if self.background is Background.AUTO:
+            return replace(self, background=Background.OBJECT if masked else Background.MAP)
+        if self.background is Background.OBJECT and not masked:
+            raise InvalidArgumentError(
+                f"background object needs object masks, and none of {inventory.images} images has "
+                "one: send masks (--masks), or choose background map",
+                field="background",
+            )
+        return self
+
+    def leaves_open(self, other: Metric) -> bool:
+        """Whether the other differs in nothing but a background that was left open here."""
+        if self.background is not Background.AUTO or not isinstance(other, ExplanationConsistency):
+            return False
+        return replace(self, background=other.background) == other
+
+    def require_comparable(self) -> None:
+        """Refuses the map's background: a diffuse map would leave little to attack, and win."""
+        if self.background is Background.MAP:
+            raise InvalidArgumentError(
+                "background map differs between models, and one that leaves little to attack looks "
+                "more consistent: compare models with background object, which needs masks",
+                field="background",
+            )
 
     def check(self, setting: Setting) -> None:
-        """Refuses supplied maps: they cannot be made anew for the attacked image."""
+        """Refuses supplied maps, which cannot be made anew for the attacked image, and `shared`."""
+        if self.background is Background.SHARED:
+            raise InvalidArgumentError(
+                "background shared, what no map of the compared models shows, comes with the "
+                "comparison of models, which this version lacks: choose object or map",
+                field="background",
+            )
         explainer = setting.explainer
         if explainer is not None and Need.MAPS in explainer.needs:
             raise InvalidArgumentError(
@@ -94,22 +154,38 @@ class ExplanationConsistency:
         return 2 * self.steps + (1 + self.controls) * (1 + maps)
 
     def score(self, case: Case) -> Procedure[Outcome]:
-        """Scores one image."""
+        """Scores one image; every part is there, or says why not."""
         heat = unit_scaled(case.map)
         if heat is None:
-            return Outcome(_constant("clean"))
-        background = heat < self.threshold
-        share = {"background_share": float(background.mean())}
-        if not background.any():
-            detail = f"no pixel of the map lies below {self.threshold:g}"
-            return Outcome(Undefined(Reason.NO_BACKGROUND, detail), share)
+            return _unscored(_constant("clean"))
+        background = self._background(case.scene, heat)
+        if isinstance(background, Undefined):
+            return _unscored(background)
+        share = float(background.mean())
+        if share < MIN_BACKGROUND:
+            detail = f"the background is {share:.1%} of the image, under {MIN_BACKGROUND:.0%}"
+            return _unscored(Undefined(Reason.NO_BACKGROUND, detail), share)
         attack = Attack(background, self.epsilon, self.steps)
         attacked = yield from gradient_attack(case.scene, attack)
         if isinstance(attacked, Undefined):
-            return Outcome(attacked, share)
+            return _unscored(attacked, share)
         found = yield from self._compare(case, heat, attacked)
         control = yield from self._control(case, heat, attack)
-        return _outcome(found, {**share, "control_random": control})
+        return _outcome(found, {"background_share": share, "control_random": control})
+
+    def _background(self, scene: Scene, heat: Map) -> Mask | Undefined:
+        """Pixels that may change; a background left open falls to the image's own mask."""
+        mask = scene.object_mask
+        if self.background is Background.MAP or (
+            self.background is Background.AUTO and mask is None
+        ):
+            return heat < self.threshold
+        if mask is None:
+            return Undefined(Reason.NO_OBJECT, "the image came without an object mask")
+        if not mask.any():
+            detail = "the object mask marks no pixel of what the model sees of the image"
+            return Undefined(Reason.NO_OBJECT, detail)
+        return ~mask
 
     def _control(self, case: Case, heat: Map, attack: Attack) -> Procedure[Score]:
         """The mean consistency under random signs on the same background."""
@@ -129,7 +205,7 @@ class ExplanationConsistency:
         answer = yield from predict(MaskedView(picture))
         if not np.isfinite(answer.logits).all():
             reason = Undefined(Reason.NOT_FINITE, "the answer to the attacked image is not finite")
-            return _Comparison(flipped=False, distance=reason, confidence_change=0.0)
+            return _Comparison(flipped=False, distance=reason, confidence_change=reason)
         scene = case.scene.moved(picture, answer)
         distance = yield from self._distance(scene, case.setting.explainer, heat)
         flipped = answer.logits.argmax() != case.scene.clean.logits.argmax()
@@ -160,6 +236,14 @@ def _outcome(found: _Comparison, shared: Mapping[str, Score]) -> Outcome:
         "unflipped_consistency": unflipped,
     }
     return Outcome(score, parts)
+
+
+def _unscored(reason: Undefined, share: float | None = None) -> Outcome:
+    """No score, and no part but the background's share if that is known."""
+    parts: dict[str, Score] = dict.fromkeys(ExplanationConsistency.part_estimators, reason)
+    if share is not None:
+        parts["background_share"] = share
+    return Outcome(reason, parts)
 
 
 def _constant(which: str) -> Undefined:

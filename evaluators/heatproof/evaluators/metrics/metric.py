@@ -10,7 +10,8 @@ from heatproof.evaluators.cells import Grid
 from heatproof.evaluators.curves import Track
 from heatproof.evaluators.errors import InternalError
 from heatproof.evaluators.explainers.explainer import Explainer
-from heatproof.evaluators.outcomes import Direction, Estimator, Outcome
+from heatproof.evaluators.inventory import Inventory
+from heatproof.evaluators.outcomes import Curve, Direction, Estimator, Outcome
 from heatproof.evaluators.predictor import PredictorFacts
 from heatproof.evaluators.procedure import Procedure
 from heatproof.evaluators.removal.operator import RemovalOperator
@@ -113,6 +114,54 @@ class Metric(Protocol):
     def score(self, case: Case) -> Procedure[Outcome]:
         """Scores one image."""
         ...
+
+
+@runtime_checkable
+class DependsOnImages(Protocol):
+    """A metric with a parameter that may be left to what comes with the images."""
+
+    def resolved(self, inventory: Inventory) -> Metric:
+        """The metric with that parameter decided, the same for all images.
+
+        Raises:
+            InvalidArgumentError: the images lack what the parameter reads; names the parameter.
+        """
+        ...
+
+    def leaves_open(self, other: Metric) -> bool:
+        """Whether `other` is this metric with its open parameter decided."""
+        ...
+
+    def require_comparable(self) -> None:
+        """Refuses parameters by which scores of two models cannot be compared.
+
+        Raises:
+            InvalidArgumentError: names the parameter and what to choose instead.
+        """
+        ...
+
+
+@runtime_checkable
+class DescribesCurves(Protocol):
+    """A metric that also reads numbers off the mean curves of the data set."""
+
+    def described(self, curves: Mapping[str, Curve]) -> Mapping[str, float]:
+        """Descriptive parts, without an interval, by name."""
+        ...
+
+
+def resolved(metric: Metric, inventory: Inventory) -> Metric:
+    """The metric with every parameter decided that may be left to the images.
+
+    Raises:
+        InvalidArgumentError: at the parameter, if the images lack what it reads.
+    """
+    return metric.resolved(inventory) if isinstance(metric, DependsOnImages) else metric
+
+
+def is_answered_by(asked: Metric, given: Metric) -> bool:
+    """Whether a result of `given` answers who asked for `asked`."""
+    return asked == given or (isinstance(asked, DependsOnImages) and asked.leaves_open(given))
 
 
 METRICS: Registry[Metric] = Registry("metric")

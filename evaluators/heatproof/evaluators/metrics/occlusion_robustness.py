@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import ClassVar
 
-from heatproof.evaluators.catalogue import Need, Range, parameter
+from heatproof.evaluators.catalogue import NOT_NEGATIVE, Need, Range, parameter
 from heatproof.evaluators.curves import Track, low_confidence
 from heatproof.evaluators.metrics.metric import METRICS, Case, Setting
-from heatproof.evaluators.metrics.random_orders import check_cells, mean_random_curve
+from heatproof.evaluators.metrics.random_orders import check_cells, random_curves
 from heatproof.evaluators.outcomes import Direction, Estimator, MeanEstimator, Outcome
 from heatproof.evaluators.procedure import Procedure
 
@@ -27,8 +27,10 @@ class OcclusionRobustness:
     needs: ClassVar[tuple[Need, ...]] = (Need.REMOVAL,)
     category: ClassVar[str] = "occlusion"
     direction: ClassVar[Direction] = Direction.HIGHER_IS_BETTER
-    estimator: ClassVar[Estimator] = MeanEstimator()
-    part_estimators: ClassVar[Mapping[str, Estimator]] = MappingProxyType({})
+    estimator: ClassVar[Estimator] = MeanEstimator(NOT_NEGATIVE)
+    part_estimators: ClassVar[Mapping[str, Estimator]] = MappingProxyType(
+        {"n_zero_coverage": MeanEstimator(NOT_NEGATIVE)}
+    )
 
     grid: int = parameter(14, "Cells along each side of the image.", within=Range(2, 64))
     steps: int = parameter(28, "Steps of the curve; at most the cells.", within=Range(1, 1000))
@@ -46,7 +48,8 @@ class OcclusionRobustness:
         """Scores one image."""
         if reason := low_confidence(case.scene):
             return Outcome(reason)
-        trace = yield from mean_random_curve(case.scene, self._track(case.setting), self.orders)
+        found = yield from random_curves(case.scene, self._track(case.setting), self.orders)
+        trace = found.mean.over(case.scene.confidence)
         parts = {"n_zero_coverage": float(trace.zero_coverage)}
         return Outcome(trace.area, parts, {"random": trace.curve()})
 

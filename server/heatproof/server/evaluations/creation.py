@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from heatproof.evaluators.errors import InvalidArgumentError
 from heatproof.evaluators.inventory import Inventory
+from heatproof.evaluators.plan import resolved_spec
 from heatproof.evaluators.spec import EvaluationSpec
 from heatproof.server.codec.evaluations import serialized_environment, serialized_spec
 from heatproof.server.evaluations.environment import Environment
@@ -72,6 +73,7 @@ class Creation:
             images = await asyncio.to_thread(self._images, spec)
             models = await asyncio.to_thread(found_models, spec, self._around.models)
             inventory = Inventory.of(image.known for image in images)
+            spec = resolved_spec(spec, inventory)
             plan = await self._around.workers.call(PlanEvaluation(spec, models, inventory))
         if rules is not None:
             await self._around.workers.call(_checking(rules, spec, images))

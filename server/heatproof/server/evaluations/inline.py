@@ -10,6 +10,7 @@ from typing import Final
 from heatproof.evaluators.errors import DeadlineExceededError, InvalidArgumentError
 from heatproof.evaluators.evaluation import shards
 from heatproof.evaluators.inventory import Inventory
+from heatproof.evaluators.plan import resolved_spec
 from heatproof.evaluators.spec import EvaluationSpec
 from heatproof.server.codec.evaluations import (
     serialized_environment,
@@ -75,7 +76,9 @@ class InlineEvaluations:
     ) -> InlineEvaluation:
         with under("spec"):
             models = await asyncio.to_thread(found_models, spec, self._models)
-            plan = await self._workers.call(PlanEvaluation(spec, models, _inventory(images)))
+            inventory = _inventory(images)
+            spec = resolved_spec(spec, inventory)
+            plan = await self._workers.call(PlanEvaluation(spec, models, inventory))
         _check_predictions(plan.predictions)
         whole = RunShard(spec, models, images, predictions=plan.predictions // max(len(images), 1))
         rows, done = await self._rows(whole)
