@@ -5,6 +5,8 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeAlias, TypeVar
 
+import numpy as np
+
 from heatproof.evaluators.packing import Packer
 from heatproof.evaluators.procedure import Answer, Procedure
 
@@ -127,9 +129,11 @@ class Rounds(Generic[T]):
     def _advance(self, running: _Running, *, first: bool = False) -> None:
         procedure = running.task.procedure
         try:
-            queries = next(procedure) if first else procedure.send(_all(running.answers))
-            while not queries:
-                queries = procedure.send([])
+            # Answers of a model may be NaN or infinite; what comes of them gets a status.
+            with np.errstate(invalid="ignore", over="ignore"):
+                queries = next(procedure) if first else procedure.send(_all(running.answers))
+                while not queries:
+                    queries = procedure.send([])
         except StopIteration as end:
             running.done(end.value)
             return
