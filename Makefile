@@ -10,9 +10,10 @@ DEMO = .venv
 TEST = .venvs/test
 BIN = $(TEST)/bin
 ZOO_HOME = .venvs/zoo
+FUZZ_SECONDS ?= 600
 PYTHON_SOURCES = protos/hatch_build.py client server evaluators graphs tests benchmarks examples .ci
 
-.PHONY: demo test install-test format lint types layers contract contract-release unit hunt size zoo clean
+.PHONY: demo test install-test format lint types layers contract contract-release unit hunt fuzz size zoo clean
 
 demo: $(DEMO)/installed
 	mkdir -p report
@@ -72,6 +73,12 @@ unit: install-test
 # tests anew each time, and for many minutes.
 hunt: install-test
 	HUNT=2000 $(BIN)/python -m pytest --numprocesses 2 tests/masking/test_random_networks.py
+
+# Ten minutes a parser of strangers' bytes; `make unit` spends ten seconds on each.
+fuzz: install-test
+	for target in models images requests; do \
+		$(BIN)/python -m tests.fuzz $$target -max_total_time=$(FUZZ_SECONDS) || exit 1; \
+	done
 
 size: install-test
 	$(BIN)/python .ci/size_report.py client server evaluators graphs

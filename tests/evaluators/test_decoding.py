@@ -1,5 +1,6 @@
 import functools
 import io
+import resource
 import struct
 import tracemalloc
 import zlib
@@ -332,3 +333,15 @@ def test_other_bytes_are_no_image_and_the_message_says_what_is(data: bytes) -> N
 def test_thirty_two_bits_are_refused_as_their_range_is_unknown() -> None:
     with pytest.raises(InvalidImageError, match="32 bits"):
         decode_image(encoded(Image.fromarray(np.ones((2, 2), np.float32)), "TIFF"))
+
+
+def test_a_chunk_longer_than_its_file_is_refused_before_anybody_asks_for_its_memory() -> None:
+    whole = cv2.imencode(".png", np.full((5, 5, 3), 40_000, np.uint16))[1].tobytes()
+    at = whole.index(b"IDAT") - 4
+    longer = whole[:at] + b"\xfb" + whole[at + 1 :]
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(InvalidImageError, match="cut off"):
+        decode_image(longer)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # KiB
+    assert decode_image(whole).shape == (5, 5, 3)

@@ -87,7 +87,7 @@ def serving(settings: Settings) -> Iterator[Served]:
 
 class _ServerThread(threading.Thread):
     def __init__(self, settings: Settings) -> None:
-        super().__init__(name="server")
+        super().__init__(name="server", daemon=True)
         self._settings = settings
         self._answers = threading.Event()
         self._address = ""

@@ -6,7 +6,10 @@ from typing import Final
 
 from heatproof.evaluators.errors import InvalidImageError, LimitExceededError
 
-_PNG_END: Final = b"\x00\x00\x00\x00IEND\xaeB`\x82"
+_PNG_SIGNATURE_BYTES: Final = 8
+_PNG_END: Final = b"IEND"
+_PNG_FRAME_BYTES: Final = 12
+"""Of every chunk: its length, its type and its checksum."""
 _GIF_END: Final = b";"
 _JPEG_SCAN: Final = b"\xff\xda"
 _MAX_JPEG_SCANS: Final = 128
@@ -32,6 +35,20 @@ def check_complete(data: bytes, kind: str) -> None:
         )
 
 
+def _is_whole_png(data: bytes) -> bool:
+    """Whether every chunk up to the last lies in the file.
+
+    A decoder that believes the length of a chunk asks for up to 4 GiB, whatever the file has.
+    """
+    at = _PNG_SIGNATURE_BYTES
+    while at + _PNG_FRAME_BYTES <= len(data):
+        length, kind = int.from_bytes(data[at : at + 4]), data[at + 4 : at + 8]
+        at += length + _PNG_FRAME_BYTES
+        if kind == _PNG_END:
+            return at <= len(data)
+    return False
+
+
 def _is_whole_bmp(data: bytes) -> bool:
     return int.from_bytes(data[_BMP_SIZE], "little") <= len(data)
 
@@ -42,7 +59,7 @@ def _is_whole_webp(data: bytes) -> bool:
 
 _ENDS: Final[Mapping[str, Callable[[bytes], bool]]] = MappingProxyType(
     {
-        "PNG": lambda data: _PNG_END in data,
+        "PNG": _is_whole_png,
         "GIF": lambda data: data.rstrip(b"\0").endswith(_GIF_END),
         "BMP": _is_whole_bmp,
         "WEBP": _is_whole_webp,

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from heatproof.evaluators.errors import UnsupportedModelError
+from heatproof.evaluators.errors import LimitExceededError, UnsupportedModelError
+from heatproof.evaluators.preprocessing import MAX_SIDE
 from heatproof.evaluators.preprocessing import Layout as Layout
 from heatproof.graphs.heads.choosing import ClassOutput as ClassOutput
 from heatproof.graphs.heads.choosing import find_class_output as find_class_output
@@ -55,6 +56,7 @@ def find_image_input(model: ir.Model, *, beside: Collection[str] = ()) -> ImageI
     Raises:
         UnsupportedModelError: no input or several could be the image, or the model needs other
             inputs beside it; lists the inputs.
+        LimitExceededError: its fixed size is larger than any preprocessing may ask for.
     """
     inputs = [
         value
@@ -64,12 +66,22 @@ def find_image_input(model: ir.Model, *, beside: Collection[str] = ()) -> ImageI
     inputs = [value for value in inputs if value.uses() or value.is_graph_output()] or inputs
     images = [image for value in inputs if (image := _as_image(value)) is not None]
     if len(images) == 1 and len(inputs) == 1:
+        _check_sides(images[0])
         return images[0]
     fault = "no image input" if not images else "several inputs"
     raise UnsupportedModelError(
         f"the model has {fault}; expected one float or uint8 input [N, 3, H, W] or [N, H, W, 3] "
         f"(1 channel for grey images), found {listed(inputs)}"
     )
+
+
+def _check_sides(image: ImageInput) -> None:
+    longest = max(image.height or 0, image.width or 0)
+    if longest > MAX_SIDE:
+        raise LimitExceededError(
+            f"the input {image.name!r} is {longest} pixels long; at most {MAX_SIDE} a side are "
+            "taken: export the model for smaller images"
+        )
 
 
 def _as_image(value: ir.Value) -> ImageInput | None:

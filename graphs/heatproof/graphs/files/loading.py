@@ -86,11 +86,24 @@ def _load(path: Path, files: Mapping[str, Bytes], limits: Limits) -> ir.Model:
     notes = tidied(proto)
     check_operators(proto)
     model = ir.from_proto(proto)
+    _refuse_references(model)
     _own_tensors(model, files)
     _infer_undeclared(model)
     common.CheckerPass()(model)
     add_notes(model, notes)
     return model
+
+
+def _refuse_references(model: ir.Model) -> None:
+    """Refuses attributes that take the value of a function's, where there is no function."""
+    for node in model.graph.all_nodes():
+        for attribute in node.attributes.values():
+            if attribute.is_ref():
+                raise InvalidModelError(
+                    f"node {node.name!r} ({node.op_type}): attribute {attribute.name!r} refers to "
+                    f"{attribute.ref_attr_name!r} of a function, but the node is in none; export "
+                    "the model again"
+                )
 
 
 def _infer_undeclared(model: ir.Model) -> None:

@@ -32,7 +32,7 @@ def fold_constants(model: ir.Model, budget: Budget) -> None:
     try:
         with np.errstate(all="ignore"):  # a constant inf or NaN is the model's own business
             optimizer.fold_constants(model, onnx_shape_inference=True, should_fold=should_fold)
-    except RuntimeError as error:
+    except Exception as error:  # of nodes that break their schema: ValueError, IndexError, others
         cause = error.__cause__ or error
         raise InvalidModelError(
             f"cannot evaluate a constant part of the graph: {error}: {cause}; "

@@ -7,6 +7,7 @@ nodes, shape arithmetic, dropouts, identities, values without shapes. Rewrites s
 import onnx_ir as ir
 from onnx_ir.passes import common
 
+from heatproof.evaluators.errors import InvalidModelError
 from heatproof.graphs.notes import keep_notes
 from heatproof.graphs.preparation.dropouts import drop_old_dropouts
 from heatproof.graphs.preparation.evaluation import Budget, evaluate_constants
@@ -45,7 +46,7 @@ def prepared(model: ir.Model) -> ir.Model:
     copy = model.clone()
     copy.graph.doc_string = None
     declared = forget_shapes(copy)
-    common.InlinePass()(copy)
+    _inline(copy)
     take_apart(copy.graph)
     common.RemoveInitializersFromInputsPass()(copy)
     copy.ir_version = max(copy.ir_version or 0, _APART)
@@ -57,6 +58,15 @@ def prepared(model: ir.Model) -> ir.Model:
     keep_output_symbols(copy.graph, model.graph)
     keep_notes(copy, model)
     return copy
+
+
+def _inline(model: ir.Model) -> None:
+    try:
+        common.InlinePass()(model)
+    except Exception as error:  # the library has no common one for calls that do not fit
+        raise InvalidModelError(
+            f"the model's functions cannot be inlined: {error}; export it without local functions"
+        ) from error
 
 
 def _fold_and_settle(model: ir.Model, declared: dict[str, ir.Shape]) -> None:
