@@ -365,3 +365,29 @@ def test_gradients_of_an_ambiguous_model_need_a_name(served: Served, tmp_path: P
     assert command(served, *rewrite, "--class-output", "y") == 0
     given = onnx.load(target).graph.input
     assert [value.name for value in given] == ["image", "output_gradient"]
+
+
+ACCURACY = """
+[clean_accuracy]
+min = 0.5
+"""
+
+
+def test_the_gate_binds_the_clean_accuracy(
+    served: Served, folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_text(POLICY.format(stated="") + ACCURACY)
+    gate = ["gate", "--images", str(folder), "--policy", str(policy), "--model"]
+    labels = ["--labels", str(folder.parent / "labels.csv")]
+    for name, gain, code in (("sound", 6.0, 0), ("idle", 0.0, 1)):
+        model, reports = tmp_path / f"{name}.onnx", tmp_path / f"{name}.md"
+        model.write_bytes(network("p = Softmax (z)", gain=gain))
+        done = command(served, *gate, str(model), *labels, "--markdown", str(reports))
+        assert done == code, capfd.readouterr()
+        assert "clean accuracy" in reports.read_text()
+        assert "clean accuracy" in capfd.readouterr().out
+    assert command(served, *gate, str(model)) == 2
+    said = capfd.readouterr().err
+    assert "policy.clean_accuracy" in said
+    assert "--labels" in said

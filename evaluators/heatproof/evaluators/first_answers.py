@@ -3,7 +3,7 @@
 from typing import Final
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Float64
 
 from heatproof.evaluators.class_outputs import Activation, Basis, Reading
 from heatproof.evaluators.errors import InvalidArgumentError, UnsupportedModelError
@@ -73,7 +73,7 @@ class FirstAnswers:
             )
 
 
-def _looks_probable(logits: Float32[np.ndarray, "classes"], reading: Reading) -> bool:
+def _looks_probable(logits: Float64[np.ndarray, "classes"], reading: Reading) -> bool:
     """Whether values that are taken for logits look like probabilities."""
     output, slack = reading.output, reading.tolerance
     if output.activation != "none":
@@ -103,7 +103,7 @@ def _way_out(reading: Reading) -> str:
     )
 
 
-def _require_stated(logits: Float32[np.ndarray, "classes"], reading: Reading) -> None:
+def _require_stated(logits: Float64[np.ndarray, "classes"], reading: Reading) -> None:
     """Refuses answers that are not what the user says they are.
 
     Raises:

@@ -267,10 +267,10 @@ def _result_row(captions: Captions, result: MetricResult, images: int) -> Result
 def _check_row(report: GateReport, results: Sequence[ResultRow], held: CheckResult) -> CheckRow:
     outcomes = CheckResult.DESCRIPTOR.enum_types_by_name["Outcome"]
     severities = Check.DESCRIPTOR.enum_types_by_name["Severity"]
-    rule = report.policy.checks[held.check]
+    rule = _rule(report, held)
     is_regression = held.kind == CheckResult.KIND_REGRESSION
     return CheckRow(
-        result=results[held.result] if 0 <= held.result < len(results) else None,
+        result=_checked(report, results, held),
         outcome=short_name(outcomes, held.outcome).replace("_", " "),
         bound=_regression_bound(rule) if is_regression else _bound(rule),
         severity=short_name(severities, held.severity or Check.SEVERITY_FAIL),
@@ -278,6 +278,42 @@ def _check_row(report: GateReport, results: Sequence[ResultRow], held: CheckResu
         message=held.message,
         regression=is_regression,
     )
+
+
+def _checked(
+    report: GateReport, results: Sequence[ResultRow], held: CheckResult
+) -> ResultRow | None:
+    """The score that a check was held against; that of the clean accuracy is no result."""
+    if held.check < 0:
+        return _accuracy_row(report)
+    return results[held.result] if 0 <= held.result < len(results) else None
+
+
+def _accuracy_row(report: GateReport) -> ResultRow:
+    summary = report.evaluation.clean_accuracy.get(report.model, Summary())
+    return ResultRow(
+        model=report.captions.model(report.model),
+        metric="clean accuracy",
+        removal="",
+        explainer="",
+        arrow=ARROWS[Direction.DIRECTION_HIGHER_IS_BETTER],
+        score=estimate(summary),
+        interval=interval(summary),
+        scored=f"{summary.scored}/{len(report.images)}",
+        undefined="",
+    )
+
+
+def _rule(report: GateReport, held: CheckResult) -> Check:
+    """The rule behind a check; that of the clean accuracy as a check of the same bounds."""
+    if held.check >= 0:
+        return report.policy.checks[held.check]
+    accuracy = report.policy.clean_accuracy
+    rule = Check(on=accuracy.on)
+    if accuracy.HasField("min"):
+        rule.min = accuracy.min
+    rule.max_regression = accuracy.max_regression
+    return rule
 
 
 def _bound(check: Check) -> str:

@@ -1,11 +1,11 @@
 """Checks of a score against `min` and `max`."""
 
-from heatproof.evaluators.gate.policy import Check, CheckOutcome, On
+from heatproof.evaluators.gate.policy import CheckOutcome, On, Rule
 from heatproof.evaluators.results import Summary
 from heatproof.evaluators.statistics.bootstrap import MIN_UNITS
 
 
-def check_bound(check: Check, summary: Summary, *, tolerance: float) -> tuple[CheckOutcome, str]:
+def check_bound(check: Rule, summary: Summary, *, tolerance: float) -> tuple[CheckOutcome, str]:
     """Holds a score against the bounds of a check.
 
     On the interval: pass if all of it satisfies the bounds, fail if all of it violates one, else
@@ -42,7 +42,7 @@ def _no_interval(summary: Summary) -> str:
     return "no interval, for nearly all scores are equal"
 
 
-def _outcome(check: Check, lower: float, upper: float, tolerance: float) -> CheckOutcome:
+def _outcome(check: Rule, lower: float, upper: float, tolerance: float) -> CheckOutcome:
     least = float("-inf") if check.min is None else check.min - tolerance
     most = float("inf") if check.max is None else check.max + tolerance
     if least <= lower and upper <= most:
@@ -57,7 +57,7 @@ def _verb(outcome: CheckOutcome) -> str:
     return verbs.get(outcome, "straddles")
 
 
-def _bounds(check: Check) -> str:
+def _bounds(check: Rule) -> str:
     bounds = [f"min {check.min:g}"] if check.min is not None else []
     bounds += [f"max {check.max:g}"] if check.max is not None else []
     return " and ".join(bounds)

@@ -4,16 +4,25 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from heatproof.evaluators.gate.bounds import check_bound, reasons
-from heatproof.evaluators.gate.pairing import pair, require_comparable, summary_by
+from heatproof.evaluators.gate.pairing import (
+    Pair,
+    accuracy_pair,
+    accuracy_summary,
+    pair,
+    require_comparable,
+    summary_by,
+)
 from heatproof.evaluators.gate.policy import (
     Check,
     CheckKind,
     CheckOutcome,
     CheckResult,
+    CleanAccuracy,
     Evaluated,
     Inconclusive,
     Policy,
     Regression,
+    Rule,
     Severity,
     Verdict,
     VerdictOutcome,
@@ -26,6 +35,7 @@ from heatproof.evaluators.gate.soundness import (
     wanted,
 )
 from heatproof.evaluators.metrics.metric import is_answered_by
+from heatproof.evaluators.results import Summary
 from heatproof.evaluators.statistics.intervals import Intervals
 from heatproof.evaluators.summaries import units_of
 
@@ -35,10 +45,10 @@ NOWHERE = -1
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One result that one check covers, with the indices of both."""
+    """One result that one check covers, with the indices of both; nowhere for the accuracy."""
 
     number: int
-    check: Check
+    check: Rule
     result: int
 
 
@@ -58,9 +68,11 @@ def judge(policy: Policy, candidate: Evaluated, baseline: Evaluated | None) -> V
     require_comparable_scores(policy, candidate.spec)
     if baseline is not None:
         require_comparable(candidate, baseline)
-    targets = list(_targets(policy, candidate))
+    results = list(_targets(policy, candidate))
+    accuracy = policy.clean_accuracy
+    targets = [*([Target(NOWHERE, accuracy, NOWHERE)] if accuracy else []), *results]
     checks = (
-        *_missing(policy, targets, candidate),
+        *_missing(policy, results, candidate),
         *(_bound(t, policy, candidate) for t in targets if is_bounded(t.check)),
         *_regressions(
             [t for t in targets if t.check.max_regression is not None], policy, candidate, baseline
@@ -108,22 +120,36 @@ def _bound(target: Target, policy: Policy, candidate: Evaluated) -> CheckResult:
     shortage = _shortage(target, candidate)
     if shortage:
         return _result(target, CheckKind.BOUND, CheckOutcome.NOT_EVALUATED, shortage)
-    result = candidate.results[target.result]
-    summary = result.summary
-    if policy.interval is not Intervals.STANDARD:
-        summary = summary_by(policy.interval, result, candidate)
+    summary = _summary(target, candidate, policy.interval)
     outcome, message = check_bound(target.check, summary, tolerance=policy.abs_tolerance)
     checked = _result(target, CheckKind.BOUND, outcome, message)
     return replace(checked, interval=summary.interval)
 
 
+def _summary(target: Target, candidate: Evaluated, kind: Intervals) -> Summary:
+    """What a target bounds, with intervals of a kind."""
+    if isinstance(target.check, CleanAccuracy):
+        return accuracy_summary(kind, candidate)
+    result = candidate.results[target.result]
+    return result.summary if kind is Intervals.STANDARD else summary_by(kind, result, candidate)
+
+
+def _pair(target: Target, policy: Policy, candidate: Evaluated, baseline: Evaluated) -> Pair:
+    if isinstance(target.check, CleanAccuracy):
+        return accuracy_pair(candidate, baseline)
+    result = candidate.results[target.result]
+    return pair(result, candidate, baseline, tolerance=policy.abs_tolerance)
+
+
 def _shortage(target: Target, candidate: Evaluated) -> str:
     """Says that too few images have a score; "" if enough have."""
-    summary = candidate.results[target.result].summary
+    summary = _summary(target, candidate, Intervals.STANDARD)
     total = len({image.image for image in candidate.images})
     if total and summary.scored / total >= target.check.min_scored:
         return ""
     needed = f"at least {target.check.min_scored:.0%} are needed"
+    if isinstance(target.check, CleanAccuracy):
+        return f"{summary.scored} of {total} images have a label and an answer; {needed}"
     return f"{summary.scored} of {total} images have a score ({reasons(summary)}); {needed}"
 
 
@@ -141,10 +167,7 @@ def _regressions(
             yield _result(target, CheckKind.REGRESSION, CheckOutcome.NOT_EVALUATED, shortage)
         else:
             judged.append(target)
-    pairs = [
-        pair(candidate.results[t.result], candidate, baseline, tolerance=policy.abs_tolerance)
-        for t in judged
-    ]
+    pairs = [_pair(target, policy, candidate, baseline) for target in judged]
     comparisons = [Comparison(t.check, found) for t, found in zip(judged, pairs, strict=True)]
     tests = sum(target.check.severity is Severity.FAIL for target in targets)
     verdicts = judge_regressions(comparisons, tests=tests, seed=policy.seed, kind=policy.interval)
@@ -171,7 +194,7 @@ def _result(
     )
 
 
-def _is_blocking(check: Check, outcome: CheckOutcome) -> bool:
+def _is_blocking(check: Rule, outcome: CheckOutcome) -> bool:
     if check.severity is not Severity.FAIL:
         return False
     if outcome is CheckOutcome.INCONCLUSIVE:

@@ -1,7 +1,7 @@
 """Pairs the scores of a candidate with a baseline's, image by image."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from jaxtyping import Bool
@@ -16,7 +16,13 @@ from heatproof.evaluators.spec import Target
 from heatproof.evaluators.statistics.arms import Arm, Contrast
 from heatproof.evaluators.statistics.intervals import Intervals
 from heatproof.evaluators.statistics.units import Units
-from heatproof.evaluators.summaries import Sample, samples_of, summaries_of, units_of
+from heatproof.evaluators.summaries import (
+    Sample,
+    accuracy_sample,
+    samples_of,
+    summaries_of,
+    units_of,
+)
 
 PER_MODEL = {"models", "dataset", "keep_overlays", "output", "activation"}
 """Fields of a spec that may differ between a candidate and its baseline."""
@@ -127,6 +133,25 @@ def pair(
     images = [candidate.images[place].image for place in units.images]
     mine, theirs = _sample(candidate, key, images), _sample(baseline, key, images)
     return paired(mine, theirs, units, result.direction, tolerance=tolerance)
+
+
+def accuracy_summary(kind: Intervals, evaluated: Evaluated) -> Summary:
+    """The clean accuracy of the model that is judged, with intervals of a kind."""
+    units = units_of(evaluated.images, seed=evaluated.spec.seed)
+    images = [evaluated.images[place] for place in units.images]
+    sample = accuracy_sample(evaluated.model, images)
+    return summaries_of([sample], units, seed=evaluated.spec.seed, kind=kind)[0]
+
+
+def accuracy_pair(candidate: Evaluated, baseline: Evaluated) -> Pair:
+    """Pairs the clean answers of two models; the candidate's labels hold for both."""
+    units = units_of(candidate.images, seed=candidate.spec.seed)
+    images = [candidate.images[place] for place in units.images]
+    held = _by_digest(baseline)
+    others = [replace(held[image.image], label=image.label) for image in images]
+    mine = accuracy_sample(candidate.model, images)
+    theirs = accuracy_sample(baseline.model, others)
+    return paired(mine, theirs, units, Direction.HIGHER_IS_BETTER, tolerance=0.0)
 
 
 def paired(

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import ClassVar, TypeAlias
 
 from heatproof.evaluators.class_outputs import Activation
 from heatproof.evaluators.explainers import Explainer
@@ -51,6 +52,27 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CleanAccuracy:
+    """Bounds the clean accuracy; fields as in the message of the same name."""
+
+    min: float | None = None
+    on: On = On.INTERVAL
+    inconclusive: Inconclusive = Inconclusive.FAIL
+    max_regression: float | None = None
+    severity: Severity = Severity.FAIL
+
+    max: ClassVar[None] = None
+    """An accuracy is never too high."""
+
+    min_scored: ClassVar[float] = 0.9
+    """Share of images with a label and a finite answer."""
+
+
+Rule: TypeAlias = Check | CleanAccuracy
+"""What bounds a number and how much worse it may become."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyModel:
     """How the model reads images, and how its answers are read."""
 
@@ -72,6 +94,7 @@ class Policy:
     abs_tolerance: float = 1e-4
     min_images: int = 30
     interval: Intervals = Intervals.STANDARD
+    clean_accuracy: CleanAccuracy | None = None
 
 
 @dataclass(frozen=True, slots=True)

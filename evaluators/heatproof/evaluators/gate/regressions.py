@@ -14,7 +14,7 @@ import numpy as np
 
 from heatproof.evaluators.gate.drops import upper_limits
 from heatproof.evaluators.gate.pairing import Pair
-from heatproof.evaluators.gate.policy import Check, CheckOutcome, Regression, Severity
+from heatproof.evaluators.gate.policy import CheckOutcome, Regression, Rule, Severity
 from heatproof.evaluators.outcomes import ProportionEstimator
 from heatproof.evaluators.statistics.bootstrap import MIN_UNITS
 from heatproof.evaluators.statistics.intervals import Intervals
@@ -34,7 +34,7 @@ MAX_LOST: Final = 0.05
 class Comparison:
     """A regression check and what it compares."""
 
-    check: Check
+    check: Rule
     pair: Pair
 
 
@@ -147,7 +147,7 @@ def _adjust(
     ]
 
 
-def _judged(check: Check, regression: Regression) -> Judged:
+def _judged(check: Rule, regression: Regression) -> Judged:
     allowed = check.max_regression or 0.0
     drop, limit = regression.drop, regression.drop_upper_limit
     p_value = regression.adjusted_p_value

@@ -8,7 +8,7 @@ from typing import Final
 from heatproof.evaluators.catalogue import Need, Registered
 from heatproof.evaluators.errors import InvalidArgumentError
 from heatproof.evaluators.explainers import Explainer
-from heatproof.evaluators.gate.policy import Check, Policy
+from heatproof.evaluators.gate.policy import Check, CleanAccuracy, Policy, Rule
 from heatproof.evaluators.metrics.metric import DependsOnImages, is_answered_by
 from heatproof.evaluators.plan import placed
 from heatproof.evaluators.removal import RemovalOperator
@@ -31,6 +31,38 @@ def require_sound(policy: Policy) -> None:
         )
     for number, check in enumerate(policy.checks):
         _require_sound_check(check, f"checks[{number}]")
+    if policy.clean_accuracy is not None:
+        _require_sound_accuracy(policy.clean_accuracy)
+
+
+def _require_sound_accuracy(accuracy: CleanAccuracy) -> None:
+    """Refuses bounds that no accuracy could meet, or that every one meets."""
+    bounds = {"min": accuracy.min, "max_regression": accuracy.max_regression}
+    if not any(bound is not None for bound in bounds.values()):
+        raise InvalidArgumentError(
+            "clean_accuracy bounds nothing: set min or max_regression", field="clean_accuracy"
+        )
+    for name, bound in bounds.items():
+        if bound is not None and not 0 <= bound <= 1:
+            raise InvalidArgumentError(
+                f"clean_accuracy.{name} must lie in [0, 1], not {bound:g}: an accuracy is a share",
+                field=f"clean_accuracy.{name}",
+            )
+
+
+def require_labels(policy: Policy, labels: Sequence[int | None]) -> None:
+    """Refuses a bound of the clean accuracy where images have no label.
+
+    Raises:
+        InvalidArgumentError: says how many have none.
+    """
+    missing = sum(label is None for label in labels)
+    if policy.clean_accuracy is not None and missing:
+        raise InvalidArgumentError(
+            f"clean_accuracy needs a label for every image; {missing} of {len(labels)} have none: "
+            "give labels (--labels), or leave clean_accuracy out",
+            field="clean_accuracy",
+        )
 
 
 def _require_sound_check(check: Check, place: str) -> None:
@@ -157,6 +189,6 @@ def wanted(
     )
 
 
-def is_bounded(check: Check) -> bool:
+def is_bounded(check: Rule) -> bool:
     """Whether a check bounds a score, rather than a regression alone."""
     return check.min is not None or check.max is not None

@@ -4,7 +4,11 @@ from heatproof.evaluators.doubts import doubts
 from heatproof.evaluators.gate import judge as judge_evaluation
 from heatproof.evaluators.gate.pairing import require_comparable
 from heatproof.evaluators.gate.policy import Evaluated
-from heatproof.evaluators.gate.soundness import require_answerable, require_sound
+from heatproof.evaluators.gate.soundness import (
+    require_answerable,
+    require_labels,
+    require_sound,
+)
 from heatproof.evaluators.results import ImageResult
 from heatproof.evaluators.summaries import clean_accuracy, sampling
 from heatproof.evaluators.summaries import summarise as summarise_images
@@ -41,6 +45,7 @@ def check_policy(task: CheckPolicy, bench: Bench) -> None:
     with under("policy"):
         require_sound(policy)
         require_answerable(policy, spec)
+        require_labels(policy, [label for _, label in task.images])
     if task.baseline is not None:
         images = tuple(ImageResult(digest, "", label, (), ()) for digest, label in task.images)
         candidate = Evaluated(spec.models[0], spec, (), images)
