@@ -40,7 +40,7 @@ min_images = 1
 resize = "none"
 [[checks]]
 metric = {{ insertion = {{ grid = 2, steps = 2 }} }}
-min = -1.0
+min = 0.0
 on = "mean"
 min_scored = 0.0
 """
