@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from world import World
 
 from heatproof.server.evaluations.board import Board
+from heatproof.server.evaluations.persistence import Persistence
 from heatproof.server.evaluations.runs import Surroundings
 from heatproof.server.evaluations.scheduling import Scheduler
 from heatproof.server.workers.protocol import Workers
@@ -19,6 +20,7 @@ async def scheduling(
     *,
     board: Board | None = None,
     parallel: int = 1,
+    persistence: Persistence | None = None,
 ) -> AsyncIterator[Scheduler]:
     """Drives the evaluations of a world."""
     stores = world.stores
@@ -29,6 +31,7 @@ async def scheduling(
         workers=workers,
         board=board or Board(),
         parallel_shards=parallel,
+        persistence=persistence or Persistence(),
     )
     async with Scheduler(around) as scheduler:
         yield scheduler

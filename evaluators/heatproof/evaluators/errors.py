@@ -14,11 +14,14 @@
   x ResourceExhaustedError
     + LimitExceededError
     + OverloadedError
+    + StorageFullError
   x DataLossError
+    + DamagedFileError
   x DeadlineExceededError
   x CancelledError
   x InternalError
     + WorkerCrashedError
+    + StorageFailedError
 
 A message names the thing, the fault and the way out. The server maps the tree to gRPC in one
 place, `heatproof.server.interceptors`; nothing else knows status codes.
@@ -178,11 +181,26 @@ class OverloadedError(ResourceExhaustedError):
     reason = "OVERLOADED"
 
 
+class StorageFullError(ResourceExhaustedError):
+    """The disk or the database of the server has no room for what is to be written."""
+
+    reason = "STORAGE_FULL"
+
+
 class DataLossError(HeatproofError):
     """Bytes arrived damaged: their digest differs from the announced one."""
 
     code = Code.DATA_LOSS
     reason = "DIGEST_MISMATCH"
+
+
+class DamagedFileError(DataLossError):
+    """A stored file is missing, or holds other bytes than were uploaded.
+
+    `metadata["sha256"]` names it.
+    """
+
+    reason = "DAMAGED_FILE"
 
 
 class DeadlineExceededError(HeatproofError):
@@ -207,3 +225,9 @@ class WorkerCrashedError(InternalError):
     """A worker process died twice on the same piece of work."""
 
     reason = "WORKER_CRASHED"
+
+
+class StorageFailedError(InternalError):
+    """The disk or the database of the server cannot be read or written."""
+
+    reason = "STORAGE_FAILED"

@@ -76,13 +76,16 @@ class ModelUploads:
     async def take(self, header: UploadModelHeader, chunks: AsyncIterator[Chunk]) -> StoredModel:
         """Stores a model; one that is stored already is returned without reading any chunk.
 
+        One whose files are missing or damaged is received anew, which repairs it.
+
         Raises:
             LimitExceededError: the model, or the store with it, becomes too large.
+            StorageFullError: the disk has no room for it.
             InvalidArgumentError: the chunks do not fit the header.
             DataLossError: the bytes have another digest than was announced.
             InvalidModelError: the bytes are no usable model.
         """
-        found = await asyncio.to_thread(self._store.find, header.name)
+        found = await asyncio.to_thread(self._store.find_sound, header.name)
         if found is not None:
             return found
         if header.size_bytes > self._max_bytes:

@@ -128,6 +128,16 @@ class Settings(BaseSettings):
     quota_bytes: PositiveInt = Field(
         100 * GIBIBYTE, description="bytes of all models and data sets together"
     )
+    reserve_bytes: NonNegativeInt = Field(
+        16 * MEBIBYTE,
+        description="bytes on the disk of the data directory that are kept free for deleting when "
+        "it is full",
+    )
+    storage_patience_seconds: PositiveFloat = Field(
+        30.0,
+        description="seconds for which an evaluation waits for a full or failing disk before it "
+        "fails",
+    )
     max_message_bytes: PositiveInt = Field(
         64 * MEBIBYTE, description="bytes of one request that holds images or results"
     )

@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from dataclasses import replace
+from functools import partial
 from typing import Final, Self
 
 import structlog
@@ -11,6 +12,7 @@ from heatproof.evaluators.errors import HeatproofError, InternalError
 from heatproof.server.evaluations.runs import EvaluationRun, Surroundings
 from heatproof.server.resource_names import EvaluationName
 from heatproof.server.stores.evaluation_records import State, StoredEvaluation
+from heatproof.server.stores.pages import Page, PageRequest
 
 _log = structlog.get_logger()
 
@@ -58,7 +60,8 @@ class Scheduler:
         """
         stored = await asyncio.to_thread(self._store.get, name)
         driver = self._drivers.get(stored.name)
-        if driver is None or stored.name in self._cancelling:
+        has_ended = stored.name in self._around.endings
+        if driver is None or has_ended or stored.name in self._cancelling:
             return
         if await asyncio.to_thread(self._store.begin_cancellation, stored.name):
             self._cancelling.add(stored.name)
@@ -71,25 +74,73 @@ class Scheduler:
         Raises:
             NotFoundError: there is none of this name.
         """
-        stored = await asyncio.to_thread(self._store.get, name)
-        tally = self._around.board.tally(stored.name)
-        if tally is None or stored.state.is_final:
+        return self._told(await asyncio.to_thread(self._store.get, name))
+
+    async def page(self, request: PageRequest) -> Page[StoredEvaluation]:
+        """Lists evaluations, newest first, with the progress of their shards in work."""
+        page = await asyncio.to_thread(self._store.page, request)
+        return replace(page, items=tuple(map(self._told, page.items)))
+
+    async def delete(self, name: EvaluationName) -> None:
+        """Deletes an evaluation and its results.
+
+        Raises:
+            NotFoundError: there is none of this name.
+            FailedPreconditionError: it has not ended.
+            StorageFullError: not even its end can be stored.
+        """
+        ending = self._around.endings.get(str(name))
+        if ending is not None:
+            stored = await asyncio.to_thread(self._store.get, name)
+            await asyncio.to_thread(self._store.end, stored, ending)
+        await asyncio.to_thread(self._store.delete, name)
+
+    def _told(self, stored: StoredEvaluation) -> StoredEvaluation:
+        """What is stored, and what this server knows beyond it."""
+        if stored.state.is_final:
             return stored
-        return replace(
-            stored, images_done=tally.images_done, predictions_done=tally.predictions_done
-        )
+        tally = self._around.board.tally(stored.name)
+        if tally is not None:
+            stored = replace(
+                stored, images_done=tally.images_done, predictions_done=tally.predictions_done
+            )
+        ending = self._around.endings.get(stored.name)
+        return stored if ending is None else ending.of(stored)
 
     def _start(self, stored: StoredEvaluation, *, given_up: bool) -> None:
-        driver = asyncio.create_task(self._drive(stored, given_up=given_up))
+        driver = asyncio.create_task(self._supervise(stored, given_up=given_up))
         self._drivers[stored.name] = driver
         driver.add_done_callback(lambda _: self._forget(stored.name))
 
     def _forget(self, name: str) -> None:
         self._drivers.pop(name, None)
         self._cancelling.discard(name)
+        self._around.endings.pop(name, None)
 
-    async def _drive(self, stored: StoredEvaluation, *, given_up: bool) -> None:
+    async def _supervise(self, stored: StoredEvaluation, *, given_up: bool) -> None:
+        """Brings an evaluation to its end, whatever happens on the way."""
         run = EvaluationRun(stored, self._around)
+        try:
+            try:
+                await self._drive(run, stored, given_up=given_up)
+            except Exception as error:  # noqa: BLE001 - as above: the evaluation must end
+                await run.abandon(_defect(stored, error))
+        except asyncio.CancelledError:
+            await self._leave(stored)
+            raise
+
+    async def _leave(self, stored: StoredEvaluation) -> None:
+        """Hands an evaluation over to the next server, by one try."""
+        ending = self._around.endings.get(stored.name)
+        try:
+            if ending is None:
+                await asyncio.to_thread(self._store.requeue, stored.name)
+            else:
+                await asyncio.to_thread(self._store.end, stored, ending)
+        except HeatproofError as error:
+            _log.error("cannot store", evaluation=stored.name, error=error.message)
+
+    async def _drive(self, run: EvaluationRun, stored: StoredEvaluation, *, given_up: bool) -> None:
         try:
             if given_up:
                 await run.conclude(State.FAILED, _too_many_deaths(stored))
@@ -99,13 +150,14 @@ class Scheduler:
                 await self._compute(run, stored)
         except asyncio.CancelledError:
             if stored.name not in self._cancelling:
-                await asyncio.to_thread(self._store.requeue, stored.name)
                 raise
             await run.conclude(State.CANCELLED)
 
     async def _compute(self, run: EvaluationRun, stored: StoredEvaluation) -> None:
         async with self._places:
-            if not await asyncio.to_thread(self._store.begin, stored.name):
+            # While it is in the queue it may wait for the disk as long as it takes.
+            begin = partial(self._store.begin, stored.name)
+            if not await self._around.persistence.at_all_costs(begin):
                 return  # it was asked to end meanwhile
             try:
                 await run.compute()

@@ -10,6 +10,7 @@ from heatproof.server.evaluations.creation import Creation
 from heatproof.server.evaluations.environment import Environment
 from heatproof.server.evaluations.gating import Gates
 from heatproof.server.evaluations.inline import InlineEvaluations
+from heatproof.server.evaluations.persistence import Persistence
 from heatproof.server.evaluations.retention import deleting_old
 from heatproof.server.evaluations.runs import Surroundings
 from heatproof.server.evaluations.scheduling import Scheduler
@@ -78,6 +79,7 @@ async def evaluating(
         workers=workers,
         board=board,
         parallel_shards=settings.workers,
+        persistence=Persistence(settings.storage_patience_seconds),
     )
     async with (
         Scheduler(around) as scheduler,

@@ -1,6 +1,5 @@
 """The one mapping from the error tree to `google.rpc.Status`."""
 
-import errno
 from typing import Final
 
 import grpc
@@ -8,8 +7,9 @@ from google.protobuf import any_pb2, duration_pb2
 from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
-from heatproof.evaluators.errors import HeatproofError, LimitExceededError, OverloadedError
+from heatproof.evaluators.errors import HeatproofError, OverloadedError
 from heatproof.server.interceptors.disclosure import disclosed
+from heatproof.server.storage.failures import of_os_error
 
 DOMAIN: Final = "heatproof"
 _MAX_MESSAGE_BYTES: Final = 1000
@@ -41,10 +41,8 @@ def status_of(error: HeatproofError, place: str = "") -> status_pb2.Status:
 
 
 def from_os_error(error: OSError) -> HeatproofError | None:
-    """A full disk as an error of the tree; None for what is a defect."""
-    if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
-        return None
-    return LimitExceededError("the disk of the server is full; delete models or data sets")
+    """A full or failing disk as an error of the tree; None for what is a defect."""
+    return of_os_error(error)
 
 
 def grpc_code(status: status_pb2.Status) -> grpc.StatusCode:

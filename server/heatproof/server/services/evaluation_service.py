@@ -1,6 +1,5 @@
 """The RPCs that evaluate explanations."""
 
-import asyncio
 from collections.abc import AsyncIterator
 
 from google.protobuf import empty_pb2
@@ -60,7 +59,7 @@ class EvaluationService(evaluation_service_pb2_grpc.EvaluationServiceServicer):
     ) -> pb.ListEvaluationsResponse:
         """Lists evaluations, newest first."""
         wanted = PageRequest.parse(request.page_size, request.page_token)
-        return encode_page(await asyncio.to_thread(self._evaluations.store.page, wanted))
+        return encode_page(await self._evaluations.scheduler.page(wanted))
 
     async def WatchEvaluation(
         self, request: pb.WatchEvaluationRequest, context: Context
@@ -82,7 +81,7 @@ class EvaluationService(evaluation_service_pb2_grpc.EvaluationServiceServicer):
     ) -> empty_pb2.Empty:
         """Deletes an evaluation that has ended."""
         name = EvaluationName.parse(request.name)
-        await asyncio.to_thread(self._evaluations.store.delete, name)
+        await self._evaluations.scheduler.delete(name)
         return empty_pb2.Empty()
 
     async def ListImageResults(

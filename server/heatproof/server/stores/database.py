@@ -3,7 +3,7 @@
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, insert, select
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from heatproof.evaluators.errors import FailedPreconditionError
+from heatproof.server.storage import failures
 from heatproof.server.stores.schema import SCHEMA_VERSION, metadata, schema_version
 
 FILE: Final = "heatproof.sqlite"
@@ -34,9 +35,10 @@ def locked(data_dir: Path) -> Iterator[None]:
                 f"another server uses the data directory {data_dir}; stop it or choose another "
                 "directory"
             ) from error
-        file.truncate(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
+        with suppress(OSError):  # a full disk, which the server must start on to be emptied
+            file.truncate(0)
+            file.write(f"{os.getpid()}\n")
+            file.flush()
         yield
 
 
@@ -57,6 +59,7 @@ def opened(data_dir: Path, url: str = "") -> Iterator[Engine]:
     try:
         with engine.begin() as connection:
             _create_or_check(connection)
+        failures.tell(engine)
         yield engine
     finally:
         engine.dispose()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, insert, select
+from sqlalchemy import Connection, Row, delete, insert, select
 
 from heatproof.evaluators.errors import NotFoundError
 from heatproof.server.resource_names import DatasetName
@@ -13,7 +13,7 @@ from heatproof.server.stores import pages
 from heatproof.server.stores.blobs import PartialBlob
 from heatproof.server.stores.holdings import Holdings
 from heatproof.server.stores.image_records import Record, image_of
-from heatproof.server.stores.schema import dataset_images, datasets
+from heatproof.server.stores.schema import dataset_images, datasets, utc
 from heatproof.server.workers.inputs import StoredImage
 
 
@@ -55,9 +55,10 @@ class DatasetStore:
         self.holdings = holdings
 
     def add(self, new: NewDataset) -> StoredDataset:
-        """Stores a data set; the first of equal ones wins."""
+        """Stores a data set; the first of equal ones wins, and what is damaged is repaired."""
         found = self.find(new.name)
         if found is not None:
+            self.holdings.repair(new.parts)
             return found
         name, records = str(new.name), new.records
         with self.holdings.adding(name, new.parts) as connection:
@@ -132,15 +133,16 @@ class DatasetStore:
             ResourceInUseError: an unfinished evaluation uses it.
         """
         self.get(name)
-        with self.holdings.removing(str(name)) as connection:
+
+        def delete_rows(connection: Connection) -> None:
             images = delete(dataset_images).where(dataset_images.c.dataset == str(name))
             connection.execute(images)
             connection.execute(delete(datasets).where(datasets.c.name == str(name)))
 
+        self.holdings.remove(str(name), delete_rows)
+
 
 def _stored(row: Row[Any]) -> StoredDataset:
-    # SQLite keeps no time zone; what is stored is UTC.
-    created = row.create_time.replace(tzinfo=UTC)
     return StoredDataset(
-        row.name, row.display_name, created, row.images, row.labelled, row.size_bytes
+        row.name, row.display_name, utc(row.create_time), row.images, row.labelled, row.size_bytes
     )

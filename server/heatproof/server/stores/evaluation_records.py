@@ -1,7 +1,7 @@
 """Evaluations and their results as they are stored: messages of the contract, serialised."""
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
@@ -140,9 +140,21 @@ class Ending:
         results: serialised `Evaluation` that holds results and clean accuracy alone.
         error: serialised `google.rpc.Status`, b"" unless it failed.
         partial: shards that were cut short, with the images that were finished.
+        end_time: when it ended.
     """
 
     state: State
     results: bytes
     error: bytes = b""
     partial: tuple[ShardRows, ...] = ()
+    end_time: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def of(self, evaluation: StoredEvaluation) -> StoredEvaluation:
+        """The evaluation as it will be stored."""
+        return replace(
+            evaluation,
+            state=self.state,
+            results=self.results,
+            error=self.error,
+            end_time=self.end_time,
+        )

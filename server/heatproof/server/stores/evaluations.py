@@ -1,7 +1,9 @@
 """The stored evaluations: what was asked, where they stand, and what has been computed."""
 
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -35,7 +37,7 @@ from heatproof.server.stores.evaluation_records import (
 )
 from heatproof.server.stores.evaluation_tables import evaluations, image_results, shards
 from heatproof.server.stores.holdings import Holdings
-from heatproof.server.stores.schema import claims, datasets, models
+from heatproof.server.stores.schema import claims, datasets, models, utc
 
 _DEATHS: Final = 2
 """Servers that may die while an evaluation is running, before it is given up."""
@@ -50,6 +52,8 @@ class EvaluationStore:
     def __init__(self, holdings: Holdings, *, max_unfinished: int) -> None:
         self._holdings = holdings
         self._engine = holdings.engine
+        # What ends work or deletes it must succeed on a full disk.
+        self._urgent = holdings.spare.urgent
         self._max_unfinished = max_unfinished
 
     def add(self, new: NewEvaluation) -> StoredEvaluation:
@@ -105,8 +109,11 @@ class EvaluationStore:
             NotFoundError: there is none of this name.
             FailedPreconditionError: it has not ended.
         """
+        self._urgent(partial(self._delete, str(name)))
+
+    def _delete(self, name: str) -> None:
         with self._engine.begin() as connection:
-            found = _get(connection, str(name))
+            found = _get(connection, name)
             if not found.state.is_final:
                 raise FailedPreconditionError(
                     f"{name} is {found.state}; cancel it or wait for its end before deleting it",
@@ -116,12 +123,13 @@ class EvaluationStore:
 
     def delete_ended_before(self, time: datetime) -> int:
         """Deletes every evaluation that ended before a time, and counts them."""
-        old = select(evaluations.c.number).where(evaluations.c.end_time < time)
-        with self._engine.begin() as connection:
-            numbers = list(connection.scalars(old))
-            for number in numbers:
-                _delete(connection, number)
-        return len(numbers)
+        old = select(evaluations.c.name).where(evaluations.c.end_time < time)
+        with self._engine.connect() as connection:
+            names = list(connection.scalars(old))
+        for name in names:  # each in a transaction of its own: a full disk has room for one
+            with suppress(NotFoundError):  # deleted meanwhile
+                self._urgent(partial(self._delete, name))
+        return len(names)
 
     def begin(self, name: str) -> bool:
         """Moves an evaluation from the queue into work; False if it is not in the queue."""
@@ -138,16 +146,23 @@ class EvaluationStore:
     def _move(self, name: str, to: State, *only_from: State) -> bool:
         movable = evaluations.c.state.in_([state.value for state in only_from])
         change = update(evaluations).where(evaluations.c.name == name, movable)
-        with self._engine.begin() as connection:
-            return connection.execute(change.values(state=to.value)).rowcount == 1
+
+        def move() -> bool:
+            with self._engine.begin() as connection:
+                return connection.execute(change.values(state=to.value)).rowcount == 1
+
+        return self._urgent(move)
 
     def end(self, evaluation: StoredEvaluation, ending: Ending) -> None:
         """Ends an evaluation and releases what it used; one that has ended is left as it is."""
+        self._urgent(partial(self._end, evaluation, ending))
+
+    def _end(self, evaluation: StoredEvaluation, ending: Ending) -> None:
         values = {
             "state": ending.state.value,
             "results": ending.results,
             "error": ending.error or None,
-            "end_time": datetime.now(UTC),
+            "end_time": max(ending.end_time, evaluation.create_time),  # clocks are set back
         }
         with self._engine.begin() as connection:
             mine = evaluations.c.number == evaluation.number
@@ -169,6 +184,9 @@ class EvaluationStore:
         Returns:
             the evaluations that were running at too many deaths, by name.
         """
+        return self._urgent(self._count_deaths)
+
+    def _count_deaths(self) -> tuple[str, ...]:
         running = evaluations.c.state == State.RUNNING.value
         with self._engine.begin() as connection:
             deaths = evaluations.c.deaths + 1
@@ -315,9 +333,8 @@ def _stored(row: Row[Any]) -> StoredEvaluation:
         dataset=row.dataset,
         state=State(row.state),
         error=row.error or b"",
-        # SQLite keeps no time zone; what is stored is UTC.
-        create_time=row.create_time.replace(tzinfo=UTC),
-        end_time=None if row.end_time is None else row.end_time.replace(tzinfo=UTC),
+        create_time=utc(row.create_time),
+        end_time=None if row.end_time is None else utc(row.end_time),
         images_total=row.images_total,
         images_done=row.images_done,
         predictions_total=row.predictions_total,

@@ -1,14 +1,16 @@
 """Who holds which blobs: bytes enter with their owner, and leave with the last one."""
 
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, delete, exists, func, insert, select
+from sqlalchemy.exc import SQLAlchemyError
 
-from heatproof.evaluators.errors import LimitExceededError, ResourceInUseError
+from heatproof.evaluators.errors import HeatproofError, LimitExceededError, ResourceInUseError
+from heatproof.server.storage.reserve import Reserve
 from heatproof.server.stores.blobs import BlobFolder, PartialBlob
 from heatproof.server.stores.schema import blobs, claims, files
 
@@ -40,6 +42,7 @@ class Reservation:
 
         Raises:
             LimitExceededError: it does not fit into the quota.
+            StorageFullError: it does not fit onto the disk.
         """
         self._holdings.reserve(size_bytes)
         self.size_bytes += size_bytes
@@ -48,9 +51,12 @@ class Reservation:
 class Holdings:
     """The blobs of all models and data sets. Blocking; called outside the event loop."""
 
-    def __init__(self, engine: Engine, folder: BlobFolder, *, quota_bytes: int) -> None:
+    def __init__(
+        self, engine: Engine, folder: BlobFolder, spare: Reserve, *, quota_bytes: int
+    ) -> None:
         self.engine = engine
         self.folder = folder
+        self.spare = spare
         self._quota_bytes = quota_bytes
         self._incoming_bytes = 0
         # A blob may not be removed between the look whether it is there and the row that holds it.
@@ -69,6 +75,7 @@ class Holdings:
 
     def reserve(self, size_bytes: int) -> None:
         """Counts incoming bytes, see `Reservation.grow`."""
+        self.folder.check_room(size_bytes)
         with self._count:
             free = self._quota_bytes - self._incoming_bytes - self.stored_bytes()
             if size_bytes > free:
@@ -85,32 +92,95 @@ class Holdings:
 
     @contextmanager
     def adding(self, owner: str, parts: Sequence[tuple[str, PartialBlob]]) -> Iterator[Connection]:
-        """Keeps blobs under their owner in one transaction with what the caller inserts."""
-        with self._exchange, self.engine.begin() as connection:
-            self.folder.keep(partial for _, partial in parts)
-            for position, (location, partial) in enumerate(parts):
-                _hold(connection, partial)
-                row = {"owner": owner, "position": position, "location": location}
-                connection.execute(insert(files).values(**row, digest=partial.sha256))
-            yield connection
+        """Keeps blobs under their owner in one transaction with what the caller inserts.
 
-    @contextmanager
-    def removing(self, owner: str) -> Iterator[Connection]:
-        """Lets go of an owner's blobs in one transaction with what the caller deletes.
+        The blobs are on the disk before a row refers to them; without the rows they go again.
+        """
+        digests = self._looked_at(parts)
+        with self._exchange:
+            fresh = self.folder.keep(partial for _, partial in parts)
+            try:
+                with self.engine.begin() as connection:
+                    for position, (location, partial) in enumerate(parts):
+                        _hold(connection, partial)
+                        row = {"owner": owner, "position": position, "location": location}
+                        connection.execute(insert(files).values(**row, digest=digests[position]))
+                    yield connection
+            except BaseException:
+                self._drop_unknown(fresh)
+                raise
+
+    def repair(self, parts: Sequence[tuple[str, PartialBlob]]) -> None:
+        """Puts bytes that have come again in the place of those that are missing or damaged."""
+        self._looked_at(parts)
+        known = self._known([partial.sha256 for _, partial in parts])
+        with self._exchange:
+            self.folder.keep(partial for _, partial in parts if partial.sha256 in known)
+
+    def _looked_at(self, parts: Sequence[tuple[str, PartialBlob]]) -> list[str]:
+        """Digests of incoming bytes, after a look at what lies there already.
+
+        Reading it takes its time, for which nobody else must wait.
+        """
+        digests = [partial.sha256 for _, partial in parts]
+        for digest in digests:
+            self.folder.is_sound(digest)
+        return digests
+
+    def _drop_unknown(self, digests: Sequence[str]) -> None:
+        """Removes blobs whose rows were not written; if nobody knows, the next start does."""
+        with suppress(SQLAlchemyError, HeatproofError):
+            known = self._known(digests)
+            self.folder.drop([digest for digest in digests if digest not in known])
+
+    def _known(self, digests: Sequence[str]) -> set[str]:
+        with self.engine.connect() as connection:
+            return {
+                digest
+                for digest in digests
+                if connection.scalar(select(exists().where(blobs.c.digest == digest)))
+            }
+
+    def remove(self, owner: str, delete_rows: Callable[[Connection], None]) -> None:
+        """Lets go of an owner's blobs in one transaction with what `delete_rows` deletes.
+
+        On a full disk the reserve makes room for it.
 
         Raises:
             ResourceInUseError: an unfinished evaluation uses the owner.
         """
-        with self._exchange:
+
+        def commit() -> list[str]:
             with self.engine.begin() as connection:
                 _refuse_if_claimed(connection, owner)
                 connection.execute(delete(files).where(files.c.owner == owner))
                 unheld = ~exists().where(files.c.digest == blobs.c.digest)
                 orphans = list(connection.scalars(select(blobs.c.digest).where(unheld)))
                 connection.execute(delete(blobs).where(unheld))
-                yield connection
-            for digest in orphans:
-                self.folder.remove(digest)
+                delete_rows(connection)
+                return orphans
+
+        with self._exchange:
+            self.folder.drop(self.spare.urgent(commit))
+        self.spare.fill()
+
+    def is_damaged(self, owner: str) -> bool:
+        """Whether a blob of an owner is missing or damaged; what is damaged is moved aside."""
+        return sum(self.quarantine_if_damaged(file.sha256) for file in self.files(owner)) > 0
+
+    def quarantine_if_damaged(self, digest: str) -> bool:
+        """Moves a blob aside that does not hold what it promises; True if it is of no use."""
+        if self.folder.is_sound(digest):
+            return False
+        with self._exchange:
+            if self.folder.is_sound(digest):  # repaired meanwhile
+                return False
+            self.folder.quarantine(digest)
+        return True
+
+    def knows(self, digest: str) -> bool:
+        """Whether a model or data set holds a blob."""
+        return bool(self._known([digest]))
 
     def files(self, owner: str) -> tuple[StoredFile, ...]:
         """The files of an owner, in order."""

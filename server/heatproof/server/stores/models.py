@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, insert, select
+from sqlalchemy import Connection, Row, delete, insert, select
 
 from heatproof.evaluators.errors import NotFoundError
 from heatproof.server.resource_names import ModelName
 from heatproof.server.stores import pages
 from heatproof.server.stores.blobs import PartialBlob
 from heatproof.server.stores.holdings import Holdings, StoredFile
-from heatproof.server.stores.schema import models
+from heatproof.server.stores.schema import models, utc
 from heatproof.server.workers.inputs import ModelFiles
 
 
@@ -48,9 +48,13 @@ class ModelStore:
         parts: Sequence[tuple[str, PartialBlob]],
         facts: bytes,
     ) -> StoredModel:
-        """Stores a model with its files by location, the model file first; the first one wins."""
+        """Stores a model with its files by location, the model file first.
+
+        The first one wins; what is damaged of it is repaired.
+        """
         found = self.find(name)
         if found is not None:
+            self.holdings.repair(parts)
             return found
         with self.holdings.adding(str(name), parts) as connection:
             row = {"name": str(name), "display_name": display_name, "facts": facts}
@@ -63,6 +67,11 @@ class ModelStore:
             query = select(models).where(models.c.name == str(name))
             row = connection.execute(query).one_or_none()
         return None if row is None else self._stored(row)
+
+    def find_sound(self, name: ModelName) -> StoredModel | None:
+        """Finds a model whose files are all there and undamaged, or None."""
+        found = self.find(name)
+        return None if found is None or self.holdings.is_damaged(str(name)) else found
 
     def get(self, name: ModelName, *, field: str = "name") -> StoredModel:
         """Finds a model.
@@ -99,11 +108,12 @@ class ModelStore:
             ResourceInUseError: an unfinished evaluation uses it.
         """
         self.get(name)
-        with self.holdings.removing(str(name)) as connection:
+
+        def delete_rows(connection: Connection) -> None:
             connection.execute(delete(models).where(models.c.name == str(name)))
+
+        self.holdings.remove(str(name), delete_rows)
 
     def _stored(self, row: Row[Any]) -> StoredModel:
         files = self.holdings.files(row.name)
-        # SQLite keeps no time zone; what is stored is UTC.
-        created = row.create_time.replace(tzinfo=UTC)
-        return StoredModel(row.name, row.display_name, created, files, row.facts)
+        return StoredModel(row.name, row.display_name, utc(row.create_time), files, row.facts)

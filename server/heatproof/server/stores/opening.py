@@ -8,6 +8,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from heatproof.evaluators.errors import FailedPreconditionError
 from heatproof.server.settings import Settings
+from heatproof.server.storage.reserve import Reserve
 from heatproof.server.stores import database
 from heatproof.server.stores.blobs import BlobFolder
 from heatproof.server.stores.datasets import DatasetStore
@@ -46,8 +47,10 @@ def opened_stores(settings: Settings) -> Iterator[Stores]:
             url = settings.database_url
             engine = stack.enter_context(database.opened(settings.data_dir, url))
             folder = BlobFolder(settings.data_dir)
-            holdings = Holdings(engine, folder, quota_bytes=settings.quota_bytes)
+            reserve = Reserve(settings.data_dir / "reserve", settings.reserve_bytes)
+            holdings = Holdings(engine, folder, reserve, quota_bytes=settings.quota_bytes)
             holdings.sweep()
+            reserve.fill()
         evaluations = EvaluationStore(holdings, max_unfinished=settings.max_queued_evaluations)
         yield Stores(holdings, ModelStore(holdings), DatasetStore(holdings), evaluations)
 

@@ -1,5 +1,7 @@
 """Tables of the database; every store declares its own on the metadata object of this module."""
 
+from datetime import UTC, datetime
+
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -17,6 +19,12 @@ SCHEMA_VERSION = 1
 """Raised by every change of the tables below or of the bytes that they hold."""
 
 metadata = MetaData()
+
+
+def utc(stored: datetime) -> datetime:
+    """A stored time: SQLite keeps no zone, PostgreSQL gives its session's; what is meant is UTC."""
+    return stored.replace(tzinfo=UTC) if stored.tzinfo is None else stored.astimezone(UTC)
+
 
 schema_version = Table("schema_version", metadata, Column("version", Integer, primary_key=True))
 
