@@ -68,7 +68,8 @@ class Units:
         )
 
     def _sums(self, column: Float64[np.ndarray, "images"]) -> Float64[np.ndarray, "units"]:
-        return np.bincount(self.unit, weights=column, minlength=self.count)
+        sums = np.bincount(self.unit, weights=column, minlength=self.count)
+        return sums.astype(np.float64)  # of no images bincount makes integers
 
 
 def _name(digest: str, group: str) -> tuple[str, str]:
