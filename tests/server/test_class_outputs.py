@@ -31,7 +31,7 @@ HEADS = Path(__file__).parent / "heads"
 IMAGES: Final = 10
 
 POLICY = """
-explainers = ["centre"]
+explainers = ["random"]
 removals = ["black"]
 min_images = 1
 [model]
@@ -94,7 +94,7 @@ def pixels(folder: Path) -> NDArray[np.float32]:
 def evaluated(client: Client, model: Path | bytes, folder: Path, **options: Any) -> Report:
     return client.evaluate(
         model, folder, preprocessing={"resize": "none"},
-        metrics=[{"insertion": {"grid": 2, "steps": 2}}], explainers=["centre"],
+        metrics=[{"insertion": {"grid": 2, "steps": 2}}], explainers=["random"],
         removals=["black"], **options,
     )  # fmt: skip
 
