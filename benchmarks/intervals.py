@@ -1,65 +1,314 @@
-"""Prints how often intervals miss and regression checks raise false alarms, on seeded draws.
+"""Prints how often intervals and regression checks err, for each kind of score, on seeded draws.
 
-`python benchmarks/intervals.py`
+`python benchmarks/intervals.py [--repetitions N]`; minutes of one core.
+
+A row's draws share their 10,000 resamples; the Monte Carlo error of a share p is about
+`sqrt(p (1 - p) / N)`. Simpler rules stand beside: bootstrap-t whatever the score's atoms and
+groups, and a regression that fails only if the test of no change rejects and the lower limit
+exceeds the allowed drop, and passes otherwise.
 """
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from heatproof.evaluators.catalogue import UNBOUNDED, UNIT
+from heatproof.evaluators.gate.drops import upper_limits
+from heatproof.evaluators.gate.pairing import Pair
+from heatproof.evaluators.outcomes import (
+    Direction,
+    Estimator,
+    MeanEstimator,
+    ProportionEstimator,
+    RatioEstimator,
+)
 from heatproof.evaluators.statistics.arms import Arm, Contrast
-from heatproof.evaluators.statistics.bootstrap import bootstrap_t
-from heatproof.evaluators.statistics.permutation import Trial, holm, paired_p_values
+from heatproof.evaluators.statistics.bootstrap import Studentised, bootstrap_t
+from heatproof.evaluators.statistics.intervals import Intervals, Limits, Measured, intervals
+from heatproof.evaluators.statistics.permutation import holm, sign_flip_p_values
 
-SAMPLES = 1_000
-RUNS = 400
+SIZES = (8, 20, 30, 100)
+GROUP = 3
+"""Images of a group."""
+ALLOWED = 0.05
+"""The drop that regression checks allow."""
 CHECKS = 10
-RESAMPLES = 2_000
+"""Regression checks of one policy."""
+
+PLAIN = MeanEstimator()
+Draws = Any
+"""An array [repetitions, n], or of two such for ratios."""
 
 
-def misses(images: int, draw: str) -> tuple[float, float]:
-    """Shares of samples whose 95 % interval misses the mean: bootstrap-t and percentile."""
-    rng = np.random.default_rng(1)
-    truth = {"normal": 0.0, "exponential": 1.0}[draw]
-    studentised = percentile = 0
-    for sample in range(SAMPLES):
-        values = rng.normal(size=images) if draw == "normal" else rng.exponential(size=images)
-        found = bootstrap_t([Contrast((Arm.of_mean(values),))], seed=sample)[0]
-        lower, upper = (found.limit(0.025), found.limit(0.975)) if found else (None, None)
-        studentised += not (lower is not None and upper is not None and lower <= truth <= upper)
-        means = values[rng.integers(0, images, size=(RESAMPLES, images))].mean(axis=1)
-        low, high = np.quantile(means, [0.025, 0.975])
-        percentile += not low <= truth <= high
-    return studentised / SAMPLES, percentile / SAMPLES
+@dataclass(frozen=True)
+class Kind:
+    """A kind of score.
+
+    Attributes:
+        name: what the table calls it.
+        draw: draws scores [repetitions, n].
+        truth: their mean, or ratio of means.
+        estimator: what is declared of them.
+        bounded: whether bounded intervals are asked for.
+    """
+
+    name: str
+    draw: Callable[[np.random.Generator, tuple[int, int]], Draws]
+    truth: float
+    estimator: Estimator = PLAIN
+    bounded: bool = False
 
 
-def drawn(rng: np.random.Generator, images: int) -> Arm:
-    """Scores without any effect."""
-    return Arm.of_mean(rng.normal(size=images))
+def with_atom(share: float, at: float) -> Callable[[np.random.Generator, tuple[int, int]], Draws]:
+    """Scores of which a share lies on an atom, the others around 0.9 or 0.1."""
+    good = (90, 10) if at < 0.5 else (10, 90)
+    return lambda rng, shape: np.where(rng.random(shape) < share, at, rng.beta(*good, shape))
 
 
-def false_alarms(images: int) -> tuple[float, float]:
-    """Shares of runs of ten checks without any change in which one fails: raw and by Holm."""
-    rng = np.random.default_rng(2)
-    raw = corrected = 0
-    for run in range(RUNS):
-        trials = [
-            Trial(drawn(rng, images), drawn(rng, images), badness=np.asarray) for _ in range(CHECKS)
+def ratio_parts(rng: np.random.Generator, shape: tuple[int, int]) -> Draws:
+    """Parts like those of occlusion-corrected deletion: what a map wins, what could be won."""
+    possible = rng.beta(3, 4, shape)
+    return np.stack([possible * rng.normal(0.6, 0.25, shape), possible])
+
+
+def grouped(rng: np.random.Generator, shape: tuple[int, int]) -> Draws:
+    """Images [repetitions, groups, 3] of which those of a group are alike (correlation 0.5)."""
+    groups = rng.normal(0.5, 0.1, shape)
+    return groups[..., None] + rng.normal(0, 0.1, (*shape, GROUP))
+
+
+def grouped_atom(rng: np.random.Generator, shape: tuple[int, int]) -> Draws:
+    """Images of groups of which each has its own share of zeros, 10 % on average."""
+    shares = rng.beta(0.3, 2.7, shape)[..., None]
+    return np.where(rng.random((*shape, GROUP)) < shares, 0.0, rng.beta(90, 10, (*shape, GROUP)))
+
+
+ZERO, ONE = MeanEstimator(UNIT, (0.0,)), MeanEstimator(UNIT, (1.0,))
+KINDS = (
+    Kind("normal", lambda rng, shape: rng.normal(0.5, 0.1, shape), 0.5),
+    Kind("lognormal", lambda rng, shape: rng.lognormal(0, 0.7, shape), float(np.exp(0.245))),
+    Kind("bounded, beta(2, 8)", lambda rng, shape: rng.beta(2, 8, shape), 0.2, MeanEstimator(UNIT)),
+    Kind(
+        'the same, `interval = "bounded"`',
+        lambda rng, shape: rng.beta(2, 8, shape),
+        0.2,
+        MeanEstimator(UNIT),
+        bounded=True,
+    ),
+    *(
+        Kind(
+            f"{share:.0%} zeros, the rest near 0.9", with_atom(share, 0.0), (1 - share) * 0.9, ZERO
+        )
+        for share in (0.03, 0.1, 0.3)
+    ),
+    Kind("10 % ones, the rest near 0.1", with_atom(0.1, 1.0), 0.1 + 0.9 * 0.1, ONE),
+    Kind(
+        "proportion 0.9",
+        lambda rng, shape: (rng.random(shape) < 0.9) * 1.0,
+        0.9,
+        ProportionEstimator(),
+    ),
+    Kind(
+        "ratio of means",
+        ratio_parts,
+        0.6,
+        RatioEstimator(("a", "b"), ("a", "c"), 0.0, UNBOUNDED, (), UNIT),
+    ),
+    Kind("groups of 3 images", grouped, 0.5),
+    Kind("groups of 3, 10 % zeros", grouped_atom, 0.9 * 0.9, ZERO),
+)
+
+
+def measured(kind: Kind, draws: Draws) -> tuple[list[Measured], list[Contrast]]:
+    """What the rules measure, and what the simple ones resample: images, whatever their groups."""
+    if isinstance(kind.estimator, RatioEstimator):
+        arms = [Arm.of_ratio(u, v) for u, v in zip(*draws, strict=True)]
+        return [Measured(arm, kind.estimator) for arm in arms], [Contrast((arm,)) for arm in arms]
+    simple = [Contrast((Arm.of_mean(row.reshape(-1)),)) for row in draws]
+    if draws.ndim == 2:  # repetitions, images
+        return [Measured(Arm.of_mean(row), kind.estimator) for row in draws], simple
+    sizes = np.full(draws.shape[1], float(GROUP))
+    arms = [Arm.of_ratio(row.sum(axis=1), sizes) for row in draws]
+    return [Measured(arm, kind.estimator, grouped=True, largest=GROUP) for arm in arms], simple
+
+
+def simple_limit(found: Studentised | None, tail: float) -> float | None:
+    """The limit of bootstrap-t, none only where it is infinite."""
+    if found is None:
+        return None
+    if found.standard_error == 0:
+        return found.estimate
+    pivot = np.quantile(found.pivots, 1 - tail, method="inverted_cdf")
+    limit = found.estimate - pivot * found.standard_error
+    return float(limit) if np.isfinite(limit) else None
+
+
+def simple_limits(found: Studentised | None) -> Limits | None:
+    """The interval of the simple rule."""
+    lower, upper = simple_limit(found, 0.025), simple_limit(found, 0.975)
+    return None if lower is None or upper is None else Limits(lower, upper, "simple")
+
+
+def shares(found: Sequence[Limits | None], truth: float) -> str:
+    """Covered, false pass of a minimum and of a maximum at the truth, none, and width."""
+    made = [limits for limits in found if limits is not None]
+    low = np.array([limits.lower for limits in made])
+    high = np.array([limits.upper for limits in made])
+    false_low, false_high = (low > truth).sum() / len(found), (high < truth).sum() / len(found)
+    none = 1 - len(made) / len(found)
+    width = f"{np.median(high - low):.3f}" if made else "-"
+    covered = 1 - false_low - false_high
+    return f"{covered:.1%} | {false_low:.1%} | {false_high:.1%} | {none:.0%} | {width}"
+
+
+def interval_row(kind: Kind, n: int, repetitions: int) -> str:
+    """One row of the table of intervals."""
+    draws = kind.draw(np.random.default_rng(n), (repetitions, n))
+    scores, contrasts = measured(kind, draws)
+    wanted = Intervals.BOUNDED if kind.bounded else Intervals.STANDARD
+    found = intervals(scores, seed=1, level=0.95, kind=wanted)
+    if isinstance(kind.estimator, ProportionEstimator):
+        simple: list[Limits | None] = found
+    else:
+        simple = [simple_limits(one) for one in bootstrap_t(contrasts, seed=1)]
+    return f"| {kind.name} | {n} | {shares(found, kind.truth)} | {shares(simple, kind.truth)} |"
+
+
+@dataclass(frozen=True)
+class Drop:
+    """A kind of drop: how a candidate falls short of its baseline.
+
+    Attributes:
+        name: what the table calls it.
+        draw: draws candidate and baseline [repetitions, n] with a mean drop.
+        estimator: what is declared of the scores.
+    """
+
+    name: str
+    draw: Callable[[np.random.Generator, tuple[int, int], float], tuple[Any, Any]]
+    estimator: Estimator
+
+
+def smooth(rng: np.random.Generator, shape: tuple[int, int], drop: float) -> tuple[Any, Any]:
+    """Every image loses a little."""
+    baseline = rng.normal(0.7, 0.05, shape)
+    return baseline - rng.normal(drop, 0.06, shape), baseline
+
+
+def skewed(rng: np.random.Generator, shape: tuple[int, int], drop: float) -> tuple[Any, Any]:
+    """Few images lose much: drops are exponential about their mean."""
+    baseline = rng.normal(0.7, 0.05, shape)
+    return baseline - (drop - 0.06 + rng.exponential(0.06, shape)), baseline
+
+
+def flips(rng: np.random.Generator, shape: tuple[int, int], drop: float) -> tuple[Any, Any]:
+    """A share of the images falls to 0."""
+    baseline = np.clip(rng.normal(0.95, 0.01, shape), 0, 1)
+    candidate = np.clip(baseline + rng.normal(0, 0.005, shape), 0, 1)
+    return np.where(rng.random(shape) < drop / 0.95, 0.0, candidate), baseline
+
+
+def misses(rng: np.random.Generator, shape: tuple[int, int], drop: float) -> tuple[Any, Any]:
+    """Hits that become misses, and 2 % misses that become hits."""
+    baseline = (rng.random(shape) < 0.9) * 1.0
+    lost = rng.random(shape) < (drop + 0.002) / 0.9
+    won = rng.random(shape) < 0.02
+    return np.where(baseline == 1, ~lost, won) * 1.0, baseline
+
+
+DROPS = (
+    Drop("every image drops a little", smooth, PLAIN),
+    Drop("skewed drops", skewed, PLAIN),
+    Drop("flips to 0, declared atom", flips, ZERO),
+    Drop("proportion", misses, ProportionEstimator()),
+)
+
+
+def outcomes(drop: Drop, n: int, true: float, repetitions: int) -> tuple[float, ...]:
+    """Shares that pass and fail: by the rule, and by the simple one."""
+    rng = np.random.default_rng(n)
+    candidates, baselines = drop.draw(rng, (repetitions, n), true)
+    pairs = [
+        Pair(
+            Arm.of_mean(mine),
+            Arm.of_mean(theirs),
+            n,
+            0.0,
+            Direction.HIGHER_IS_BETTER,
+            drop.estimator,
+        )
+        for mine, theirs in zip(candidates, baselines, strict=True)
+    ]
+    contrasts = [pair.drop() for pair in pairs]
+    upper = upper_limits(pairs, seed=1, tail=0.05, kind=Intervals.STANDARD)
+    beyond = np.array(sign_flip_p_values(contrasts, [ALLOWED] * repetitions, seed=1))
+    changed = np.array(sign_flip_p_values(contrasts, [0.0] * repetitions, seed=1))
+    lower = [simple_limit(found, 0.05) for found in bootstrap_t(contrasts, seed=1)]
+    unchanged = np.array([pair.is_unchanged() for pair in pairs])
+    is_within = np.array([limit is not None and limit <= ALLOWED for limit in upper]) | unchanged
+    fails = beyond <= 0.05
+    simple_fails = np.array([limit is not None and limit > ALLOWED for limit in lower])
+    simple_fails &= changed <= 0.05
+    known = np.array([limit is not None for limit in lower]) | unchanged
+    passes = (is_within & ~fails).mean(), fails.mean()
+    return *map(float, passes), float((known & ~simple_fails).mean()), float(simple_fails.mean())
+
+
+def regression_row(drop: Drop, n: int, repetitions: int) -> str:
+    """One row of the table of regression checks."""
+    cells = []
+    for true in (0.0, ALLOWED, 0.095, 0.2):
+        passed, failed, simple_passed, simple_failed = outcomes(drop, n, true, repetitions)
+        wanted = (passed, simple_passed) if true in {0.0, 0.095} else (failed, simple_failed)
+        if true == ALLOWED:
+            cells.append(f"{passed:.1%} ({simple_passed:.1%})")
+        cells.append(f"{wanted[0]:.1%} ({wanted[1]:.1%})")
+    return f"| {drop.name} | {n} | {' | '.join(cells)} |"
+
+
+def false_alarms(n: int, repetitions: int) -> tuple[float, float]:
+    """Shares of policies of ten checks, all at the allowed drop, of which one fails.
+
+    By the rule, and if the test of no change alone decided.
+    """
+    rng = np.random.default_rng(n)
+    alarms = np.zeros(2)
+    for run in range(repetitions):
+        candidates, baselines = smooth(rng, (CHECKS, n), ALLOWED)
+        drops = [
+            Contrast((Arm.of_mean(theirs - mine),))
+            for mine, theirs in zip(candidates, baselines, strict=True)
         ]
-        p_values = paired_p_values(trials, seed=run)
-        raw += min(p_values) <= 0.05
-        corrected += min(holm(p_values)) <= 0.05
-    return raw / RUNS, corrected / RUNS
+        for place, allowed in enumerate((ALLOWED, 0.0)):
+            p_values = sign_flip_p_values(drops, [allowed] * CHECKS, seed=run)
+            alarms[place] += min(holm(p_values)) <= 0.05
+    return float(alarms[0] / repetitions), float(alarms[1] / repetitions)
 
 
 def main() -> None:
-    """Prints both tables."""
-    print(f"95 % intervals that miss, of {SAMPLES} samples")
-    for draw in ("normal", "exponential"):
-        for images in (8, 30):
-            studentised, percentile = misses(images, draw)
-            shares = f"bootstrap-t {studentised:.1%}  percentile {percentile:.1%}"
-            print(f"{draw:12} n = {images:3}  {shares}")
-    raw, corrected = false_alarms(12)
-    print(f"false alarms of {CHECKS} checks, {RUNS} runs: raw {raw:.1%}, Holm {corrected:.1%}")
+    """Prints the tables as Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--repetitions", type=int, default=1000, help="draws of each row")
+    repetitions = parser.parse_args().repetitions
+    print(
+        "| score | n | covered | lower too high | upper too low | none | width |"
+        " simple: covered | lower too high | upper too low | none | width |"
+    )
+    print(f"|{'---|' * 12}")
+    for kind in KINDS:
+        for n in SIZES:
+            print(interval_row(kind, n, repetitions), flush=True)
+    print("\n| drop | n | pass at 0 | pass at d | fail at d | pass at .095 | fail at .2 |")
+    print(f"|{'---|' * 7}")
+    for drop in DROPS:
+        for n in SIZES:
+            print(regression_row(drop, n, repetitions), flush=True)
+    for n in (12, 30):
+        rule, simple = false_alarms(n, repetitions // 5)
+        print(f"\n{CHECKS} checks at d, n = {n}: rule {rule:.1%}, test of no change {simple:.1%}")
 
 
 if __name__ == "__main__":

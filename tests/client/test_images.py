@@ -84,9 +84,47 @@ def test_labels_are_matched_by_path_file_name_or_stem(image_folder: Path, tmp_pa
     assert known.labels == {0: 3, 2: 0}
 
 
+def test_a_column_of_groups_comes_with_labels_or_without(
+    image_folder: Path, tmp_path: Path
+) -> None:
+    names = [image.name for image in collect(image_folder)]
+    rows = [f"{name},{at},patient {at // 2}" for at, name in enumerate(names)]
+    (tmp_path / "both.csv").write_text("file,label,group\n" + "\n".join(rows))
+    bare = [f"{name},patient {at // 2}" for at, name in enumerate(names)]
+    (tmp_path / "groups.csv").write_text("file,group\n" + "\n".join(bare))
+    images = collect(image_folder)
+
+    both = AnnotationSources(labels=tmp_path / "both.csv").read(images)
+    alone = AnnotationSources(labels=tmp_path / "groups.csv").read(images)
+
+    assert both.labels == {0: 0, 1: 1, 2: 2}
+    assert alone.labels == {}
+    assert both.groups == alone.groups == {0: "patient 0", 1: "patient 0", 2: "patient 1"}
+    assert both.add(2, images[2].load()).group == "patient 1"
+    listed = AnnotationSources(groups=["a", "a", "b"]).read(images)
+    assert listed.groups == {0: "a", 1: "a", 2: "b"}
+
+
+@pytest.mark.parametrize(
+    "groups", [["a", None, "b"], ["a", "", "b"], {"a.png": "x"}], ids=["none", "empty", "named"]
+)
+def test_groups_of_some_images_only_are_refused(image_folder: Path, groups: Any) -> None:
+    with pytest.raises(UsageError, match=r"has no group, and \d of 3 images have one"):
+        AnnotationSources(groups=groups).read(collect(image_folder))
+
+
+def test_groups_are_given_once(image_folder: Path, tmp_path: Path) -> None:
+    csv = tmp_path / "labels.csv"
+    csv.write_text("file,group\na.png,x\n")
+    with pytest.raises(UsageError, match="leave one of them out"):
+        AnnotationSources(labels=csv, groups=["x", "y", "z"]).read(collect(image_folder))
+
+
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
+        ("file,group\na.png,\n", "line 2 has no group"),
+        ("file,label,group\na.png,1\n", "line 2 needs the columns `file,label,group`"),
         ("name,label\na.png,1\n", "line 2 needs the columns"),
         ("file,label\na.png,cat\n", "line 2: 'cat' is no class index"),
         ("file,label\na.png,-1\n", "no class index"),

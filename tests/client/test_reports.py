@@ -8,12 +8,13 @@ from heatproof.client import GateReport
 from heatproof.client.documents import read
 from heatproof.client.report import html, junit, markdown
 from heatproof.client.report.drawing import _ticks
-from heatproof.client.report.rows import ClassNames, number
+from heatproof.client.report.rows import ClassNames, check_rows, number
 from heatproof.v1.dataset_pb2 import Dataset
 from heatproof.v1.evaluation_pb2 import Evaluation, EvaluationSpec
 from heatproof.v1.gate_pb2 import CheckResult, Policy, Verdict
 from heatproof.v1.image_pb2 import Image
 from heatproof.v1.model_pb2 import Model
+from heatproof.v1.results_pb2 import Interval, Sampling
 from tests.client import canned
 
 HOSTILE = "<script>alert(1)</script>\"'&|\x00\x1b@everyone [x](http://y)"
@@ -47,6 +48,25 @@ def gate_report(outcome: Verdict.Outcome.ValueType = Verdict.OUTCOME_FAIL) -> Ga
         policy=policy,
         verdict=verdict,
     )
+
+
+def test_a_report_says_how_many_images_count_and_what_the_unit_is() -> None:
+    report = gate_report()
+    report.evaluation.sampling.MergeFrom(
+        Sampling(unit=Sampling.UNIT_GROUP, units=7, images=19, copies=3)
+    )
+    for page in (markdown.render(report, CLASSES), html.render(report, CLASSES)):
+        assert "of which 3 are copies of others and count once" in page
+        assert "count 7 groups" in page
+        assert "2/19" in html.render(report, CLASSES)
+
+
+def test_a_check_shows_the_interval_that_it_was_held_against() -> None:
+    report = gate_report()
+    report.verdict.checks[0].interval.MergeFrom(Interval(lower=0.123, upper=0.789))
+    first, second = check_rows(report)
+    assert (first.interval, second.interval) == ("[0.123, 0.789]", "[0.4, 0.6]")
+    assert "[0.123, 0.789]" in html.render(report, CLASSES)
 
 
 def require_junit(root: ET.Element) -> None:

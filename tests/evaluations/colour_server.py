@@ -58,6 +58,7 @@ class Evaluating:
     crippled: str
     dataset: str
     others: str
+    datasets: Any = None
 
     def spec(self, *models: str, **changes: Any) -> evaluation_pb2.EvaluationSpec:
         """Insertion of a Grad-CAM map over black."""
@@ -105,4 +106,4 @@ def evaluating(folder: Path, **changes: Any) -> Iterator[Evaluating]:
         world.png = usual
     with serving(settings) as served:
         stub = evaluation_service_pb2_grpc.EvaluationServiceStub(served.channel)
-        yield Evaluating(stub, *names)
+        yield Evaluating(stub, *names, datasets=served.datasets)

@@ -1,8 +1,7 @@
-"""What is known about images: labels, object masks and attribution maps."""
+"""What is known about images: labels, groups, object masks and attribution maps."""
 
 from __future__ import annotations  # `Frame.ValueType` exists for type checkers only
 
-import csv
 import os
 import warnings
 from collections import Counter
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from heatproof.client.errors import UsageError
 from heatproof.client.images import NamedImage, floats, load_array
+from heatproof.client.label_files import read_label_file
 from heatproof.v1.image_pb2 import (
     FRAME_MODEL_INPUT,
     FRAME_SOURCE,
@@ -32,7 +32,11 @@ ByImage: TypeAlias = Mapping[str, Value] | Sequence[Value | None]
 """Values by the name, file name or stem of an image, or one an image in their order."""
 
 LabelsSource: TypeAlias = PathText | ByImage[int]
-"""Labels: a CSV file with the columns `file,label`, or class indices by image."""
+"""Labels: a CSV file with the columns `file,label`, and `group` if images have something in common,
+or class indices by image."""
+
+GroupsSource: TypeAlias = ByImage[str]
+"""What images have in common: names of patients, scenes or cameras by image."""
 
 MasksSource: TypeAlias = PathText | ByImage[NDArray[Any] | bytes]
 """Object masks: a folder of PNG files by stem, or arrays [height, width] or PNG bytes by image."""
@@ -67,11 +71,13 @@ class Annotations:
         labels: class indices.
         masks: object masks.
         maps: attribution maps.
+        groups: what images have in common.
     """
 
     labels: Mapping[int, int] = field(default_factory=dict)
     masks: Mapping[int, ObjectMask] = field(default_factory=dict)
     maps: Mapping[int, AttributionMap] = field(default_factory=dict)
+    groups: Mapping[int, str] = field(default_factory=dict)
 
     def add(self, index: int, image: Image) -> Image:
         """Adds what is known about image `index` to its message."""
@@ -81,19 +87,23 @@ class Annotations:
             image.object_mask.CopyFrom(self.masks[index])
         if index in self.maps:
             image.attribution_maps.append(self.maps[index])
+        if index in self.groups:
+            image.group = self.groups[index]
         return image
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnnotationSources:
-    """Where labels, masks and maps come from.
+    """Where labels, masks, maps and groups come from.
 
     Attributes:
-        labels: class indices.
+        labels: class indices; their file may hold the groups too.
         masks: object masks, non-zero is object.
         maps: attribution maps for the explainer `supplied`.
         masks_frame: `source` (the image, upright) or `model_input` (after resize and crop).
         maps_frame: likewise.
+        groups: what images have in common (patient, scene, camera): one of every image, or none;
+            statistics then count groups and not images.
     """
 
     labels: LabelsSource | None = None
@@ -101,15 +111,18 @@ class AnnotationSources:
     maps: MapsSource | None = None
     masks_frame: str = "source"
     maps_frame: str = "model_input"
+    groups: GroupsSource | None = None
 
     def read(self, images: Sequence[NamedImage]) -> Annotations:
         """Finds the image of every value.
 
         Raises:
-            UsageError: no value belongs to any image, or one belongs to several.
+            UsageError: no value belongs to any image, one belongs to several, or only some images
+                have a group.
         """
         names = [image.name for image in images]
-        labels = _assigned("labels", _labels(self.labels), names)
+        given, groups = _with_file(self)
+        labels = _assigned("labels", given, names)
         masks = _assigned("masks", _masks(self.masks), names)
         maps = _assigned("maps", _maps(self.maps), names)
         frames = _frame(self.masks_frame), _frame(self.maps_frame)
@@ -123,6 +136,7 @@ class AnnotationSources:
                 at: _map(values, frames[1], f"the attribution map of {names[at]!r}")
                 for at, values in maps.items()
             },
+            groups=_grouped(groups, names),
         )
 
 
@@ -133,13 +147,18 @@ def _frame(name: str) -> Frame.ValueType:
 
 
 def _assigned(kind: str, values: ByImage[Value] | None, names: Sequence[str]) -> dict[int, Value]:
-    """The values by the indices of their images."""
+    """The values by the indices of their images; warns where named ones are missing."""
     if values is None:
         return {}
+    found = _found(kind, values, names)
     if isinstance(values, Mapping):
-        found = dict(_by_name(kind, values, names))
         _warn_of_gaps(kind, [name for at, name in enumerate(names) if at not in found], len(names))
-        return found
+    return found
+
+
+def _found(kind: str, values: ByImage[Value], names: Sequence[str]) -> dict[int, Value]:
+    if isinstance(values, Mapping):
+        return dict(_by_name(kind, values, names))
     if len(values) != len(names):
         raise UsageError(f"{len(values)} {kind} for {len(names)} images: give one an image")
     return {index: value for index, value in enumerate(values) if value is not None}
@@ -178,31 +197,31 @@ def _place(name: str, values: Mapping[str, object]) -> str | None:
     return next((key for key in keys if key in values), None)
 
 
-def _labels(source: LabelsSource | None) -> ByImage[int] | None:
-    return _read_labels(Path(source)) if isinstance(source, str | os.PathLike) else source
+def _with_file(sources: AnnotationSources) -> tuple[ByImage[int] | None, ByImage[str] | None]:
+    """Labels and groups, of which a file may hold both."""
+    if not isinstance(sources.labels, str | os.PathLike):
+        return sources.labels, sources.groups
+    read = read_label_file(Path(sources.labels))
+    if read.groups is not None and sources.groups is not None:
+        raise UsageError(
+            f"labels {sources.labels} has a column `group`, and groups are given beside it: "
+            "leave one of them out"
+        )
+    return read.labels, sources.groups if read.groups is None else read.groups
 
 
-def _read_labels(path: Path) -> Mapping[str, int]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"cannot read labels {path}: {error}") from error
-    labels: dict[str, int] = {}
-    for line, row in enumerate(rows, start=2):
-        if row.get("file") is None or row.get("label") is None:
-            raise UsageError(f"labels {path}: line {line} needs the columns `file,label`")
-        name = row["file"].strip().replace("\\", "/")
-        if name in labels:
-            raise UsageError(f"labels {path}: line {line} labels {name!r} a second time")
-        labels[name] = _class_index(row["label"], f"labels {path}: line {line}")
-    return labels
-
-
-def _class_index(text: str, place: str) -> int:
-    if not text.strip().isdecimal():
-        raise UsageError(f"{place}: {text!r} is no class index: write a whole number from 0 on")
-    return int(text)
+def _grouped(values: ByImage[str] | None, names: Sequence[str]) -> dict[int, str]:
+    """The groups by the indices of their images: one of every image, or none."""
+    if values is None:
+        return {}
+    found = _found("groups", values, names)
+    without = [name for at, name in enumerate(names) if not found.get(at)]
+    if without:
+        raise UsageError(
+            f"{without[0]!r} has no group, and {len(names) - len(without)} of {len(names)} images "
+            "have one: give one to every image, as intervals and tests count groups"
+        )
+    return found
 
 
 def _folder(path: Path, suffix: str, kind: str) -> Mapping[str, Path]:

@@ -181,7 +181,7 @@ def _summary(sample: Sample, score: Measured, limits: Limits | None) -> Summary:
         held for held, scored in zip(sample.scores, sample.arm.scored, strict=True) if not scored
     ]
     return Summary(
-        value=sample.arm.estimate(),
+        value=score.arm.estimate(),
         standard_error=standard_error if np.isfinite(standard_error) else None,
         interval=interval,
         scored=sample.arm.count,

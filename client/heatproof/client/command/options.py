@@ -152,7 +152,11 @@ class KnownOptions:
 
     labels: Annotated[
         Path | None,
-        typer.Option(help="CSV file with the columns file,label.", rich_help_panel=ANNOTATIONS),
+        typer.Option(
+            help="CSV file with the columns file,label, and group if images of one patient, scene "
+            "or camera are to count as one.",
+            rich_help_panel=ANNOTATIONS,
+        ),
     ] = None
     masks: Annotated[
         Path | None,

@@ -19,6 +19,7 @@ from heatproof.client.report.rows import (
     clean_rows,
     preprocessing_text,
     result_rows,
+    sampling_text,
     tally,
     verdict_line,
     warning_lines,
@@ -39,6 +40,7 @@ def show_report(report: Report, classes: ClassNames) -> None:
     _show_clean(report, classes)
     preprocessing = preprocessing_text(report.evaluation.spec.preprocessing)
     out.print(f"preprocessing: {escape(preprocessing)}")
+    out.print(f"images: {sampling_text(report)}")
     for model, text in class_output_rows(report):
         out.print(f"class output of {escape(model)}: {escape(text)}")
     for model, accuracy, labelled in accuracy_rows(report):
@@ -72,9 +74,9 @@ def table(*heads: str, right: Iterable[str] = ()) -> Table:
 def _show_checks(rows: Iterable[CheckRow]) -> None:
     made = table("check", "score", "interval", "bound", "outcome", right=("score", "interval"))
     for row in rows:
-        score, interval = (row.result.score, row.result.interval) if row.result else (ABSENT,) * 2
+        score = row.result.score if row.result else ABSENT
         outcome = row.outcome if row.severity == "fail" else f"{row.outcome} (warns only)"
-        cells = (escape(cell) for cell in (row.subject, score, interval, row.bound))
+        cells = (escape(cell) for cell in (row.subject, score, row.interval, row.bound))
         made.add_row(*cells, Text(outcome, style=COLOURS[row.tone]))
     out.print(made)
 

@@ -10,6 +10,7 @@ from typing import Final, TypeAlias, TypedDict, Unpack
 from heatproof.client.annotations import (
     Annotations,
     AnnotationSources,
+    GroupsSource,
     LabelsSource,
     MapsSource,
     MasksSource,
@@ -48,6 +49,7 @@ class AnnotationOptions(TypedDict, total=False):
     labels: LabelsSource | None
     masks: MasksSource | None
     maps: MapsSource | None
+    groups: GroupsSource | None
     masks_frame: str
     maps_frame: str
 
@@ -65,7 +67,7 @@ def dataset(
         images: one or many images, a folder, or the name of an uploaded set.
         display_name: name to show.
         on_progress: is told of the upload.
-        **annotations: labels, masks and maps; see `AnnotationSources`.
+        **annotations: labels, groups, masks and maps; see `AnnotationSources`.
     """
     found = yield from gathered(images, annotations)
     return (yield from stored(found, display_name=display_name, on_progress=on_progress))
@@ -114,7 +116,9 @@ def stored(
 
 
 def _refuse_annotations(name: str, annotations: AnnotationOptions) -> None:
-    given = [kind for kind in ("labels", "masks", "maps") if annotations.get(kind) is not None]
+    given = [
+        kind for kind in ("labels", "groups", "masks", "maps") if annotations.get(kind) is not None
+    ]
     if given:
         raise UsageError(
             f"{name} is uploaded, and its {given[0]} with it: leave {given[0]} out, or give the "

@@ -22,6 +22,7 @@ from heatproof.client.report.rows import (
     number,
     preprocessing_text,
     result_rows,
+    sampling_text,
     tally,
     verdict_line,
     warning_lines,
@@ -29,7 +30,7 @@ from heatproof.client.report.rows import (
 from heatproof.client.results import GateReport, Report
 from heatproof.v1.evaluation_pb2 import EvaluationSpec
 from heatproof.v1.gate_pb2 import CheckResult
-from heatproof.v1.results_pb2 import CleanPrediction, ImageResult, ImageScore
+from heatproof.v1.results_pb2 import CleanPrediction, ImageResult, ImageScore, Summary
 
 IMAGES: Final = 50
 """Images that the page shows; the JSON report holds all."""
@@ -152,7 +153,11 @@ def _whisker(report: GateReport, index: int) -> drawing.Whisker | None:
     held = report.verdict.checks[index]
     if not 0 <= held.result < len(report.results) or held.kind == CheckResult.KIND_REGRESSION:
         return None
-    return drawing.whisker(report.results[held.result].summary, report.policy.checks[held.check])
+    summary = Summary()
+    summary.CopyFrom(report.results[held.result].summary)
+    if held.HasField("interval"):
+        summary.interval.CopyFrom(held.interval)
+    return drawing.whisker(summary, report.policy.checks[held.check])
 
 
 def _facts(report: Report) -> list[tuple[str, str]]:
@@ -160,7 +165,7 @@ def _facts(report: Report) -> list[tuple[str, str]]:
     targets = EvaluationSpec.DESCRIPTOR.enum_types_by_name["Target"]
     facts = [
         ("Model", model_line(report)),
-        ("Images", f"{report.dataset.images} ({report.dataset.labelled} labelled)"),
+        ("Images", f"{sampling_text(report)} ({report.dataset.labelled} labelled)"),
         ("Data set", f"{report.dataset.display_name} ({short_digest(report.dataset.name)})"),
         ("Preprocessing", preprocessing_text(spec.preprocessing)),
         ("Explained class", short_name(targets, spec.target or EvaluationSpec.TARGET_PREDICTED)),

@@ -17,6 +17,7 @@ from heatproof.client.report.rows import (
     model_line,
     preprocessing_text,
     result_rows,
+    sampling_text,
     tally,
     verdict_line,
     warning_lines,
@@ -67,9 +68,9 @@ def _warnings(report: Report) -> list[str]:
 
 
 def _check(row: CheckRow) -> tuple[str, ...]:
-    score, interval = (row.result.score, row.result.interval) if row.result else (ABSENT, ABSENT)
+    score = row.result.score if row.result else ABSENT
     message = "" if row.outcome == "pass" else f": {row.message}"
-    cells = (row.subject, score, interval, row.bound, f"{row.outcome}{message}")
+    cells = (row.subject, score, row.interval, row.bound, f"{row.outcome}{message}")
     return SIGNS[row.tone], *map(escape, cells)
 
 
@@ -99,7 +100,7 @@ def _results(report: Report) -> list[str]:
 def _facts(report: Report) -> list[str]:
     facts = [
         f"- Model: {escape(model_line(report))}",
-        f"- Images: {len(report.images)}",
+        f"- Images: {escape(sampling_text(report))}",
         f"- Preprocessing: {escape(preprocessing_text(report.evaluation.spec.preprocessing))}",
     ]
     facts += [

@@ -13,8 +13,10 @@ from heatproof.v1.results_pb2 import (
     CleanPrediction,
     Direction,
     ImageResult,
+    Interval,
     MetricResult,
     ModelWarning,
+    Sampling,
     Summary,
 )
 
@@ -79,6 +81,7 @@ class CheckRow:
         blocking: whether it fails the model.
         message: the whole comparison in one sentence.
         regression: whether it compares with the baseline.
+        interval: the interval that it was held against, or a dash.
     """
 
     result: ResultRow | None
@@ -88,6 +91,7 @@ class CheckRow:
     blocking: bool
     message: str
     regression: bool
+    interval: str
 
     @property
     def subject(self) -> str:
@@ -153,7 +157,7 @@ def tally(rows: Iterable[CheckRow]) -> str:
 def result_rows(report: Report) -> list[ResultRow]:
     """The scores, in the order of the results."""
     captions = report.captions
-    return [_result_row(captions, result, len(report.images)) for result in report.results]
+    return [_result_row(captions, result, image_count(report)) for result in report.results]
 
 
 def check_rows(report: GateReport) -> list[CheckRow]:
@@ -185,9 +189,12 @@ def estimate(summary: Summary) -> str:
 
 def interval(summary: Summary) -> str:
     """The interval, or a dash."""
-    if not summary.HasField("interval"):
-        return ABSENT
-    return f"[{number(summary.interval.lower)}, {number(summary.interval.upper)}]"
+    return ends(summary.interval) if summary.HasField("interval") else ABSENT
+
+
+def ends(held: Interval) -> str:
+    """The ends of an interval."""
+    return f"[{number(held.lower)}, {number(held.upper)}]"
 
 
 def preprocessing_text(held: Preprocessing) -> str:
@@ -211,7 +218,7 @@ def accuracy_rows(report: Report) -> list[tuple[str, str, str]]:
         (
             captions.model(name),
             f"{summary.value:.1%}" if summary.HasField("value") else ABSENT,
-            f"{summary.scored} of {len(report.images)}",
+            f"{summary.scored} of {image_count(report)}",
         )
         for name, summary in sorted(report.evaluation.clean_accuracy.items())
     ]
@@ -244,6 +251,22 @@ def _warning(held: ModelWarning) -> str:
     return f"{held.reason}: {held.text}"
 
 
+def image_count(report: Report) -> int:
+    """Images of different bytes: equal ones count once."""
+    return report.evaluation.sampling.images or len(report.images)
+
+
+def sampling_text(report: Report) -> str:
+    """How many images there are, how many count, and what is the unit of sampling."""
+    held = report.evaluation.sampling
+    text = str(len(report.images))
+    if held.copies:
+        text += f", of which {held.copies} are copies of others and count once"
+    if held.unit == Sampling.UNIT_GROUP:
+        text += f"; intervals and tests count {held.units} groups (n = {held.units})"
+    return text
+
+
 def model_line(report: Report) -> str:
     """The models with their digests."""
     captions = report.captions
@@ -269,14 +292,17 @@ def _check_row(report: GateReport, results: Sequence[ResultRow], held: CheckResu
     severities = Check.DESCRIPTOR.enum_types_by_name["Severity"]
     rule = _rule(report, held)
     is_regression = held.kind == CheckResult.KIND_REGRESSION
+    result = _checked(report, results, held)
+    shown = result.interval if result else ABSENT
     return CheckRow(
-        result=_checked(report, results, held),
+        result=result,
         outcome=short_name(outcomes, held.outcome).replace("_", " "),
         bound=_regression_bound(rule) if is_regression else _bound(rule),
         severity=short_name(severities, held.severity or Check.SEVERITY_FAIL),
         blocking=held.blocking,
         message=held.message,
         regression=is_regression,
+        interval=ends(held.interval) if held.HasField("interval") else shown,
     )
 
 
@@ -299,7 +325,7 @@ def _accuracy_row(report: GateReport) -> ResultRow:
         arrow=ARROWS[Direction.DIRECTION_HIGHER_IS_BETTER],
         score=estimate(summary),
         interval=interval(summary),
-        scored=f"{summary.scored}/{len(report.images)}",
+        scored=f"{summary.scored}/{image_count(report)}",
         undefined="",
     )
 
