@@ -14,6 +14,8 @@ from heatproof.evaluators.errors import InvalidImageError
 from heatproof.server.workers.bench import Bench
 from heatproof.server.workers.limits import Amount, Effort
 from heatproof.server.workers.protocol import Task
+from heatproof.server.workers.tasks import PredictMasked
+from heatproof.v1 import masking_service_pb2
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +171,28 @@ def betray(task: Betray, bench: Bench) -> int:
         written += os.write(line.connection.fileno(), task.sent[written:])
     time.sleep(60)
     return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Trespass(Task[object, dict[str, str]]):
+    """Tries everything that a worker must not do; its value is what came of each act."""
+
+    executor: ClassVar[str] = "trespassing:trespass"
+    value: ClassVar[Any] = dict[str, str]
+
+    secret: Path
+    blob: Path
+    scratch: Path
+
+
+@dataclass(frozen=True, slots=True)
+class PredictUnchecked(Task[object, bytes]):
+    """Predicts with a loader that opens whatever a model names."""
+
+    executor: ClassVar[str] = "trespassing:predict_unchecked"
+    value: ClassVar[Any] = masking_service_pb2.PredictResponse
+
+    task: PredictMasked
 
 
 _hoard: list[np.ndarray] = []

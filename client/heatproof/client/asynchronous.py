@@ -64,6 +64,7 @@ class AsyncClient:
     inspect: Final = Awaiting(models.inspect)
     rewrite: Final = Awaiting(models.rewrite)
     metrics: Final = Awaiting(catalogue.metrics)
+    server_info: Final = Awaiting(catalogue.server_info)
     dataset: Final = Awaiting(datasets.dataset)
     delete_model: Final = Awaiting(models.delete_model)
     delete_dataset: Final = Awaiting(datasets.delete_dataset)

@@ -61,6 +61,7 @@ class Client:
     inspect: Final = Blocking(models.inspect)
     rewrite: Final = Blocking(models.rewrite)
     metrics: Final = Blocking(catalogue.metrics)
+    server_info: Final = Blocking(catalogue.server_info)
     dataset: Final = Blocking(datasets.dataset)
     delete_model: Final = Blocking(models.delete_model)
     delete_dataset: Final = Blocking(datasets.delete_dataset)

@@ -1,8 +1,9 @@
 """Puts the server together and runs it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 from grpc import aio  # pyright: ignore[reportAttributeAccessIssue] # the stubs forget it
@@ -17,11 +18,14 @@ from heatproof.server.interceptors import (
     logged,
     mapped_errors,
 )
+from heatproof.server.server_info import server_info
 from heatproof.server.services.registration import add_services
 from heatproof.server.settings import MAX_REPLY_BYTES, Settings
-from heatproof.server.stores.opening import opened_stores
+from heatproof.server.stores.opening import Stores, opened_stores
 from heatproof.server.transport import bind
 from heatproof.server.workers.pool import PoolSettings, WorkerPool
+from heatproof.server.workers.sandbox.confinement import Confinement, Mode, Protection
+from heatproof.server.workers.sandbox.probing import probe
 
 _log = structlog.get_logger()
 
@@ -57,18 +61,23 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
     load_plugins()
     async with AsyncExitStack() as stack:
         stores = stack.enter_context(opened_stores(settings))
-        workers = await stack.enter_async_context(WorkerPool(pool_settings(settings)))
+        confinement = confinement_of(settings, stores)
+        protection = await asyncio.to_thread(probe, confinement)
+        _warn(protection, settings)
+        pool = replace(pool_settings(settings), confinement=confinement).granted()
+        workers = await stack.enter_async_context(WorkerPool(pool))
         evaluations = await stack.enter_async_context(evaluating(settings, stores, workers))
         server = aio.server(
             interceptors=_interceptors(settings),
             options=_options(settings),
             maximum_concurrent_rpcs=settings.max_calls + _PROBES,
         )
-        names = add_services(server, settings, stores, workers, evaluations)
-        probe = await standard_services.add(server, names)
+        info = server_info(pool, protection)
+        names = add_services(server, settings, stores, workers, evaluations, info=info)
+        health = await standard_services.add(server, names)
         address = bind(server, settings)
         await server.start()
-        stack.push_async_callback(_stop, server, probe, settings.drain_seconds)
+        stack.push_async_callback(_stop, server, health, settings.drain_seconds)
         _log.info("serving", address=address, data_dir=str(settings.data_dir))
         yield Running(address, server)
 
@@ -78,6 +87,23 @@ async def _stop(server: aio.Server, probe: standard_services.Probe, seconds: flo
     _log.info("draining", seconds=seconds)
     await probe.enter_graceful_shutdown()
     await server.stop(seconds)
+
+
+def confinement_of(settings: Settings, stores: Stores) -> Confinement:
+    """The sandbox of the workers: of all that is stored, blobs and scratch alone."""
+    folder = stores.holdings.folder
+    return Confinement(
+        mode=settings.sandbox,
+        readable=tuple(map(str, folder.readable)),
+        writable=tuple(map(str, folder.writable)),
+    )
+
+
+def _warn(protection: Protection, settings: Settings) -> None:
+    """Says which layers of the sandbox are missing, unless they were turned off on purpose."""
+    if settings.sandbox is not Mode.OFF:
+        for layer, why in protection.missing.items():
+            _log.warning("workers run without a layer of their sandbox", layer=layer, reason=why)
 
 
 def pool_settings(settings: Settings) -> PoolSettings:

@@ -20,6 +20,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from heatproof.evaluators.errors import UnknownNameError
 from heatproof.server.workers.limits import TaskLimits
+from heatproof.server.workers.sandbox.confinement import Mode
 
 KIBIBYTE: Final = 1 << 10
 MEBIBYTE: Final = 1 << 20
@@ -90,6 +91,12 @@ class Settings(BaseSettings):
         0,
         description="memory of all workers together, beyond which the largest is stopped; 0: most "
         "of what is granted",
+    )
+
+    sandbox: Mode = Field(
+        Mode.AUTO,
+        description="what the kernel forbids workers: `auto` all it can, `require` all or no "
+        "start, `off` nothing",
     )
 
     inspect_seconds: PositiveFloat = Field(

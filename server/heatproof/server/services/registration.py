@@ -7,6 +7,7 @@ from heatproof.server.dataset_uploads import DatasetLimits, DatasetUploads
 from heatproof.server.evaluations.service import Evaluations
 from heatproof.server.model_downloads import ModelDownloads
 from heatproof.server.model_uploads import ModelUploads
+from heatproof.server.server_info import ServerInfo
 from heatproof.server.services.catalog_service import CatalogService
 from heatproof.server.services.dataset_service import DatasetService
 from heatproof.server.services.evaluation_service import EvaluationService
@@ -47,10 +48,12 @@ def add_services(
     stores: Stores,
     workers: Workers,
     evaluations: Evaluations,
+    *,
+    info: ServerInfo,
 ) -> tuple[str, ...]:
     """Adds every service of the contract and returns their names."""
     bounds = ImageBounds(settings.max_image_bytes, settings.max_image_pixels)
-    catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server(CatalogService(), server)
+    catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server(CatalogService(info), server)
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(
         _model_service(settings, stores, workers), server
     )

@@ -82,8 +82,9 @@ class BlobFolder:
         self._root = root / "blobs"
         self._incoming = root / "incoming"
         self._quarantine = root / "quarantine"
+        self._scratch = root / "scratch"
         self.verifier = Verifier()
-        for folder in (self._root, self._incoming):
+        for folder in (self._root, self._incoming, self._scratch):
             _make(folder)
 
     def begin(self) -> PartialBlob:
@@ -94,11 +95,21 @@ class BlobFolder:
     def scratch(self) -> Iterator[Path]:
         """A folder for the files of one request."""
         with told():
-            folder = Path(tempfile.mkdtemp(dir=self._incoming))
+            folder = Path(tempfile.mkdtemp(dir=self._scratch))
         try:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+    @property
+    def readable(self) -> tuple[Path, ...]:
+        """The folders that workers read."""
+        return self._root, self._incoming, self._scratch
+
+    @property
+    def writable(self) -> tuple[Path, ...]:
+        """The folders that workers write in."""
+        return (self._scratch,)
 
     def path(self, digest: str) -> Path:
         """Where a blob lies."""
@@ -186,8 +197,9 @@ class BlobFolder:
 
     def sweep(self, is_known: Callable[[str], bool]) -> None:
         """Removes what a killed server left: incoming files, and blobs that nobody knows."""
-        shutil.rmtree(self._incoming, ignore_errors=True)
-        _make(self._incoming)
+        for folder in (self._incoming, self._scratch):
+            shutil.rmtree(folder, ignore_errors=True)
+            _make(folder)
         found = {*self.digests(), *self.quarantined()}
         self.drop([digest for digest in sorted(found) if not is_known(digest)])
 

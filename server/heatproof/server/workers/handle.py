@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import queue
 import signal
 import subprocess
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import psutil
 
@@ -30,8 +31,12 @@ from heatproof.server.workers.messages import (
     WorkerSettings,
 )
 from heatproof.server.workers.protocol import Done, Event, Failed, Task
+from heatproof.server.workers.sandbox.confinement import Confinement
 
 _log = logging.getLogger(__name__)
+
+_ENVIRONMENT: Final = {"ORT_DISABLE_TELEMETRY": "1"}
+"""ONNX Runtime would send reports of its use; a worker says nothing to anybody but its server."""
 
 
 class Cause(Enum):
@@ -77,9 +82,9 @@ class WorkerProcess:
     The process is started by exec, never by fork, and imports nothing of the caller's main module.
     """
 
-    def __init__(self, settings: WorkerSettings) -> None:
+    def __init__(self, settings: WorkerSettings, confinement: Confinement) -> None:
         self._loop = asyncio.get_running_loop()
-        self._popen, self._connection = _launch(settings)
+        self._popen, self._connection = _launch(settings, confinement)
         self._usage = psutil.Process(self._popen.pid)
         self._tasks = 0
         self._task: Task[Any, Any] | None = None
@@ -245,13 +250,17 @@ class WorkerProcess:
 
 
 def _launch(
-    settings: WorkerSettings,
+    settings: WorkerSettings, confinement: Confinement
 ) -> "tuple[subprocess.Popen[bytes], Connection[Order, bytes]]":
     ours, theirs = Pipe()
     with theirs:
-        command = [sys.executable, "-P", "-m", "heatproof.server.workers", str(theirs.fileno())]
-        popen = subprocess.Popen(  # noqa: S603 - our own module and a number
-            command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
+        arguments = (str(theirs.fileno()), confinement.text())
+        command = [sys.executable, "-P", "-m", "heatproof.server.workers", *arguments]
+        popen = subprocess.Popen(  # noqa: S603 - our own module, a number and settings
+            command,
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, **_ENVIRONMENT},
         )
     ours.send(settings)
     return popen, ours

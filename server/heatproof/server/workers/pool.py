@@ -27,12 +27,20 @@ from heatproof.server.workers.protocol import (
     Task,
     Workers,
 )
+from heatproof.server.workers.sandbox.confinement import Confinement
 from heatproof.server.workers.seats import Seat, SeatQueue
 
 P = TypeVar("P")
 V = TypeVar("V")
 
 _BULK_NICENESS: Final = 5
+
+_SPARE_BYTES: Final = 2 << 30
+"""What a single worker may ask for beyond the budget of all before the kernel refuses: the watch,
+which says what is wrong, comes first, but for what grows faster than it looks."""
+
+_REWRITTEN: Final = 4
+"""A rewritten model has at most so many times the bytes of the largest model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +63,7 @@ class PoolSettings:
         retry_seconds: when a refused caller should try again.
         max_model_bytes: size of a model's files.
         max_image_pixels: pixels of an image.
+        confinement: the sandbox of the workers; only interactive ones write in its folders.
         preload: whether the first workers start and load their libraries before any task comes.
     """
 
@@ -72,6 +81,7 @@ class PoolSettings:
     retry_seconds: float = 5.0
     max_model_bytes: int = 4 << 30
     max_image_pixels: int = 100_000_000
+    confinement: Confinement = field(default_factory=Confinement)
     preload: bool = True
 
     def granted(self) -> Self:
@@ -91,6 +101,15 @@ class PoolSettings:
             max_image_pixels=self.max_image_pixels,
             preload=self.preload,
             pulse_seconds=min(1.0, self.limits.unresponsive_seconds / 4),
+        )
+
+    def confined(self, lane: Lane) -> Confinement:
+        """The sandbox of the workers of a lane."""
+        return replace(
+            self.confinement,
+            writable=self.confinement.writable if lane is Lane.INTERACTIVE else (),
+            data_bytes=self.memory_bytes + _SPARE_BYTES,
+            file_bytes=_REWRITTEN * self.max_model_bytes,
         )
 
     def workers(self, lane: Lane) -> int:
@@ -176,7 +195,8 @@ class WorkerPool(Workers):
 
     def _seat(self, lane: Lane) -> Seat:
         niceness = _BULK_NICENESS if lane is Lane.BULK else 0
-        return Seat(lambda: WorkerProcess(self._settings.worker(niceness)))
+        told, confined = self._settings.worker(niceness), self._settings.confined(lane)
+        return Seat(lambda: WorkerProcess(told, confined))
 
     def _attempts(self, task: Task[P, V], lane: Lane, deadline: float | None) -> Attempts:
         limits = self._settings.limits

@@ -14,12 +14,10 @@ import secrets
 import signal
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
-from pathlib import Path
 from threading import Lock, Thread
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from heatproof.evaluators.errors import HeatproofError, InternalError, LimitExceededError
 from heatproof.evaluators.plugins import load_plugins
@@ -39,9 +37,6 @@ from heatproof.server.workers.protocol import Done, Event, Failed, Task
 
 if TYPE_CHECKING:
     from heatproof.server.workers.shelf import Shelf
-
-_OOM_SCORE: Final = "500"
-"""Out of memory, the kernel shall choose a worker and never the server."""
 
 _log = logging.getLogger(__name__)
 
@@ -138,8 +133,6 @@ def _give_way(niceness: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.dup2(2, 1)  # the server's standard output carries its address
     os.nice(niceness)
-    with suppress(OSError):  # other systems than Linux, or forbidden
-        Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE)
 
 
 def _control(connection: "Connection[Any, Order]", agenda: _Agenda) -> None:
