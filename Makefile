@@ -21,7 +21,7 @@ demo: $(DEMO)/installed
 		--model examples/models/efficientnet-lite0.onnx \
 		--classes examples/models/imagenet-classes.txt \
 		--images examples/photographs \
-		--labels examples/labels.csv \
+		--labels examples/labels.csv --masks examples/masks \
 		--policy examples/heatproof.toml \
 		--json report/report.json --junit report/junit.xml \
 		--markdown report/report.md --html report/report.html
