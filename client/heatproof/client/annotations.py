@@ -60,7 +60,7 @@ _SHOWN: Final = 3
 
 
 class PartialAnnotationsWarning(UserWarning):
-    """Only some images have a label, mask or map."""
+    """Only some images have a label, mask or map, or no metric reads what was sent."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,13 @@
 
 import contextlib
 import uuid
+import warnings
 from collections.abc import Iterable
 from functools import partial
 from typing import Any, Final, TypeAlias, Unpack, cast
 
 from heatproof.client import documents
+from heatproof.client.annotations import PartialAnnotationsWarning
 from heatproof.client.calls import Flow, Pause, Rpc, Stream, Unary
 from heatproof.client.errors import (
     EvaluationCancelledError,
@@ -38,7 +40,7 @@ from heatproof.v1.evaluation_service_pb2 import (
 )
 from heatproof.v1.evaluation_service_pb2_grpc import EvaluationServiceStub
 from heatproof.v1.explainers_pb2 import Explainer
-from heatproof.v1.metrics_pb2 import Metric
+from heatproof.v1.metrics_pb2 import ExplanationConsistency, Metric
 from heatproof.v1.model_pb2 import Model
 from heatproof.v1.removal_operators_pb2 import RemovalOperator
 from heatproof.v1.results_pb2 import ImageResult
@@ -152,16 +154,34 @@ def run(
     request.request_id = str(uuid.uuid4())
     request.spec.models.extend(uploaded)
     request.spec.dataset = images_set.name
-    return (yield from _evaluated(request, tuple(uploaded.values()), images_set, on_progress))
+    created: CreateEvaluationResponse = yield from patiently(Unary(CREATE, request))
+    if annotations.get("masks") is not None:
+        warn_of_unread_masks(created.evaluation.spec)
+    return (yield from _evaluated(created, tuple(uploaded.values()), images_set, on_progress))
+
+
+def warn_of_unread_masks(spec: EvaluationSpec) -> None:
+    """Says so if object masks were sent that none of the metrics reads; a plug-in may."""
+    if any(
+        metric.WhichOneof("metric") == "custom"
+        or metric.explanation_consistency.background == ExplanationConsistency.BACKGROUND_OBJECT
+        for metric in spec.metrics
+    ):
+        return
+    warnings.warn(
+        "none of the metrics reads the object masks; explanation_consistency does, where its "
+        "background is object or left open",
+        PartialAnnotationsWarning,
+        stacklevel=2,
+    )
 
 
 def _evaluated(
-    request: CreateEvaluationRequest,
+    created: CreateEvaluationResponse,
     models: tuple[Model, ...],
     images: Dataset,
     on_progress: OnProgress,
 ) -> Flow[Report]:
-    created: CreateEvaluationResponse = yield from patiently(Unary(CREATE, request))
     name = created.evaluation.name
     try:
         evaluation = yield from _ended(name, on_progress)
