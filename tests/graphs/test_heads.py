@@ -115,6 +115,8 @@ SOFTMAX_TAILS = {
     + "e = Exp (z) s = ReduceSum (e, axis) i = Reciprocal (s) p = Mul (e, i)",
     "guarded sum": constants(axis=[1], small=1e-9)
     + "e = Exp (z) s = ReduceSum (e, axis) t = Add (s, small) p = Div (e, t)",
+    "a sum without its axis": constants(axis=[1])
+    + "e = Exp (z) s = ReduceSum <keepdims = 0> (e, axis) u = Unsqueeze (s, axis) p = Div (e, u)",
     "one member of a mean": constants(axis=[0])
     + "q = Softmax (z) u = Unsqueeze (q, axis) p = ReduceMean <keepdims = 0> (u, axis)",
 }
@@ -145,6 +147,14 @@ def images_z(model: onnx.ModelProto, images: NDArray[np.float32]) -> FloatArray:
 SECOND = "y = Gemm <transB = 1> (f, vv) a = Softmax (z) c2 = Softmax (y)\n"
 
 MEANS = {
+    "normalised squares": constants(axis=[1])
+    + "q = Mul (z, z) s = ReduceSum (q, axis) p = Div (q, s)",
+    "normalised from a floor": constants(axis=[1], floor=0.01)
+    + "n = Relu (z) q = Add (n, floor) s = ReduceSum (q, axis) p = Div (q, s)",
+    "two classes of one, stacked": constants(one=1.0, first=[0], next=[1], last=[1], behind=[2])
+    + "k = Slice (z, first, next, last) q = Sigmoid (k) o = Sub (one, q) "
+    "a = Unsqueeze (o, last) c2 = Unsqueeze (q, last) j = Concat <axis = 1> (a, c2) "
+    "p = Squeeze (j, behind)",
     "transposed twice": "t = Transpose <perm = [1, 0]> (z) q = Softmax <axis = 0> (t) "
     "p = Transpose <perm = [1, 0]> (q)",
     "mean": SECOND + "p = Mean (a, c2)",
@@ -175,7 +185,7 @@ MEANS = {
 
 @pytest.mark.parametrize("tail", MEANS.values(), ids=MEANS)
 def test_probabilities_without_logits_become_logarithms(text_model: Parse, tail: str) -> None:
-    classes = 2 if "Slice" in tail else 5
+    classes = 2 if "first" in tail else 5
     model = text_model(network(tail, f"float[N, {classes}] p"))
     canonical = canonicalize(ir.from_proto(model), UNIT)
     images = pixels()
@@ -197,6 +207,62 @@ def test_quantised_probabilities_are_read_before_they_were_quantised(text_model:
     images = pixels()
     original = run(text_model(network(tail)).SerializeToString(), images, "p")
     np.testing.assert_allclose(probabilities(canonical, images), original, atol=0.51 / 255)
+
+
+def test_probabilities_rounded_to_thousandths_are_read_before_the_rounding(
+    text_model: Parse,
+) -> None:
+    tail = (
+        constants(much=1000.0) + "q = Softmax (z) m = Mul (q, much) n = Round (m) p = Div (n, much)"
+    )
+    model = text_model(network(tail))
+    canonical = canonicalize(ir.from_proto(model), UNIT)
+    original = run(model.SerializeToString(), pixels(), "p")
+    assert canonical.output.logits == "z"
+    np.testing.assert_allclose(probabilities(canonical, pixels()), original, atol=0.51e-3)
+
+
+@pytest.mark.parametrize(
+    ("activation", "classes"), [("Sigmoid", 1), ("Sigmoid", 4), ("Softmax", 5)]
+)
+def test_probabilities_cut_off_by_quantisation_are_read_as_they_come_out(
+    text_model: Parse, activation: str, classes: int
+) -> None:
+    """As calibrated on probabilities between 0 and 0.5, which ONNX Runtime's quantiser does."""
+    tail = (
+        "scale = Constant <value = float {0.00196078}> ()\n"
+        + ZERO
+        + (
+            f"q = {activation} (z) k = QuantizeLinear (q, scale, zero) "
+            "p = DequantizeLinear (k, scale, zero)"
+        )
+    )
+    model = text_model(network(tail, f"float[N, {classes}] p", classes=classes))
+    canonical = canonicalize(ir.from_proto(model), UNIT)
+    original = run(model.SerializeToString(), pixels(), "p")
+    assert original.max() <= 0.5001
+    assert canonical.output.logits == "p"
+    found = probabilities(canonical, pixels())
+    if activation == "Softmax":
+        original /= original.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(found[:, -classes:], original, atol=1e-6)
+
+
+def test_a_quantised_softmax_operator_is_found(text_model: Parse) -> None:
+    """As ONNX Runtime's quantiser writes it in the format of operators."""
+    tail = TO_BYTES + (
+        "step = Constant <value = float {0.1}> () half = Constant <value = uint8 {128}> ()\n"
+        "k = QuantizeLinear (z, step, half) "
+        "q = com.microsoft.QLinearSoftmax <axis = -1, opset = 17> (k, step, half, scale, zero) "
+        "p = DequantizeLinear (q, scale, zero)"
+    )
+    text = network(tail).replace('["" : 18]', '["" : 18, "com.microsoft" : 1]')
+    model = text_model(text)
+    canonical = canonicalize(ir.from_proto(model), UNIT)
+    assert canonical.output.activation is Activation.SOFTMAX
+    original = run(model.SerializeToString(), pixels(), "p")
+    original /= original.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(probabilities(canonical, pixels()), original, atol=1e-6)
 
 
 CHANCES = {
@@ -294,6 +360,22 @@ REFUSED = {
         constants(low=0.0, high=1.0) + "p = Clip (z, low, high)",
         5,
         "--activation",
+    ),
+    "a shifted tangent": (
+        constants(one=1.0, two=2.0) + "t = Tanh (z) s = Add (t, one) p = Div (s, two)",
+        5,
+        "Div.*--activation",
+    ),
+    "probabilities above a threshold": (
+        constants(low=0.1, none=0.0)
+        + "q = Softmax (z) k = Greater (q, low) p = Where (k, q, none)",
+        5,
+        "Where.*--activation",
+    ),
+    "ranked probabilities": (
+        constants(most=[5]) + "q = Softmax (z) p, i = TopK (q, most)",
+        5,
+        "TopK.*--activation",
     ),
     "some classes of a softmax": (
         constants(first=[1], last=[4], axis=[1])

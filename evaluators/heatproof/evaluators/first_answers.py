@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from heatproof.evaluators.class_outputs import Activation, Basis, Reading
+from heatproof.evaluators.class_outputs import COARSE, Activation, Basis, Reading
 from heatproof.evaluators.errors import InvalidArgumentError, UnsupportedModelError
 
 MOST_ANSWERS: Final = 16
@@ -76,6 +76,8 @@ class FirstAnswers:
 def _looks_probable(logits: Float64[np.ndarray, "classes"], reading: Reading) -> bool:
     """Whether values that are taken for logits look like probabilities."""
     output, slack = reading.output, reading.tolerance
+    if output.basis is Basis.ASSUMED and not reading.is_linear:
+        slack = COARSE  # whatever came after the last layer may have rounded
     if output.activation != "none":
         return False
     if output.is_binary:

@@ -84,12 +84,14 @@ def kept_axis(node: ir.Node, axis: int) -> int | None:
 
 def runs_over(node: ir.Node, axis: int) -> bool:
     """Whether a softmax runs along an axis and nothing else that holds more than one value."""
-    source = node.inputs[0]
-    if source is None or source.shape is None or node.graph is None:
+    shape = next((v.shape for v in (node.inputs[0], node.outputs[0]) if v and v.shape), None)
+    if node.graph is None:
         return False
-    rank = source.shape.rank()
+    if shape is None:  # quantised operators beyond ai.onnx have no inferred shapes
+        return node.attributes.get_int("axis", -1) in {axis, -1}
+    rank = shape.rank()
     version = node.graph.opset_imports.get("", 1) if node.domain == "" else _LAST_AXIS_BY_DEFAULT
     if version >= _LAST_AXIS_BY_DEFAULT:
         return node.attributes.get_int("axis", -1) % rank == axis
     first = node.attributes.get_int("axis", 1) % rank
-    return [place for place in range(first, rank) if source.shape[place] != 1] == [axis]
+    return [place for place in range(first, rank) if shape[place] != 1] == [axis]

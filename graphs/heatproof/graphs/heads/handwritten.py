@@ -16,13 +16,11 @@ import onnx_ir as ir
 
 from heatproof.graphs.constants import constant_operand
 from heatproof.graphs.heads.axes import reduced_axes
+from heatproof.graphs.heads.bounds import is_never_negative
 from heatproof.graphs.heads.operands import Reads, times
 from heatproof.graphs.heads.scores import Kind, Scores
 
-_NEVER_NEGATIVE: Final = frozenset(
-    {"Exp", "Relu", "Sigmoid", "Softplus", "Softmax", "Abs", "HardSigmoid"}
-)
-_WRAPPERS: Final = frozenset({"Identity", "Cast", "Expand", "Clip"})
+_WRAPPERS: Final = frozenset({"Identity", "Cast", "Expand", "Clip", "Unsqueeze", "Reshape"})
 _SMALL: Final = 1e-6
 """Constants up to this are added to a divisor against zero alone."""
 
@@ -93,15 +91,29 @@ def _normalised(
     numerator: ir.Value | None, divisor: ir.Value | None, axis: int | None
 ) -> Scores | None:
     """A / sum a for values that are never negative, and exp(z) / (1 + exp(z))."""
-    maker = _maker(numerator)
-    if numerator is None or maker is None or maker.op_type not in _NEVER_NEGATIVE:
+    if numerator is None or not is_never_negative(numerator):
         return None
     exponent = _argument_of(numerator, "Exp")
     if exponent is not None and _one_plus(divisor) is numerator:
         return Scores(Kind.SIGMOID, logits=exponent)
-    if axis is None or not any(_is_sum(found, numerator, axis) for found in _unwrapped(divisor)):
+    if axis is None or not _is_one_number(divisor, numerator, axis):
+        return None
+    if not any(_is_sum(found, numerator, axis) for found in _unwrapped(divisor)):
         return None
     return Scores(Kind.SOFTMAX, logits=None if exponent is None else _unshifted(exponent, axis))
+
+
+def _is_one_number(divisor: ir.Value | None, numerator: ir.Value, axis: int) -> bool:
+    """Whether a divisor holds one number an image, in the places of the numerator's axes."""
+    if divisor is None or divisor.shape is None or numerator.shape is None:
+        return False
+    same = divisor.shape.rank() == numerator.shape.rank()
+    return same and (divisor.shape[axis] == 1 or _is_expanded(divisor))
+
+
+def _is_expanded(divisor: ir.Value) -> bool:
+    node = divisor.producer()
+    return node is not None and node.op_type == "Expand"
 
 
 def _is_sum(value: ir.Value, of: ir.Value, axis: int) -> bool:

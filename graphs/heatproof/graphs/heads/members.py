@@ -66,8 +66,9 @@ def _combined(found: Sequence[Scores | None]) -> Scores | None:
     return Scores(
         first.kind,
         sum(scores.total for scores in known),
-        trail=(f"{len(known)} x {first.trail[0] if first.trail else first.kind}",),
+        trail=first.trail[:1],
         is_coarse=any(scores.is_coarse for scores in known),
+        members=sum(scores.members for scores in known),
     )
 
 

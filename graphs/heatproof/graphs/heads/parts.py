@@ -1,6 +1,7 @@
 """Scores that are put together from parts, or taken apart."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import onnx_ir as ir
 
@@ -8,6 +9,29 @@ from heatproof.graphs.constants import constant_operand
 from heatproof.graphs.heads.axes import class_axis, holds_one_value
 from heatproof.graphs.heads.operands import Reads
 from heatproof.graphs.heads.scores import Kind, Scores
+
+_VIEWS: Final = frozenset({"Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze"})
+
+
+def ranked(node: ir.Node, axis: int | None, reader: Reads) -> Scores | None:
+    """TopK: probabilities whose classes are lost."""
+    found = reader.read(node.inputs[0], axis)
+    return None if found is None else Scores(Kind.BOUNDED, trail=found.trail)
+
+
+def chosen(node: ir.Node, axis: int | None, reader: Reads) -> Scores | None:
+    """Where: keeps values that replace NaN and infinity alone; else some probabilities are lost."""
+    condition = None if node.inputs[0] is None else node.inputs[0].producer()
+    held = [constant_operand(node, place) is not None for place in (1, 2)]
+    found = [
+        reader.read(node.inputs[place], axis)
+        for place, is_constant in zip((1, 2), held, strict=True)
+        if not is_constant
+    ]
+    if any(scores is None for scores in found) or not found:
+        return None
+    is_guard = condition is not None and condition.op_type in {"IsNaN", "IsInf"}
+    return found[0] if is_guard and len(found) == 1 else Scores(Kind.BOUNDED)
 
 
 def joined(node: ir.Node, axis: int | None, reader: Reads) -> Scores | None:
@@ -26,8 +50,9 @@ def joined(node: ir.Node, axis: int | None, reader: Reads) -> Scores | None:
     return Scores(
         known[0].kind,
         known[0].total,
-        trail=(f"{len(known)} x {known[0].trail[0]}",),
+        trail=known[0].trail[:1],
         is_coarse=coarse,
+        members=sum(scores.members for scores in known),
     )
 
 
@@ -55,8 +80,18 @@ def _are_complements(values: Sequence[ir.Value | None]) -> bool:
 
 
 def _is_complement(value: ir.Value | None, other: ir.Value | None) -> bool:
+    value, other = _behind_views(value), _behind_views(other)
     node = None if value is None else value.producer()
     return node is not None and node.op_type == "Sub" and node.inputs[1] is other
+
+
+def _behind_views(value: ir.Value | None) -> ir.Value | None:
+    """One value an image, before its axes of size 1 were moved."""
+    node = None if value is None else value.producer()
+    while node is not None and node.op_type in _VIEWS:
+        value = node.inputs[0]
+        node = None if value is None else value.producer()
+    return value
 
 
 def sliced(node: ir.Node, axis: int | None, reader: Reads) -> Scores | None:

@@ -22,6 +22,7 @@ from heatproof.graphs.heads.axes import (
     runs_over,
     transposed_axis,
 )
+from heatproof.graphs.heads.bounds import is_in_unit_interval
 from heatproof.graphs.heads.scores import Kind, Scores, described
 
 _DEEPEST: Final = 40
@@ -32,6 +33,12 @@ _CLIPPED: Final = 1e-4
 
 _LOG_FLOOR: Final = -15.0
 """Highest floor of a clip that keeps logarithms of probabilities."""
+
+_SLACK: Final = 1e-2
+"""Share of the highest probabilities that quantisation may cut off unnoticed."""
+
+_FINE: Final = 100.0
+"""Scale from which on probabilities may be rounded to whole numbers: to per cent."""
 
 _HALVES: Final = frozenset({ir.DataType.FLOAT16, ir.DataType.BFLOAT16})
 _DOMAINS: Final = frozenset({"", "com.microsoft"})
@@ -50,7 +57,11 @@ class Reader:
         axis = class_axis(value)
         if axis is None and not holds_one_value(value):
             return None
-        return self.read(value, axis)
+        found = self.read(value, axis)
+        node = value.producer()
+        if found is None and node is not None and is_in_unit_interval(value):
+            return Scores(Kind.BOUNDED, trail=(described(node),))
+        return found
 
     def read(self, value: ir.Value | None, axis: int | None) -> Scores | None:
         """What is known of a tensor whose classes lie along `axis`; None: one value an image."""
@@ -121,8 +132,8 @@ def _quantised_activation(node: ir.Node, axis: int | None, reader: Reader) -> Sc
 def _reshaped(node: ir.Node, axis: int | None, reader: Reader) -> Scores | None:
     source = node.inputs[0]
     if axis is None:
-        single = source is not None and holds_one_value(source)
-        return reader.read(source, None) if single else None
+        # As many elements as before: one value an image, even if the operand's shape is not known.
+        return None if node.op_type == "Expand" else reader.read(source, None)
     before = reshaped_axis(node, axis)
     return None if before is None else reader.read(source, before)
 
@@ -135,7 +146,7 @@ def _transposed(node: ir.Node, axis: int | None, reader: Reader) -> Scores | Non
 
 
 def _quantised(node: ir.Node, axis: int | None, reader: Reader) -> Scores | None:
-    """Values in units of the scale; the codes must hold all that the values can be."""
+    """Values in units of the scale; what the codes cannot hold is cut off."""
     found, scale = reader.read(node.inputs[0], axis), constant_operand(node, 1)
     if found is None or scale is None or scale.size != 1 or found.kind not in _PROBABILITIES:
         return None
@@ -145,9 +156,9 @@ def _quantised(node: ir.Node, axis: int | None, reader: Reader) -> Scores | None
         return None
     low, high = _CODES[codes]
     lift = 0 if zero is None else int(zero.reshape(()))
-    if low > lift or (high - lift) * step < (1 - 1 / 100) * found.total:
-        return None
-    return replace(found, total=found.total / step, is_coarse=True)
+    holds_all = low <= lift and (high - lift) * step >= (1 - _SLACK) * found.total
+    logits = found.logits if holds_all else None
+    return replace(found, total=found.total / step, is_coarse=True, logits=logits)
 
 
 def _dequantised(node: ir.Node, axis: int | None, reader: Reader) -> Scores | None:
@@ -188,6 +199,16 @@ def _bound(node: ir.Node, index: int, name: str, default: float) -> float:
         return node.attributes.get_float(name, default)
     held = constant_operand(node, index)
     return np.nan if held is None else float(held.reshape(-1)[0])
+
+
+def _rounded(node: ir.Node, axis: int | None, reader: Reader) -> Scores | None:
+    """Rounds probabilities that were scaled up, or takes away what they are."""
+    found = reader.read(node.inputs[0], axis)
+    if found is None or found.kind not in _PROBABILITIES:
+        return None
+    if found.total < _FINE:
+        return Scores(Kind.BOUNDED, trail=found.trail)
+    return replace(found, is_coarse=True)
 
 
 def _logarithm(node: ir.Node, axis: int | None, reader: Reader) -> Scores | None:
@@ -234,6 +255,9 @@ _RULES: Final[Mapping[str, Rule]] = {
     "ReduceMean": members.reduced,
     "ReduceSum": members.reduced,
     "Concat": parts.joined,
+    "Where": parts.chosen,
+    "TopK": parts.ranked,
+    "Round": _rounded,
     "Slice": parts.sliced,
     "Gather": parts.gathered,
     "Split": parts.split,

@@ -44,6 +44,7 @@ class Scores:
         logits: the tensor that the activation was applied to, if there is exactly one.
         trail: the nodes from the activation to the tensor, in words.
         is_coarse: whether the values were rounded to half precision or to quantised levels.
+        members: how many activations were summed up or stacked.
     """
 
     kind: Kind
@@ -51,6 +52,16 @@ class Scores:
     logits: ir.Value | None = None
     trail: tuple[str, ...] = ()
     is_coarse: bool = False
+    members: int = 1
+
+    @property
+    def way(self) -> str:
+        """The nodes from the activation to the tensor, in words."""
+        if not self.trail:
+            return str(self.kind)
+        first, *others = self.trail
+        start = f"{self.members} x {first}" if self.members > 1 else first
+        return f"{start} through {', '.join(others)}" if others else start
 
 
 def described(node: ir.Node) -> str:

@@ -57,7 +57,7 @@ def interpreted(
     """
     if scores is not None and scores.kind is Kind.CONSTANT:
         raise UnsupportedModelError(
-            f"output {output.name!r} ends in a softmax over a single value, {_way(scores)}, which "
+            f"output {output.name!r} ends in a softmax over a single value, {scores.way}, which "
             "is 1 for every image; export the logit, or its sigmoid"
         )
     if scores is not None and scores.kind in _FOUND:
@@ -81,19 +81,19 @@ def _found(output: ir.Value, scores: Scores, stated: Stated | None) -> Interpret
     if stated is not None and scores.kind not in _AGREES[stated]:
         raise InvalidArgumentError(
             f"activation is stated as {stated}, but output {output.name!r} holds the "
-            f"{scores.kind} of {_way(scores)}; leave activation out",
+            f"{scores.kind} of {scores.way}; leave activation out",
             field="activation",
         )
     also = ", as stated by the user" if stated is not None else ""
     scale = "" if abs(scores.total - 1) <= 0.01 else f", times {scores.total:.4g}"  # rounding
-    words = f"{scores.kind} found in the graph: {_way(scores)}{scale}{also}"
+    words = f"{scores.kind} found in the graph: {scores.way}{scale}{also}"
     return Interpretation(_FOUND[scores.kind], scores, Basis.GRAPH, words)
 
 
 def _unstated(output: ir.Value, scores: Scores | None, *, is_binary: bool) -> Interpretation:
     if scores is not None:
         raise UnsupportedModelError(
-            f"the values of output {output.name!r} lie in [0, 1] by {_way(scores)}, but which "
+            f"the values of output {output.name!r} lie in [0, 1] by {scores.way}, but which "
             f"activation made them is not known; {HOW}"
         )
     words = _binary("no activation found in the graph: taken for logits", is_binary)
@@ -102,9 +102,3 @@ def _unstated(output: ir.Value, scores: Scores | None, *, is_binary: bool) -> In
 
 def _binary(words: str, is_binary: bool) -> str:  # noqa: FBT001  # one word of a sentence
     return f"{words}, one value for two classes" if is_binary else words
-
-
-def _way(scores: Scores) -> str:
-    """The nodes from the activation to the output."""
-    first, *others = scores.trail
-    return f"{first} through {', '.join(others)}" if others else first
