@@ -100,7 +100,10 @@ KINDS = (
     ),
     *(
         Kind(
-            f"{share:.0%} zeros, the rest near 0.9", with_atom(share, 0.0), (1 - share) * 0.9, ZERO
+            f"{100 * share:.0f} % zeros, the rest near 0.9",
+            with_atom(share, 0.0),
+            (1 - share) * 0.9,
+            ZERO,
         )
         for share in (0.03, 0.1, 0.3)
     ),
@@ -223,6 +226,7 @@ DROPS = (
     Drop("every image drops a little", smooth, PLAIN),
     Drop("skewed drops", skewed, PLAIN),
     Drop("flips to 0, declared atom", flips, ZERO),
+    Drop("flips to 0, atom not declared", flips, PLAIN),
     Drop("proportion", misses, ProportionEstimator()),
 )
 
