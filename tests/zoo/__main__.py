@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.zoo.families import FAMILIES
-from tests.zoo.journal import Journal
+from tests.zoo.journal import JOURNAL, Journal
 from tests.zoo.planning import Task, planned
 from tests.zoo.running import context, records
 from tests.zoo.table import write_page
@@ -43,7 +43,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="one file of one model a family")
     parser.add_argument("--again", action="store_true", help="repeat what was not well")
     parser.add_argument("--jobs", type=int, default=1, help="models at a time")
-    parser.add_argument("--journal", type=Path, default=Path("build/zoo.jsonl"), help="results")
+    parser.add_argument("--journal", type=Path, default=JOURNAL, help="results")
     return parser.parse_args()
 
 
