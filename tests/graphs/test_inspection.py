@@ -7,6 +7,9 @@ import pytest
 import torch
 from torch import nn
 
+from heatproof.evaluators.errors import UnsupportedModelError
+from heatproof.evaluators.preprocessing import PRESETS
+from heatproof.graphs.canonical import canonicalize
 from heatproof.graphs.files.loading import load_model
 from heatproof.graphs.inspection.inspecting import CamTensor, ValueInfo, inspect
 from heatproof.graphs.inspection.work import multiply_adds
@@ -215,3 +218,36 @@ def test_what_torch_exports_is_fully_supported(tmp_path: Path, dynamo: bool) -> 
     assert (default.channels, default.height, default.width) == (8, 16, 16)
     assert facts.layer_masking.supported
     assert facts.gradients.supported
+
+
+LOCKED = """
+    <ir_version: 10, opset_import: ["" : 18]>
+    g (float[2, 3, 8, 8] image) => (float[2, 4] scores)
+    <float[4, 3, 3, 3] w>
+    {
+        c = Conv (image, w)
+        p = GlobalAveragePool (c)
+        f = Flatten (p)
+        s = Softmax <axis = 0> (f)
+        m = ReduceMean <keepdims = 0> (f)
+        o = Constant <value = float[2, 4] {1, 1, 1, 1, 1, 1, 1, 1}> ()
+        scores = Mul (o, m)
+    }
+"""
+
+
+def test_what_canonicalize_refuses_by_structure_is_a_shortcoming(text_model: Parse) -> None:
+    model = ir.from_proto(text_model(LOCKED))
+    facts = inspect(model)
+    assert facts.class_output == "scores"
+    with pytest.raises(UnsupportedModelError) as caught:
+        canonicalize(model, PRESETS["unit"])
+    assert facts.shortcoming == caught.value.message
+    free = ir.from_proto(text_model(NET))
+    assert inspect(free).shortcoming == ""
+
+
+def test_a_batch_that_can_be_freed_is_no_shortcoming(text_model: Parse) -> None:
+    model = ir.from_proto(text_model(NET.replace("[N, ", "[1, ")))
+    assert inspect(model).shortcoming == ""
+    canonicalize(model, PRESETS["unit"])

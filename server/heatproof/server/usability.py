@@ -47,7 +47,7 @@ def _unsuited(facts: model_pb2.ModelFacts) -> str:
     missing = {"image input": facts.image_input, "class output": facts.class_output}
     absent = [name for name, found in missing.items() if not found]
     if not absent:
-        return ""
+        return facts.shortcoming
     why = facts.class_output_decision if not facts.class_output else ""
     return f"the model has no {' and no '.join(absent)}{f': {why}' if why else ''}"
 

@@ -98,6 +98,8 @@ def _signature(model: Model) -> Iterator[tuple[str, str]]:
     yield "outputs", "\n".join(map(_value, facts.outputs))
     yield "image input", f"{facts.image_input}, {facts.layout}" if facts.image_input else "none"
     yield "classes", "\n".join(_classes(facts))
+    if facts.shortcoming:
+        yield "cannot be used", facts.shortcoming
 
 
 def _classes(facts: ModelFacts) -> Iterator[str]:

@@ -150,7 +150,8 @@ def _chosen(
         )
     if len(plausible) == 1:
         copies = plausible[0].copies
-        return plausible[0], f"a copy of {', '.join(copies)}" if copies else _only(model)
+        same = f"the only one, for {', '.join(copies)} holds the same values"
+        return plausible[0], same if copies else _only(model)
     active = [found for found in plausible if _is_active(found.scores)]
     if len(active) == 1:
         return active[0], "the only output that ends in an activation"

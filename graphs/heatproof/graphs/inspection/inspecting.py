@@ -8,6 +8,8 @@ import onnx_ir as ir
 from heatproof.evaluators.class_outputs import Statement
 from heatproof.evaluators.errors import FailedPreconditionError, UnsupportedModelError
 from heatproof.graphs.blockers import Blocker
+from heatproof.graphs.canonical.batches import free_batch
+from heatproof.graphs.canonical.ending import end_at_logits
 from heatproof.graphs.gradients import gradient_blockers
 from heatproof.graphs.heads.choosing import candidates
 from heatproof.graphs.inspection.receptive import Extent, receptive_fields
@@ -131,6 +133,7 @@ class ModelFacts:
         notes: what was left out of the model or changed in it, in sentences.
         class_candidates: outputs that may hold class scores.
         class_output_decision: how class output and activation were decided, or why there is none.
+        shortcoming: why no classifier can be made of the model, though both ends are known.
     """
 
     inputs: tuple[ValueInfo, ...]
@@ -155,6 +158,7 @@ class ModelFacts:
     notes: tuple[str, ...] = ()
     class_candidates: tuple[ClassCandidate, ...] = ()
     class_output_decision: str = ""
+    shortcoming: str = ""
 
 
 def inspect(model: ir.Model, stated: Statement | None = None) -> ModelFacts:
@@ -197,6 +201,7 @@ def inspect(model: ir.Model, stated: Statement | None = None) -> ModelFacts:
         notes=notes_of(plain),
         class_candidates=_candidates(probe, output),
         class_output_decision=decision,
+        shortcoming=_shortcoming(probe, image, output),
     )
 
 
@@ -214,6 +219,23 @@ def _class_output(model: ir.Model, stated: Statement | None) -> tuple[ClassOutpu
     except UnsupportedModelError as error:
         return None, error.message
     return found, found.decision
+
+
+def _shortcoming(model: ir.Model, image: ImageInput | None, output: ClassOutput | None) -> str:
+    """Why `canonicalize` refuses a model of known ends, as far as its structure tells."""
+    if image is None or output is None:
+        return ""
+    if output.classes is None:
+        return f"the number of classes in output {output.name!r} is not fixed; export it with one"
+    if image.batch is None:
+        return ""
+    copy = model.clone()
+    try:
+        end_at_logits(copy, output)
+        free_batch(copy, image.name)
+    except UnsupportedModelError as error:
+        return error.message
+    return ""
 
 
 def _candidates(model: ir.Model, output: ClassOutput | None) -> tuple[ClassCandidate, ...]:
