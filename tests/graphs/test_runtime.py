@@ -22,6 +22,7 @@ from heatproof.evaluators.predictor import Predictor
 from heatproof.evaluators.preprocessing import PRESETS
 from heatproof.graphs.canonical import canonicalize
 from heatproof.graphs.files.saving import to_bytes
+from heatproof.graphs.runtime import sessions as runtime_sessions
 from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.graphs.runtime.predictor import OrtPredictor
 from heatproof.graphs.runtime.sessions import SessionCache, SessionSettings, open_session
@@ -236,6 +237,12 @@ def test_one_cancellation_leaves_others_alone(text_model: Parse) -> None:
     predictor(text_model(NET), cancellation=other, sessions=sessions).logits(images())
 
 
+@pytest.fixture
+def _measured_by_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime_sessions, "resident_bytes", lambda: 0)
+
+
+@pytest.mark.usefixtures("_measured_by_weights")
 def test_the_cache_closes_the_least_recently_used_beyond_its_bytes(text_model: Parse) -> None:
     model = ir.from_proto(text_model(NET))
     size = open_session(model, SETTINGS).nbytes
@@ -246,6 +253,49 @@ def test_the_cache_closes_the_least_recently_used_beyond_its_bytes(text_model: P
     sessions.get("c", lambda: model)
     assert [key in sessions for key in "abc"] == [True, False, True]
     assert sessions.nbytes == 2 * size
+
+
+def test_a_session_is_as_large_as_what_it_adds_to_the_process(
+    text_model: Parse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grown = iter([100_000, 150_000, 150_000, 157_000, 0, 0])
+    monkeypatch.setattr(runtime_sessions, "resident_bytes", lambda: next(grown))
+    session = open_session(ir.from_proto(text_model(NET)), SETTINGS)
+    assert session.nbytes == 50_000
+    for _ in range(2):  # the second pass finds its buffers
+        session.run({"image": images()}, ["scores"], Cancellation())
+        assert session.nbytes == 57_000
+
+
+def test_the_cache_is_bounded_in_number_whatever_the_sessions_weigh(text_model: Parse) -> None:
+    sessions = SessionCache(1 << 40, SETTINGS, max_sessions=3)
+    model = ir.from_proto(text_model(NET))
+    for number in range(10):
+        sessions.get(str(number), lambda: model)
+    assert len(sessions) == 3
+    assert "9" in sessions
+
+
+@pytest.mark.usefixtures("_measured_by_weights")
+def test_sessions_of_the_task_in_work_are_kept_until_the_next_one(text_model: Parse) -> None:
+    sessions = SessionCache(1, SETTINGS)
+    model = ir.from_proto(text_model(NET))
+    sessions.get("before", lambda: model)
+    sessions.begin_task()
+    for key in ("a", "b", "c"):
+        sessions.get(key, lambda: model)
+    assert ("before" in sessions, len(sessions)) == (False, 3)
+    sessions.begin_task()
+    assert len(sessions) == 1
+
+
+def test_what_is_discarded_leaves_the_cache(text_model: Parse) -> None:
+    sessions = SessionCache(1 << 30, SETTINGS)
+    model = ir.from_proto(text_model(NET))
+    for key in ("x/plain", "x/masked", "y/plain"):
+        sessions.get(key, lambda: model)
+    sessions.discard("x")
+    assert (len(sessions), "y/plain" in sessions) == (1, True)
 
 
 def test_a_session_larger_than_the_cache_is_still_served(text_model: Parse) -> None:

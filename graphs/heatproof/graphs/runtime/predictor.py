@@ -32,6 +32,9 @@ class OrtPredictor:
     Rewrites and sessions are made when first needed and kept by the cache, under a key that holds
     the model, its preprocessing and the batch size. Implements
     `heatproof.evaluators.predictor.Predictor`.
+
+    Attributes:
+        key: what the keys of its sessions begin with.
     """
 
     def __init__(
@@ -54,7 +57,7 @@ class OrtPredictor:
         output = canonical.output
         read = (output.name, output.logits, output.activation)
         identity = f"{model}|{canonical.preprocessing}|{batch_size}|{read}"
-        self._key = hashlib.sha256(identity.encode()).hexdigest()
+        self.key = hashlib.sha256(identity.encode()).hexdigest()
 
     @property
     def facts(self) -> PredictorFacts:
@@ -137,7 +140,7 @@ class OrtPredictor:
 
     def _session(self, form: str, build: Callable[[], ir.Model]) -> Session:
         self._cancellation.check()
-        return self._sessions.get(f"{self._key}/{form}", build)
+        return self._sessions.get(f"{self.key}/{form}", build)
 
     def _image_feed(self, images: Images) -> dict[str, NDArray[np.generic]]:
         if len(images) != self._batch_size:

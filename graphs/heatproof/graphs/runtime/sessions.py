@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 import onnxruntime as ort
+import psutil
 from numpy.typing import NDArray
 from onnxruntime.capi import (
     onnxruntime_pybind11_state as ort_errors,  # pyright: ignore[reportAttributeAccessIssue] # native
@@ -21,6 +22,9 @@ from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.graphs.runtime.determinism import settle_sums
 
 Array = NDArray[Any]
+
+MAX_SESSIONS = 96
+"""Sessions that are kept ready: enough for the forms of the 16 models that a spec may name."""
 
 SHARED_BYTES = 1024
 """Weights above this are lent to ONNX Runtime instead of copied into the model's bytes."""
@@ -71,7 +75,8 @@ class Session:
 
     Attributes:
         outputs: names of the outputs, in order.
-        nbytes: size of the weights.
+        nbytes: memory that it holds: its weights, or what opening it has added to this process if
+            that is more, and what its first pass has added, for its buffers stay allocated.
     """
 
     def __init__(
@@ -81,6 +86,7 @@ class Session:
         self._weights = weights  # ONNX Runtime reads them but does not own them
         self.outputs = tuple(output.name for output in native.get_outputs())
         self.nbytes = nbytes
+        self._has_run = False
 
     def run(
         self, feeds: Mapping[str, Array], outputs: Sequence[str], cancellation: Cancellation
@@ -92,12 +98,17 @@ class Session:
             ResourceExhaustedError: memory ran out.
             InvalidModelError: a node failed on these inputs.
         """
+        before = None if self._has_run else resident_bytes()
         try:
             with cancellation.run() as options:
                 found = self._native.run(list(outputs), dict(feeds), options)
                 return [np.asarray(array) for array in found]
         except _FAILURES as error:
             raise _domain_error("the model failed while running", error) from error
+        finally:
+            if before is not None:
+                self._has_run = True
+                self.nbytes += max(resident_bytes() - before, 0)
 
 
 def open_session(model: ir.Model, settings: SessionSettings) -> Session:
@@ -112,6 +123,7 @@ def open_session(model: ir.Model, settings: SessionSettings) -> Session:
         for name, value in model.graph.initializers.items()
         if value.const_value is not None and _is_shared(value)
     }
+    before = resident_bytes()
     options = settings.options()
     if weights:
         options.add_external_initializers(list(weights), list(weights.values()))
@@ -121,32 +133,57 @@ def open_session(model: ir.Model, settings: SessionSettings) -> Session:
         )
     except _FAILURES as error:
         raise _domain_error("ONNX Runtime refuses the model", error) from error
-    return Session(native, weights, weight_bytes(model))
+    return Session(native, weights, max(weight_bytes(model), resident_bytes() - before))
+
+
+def resident_bytes() -> int:
+    """Memory of this process that is in use now."""
+    return int(psutil.Process().memory_info().rss)
 
 
 class SessionCache:
-    """Sessions by key, the least recently used closed once their weights exceed a bound.
+    """Sessions by key, the least recently used closed once they are too large or too many.
 
-    A session that is running stays alive until its pass ends. One session may exceed the bound
-    alone. Safe for threads; each key is built once at a time.
+    A session that is running stays alive until its pass ends, and sessions of the task in work are
+    kept, however large: they would only be opened anew. Safe for threads; each key is built once at
+    a time.
     """
 
-    def __init__(self, max_bytes: int, settings: SessionSettings) -> None:
+    def __init__(
+        self, max_bytes: int, settings: SessionSettings, *, max_sessions: int = MAX_SESSIONS
+    ) -> None:
         self.settings = settings
         self._max_bytes = max_bytes
+        self._max_sessions = max_sessions
         self._lock = threading.Lock()
         self._building: dict[str, threading.Lock] = {}
         self._sessions: OrderedDict[str, Session] = OrderedDict()
+        self._in_work: set[str] | None = None
 
     @property
     def nbytes(self) -> int:
-        """Size of the weights of all sessions held."""
+        """Memory of all sessions held."""
         with self._lock:
             return sum(session.nbytes for session in self._sessions.values())
 
     def __contains__(self, key: str) -> bool:
         """Whether a session is held; does not count as a use."""
         return key in self._sessions
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def begin_task(self) -> None:
+        """Closes what is too much; from here on, sessions in use are kept until the next task."""
+        with self._lock:
+            self._in_work = set()
+            self._close_surplus()
+
+    def discard(self, prefix: str) -> None:
+        """Closes the sessions whose keys begin so."""
+        with self._lock:
+            for key in [key for key in self._sessions if key.startswith(prefix)]:
+                del self._sessions[key]
 
     def get(self, key: str, build: Callable[[], ir.Model]) -> Session:
         """Returns the session of a key, opening it on the built model if there is none."""
@@ -157,22 +194,36 @@ class SessionCache:
             if session is None:
                 session = open_session(build(), self.settings)
                 self._keep(key, session)
-            return session
+        with self._lock:
+            self._building.pop(key, None)
+        return session
 
     def _held(self, key: str) -> Session | None:
         with self._lock:
             session = self._sessions.get(key)
             if session is not None:
-                self._sessions.move_to_end(key)
+                self._use(key)
             return session
 
     def _keep(self, key: str, session: Session) -> None:
         with self._lock:
             self._sessions[key] = session
-            total = sum(held.nbytes for held in self._sessions.values())
-            while total > self._max_bytes and len(self._sessions) > 1:
-                _, closed = self._sessions.popitem(last=False)
-                total -= closed.nbytes
+            self._use(key)
+            self._close_surplus()
+
+    def _use(self, key: str) -> None:
+        self._sessions.move_to_end(key)
+        if self._in_work is not None:
+            self._in_work.add(key)
+
+    def _close_surplus(self) -> None:
+        total = sum(held.nbytes for held in self._sessions.values())
+        newest = next(reversed(self._sessions), "")
+        for key in list(self._sessions):
+            if total <= self._max_bytes and len(self._sessions) <= self._max_sessions:
+                return
+            if key != newest and key not in (self._in_work or ()):
+                total -= self._sessions.pop(key).nbytes
 
 
 def _is_shared(value: ir.Value) -> bool:

@@ -13,11 +13,12 @@ class WorkerSettings:
     Attributes:
         threads: threads a network may use.
         niceness: added to the server's own.
-        session_bytes: weights of the networks that are kept ready.
+        session_bytes: memory of the networks that are kept ready between tasks.
         max_model_bytes: size of a model's files.
         max_image_pixels: pixels of an image, read from its header.
         preload: whether to load the libraries before the first task comes.
         pulse_seconds: time between two signs of life.
+        tidy_seconds: time without a task after which a worker drops what belongs to deleted models.
     """
 
     threads: int
@@ -27,6 +28,7 @@ class WorkerSettings:
     max_image_pixels: int = 100_000_000
     preload: bool = True
     pulse_seconds: float = 1.0
+    tidy_seconds: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)

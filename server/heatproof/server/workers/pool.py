@@ -35,6 +35,9 @@ V = TypeVar("V")
 
 _BULK_NICENESS: Final = 5
 
+_SESSION_BYTES: Final = 4 << 30
+"""What a worker keeps ready at most, if the budget of memory is four times as large or more."""
+
 _SPARE_BYTES: Final = 2 << 30
 """What a single worker may ask for beyond the budget of all before the kernel refuses: the watch,
 which says what is wrong, comes first, but for what grows faster than it looks."""
@@ -97,6 +100,7 @@ class PoolSettings:
         return WorkerSettings(
             threads=self.threads,
             niceness=niceness,
+            session_bytes=min(_SESSION_BYTES, self.memory_bytes // 4),
             max_model_bytes=self.max_model_bytes,
             max_image_pixels=self.max_image_pixels,
             preload=self.preload,

@@ -108,7 +108,17 @@ def serve(connection: "Connection[Any, Order]") -> None:
     if settings.preload:
         open_shelf()
     while True:
-        _work(agenda.jobs.get(), line, open_shelf)
+        try:
+            job = agenda.jobs.get(timeout=settings.tidy_seconds)
+        except queue.Empty:
+            _tidy(open_shelf)
+        else:
+            _work(job, line, open_shelf)
+
+
+def _tidy(open_shelf: "functools._lru_cache_wrapper[Shelf]") -> None:
+    if open_shelf.cache_info().currsize:
+        open_shelf().tidy()
 
 
 def _beat(line: _Line, agenda: _Agenda, seconds: float) -> None:
@@ -150,9 +160,11 @@ def _control(connection: "Connection[Any, Order]", agenda: _Agenda) -> None:
         os._exit(1)
 
 
-def _work(job: _Job, line: _Line, open_shelf: "Callable[[], Shelf]") -> None:
+def _work(job: _Job, line: _Line, open_shelf: "functools._lru_cache_wrapper[Shelf]") -> None:
     send = functools.partial(line.send, job.assignment.number)
     send(Begun())
+    if open_shelf.cache_info().currsize:
+        open_shelf().begin_task()
     outcome = _outcome(job, Bench(job.cancellation, send, open_shelf))
     try:
         send(outcome)

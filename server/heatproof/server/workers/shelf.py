@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
+from pathlib import Path
 from typing import Final, TypeAlias
 
 import cv2
@@ -38,7 +39,8 @@ _Key: TypeAlias = tuple[str, Preprocessing, Statement]
 class Shelf:
     """Canonical models by files, preprocessing and statement; the least recently used go first.
 
-    Weights are shared between a model and its sessions; the sessions are bounded in bytes.
+    Weights are shared between a model and its sessions; the sessions are bounded in number and in
+    the memory that they really hold. What belongs to a deleted model leaves.
     """
 
     def __init__(self, settings: WorkerSettings) -> None:
@@ -47,8 +49,27 @@ class Shelf:
         self._models: OrderedDict[_Key, CanonicalModel] = OrderedDict()
         runtime = SessionSettings(threads=settings.threads)
         self._sessions = SessionCache(settings.session_bytes, runtime)
+        self._files: dict[str, Path] = {}
+        self._session_keys: dict[str, set[str]] = {}
         self.session_options = _described(runtime)
         self.image_limits = ImageLimits(max_pixels=settings.max_image_pixels)
+
+    def begin_task(self) -> None:
+        """Makes room for what the next task needs."""
+        self.tidy()
+        self._sessions.begin_task()
+
+    def tidy(self) -> None:
+        """Drops what belongs to models whose files are gone."""
+        gone = [name for name, path in self._files.items() if not path.exists()]
+        for name in gone:
+            del self._files[name]
+            for key in self._session_keys.pop(name):
+                self._sessions.discard(key)
+        for known in [key for key in self._models if key[0] in gone]:
+            del self._models[known]
+        if gone:
+            gc.collect()  # graphs are cyclic
 
     def load(self, files: ModelFiles) -> Model:
         """Parses and checks a stored model."""
@@ -67,13 +88,16 @@ class Shelf:
         `stated` is what a user says of the class output.
         """
         canonical = self._canonical(files, preprocessing, stated)
-        return OrtPredictor(
+        predictor = OrtPredictor(
             canonical,
             self._sessions,
             model=files.name,
             batch_size=batch_size(canonical.height, canonical.width),
             cancellation=cancellation,
         )
+        self._files[files.name] = files.path
+        self._session_keys.setdefault(files.name, set()).add(predictor.key)
+        return predictor
 
     def _canonical(
         self, files: ModelFiles, preprocessing: Preprocessing, stated: Statement
