@@ -38,7 +38,7 @@ class Limits:
     max_graph_bytes: int = 256 * MEBIBYTE
     max_entries: int = 4_000_000
     max_nodes: int = 50_000
-    max_operands: int = 400_000
+    max_operands: int = 250_000
     max_tensor_bytes: int = 2 * GIBIBYTE
     max_copied_bytes: int = 256 * MEBIBYTE
     max_nesting: int = 8

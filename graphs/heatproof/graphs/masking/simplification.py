@@ -2,8 +2,12 @@
 
 import onnx_ir as ir
 
+from heatproof.evaluators.errors import UnsupportedOperatorError
 from heatproof.graphs.masking.rearrangement import name_rearrangements
 from heatproof.graphs.pad_folding import fold_pads
+
+_MOST_PARTS = 50_000
+"""Inputs of the concatenations of one graph, once they read no other concatenations."""
 
 
 def simplify(model: ir.Model) -> None:
@@ -15,13 +19,33 @@ def simplify(model: ir.Model) -> None:
     """
     fold_pads(model)
     name_rearrangements(model)
-    for node in model.graph:
-        if node.op_type == "Concat":
-            _flatten(node)
+    _flatten(model.graph)
 
 
-def _flatten(node: ir.Node) -> None:
-    """Earlier nodes are flat already."""
+def _flatten(graph: ir.Graph) -> None:
+    """Joins concatenations with those they read; earlier nodes are flat already.
+
+    Raises:
+        UnsupportedOperatorError: they read one another so often that no graph can hold the result.
+    """
+    total = 0
+    for node in tuple(graph):
+        parts = _parts(node) if node.op_type == "Concat" else ()
+        if len(parts) > len(node.inputs):
+            total += len(parts)
+            if total > _MOST_PARTS:
+                raise UnsupportedOperatorError(
+                    f"node {node.name!r}: Concat joins other concatenations of, all together, more "
+                    f"than {_MOST_PARTS} parts; layer masking takes at most that many",
+                    metadata={"node": node.name or "", "operator": "Concat"},
+                )
+            flat = ir.Node("", "Concat", parts, node.attributes.values(), name=node.name)
+            ir.convenience.replace_nodes_and_values(
+                graph, node, [node], [flat], node.outputs, flat.outputs
+            )
+
+
+def _parts(node: ir.Node) -> list[ir.Value | None]:
     parts: list[ir.Value | None] = []
     for value in node.inputs:
         inner = None if value is None else value.producer()
@@ -29,10 +53,9 @@ def _flatten(node: ir.Node) -> None:
             parts.extend(inner.inputs)
         else:
             parts.append(value)
-    if len(parts) != len(node.inputs):
-        node.resize_inputs(len(parts))
-        for index, part in enumerate(parts):
-            node.replace_input_with(index, part)
+        if len(parts) > _MOST_PARTS:
+            break
+    return parts
 
 
 def _axis(node: ir.Node) -> int | None:

@@ -4,9 +4,8 @@ Weight-standardised convolutions normalise their weights in the graph, quantiser
 other types, exporters transpose and reshape them.
 """
 
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 import numpy as np
 import onnx_ir as ir
@@ -17,18 +16,23 @@ from onnxruntime.capi import (
 )
 
 from heatproof.graphs.constants import constant
-
-FOLDING_BUDGET = 1 << 28
-"""Elements that folding may read and create in one model (1 GiB of float32)."""
+from heatproof.graphs.preparation.costs import (
+    EVALUATED,
+    FOLDING_BUDGET,
+    Budget,
+    created_by,
+    elements_of,
+    is_shaped_by_computed,
+    multiply_adds,
+    read_by,
+    work_of,
+)
 
 SMALL_TENSOR = 1 << 16
 """Elements of a result that any operator may be folded into."""
 
 _GROWN_TENSOR = 1 << 20
 """Elements of a result that may be larger than what it is computed from."""
-
-_PRODUCTS = 64
-"""Multiply-adds that cost as much as reading an element."""
 
 _IR_VERSION = 8
 """Of the models that are evaluated; any that knows initializers that are no inputs."""
@@ -47,29 +51,6 @@ _FAILURES = (
 )
 
 
-class Budget:
-    """How many elements folding may still read and create."""
-
-    def __init__(self, elements: int = FOLDING_BUDGET) -> None:
-        self._left = elements
-
-    def spend(self, elements: int) -> bool:
-        """Takes a number off, or returns False if there is not enough left."""
-        if elements > self._left:
-            return False
-        self._left -= elements
-        return True
-
-
-def elements_of(value: ir.Value | None) -> int:
-    """Number of elements, beyond every budget when the shape is not known."""
-    if value is None:
-        return 0
-    if value.shape is None or not value.shape.is_static():
-        return FOLDING_BUDGET + 1
-    return math.prod(value.shape.numpy())
-
-
 def evaluate_constants(model: ir.Model, budget: Budget) -> None:
     """Replaces what is computed from constants alone by initializers, in place.
 
@@ -79,7 +60,8 @@ def evaluate_constants(model: ir.Model, budget: Budget) -> None:
     """
     graph = model.graph
     for part in _parts(_constant_nodes(graph, budget)):
-        results = [v for node in part for v in node.outputs if _is_read_outside(v, part)]
+        inside = set(part)
+        results = [v for node in part for v in node.outputs if _is_read_outside(v, inside)]
         arrays = _run(part, results, graph.opset_imports) if results else []
         for value, array in zip(results, arrays, strict=False):
             replacement = constant(f"{value.name}/evaluated", array)
@@ -95,6 +77,8 @@ def _constant_nodes(graph: ir.Graph, budget: Budget) -> list[ir.Node]:
         given = [value for value in node.inputs if value is not None]
         if not given or not all(v in computed or v.const_value is not None for v in given):
             continue
+        if is_shaped_by_computed(node, computed):
+            continue  # its size is a guess, or what the file says
         if node.domain == "" and _are_plain([*given, *node.outputs]):
             cost = _cost(node)
             if cost is not None and budget.spend(cost):
@@ -114,49 +98,11 @@ def _are_plain(values: Sequence[ir.Value]) -> bool:
 
 def _cost(node: ir.Node) -> int | None:
     """Elements read and created, plus a share of the multiply-adds; None if it may not be run."""
-    created = sum(elements_of(value) for value in node.outputs if value.name)
-    read = sum(elements_of(value) for value in set(node.inputs))
-    if created > max(read, _GROWN_TENSOR):
+    if created_by(node) > max(read_by(node), _GROWN_TENSOR):
         return None
-    if node.op_type in _LINEAR:
-        return created + read
-    terms = _TERMS.get(node.op_type)
-    return None if terms is None else created + read + created * terms(node) // _PRODUCTS
+    known = node.op_type in EVALUATED or multiply_adds(node) is not None
+    return work_of(node) if known else None
 
-
-def _sizes(node: ir.Node, index: int) -> list[int]:
-    value = node.inputs[index]
-    return [] if value is None or value.shape is None else list(value.shape.numpy())
-
-
-def _kernel(node: ir.Node) -> int:
-    return math.prod(_sizes(node, 1)[1:])
-
-
-_TERMS: Mapping[str, Callable[[ir.Node], int]] = MappingProxyType(
-    {
-        "Conv": _kernel,
-        "ConvTranspose": lambda node: math.prod(_sizes(node, 1)),
-        "MatMul": lambda node: _sizes(node, 0)[-1],
-        "Gemm": lambda node: max(_sizes(node, 0)),
-    }
-)
-"""Upper bounds on the terms of the sums that each element of a result is."""
-
-_LINEAR = frozenset(
-    {
-        "Abs", "Add", "And", "BatchNormalization", "Cast", "CastLike", "Ceil", "Clip", "Concat",
-        "Cos", "CumSum", "DepthToSpace", "Div", "Equal", "Erf", "Exp", "Expand", "Flatten",
-        "Floor", "Gather", "GatherElements", "Greater", "GreaterOrEqual", "GroupNormalization",
-        "HardSigmoid", "HardSwish", "Identity", "InstanceNormalization", "LayerNormalization",
-        "Less", "LessOrEqual", "Log", "LpNormalization", "Max", "Mean",
-        "MeanVarianceNormalization", "Min", "Mul", "Neg", "Not", "Or", "Pad", "Pow", "Reciprocal",
-        "ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum",
-        "ReduceSumSquare", "Relu", "Reshape", "Resize", "Round", "ScatterElements", "ScatterND",
-        "Sigmoid", "Sign", "Sin", "Slice", "Softmax", "SpaceToDepth", "Split", "Sqrt", "Squeeze",
-        "Sub", "Sum", "Tanh", "Tile", "Transpose", "Trilu", "Unsqueeze", "Where",
-    }
-)  # fmt: skip
 
 _PLAIN = frozenset(
     {ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.DOUBLE, ir.DataType.BOOL}
@@ -166,32 +112,27 @@ _PLAIN = frozenset(
 
 def _parts(nodes: Sequence[ir.Node]) -> Iterator[list[ir.Node]]:
     """Groups of nodes that read one another, in order: one for each weight, mostly."""
-    parts: dict[ir.Node, list[ir.Node]] = {}
+    leaders = {node: node for node in nodes}
     for node in nodes:
-        joined = [node]
         for value in node.inputs:
             producer = None if value is None else value.producer()
-            if producer in parts and parts[producer] is not joined:
-                earlier = parts[producer]
-                joined = earlier if joined == [node] else _merged(earlier, joined, parts)
-                if node not in joined:
-                    joined.append(node)
-        parts[node] = joined
-    order = {node: place for place, node in enumerate(nodes)}
-    for part in {id(part): part for part in parts.values()}.values():
-        yield sorted(part, key=order.__getitem__)
+            if producer in leaders:
+                leaders[_leader(producer, leaders)] = _leader(node, leaders)
+    parts: dict[ir.Node, list[ir.Node]] = {}
+    for node in nodes:
+        parts.setdefault(_leader(node, leaders), []).append(node)
+    yield from parts.values()
 
 
-def _merged(
-    earlier: list[ir.Node], later: list[ir.Node], parts: dict[ir.Node, list[ir.Node]]
-) -> list[ir.Node]:
-    earlier.extend(node for node in later if node not in earlier)
-    for node in later:
-        parts[node] = earlier
-    return earlier
+def _leader(node: ir.Node, leaders: dict[ir.Node, ir.Node]) -> ir.Node:
+    """The node that stands for the group of a node."""
+    while leaders[node] is not node:
+        leaders[node] = leaders[leaders[node]]
+        node = leaders[node]
+    return node
 
 
-def _is_read_outside(value: ir.Value, part: Sequence[ir.Node]) -> bool:
+def _is_read_outside(value: ir.Value, part: AbstractSet[ir.Node]) -> bool:
     return any(reader not in part for reader in value.consumers())
 
 
@@ -203,12 +144,13 @@ def _run(
     nodes = [_copied(node, copies) for node in part]
     constants = [value for value in copies.values() if value is not None and value.const_value]
     lent = [value for value in constants if elements_of(value) > _LENT]
+    kept = [value for value in constants if elements_of(value) <= _LENT]
     outputs = [copy for value in results if (copy := copies[value]) is not None]
     graph = ir.Graph(
         lent,
         outputs,
         nodes=nodes,
-        initializers=[value for value in constants if value not in lent],
+        initializers=kept,
         opset_imports={"": opset_imports[""]},
         name="constants",
     )

@@ -5,7 +5,8 @@ import onnx_ir as ir
 from onnxscript import optimizer
 
 from heatproof.evaluators.errors import InvalidModelError
-from heatproof.graphs.preparation.evaluation import SMALL_TENSOR, Budget, elements_of
+from heatproof.graphs.preparation.costs import Budget, elements_of
+from heatproof.graphs.preparation.evaluation import SMALL_TENSOR
 
 # They read no more than they write, whatever the size of their input.
 _CHEAP_OPERATORS = frozenset(

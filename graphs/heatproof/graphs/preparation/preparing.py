@@ -9,8 +9,9 @@ from onnx_ir.passes import common
 
 from heatproof.evaluators.errors import InvalidModelError
 from heatproof.graphs.notes import keep_notes
+from heatproof.graphs.preparation.costs import Budget
 from heatproof.graphs.preparation.dropouts import drop_old_dropouts
-from heatproof.graphs.preparation.evaluation import Budget, evaluate_constants
+from heatproof.graphs.preparation.evaluation import evaluate_constants
 from heatproof.graphs.preparation.folding import fold_constants
 from heatproof.graphs.preparation.fusions import take_apart
 from heatproof.graphs.preparation.identities import drop_identities

@@ -20,6 +20,7 @@ from heatproof.evaluators.errors import InvalidModelError, ResourceExhaustedErro
 from heatproof.graphs.files.saving import embedded, weight_bytes
 from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.graphs.runtime.determinism import settle_sums
+from heatproof.graphs.runtime.folding import folds_within_budget
 
 Array = NDArray[Any]
 
@@ -28,6 +29,8 @@ MAX_SESSIONS = 96
 
 SHARED_BYTES = 1024
 """Weights above this are lent to ONNX Runtime instead of copied into the model's bytes."""
+
+_FOLDING = ["ConstantFolding"]
 
 _SHAREABLE = frozenset(
     {ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.INT8, ir.DataType.UINT8}
@@ -114,6 +117,8 @@ class Session:
 def open_session(model: ir.Model, settings: SessionSettings) -> Session:
     """Opens a session on a model, whose large weights it shares with the model.
 
+    Constants that cost too much to fold are left to be computed when the model runs.
+
     Raises:
         InvalidModelError: ONNX Runtime refuses the model.
         ResourceExhaustedError: memory ran out.
@@ -129,7 +134,10 @@ def open_session(model: ir.Model, settings: SessionSettings) -> Session:
         options.add_external_initializers(list(weights), list(weights.values()))
     try:
         native = ort.InferenceSession(
-            _skeleton(model, weights), options, providers=["CPUExecutionProvider"]
+            _skeleton(model, weights),
+            options,
+            providers=["CPUExecutionProvider"],
+            disabled_optimizers=None if folds_within_budget(model) else _FOLDING,
         )
     except _FAILURES as error:
         raise _domain_error("ONNX Runtime refuses the model", error) from error

@@ -1,0 +1,119 @@
+"""What it costs to compute nodes of constants, in elements."""
+
+import math
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import onnx_ir as ir
+
+FOLDING_BUDGET = 1 << 28
+"""Elements that folding may read and create in one model (1 GiB of float32)."""
+
+_PRODUCTS = 64
+"""Multiply-adds that cost as much as reading an element."""
+
+
+class Budget:
+    """How many elements folding may still read and create."""
+
+    def __init__(self, elements: int = FOLDING_BUDGET) -> None:
+        self._left = elements
+
+    def spend(self, elements: int) -> bool:
+        """Takes a number off, or returns False if there is not enough left."""
+        if elements > self._left:
+            return False
+        self._left -= elements
+        return True
+
+
+def elements_of(value: ir.Value | None) -> int:
+    """Number of elements, beyond every budget when the shape is not known."""
+    if value is None:
+        return 0
+    if value.shape is None or not value.shape.is_static():
+        return FOLDING_BUDGET + 1
+    return math.prod(value.shape.numpy())
+
+
+def created_by(node: ir.Node) -> int:
+    """Elements of the outputs that have a name; the others nobody wants."""
+    return sum(elements_of(value) for value in node.outputs if value.name)
+
+
+def read_by(node: ir.Node) -> int:
+    """Elements of the inputs, each counted once."""
+    if node.op_type in SHAPES:
+        return 0
+    return sum(elements_of(value) for value in set(node.inputs))
+
+
+def multiply_adds(node: ir.Node) -> int | None:
+    """Upper bound on the multiply-adds of products and convolutions of known sizes, else None."""
+    terms = _TERMS.get(node.op_type) if node.domain == "" else None
+    return None if terms is None else created_by(node) * terms(node)
+
+
+def work_of(node: ir.Node) -> int:
+    """Upper bound on the elements a node reads and creates, and a share of its multiply-adds.
+
+    An operator that is not known to be of linear cost is taken to read every input for every
+    element that it creates. Beyond `FOLDING_BUDGET` if a size is not known.
+    """
+    created, read = created_by(node), read_by(node)
+    if max(created, read) > FOLDING_BUDGET or node.op_type in LINEAR:
+        return created + read
+    products = multiply_adds(node)
+    return created + read + (created * read if products is None else products // _PRODUCTS)
+
+
+def _sizes(node: ir.Node, index: int) -> list[int]:
+    value = node.inputs[index] if index < len(node.inputs) else None
+    return [1] if value is None or value.shape is None else [1, *value.shape.numpy()]
+
+
+_TERMS: Mapping[str, Callable[[ir.Node], int]] = MappingProxyType(
+    {
+        "Conv": lambda node: math.prod(_sizes(node, 1)[2:]),
+        "ConvTranspose": lambda node: math.prod(_sizes(node, 1)),
+        "MatMul": lambda node: _sizes(node, 0)[-1],
+        "Gemm": lambda node: max(_sizes(node, 0)),
+    }
+)
+"""Upper bounds on the terms of the sums that each element of a result is."""
+
+EVALUATED = frozenset(
+    {
+        "Abs", "Add", "And", "BatchNormalization", "Cast", "CastLike", "Ceil", "Clip", "Concat",
+        "Cos", "CumSum", "DepthToSpace", "Div", "Equal", "Erf", "Exp", "Expand", "Flatten",
+        "Floor", "Gather", "GatherElements", "Greater", "GreaterOrEqual", "GroupNormalization",
+        "HardSigmoid", "HardSwish", "Identity", "InstanceNormalization", "LayerNormalization",
+        "Less", "LessOrEqual", "Log", "LpNormalization", "Max", "Mean",
+        "MeanVarianceNormalization", "Min", "Mul", "Neg", "Not", "Or", "Pad", "Pow", "Reciprocal",
+        "ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum",
+        "ReduceSumSquare", "Relu", "Reshape", "Resize", "Round", "ScatterElements", "ScatterND",
+        "Sigmoid", "Sign", "Sin", "Slice", "Softmax", "SpaceToDepth", "Split", "Sqrt", "Squeeze",
+        "Sub", "Sum", "Tanh", "Tile", "Transpose", "Trilu", "Unsqueeze", "Where",
+    }
+)  # fmt: skip
+"""Operators of linear cost that constants are evaluated through."""
+
+LINEAR = EVALUATED | {
+    "ArgMax", "ArgMin", "Celu", "Compress", "ConstantOfShape", "DequantizeLinear",
+    "DynamicQuantizeLinear", "Elu", "EyeLike", "GatherND", "Gelu", "IsInf", "IsNaN", "LeakyRelu",
+    "LogSoftmax", "Mish", "Mod", "NonZero", "OneHot", "PRelu", "QuantizeLinear", "Range",
+    "ReduceLogSum", "ReduceLogSumExp", "Selu", "Shape", "Size", "Softplus", "Softsign", "Swish",
+    "ThresholdedRelu", "Xor",
+}  # fmt: skip
+"""Operators that take a bounded number of steps for each element that they read or create."""
+
+SHAPES = frozenset({"Shape", "Size"})
+"""Operators that read no elements."""
+
+_SHAPED = frozenset({"ConstantOfShape", "Expand", "Pad", "Range", "Resize", "Tile"})
+
+
+def is_shaped_by_computed(node: ir.Node, computed: set[ir.Value]) -> bool:
+    """Whether numbers that are yet to be computed say how large the result of a node is."""
+    operands = node.inputs if node.op_type in {"ConstantOfShape", "Range"} else node.inputs[1:]
+    return node.op_type in _SHAPED and not computed.isdisjoint(v for v in operands if v is not None)
