@@ -120,8 +120,9 @@ def over_data(outcomes: list[Outcome]) -> MetricResult:
 def mixed(seed: int) -> list[tuple[CellScore, np.ndarray]]:
     """Images of different confidence and place effect, one of them blind to the place."""
     found: list[tuple[CellScore, np.ndarray]] = []
-    for index, base in enumerate((0.02, 0.1, 0.3, 0.6)):
-        effects = effects_of(seed + index) * (0.95 - base) / 0.8
+    ends = ((0.02, 0.3), (0.1, 0.5), (0.3, 0.75), (0.6, 0.95))
+    for index, (base, clean) in enumerate(ends):
+        effects = effects_of(seed + index) * (clean - base) / 0.8
         attribution = np.random.default_rng(seed + index).random((SIDE, SIDE))
         attribution += (index % 2) * painted(effects) * 20
         found.append((additive(effects, base), attribution))
