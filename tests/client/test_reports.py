@@ -1,20 +1,21 @@
 import re
 from html.parser import HTMLParser
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from heatproof.client import GateReport
+from heatproof.client import GateReport, Report
 from heatproof.client.documents import read
 from heatproof.client.report import html, junit, markdown
-from heatproof.client.report.drawing import _ticks
+from heatproof.client.report.drawing import _ticks, charts
 from heatproof.client.report.rows import ClassNames, check_rows, number
 from heatproof.v1.dataset_pb2 import Dataset
 from heatproof.v1.evaluation_pb2 import Evaluation, EvaluationSpec
 from heatproof.v1.gate_pb2 import CheckResult, Policy, Verdict
 from heatproof.v1.image_pb2 import Image
 from heatproof.v1.model_pb2 import Model
-from heatproof.v1.results_pb2 import Interval, Sampling
+from heatproof.v1.results_pb2 import Interval, MetricResult, Sampling
 from tests.client import canned
 
 HOSTILE = "<script>alert(1)</script>\"'&|\x00\x1b@everyone [x](http://y)"
@@ -178,3 +179,31 @@ def test_ticks_are_round_and_enclose_the_values(
 
 def test_numbers_have_four_digits() -> None:
     assert [number(value) for value in (0.123456, -0.0, 12345.6)] == ["0.1235", "0", "1.235e+04"]
+
+
+@pytest.mark.parametrize(
+    ("metric", "title"),
+    [
+        ({"deletion": {"scale": "CURVE_SCALE_RELATIVE"}}, "share of the clean probability"),
+        ({"deletion": {"scale": "CURVE_SCALE_PROBABILITY"}}, "class probability"),
+        (
+            {"occlusion_corrected_deletion": {"scale": "SCORE_SCALE_PROBABILITY"}},
+            "class probability",
+        ),
+        (
+            {"occlusion_corrected_deletion": {"scale": "SCORE_SCALE_LOGIT_MARGIN"}},
+            "logit less the highest other",
+        ),
+        ({"occlusion_robustness": {}}, "share of the clean probability"),
+    ],
+)
+def test_charts_say_what_their_curves_show_and_leave_out_another_unit(
+    metric: dict[str, Any], title: str
+) -> None:
+    report = gate_report()
+    curve = {"fractions": [0, 1], "values": [1, 0]}
+    result = MetricResult(metric=metric, curves={"deletion": curve, "normalized": curve})
+    evaluation = Evaluation(spec=report.evaluation.spec, results=[result])
+    (chart,) = charts(Report(evaluation, (), report.models, report.dataset))
+    assert chart.y_title == title
+    assert [line.name for line in chart.legend] == ["this map"]

@@ -32,8 +32,18 @@ NAMES: Final = {
 }
 """Names of curves in a legend."""
 
-PROBABILITY_METRICS: Final = frozenset({"deletion", "insertion"})
-"""Metrics whose curves are probabilities unless their parameter `scale` says otherwise."""
+UNSEEN: Final = frozenset({"normalized"})
+"""Curves of another unit than the others of their result."""
+
+Y_TITLES: Final = {
+    "probability": "class probability",
+    "relative": "share of the clean probability",
+    "logit_margin": "logit less the highest other",
+}
+"""What curves show, by the parameter `scale` of their metric."""
+
+RELATIVE_METRICS: Final = frozenset({"occlusion_robustness"})
+"""Metrics without that parameter whose curves are relative."""
 
 STEPS: Final = 5
 """Most steps of the vertical axis between the lowest and the highest value."""
@@ -157,7 +167,8 @@ def _own(names: Iterable[str]) -> str:
 
 def _chart(captions: Captions, result: MetricResult, images: Sequence[Curve]) -> Chart:
     row = captions.row(result)
-    curves = dict(sorted(result.curves.items(), key=lambda item: item[0] not in STYLES))
+    seen = [item for item in result.curves.items() if item[0] not in UNSEEN]
+    curves = dict(sorted(seen, key=lambda item: item[0] not in STYLES))
     values = [value for curve in (*images, *curves.values()) for value in curve.values]
     ticks = _ticks(max([1.0, *values]), min([0.0, *values]))
     scale = _Scale(ticks[0], ticks[-1])
@@ -182,10 +193,9 @@ def _chart(captions: Captions, result: MetricResult, images: Sequence[Curve]) ->
 
 
 def _y_title(result: MetricResult) -> str:
-    """Curves show probabilities, unless the metric has no other scale than the relative one."""
-    scale = parameters(result.metric).get("scale", "")
-    absolute = choice(result.metric)[0] in PROBABILITY_METRICS and scale != "relative"
-    return "class probability" if absolute else "share of the clean probability"
+    usual = "relative" if choice(result.metric)[0] in RELATIVE_METRICS else "probability"
+    scale = parameters(result.metric).get("scale", usual)
+    return Y_TITLES.get(scale, scale)
 
 
 def _ticks(high: float, low: float) -> list[float]:
