@@ -126,4 +126,7 @@ class ModelUploads:
         (_, model), *external = files.parts
         paths = {location: partial.path for location, partial in external}
         task = InspectModel(ModelFiles(str(name), model.path, paths))
-        return await self._workers.call(task, lane=Lane.INSPECTION)
+        try:
+            return await self._workers.call(task, lane=Lane.INSPECTION)
+        except InvalidArgumentError as error:
+            raise error.at("header.files[0]") from error

@@ -12,7 +12,7 @@ import onnx_ir as ir
 from onnx import ModelProto, SparseTensorProto, TensorProto
 from onnx_ir.passes import common
 
-from heatproof.evaluators.errors import HeatproofError, InvalidModelError
+from heatproof.evaluators.errors import HeatproofError, InvalidModelError, NotFoundError
 from heatproof.graphs.files import external as external_data
 from heatproof.graphs.files.limits import Limits
 from heatproof.graphs.files.operators import check_operators
@@ -54,6 +54,7 @@ def load_model(
 
     Raises:
         InvalidModelError: the bytes are no ONNX model, are cut off, or break its rules.
+        NotFoundError: a file is not there any more.
         UnsupportedOperatorError: an operator is of an unknown domain or opset.
         LimitExceededError: the model is larger than `limits` allow.
     """
@@ -61,6 +62,10 @@ def load_model(
         return _load(path, external_data.opened_files(external), limits)
     except HeatproofError:
         raise
+    except FileNotFoundError as error:
+        raise NotFoundError(
+            "the files of the model are gone: it was deleted meanwhile; upload it again"
+        ) from error
     except Exception as error:
         # Parsers, converters and checkers have no common error for what is wrong with the bytes:
         # DecodeError, UnicodeDecodeError, ValueError, SerdeError, ValidationError and others.

@@ -14,6 +14,7 @@ from heatproof.graphs.preparation.dropouts import drop_old_dropouts
 from heatproof.graphs.preparation.evaluation import evaluate_constants
 from heatproof.graphs.preparation.folding import fold_constants
 from heatproof.graphs.preparation.fusions import take_apart
+from heatproof.graphs.preparation.geometry import check_attributes, check_sizes
 from heatproof.graphs.preparation.identities import drop_identities
 from heatproof.graphs.preparation.inference import (
     forget_shapes,
@@ -41,19 +42,21 @@ def prepared(model: ir.Model) -> ir.Model:
     shared with the argument, not copied.
 
     Raises:
-        InvalidModelError: a constant part of the graph cannot be evaluated, or the functions
-            cannot be inlined.
+        InvalidModelError: a constant part of the graph cannot be evaluated, the functions cannot
+            be inlined, or the numbers of a node fit no tensor.
     """
     copy = model.clone()
     copy.graph.doc_string = None
     declared = forget_shapes(copy)
     _inline(copy)
+    check_attributes(copy)
     take_apart(copy.graph)
     common.RemoveInitializersFromInputsPass()(copy)
     copy.ir_version = max(copy.ir_version or 0, _APART)
     drop_old_dropouts(copy.graph)
     name_batch(copy.graph)
     _fold_and_settle(copy, declared)
+    check_sizes(copy)
     common.RemoveUnusedOpsetsPass()(copy)
     common.NameFixPass()(copy)
     keep_output_symbols(copy.graph, model.graph)

@@ -11,6 +11,7 @@ from heatproof.evaluators.decoding import ImageLimits, decode_image
 from heatproof.evaluators.errors import (
     HeatproofError,
     InvalidImageError,
+    NotFoundError,
 )
 from heatproof.evaluators.sources import FramedMap, FramedMask, SourceImage, SourcePixels
 from heatproof.server.workers.bench import Bench
@@ -180,4 +181,11 @@ def read_array(source: ArraySource) -> NDArray[Any]:
 
 
 def _bytes(content: Content) -> bytes:
-    return content if isinstance(content, bytes) else content.read_bytes()
+    if isinstance(content, bytes):
+        return content
+    try:
+        return content.read_bytes()
+    except FileNotFoundError as error:
+        raise NotFoundError(
+            "the files of the data set are gone: it was deleted meanwhile; upload it again"
+        ) from error
