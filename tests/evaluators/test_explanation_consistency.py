@@ -297,7 +297,7 @@ def test_an_object_that_fills_the_image_leaves_no_background() -> None:
 
 
 def test_every_part_is_there_whatever_comes_of_the_score() -> None:
-    names = ExplanationConsistency.part_estimators.keys()
+    names = ExplanationConsistency().part_estimators.keys()
     outcomes = [
         scored(ExplanationConsistency(), linear(signed()), pixels(low=0.0), Reading()),
         attacked_outside(Background.OBJECT, None)[0],

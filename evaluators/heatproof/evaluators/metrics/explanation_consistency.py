@@ -64,6 +64,19 @@ class _Comparison:
         return self.distance if isinstance(self.distance, Undefined) else 1 - self.distance
 
 
+_PARTS: Final[Mapping[str, Estimator]] = MappingProxyType(
+    {
+        "background_share": MeanEstimator(UNIT),
+        "control_random": MeanEstimator(UNIT, (0.0,)),
+        "flipped": ProportionEstimator(),
+        "distance": MeanEstimator(UNIT),
+        "training_weight": MeanEstimator(UNIT, (1.0,)),
+        "confidence_change": MeanEstimator(Range(-1, 1)),
+        "unflipped_consistency": MeanEstimator(UNIT),
+    }
+)
+
+
 @METRICS.register
 @dataclass(frozen=True, slots=True)
 class ExplanationConsistency:
@@ -79,18 +92,6 @@ class ExplanationConsistency:
     needs: ClassVar[tuple[Need, ...]] = (Need.EXPLAINER, Need.GRADIENTS)
     category: ClassVar[str] = "robustness"
     direction: ClassVar[Direction] = Direction.HIGHER_IS_BETTER
-    estimator: ClassVar[Estimator] = MeanEstimator(UNIT, (0.0,))
-    part_estimators: ClassVar[Mapping[str, Estimator]] = MappingProxyType(
-        {
-            "background_share": MeanEstimator(UNIT),
-            "control_random": MeanEstimator(UNIT, (0.0,)),
-            "flipped": ProportionEstimator(),
-            "distance": MeanEstimator(UNIT),
-            "training_weight": MeanEstimator(UNIT, (1.0,)),
-            "confidence_change": MeanEstimator(Range(-1, 1)),
-            "unflipped_consistency": MeanEstimator(UNIT),
-        }
-    )
 
     threshold: float = parameter(
         0.2,
@@ -104,6 +105,16 @@ class ExplanationConsistency:
     background: Background = parameter(
         Background.AUTO, "Background: outside the object, or by the map; auto: object with masks."
     )
+
+    @property
+    def estimator(self) -> Estimator:
+        """The mean, of which a flip is the atom 0."""
+        return MeanEstimator(UNIT, (0.0,))
+
+    @property
+    def part_estimators(self) -> Mapping[str, Estimator]:
+        """Ranges and atoms of the parts."""
+        return _PARTS
 
     def resolved(self, inventory: Inventory) -> Metric:
         """Decides the background: the object's if any image has a mask, else the map's."""
@@ -240,7 +251,7 @@ def _outcome(found: _Comparison, shared: Mapping[str, Score]) -> Outcome:
 
 def _unscored(reason: Undefined, share: float | None = None) -> Outcome:
     """No score, and no part but the background's share if that is known."""
-    parts: dict[str, Score] = dict.fromkeys(ExplanationConsistency.part_estimators, reason)
+    parts: dict[str, Score] = dict.fromkeys(_PARTS, reason)
     if share is not None:
         parts["background_share"] = share
     return Outcome(reason, parts)
