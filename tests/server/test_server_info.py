@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -93,8 +94,9 @@ def test_a_server_tells_which_layers_it_lacks_and_serves(
             info = stub.GetServerInfo(REQUEST, timeout=60)
             models = model_service_pb2_grpc.ModelServiceStub(channel)
             stored = models.UploadModel(iter(upload(model_bytes())), timeout=60)
+            rewrite: Any = {"mode": 2}
             rewritten = model_service_pb2.DownloadModelRequest(
-                name=stored.name, layer_masking={"mode": 2}
+                name=stored.name, layer_masking=rewrite
             )
             assert len(list(models.DownloadModel(rewritten, timeout=60))) > 1
         server.stdin.close()

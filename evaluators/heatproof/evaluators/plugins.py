@@ -1,6 +1,7 @@
 """Loads plug-ins: installed packages that register metrics, explainers and removal operators."""
 
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 from typing import Final
 
 GROUP: Final = "heatproof.plugins"
@@ -17,3 +18,12 @@ def load_plugins() -> tuple[str, ...]:
     for entry in found:
         entry.load()
     return tuple(entry.name for entry in found)
+
+
+def plugin_paths() -> tuple[str, ...]:
+    """Files and folders that plug-ins are imported from, wherever they are installed."""
+    packages = {entry.module.partition(".")[0] for entry in entry_points(group=GROUP)}
+    specs = [spec for spec in map(find_spec, sorted(packages)) if spec is not None]
+    origins = [spec.origin for spec in specs if spec.origin and not spec.parent]
+    folders = [path for spec in specs for path in spec.submodule_search_locations or ()]
+    return (*origins, *folders)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import structlog
 from grpc import aio  # pyright: ignore[reportAttributeAccessIssue] # the stubs forget it
 
-from heatproof.evaluators.plugins import load_plugins
+from heatproof.evaluators.plugins import load_plugins, plugin_paths
 from heatproof.server import standard_services
 from heatproof.server.evaluations.service import evaluating
 from heatproof.server.interceptors import (
@@ -90,11 +90,11 @@ async def _stop(server: aio.Server, probe: standard_services.Probe, seconds: flo
 
 
 def confinement_of(settings: Settings, stores: Stores) -> Confinement:
-    """The sandbox of the workers: of all that is stored, blobs and scratch alone."""
+    """The sandbox of the workers: of all that is stored, blobs and scratch alone; and plug-ins."""
     folder = stores.holdings.folder
     return Confinement(
         mode=settings.sandbox,
-        readable=tuple(map(str, folder.readable)),
+        readable=(*map(str, folder.readable), *plugin_paths()),
         writable=tuple(map(str, folder.writable)),
     )
 

@@ -143,7 +143,9 @@ def _enter(layer: Layer, confinement: Confinement) -> None:
 
 def _libraries() -> Iterator[Path]:
     """Where this Python imports from."""
-    for entry in dict.fromkeys((sys.prefix, sys.exec_prefix, sys.base_prefix, *sys.path)):
+    own = sys.modules["heatproof"].__path__  # an editable install may have a finder of its own
+    entries = (sys.prefix, sys.exec_prefix, sys.base_prefix, *sys.path, *own)
+    for entry in dict.fromkeys(entries):
         path = Path(entry)
         if path.is_absolute() and path != Path("/"):
             yield path
