@@ -8,7 +8,7 @@ import mmap
 import os
 import stat
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import onnx_ir as ir
@@ -83,12 +83,10 @@ def uploaded_tensor(described: ir.ExternalTensor, data: Bytes) -> ir.TensorProto
     return UploadedTensor(array, described, data)
 
 
-class UploadedTensor(ir.Tensor[NDArray[np.generic]]):
+class UploadedTensor(ir.Tensor[NDArray[Any]]):
     """A tensor in an uploaded file, which is mapped, not read."""
 
-    def __init__(
-        self, array: NDArray[np.generic], described: ir.ExternalTensor, data: Bytes
-    ) -> None:
+    def __init__(self, array: NDArray[Any], described: ir.ExternalTensor, data: Bytes) -> None:
         super().__init__(
             array, described.dtype, shape=ir.Shape(described.shape.numpy()), name=described.name
         )

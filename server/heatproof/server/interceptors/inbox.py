@@ -32,14 +32,15 @@ class Arrivals:
             DeadlineExceededError: it does not arrive in time.
         """
         await self._enter()
+        limit = asyncio.timeout(self._patience if self._waiting else self._idle)
         try:
-            async with asyncio.timeout(self._patience if self._waiting else self._idle) as limit:
+            async with limit:
                 self._arriving[limit] = asyncio.get_running_loop().time()
                 yield
         except TimeoutError as error:
             raise silent(self._idle) from error
         finally:
-            del self._arriving[limit]
+            self._arriving.pop(limit, None)
             self._places.release()
 
     async def _enter(self) -> None:
