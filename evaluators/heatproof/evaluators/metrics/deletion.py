@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import ClassVar
 
 from heatproof.evaluators.catalogue import NOT_NEGATIVE, Need, Range, parameter
@@ -23,9 +22,6 @@ class Deletion:
     needs: ClassVar[tuple[Need, ...]] = (Need.EXPLAINER, Need.REMOVAL)
     category: ClassVar[str] = "faithfulness"
     direction: ClassVar[Direction] = Direction.LOWER_IS_BETTER
-    part_estimators: ClassVar[Mapping[str, Estimator]] = MappingProxyType(
-        {"n_zero_coverage": MeanEstimator(NOT_NEGATIVE)}
-    )
 
     grid: int = parameter(14, "Cells along each side of the image.", within=Range(1, 4096))
     steps: int = parameter(28, "Steps of the curve; at most the cells.", within=Range(1, 1000))
@@ -35,6 +31,11 @@ class Deletion:
     def estimator(self) -> Estimator:
         """The mean of the areas."""
         return MeanEstimator(self.scale.range)
+
+    @property
+    def part_estimators(self) -> Mapping[str, Estimator]:
+        """Counts of points without coverage."""
+        return {"n_zero_coverage": MeanEstimator(NOT_NEGATIVE)}
 
     def check(self, setting: Setting) -> None:
         """Refuses a grid finer than the pixels and more steps than cells."""

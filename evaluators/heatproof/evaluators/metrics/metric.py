@@ -80,7 +80,7 @@ class Metric(Protocol):
         category: group in the catalogue, such as `faithfulness`.
         direction: what a good score is.
 
-    The estimators may be class variables, or properties where parameters decide the range.
+    The estimators are properties, for parameters may decide the range.
     """
 
     name: ClassVar[str]

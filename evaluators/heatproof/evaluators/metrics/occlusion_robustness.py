@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import ClassVar
 
 from heatproof.evaluators.catalogue import NOT_NEGATIVE, Need, Range, parameter
@@ -27,14 +26,20 @@ class OcclusionRobustness:
     needs: ClassVar[tuple[Need, ...]] = (Need.REMOVAL,)
     category: ClassVar[str] = "occlusion"
     direction: ClassVar[Direction] = Direction.HIGHER_IS_BETTER
-    estimator: ClassVar[Estimator] = MeanEstimator(NOT_NEGATIVE)
-    part_estimators: ClassVar[Mapping[str, Estimator]] = MappingProxyType(
-        {"n_zero_coverage": MeanEstimator(NOT_NEGATIVE)}
-    )
 
     grid: int = parameter(14, "Cells along each side of the image.", within=Range(2, 64))
     steps: int = parameter(28, "Steps of the curve; at most the cells.", within=Range(1, 1000))
     orders: int = parameter(10, "Number of random orders.", within=Range(10, 1000))
+
+    @property
+    def estimator(self) -> Estimator:
+        """The mean of the areas."""
+        return MeanEstimator(NOT_NEGATIVE)
+
+    @property
+    def part_estimators(self) -> Mapping[str, Estimator]:
+        """Counts of points without coverage."""
+        return {"n_zero_coverage": MeanEstimator(NOT_NEGATIVE)}
 
     def check(self, setting: Setting) -> None:
         """Refuses cells that are too small and more steps than cells."""
