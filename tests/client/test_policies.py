@@ -162,3 +162,10 @@ def test_messages_are_taken_as_they_are() -> None:
     policy = read_policy({"checks": [{"metric": "deletion"}], "explainers": [explainer]})
 
     assert policy.explainers[0] == explainer
+
+
+def test_intervals_are_named_without_their_prefix() -> None:
+    table = {"checks": [{"metric": "insertion", "min": 0.2}], "interval": "bounded"}
+    assert read_policy(table).interval == Policy.INTERVALS_BOUNDED
+    with pytest.raises(PolicyError, match="bounded"):
+        read_policy({**table, "interval": "bound"})

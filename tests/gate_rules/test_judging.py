@@ -28,6 +28,7 @@ from heatproof.evaluators.preprocessing import Preprocessing, Resize
 from heatproof.evaluators.removal.layer import Layer
 from heatproof.evaluators.results import ImageResult, ImageScore
 from heatproof.evaluators.spec import EvaluationSpec
+from heatproof.evaluators.statistics.intervals import Intervals
 from heatproof.evaluators.summaries import summarise
 
 HOLE = Undefined(Reason.DEGENERATE, "constant map")
@@ -122,6 +123,18 @@ def test_fewer_than_eight_scores_are_inconclusive() -> None:
 )
 def test_nine_tenths_of_the_images_need_a_score(scored: int, expected: Any) -> None:
     assert outcome([*GOOD[:scored], *[None] * (40 - scored)], min=0.2) is expected
+
+
+def test_bounded_intervals_are_wider_and_shown_with_the_check() -> None:
+    rules = policy(min=0.5)
+    standard, bounded = (
+        judge(replace(rules, interval=kind), evaluated(GOOD), None).checks[0] for kind in Intervals
+    )
+    assert (standard.outcome, bounded.outcome) == (CheckOutcome.PASS, CheckOutcome.INCONCLUSIVE)
+    assert standard.interval is not None
+    assert bounded.interval is not None
+    assert (standard.interval.method, bounded.interval.method) == ("bootstrap_t", "betting")
+    assert bounded.interval.lower < standard.interval.lower
 
 
 @pytest.mark.parametrize(
