@@ -1,5 +1,6 @@
 """The RPCs that evaluate explanations."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 from google.protobuf import empty_pb2
@@ -59,7 +60,8 @@ class EvaluationService(evaluation_service_pb2_grpc.EvaluationServiceServicer):
     ) -> pb.ListEvaluationsResponse:
         """Lists evaluations, newest first."""
         wanted = PageRequest.parse(request.page_size, request.page_token)
-        return encode_page(await self._evaluations.scheduler.page(wanted))
+        page = await self._evaluations.scheduler.page(wanted)
+        return await asyncio.to_thread(encode_page, page)
 
     async def WatchEvaluation(
         self, request: pb.WatchEvaluationRequest, context: Context
@@ -97,6 +99,6 @@ class EvaluationService(evaluation_service_pb2_grpc.EvaluationServiceServicer):
     ) -> gate_pb2.Verdict:
         """Judges an evaluation by a policy."""
         name, policy = EvaluationName.parse(request.name), request.policy.SerializeToString()
-        baseline = decode_baseline(request)
+        baseline = await asyncio.to_thread(decode_baseline, request)
         gates = self._evaluations.gates
         return encode_verdict(await gates.judge(name, request.model, policy, baseline))
