@@ -82,6 +82,7 @@ async def test_a_worker_that_obeys_late_comes_back(settings: PoolSettings) -> No
         async with aclosing(pool.run(Wait())) as events:
             await anext(events)
         await asyncio.sleep(0.1)
+        await until(lambda: not pool._retired)
         assert await pool.call(Count(0)) == before
 
 
@@ -232,10 +233,10 @@ async def test_idle_workers_make_room_first(settings: PoolSettings) -> None:
 async def test_a_worker_that_stood_still_with_its_server_is_not_to_blame(
     settings: PoolSettings,
 ) -> None:
-    async with WorkerPool(limited(settings, unresponsive_seconds=2.0)) as pool:
+    async with WorkerPool(limited(settings, unresponsive_seconds=3.0)) as pool:
         before = await pid_of(pool, Lane.INTERACTIVE)
         os.kill(before, signal.SIGSTOP)
-        time.sleep(2.5)  # noqa: ASYNC251 - the event loop stands still too
+        time.sleep(3.5)  # noqa: ASYNC251 - the event loop stands still too
         os.kill(before, signal.SIGCONT)
         assert await pid_of(pool, Lane.INTERACTIVE) == before
 
