@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnx.parser
+import onnx_ir as ir
 import pytest
 
 from heatproof.evaluators.preprocessing import preset
@@ -14,6 +15,7 @@ from heatproof.graphs.canonical import canonicalize
 from heatproof.graphs.files.loading import load_model
 from heatproof.graphs.inspection.inspecting import inspect
 from heatproof.graphs.masking import layer_masked, masking_blockers
+from heatproof.graphs.masking.emission import Emitter
 from heatproof.graphs.preparation import prepared
 from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.graphs.runtime.folding import folds_within_budget
@@ -162,3 +164,40 @@ def test_nested_concatenations_vote_as_one(store: Store) -> None:
     assert masking_blockers(model) == ()
     inner = [node for node in layer_masked(model).graph if node.op_type == "Concat"]
     assert max(len(node.inputs) for node in inner) == 3
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        'm = Resize <mode = "linear"> (image, , far)',
+        'm = Resize <mode = "linear"> (image, , wide)',
+        "m = MaxPool <kernel_shape = [99999, 99999], pads = [49999, 49999, 49999, 49999]> (image)",
+    ],
+)
+def test_windows_and_resizings_take_no_more_than_their_result(store: Store, node: str) -> None:
+    text = f"""{HEADER} g (float[N, 3, 8, 8] image) => (float[N, 3] scores)
+        <float[4] far = {{1, 1, 50000, 50000}}, float[4] wide = {{1, 1, 1, 100000}}>
+        {{ {node} p = GlobalAveragePool (m) scores = Flatten (p) }}"""
+    facts = inspect(load_model(store(onnx.parser.parse_model(text))))
+    refused = any("too far" in blocker.reason for blocker in facts.layer_masking.blockers)
+    assert refused == node.startswith("m = Resize")
+
+
+def test_paddings_beyond_all_masks_are_refused(store: Store) -> None:
+    text = f"""{HEADER} g (float[N, 3, 8, 8] image) => (float[N, 3] scores)
+        <int64[8] wide = {{0, 0, 40000, 40000, 0, 0, 40000, 40000}}>
+        {{ m = Pad (image, wide) p = GlobalAveragePool (m) scores = Flatten (p) }}"""
+    facts = inspect(load_model(store(onnx.parser.parse_model(text))))
+    assert "80008 x 80008 cells" in facts.layer_masking.blockers[0].reason
+
+
+def test_names_of_new_tensors_take_the_time_of_their_number() -> None:
+    model = ir.from_proto(onnx.parser.parse_model(
+        f"{HEADER} g (float[N, 3] masking_constant_7) => (float[N, 3] y) "
+        "{ y = Relu (masking_constant_7) }"
+    ))  # fmt: skip
+    emitter = Emitter(model.graph)
+    count = 20_000  # quadratic would be two hundred million steps
+    names = {emitter.constant_of_its_own(np.zeros(1)).name for _ in range(count)}
+    assert len(names) == count
+    assert "masking_constant_7" not in names

@@ -221,6 +221,27 @@ def test_operands_of_functions_are_counted_at_every_call(store: Store) -> None:
         load_model(store(model), limits=replace(Limits(), max_operands=3000))
 
 
+@pytest.mark.parametrize(
+    "node",
+    [
+        "Conv <strides = [0, 1]> (image, w)",
+        "Conv <dilations = [1, -1]> (image, w)",
+        "Conv <group = 0> (image, w)",
+        "DepthToSpace <blocksize = 0> (image)",
+        "MaxPool <kernel_shape = [0, 3]> (image)",
+    ],
+)
+def test_steps_that_are_not_positive_are_refused_by_name(store: Store, node: str) -> None:
+    model = onnx.parser.parse_model(
+        '<ir_version: 10, opset_import: ["" : 18]> g (float[N, 4, 8, 8] image) => (float[N, 5] y) '
+        f"<float[4, 4, 1, 1] w = {{{', '.join(['1'] * 16)}}}> {{ y = {node} }}"
+    )
+    model.graph.node[0].name = "wrong"
+    name = node[node.index("<") + 1 : node.index(" =")]
+    with pytest.raises(InvalidModelError, match=f"'wrong' .*: {name} must be positive"):
+        load_model(store(model))
+
+
 def test_documentation_is_bounded(tiny: onnx.ModelProto, store: Store) -> None:
     tiny.metadata_props.add(key="notes", value="x" * 5000)
     with pytest.raises(LimitExceededError, match="strip documentation and metadata"):

@@ -13,6 +13,9 @@ from heatproof.graphs.constants import constant, constant_operand
 _PARAMETERS = {"roi": 1, "scales": 2, "sizes": 3}  # positions of the inputs of a Resize
 _REGION, _SCALES, _SIZES = _PARAMETERS.values()
 _FREE = "stretch"  # the policy that lets each axis have a scale of its own
+_LONGEST = 1 << 13
+"""Cells of the longest axis that is resized."""
+
 _WITH_AXES = 18  # opset that lets axes be chosen
 
 
@@ -42,8 +45,10 @@ def interpolation(node: ir.Node, axis: int, opset: int) -> NDArray[np.float32]:
     whose scale another axis limits is resized along with that.
 
     Raises:
-        LookupError: the size of an axis is not static, or what the node resizes to is computed.
+        LookupError: the size of an axis is not static, what the node resizes to is computed, or the
+            matrix would be too large.
     """
+    _refuse_far(node, axis)
     if axis not in _resized_axes(node):
         return np.eye(_static(node.inputs[0], axis), dtype=np.float32)
     limiting = _limiting_axis(node)
@@ -53,6 +58,13 @@ def interpolation(node: ir.Node, axis: int, opset: int) -> NDArray[np.float32]:
     model = _model(node, axes, (1, length + 1, math.prod(beside), length), opset)
     resized = _run(model, np.repeat(rows, math.prod(beside), axis=2))[0, :, 0]
     return np.asarray(resized[:-1] - resized[-1:], np.float32)
+
+
+def _refuse_far(node: ir.Node, axis: int) -> None:
+    old, output = _static(node.inputs[0], axis), node.outputs[0].shape
+    new = old if output is None else output[axis]
+    if isinstance(new, int) and max(old, new) > _LONGEST:
+        raise LookupError(f"it resizes axis {axis} from {old} to {new} cells, which is too far")
 
 
 def _resized_axes(node: ir.Node) -> list[int]:

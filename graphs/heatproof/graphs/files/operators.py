@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 import onnx
-from onnx import ModelProto, NodeProto
+from onnx import AttributeProto, ModelProto, NodeProto
 
-from heatproof.evaluators.errors import UnsupportedOperatorError
+from heatproof.evaluators.errors import InvalidModelError, UnsupportedOperatorError
 from heatproof.graphs.files.walking import find
 
 MICROSOFT_OPERATORS = frozenset(
@@ -48,6 +48,7 @@ def check_operators(model: ModelProto) -> None:
 
     Raises:
         UnsupportedOperatorError: names the node, its operator and its domain.
+        InvalidModelError: sizes or steps of a window or block are not positive.
     """
     functions = {(f.domain, f.name, f.overload) for f in model.functions}
     opsets = {entry.domain: entry.version for entry in model.opset_import}
@@ -55,6 +56,23 @@ def check_operators(model: ModelProto) -> None:
     for node in (found.message for found in find(model, NodeProto)):
         if (node.domain, node.op_type, node.overload) not in functions:
             _check_operator(node, opsets)
+            _check_steps(node)
+
+
+def _check_steps(node: NodeProto) -> None:
+    """Shape inference and ONNX Runtime refuse these too, but only once somebody divides by them."""
+    for attribute in node.attribute:
+        numbers = (*attribute.ints, attribute.i) if not attribute.ref_attr_name else ()
+        given = numbers[:-1] if attribute.type == AttributeProto.INTS else numbers[-1:]
+        if attribute.name in _POSITIVE and any(number < 1 for number in given):
+            raise InvalidModelError(
+                f"node {node.name!r} ({node.op_type}): {attribute.name} must be positive, not "
+                f"{list(given)}; check the model with onnx.checker",
+                metadata={"node": node.name, "operator": node.op_type},
+            )
+
+
+_POSITIVE = frozenset({"strides", "dilations", "kernel_shape", "blocksize", "group", "num_groups"})
 
 
 def _check_operator(node: NodeProto, opsets: Mapping[str, int]) -> None:

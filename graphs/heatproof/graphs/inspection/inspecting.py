@@ -277,7 +277,8 @@ def _fixed(
 def _multiply_adds(model: ir.Model, image: ImageInput | None, sides: tuple[int, int]) -> int:
     if image is None or image.batch is not None:
         return multiply_adds(model, image.batch or 1 if image else 1)
-    return multiply_adds(prepared(_fixed(model, image, 1, sides)), 1)
+    fixed = _fixed(model, image, 1, sides)
+    return multiply_adds(fixed, 1) or multiply_adds(prepared(fixed), 1)
 
 
 def _info(value: ir.Value) -> ValueInfo:

@@ -24,6 +24,7 @@ class Emitter:
         self._place: ir.Node | None = None
         self._constants: dict[tuple[str, tuple[int, ...], bytes], ir.Value] = {}
         self._taken = {value.name for value in _values(graph)}
+        self._counts: dict[str, int] = {}
 
     @property
     def opset(self) -> int:
@@ -83,10 +84,12 @@ class Emitter:
         return self.constant(np.array(number), dtype or ir.DataType.FLOAT)
 
     def _unused(self, name: str) -> str:
-        candidate, count = name, 0
+        count = self._counts.get(name, 0)  # those below are taken
+        candidate = f"{name}_{count}" if count else name
         while candidate in self._taken:
             count += 1
             candidate = f"{name}_{count}"
+        self._counts[name] = count
         self._taken.add(candidate)
         return candidate
 

@@ -7,10 +7,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import onnx_ir as ir
 
+from heatproof.evaluators.errors import UnsupportedModelError
 from heatproof.graphs.masking.emission import Attribute, Dim, Emitter
 from heatproof.graphs.masking.masks.windows import Incidence, Window
 from heatproof.graphs.masking.options import ConcatVote
 from heatproof.graphs.masking.states import NCHW, Axes, Cells, Mask, Reach
+
+_MOST_CELLS = 1 << 26
+"""Cells of the largest mask."""
 
 SHARE_GUARD = 1e-8
 """Added to the visible share of a map before its mean is divided by it; as in the paper."""
@@ -76,6 +80,11 @@ class Pyramid:
     ) -> Mask:
         """`hold` tells where cells hold a visible one; it may say anything of empty cells."""
         rows, columns = lines
+        if len(rows) * len(columns) > _MOST_CELLS:
+            raise UnsupportedModelError(
+                f"a tensor of the model has {len(rows)} x {len(columns)} cells; layer masking "
+                f"takes at most {_MOST_CELLS} cells: use smaller images, paddings and resizings"
+            )
         reach = mask.reach and Reach(
             _composed(rows, mask.reach.rows), _composed(columns, mask.reach.columns)
         )

@@ -86,9 +86,9 @@ class Window:
     def incidence(self, axis: int) -> Incidence:
         """Which cells of the image each window holds, along one axis (0 rows, 1 columns)."""
         first = np.arange(self.target[axis]) * self.strides[axis] - self.begins[axis]
-        offsets = np.arange(self.kernel[axis]) * self.dilations[axis]
-        cells = first[:, None] + offsets[None, :]
-        held: Incidence = (cells[:, :, None] == np.arange(self.source[axis])).any(axis=1)
+        offsets = np.arange(self.source[axis]) - first[:, None]
+        steps, rests = np.divmod(offsets, self.dilations[axis])
+        held: Incidence = (rests == 0) & (steps >= 0) & (steps < self.kernel[axis])
         return held
 
     def counts(self) -> NDArray[np.int64]:

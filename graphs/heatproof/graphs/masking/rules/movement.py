@@ -39,5 +39,8 @@ def places(indices: Sequence[int], length: int) -> Incidence:
 
 def reach(lines: Incidence) -> int:
     """Cells from the first to the last that a cell of the result reads, at most, less one."""
-    spans = [np.ptp(np.flatnonzero(line)) for line in lines if line.any()]
-    return int(max(spans, default=0))
+    read = lines[lines.any(axis=1)]
+    if not read.size:
+        return 0
+    lasts = read.shape[1] - 1 - read[:, ::-1].argmax(axis=1)
+    return int(np.max(lasts - read.argmax(axis=1)))
