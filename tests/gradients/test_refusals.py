@@ -49,7 +49,8 @@ REFUSED = {
     "RoiAlign": ("{ y = RoiAlign (x, rois, of) }", "computed places"),
     "Bernoulli": ("{ y = Bernoulli (x) }", "random"),
     "Dropout": (
-        "{ r = Constant <value = float {0.5}> ()  y = Dropout (x, r, c) }",
+        """{ r = Constant <value = float {0.5}> ()  d, m = Dropout (x, r, c)
+             q = Cast <to = 1> (m)  y = Mul (d, q) }""",
         "model.eval()",
     ),
     "Det": ("{ y = Det (x) }", "none of Det"),

@@ -265,14 +265,23 @@ def test_orders_over_space_are_refused(nodes: str) -> None:
         layer_masked(graph(nodes, {"two": np.full(shape, 2, np.int64)}))
 
 
-def test_dropout_keeps_the_mask_unless_it_trains() -> None:
+TRAINS = {"r": np.array(0.5, np.float32), "t": np.array(True)}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "known"), [("y, m = Dropout (x)", {}), ("y = Dropout (x, r, t)", TRAINS)]
+)
+def test_dropout_keeps_the_mask_and_is_off(nodes: str, known: dict[str, np.ndarray]) -> None:
     feeds = image_and_mask()
     np.testing.assert_allclose(
-        masked_run(graph("y, m = Dropout (x)"), feeds)["y"],
+        masked_run(graph(nodes, known), feeds)["y"],
         seen(feeds) * feeds["mask"],
         rtol=1e-4,
         atol=1e-5,
     )
-    trains = {"r": np.array(0.5, np.float32), "t": np.array(True)}
-    with pytest.raises(UnsupportedOperatorError, match="eval mode"):
-        layer_masked(graph("y = Dropout (x, r, t)", trains))
+
+
+def test_a_dropout_that_trains_and_whose_mask_is_read_is_refused() -> None:
+    nodes = "d, m = Dropout (x, r, t) q = Cast <to = 1> (m) y = Mul (d, q)"
+    with pytest.raises(UnsupportedOperatorError, match="its mask is read"):
+        layer_masked(graph(nodes, TRAINS))

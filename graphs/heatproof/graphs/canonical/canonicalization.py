@@ -14,6 +14,8 @@ from heatproof.graphs.capabilities import Capabilities
 from heatproof.graphs.inspection.spatial import last_feature_map
 from heatproof.graphs.pad_folding import fold_pads
 from heatproof.graphs.preparation import prepared, reshape_input
+from heatproof.graphs.repeatability import refuse_unrepeatable
+from heatproof.graphs.runtime.sessions import SessionSettings
 from heatproof.graphs.signature import (
     ImageInput,
     Layout,
@@ -21,9 +23,14 @@ from heatproof.graphs.signature import (
     find_image_input,
 )
 
+_SETTINGS = SessionSettings()
+
 
 def canonicalize(
-    model: ir.Model, preprocessing: Preprocessing, stated: Statement | None = None
+    model: ir.Model,
+    preprocessing: Preprocessing,
+    stated: Statement | None = None,
+    settings: SessionSettings = _SETTINGS,
 ) -> CanonicalModel:
     """Puts the preprocessing into the graph, frees the batch and ends the graph at the logits.
 
@@ -33,10 +40,12 @@ def canonicalize(
         model: a checked model, as `load_model` returns it.
         preprocessing: what the model was trained with.
         stated: what a user says of the class output.
+        settings: how the canonical model is run once, to compare the rows of a batch.
 
     Raises:
-        UnsupportedModelError: the model has no image input or no one class output, or its batch
-            dimension cannot be freed.
+        UnsupportedModelError: the model has no image input or no one class output, its batch
+            dimension cannot be freed, or its answer for an image depends on the others of a batch.
+        UnsupportedOperatorError: a node answers differently each time.
         InvalidArgumentError: the preprocessing does not fit the model's input, or what is stated
             contradicts the graph.
     """
@@ -55,8 +64,8 @@ def canonicalize(
     insert_entry(plain, image, preprocessing, size)
     canonical = prepared(plain)
     fold_pads(canonical)
-    if batch_fixed:
-        check_rows(canonical)
+    refuse_unrepeatable(canonical.graph)
+    check_rows(canonical, settings)
     logits = canonical.graph.outputs[0].name or ""
     return CanonicalModel(
         model=canonical,

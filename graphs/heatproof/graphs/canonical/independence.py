@@ -1,44 +1,115 @@
-"""Checks by running it that a model whose batch was freed keeps the rows of a batch apart."""
+"""Checks by running it that a model answers for each image of a batch alone."""
+
+import math
+from dataclasses import replace
 
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from heatproof.evaluators.errors import UnsupportedModelError
+from heatproof.evaluators.errors import InvalidModelError, UnsupportedModelError
+from heatproof.graphs.rules import Operator
 from heatproof.graphs.runtime.cancellation import Cancellation
-from heatproof.graphs.runtime.sessions import SessionSettings, open_session
+from heatproof.graphs.runtime.sessions import Session, SessionSettings, open_session
+from heatproof.graphs.tapping import tapped
 
+_ROWS = 3
+_MIDDLE = 1
 _TOLERANCE = 1e-4
 _HALF_TOLERANCE = 1e-2
 """Relative to the largest logit: kernels differ by batch size; float16 has three digits."""
 
+_MOST_TAPPED = 1 << 26
+"""Numbers that the search for the first node at fault may hold."""
 
-def check_rows(model: ir.Model) -> None:
-    """Compares a black image and noise in one batch with each of them alone.
+Array = NDArray[np.generic]
+
+
+def check_rows(model: ir.Model, settings: SessionSettings) -> None:
+    """Compares the answer for an image alone with that between two other images.
+
+    Whatever a row reads of others, of those before it, behind it or at its place, shows.
 
     Args:
         model: one float32 image input of static size but for the batch, one output.
+        settings: threads of the session.
 
     Raises:
-        UnsupportedModelError: the answer for a row depends on its neighbours, or the model does
-            not run on two rows.
+        UnsupportedModelError: the answer for an image depends on its neighbours, or differs each
+            time; names the first node that shows it. Or the model does not run on three images.
     """
-    image, output = model.graph.inputs[0], model.graph.outputs[0]
+    alone, together = _answers(model, settings, [model.graph.outputs[0]])
+    middle = together[0][_MIDDLE : _MIDDLE + 1]
+    if len(together[0]) == _ROWS and _agree(alone[0], middle, _tolerance(model)):
+        return
+    raise UnsupportedModelError(
+        f"{_first_at_fault(model, settings)}the answer for an image depends on the others of its "
+        "batch; export the model in evaluation mode (model.eval()) with a dynamic batch dimension"
+    )
+
+
+def _answers(
+    model: ir.Model, settings: SessionSettings, values: list[ir.Value]
+) -> tuple[list[Array], list[Array]]:
+    """Values for an image alone, and for it between a darker and a brighter one."""
+    image = model.graph.inputs[0]
     shape = [size for size in image.shape or () if isinstance(size, int)]
-    noise = np.random.default_rng(0).random((2, *shape), np.float32)
-    noise[0] = 0
-    session = open_session(model, SessionSettings())
-    names, cancellation = (output.name or "",), Cancellation()
+    images = np.random.default_rng(0).random((_ROWS, *shape), np.float32)
+    images[0], images[2] = images[0] ** 2, np.sqrt(images[2])
+    session = open_session(model, replace(settings, fused=False))
+    name, names = image.name or "", [value.name or "" for value in values]
+    return (
+        _run(session, name, images[_MIDDLE : _MIDDLE + 1], names),
+        _run(session, name, images, names),
+    )
 
-    def answers(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        return session.run({image.name or "": rows}, names, cancellation)[0]
 
-    alone = np.concatenate([answers(noise[:1]), answers(noise[1:])])
-    together = answers(noise)
-    half = any(value.dtype == ir.DataType.FLOAT16 for node in model.graph for value in node.outputs)
-    tolerance = (_HALF_TOLERANCE if half else _TOLERANCE) * np.max(np.abs(alone), initial=1e-6)
-    if together.shape != alone.shape or not np.all(np.abs(together - alone) <= tolerance):
+def _run(session: Session, name: str, images: Array, names: list[str]) -> list[Array]:
+    try:
+        return session.run({name: images}, names, Cancellation())
+    except InvalidModelError as error:
         raise UnsupportedModelError(
-            "the model is exported for one batch size only: with another one, the answer for an "
-            "image depends on its neighbours; export it with a dynamic batch dimension"
-        )
+            f"the model does not run on a batch of {len(images)}: {error.message}; export it with "
+            "a dynamic batch dimension"
+        ) from error
+
+
+def _tolerance(model: ir.Model) -> float:
+    half = any(value.dtype == ir.DataType.FLOAT16 for node in model.graph for value in node.outputs)
+    return _HALF_TOLERANCE if half else _TOLERANCE
+
+
+def _agree(one: Array, other: Array, tolerance: float) -> bool:
+    if one.shape != other.shape:
+        return False
+    if one.dtype.kind != "f":
+        return bool(np.array_equal(one, other))
+    largest = np.max(np.abs(one), initial=1e-6, where=np.isfinite(one))
+    return bool(np.allclose(one, other, rtol=0, atol=tolerance * largest, equal_nan=True))
+
+
+def _first_at_fault(model: ir.Model, settings: SessionSettings) -> str:
+    """The first node of which one image's part differs with the others, as words; or nothing."""
+    makers = {value: node for node in model.graph for value in node.outputs if _is_known(value)}
+    if sum(math.prod(_sizes(value)) for value in makers) > _MOST_TAPPED:
+        return ""
+    values = list(makers)
+    names = [value.name or "" for value in values]
+    alone, together = _answers(tapped(model, names), settings, values)
+    for value, one, all_rows in zip(values, alone, together, strict=True):
+        is_batch = len(one) == 1 and len(all_rows) == _ROWS
+        part = all_rows[_MIDDLE : _MIDDLE + 1] if is_batch else all_rows
+        if part.shape == one.shape and not _agree(one, part, _tolerance(model)):
+            node = makers[value]
+            return f"node {node.name!r} ({Operator.name_of(node, model.opset_imports)}): "
+    return ""
+
+
+def _is_known(value: ir.Value) -> bool:
+    is_float = value.dtype is not None and value.dtype.is_floating_point()
+    return bool(value.name) and is_float and value.shape is not None and value.shape.rank() > 0
+
+
+def _sizes(value: ir.Value) -> list[int]:
+    """Sizes for a batch of all rows."""
+    return [size if isinstance(size, int) else _ROWS for size in value.shape or ()]

@@ -33,6 +33,7 @@ from heatproof.graphs.gradients.table import GRADIENTS, Gradients, Rule
 from heatproof.graphs.masking.rewriting import COVERAGE_OUTPUT, MASK_INPUT
 from heatproof.graphs.opsets import raised
 from heatproof.graphs.preparation import prepared
+from heatproof.graphs.repeatability import refuse_unrepeatable, with_unrepeatable
 from heatproof.graphs.signature import find_class_output, find_image_input
 
 OUTPUT_GRADIENT = "output_gradient"
@@ -61,6 +62,7 @@ def differentiated(model: ir.Model, *, of: str | None = None, wrt: str | None = 
         UnsupportedModelError: `of` does not depend on `wrt`, or one of them is no float tensor.
     """
     sweep = _Sweep.prepare(model, of, wrt)
+    refuse_unrepeatable(sweep.model.graph)
     return sweep.finished(sweep.run())
 
 
@@ -74,8 +76,9 @@ def gradient_blockers(
         UnsupportedModelError: the two ends are not connected, or not float tensors.
     """
     blockers: list[Blocker] = []
-    _Sweep.prepare(model, of, wrt).run(blockers)
-    return tuple(blockers)
+    sweep = _Sweep.prepare(model, of, wrt)
+    sweep.run(blockers)
+    return with_unrepeatable(sweep.model.graph, blockers)
 
 
 @dataclass(frozen=True, slots=True)

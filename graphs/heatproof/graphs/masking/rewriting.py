@@ -23,6 +23,7 @@ from heatproof.graphs.masking.states import NCHW, NHWC, Flat, Mask, Spatial, Sta
 from heatproof.graphs.masking.table import RULES
 from heatproof.graphs.opsets import raised
 from heatproof.graphs.preparation import infer_shapes, prepared
+from heatproof.graphs.repeatability import with_unrepeatable
 from heatproof.graphs.signature import ImageInput, Layout, find_image_input
 
 MASK_INPUT = "mask"
@@ -108,13 +109,13 @@ def rewritten(model: ir.Model, options: MaskingOptions, *, trusted: bool = False
     visibility = copy.graph.inputs[-1]
     wanted = mask.value if options.threshold is None else visibility
     warning = None if trusted else alarm(scope, visibility, wanted)
-    blockers = _walk(copy.graph, scope)
+    blockers = with_unrepeatable(copy.graph, _walk(copy.graph, scope))
     if not blockers:
         _leave(copy.graph, scope, warning)
         scope.hider.share()
         copy.graph.sort()
     states = {value.name or "": state for value, state in scope.states.items()}
-    return Rewrite(copy, states, tuple(blockers))
+    return Rewrite(copy, states, blockers)
 
 
 def _refuse_taken_names(graph: ir.Graph) -> None:

@@ -7,6 +7,7 @@ from onnxscript import optimizer
 from heatproof.evaluators.errors import InvalidModelError
 from heatproof.graphs.preparation.costs import Budget, elements_of
 from heatproof.graphs.preparation.evaluation import SMALL_TENSOR
+from heatproof.graphs.randomness import RANDOM_OPERATORS
 
 # They read no more than they write, whatever the size of their input.
 _CHEAP_OPERATORS = frozenset(
@@ -25,6 +26,8 @@ def fold_constants(model: ir.Model, budget: Budget) -> None:
 
     def should_fold(node: ir.Node) -> bool | None:
         """True or False, or None for the library's own rules (sizes, quantisation)."""
+        if node.op_type in RANDOM_OPERATORS:
+            return False
         created = sum(elements_of(value) for value in node.outputs)
         if created > SMALL_TENSOR or not budget.spend(created):
             return False

@@ -8,9 +8,9 @@ import onnx_ir as ir
 from onnx_ir.passes import common
 
 from heatproof.evaluators.errors import InvalidModelError
-from heatproof.graphs.notes import keep_notes
+from heatproof.graphs.notes import add_notes, keep_notes
 from heatproof.graphs.preparation.costs import Budget
-from heatproof.graphs.preparation.dropouts import drop_old_dropouts
+from heatproof.graphs.preparation.dropouts import drop_dropouts
 from heatproof.graphs.preparation.evaluation import evaluate_constants
 from heatproof.graphs.preparation.folding import fold_constants
 from heatproof.graphs.preparation.fusions import take_apart
@@ -53,7 +53,7 @@ def prepared(model: ir.Model) -> ir.Model:
     take_apart(copy.graph)
     common.RemoveInitializersFromInputsPass()(copy)
     copy.ir_version = max(copy.ir_version or 0, _APART)
-    drop_old_dropouts(copy.graph)
+    notes = drop_dropouts(copy.graph)
     name_batch(copy.graph)
     _fold_and_settle(copy, declared)
     check_sizes(copy)
@@ -61,6 +61,7 @@ def prepared(model: ir.Model) -> ir.Model:
     common.NameFixPass()(copy)
     keep_output_symbols(copy.graph, model.graph)
     keep_notes(copy, model)
+    add_notes(copy, notes)
     return copy
 
 

@@ -53,11 +53,13 @@ class SessionSettings:
 
     Attributes:
         threads: threads inside an operator.
+        fused: whether ONNX Runtime may fuse nodes; else a session opens sooner and runs slower.
         log_severity: lowest severity of ONNX Runtime's log: 2 warnings, 3 errors, 4 fatal.
     """
 
     threads: int = 1
     log_severity: int = 3
+    fused: bool = True
 
     def options(self) -> ort.SessionOptions:
         """Fresh options, deterministic: one operator after the other, fixed reductions."""
@@ -65,7 +67,10 @@ class SessionSettings:
         options.intra_op_num_threads = self.threads
         options.inter_op_num_threads = 1
         options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+        levels = ort.GraphOptimizationLevel
+        options.graph_optimization_level = (
+            levels.ORT_ENABLE_ALL if self.fused else levels.ORT_DISABLE_ALL
+        )
         options.use_deterministic_compute = True
         # Planned memory is one block beside the chunks of the first pass: both stay allocated.
         options.enable_mem_pattern = False

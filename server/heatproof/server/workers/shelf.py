@@ -106,7 +106,9 @@ class Shelf:
         if key not in self._models:
             model = self.load(files)
             with _preprocessing_fields():
-                self._models[key] = canonicalize(model, preprocessing, stated)
+                self._models[key] = canonicalize(
+                    model, preprocessing, stated, self._sessions.settings
+                )
         self._models.move_to_end(key)
         while len(self._models) > _KEPT_MODELS:
             self._models.popitem(last=False)

@@ -1,0 +1,177 @@
+"""Models that answer differently each time, or by their neighbours, are refused by name."""
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+from onnx import ModelProto
+
+from heatproof.evaluators.errors import UnsupportedModelError, UnsupportedOperatorError
+from heatproof.evaluators.preprocessing import PRESETS
+from heatproof.graphs.canonical import CanonicalModel, canonicalize
+from heatproof.graphs.gradients import differentiated, gradient_blockers
+from heatproof.graphs.inspection.inspecting import inspect
+from heatproof.graphs.masking import layer_masked, masking_blockers
+from heatproof.graphs.notes import notes_of
+from heatproof.graphs.runtime import Cancellation, SessionSettings, open_session
+from tests.graphs.foreign_forms import TAIL, network
+
+WEIGHTS = "float[4, 3, 3, 3] w, float[5, 4] v, float[5] b"
+NORM = "float[4] g = {1, 1, 1, 1}, float[4] o = {0, 0, 0, 0}"
+
+
+def between(nodes: str, weights: str = "", opset: int = 17, tail: str = TAIL) -> ModelProto:
+    """A network in which nodes named in Python lead from k to c."""
+    return network(
+        f"k = Conv <pads = [1, 1, 1, 1]> (image, w) {nodes} {tail}",
+        weights=f"{WEIGHTS}{', ' if weights else ''}{weights}",
+        opset=opset,
+    )
+
+
+def named(model: ModelProto) -> ir.Model:
+    for node in model.graph.node:
+        node.name = f"the_{node.op_type}"
+    return ir.from_proto(model)
+
+
+UNREPEATABLE = {
+    "RandomNormalLike": lambda: between("n = RandomNormalLike (k) c = Add (k, n)"),
+    "RandomUniformLike": lambda: between("n = RandomUniformLike <seed = 1.0> (k) c = Add (k, n)"),
+    "RandomNormal": lambda: between("n = RandomNormal <shape = [1, 4, 8, 8]> () c = Add (k, n)"),
+    "RandomUniform": lambda: between(
+        "n = RandomUniform <seed = 3.0, shape = [4, 1, 1]> () c = Add (k, n)"
+    ),
+    "Bernoulli": lambda: between("s = Sigmoid (k) c = Bernoulli (s)"),
+    "Multinomial": lambda: between(
+        """p0 = GlobalAveragePool (k) f0 = Flatten (p0) m = Multinomial (f0) q = Cast <to = 1> (m)
+           u = Unsqueeze (q, last) c = Add (k, u)""",
+        "int64[2] last = {2, 3}",
+    ),
+    "BatchNormalization": lambda: between(
+        "c, mean, var = BatchNormalization <training_mode = 1> (k, g, o, o, g)", NORM
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", list(UNREPEATABLE))
+def test_a_random_or_training_node_is_refused_by_name_everywhere(kind: str) -> None:
+    model = named(UNREPEATABLE[kind]())
+    facts = inspect(model)
+    for find, rewrite, support in (
+        (masking_blockers, layer_masked, facts.layer_masking),
+        (gradient_blockers, differentiated, facts.gradients),
+    ):
+        first = find(model)[0]
+        assert first.node == f"the_{kind}"
+        assert "model.eval()" in first.reason
+        assert support.blockers[0] == first
+        with pytest.raises(UnsupportedOperatorError, match=f"the_{kind}.*model.eval"):
+            rewrite(model)
+    with pytest.raises(UnsupportedOperatorError, match=f"the_{kind}.*model.eval"):
+        canonicalize(model, PRESETS["unit"])
+
+
+def test_five_outputs_of_an_old_batch_normalization_are_training() -> None:
+    nodes = "c, mean, var, saved_mean, saved_var = BatchNormalization (k, g, o, o, g)"
+    with pytest.raises(
+        UnsupportedOperatorError, match=r"BatchNormalization-9\): it is in training"
+    ):
+        canonicalize(named(between(nodes, NORM, opset=9)), PRESETS["unit"])
+
+
+def test_random_nodes_in_a_branch_are_found() -> None:
+    model = named(
+        between(
+            """s = ReduceSum <keepdims = 0> (k) z = Cast <to = 9> (s)
+               c = If (z) <then_branch = a () => (float[N, 4, 8, 8] x) { x = RandomNormalLike (k) },
+                           else_branch = b () => (float[N, 4, 8, 8] y) { y = Relu (k) }>"""
+        )
+    )
+    with pytest.raises(UnsupportedOperatorError, match="RandomNormalLike"):
+        canonicalize(model, PRESETS["unit"])
+
+
+def test_random_nodes_that_nothing_reads_do_no_harm() -> None:
+    model = named(between("n = RandomNormalLike (k) c = Relu (k)"))
+    assert not masking_blockers(model)
+    assert not gradient_blockers(model)
+    canonicalize(model, PRESETS["unit"])
+
+
+def answers(canonical: CanonicalModel) -> np.ndarray:
+    images = np.random.default_rng(5).random((2, 3, 8, 8), np.float32)
+    session = open_session(canonical.model, SessionSettings())
+    found: np.ndarray = session.run(
+        {canonical.input_name: images}, [canonical.logits], Cancellation()
+    )[0]
+    return found
+
+
+TRAINING = "float ratio = {0.5}, bool yes = {1}"
+
+
+@pytest.mark.parametrize("opset", [12, 13, 22])
+def test_a_dropout_in_training_mode_is_turned_off_and_said(opset: int) -> None:
+    dropped = named(between("c = Dropout (k, ratio, yes)", TRAINING, opset=opset))
+    kept = named(between("c = Identity (k)", TRAINING, opset=opset))
+    canonical = canonicalize(dropped, PRESETS["unit"])
+    np.testing.assert_array_equal(answers(canonical), answers(canonicalize(kept, PRESETS["unit"])))
+    for model in (layer_masked(dropped), differentiated(dropped), canonical.model):
+        (note,) = notes_of(model)
+        assert note.startswith("node 'the_Dropout', Dropout, is in training mode")
+    assert inspect(dropped).notes == notes_of(canonical.model)
+
+
+def test_a_dropout_whose_mode_is_an_input_is_turned_off_and_the_input_is_not_asked_for() -> None:
+    model = network(
+        f"k = Conv <pads = [1, 1, 1, 1]> (image, w) c = Dropout (k, ratio, phase) {TAIL}",
+        inputs="float[N, 3, 8, 8] image, bool phase",
+        weights=f"{WEIGHTS}, float ratio = {{0.5}}",
+    )
+    canonical = canonicalize(named(model), PRESETS["unit"])
+    assert [value.name for value in canonical.model.graph.inputs] == ["image"]
+    assert len(notes_of(canonical.model)) == 1
+
+
+@pytest.mark.parametrize(
+    "weights", ["float ratio = {0.5}, bool yes = {0}", "float ratio = {0.0}, bool yes = {1}"]
+)
+def test_a_dropout_that_drops_nothing_is_not_mentioned(weights: str) -> None:
+    model = named(between("c = Dropout (k, ratio, yes)", weights))
+    assert notes_of(canonicalize(model, PRESETS["unit"]).model) == ()
+
+
+def test_a_dropout_whose_mask_is_read_is_refused() -> None:
+    nodes = "d, m = Dropout (k, ratio, yes) q = Cast <to = 1> (m) c = Mul (d, q)"
+    with pytest.raises(UnsupportedOperatorError, match=r"the_Dropout.*its mask is read"):
+        canonicalize(named(between(nodes, TRAINING)), PRESETS["unit"])
+
+
+ROWS = "int64[1] rows = {0}, int64 axis = {0}"
+BY_NEIGHBOURS: dict[str, tuple[str, str]] = {
+    "ReduceMean": ("m = ReduceMean <axes = [0]> (k) c = Sub (k, m)", "the_(ReduceMean|Sub)"),
+    "ReduceMax": ("m = ReduceMax <axes = [0]> (k) c = Add (k, m)", "the_(ReduceMax|Add)"),
+    "Softmax": ("c = Softmax <axis = 0> (k)", "the_Softmax"),
+    "CumSum": ("c = CumSum (k, axis)", "the_CumSum"),
+    "CumSum from the end": ("c = CumSum <reverse = 1> (k, axis)", "the_CumSum"),
+    "Gather": ("m = Gather <axis = 0> (k, rows) c = Mul (k, m)", "the_(Gather|Mul)"),
+    "Transpose": (
+        """t = Transpose <perm = [1, 0, 2, 3]> (k) s = Softmax <axis = 1> (t)
+           c = Transpose <perm = [1, 0, 2, 3]> (s)""",
+        "the_",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", list(BY_NEIGHBOURS))
+def test_a_model_that_mixes_the_images_of_a_batch_is_refused_by_name(kind: str) -> None:
+    nodes, node = BY_NEIGHBOURS[kind]
+    with pytest.raises(UnsupportedModelError, match=f"node '{node}.*depends on the others"):
+        canonicalize(named(between(nodes, ROWS)), PRESETS["unit"])
+
+
+@pytest.mark.parametrize("bad", ["NaN", "infinity"])
+def test_answers_that_are_not_finite_do_not_count_as_different(bad: str) -> None:
+    numerator = "zero" if bad == "NaN" else "one"
+    nodes = f"r0 = Relu (k) n = Neg (r0) z = Relu (n) q = Div ({numerator}, z) c = Add (k, q)"
+    canonicalize(named(between(nodes, "float zero = {0}, float one = {1}")), PRESETS["unit"])
