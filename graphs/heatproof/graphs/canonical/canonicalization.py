@@ -40,7 +40,8 @@ def canonicalize(
         model: a checked model, as `load_model` returns it.
         preprocessing: what the model was trained with.
         stated: what a user says of the class output.
-        settings: how the canonical model is run once, to compare the rows of a batch.
+        settings: how the canonical model is run once, to compare the rows of a batch; one with
+            loops is not, unless its batch was freed.
 
     Raises:
         UnsupportedModelError: the model has no image input or no one class output, its batch
@@ -65,7 +66,8 @@ def canonicalize(
     canonical = prepared(plain)
     fold_pads(canonical)
     refuse_unrepeatable(canonical.graph)
-    check_rows(canonical, settings)
+    if batch_fixed or not _may_run_for_ever(canonical):
+        check_rows(canonical, settings)
     logits = canonical.graph.outputs[0].name or ""
     return CanonicalModel(
         model=canonical,
@@ -107,6 +109,12 @@ def _is_batch_fixed(model: ir.Model, image: ImageInput) -> bool:
     """Some exporters declare a free batch and bake 1 into a Reshape all the same."""
     shape = model.graph.outputs[0].shape
     return image.batch is not None or shape is None or isinstance(shape[0], int)
+
+
+def _may_run_for_ever(model: ir.Model) -> bool:
+    """Whether the graph loops: it runs in passes that can be cancelled, never ahead of them."""
+    nodes = ir.traversal.RecursiveGraphIterator(model.graph)
+    return any(node.op_type in ("Loop", "Scan") for node in nodes)
 
 
 def _classes(output: ir.Value) -> int:

@@ -44,7 +44,8 @@ def check_rows(model: ir.Model, settings: SessionSettings) -> None:
         return
     raise UnsupportedModelError(
         f"{_first_at_fault(model, settings)}the answer for an image depends on the others of its "
-        "batch; export the model in evaluation mode (model.eval()) with a dynamic batch dimension"
+        "batch; export the model in evaluation mode (model.eval()) with a dynamic batch dimension, "
+        "and quantise it statically if at all"
     )
 
 
@@ -97,7 +98,7 @@ def _first_at_fault(model: ir.Model, settings: SessionSettings) -> str:
     names = [value.name or "" for value in values]
     alone, together = _answers(tapped(model, names), settings, values)
     for value, one, all_rows in zip(values, alone, together, strict=True):
-        is_batch = len(one) == 1 and len(all_rows) == _ROWS
+        is_batch = one.shape[:1] == (1,) and all_rows.shape[:1] == (_ROWS,)
         part = all_rows[_MIDDLE : _MIDDLE + 1] if is_batch else all_rows
         if part.shape == one.shape and not _agree(one, part, _tolerance(model)):
             node = makers[value]
@@ -107,7 +108,7 @@ def _first_at_fault(model: ir.Model, settings: SessionSettings) -> str:
 
 def _is_known(value: ir.Value) -> bool:
     is_float = value.dtype is not None and value.dtype.is_floating_point()
-    return bool(value.name) and is_float and value.shape is not None and value.shape.rank() > 0
+    return bool(value.name) and is_float and value.shape is not None
 
 
 def _sizes(value: ir.Value) -> list[int]:
