@@ -21,6 +21,7 @@ from heatproof.server.interceptors import (
 from heatproof.server.server_info import server_info
 from heatproof.server.services.registration import add_services
 from heatproof.server.settings import MAX_REPLY_BYTES, Settings
+from heatproof.server.stores.mending import MendingWorkers
 from heatproof.server.stores.opening import Stores, opened_stores
 from heatproof.server.transport import bind
 from heatproof.server.workers.pool import PoolSettings, WorkerPool
@@ -64,15 +65,16 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
         confinement = confinement_of(settings, stores)
         protection = await asyncio.to_thread(probe, confinement)
         _warn(protection, settings)
-        pool = replace(pool_settings(settings), confinement=confinement).granted()
-        workers = await stack.enter_async_context(WorkerPool(pool))
+        granted = replace(pool_settings(settings), confinement=confinement).granted()
+        pool = await stack.enter_async_context(WorkerPool(granted))
+        workers = MendingWorkers(pool, stores.holdings)
         evaluations = await stack.enter_async_context(evaluating(settings, stores, workers))
         server = aio.server(
             interceptors=_interceptors(settings),
             options=_options(settings),
             maximum_concurrent_rpcs=settings.max_calls + _PROBES,
         )
-        info = server_info(pool, protection)
+        info = server_info(granted, protection)
         names = add_services(server, settings, stores, workers, evaluations, info=info)
         health = await standard_services.add(server, names)
         address = bind(server, settings)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from heatproof.evaluators.errors import InternalError, InvalidArgumentError
 from heatproof.server.model_uploads import MODEL_FILE
 from heatproof.server.resource_names import ModelName
+from heatproof.server.storage.integrity import damaged
 from heatproof.server.stores.holdings import StoredFile
 from heatproof.server.stores.models import ModelStore
 from heatproof.server.transfers import Chunk, sent
@@ -51,11 +52,12 @@ class ModelDownloads:
         Raises:
             InvalidArgumentError: the name is no plain file name.
             NotFoundError: the model is not stored.
+            DamagedFileError: a file of it is missing or damaged.
             UnsupportedOperatorError: the rewrite has no rule for an operator of the model.
         """
         with ExitStack() as stack:
             if rewrite is None:
-                files = (await asyncio.to_thread(self._store.get, name)).files
+                files = await asyncio.to_thread(self._sound_files, name)
                 paths = [self._store.holdings.path(file.sha256) for file in files]
             else:
                 folder = stack.enter_context(self._store.holdings.folder.scratch())
@@ -64,6 +66,14 @@ class ModelDownloads:
             yield DownloadModelHeader(files)
             async for chunk in sent(paths):
                 yield chunk
+
+    def _sound_files(self, name: ModelName) -> tuple[StoredFile, ...]:
+        files = self._store.get(name).files
+        for file in files:
+            if self._store.holdings.quarantine_if_damaged(file.sha256):
+                self._store.get(name)  # NotFoundError if it was deleted meanwhile
+                raise damaged(file.sha256)
+        return files
 
     async def _rewritten(self, name: ModelName, rewrite: "Rewrite", path: Path) -> list[Path]:
         from heatproof.server.workers.tasks import RewriteModel  # noqa: PLC0415  # loads ONNX

@@ -74,6 +74,12 @@ class Settings(BaseSettings):
         "", description="SQLAlchemy URL of another database than the file in the data directory"
     )
 
+    adopt: bool = Field(
+        default=False,
+        description="use a database that does not know the files of the data directory: they are "
+        "moved to the folder `unknown` there",
+    )
+
     workers: PositiveInt = Field(1, description="worker processes for evaluations")
     interactive_workers: PositiveInt = Field(
         3, description="most worker processes for whoever waits for an answer"

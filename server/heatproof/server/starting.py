@@ -22,14 +22,17 @@ _log = structlog.get_logger()
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serves until SIGTERM or SIGINT, or with `--embedded` until standard input ends.
 
-    Exits with 2 if the settings or the data directory cannot be used.
+    With `--check` it serves nothing, reads everything that is stored, and exits with 1 if something
+    is damaged or missing. Exits with 2 if the settings or the data directory cannot be used.
     """
     options = vars(_parser().parse_args(arguments))
-    is_embedded = options.pop("embedded")
+    is_embedded, is_check = options.pop("embedded"), options.pop("check")
     os.umask(0o077)  # what the server writes is for its own user
     try:
         check_environment(os.environ)
-        if is_embedded:
+        if is_check:
+            _check(Settings(**options))
+        elif is_embedded:
             with embedded.settings(options) as settings:
                 _run(settings, announce=True)
         else:
@@ -38,6 +41,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _refuse("\n".join(_sentence(fault) for fault in error.errors()))
     except HeatproofError as error:
         _refuse(error.message)
+
+
+def _check(settings: Settings) -> NoReturn:
+    from heatproof.server.stores.checking import report  # noqa: PLC0415  # as below
+    from heatproof.server.stores.opening import inspected  # noqa: PLC0415  # as below
+
+    logs.configure(settings)
+    is_sound = report(inspected(settings), print)
+    raise SystemExit(0 if is_sound else 1)
 
 
 def _run(settings: Settings, *, announce: bool) -> None:
@@ -66,6 +78,12 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="print the address as one line of JSON and end when standard input ends; by default "
         "on a private socket with a temporary data directory",
+    )
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="check every stored file and row, print a report, and exit with 0 or, if something is "
+        "damaged or missing, 1; serves nothing and changes nothing",
     )
     for name, field in Settings.model_fields.items():
         _add_option(parser, name, field)

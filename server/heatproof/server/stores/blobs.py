@@ -83,6 +83,7 @@ class BlobFolder:
         self._incoming = root / "incoming"
         self._quarantine = root / "quarantine"
         self._scratch = root / "scratch"
+        self._unknown = root / "unknown"
         self.verifier = Verifier()
         for folder in (self._root, self._incoming, self._scratch):
             _make(folder)
@@ -179,6 +180,13 @@ class BlobFolder:
         """Digests of the damaged blobs that were moved aside."""
         with told():
             return tuple(sorted(path.name for path in self._quarantine.glob("*")))
+
+    def set_aside(self, digests: Sequence[str]) -> None:
+        """Moves blobs to a folder of which nothing is deleted."""
+        with told():
+            for digest in digests:
+                _make(self._unknown)
+                os.replace(self.path(digest), self._unknown / digest)  # noqa: PTH105  # as above
 
     def leftovers(self) -> int:
         """Number of files of uploads that have not been stored."""

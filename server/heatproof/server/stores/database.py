@@ -7,14 +7,19 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, Engine, create_engine, event, insert, select
+from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from heatproof.evaluators.errors import FailedPreconditionError
 from heatproof.server.storage import failures
-from heatproof.server.stores.schema import SCHEMA_VERSION, metadata, schema_version
+from heatproof.server.storage.locks import locked_database
+from heatproof.server.stores.schema import SCHEMA_VERSION, identity, metadata, schema_version
 
 FILE: Final = "heatproof.sqlite"
+
+
+class MissingDatabaseError(FailedPreconditionError):
+    """There is no database where there must be one."""
 
 
 @contextmanager
@@ -43,26 +48,38 @@ def locked(data_dir: Path) -> Iterator[None]:
 
 
 @contextmanager
-def opened(data_dir: Path, url: str = "") -> Iterator[Engine]:
-    """Opens the database, creating its tables at first use.
+def opened(data_dir: Path, url: str = "", *, must_exist: bool = False) -> Iterator[Engine]:
+    """Opens the database for this server alone, creating its tables at first use.
 
     Args:
         data_dir: folder of the SQLite file.
         url: another database, such as PostgreSQL's; "" for the file.
+        must_exist: refuse a database without tables rather than create them.
 
     Raises:
-        FailedPreconditionError: the database has the tables of another version.
+        FailedPreconditionError: another server uses it, it has the tables of another version, or
+            none where it must have some.
     """
-    engine = create_engine(url or f"sqlite:///{data_dir / FILE}")
+    engine = create_engine(url or f"sqlite:///{data_dir / FILE}", pool_pre_ping=bool(url))
+    file = engine.url.database if engine.dialect.name == "sqlite" else None
+    if must_exist and file and not file.startswith((":", "file:")) and not Path(file).exists():
+        raise _missing(file)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _configure_sqlite)
     try:
-        with engine.begin() as connection:
-            _create_or_check(connection)
-        failures.tell(engine)
-        yield engine
+        with locked_database(engine):
+            with engine.begin() as connection:
+                if must_exist and not inspect(connection).has_table(schema_version.name):
+                    raise _missing(file or "of database_url")
+                _create_or_check(connection)
+            failures.tell(engine)
+            yield engine
     finally:
         engine.dispose()
+
+
+def _missing(place: str) -> MissingDatabaseError:
+    return MissingDatabaseError(f"the database {place} is missing or empty")
 
 
 def _configure_sqlite(connection: DBAPIConnection, _: object) -> None:
@@ -74,7 +91,7 @@ def _configure_sqlite(connection: DBAPIConnection, _: object) -> None:
 
 
 def _create_or_check(connection: Connection) -> None:
-    metadata.create_all(connection, tables=[schema_version])
+    metadata.create_all(connection, tables=[schema_version, identity])
     found = connection.scalar(select(schema_version.c.version))
     if found is None:
         metadata.create_all(connection)

@@ -197,10 +197,12 @@ class Holdings:
         """Where a blob lies."""
         return self.folder.path(digest)
 
-    def sweep(self) -> None:
-        """Removes what a killed server left half done."""
+    def sweep(self, *, keep_unknown: bool = False) -> None:
+        """Removes what a killed server left half done; `keep_unknown` moves it aside instead."""
         with self.engine.connect() as connection:
             known = set(connection.scalars(select(blobs.c.digest)))
+        if keep_unknown:
+            self.folder.set_aside([one for one in self.folder.digests() if one not in known])
         self.folder.sweep(known.__contains__)
 
 

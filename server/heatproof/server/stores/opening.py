@@ -4,13 +4,16 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
+from sqlalchemy import Engine
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from heatproof.evaluators.errors import FailedPreconditionError
 from heatproof.server.settings import Settings
 from heatproof.server.storage.reserve import Reserve
 from heatproof.server.stores import database
+from heatproof.server.stores.belonging import check_belonging, has_files, without_database
 from heatproof.server.stores.blobs import BlobFolder
+from heatproof.server.stores.checking import Inspection, inspect_stores
 from heatproof.server.stores.datasets import DatasetStore
 from heatproof.server.stores.evaluations import EvaluationStore
 from heatproof.server.stores.holdings import Holdings
@@ -39,20 +42,53 @@ def opened_stores(settings: Settings) -> Iterator[Stores]:
     """Opens the stores for this process alone and clears away what a killed server left.
 
     Raises:
-        FailedPreconditionError: another server uses them, or another version wrote them.
+        FailedPreconditionError: another server uses them, another version wrote them, or the
+            database is missing or of another data directory.
     """
     with ExitStack() as stack:
         with _explained(settings):
             stack.enter_context(database.locked(settings.data_dir))
-            url = settings.database_url
-            engine = stack.enter_context(database.opened(settings.data_dir, url))
+            engine = stack.enter_context(_own_database(settings))
             folder = BlobFolder(settings.data_dir)
             reserve = Reserve(settings.data_dir / "reserve", settings.reserve_bytes)
             holdings = Holdings(engine, folder, reserve, quota_bytes=settings.quota_bytes)
-            holdings.sweep()
+            holdings.sweep(keep_unknown=settings.adopt)
             reserve.fill()
         evaluations = EvaluationStore(holdings, max_unfinished=settings.max_queued_evaluations)
         yield Stores(holdings, ModelStore(holdings), DatasetStore(holdings), evaluations)
+
+
+@contextmanager
+def _own_database(settings: Settings) -> Iterator[Engine]:
+    """The database of the data directory; none that knows nothing of its files."""
+    data_dir, adopt = settings.data_dir, settings.adopt
+    must_exist = has_files(data_dir) and not adopt
+    with ExitStack() as stack:
+        try:
+            opened = database.opened(data_dir, settings.database_url, must_exist=must_exist)
+            engine = stack.enter_context(opened)
+        except database.MissingDatabaseError as error:
+            raise without_database(data_dir, error.message) from error
+        check_belonging(engine, data_dir, adopt=adopt)
+        yield engine
+
+
+def inspected(settings: Settings) -> Inspection:
+    """Checks all files and rows; changes nothing.
+
+    Raises:
+        FailedPreconditionError: a server uses them, or they are no data directory.
+    """
+    data_dir = settings.data_dir
+    if not data_dir.is_dir():
+        raise FailedPreconditionError(f"there is no data directory {data_dir}; correct data_dir")
+    with ExitStack() as stack:
+        with _explained(settings):
+            stack.enter_context(database.locked(data_dir))
+            opened = database.opened(data_dir, settings.database_url, must_exist=True)
+            engine = stack.enter_context(opened)
+            folder, none = BlobFolder(data_dir), Reserve(data_dir / "reserve", 0)
+        return inspect_stores(Holdings(engine, folder, none, quota_bytes=settings.quota_bytes))
 
 
 @contextmanager

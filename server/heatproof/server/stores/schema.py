@@ -16,7 +16,7 @@ from sqlalchemy import (
 )
 
 SCHEMA_VERSION = 1
-"""Raised by every change of the tables below or of the bytes that they hold."""
+"""Raised by every change of the tables below, or of the bytes that they hold, but a new table."""
 
 metadata = MetaData()
 
@@ -27,6 +27,13 @@ def utc(stored: datetime) -> datetime:
 
 
 schema_version = Table("schema_version", metadata, Column("version", Integer, primary_key=True))
+
+identity = Table(
+    "identity",
+    metadata,
+    Column("name", String(36), primary_key=True),
+    comment="By which a database and its data directory know each other; made where it is missing",
+)
 
 blobs = Table(
     "blobs",

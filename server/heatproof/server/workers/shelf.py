@@ -21,6 +21,7 @@ from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.graphs.runtime.predictor import OrtPredictor
 from heatproof.graphs.runtime.sessions import SessionCache, SessionSettings
 from heatproof.server.field_paths import fields_under
+from heatproof.server.storage.integrity import Verifier
 from heatproof.server.workers.inputs import ModelFiles
 from heatproof.server.workers.messages import WorkerSettings
 
@@ -46,6 +47,7 @@ class Shelf:
     def __init__(self, settings: WorkerSettings) -> None:
         cv2.setNumThreads(1)  # the cores are the networks'
         self._limits = Limits(max_bytes=settings.max_model_bytes)
+        self._verifier = Verifier()
         self._models: OrderedDict[_Key, CanonicalModel] = OrderedDict()
         runtime = SessionSettings(threads=settings.threads)
         self._sessions = SessionCache(settings.session_bytes, runtime)
@@ -72,7 +74,13 @@ class Shelf:
             gc.collect()  # graphs are cyclic
 
     def load(self, files: ModelFiles) -> Model:
-        """Parses and checks a stored model."""
+        """Parses and checks a stored model.
+
+        Raises:
+            DamagedFileError: a file is missing or holds other bytes than were uploaded.
+        """
+        for path in (files.path, *files.external.values()):
+            self._verifier.check(path)
         gc.collect()  # graphs are cyclic: the weights of the model before would linger
         return load_model(files.path, external=files.external, limits=self._limits)
 

@@ -14,6 +14,7 @@ from heatproof.evaluators.errors import (
     NotFoundError,
 )
 from heatproof.evaluators.sources import FramedMap, FramedMask, SourceImage, SourcePixels
+from heatproof.server.storage.integrity import read_sound
 from heatproof.server.workers.bench import Bench
 from heatproof.server.workers.inputs import (
     ArraySource,
@@ -184,7 +185,7 @@ def _bytes(content: Content) -> bytes:
     if isinstance(content, bytes):
         return content
     try:
-        return content.read_bytes()
+        return read_sound(content)
     except FileNotFoundError as error:
         raise NotFoundError(
             "the files of the data set are gone: it was deleted meanwhile; upload it again"
