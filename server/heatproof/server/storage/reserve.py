@@ -21,6 +21,8 @@ _SHARE: Final = 1 / 8
 _SHARE_AGAIN: Final = 3 / 4
 """Likewise, of what its use has left."""
 _LEAST_BYTES: Final = 1 << 18
+_OPENING_BYTES: Final = 1 << 20
+"""SQLite opens its log and an index of it, even to read."""
 
 
 class Reserve:
@@ -38,6 +40,11 @@ class Reserve:
     def fill(self) -> None:
         """Takes the room, as far as it is there."""
         self._fill(_SHARE)
+
+    def make_room(self) -> None:
+        """Gives the reserve up if the disk is so full that no database could be opened on it."""
+        if shutil.disk_usage(self._path.parent).free < _OPENING_BYTES:
+            self._release()
 
     def urgent(self, work: Callable[[], T]) -> T:
         """Does a small piece of work; on a full disk once more, in the room of the reserve.

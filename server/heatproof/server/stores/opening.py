@@ -48,9 +48,10 @@ def opened_stores(settings: Settings) -> Iterator[Stores]:
     with ExitStack() as stack:
         with _explained(settings):
             stack.enter_context(database.locked(settings.data_dir))
+            reserve = Reserve(settings.data_dir / "reserve", settings.reserve_bytes)
+            reserve.make_room()
             engine = stack.enter_context(_own_database(settings))
             folder = BlobFolder(settings.data_dir)
-            reserve = Reserve(settings.data_dir / "reserve", settings.reserve_bytes)
             holdings = Holdings(engine, folder, reserve, quota_bytes=settings.quota_bytes)
             holdings.sweep(keep_unknown=settings.adopt)
             reserve.fill()
