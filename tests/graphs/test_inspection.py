@@ -11,8 +11,10 @@ from heatproof.evaluators.errors import UnsupportedModelError
 from heatproof.evaluators.preprocessing import PRESETS
 from heatproof.graphs.canonical import canonicalize
 from heatproof.graphs.files.loading import load_model
+from heatproof.graphs.gradients import gradient_blockers
 from heatproof.graphs.inspection.inspecting import CamTensor, ValueInfo, inspect
 from heatproof.graphs.inspection.work import multiply_adds
+from heatproof.graphs.masking import masking_blockers
 from heatproof.graphs.preparation import prepared
 from heatproof.graphs.signature import find_class_output, find_image_input
 
@@ -251,3 +253,12 @@ def test_a_batch_that_can_be_freed_is_no_shortcoming(text_model: Parse) -> None:
     model = ir.from_proto(text_model(NET.replace("[N, ", "[1, ")))
     assert inspect(model).shortcoming == ""
     canonicalize(model, PRESETS["unit"])
+
+
+@pytest.mark.parametrize("name", ["keras_resnet", "paddle_lcnet", "paddle_resnet_vd"])
+def test_a_prepared_model_has_the_blockers_of_the_model(name: str) -> None:
+    model = load_model(Path(__file__).parent / "exported" / f"{name}.onnx")
+    plain = prepared(model)
+    assert masking_blockers(plain, plain=True) == masking_blockers(model)
+    assert gradient_blockers(plain, plain=True) == gradient_blockers(model)
+    assert masking_blockers(plain, plain=True) == masking_blockers(plain)  # it is left as it was

@@ -44,6 +44,20 @@ def raised(model: ir.Model) -> ir.Model:
     return copy
 
 
+def ready(model: ir.Model, *, plain: bool = False) -> ir.Model:
+    """A prepared copy of an opset that rewrites write.
+
+    Args:
+        model: the model.
+        plain: whether it is prepared already.
+
+    Raises:
+        UnsupportedModelError: the model cannot be converted.
+    """
+    recent = raised(model)
+    return model.clone() if plain and recent is model else prepared(recent)
+
+
 @contextmanager
 def _heard() -> Iterator[list[logging.LogRecord]]:
     """Collects what the converter logs: it logs its errors, and warns of every old model."""

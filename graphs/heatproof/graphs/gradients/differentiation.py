@@ -31,8 +31,7 @@ from heatproof.graphs.gradients.refusals import reason_against
 from heatproof.graphs.gradients.rules.linear import diagonal_product
 from heatproof.graphs.gradients.table import GRADIENTS, Gradients, Rule
 from heatproof.graphs.masking.rewriting import COVERAGE_OUTPUT, MASK_INPUT
-from heatproof.graphs.opsets import raised
-from heatproof.graphs.preparation import prepared
+from heatproof.graphs.opsets import ready
 from heatproof.graphs.repeatability import refuse_unrepeatable, with_unrepeatable
 from heatproof.graphs.signature import find_class_output, find_image_input
 
@@ -67,16 +66,18 @@ def differentiated(model: ir.Model, *, of: str | None = None, wrt: str | None = 
 
 
 def gradient_blockers(
-    model: ir.Model, *, of: str | None = None, wrt: str | None = None
+    model: ir.Model, *, of: str | None = None, wrt: str | None = None, plain: bool = False
 ) -> tuple[Blocker, ...]:
     """Lists the nodes for which `differentiated` refuses a model; empty if it does not.
+
+    A model that is `plain`, as `prepared` returns it, is not prepared again.
 
     Raises:
         UnknownNameError: no tensor has the name given as `of` or `wrt`.
         UnsupportedModelError: the two ends are not connected, or not float tensors.
     """
     blockers: list[Blocker] = []
-    sweep = _Sweep.prepare(model, of, wrt)
+    sweep = _Sweep.prepare(model, of, wrt, plain=plain)
     sweep.run(blockers)
     return with_unrepeatable(sweep.model.graph, blockers)
 
@@ -93,8 +94,10 @@ class _Sweep:
     op: Emitter
 
     @classmethod
-    def prepare(cls, model: ir.Model, of: str | None, wrt: str | None) -> "_Sweep":
-        copy = prepared(raised(model))
+    def prepare(
+        cls, model: ir.Model, of: str | None, wrt: str | None, *, plain: bool = False
+    ) -> "_Sweep":
+        copy = ready(model, plain=plain)
         _refuse_taken_names(copy.graph)
         start = find_tensor(copy, wrt or _image_of(copy))
         end = find_tensor(copy, of or find_class_output(copy, beside=(COVERAGE_OUTPUT,)).logits)

@@ -178,6 +178,7 @@ def inspect(model: ir.Model, stated: Statement | None = None) -> ModelFacts:
     height, width = _size(image)
     probe = _probe(plain, image, (height, width))
     output, decision = _class_output(probe, stated)
+    logits = output.logits if output else None
     return ModelFacts(
         inputs=tuple(_info(value) for value in model.graph.inputs if not value.is_initializer()),
         outputs=tuple(map(_info, model.graph.outputs)),
@@ -193,8 +194,8 @@ def inspect(model: ir.Model, stated: Statement | None = None) -> ModelFacts:
         parameters=_parameters(plain),
         multiply_adds=_multiply_adds(probe, image, (height, width)),
         cam_tensors=_cam_tensors(probe, output),
-        layer_masking=_support(lambda: masking_blockers(probe)),
-        gradients=_support(lambda: gradient_blockers(probe, of=output.logits if output else None)),
+        layer_masking=_support(lambda: masking_blockers(probe, plain=True)),
+        gradients=_support(lambda: gradient_blockers(probe, of=logits, plain=True)),
         height=height,
         width=width,
         probed=probe is not plain,

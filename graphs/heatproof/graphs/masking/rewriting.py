@@ -21,8 +21,8 @@ from heatproof.graphs.masking.scope import Scope, operator_name
 from heatproof.graphs.masking.simplification import simplify
 from heatproof.graphs.masking.states import NCHW, NHWC, Flat, Mask, Spatial, State
 from heatproof.graphs.masking.table import RULES
-from heatproof.graphs.opsets import raised
-from heatproof.graphs.preparation import infer_shapes, prepared
+from heatproof.graphs.opsets import ready
+from heatproof.graphs.preparation import infer_shapes
 from heatproof.graphs.repeatability import with_unrepeatable
 from heatproof.graphs.signature import ImageInput, Layout, find_image_input
 
@@ -89,19 +89,25 @@ def layer_masked(
 def masking_blockers(
     model: ir.Model,
     options: MaskingOptions = MaskingOptions(),  # noqa: B008 # immutable
+    *,
+    plain: bool = False,
 ) -> tuple[Blocker, ...]:
     """Every node that has no sound rule, in the order of the graph; () when masking works.
+
+    A model that is `plain`, as `prepared` returns it, is not prepared again.
 
     Raises:
         UnsupportedModelError: the model has no image input of static size, or its names clash.
     """
-    return rewritten(model, options).blockers
+    return rewritten(model, options, plain=plain).blockers
 
 
-def rewritten(model: ir.Model, options: MaskingOptions, *, trusted: bool = False) -> Rewrite:
+def rewritten(
+    model: ir.Model, options: MaskingOptions, *, trusted: bool = False, plain: bool = False
+) -> Rewrite:
     """Rewrites a copy of the model as far as rules reach; masks that nobody reads stay in."""
     _refuse_taken_names(model.graph)
-    copy = prepared(raised(model))
+    copy = ready(model, plain=plain)
     simplify(copy)
     partition(copy)
     image = find_image_input(copy)
