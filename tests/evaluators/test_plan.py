@@ -129,16 +129,17 @@ def test_faults_are_placed_at_their_field(change: dict[str, object], field: str)
 
 
 @pytest.mark.parametrize(
-    ("change", "field"),
+    ("change", "lacks", "field"),
     [
-        ({"explainers": (Centre(), GradCam())}, "explainers[1].grad_cam"),
-        ({"explainers": (Centre(),)}, "metrics[2].explanation_consistency"),
+        ({"explainers": (Centre(), GradCam())}, "activation_gradients", "explainers[1].grad_cam"),
+        ({"explainers": (Centre(), Saliency())}, "gradients", "explainers[1].saliency"),
+        ({"explainers": (Centre(),)}, "gradients", "metrics[2].explanation_consistency"),
     ],
 )
 def test_models_without_gradients_are_refused_with_the_reason(
-    change: dict[str, object], field: str
+    change: dict[str, object], lacks: str, field: str
 ) -> None:
-    error = refused(replace(SPEC, **change), gradients=NO_GRADIENTS)  # type: ignore[arg-type]  # as above
+    error = refused(replace(SPEC, **change), **{lacks: NO_GRADIENTS})  # type: ignore[arg-type]  # as above
     assert isinstance(error, UnsupportedOperatorError)
     assert error.field == field
     assert "no rule for Loop" in error.message

@@ -47,7 +47,16 @@ def facts(
     model: str = "models/toy",
 ) -> PredictorFacts:
     return PredictorFacts(
-        model, side, side, classes, probabilities, batch_size, cam_tensor, layer_masking, gradients
+        model=model,
+        height=side,
+        width=side,
+        classes=classes,
+        probabilities=probabilities,
+        batch_size=batch_size,
+        cam_tensor=cam_tensor,
+        layer_masking=layer_masking,
+        gradients=gradients,
+        activation_gradients=gradients,
     )
 
 

@@ -10,6 +10,8 @@ import onnx.parser
 import onnx_ir as ir
 import pytest
 
+from heatproof.evaluators.preprocessing import PRESETS
+from heatproof.graphs.canonical import canonicalize
 from heatproof.graphs.files.loading import load_model
 from heatproof.graphs.inspection.inspecting import inspect
 from heatproof.graphs.masking import layer_masked, masking_blockers
@@ -77,6 +79,13 @@ def test_constants_that_explode_are_left_alone(store: Store, name: str) -> None:
     if name != "a loop":  # which ONNX Runtime never folds
         assert not folds_within_budget(plain)
     open_session(plain, SessionSettings())
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_constants_that_explode_are_not_run_to_compare_rows(store: Store, name: str) -> None:
+    model = canonicalize(load_model(store(bomb(name))), PRESETS["unit"])
+
+    assert model.classes == 3
 
 
 @pytest.mark.parametrize("name", ["a product", "an expansion"])

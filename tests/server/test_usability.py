@@ -66,10 +66,12 @@ def test_without_masking_only_the_layer_operator_falls_away(facts: model_pb2.Mod
 
 def test_without_gradients_perturbation_remains(facts: model_pb2.ModelFacts) -> None:
     facts.gradients.CopyFrom(BLOCKED)
+    facts.activation_gradients.CopyFrom(BLOCKED)
     found = usability(facts, catalogue())
     lost = refused(found.explainers)
     assert set(lost) == {"grad_cam", "integrated_gradients", "saliency"}
-    assert all("needs gradients, which stops at node " in reason for reason in lost.values())
+    assert all("which stops at node " in reason for reason in lost.values())
+    assert "needs gradients by an activation" in lost["grad_cam"]
     assert set(refused(found.metrics)) == {"explanation_consistency"}
     assert not refused(found.removals)
 

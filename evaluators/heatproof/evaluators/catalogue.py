@@ -19,6 +19,7 @@ class Need(StrEnum):
     EXPLAINER = "explainer"
     REMOVAL = "removal"
     GRADIENTS = "gradients"
+    ACTIVATION_GRADIENTS = "activation_gradients"
     LAYER_MASKING = "layer_masking"
     MAPS = "maps"
 

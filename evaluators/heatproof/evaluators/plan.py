@@ -233,6 +233,7 @@ def placed(path: str) -> Iterator[None]:
 
 _CAPABILITIES: Final[Mapping[Need, Callable[[PredictorFacts], Shortfall | None]]] = {
     Need.GRADIENTS: lambda facts: facts.gradients,
+    Need.ACTIVATION_GRADIENTS: lambda facts: facts.activation_gradients,
     Need.LAYER_MASKING: lambda facts: facts.layer_masking,
 }
 

@@ -15,7 +15,7 @@ class Shortfall:
     """A capability that a model lacks, and why.
 
     Attributes:
-        capability: `layer_masking` or `gradients`.
+        capability: `layer_masking`, `gradients` or `activation_gradients`.
         reason: the blocking node and what is supported.
     """
 
@@ -36,7 +36,9 @@ class PredictorFacts:
         batch_size: rows of every batch, at least 2; the caller pads.
         cam_tensor: default tensor for class activation maps, "" if there is none.
         layer_masking: None if regions can be hidden inside the network, else why not.
-        gradients: None if gradients can be had, else why not.
+        gradients: None if gradients by the image can be had, else why not.
+        activation_gradients: the same of gradients by `cam_tensor`, which need no gradient of what
+            lies before it, such as a preprocessing of whole numbers inside the graph.
         tensors: names of the tensors that can be differentiated by; empty if they are not known.
         reading: how the class scores are read from the model's output; None if that is not known.
     """
@@ -50,6 +52,7 @@ class PredictorFacts:
     cam_tensor: str
     layer_masking: Shortfall | None
     gradients: Shortfall | None
+    activation_gradients: Shortfall | None
     tensors: frozenset[str] = frozenset()
     reading: Reading | None = None
 

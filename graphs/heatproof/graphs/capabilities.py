@@ -15,9 +15,10 @@ from heatproof.graphs.masking import masking_blockers
 class Capabilities:
     """Whether layer masking and gradients cover a model; each is tried once."""
 
-    def __init__(self, model: ir.Model, logits: str) -> None:
+    def __init__(self, model: ir.Model, logits: str, cam_tensor: str) -> None:
         self._model = model
         self._logits = logits
+        self._cam_tensor = cam_tensor
 
     @cached_property
     def layer_masking(self) -> Shortfall | None:
@@ -26,11 +27,18 @@ class Capabilities:
 
     @cached_property
     def gradients(self) -> Shortfall | None:
-        """None if gradients can be had, else why not."""
+        """None if gradients by the image can be had, else why not."""
         return _shortfall("gradients", self._gradient_blockers)
 
-    def _gradient_blockers(self) -> tuple[Blocker, ...]:
-        return gradient_blockers(self._model, of=self._logits)
+    @cached_property
+    def activation_gradients(self) -> Shortfall | None:
+        """None if gradients by the tensor of class activation maps can be had, else why not."""
+        if not self.gradients or not self._cam_tensor:
+            return self.gradients
+        return _shortfall("activation_gradients", lambda: self._gradient_blockers(self._cam_tensor))
+
+    def _gradient_blockers(self, wrt: str | None = None) -> tuple[Blocker, ...]:
+        return gradient_blockers(self._model, of=self._logits, wrt=wrt)
 
 
 def _shortfall(capability: str, find: Callable[[], tuple[Blocker, ...]]) -> Shortfall | None:

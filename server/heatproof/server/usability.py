@@ -80,6 +80,9 @@ def _besides(entry: CatalogEntry, facts: model_pb2.ModelFacts) -> str:
 _CAPABILITIES: Final[Mapping[Need, Callable[[model_pb2.ModelFacts], str]]] = MappingProxyType(
     {
         Need.GRADIENTS: lambda facts: _shortfall("gradients", facts.gradients),
+        Need.ACTIVATION_GRADIENTS: lambda facts: _shortfall(
+            "gradients by an activation", facts.activation_gradients
+        ),
         Need.LAYER_MASKING: lambda facts: _shortfall("layer masking", facts.layer_masking),
     }
 )

@@ -17,7 +17,7 @@ class Explainer(Protocol):
     Attributes:
         name: key in the registry.
         reference: paper it comes from, or `Heatproof`.
-        needs: `gradients`, `layer_masking` or `maps`.
+        needs: `gradients`, `activation_gradients`, `layer_masking` or `maps`.
     """
 
     name: ClassVar[str]

@@ -25,7 +25,7 @@ class GradCam:
 
     name: ClassVar[str] = "grad_cam"
     reference: ClassVar[str] = "Selvaraju et al. 2017, arXiv 1610.02391"
-    needs: ClassVar[tuple[Need, ...]] = (Need.GRADIENTS,)
+    needs: ClassVar[tuple[Need, ...]] = (Need.ACTIVATION_GRADIENTS,)
 
     tensor: str = parameter(
         "", "Activation tensor; empty: the last spatial one before the global pool."

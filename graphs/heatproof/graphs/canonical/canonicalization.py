@@ -16,6 +16,7 @@ from heatproof.graphs.pad_folding import fold_pads
 from heatproof.graphs.preparation import prepared, reshape_input
 from heatproof.graphs.repeatability import refuse_unrepeatable
 from heatproof.graphs.runtime.sessions import SessionSettings
+from heatproof.graphs.runtime.folding import folds_within_budget
 from heatproof.graphs.signature import (
     ImageInput,
     Layout,
@@ -69,6 +70,7 @@ def canonicalize(
     if batch_fixed or not _may_run_for_ever(canonical):
         check_rows(canonical, settings)
     logits = canonical.graph.outputs[0].name or ""
+    cam_tensor = last_feature_map(canonical, logits)
     return CanonicalModel(
         model=canonical,
         input_name=image.name,
@@ -77,10 +79,10 @@ def canonicalize(
         width=sized.width,
         classes=_classes(canonical.graph.outputs[0]),
         output=output,
-        cam_tensor=last_feature_map(canonical, logits),
+        cam_tensor=cam_tensor,
         tensors=frozenset(value.name or "" for node in canonical.graph for value in node.outputs),
         preprocessing=sized,
-        capabilities=Capabilities(canonical, logits),
+        capabilities=Capabilities(canonical, logits, cam_tensor),
     )
 
 
@@ -112,7 +114,12 @@ def _is_batch_fixed(model: ir.Model, image: ImageInput) -> bool:
 
 
 def _may_run_for_ever(model: ir.Model) -> bool:
-    """Whether the graph loops: it runs in passes that can be cancelled, never ahead of them."""
+    """Whether the graph loops or computes too much of constants alone.
+
+    Such a one runs in passes that can be cancelled, never ahead of them.
+    """
+    if not folds_within_budget(model):
+        return True
     nodes = ir.traversal.RecursiveGraphIterator(model.graph)
     return any(node.op_type in ("Loop", "Scan") for node in nodes)
 

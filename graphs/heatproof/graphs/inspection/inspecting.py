@@ -1,6 +1,6 @@
 """Describes a model: what it holds and what can be done with it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import onnx_ir as ir
@@ -127,6 +127,7 @@ class ModelFacts:
         cam_tensors: feature maps, from input to output.
         layer_masking: whether layer masking covers the graph.
         gradients: whether gradients cover the graph.
+        activation_gradients: whether they cover what lies behind the default of `cam_tensors`.
         height: rows of the image at which the four above hold; 0 if there is no image input.
         width: columns, likewise.
         probed: whether the graph leaves that size open, so that it is ours.
@@ -152,6 +153,7 @@ class ModelFacts:
     cam_tensors: tuple[CamTensor, ...]
     layer_masking: Support
     gradients: Support
+    activation_gradients: Support
     height: int
     width: int
     probed: bool
@@ -179,6 +181,8 @@ def inspect(model: ir.Model, stated: Statement | None = None) -> ModelFacts:
     probe = _probe(plain, image, (height, width))
     output, decision = _class_output(probe, stated)
     logits = output.logits if output else None
+    cam_tensors = _cam_tensors(probe, output)
+    gradients = _support(lambda: gradient_blockers(probe, of=logits, plain=True))
     return ModelFacts(
         inputs=tuple(_info(value) for value in model.graph.inputs if not value.is_initializer()),
         outputs=tuple(map(_info, model.graph.outputs)),
@@ -193,9 +197,10 @@ def inspect(model: ir.Model, stated: Statement | None = None) -> ModelFacts:
         nodes=sum(1 for _ in model.graph.all_nodes()),
         parameters=_parameters(plain),
         multiply_adds=_multiply_adds(probe, image, (height, width)),
-        cam_tensors=_cam_tensors(probe, output),
+        cam_tensors=cam_tensors,
         layer_masking=_support(lambda: masking_blockers(probe, plain=True)),
-        gradients=_support(lambda: gradient_blockers(probe, of=logits, plain=True)),
+        gradients=gradients,
+        activation_gradients=_behind(probe, logits, cam_tensors, gradients),
         height=height,
         width=width,
         probed=probe is not plain,
@@ -312,6 +317,16 @@ def _cam_tensors(model: ir.Model, output: ClassOutput | None) -> tuple[CamTensor
         )
         for found in feature_maps(model)
     )
+
+
+def _behind(
+    model: ir.Model, logits: str | None, cam_tensors: Sequence[CamTensor], whole: Support
+) -> Support:
+    """Whether gradients cover what lies behind the default tensor for class activation maps."""
+    default = next((tensor.name for tensor in cam_tensors if tensor.is_default), None)
+    if whole.supported or default is None:
+        return whole
+    return _support(lambda: gradient_blockers(model, of=logits, wrt=default, plain=True))
 
 
 def _support(find: Callable[[], tuple[Blocker, ...]]) -> Support:

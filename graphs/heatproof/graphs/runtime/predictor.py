@@ -73,6 +73,7 @@ class OrtPredictor:
             cam_tensor=canonical.cam_tensor,
             layer_masking=canonical.capabilities.layer_masking,
             gradients=canonical.capabilities.gradients,
+            activation_gradients=canonical.capabilities.activation_gradients,
             tensors=canonical.tensors,
             reading=self._reading(),
         )

@@ -47,5 +47,6 @@ def explained_predictions(
         cam_tensor="",
         layer_masking=None,
         gradients=None,
+        activation_gradients=None,
     )
     return 1 + sum(explainer.predictions(nominal) for explainer in explainers)
