@@ -15,8 +15,8 @@ from heatproof.graphs.inspection.spatial import last_feature_map
 from heatproof.graphs.pad_folding import fold_pads
 from heatproof.graphs.preparation import prepared, reshape_input
 from heatproof.graphs.repeatability import refuse_unrepeatable
-from heatproof.graphs.runtime.sessions import SessionSettings
 from heatproof.graphs.runtime.folding import folds_within_budget
+from heatproof.graphs.runtime.sessions import SessionSettings
 from heatproof.graphs.signature import (
     ImageInput,
     Layout,
