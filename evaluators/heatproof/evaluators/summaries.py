@@ -102,10 +102,11 @@ def accuracy_sample(model: str, images: Sequence[ImageResult]) -> Sample:
 
 
 def _hit(model: str, image: ImageResult) -> float | None:
+    """Whether the top class is the label; a model without a top class, as of NaN, misses it."""
     if image.label is None:
         return None
-    top = [held.top for held in image.predictions if held.model == model]
-    return float(top[0][0].class_index == image.label) if top and top[0] else None
+    tops = [held.top for held in image.predictions if held.model == model]
+    return float(any(top[0].class_index == image.label for top in tops if top)) if tops else None
 
 
 def samples_of(key: ResultKey, scores: Sequence[ImageScore | None]) -> dict[str, Sample]:
