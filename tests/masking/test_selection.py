@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from heatproof.evaluators.errors import UnsupportedOperatorError
+from heatproof.evaluators.errors import InvalidModelError, UnsupportedOperatorError
 from heatproof.graphs.masking import MaskingOptions, Mode, layer_masked
 from heatproof.graphs.masking.rewriting import rewritten
 from heatproof.graphs.masking.states import Axes, Spatial
@@ -214,7 +214,6 @@ REFUSED = {
         bounds(s=(-1,), e=(LEAST,), a=(0,), t=(-1,)),
         "batch",
     ),
-    "empty": ("y = Slice (x, s, e, a)", bounds(s=(3,), e=(3,), a=(2,)), "no cell"),
     "batch gather": ("y = Gather (x, i)", bounds(i=(0,)), "batch"),
     "table of rows": ("y = Gather <axis = 2> (x, i)", {"i": np.array([[0, 1]])}, "constant vector"),
     "computed": (
@@ -252,6 +251,11 @@ def test_picks_without_a_sound_rule_are_refused(
 ) -> None:
     with pytest.raises(UnsupportedOperatorError, match=reason):
         layer_masked(graph(nodes, operands))
+
+
+def test_a_pick_of_nothing_is_no_model() -> None:
+    with pytest.raises(InvalidModelError, match="no tensor"):
+        layer_masked(graph("y = Slice (x, s, e, a)", bounds(s=(3,), e=(3,), a=(2,))))
 
 
 LAWFUL = {name: (nodes, operands) for name, (nodes, operands, _) in SELECTIONS.items()} | {

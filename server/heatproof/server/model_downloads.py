@@ -2,8 +2,8 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Sequence
-from contextlib import ExitStack
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import ExitStack, aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -41,7 +41,7 @@ class ModelDownloads:
 
     async def send(
         self, name: ModelName, rewrite: "Rewrite | None", file_name: str = ""
-    ) -> AsyncIterator[DownloadModelHeader | Chunk]:
+    ) -> AsyncGenerator[DownloadModelHeader | Chunk, None]:
         """Yields a header, then the chunks of its files.
 
         Args:
@@ -64,8 +64,9 @@ class ModelDownloads:
                 paths = await self._rewritten(name, rewrite, folder / _checked(file_name))
                 files = await asyncio.to_thread(_described, paths)
             yield DownloadModelHeader(files)
-            async for chunk in sent(paths):
-                yield chunk
+            async with aclosing(sent(paths)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
 
     def _sound_files(self, name: ModelName) -> tuple[StoredFile, ...]:
         files = self._store.get(name).files

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -164,7 +164,7 @@ class Reception:
             )
 
 
-async def sent(paths: Sequence[Path]) -> AsyncIterator[Chunk]:
+async def sent(paths: Sequence[Path]) -> AsyncGenerator[Chunk, None]:
     """Reads files piece by piece, off the event loop.
 
     Raises:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 from google.protobuf import empty_pb2
 
@@ -67,5 +68,7 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
     ) -> AsyncIterator[pb.DownloadModelResponse]:
         """Sends the files of a model, as uploaded or rewritten."""
         name, rewrite = ModelName.parse(request.name), decode_rewrite(request)
-        async for part in self._downloads.send(name, rewrite, request.file_name):
-            yield encode_download(part)
+        # A caller who leaves ends this generator, and with it those inside at once.
+        async with aclosing(self._downloads.send(name, rewrite, request.file_name)) as parts:
+            async for part in parts:
+                yield encode_download(part)
