@@ -1,0 +1,15 @@
+"""What holds for every test."""
+
+import os
+
+import structlog
+
+
+def pytest_configure() -> None:
+    """Keeps the logs of servers that run in threads out of the streams that pytest exchanges.
+
+    A thread that writes to a standard stream in the moment in which it is exchanged crashes the
+    interpreter.
+    """
+    nowhere = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115  # for the whole run
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(nowhere))
