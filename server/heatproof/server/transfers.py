@@ -172,7 +172,7 @@ async def sent(paths: Sequence[Path]) -> AsyncGenerator[Chunk, None]:
     """
     for index, path in enumerate(paths):
         offset = 0
-        with await asyncio.to_thread(_opened, path) as file:
+        with _opened(path) as file:  # at once: a call that ends in between would leave it open
             while data := await asyncio.to_thread(file.read, MAX_CHUNK_BYTES):
                 yield Chunk(index, offset, data)
                 offset += len(data)
