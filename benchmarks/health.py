@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Final
 
@@ -82,14 +83,15 @@ def metrics() -> bytes:
     return field(1, field(1, _MODEL) + preprocessing + 500_000 * field(4, field(1, b"")))
 
 
-def image() -> bytes:
-    """A prediction of an image of 60 MiB."""
-    return field(1, _MODEL) + field(2, field(1, b"unit")) + field(3, field(1, bytes(60 << 20)))
+def image(mebibytes: int) -> bytes:
+    """A prediction of an image of so many bytes."""
+    content = field(1, bytes(mebibytes << 20))
+    return field(1, _MODEL) + field(2, field(1, b"unit")) + field(3, content)
 
 
-def name() -> bytes:
-    """A name of 60 MiB."""
-    return field(1, bytes(60 << 20))
+def name(mebibytes: int) -> bytes:
+    """A name of so many bytes."""
+    return field(1, bytes(mebibytes << 20))
 
 
 ATTACKS: Final[Mapping[str, Attack]] = {
@@ -97,8 +99,10 @@ ATTACKS: Final[Mapping[str, Attack]] = {
     "7,000,000 means": Attack("ExplanationService/Explain", means),
     "700,000 files": Attack("ModelService/UploadModel", header, streams=True),
     "500,000 metrics": Attack("EvaluationService/CreateEvaluation", metrics),
-    "24 x 60 MiB": Attack("MaskingService/Predict", image, clients=24),
-    "24 names of 60 MiB": Attack("ModelService/GetModel", name, clients=24),
+    "24 images of 60 MiB": Attack("MaskingService/Predict", partial(image, 60), clients=24),
+    "24 names of 60 MiB": Attack("ModelService/GetModel", partial(name, 60), clients=24),
+    "24 images of 15 MiB": Attack("MaskingService/Predict", partial(image, 15), clients=24),
+    "24 names of 15 MiB": Attack("ModelService/GetModel", partial(name, 15), clients=24),
 }
 
 

@@ -125,6 +125,19 @@ def test_a_limit_is_no_reason_to_try_again(
     assert pauses == []
 
 
+def test_a_message_that_grpc_itself_refuses_is_told_with_a_way_out(
+    client: Client, script: fakes.Script
+) -> None:
+    said = "SERVER: Received message larger than max (62914560 vs. 16842752)"
+    script.failures["GetCatalog"] = [fakes.status("RESOURCE_EXHAUSTED", said)]
+
+    with pytest.raises(
+        ResourceExhaustedError, match=r"62914560 bytes.*HEATPROOF_MAX_MESSAGE"
+    ) as it:
+        client.metrics()
+    assert it.value.reason == "LIMIT_EXCEEDED"
+
+
 def test_an_error_carries_everything_the_server_said(
     client: Client, script: fakes.Script, model_file: Path
 ) -> None:

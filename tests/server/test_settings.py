@@ -61,6 +61,16 @@ def test_an_embedded_server_has_a_private_socket_and_forgets_everything() -> Non
     assert not folder.exists()
 
 
+def test_an_option_beats_the_environment_and_that_the_usual_of_embedded_servers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HEATPROOF_DRAIN_SECONDS", "7")
+    monkeypatch.setenv("HEATPROOF_LOG_LEVEL", "debug")
+    with embedded.settings({"log_level": "error"}) as settings:
+        assert settings.drain_seconds == 7
+        assert settings.log_level == "error"
+
+
 def test_an_embedded_server_keeps_a_given_data_directory(tmp_path: Path) -> None:
     with embedded.settings({"data_dir": tmp_path}) as settings:
         assert settings.data_dir == tmp_path

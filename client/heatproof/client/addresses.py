@@ -12,7 +12,7 @@ from heatproof.client.errors import UsageError
 OPTIONS: Final = (
     # Replies stay under 4 MiB by contract; the bound only keeps a foreign server from flooding us.
     ("grpc.max_receive_message_length", 64 * 1024 * 1024),
-    ("grpc.max_send_message_length", 64 * 1024 * 1024),
+    ("grpc.max_send_message_length", -1),  # the server says what it takes
 )
 
 _HOST_PORT: Final = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^:/\[\]\s]+):(?P<port>\d{1,5})")

@@ -1,5 +1,7 @@
 """From a failed gRPC call to the client's own errors."""
 
+import re
+from dataclasses import replace
 from typing import Final
 
 import grpc
@@ -25,6 +27,8 @@ ERRORS: Final[dict[str, type[ServiceError]]] = {
 }
 """The error of each canonical code; the others are `InternalError`."""
 
+_TOO_LARGE: Final = re.compile(r"message larger than max \((?P<size>\d+) vs\. (?P<most>\d+)\)")
+
 
 def service_error(failed: grpc.RpcError) -> ServiceError:
     """Reads code, message and details of a call that failed, made on a sync or async channel."""
@@ -32,7 +36,22 @@ def service_error(failed: grpc.RpcError) -> ServiceError:
     message = failed.details() or ""
     details = rpc_status.from_call(failed)  # type: ignore[arg-type]  # a failed call is a grpc.Call
     status = read_status(details, code=code) if details else Status(code=code, message=message)
-    return ERRORS.get(code, errors.InternalError)(status)
+    return ERRORS.get(code, errors.InternalError)(_with_way_out(status))
+
+
+def _with_way_out(status: Status) -> Status:
+    """Explains what gRPC refuses by itself, before any service sees the call."""
+    sizes = _TOO_LARGE.search(status.message)
+    if status.reason or sizes is None:
+        return status
+    size, most = sizes["size"], sizes["most"]
+    return replace(
+        status,
+        message=f"the message has {size} bytes and the server takes {most}: send smaller images or "
+        "fewer maps, or start it with a larger HEATPROOF_MAX_MESSAGE_BYTES",
+        reason="LIMIT_EXCEEDED",
+        metadata={"bytes": size, "max_bytes": most},
+    )
 
 
 def read_status(message: status_pb2.Status, *, code: str) -> Status:

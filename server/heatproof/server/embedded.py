@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from heatproof.server.settings import LONGEST_SOCKET_PATH, Settings
+from heatproof.server.settings import LONGEST_SOCKET_PATH, Settings, variable
 
 
 @contextmanager
@@ -22,7 +22,8 @@ def settings(options: Mapping[str, Any]) -> Iterator[Settings]:
         usual: dict[str, Any] = {"log_level": "warning", "drain_seconds": 2.0}
         if "data_dir" not in options:
             usual["reserve_bytes"] = 0  # what is temporary is deleted as a whole
-        yield Settings(**{**usual, **private, **options})
+        unset = {name: usual[name] for name in usual if variable(name) not in os.environ}
+        yield Settings(**{**unset, **private, **options})
 
 
 def _address(folder: Path) -> str:

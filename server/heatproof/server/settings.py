@@ -134,7 +134,7 @@ class Settings(BaseSettings):
     )
 
     max_model_bytes: PositiveInt = Field(4 * GIBIBYTE, description="bytes of a model's files")
-    max_image_bytes: PositiveInt = Field(32 * MEBIBYTE, description="bytes of one image file")
+    max_image_bytes: PositiveInt = Field(15 * MEBIBYTE, description="bytes of one image file")
     max_image_pixels: PositiveInt = Field(100_000_000, description="pixels of one image")
     max_dataset_images: PositiveInt = Field(100_000, description="images of one data set")
     max_dataset_bytes: PositiveInt = Field(20 * GIBIBYTE, description="bytes of one data set")
@@ -152,10 +152,10 @@ class Settings(BaseSettings):
         "fails",
     )
     max_message_bytes: PositiveInt = Field(
-        64 * MEBIBYTE, description="bytes of one request that holds images or results"
+        16 * MEBIBYTE, description="bytes of one request that holds images or results"
     )
     message_memory_bytes: PositiveInt = Field(
-        128 * MEBIBYTE, description="bytes of all requests being handled; more are put off"
+        64 * MEBIBYTE, description="bytes of all requests being handled; more are put off"
     )
 
     max_uploads: PositiveInt = Field(8, description="uploads at a time; more are put off")
@@ -235,13 +235,18 @@ class Settings(BaseSettings):
         return host == "localhost" or _is_loopback(host)
 
 
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return _PREFIX + name.upper()
+
+
 def check_environment(environment: Iterable[str]) -> None:
     """Refuses variables that nobody reads: a misspelt limit would silently not hold.
 
     Raises:
         UnknownNameError: a variable begins with `HEATPROOF_` and is none; offers the nearest.
     """
-    known = {_PREFIX + name.upper() for name in Settings.model_fields} | _OF_CLIENTS
+    known = set(map(variable, Settings.model_fields)) | _OF_CLIENTS
     for name in sorted(environment):
         if name.upper().startswith(_PREFIX) and name.upper() not in known:
             raise UnknownNameError.among("environment variable", name, known)
