@@ -1,5 +1,8 @@
 """Folds the small constants of a graph: shape arithmetic, branches and casts."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import onnx_ir as ir
 from onnxscript import optimizer
@@ -13,6 +16,9 @@ from heatproof.graphs.randomness import RANDOM_OPERATORS
 _CHEAP_OPERATORS = frozenset(
     ["Add", "Cast", "CastLike", "Concat", "Div", "Expand", "Flatten", "Gather", "Mul", "Neg", "Pow"]
 ) | {"Reciprocal", "Reshape", "Slice", "Sqrt", "Squeeze", "Sub", "Transpose", "Unsqueeze"}
+
+_SEQUENCES = frozenset(["ConcatFromSequence", "SequenceAt", "SplitToSequence"])
+_ASIDE = "heatproof.aside"
 
 
 def fold_constants(model: ir.Model, budget: Budget) -> None:
@@ -34,7 +40,10 @@ def fold_constants(model: ir.Model, budget: Budget) -> None:
         return True if node.op_type in _CHEAP_OPERATORS | {"ConstantOfShape"} else None
 
     try:
-        with np.errstate(all="ignore"):  # a constant inf or NaN is the model's own business
+        with (
+            _set_aside(model.graph),
+            np.errstate(all="ignore"),
+        ):  # a constant inf or NaN is the model's own business
             optimizer.fold_constants(model, onnx_shape_inference=True, should_fold=should_fold)
     except Exception as error:  # of nodes that break their schema: ValueError, IndexError, others
         cause = error.__cause__ or error
@@ -42,3 +51,16 @@ def fold_constants(model: ir.Model, budget: Budget) -> None:
             f"cannot evaluate a constant part of the graph: {error}: {cause}; "
             "check the model with onnx.checker"
         ) from error
+
+
+@contextmanager
+def _set_aside(graph: ir.Graph) -> Iterator[None]:
+    """Hides sequences: the library would make them Splits of opset 18, whatever the model's is."""
+    nodes = [one for one in graph if one.domain == "" and one.op_type in _SEQUENCES]
+    for node in nodes:
+        node.domain = _ASIDE
+    try:
+        yield
+    finally:
+        for node in nodes:
+            node.domain = ""

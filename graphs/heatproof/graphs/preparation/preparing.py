@@ -22,6 +22,7 @@ from heatproof.graphs.preparation.inference import (
     keep_output_symbols,
     recall_shapes,
 )
+from heatproof.graphs.preparation.sequences import resolve_sequences
 from heatproof.graphs.preparation.settling import name_batch, settle
 
 _ROUNDS = 8
@@ -35,11 +36,11 @@ def prepared(model: ir.Model) -> ir.Model:
     """Returns a plain copy of a model; names of its inputs and outputs are kept.
 
     Functions are inlined and fused operators taken apart; constants are folded, within
-    `FOLDING_BUDGET`, and become initializers; identities, dropouts and casts without effect, unused
-    nodes and initializers are gone; node names are unique; types and shapes are inferred, symbolic
-    dimensions included. Initializers are never inputs. Index arithmetic is constant wherever it
-    does not depend on the batch, and so are the targets of reshapes; pools round down. Weights are
-    shared with the argument, not copied.
+    `FOLDING_BUDGET`, and become initializers; known sequences become tensors; identities, dropouts
+    and casts without effect, unused nodes and initializers are gone; node names are unique; types
+    and shapes are inferred, symbolic dimensions included. Initializers are never inputs. Index
+    arithmetic is constant wherever it does not depend on the batch, and so are the targets of
+    reshapes; pools round down. Weights are shared with the argument, not copied.
 
     Raises:
         InvalidModelError: a constant part of the graph cannot be evaluated, the functions cannot
@@ -87,7 +88,8 @@ def _fold_and_settle(model: ir.Model, declared: dict[str, ir.Shape]) -> None:
         recall_shapes(model.graph, declared)
         common.NameFixPass()(model)  # constants are named after nodes
         evaluate_constants(model, budget)
-        changed = settle(model.graph)
+        changed = resolve_sequences(model.graph)
+        changed |= settle(model.graph)
         common.RemoveUnusedNodesPass()(model)
         if not changed:
             return
