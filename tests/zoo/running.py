@@ -17,7 +17,7 @@ from torch import nn
 
 from heatproof.evaluators.errors import HeatproofError
 from heatproof.graphs.files.loading import load_model
-from tests.zoo.checks import Finding, failure, gradients, masking, refusal
+from tests.zoo.checks import Finding, failure, gradients, masking, refusal, unloadable
 from tests.zoo.exporting import Export, write
 from tests.zoo.families import Model
 from tests.zoo.journal import Record
@@ -90,6 +90,8 @@ def _examined(task: Task, network: nn.Module, export: Export) -> Record:
             opset = write(network, task.model.size, export, path)
         except Exception as error:  # noqa: BLE001 - of torch's exporter, which has no common one
             return replace(record, unwritten=failure(error).reason)
+        if fault := unloadable(path):
+            return replace(record, unwritten=fault)
         masks, differentiates = _findings(path, bool(task.mixes), network.double())
     return replace(record, opset=opset, masking=masks, gradients=differentiates)
 

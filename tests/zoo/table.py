@@ -91,7 +91,7 @@ def _reasons(records: Sequence[Record]) -> list[str]:
     first: dict[tuple[str, str], Record] = {}
     for record in records:
         if record.unwritten:
-            first.setdefault(("torch writes no file", record.unwritten), record)
+            first.setdefault(("torch writes no file that loads", record.unwritten), record)
             continue
         for kind, pick in _PICKS.items():
             if pick(record).reason:
