@@ -42,6 +42,10 @@ GRADIENT_LIMIT = 1e-3
 HALF_GRADIENT_LIMIT = 1e-2
 """Likewise in float16, where one ReLU in a thousand takes the other side, layer after layer."""
 
+FOLDED_LIMIT = 0.3
+"""Of a float16 file with its numbers in float32: constants that the exporter folded are rounded
+once more than the network's, by 1e-3, which kinks amplify; a faulty rule is off by about 1."""
+
 DRAWS = 5
 
 TIMES_TORCH = 3
@@ -156,7 +160,7 @@ def gradients(model: ir.Model, network: nn.Module) -> Finding:
         return Finding(Verdict.REFUSED, reason=_named(blockers[0]))
     if find_image_input(model).dtype is not ir.DataType.FLOAT16:
         return _agreement(model, network, torch.float32, GRADIENT_LIMIT, TELLING)
-    found = _agreement(in_float32(model), network, torch.float32, HALF_GRADIENT_LIMIT, TELLING)
+    found = _agreement(in_float32(model), network, torch.float32, FOLDED_LIMIT, TELLING)
     if found.verdict is not Verdict.HOLDS:
         return replace(found, reason=f"in float32 it {found.reason}")
     return _agreement(model, network, torch.float16, HALF_GRADIENT_LIMIT, np.inf)
