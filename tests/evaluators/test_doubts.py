@@ -1,10 +1,16 @@
 """Models that answer one class, or no better than chance."""
 
+from dataclasses import replace
+
 import pytest
 
 from heatproof.evaluators.class_outputs import Basis, ClassOutput
 from heatproof.evaluators.doubts import doubts
-from heatproof.evaluators.results import ClassProbability, CleanPrediction, Doubt, ImageResult
+from heatproof.evaluators.model_warnings import Doubt, ModelWarning
+from heatproof.evaluators.preprocessing import PRESETS
+from heatproof.evaluators.results import ClassProbability, CleanPrediction, ImageResult
+from heatproof.evaluators.spec import EvaluationSpec
+from heatproof.evaluators.summaries import clean_accuracy
 
 
 def output(classes: int, model: str = "m") -> ClassOutput:
@@ -13,14 +19,22 @@ def output(classes: int, model: str = "m") -> ClassOutput:
     )
 
 
-def image(place: int, top: int | None, label: int | None = None, model: str = "m") -> ImageResult:
+def image(
+    place: int, top: int | None, label: int | None = None, model: str = "m", group: str = ""
+) -> ImageResult:
     ranked = () if top is None else (ClassProbability(top, 0.9),)
     answer = CleanPrediction(model, top or 0, ranked)
-    return ImageResult(f"{place:064x}", "", label, (answer,), ())
+    return ImageResult(f"{place:064x}", "", label, (answer,), (), group=group)
 
 
 def reasons(images: list[ImageResult], classes: int = 10) -> list[Doubt]:
-    return [warning.reason for warning in doubts(images, [output(classes)])]
+    return [warning.reason for warning in warned_of(images, [output(classes)])]
+
+
+def warned_of(images: list[ImageResult], outputs: list[ClassOutput]) -> tuple[ModelWarning, ...]:
+    models = tuple(held.model for held in outputs)
+    spec = EvaluationSpec(models=models, preprocessing=PRESETS["unit"], metrics=())
+    return doubts(images, outputs, clean_accuracy(spec, images))
 
 
 @pytest.mark.parametrize(("count", "warned"), [(4, False), (5, True), (40, True)])
@@ -62,7 +76,7 @@ def test_an_accuracy_is_held_against_chance(hits: int, classes: int, *, warned: 
 def test_the_share_of_the_most_frequent_label_is_chance_too() -> None:
     """Answers 0 to 15 of 20, of which 15 are 0: 75 % right, and no better than answering 0."""
     images = [image(p, 0 if p < 15 else p, 0 if p < 15 else p + 1) for p in range(20)]
-    (warning,) = doubts(images, [output(100)])
+    (warning,) = warned_of(images, [output(100)])
     assert warning.reason is Doubt.CHANCE_ACCURACY
     assert "75.0% for the most frequent label, class 0" in warning.text
 
@@ -80,5 +94,32 @@ def test_each_model_is_judged_by_itself() -> None:
         )
         for place in range(6)
     ]  # fmt: skip
-    found = doubts(images, [output(10, "a"), output(10, "b")])
+    found = warned_of(images, [output(10, "a"), output(10, "b")])
     assert [(held.model, held.reason) for held in found] == [("a", Doubt.ONE_CLASS)]
+
+
+@pytest.mark.parametrize(("groups", "warned"), [(1, False), (4, False), (5, True), (40, True)])
+def test_images_of_one_group_are_one_answer(groups: int, *, warned: bool) -> None:
+    images = [image(place, 7, group=f"patient {place % groups}") for place in range(40)]
+    found = warned_of(images, [output(10)])
+    assert [held.reason for held in found] == ([Doubt.ONE_CLASS] if warned else [])
+    if warned:
+        assert f"all 40 images of {groups} groups" in found[0].text
+
+
+def test_an_accuracy_over_few_groups_is_not_told_from_chance() -> None:
+    """30 of 80 right, of 10 classes: by images far above chance, but all of 3 groups of 8."""
+    images = [
+        image(place, place % 10 if place < 30 else (place + 1) % 10, place % 10)
+        for place in range(80)
+    ]
+    assert not reasons(images)
+    grouped = [replace(held, group=f"scene {place // 10}") for place, held in enumerate(images)]
+    (warning,) = warned_of(grouped, [output(10)])
+    assert warning.reason is Doubt.CHANCE_ACCURACY
+    assert "30 of 80 in 8 groups" in warning.text
+
+
+def test_seven_groups_give_no_accuracy() -> None:
+    images = [image(p, p % 10, (p + 1) % 10, group=f"scene {p % 7}") for p in range(70)]
+    assert Doubt.CHANCE_ACCURACY not in reasons(images)

@@ -1,18 +1,35 @@
 """Models that answer differently each time, or by their neighbours, are refused by name."""
 
+import threading
+from pathlib import Path
+
 import numpy as np
+import onnx
 import onnx_ir as ir
+import onnxruntime as ort
 import pytest
 from onnx import ModelProto
+from onnxruntime.quantization import QuantType, quantize_dynamic
 
-from heatproof.evaluators.errors import UnsupportedModelError, UnsupportedOperatorError
+from heatproof.evaluators.errors import (
+    CancelledError,
+    UnsupportedModelError,
+    UnsupportedOperatorError,
+)
+from heatproof.evaluators.model_warnings import Doubt
 from heatproof.evaluators.preprocessing import PRESETS
 from heatproof.graphs.canonical import CanonicalModel, canonicalize
 from heatproof.graphs.gradients import differentiated, gradient_blockers
 from heatproof.graphs.inspection.inspecting import inspect
 from heatproof.graphs.masking import layer_masked, masking_blockers
 from heatproof.graphs.notes import notes_of
-from heatproof.graphs.runtime import Cancellation, SessionSettings, open_session
+from heatproof.graphs.runtime import (
+    Cancellation,
+    OrtPredictor,
+    SessionCache,
+    SessionSettings,
+    open_session,
+)
 from tests.graphs.foreign_forms import TAIL, network
 
 WEIGHTS = "float[4, 3, 3, 3] w, float[5, 4] v, float[5] b"
@@ -118,8 +135,9 @@ def test_a_dropout_in_training_mode_is_turned_off_and_said(opset: int) -> None:
     np.testing.assert_array_equal(answers(canonical), answers(canonicalize(kept, PRESETS["unit"])))
     for model in (layer_masked(dropped), differentiated(dropped), canonical.model):
         (note,) = notes_of(model)
-        assert note.startswith("node 'the_Dropout', Dropout, is in training mode")
-    assert inspect(dropped).notes == notes_of(canonical.model)
+        assert note.text.startswith("node 'the_Dropout', Dropout, is in training mode")
+        assert note.changes_answers
+    assert inspect(dropped).notes == tuple(note.text for note in notes_of(canonical.model))
 
 
 def test_a_dropout_whose_mode_is_an_input_is_turned_off_and_the_input_is_not_asked_for() -> None:
@@ -175,3 +193,119 @@ def test_answers_that_are_not_finite_do_not_count_as_different(bad: str) -> None
     numerator = "zero" if bad == "NaN" else "one"
     nodes = f"r0 = Relu (k) n = Neg (r0) z = Relu (n) q = Div ({numerator}, z) c = Add (k, q)"
     canonicalize(named(between(nodes, "float zero = {0}, float one = {1}")), PRESETS["unit"])
+
+
+def predictor(model: ModelProto, cancellation: Cancellation | None = None) -> OrtPredictor:
+    return OrtPredictor(
+        canonicalize(named(model), PRESETS["unit"]),
+        SessionCache(1 << 30, SessionSettings()),
+        model="models/m",
+        batch_size=2,
+        cancellation=cancellation or Cancellation(),
+    )
+
+
+def images(count: int) -> np.ndarray:
+    return np.random.default_rng(7).random((count, 3, 8, 8), np.float32)
+
+
+def looped(nodes: str, trips: int = 2) -> ModelProto:
+    body = """q = Loop (trips, true, k) <body = b (int64 n, bool on, float[N, 4, 8, 8] x) =>
+              (bool go, float[N, 4, 8, 8] y) { go = Identity (on) y = Abs (x) }>"""
+    weights = f"int64 trips = {{{trips}}}, bool true = {{1}}"
+    return between(f"{body} {nodes}", weights)
+
+
+MIXED = "m = ReduceMean <axes = [0]> (q) c = Sub (q, m)"
+SCANNED = """t = Transpose <perm = [1, 0, 2, 3]> (k)
+    u = Scan <num_scan_inputs = 1, body = b (float[N, 8, 8] x) => (float[N, 8, 8] y)
+    {{ y = {} (x) }}> (t) c = Transpose <perm = [1, 0, 2, 3]> (u)"""
+LATE = {
+    "Loop": (looped("c = Relu (q)"), looped(MIXED)),
+    "Scan": (
+        between(SCANNED.format("Relu")),
+        between(SCANNED.format("Softmax <axis = 0>")),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", LATE)
+def test_rows_of_what_may_run_for_ever_are_compared_before_the_first_answer(kind: str) -> None:
+    sound, mixed = LATE[kind]
+    run = predictor(mixed)
+    for pass_of in (run.logits, lambda batch: run.gradients(batch, np.ones((2, 5), "f"), "")):
+        with pytest.raises(UnsupportedModelError, match=r"the_.*depends on the others"):
+            pass_of(images(2))
+    assert np.isfinite(predictor(sound).logits(images(2))).all()
+
+
+def test_rows_behind_exploding_constants_are_compared_before_the_first_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    where = "heatproof.graphs.canonical.canonicalization.folds_within_budget"
+    monkeypatch.setattr(where, lambda _: False)
+    run = predictor(between("m = ReduceMean <axes = [0]> (k) c = Sub (k, m)"))
+    with pytest.raises(UnsupportedModelError, match=r"the_.*depends on the others"):
+        run.logits(images(2))
+
+
+def test_comparing_rows_can_be_cancelled() -> None:
+    cancellation = Cancellation()
+    run = predictor(looped("c = Relu (q)", trips=1 << 62), cancellation)
+    timer = threading.Timer(0.3, cancellation.cancel)
+    timer.start()
+    with pytest.raises(CancelledError):
+        run.logits(images(2))
+    timer.join()
+
+
+def dynamically_quantised(folder: Path) -> ModelProto:
+    plain, quantised = folder / "plain.onnx", folder / "quantised.onnx"
+    model = between("c = Relu (k)")
+    rng = np.random.default_rng(0)
+    for tensor in model.graph.initializer:
+        values = rng.normal(0, 0.5, tuple(tensor.dims)).astype(np.float32)
+        tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+    onnx.save(model, plain)
+    quantize_dynamic(plain, quantised, weight_type=QuantType.QUInt8)
+    return onnx.load(quantised)
+
+
+def test_a_dynamically_quantised_model_answers_for_each_image_as_for_it_alone(
+    tmp_path: Path,
+) -> None:
+    model = dynamically_quantised(tmp_path)
+    assert "ConvInteger" in {node.op_type for node in model.graph.node}
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    run, batch = predictor(model), images(2) * np.array([0.2, 1], np.float32)[:, None, None, None]
+    alone = [session.run(None, {"image": batch[row : row + 1]})[0] for row in (0, 1)]
+    np.testing.assert_allclose(run.logits(batch), np.concatenate(alone), rtol=1e-5, atol=1e-6)
+    together = session.run(None, {"image": batch})[0]
+    assert np.abs(together - run.logits(batch)).max() > 1e-3, "the neighbours would have counted"
+    (warning,) = run.facts.warnings
+    assert warning.reason is Doubt.MODEL_FORM
+    assert "DynamicQuantizeLinear" in warning.text
+    assert "every image is run by itself" in warning.text
+    assert inspect(named(model)).notes == (warning.text,)
+    assert run.facts.layer_masking is not None
+    assert run.facts.gradients is not None
+
+
+def test_a_freed_batch_is_noted_alike_by_inspection_and_evaluation() -> None:
+    model = network(inputs="float[1, 3, 8, 8] image", outputs="float[1, 5] scores")
+    run = predictor(model)
+    (warning,) = run.facts.warnings
+    assert (warning.reason, warning.model) == (Doubt.MODEL_FORM, "models/m")
+    assert "batch size 1 only: its batch dimension is freed" in warning.text
+    assert inspect(named(model)).notes == (warning.text,)
+
+
+def test_a_batch_that_is_baked_into_a_reshape_is_noted_too() -> None:
+    model = network(
+        """c = Conv <pads = [1, 1, 1, 1]> (image, w) r = Relu (c) p = GlobalAveragePool (r)
+           f = Reshape (p, flat) scores = Gemm <transB = 1> (f, v, b)""",
+        weights=f"{WEIGHTS}, int64[2] flat = {{1, 4}}",
+    )
+    (warning,) = predictor(model).facts.warnings
+    assert "freed" in warning.text
+    assert inspect(named(model)).notes == (warning.text,)

@@ -331,6 +331,53 @@ def test_every_report_shows_how_answers_are_read_and_warns_on_top(
     assert any("CHANCE_ACCURACY" in value for name, value in properties if name == "warning")
 
 
+DROPPED = """
+<ir_version: 8, opset_import: ["" : 18]>
+g (float[1, 3, 32, 32] image) => (float[1, 4] p)
+<float[4, 3] v, float[4] b, float ratio = {0.5}, bool yes = {1}>
+{ pool = GlobalAveragePool (image)
+  f = Flatten (pool)
+  z = Gemm <transB = 1> (f, v, b)
+  d = Dropout (z, ratio, yes)
+  p = Softmax (d) }
+"""
+
+
+def test_every_report_says_what_was_done_to_the_model(
+    served: Served, folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    model, policy = tmp_path / "dropped.onnx", tmp_path / "policy.toml"
+    built = onnx.parser.parse_model(DROPPED)
+    built.graph.initializer.extend(
+        onnx.load_from_string(network("p = Softmax (z)")).graph.initializer
+    )
+    built.graph.node[3].name = "the_dropout"
+    model.write_bytes(built.SerializeToString())
+    policy.write_text(POLICY.format(stated=""))
+    reports = {kind: tmp_path / f"r.{kind}" for kind in ("json", "junit", "markdown", "html")}
+    flags = [part for kind, path in reports.items() for part in (f"--{kind}", str(path))]
+    done = command(
+        served, "gate", "--model", str(model), "--images", str(folder), "--policy", str(policy),
+        *flags,
+    )  # fmt: skip
+    out, err = capfd.readouterr()
+    assert done == 0, out + err
+    texts = {kind: path.read_text().replace("\\", "") for kind, path in reports.items()}
+    texts["terminal"] = out
+    for kind, text in texts.items():
+        plain = " ".join(text.split())
+        assert "the_dropout" in plain, kind
+        assert "is turned off" in plain, kind
+        assert "batch size 1 only: its batch dimension is freed" in plain, kind
+    held = json.loads(texts["json"])
+    assert [one["reason"] for one in held["evaluation"]["warnings"]] == [
+        "MODEL_CHANGED", "MODEL_FORM",
+    ]  # fmt: skip
+    assert held["verdict"]["outcome"] == "OUTCOME_WARN"
+    (warning,) = held["verdict"]["warnings"]
+    assert warning.startswith("MODEL_CHANGED: node 'the_dropout'")
+
+
 def test_the_command_names_output_and_activation(
     served: Served, folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -17,6 +17,7 @@ from heatproof.evaluators.explainers import Explainer, Supplied
 from heatproof.evaluators.inventory import Inventory, Presence
 from heatproof.evaluators.metrics import Metric, Setting
 from heatproof.evaluators.metrics.metric import resolved
+from heatproof.evaluators.model_warnings import ModelWarning
 from heatproof.evaluators.predictor import PredictorFacts, Shortfall
 from heatproof.evaluators.removal import RemovalOperator
 from heatproof.evaluators.spec import EvaluationSpec, Target
@@ -47,11 +48,13 @@ class Plan:
         results: what is scored, in the order models, metrics, removal operators, explainers.
         predictions: upper bound of the rows in all; a gradient counts as one row.
         class_outputs: how the class scores of each model are read, where that is known.
+        warnings: what was done to each model before it is run.
     """
 
     results: tuple[ResultKey, ...]
     predictions: int
     class_outputs: tuple[ClassOutput, ...] = ()
+    warnings: tuple[ModelWarning, ...] = ()
 
 
 def result_keys(spec: EvaluationSpec) -> tuple[ResultKey, ...]:
@@ -88,7 +91,8 @@ def plan(spec: EvaluationSpec, facts: Mapping[str, PredictorFacts], inventory: I
     rows = sum(_rows_of_image(spec, facts[model], keys) for model in spec.models)
     readings = (facts[model].reading for model in spec.models)
     outputs = tuple(reading.output for reading in readings if reading is not None)
-    return Plan(keys, rows * inventory.images, outputs)
+    warnings = tuple(warning for model in spec.models for warning in facts[model].warnings)
+    return Plan(keys, rows * inventory.images, outputs, warnings)
 
 
 def resolved_spec(spec: EvaluationSpec, inventory: Inventory) -> EvaluationSpec:

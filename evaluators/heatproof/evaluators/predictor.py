@@ -8,6 +8,7 @@ from jaxtyping import Float32
 
 from heatproof.evaluators.arrays import Images, Logits, Masks
 from heatproof.evaluators.class_outputs import Reading
+from heatproof.evaluators.model_warnings import ModelWarning
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class PredictorFacts:
             lies before it, such as a preprocessing of whole numbers inside the graph.
         tensors: names of the tensors that can be differentiated by; empty if they are not known.
         reading: how the class scores are read from the model's output; None if that is not known.
+        warnings: what was done to the model before it was run.
     """
 
     model: str
@@ -55,6 +57,7 @@ class PredictorFacts:
     activation_gradients: Shortfall | None
     tensors: frozenset[str] = frozenset()
     reading: Reading | None = None
+    warnings: tuple[ModelWarning, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

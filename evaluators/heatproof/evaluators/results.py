@@ -87,22 +87,6 @@ class MetricResult:
     curves: Mapping[str, Curve]
 
 
-class Doubt(StrEnum):
-    """What makes the scores of a model doubtful."""
-
-    ONE_CLASS = "ONE_CLASS"
-    CHANCE_ACCURACY = "CHANCE_ACCURACY"
-
-
-@dataclass(frozen=True, slots=True)
-class ModelWarning:
-    """What makes the scores of a model doubtful; fields as in the message of the same name."""
-
-    reason: Doubt
-    model: str
-    text: str
-
-
 @dataclass(frozen=True, slots=True)
 class ClassProbability:
     """Probability of a class."""

@@ -35,6 +35,7 @@ from heatproof.evaluators.gate.soundness import (
     wanted,
 )
 from heatproof.evaluators.metrics.metric import is_answered_by
+from heatproof.evaluators.model_warnings import Doubt
 from heatproof.evaluators.results import Summary
 from heatproof.evaluators.statistics.intervals import Intervals
 from heatproof.evaluators.summaries import units_of
@@ -206,7 +207,7 @@ def _warnings(
     policy: Policy, candidate: Evaluated, checks: Sequence[CheckResult]
 ) -> tuple[str, ...]:
     mine = (held for held in candidate.warnings if held.model == candidate.model)
-    warnings = [f"{held.reason}: {held.text}" for held in mine]
+    warnings = [f"{h.reason}: {h.text}" for h in mine if h.reason is not Doubt.MODEL_FORM]
     units = units_of(candidate.images, seed=policy.seed)
     if units.count < policy.min_images:
         unit = "group" if units.grouped else "image"

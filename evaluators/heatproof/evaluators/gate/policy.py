@@ -7,9 +7,10 @@ from typing import ClassVar, TypeAlias
 from heatproof.evaluators.class_outputs import Activation
 from heatproof.evaluators.explainers import Explainer
 from heatproof.evaluators.metrics import Metric
+from heatproof.evaluators.model_warnings import ModelWarning
 from heatproof.evaluators.preprocessing import Preprocessing
 from heatproof.evaluators.removal import RemovalOperator
-from heatproof.evaluators.results import ImageResult, Interval, MetricResult, ModelWarning
+from heatproof.evaluators.results import ImageResult, Interval, MetricResult
 from heatproof.evaluators.spec import EvaluationSpec, Target
 from heatproof.evaluators.statistics.intervals import Intervals
 

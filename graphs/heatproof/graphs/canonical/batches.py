@@ -9,6 +9,7 @@ import onnx_ir as ir
 from heatproof.evaluators.errors import UnsupportedModelError
 from heatproof.graphs.captures import values_read
 from heatproof.graphs.constants import constant_operand, replace_operand
+from heatproof.graphs.notes import Note
 from heatproof.graphs.preparation import reshape_input
 from heatproof.graphs.rules import Operator
 
@@ -50,6 +51,27 @@ def free_batch(model: ir.Model, input_name: str) -> None:
                 f"the shape {output.shape} for other batch sizes; export it with a dynamic batch "
                 "dimension"
             )
+
+
+def is_batch_fixed(batch: int | None, output: ir.Value) -> bool:
+    """Whether a model answers for one batch size only.
+
+    Some exporters declare a free batch and bake 1 into a Reshape all the same.
+
+    Args:
+        batch: the batch size of the image input; None if any is taken.
+        output: the output with the class scores.
+    """
+    shape = output.shape
+    return batch is not None or shape is None or isinstance(shape[0], int)
+
+
+def freed(batch: int | None) -> Note:
+    """What a user must know of a model whose batch was freed."""
+    return Note(
+        f"the model is exported for batch size {batch or 1} only: its batch dimension is freed, "
+        "and its rows are compared with answers for one image"
+    )
 
 
 def _image_values(graph: ir.Graph) -> set[ir.Value]:

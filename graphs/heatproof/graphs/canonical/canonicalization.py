@@ -5,16 +5,18 @@ import onnx_ir as ir
 from heatproof.evaluators.class_outputs import Statement
 from heatproof.evaluators.errors import InvalidArgumentError, UnsupportedModelError
 from heatproof.evaluators.preprocessing import Preprocessing
-from heatproof.graphs.canonical.batches import BATCH, free_batch
+from heatproof.graphs.canonical.batches import BATCH, free_batch, freed, is_batch_fixed
 from heatproof.graphs.canonical.ending import end_at_logits
 from heatproof.graphs.canonical.entry import insert_entry
-from heatproof.graphs.canonical.independence import check_rows
+from heatproof.graphs.canonical.independence import RowComparison, run_alone
 from heatproof.graphs.canonical.model import CanonicalModel
 from heatproof.graphs.capabilities import Capabilities
 from heatproof.graphs.inspection.spatial import last_feature_map
+from heatproof.graphs.notes import add_notes
 from heatproof.graphs.pad_folding import fold_pads
 from heatproof.graphs.preparation import prepared, reshape_input
 from heatproof.graphs.repeatability import refuse_unrepeatable
+from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.graphs.runtime.folding import folds_within_budget
 from heatproof.graphs.runtime.sessions import SessionSettings
 from heatproof.graphs.signature import (
@@ -41,8 +43,8 @@ def canonicalize(
         model: a checked model, as `load_model` returns it.
         preprocessing: what the model was trained with.
         stated: what a user says of the class output.
-        settings: how the canonical model is run once, to compare the rows of a batch; one with
-            loops is not, unless its batch was freed.
+        settings: how the canonical model is run once, to compare the rows of a batch; one that
+            may run for ever is compared before its first answer instead.
 
     Raises:
         UnsupportedModelError: the model has no image input or no one class output, its batch
@@ -60,15 +62,18 @@ def canonicalize(
     output = find_class_output(plain, stated)
     end_at_logits(plain, output)
     _keep_input(plain.graph, image.name)
-    batch_fixed = _is_batch_fixed(plain, image)
-    if batch_fixed:
+    if is_batch_fixed(image.batch, plain.graph.outputs[0]):
         free_batch(plain, image.name)
+        add_notes(plain, [freed(image.batch)])
     insert_entry(plain, image, preprocessing, size)
     canonical = prepared(plain)
     fold_pads(canonical)
     refuse_unrepeatable(canonical.graph)
-    if batch_fixed or not _may_run_for_ever(canonical):
-        check_rows(canonical, settings)
+    alone = run_alone(canonical.graph)
+    add_notes(canonical, alone)
+    row_check = RowComparison(canonical, settings, is_due=not alone)
+    if not _may_run_for_ever(canonical):
+        row_check.run(Cancellation())
     logits = canonical.graph.outputs[0].name or ""
     cam_tensor = last_feature_map(canonical, logits)
     return CanonicalModel(
@@ -83,6 +88,8 @@ def canonicalize(
         tensors=frozenset(value.name or "" for node in canonical.graph for value in node.outputs),
         preprocessing=sized,
         capabilities=Capabilities(canonical, logits, cam_tensor),
+        row_check=row_check,
+        is_run_alone=bool(alone),
     )
 
 
@@ -105,12 +112,6 @@ def _keep_input(graph: ir.Graph, name: str) -> None:
     for value in list(graph.inputs):
         if value.name != name and not value.uses():
             graph.inputs.remove(value)
-
-
-def _is_batch_fixed(model: ir.Model, image: ImageInput) -> bool:
-    """Some exporters declare a free batch and bake 1 into a Reshape all the same."""
-    shape = model.graph.outputs[0].shape
-    return image.batch is not None or shape is None or isinstance(shape[0], int)
 
 
 def _may_run_for_ever(model: ir.Model) -> bool:

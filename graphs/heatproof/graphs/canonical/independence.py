@@ -1,6 +1,7 @@
 """Checks by running it that a model answers for each image of a batch alone."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +9,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from heatproof.evaluators.errors import InvalidModelError, UnsupportedModelError
+from heatproof.graphs.notes import Note
 from heatproof.graphs.rules import Operator
 from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.graphs.runtime.sessions import Session, SessionSettings, open_session
@@ -22,10 +24,62 @@ _HALF_TOLERANCE = 1e-2
 _MOST_TAPPED = 1 << 26
 """Numbers that the search for the first node at fault may hold."""
 
+_SCALED_BY_BATCH = frozenset(
+    {("", "DynamicQuantizeLinear")}
+    | {("com.microsoft", name) for name in ("DynamicQuantizeMatMul", "DynamicQuantizeLSTM")}
+)
+"""Operators that take one scale of all rows of a batch."""
+
 Array = NDArray[np.generic]
 
 
-def check_rows(model: ir.Model, settings: SessionSettings) -> None:
+def run_alone(graph: ir.Graph) -> tuple[Note, ...]:
+    """Says that every image must be run by itself, naming the first node; () if that is not so."""
+    nodes = list(_scaled_by_batch(graph))
+    if not nodes:
+        return ()
+    several = f" and {len(nodes) - 1} more nodes like it" if nodes[1:] else ""
+    return (
+        Note(
+            f"node {nodes[0].name!r}, {nodes[0].op_type},{several} of dynamic quantisation "
+            "scales its input by all images of a batch: every image is run by itself, which is "
+            "slower; quantise the model statically to run batches"
+        ),
+    )
+
+
+def _scaled_by_batch(graph: ir.Graph) -> Iterator[ir.Node]:
+    nodes = ir.traversal.RecursiveGraphIterator(graph)
+    return (node for node in nodes if (node.domain, node.op_type) in _SCALED_BY_BATCH)
+
+
+class RowComparison:
+    """Compares the rows of a model, once.
+
+    Args:
+        model: as `check_rows` takes it.
+        settings: threads of the session.
+        is_due: whether rows are to be compared at all.
+    """
+
+    def __init__(self, model: ir.Model, settings: SessionSettings, *, is_due: bool = True) -> None:
+        self._model = model
+        self._settings = settings
+        self._is_due = is_due
+
+    def run(self, cancellation: Cancellation) -> None:
+        """Does nothing if the rows have been found independent.
+
+        Raises:
+            UnsupportedModelError: as `check_rows`.
+            CancelledError: the work was cancelled.
+        """
+        if self._is_due:
+            check_rows(self._model, self._settings, cancellation)
+            self._is_due = False
+
+
+def check_rows(model: ir.Model, settings: SessionSettings, cancellation: Cancellation) -> None:
     """Compares the answer for an image alone with that between two other images.
 
     Whatever a row reads of others, of those before it, behind it or at its place, shows.
@@ -33,24 +87,29 @@ def check_rows(model: ir.Model, settings: SessionSettings) -> None:
     Args:
         model: one float32 image input of static size but for the batch, one output.
         settings: threads of the session.
+        cancellation: stops the passes.
 
     Raises:
         UnsupportedModelError: the answer for an image depends on its neighbours, or differs each
             time; names the first node that shows it. Or the model does not run on three images.
     """
-    alone, together = _answers(model, settings, [model.graph.outputs[0]])
+    alone, together = _answers(model, settings, cancellation, [model.graph.outputs[0]])
     middle = together[0][_MIDDLE : _MIDDLE + 1]
     if len(together[0]) == _ROWS and _agree(alone[0], middle, _tolerance(model)):
         return
+    node = _first_at_fault(model, settings, cancellation)
     raise UnsupportedModelError(
-        f"{_first_at_fault(model, settings)}the answer for an image depends on the others of its "
-        "batch; export the model in evaluation mode (model.eval()) with a dynamic batch dimension, "
+        f"{node}the answer for an image depends on the others of its batch; "
+        "export the model in evaluation mode (model.eval()) with a dynamic batch dimension, "
         "and quantise it statically if at all"
     )
 
 
 def _answers(
-    model: ir.Model, settings: SessionSettings, values: list[ir.Value]
+    model: ir.Model,
+    settings: SessionSettings,
+    cancellation: Cancellation,
+    values: list[ir.Value],
 ) -> tuple[list[Array], list[Array]]:
     """Values for an image alone, and for it between a darker and a brighter one."""
     image = model.graph.inputs[0]
@@ -60,18 +119,20 @@ def _answers(
     session = open_session(model, replace(settings, fused=False))
     name, names = image.name or "", [value.name or "" for value in values]
     return (
-        _run(session, name, images[_MIDDLE : _MIDDLE + 1], names),
-        _run(session, name, images, names),
+        _run(session, {name: images[_MIDDLE : _MIDDLE + 1]}, names, cancellation),
+        _run(session, {name: images}, names, cancellation),
     )
 
 
-def _run(session: Session, name: str, images: Array, names: list[str]) -> list[Array]:
+def _run(
+    session: Session, feeds: dict[str, Array], names: list[str], cancellation: Cancellation
+) -> list[Array]:
     try:
-        return session.run({name: images}, names, Cancellation())
+        return session.run(feeds, names, cancellation)
     except InvalidModelError as error:
         raise UnsupportedModelError(
-            f"the model does not run on a batch of {len(images)}: {error.message}; export it with "
-            "a dynamic batch dimension"
+            f"the model does not run on a batch of {len(*feeds.values())}: {error.message}; "
+            "export it with a dynamic batch dimension"
         ) from error
 
 
@@ -89,14 +150,14 @@ def _agree(one: Array, other: Array, tolerance: float) -> bool:
     return bool(np.allclose(one, other, rtol=0, atol=tolerance * largest, equal_nan=True))
 
 
-def _first_at_fault(model: ir.Model, settings: SessionSettings) -> str:
+def _first_at_fault(model: ir.Model, settings: SessionSettings, cancellation: Cancellation) -> str:
     """The first node of which one image's part differs with the others, as words; or nothing."""
     makers = {value: node for node in model.graph for value in node.outputs if _is_known(value)}
     if sum(math.prod(_sizes(value)) for value in makers) > _MOST_TAPPED:
         return ""
     values = list(makers)
     names = [value.name or "" for value in values]
-    alone, together = _answers(tapped(model, names), settings, values)
+    alone, together = _answers(tapped(model, names), settings, cancellation, values)
     for value, one, all_rows in zip(values, alone, together, strict=True):
         is_batch = one.shape[:1] == (1,) and all_rows.shape[:1] == (_ROWS,)
         part = all_rows[_MIDDLE : _MIDDLE + 1] if is_batch else all_rows

@@ -1,6 +1,7 @@
 """The canonical form of an image classifier."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 import onnx_ir as ir
 
@@ -8,6 +9,22 @@ from heatproof.evaluators.preprocessing import Preprocessing
 from heatproof.graphs.capabilities import Capabilities
 from heatproof.graphs.heads.choosing import ClassOutput
 from heatproof.graphs.heads.scores import Activation
+
+if TYPE_CHECKING:  # the runtime runs canonical models
+    from heatproof.graphs.runtime.cancellation import Cancellation
+
+
+class RowCheck(Protocol):
+    """Makes sure, once, that a model answers for each image of a batch alone."""
+
+    def run(self, cancellation: "Cancellation") -> None:
+        """Returns if that is so.
+
+        Raises:
+            UnsupportedModelError: it is not.
+            CancelledError: the work was cancelled.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +44,8 @@ class CanonicalModel:
         tensors: names of all tensors that the graph computes.
         preprocessing: what the graph contains, with the size resolved.
         capabilities: whether the graph can be masked and differentiated.
+        row_check: to be run before the first answer; does nothing if it has been.
+        is_run_alone: whether every pass must hold one image, for what shares a batch shares scales.
     """
 
     model: ir.Model
@@ -40,6 +59,8 @@ class CanonicalModel:
     tensors: frozenset[str]
     preprocessing: Preprocessing
     capabilities: Capabilities
+    row_check: RowCheck
+    is_run_alone: bool = False
 
     @property
     def activation(self) -> Activation:

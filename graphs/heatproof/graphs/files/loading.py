@@ -20,7 +20,7 @@ from heatproof.graphs.files.tensors import stored_bytes
 from heatproof.graphs.files.tidying import tidied
 from heatproof.graphs.files.uploads import Bytes, uploaded_tensor
 from heatproof.graphs.files.walking import Found, find
-from heatproof.graphs.notes import add_notes
+from heatproof.graphs.notes import Note, add_notes
 
 Model: TypeAlias = ir.Model
 """A loaded model, by a name for those who hand it on and never look inside."""
@@ -95,7 +95,7 @@ def _load(path: Path, files: Mapping[str, Bytes], limits: Limits) -> ir.Model:
     _own_tensors(model, files)
     _infer_undeclared(model)
     common.CheckerPass()(model)
-    add_notes(model, notes)
+    add_notes(model, map(Note, notes))
     return model
 
 

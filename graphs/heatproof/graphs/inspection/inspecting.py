@@ -8,15 +8,16 @@ import onnx_ir as ir
 from heatproof.evaluators.class_outputs import Statement
 from heatproof.evaluators.errors import FailedPreconditionError, UnsupportedModelError
 from heatproof.graphs.blockers import Blocker
-from heatproof.graphs.canonical.batches import free_batch
+from heatproof.graphs.canonical.batches import free_batch, freed, is_batch_fixed
 from heatproof.graphs.canonical.ending import end_at_logits
+from heatproof.graphs.canonical.independence import run_alone
 from heatproof.graphs.gradients import gradient_blockers
 from heatproof.graphs.heads.choosing import candidates
 from heatproof.graphs.inspection.receptive import Extent, receptive_fields
 from heatproof.graphs.inspection.spatial import feature_maps, last_feature_map
 from heatproof.graphs.inspection.work import multiply_adds
 from heatproof.graphs.masking import masking_blockers
-from heatproof.graphs.notes import notes_of
+from heatproof.graphs.notes import Note, notes_of
 from heatproof.graphs.preparation import prepared, reshape_input
 from heatproof.graphs.signature import (
     ClassOutput,
@@ -182,6 +183,8 @@ def inspect(model: ir.Model, stated: Statement | None = None) -> ModelFacts:
     output, decision = _class_output(probe, stated)
     logits = output.logits if output else None
     cam_tensors = _cam_tensors(probe, output)
+    shortcoming, freeing = _freeing(probe, image, output)
+    alone = run_alone(plain.graph)
     gradients = _support(lambda: gradient_blockers(probe, of=logits, plain=True))
     return ModelFacts(
         inputs=tuple(_info(value) for value in model.graph.inputs if not value.is_initializer()),
@@ -204,10 +207,10 @@ def inspect(model: ir.Model, stated: Statement | None = None) -> ModelFacts:
         height=height,
         width=width,
         probed=probe is not plain,
-        notes=notes_of(plain),
+        notes=tuple(note.text for note in (*notes_of(plain), *alone, *freeing)),
         class_candidates=_candidates(probe, output),
         class_output_decision=decision,
-        shortcoming=_shortcoming(probe, image, output),
+        shortcoming=shortcoming,
     )
 
 
@@ -227,21 +230,30 @@ def _class_output(model: ir.Model, stated: Statement | None) -> tuple[ClassOutpu
     return found, found.decision
 
 
-def _shortcoming(model: ir.Model, image: ImageInput | None, output: ClassOutput | None) -> str:
-    """Why `canonicalize` refuses a model of known ends, as far as its structure tells."""
+def _freeing(
+    model: ir.Model, image: ImageInput | None, output: ClassOutput | None
+) -> tuple[str, tuple[Note, ...]]:
+    """Why `canonicalize` refuses a model of known ends, as far as its structure tells.
+
+    With it what a user must know of a batch dimension that is freed.
+    """
     if image is None or output is None:
-        return ""
+        return "", ()
     if output.classes is None:
-        return f"the number of classes in output {output.name!r} is not fixed; export it with one"
-    if image.batch is None:
-        return ""
+        return (
+            f"the number of classes in output {output.name!r} is not fixed; export it with one",
+            (),
+        )
+    chosen = next(value for value in model.graph.outputs if value.name == output.name)
+    if not is_batch_fixed(image.batch, chosen):
+        return "", ()
     copy = model.clone()
     try:
         end_at_logits(copy, output)
         free_batch(copy, image.name)
     except UnsupportedModelError as error:
-        return error.message
-    return ""
+        return error.message, ()
+    return "", (freed(image.batch),)
 
 
 def _candidates(model: ir.Model, output: ClassOutput | None) -> tuple[ClassCandidate, ...]:

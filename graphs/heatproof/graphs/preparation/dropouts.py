@@ -6,18 +6,19 @@ import numpy as np
 import onnx_ir as ir
 
 from heatproof.graphs.constants import constant_operand
+from heatproof.graphs.notes import Note
 from heatproof.graphs.rules import Operator
 
 _RATIO, _TRAINING = 1, 2
 """Positions of operands, from opset 12 on; before, every Dropout is the identity."""
 
 
-def drop_dropouts(graph: ir.Graph) -> list[str]:
-    """Makes identities of dropouts, in place; returns what a user must know, in sentences.
+def drop_dropouts(graph: ir.Graph) -> list[Note]:
+    """Makes identities of dropouts, in place; returns what a user must know.
 
     Those whose mask is read stay.
     """
-    notes: list[str] = []
+    notes: list[Note] = []
     for node in tuple(ir.traversal.RecursiveGraphIterator(graph)):
         operator = Operator.of(node, graph.opset_imports)
         mask_is_read = any(out.uses() or out.is_graph_output() for out in node.outputs[1:])
@@ -31,11 +32,12 @@ def drop_dropouts(graph: ir.Graph) -> list[str]:
     return notes
 
 
-def _said(node: ir.Node) -> Iterator[str]:
+def _said(node: ir.Node) -> Iterator[Note]:
     if is_training(node):
-        yield (
+        yield Note(
             f"node {node.name!r}, Dropout, is in training mode, or may be put into it: it is "
-            "turned off; export the model with model.eval()"
+            "turned off; export the model with model.eval()",
+            changes_answers=True,
         )
 
 

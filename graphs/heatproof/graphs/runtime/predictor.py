@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from heatproof.evaluators.arrays import Images, Logits, Masks
 from heatproof.evaluators.class_outputs import ClassOutput, Reading
+from heatproof.evaluators.model_warnings import Doubt, ModelWarning
 from heatproof.evaluators.predictor import Gradients, MaskedLogits, PredictorFacts
 from heatproof.graphs.canonical.model import CanonicalModel
 from heatproof.graphs.gradients import (
@@ -18,6 +19,7 @@ from heatproof.graphs.gradients import (
 )
 from heatproof.graphs.masking import MaskingOptions, Mode, layer_masked
 from heatproof.graphs.masking.rewriting import COVERAGE_OUTPUT, MASK_INPUT
+from heatproof.graphs.notes import Note, notes_of
 from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.graphs.runtime.sessions import Session, SessionCache
 from heatproof.graphs.tapping import tapped
@@ -76,7 +78,12 @@ class OrtPredictor:
             activation_gradients=canonical.capabilities.activation_gradients,
             tensors=canonical.tensors,
             reading=self._reading(),
+            warnings=tuple(self._warning(note) for note in notes_of(canonical.model)),
         )
+
+    def _warning(self, note: Note) -> ModelWarning:
+        reason = Doubt.MODEL_CHANGED if note.changes_answers else Doubt.MODEL_FORM
+        return ModelWarning(reason, self._model, note.text)
 
     def _reading(self) -> Reading:
         found = self._canonical.output
@@ -141,6 +148,7 @@ class OrtPredictor:
 
     def _session(self, form: str, build: Callable[[], ir.Model]) -> Session:
         self._cancellation.check()
+        self._canonical.row_check.run(self._cancellation)
         return self._sessions.get(f"{self.key}/{form}", build)
 
     def _image_feed(self, images: Images) -> dict[str, NDArray[np.generic]]:
@@ -152,5 +160,18 @@ class OrtPredictor:
     def _run(
         self, session: Session, feeds: dict[str, NDArray[np.generic]], *outputs: str
     ) -> list[NDArray[np.float32]]:
-        found = session.run(feeds, outputs, self._cancellation)
-        return [array.astype(np.float32, copy=False) for array in found]
+        if not self._canonical.is_run_alone:
+            found = session.run(feeds, outputs, self._cancellation)
+            return [array.astype(np.float32, copy=False) for array in found]
+        rows = [
+            session.run(
+                {name: array[row : row + 1] for name, array in feeds.items()},
+                outputs,
+                self._cancellation,
+            )
+            for row in range(self._batch_size)
+        ]
+        return [
+            np.concatenate(parts).astype(np.float32, copy=False)
+            for parts in zip(*rows, strict=True)
+        ]

@@ -8,13 +8,8 @@ from google.rpc import status_pb2
 
 from heatproof.evaluators.class_outputs import ClassOutput
 from heatproof.evaluators.errors import InvalidArgumentError
-from heatproof.evaluators.results import (
-    ImageResult,
-    MetricResult,
-    ModelWarning,
-    Sampling,
-    Summary,
-)
+from heatproof.evaluators.model_warnings import ModelWarning
+from heatproof.evaluators.results import ImageResult, MetricResult, Sampling, Summary
 from heatproof.evaluators.spec import EvaluationSpec
 from heatproof.server.codec.decoding import decode
 from heatproof.server.codec.encoding import encode
@@ -60,7 +55,7 @@ def serialized_results(
     sampling: Sampling,
     warnings: Sequence[ModelWarning],
 ) -> bytes:
-    """Writes the results of an evaluation."""
+    """Writes the results of an evaluation; `warnings` are those that its answers give."""
     message = evaluation_pb2.Evaluation(
         results=[encode(result, results_pb2.MetricResult) for result in results],
         clean_accuracy={
@@ -77,10 +72,15 @@ def serialized_environment(environment: Mapping[str, str]) -> bytes:
     return evaluation_pb2.Evaluation(environment=environment).SerializeToString(deterministic=True)
 
 
-def serialized_class_outputs(class_outputs: Sequence[ClassOutput]) -> bytes:
-    """Writes how the class scores of an evaluation's models are read; appended to others."""
-    messages = [encode(output, class_output_pb2.ClassOutput) for output in class_outputs]
-    return evaluation_pb2.Evaluation(class_outputs=messages).SerializeToString(deterministic=True)
+def serialized_model_facts(
+    class_outputs: Sequence[ClassOutput], warnings: Sequence[ModelWarning]
+) -> bytes:
+    """Writes what is known of an evaluation's models before they run; appended to others."""
+    message = evaluation_pb2.Evaluation(
+        class_outputs=[encode(output, class_output_pb2.ClassOutput) for output in class_outputs],
+        warnings=[encode(warning, results_pb2.ModelWarning) for warning in warnings],
+    )
+    return message.SerializeToString(deterministic=True)
 
 
 def read_class_outputs(environment: bytes) -> tuple[ClassOutput, ...]:

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 
 from heatproof.evaluators.gate.policy import Evaluated, Policy, Verdict
-from heatproof.evaluators.results import ImageResult, MetricResult, ModelWarning
+from heatproof.evaluators.model_warnings import ModelWarning
+from heatproof.evaluators.results import ImageResult, MetricResult
 from heatproof.evaluators.spec import EvaluationSpec
 from heatproof.server.codec.decoding import decode
 from heatproof.server.codec.encoding import encode

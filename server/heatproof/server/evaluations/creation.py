@@ -86,7 +86,7 @@ class Creation:
             images=inventory.images,
             predictions=plan.predictions,
             environment=serialized_environment(await self._environment.describe())
-            + plan.class_outputs,
+            + plan.model_facts,
         )
         seconds = plan.predictions / speed / self._around.parallel_shards if speed else None
         return Quote(new, seconds)

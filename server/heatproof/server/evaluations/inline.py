@@ -83,7 +83,7 @@ class InlineEvaluations:
         whole = RunShard(spec, models, images, predictions=plan.predictions // max(len(images), 1))
         rows, done = await self._rows(whole)
         environment = serialized_environment(await self._environment.describe())
-        environment += plan.class_outputs
+        environment += plan.model_facts
         summary = Summarise(serialized_spec(spec), tuple(row.curves for row in rows), environment)
         evaluation = StoredEvaluation(
             number=0,

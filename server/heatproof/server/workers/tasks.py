@@ -138,12 +138,12 @@ class PlannedWork:
 
     Attributes:
         predictions: upper bound of the predictions in all.
-        class_outputs: serialised `Evaluation` that says how the class scores of the models are
-            read, and nothing else.
+        model_facts: serialised `Evaluation` that says how the class scores of the models are read
+            and what was done to the models, and nothing else.
     """
 
     predictions: int
-    class_outputs: bytes = b""
+    model_facts: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from heatproof.evaluators import evaluation
 from heatproof.evaluators.errors import HeatproofError
 from heatproof.evaluators.predictor import Predictor
 from heatproof.evaluators.spec import EvaluationSpec
-from heatproof.server.codec.evaluations import image_row, serialized_class_outputs
+from heatproof.server.codec.evaluations import image_row, serialized_model_facts
 from heatproof.server.workers.bench import Bench
 from heatproof.server.workers.execution.images import lazily_read
 from heatproof.server.workers.inputs import ModelFiles
@@ -20,7 +20,8 @@ def plan_evaluation(task: PlanEvaluation, bench: Bench) -> PlannedWork:
     predictors = _predictors(task.models, task.spec, bench)
     facts = {name: predictor.facts for name, predictor in predictors.items()}
     planned = evaluation.plan(task.spec, facts, task.inventory)
-    return PlannedWork(planned.predictions, serialized_class_outputs(planned.class_outputs))
+    told = serialized_model_facts(planned.class_outputs, planned.warnings)
+    return PlannedWork(planned.predictions, told)
 
 
 def run_shard(task: RunShard, bench: Bench) -> int:

@@ -33,7 +33,7 @@ def summarise(task: Summarise, bench: Bench) -> bytes:
     bench.report(f"summarising {len(task.images)} images")
     spec, images = read_spec(task.spec), read_images(task.images)
     results, accuracy = summarise_images(spec, images), clean_accuracy(spec, images)
-    warnings = doubts(images, read_class_outputs(task.environment))
+    warnings = doubts(images, read_class_outputs(task.environment), accuracy)
     return serialized_results(results, accuracy, sampling(spec, images), warnings)
 
 
