@@ -479,9 +479,20 @@ def test_structural_similarity_is_that_of_its_windows() -> None:
     assert DISTANCES[Distance.SSIM](a, b) == pytest.approx(1 - np.mean(found), abs=1e-10)
 
 
-@pytest.mark.parametrize("values", [np.zeros((2, 2)), np.full((2, 2), 3.0), -np.ones((2, 2))])
+ROUNDED = np.array([[0.1 + 0.2, 0.3], [0.3, 0.3]])
+
+
+@pytest.mark.parametrize(
+    "values", [np.zeros((2, 2)), np.full((2, 2), 3.0), -np.ones((2, 2)), ROUNDED, 1e-300 * ROUNDED]
+)
 def test_constant_maps_cannot_be_scaled(values: np.ndarray) -> None:
     assert unit_scaled(values) is None
+
+
+def test_small_differences_beyond_rounding_are_scaled() -> None:
+    found = unit_scaled(np.array([[1.0, 1.0 + 2.0**-28], [1.0, 1.0 + 2.0**-29]]))
+    assert found is not None
+    assert found.tolist() == [[0, 1], [0, 0.5]]
 
 
 def test_scaling_clips_negatives_and_reaches_both_ends() -> None:

@@ -271,3 +271,25 @@ def test_place_blind_images_are_out_of_the_sums_of_a_ratio_and_counted() -> None
     summary = found.results[0].summary
     assert summary.value == pytest.approx(0.3 / 0.4, rel=1e-12)
     assert (summary.scored, dict(summary.undefined)) == (10, {"NO_PLACE_EFFECT": 10})
+
+
+def test_the_tolerance_is_one_of_scores_and_not_of_areas() -> None:
+    # A model of many classes: all areas lie far below the tolerance.
+    metric = OcclusionCorrectedDeletion()
+    rng = np.random.default_rng(0)
+    effects = rng.uniform(0.8e-4, 1.2e-4, 40)
+
+    def model(mean: float, spread: float) -> Evaluated:
+        scores = np.random.default_rng(1).normal(mean, spread, 40)
+        parts = [
+            {"random_area": 8e-4, "deletion_area": 8e-4 - s * e, "oracle_area": 8e-4 - e}
+            for s, e in zip(scores, effects, strict=True)
+        ]
+        return evaluated(scores, metric, parts)
+
+    def found(candidate: Evaluated) -> CheckOutcome:
+        rule = policy(metric, max_regression=0.05)
+        return judge(rule, candidate, model(0.7, 0.1)).checks[0].outcome
+
+    assert found(model(0.2, 0.2)) is CheckOutcome.FAIL
+    assert found(model(0.7 - 5e-5, 0.1)) is CheckOutcome.PASS

@@ -13,7 +13,7 @@ from heatproof.evaluators.outcomes import Reason, Undefined
 Order = Int64[np.ndarray, "cells"]
 """Cells, first one first."""
 
-_STEPS_TO_THE_LARGEST: Final = 2.0**30
+STEPS_TO_THE_LARGEST: Final = 2.0**30
 """Values count as equal where they round to the same multiple of the largest magnitude over this:
 far above what float64 rounds, far below what a float32 map can tell apart."""
 
@@ -92,7 +92,7 @@ def comparable(values: Float64[np.ndarray, "cells"]) -> Float64[np.ndarray, "cel
     largest = np.abs(values).max()
     if not largest > 0:
         return np.zeros_like(values)
-    return np.asarray(np.round(values / largest * _STEPS_TO_THE_LARGEST))
+    return np.asarray(np.round(values / largest * STEPS_TO_THE_LARGEST))
 
 
 def descending(values: Float64[np.ndarray, "cells"], rng: np.random.Generator) -> Order:

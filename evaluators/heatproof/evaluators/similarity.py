@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from heatproof.evaluators.arrays import Map
+from heatproof.evaluators.cells import STEPS_TO_THE_LARGEST
 
 
 class Distance(StrEnum):
@@ -70,10 +71,10 @@ DISTANCES: Final[Mapping[Distance, Callable[[Map, Map], float]]] = MappingProxyT
 
 
 def unit_scaled(values: Map) -> Map | None:
-    """Clips negatives and scales to [0, 1]; None for a constant map."""
+    """Clips negatives and scales to [0, 1]; None for a map that is constant but for rounding."""
     positive = np.maximum(values, 0)
     lowest, highest = positive.min(), positive.max()
-    if lowest == highest:
+    if highest - lowest <= highest / STEPS_TO_THE_LARGEST:
         return None
     scaled: Map = (positive - lowest) / (highest - lowest)
     return scaled

@@ -164,7 +164,7 @@ def paired(
         baseline: what it is compared with.
         units: the units that the images make up.
         direction: what a good score is.
-        tolerance: differences up to this count as none.
+        tolerance: differences up to this count as none, in units of the score.
     """
     mine, theirs = candidate.arm, baseline.arm
     both = mine.scored & theirs.scored
@@ -212,8 +212,10 @@ def _score(image: ImageResult, result: int) -> ImageScore | None:
 
 
 def _snapped(arm: Arm, to: Arm, tolerance: float) -> Arm:
-    near = np.abs(arm.numerators - to.numerators) <= tolerance
-    near &= np.abs(arm.denominators - to.denominators) <= tolerance
+    # In units of the score: areas of a ratio may all be smaller than the tolerance.
+    least = tolerance * np.abs(to.denominators)
+    near = np.abs(arm.numerators - to.numerators) <= least
+    near &= np.abs(arm.denominators - to.denominators) <= least
     return Arm(
         np.where(near, to.numerators, arm.numerators),
         np.where(near, to.denominators, arm.denominators),
