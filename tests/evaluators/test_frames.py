@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from heatproof.evaluators.cells import Grid, comparable
 from heatproof.evaluators.errors import InvalidArgumentError, InvalidImageError
 from heatproof.evaluators.frames import (
     Geometry,
@@ -168,6 +169,44 @@ def test_maps_that_are_not_finite_are_refused(frame: Frame, value: float) -> Non
 def test_stretching_to_the_same_size_keeps_every_bit() -> None:
     values = np.random.default_rng(0).normal(size=(7, 7)) * 1e-12
     assert np.array_equal(stretched(values, 7, 7), values)
+
+
+@settings(max_examples=40, deadline=None)
+@given(*(st.integers(1, 60) for _ in range(4)))
+def test_maps_are_resampled_as_pillow_does_it(
+    rows: int, columns: int, high: int, wide: int
+) -> None:
+    values = np.random.default_rng(rows).normal(size=(rows, columns))
+    plane = Image.fromarray(values.astype(np.float32))
+    expected = np.asarray(plane.resize((wide, high), Image.Resampling.BILINEAR))
+    np.testing.assert_allclose(stretched(values, high, wide), expected, atol=2e-6)
+
+
+@pytest.mark.parametrize("coarse", [5, 7, 14])
+@pytest.mark.parametrize(("size", "side"), [(224, 7), (224, 14), (299, 13)])
+def test_resampling_does_not_order_cells_that_are_equal(coarse: int, size: int, side: int) -> None:
+    values = np.random.default_rng(coarse).integers(0, 4, (coarse, coarse)) * 0.1
+    values = values + values[::-1]
+    values = values + values[:, ::-1]
+    values = values + values.T
+    for made in (
+        stretched(values, size, size),
+        map_to_input(
+            FramedMap(Frame.SOURCE, values.astype(np.float32)),
+            (400, 400),
+            PRESETS["imagenet"].sized(size, size),
+        ),
+    ):
+        cells = comparable(Grid(size, size, side).means(made)).reshape(side, side)
+        for image in (cells[::-1], cells[:, ::-1], cells.T):
+            assert np.array_equal(cells, image)
+
+
+@pytest.mark.parametrize("exponent", [-500, -140, 140, 500])
+def test_the_scale_of_a_map_leaves_its_shape(exponent: int) -> None:
+    values = np.random.default_rng(0).normal(size=(7, 5))
+    scaled = stretched(np.ldexp(values, exponent), 30, 20)
+    assert np.array_equal(scaled, np.ldexp(stretched(values, 30, 20), exponent))
 
 
 def test_masks_take_nearest_pixels_and_the_way_of_their_image() -> None:

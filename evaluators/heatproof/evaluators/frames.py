@@ -3,7 +3,8 @@
 Sizes follow torchvision: the shortest side becomes `floor(input side / crop_fraction)`, the other
 one is truncated, and the centre crop starts at the rounded half of the surplus. Inputs that are not
 square are covered: the side that needs the larger factor decides. Pixels are resampled by Pillow,
-whose filters are antialiased.
+whose filters are antialiased; maps by its bilinear filter written in float64, for the rounding of
+Pillow's float32 would order equal cells.
 """
 
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float64
 from PIL import Image as Pillow
+from scipy.sparse import csr_array
 
 from heatproof.evaluators.arrays import Image, Map, Mask
 from heatproof.evaluators.errors import InvalidArgumentError, InvalidImageError
@@ -70,6 +72,21 @@ class Geometry:
         """Resizes and crops one plane, whatever its own size: it lies over the whole source."""
         resized = plane.resize((self.resized_width, self.resized_height), resample)
         return resized.crop((self.left, self.top, self.left + self.width, self.top + self.height))
+
+    def carry_map(self, plane: Float64[np.ndarray, "rows columns"]) -> Map:
+        """Resizes and crops a map bilinearly, whatever its size; one of the size keeps its bits."""
+        rows = _weights(plane.shape[0], self.resized_height, self.top, self.height)
+        columns = _weights(plane.shape[1], self.resized_width, self.left, self.width)
+        return np.ascontiguousarray((columns @ (rows @ plane).T).T)
+
+
+def _weights(source: int, resized: int, first: int, count: int) -> csr_array[np.float64]:
+    """Of every source pixel in `count` resized ones: a triangle, wider where pixels are merged."""
+    scale = source / resized
+    centres = (np.arange(first, first + count) + 0.5) * scale
+    distances = np.abs(np.arange(source) + 0.5 - centres[:, None]) / max(scale, 1.0)
+    weights = np.maximum(1 - distances, 0.0)
+    return csr_array(weights / weights.sum(axis=1, keepdims=True))
 
 
 def _resized(source: tuple[int, int], preprocessing: Preprocessing) -> tuple[int, int]:
@@ -132,17 +149,12 @@ def map_to_input(
     summed = values if values.ndim == 2 else values.sum(axis=0)
     if attribution.frame is Frame.MODEL_INPUT:
         return stretched(summed, preprocessing.height, preprocessing.width)
-    geometry = Geometry.of(source, preprocessing)
-    return _carry_floats(summed, geometry, Pillow.Resampling.BILINEAR).astype(np.float64)
+    return Geometry.of(source, preprocessing).carry_map(summed)
 
 
 def stretched(values: Float64[np.ndarray, "rows columns"], height: int, width: int) -> Map:
     """Resizes a map bilinearly; one of the wanted size keeps its bits."""
-    if values.shape == (height, width):
-        return values
-    plane = Pillow.fromarray(np.ascontiguousarray(values, np.float32))
-    resized = plane.resize((width, height), Pillow.Resampling.BILINEAR)
-    return np.asarray(resized).astype(np.float64)
+    return Geometry(height, width, 0, 0, height, width).carry_map(values)
 
 
 def mask_to_input(mask: FramedMask, source: tuple[int, int], preprocessing: Preprocessing) -> Mask:
