@@ -1,5 +1,6 @@
 import asyncio
 import sqlite3
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,16 +20,20 @@ from heatproof.evaluators.errors import (
     ResourceInUseError,
 )
 from heatproof.evaluators.evaluation import shards
+from heatproof.server.codec.evaluation_messages import encode_listed
 from heatproof.server.codec.evaluations import encode_evaluation
+from heatproof.server.codec.listing import Listing
 from heatproof.server.resource_names import DatasetName, EvaluationName, ModelName
+from heatproof.server.settings import MAX_REPLY_BYTES
 from heatproof.server.stores.evaluation_records import (
+    Ending,
     ImageRow,
     ShardRows,
     State,
     StoredEvaluation,
 )
 from heatproof.server.stores.pages import PageRequest
-from heatproof.v1 import evaluation_pb2, results_pb2
+from heatproof.v1 import evaluation_pb2, evaluation_service_pb2, results_pb2
 
 SHARD = len(shards(1000)[0])
 SEVERAL = 2 * SHARD + 5
@@ -312,6 +317,43 @@ def test_the_list_is_paged_newest_first(world: World) -> None:
 
     assert [one.name for one in (*first.items, *second.items)] == names[::-1]
     assert second.next_token == ""
+
+
+def test_a_page_has_as_many_large_specs_as_a_reply_holds(world: World) -> None:
+    store = world.stores.evaluations
+    text = (200 << 10) * "x"
+    spec = evaluation_pb2.EvaluationSpec(output=text).SerializeToString()
+    names = [store.add(replace(world.new(3), spec=spec)).name for _ in range(40)]
+    listed, token = [], ""
+    while not listed or token:
+        listing = Listing(encode_listed)
+        page = store.page(PageRequest.parse(1000, token), listing.takes)
+        reply = evaluation_service_pb2.ListEvaluationsResponse(
+            evaluations=listing.messages, next_page_token=page.next_token
+        )
+        assert reply.ByteSize() <= MAX_REPLY_BYTES
+        assert [one.name for one in page.items] == [one.name for one in reply.evaluations]
+        listed += [one.name for one in reply.evaluations]
+        token = page.next_token
+    assert listed == names[::-1]
+
+
+def test_a_list_goes_on_without_what_is_deleted_meanwhile(world: World) -> None:
+    store = world.stores.evaluations
+    names = [store.add(world.new(3, seed=seed)).name for seed in range(4)]
+    store.begin_cancellation(names[1])
+    stored = store.get(EvaluationName.parse(names[1]))
+    store.end(stored, Ending(State.CANCELLED, b""))
+
+    def fits(listed: StoredEvaluation) -> bool:
+        if listed.name == names[2]:
+            store.delete(EvaluationName.parse(names[1]))
+        return True
+
+    page = store.page(PageRequest.parse(3, ""), fits)
+    assert [one.name for one in page.items] == [names[3], names[2]]
+    rest = store.page(PageRequest.parse(3, page.next_token))
+    assert [one.name for one in rest.items] == names[:1]
 
 
 def test_the_speed_on_a_model_is_remembered(world: World) -> None:

@@ -33,6 +33,13 @@ def refused() -> Iterator[Refusal]:
     _fill(refusal, caught.value)
 
 
+def refusal_of(error: Any) -> Refusal:
+    """The status of a call that has been refused."""
+    refusal = Refusal()
+    _fill(refusal, error)
+    return refusal
+
+
 def _fill(refusal: Refusal, error: Any) -> None:
     status = rpc_status.from_call(error)
     assert status is not None, f"{error.code()} without google.rpc.Status: {error.details()}"

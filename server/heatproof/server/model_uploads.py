@@ -7,7 +7,7 @@ from typing import Final
 
 from heatproof.evaluators.class_outputs import UNSTATED, Statement
 from heatproof.evaluators.errors import InvalidArgumentError, LimitExceededError
-from heatproof.server.resource_names import ModelName
+from heatproof.server.resource_names import ModelName, check_display_name
 from heatproof.server.stores.models import ModelStore, StoredModel
 from heatproof.server.transfers import Chunk, FileInfo, Reception, receiving
 from heatproof.server.workers.inputs import ModelFiles
@@ -33,6 +33,7 @@ class UploadModelHeader:
     display_name: str = ""
 
     def __post_init__(self) -> None:
+        check_display_name(self.display_name)
         locations = [file.location for file in self.files]
         if len(locations) > MAX_FILES:
             raise LimitExceededError(

@@ -3,13 +3,32 @@
 import hashlib
 import re
 import secrets
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar, Final, Self
 
 from heatproof.evaluators.errors import InvalidArgumentError
 
 _DIGEST = r"sha256-[0-9a-f]{64}"
+
+
+MAX_DISPLAY_NAME: Final = 256
+"""Letters of a name to show."""
+
+
+def check_display_name(text: str) -> None:
+    """Looks at a name to show, which comes back in replies, lists, logs and reports.
+
+    Raises:
+        InvalidArgumentError: it is too long or holds control characters.
+    """
+    if len(text) > MAX_DISPLAY_NAME or any(unicodedata.category(one) == "Cc" for one in text):
+        raise InvalidArgumentError(
+            f"display_name {text[:60]!r} must have at most {MAX_DISPLAY_NAME} letters, none of "
+            f"them a control character; it has {len(text)}",
+            field="display_name",
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,9 @@ from heatproof.server.evaluations.inline import InlineEvaluation
 from heatproof.server.field_paths import under
 from heatproof.server.settings import MAX_REPLY_BYTES
 from heatproof.server.stores.evaluation_records import StoredEvaluation
-from heatproof.server.stores.pages import Page
 from heatproof.server.workers.tasks import RecordedEvaluation
+from heatproof.v1 import evaluation_pb2, gate_pb2
 from heatproof.v1 import evaluation_service_pb2 as pb
-from heatproof.v1 import gate_pb2
 
 _VIEWS: Final = {
     pb.ListImageResultsRequest.VIEW_UNSPECIFIED: ("basic",),
@@ -51,14 +50,9 @@ def encode_evaluated(inline: InlineEvaluation) -> pb.EvaluateResponse:
     return reply
 
 
-def encode_page(page: Page[StoredEvaluation]) -> pb.ListEvaluationsResponse:
-    """Makes the message of a page of evaluations, without their results."""
-    reply = pb.ListEvaluationsResponse(next_page_token=page.next_token)
-    for stored in page.items:
-        # Not even read: a page holds a thousand of them, of megabytes each.
-        message = encode_evaluation(replace(stored, results=b""))
-        reply.evaluations.append(message)
-    return reply
+def encode_listed(stored: StoredEvaluation) -> evaluation_pb2.Evaluation:
+    """Makes the message of an evaluation in a list: without results, which may be megabytes."""
+    return encode_evaluation(replace(stored, results=b""))
 
 
 def view_columns(view: "pb.ListImageResultsRequest.View.ValueType") -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import Final
 from google.rpc import status_pb2
 
 from heatproof.evaluators.class_outputs import ClassOutput
-from heatproof.evaluators.errors import InvalidArgumentError
+from heatproof.evaluators.errors import InvalidArgumentError, LimitExceededError
 from heatproof.evaluators.model_warnings import ModelWarning
 from heatproof.evaluators.results import ImageResult, MetricResult, Sampling, Summary
 from heatproof.evaluators.spec import EvaluationSpec
@@ -19,6 +19,8 @@ from heatproof.server.stores.evaluation_records import ImageRow, State, StoredEv
 from heatproof.v1 import class_output_pb2, evaluation_pb2, results_pb2
 
 _MAX_MODELS: Final = 16
+MAX_SPEC_BYTES: Final = 256 << 10
+"""Most bytes of a spec as it is sent."""
 _STATES: Final = {
     state: evaluation_pb2.Evaluation.State.Value(f"STATE_{state.name}") for state in State
 }
@@ -29,14 +31,25 @@ def decode_spec(message: evaluation_pb2.EvaluationSpec) -> EvaluationSpec:
 
     Raises:
         InvalidArgumentError: names the field below `spec`.
+        LimitExceededError: it is larger than any sound one.
     """
     with under("spec"):
+        _check_size(message)
         spec = decode(message, EvaluationSpec)
         if len(spec.models) > _MAX_MODELS or len(set(spec.models)) < len(spec.models):
             raise InvalidArgumentError(
                 f"models must be at most {_MAX_MODELS}, all different", field="models"
             )
         return spec
+
+
+def _check_size(message: evaluation_pb2.EvaluationSpec) -> None:
+    """Every reply and every page of a list repeats the spec."""
+    if message.ByteSize() > MAX_SPEC_BYTES:
+        raise LimitExceededError(
+            f"{message.ByteSize()} bytes; a spec has at most {MAX_SPEC_BYTES}: ask for fewer "
+            "metrics, or smaller parameters of plug-ins"
+        )
 
 
 def serialized_spec(spec: EvaluationSpec) -> bytes:

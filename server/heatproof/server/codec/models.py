@@ -8,7 +8,6 @@ from heatproof.server.codec.encoding import encode
 from heatproof.server.field_paths import under
 from heatproof.server.model_downloads import DownloadModelHeader
 from heatproof.server.stores.models import StoredModel
-from heatproof.server.stores.pages import Page
 from heatproof.server.transfers import Chunk
 from heatproof.server.usability import usability
 from heatproof.v1 import model_pb2, model_service_pb2, transfer_pb2
@@ -27,13 +26,6 @@ def encode_model(stored: StoredModel) -> model_pb2.Model:
     found = usability(message.facts, catalogue())
     message.usability.CopyFrom(encode(found, model_pb2.Usability))
     return message
-
-
-def encode_models(page: Page[StoredModel]) -> model_service_pb2.ListModelsResponse:
-    """Makes the message of a page of models."""
-    return model_service_pb2.ListModelsResponse(
-        models=map(encode_model, page.items), next_page_token=page.next_token
-    )
 
 
 def decode_rewrite(message: model_service_pb2.DownloadModelRequest) -> "Rewrite | None":

@@ -78,10 +78,14 @@ def _varint(data: bytes, start: int, end: int) -> tuple[int, int]:
     raise InvalidArgumentError("the message is damaged; a number in it does not end")
 
 
+MAX_TEXT_BYTES: Final = 16 << 10
+"""Most bytes of a text, in UTF-8: names come back in replies, lists, logs and reports."""
+
+
 def check_counts(
     data: bytes, descriptor: Descriptor, most: Mapping[str, int], max_fields: int
 ) -> int:
-    """Refuses a message whose fields repeat too often, before anything is decoded.
+    """Refuses a message whose fields repeat too often or hold endless texts, before decoding.
 
     Args:
         data: the message.
@@ -94,7 +98,7 @@ def check_counts(
         The number of fields, counted alike.
 
     Raises:
-        InvalidArgumentError: the bytes are no message.
+        InvalidArgumentError: the bytes are no message, or a text is too long; names the field.
         LimitExceededError: too many elements or fields; names the field.
     """
     count = _Count(data, most, max_fields)
@@ -104,11 +108,12 @@ def check_counts(
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What is asked of a field that may repeat or holds messages; descriptors answer slowly."""
+    """What is asked of a field that may repeat, or holds messages or text; descriptors are slow."""
 
     name: str
     full_name: str
     is_repeated: bool
+    is_text: bool
     inner: Descriptor | None
     packed_size: int
 
@@ -132,6 +137,8 @@ class _Count:
             if found.is_repeated:
                 before = seen.get(number, 0)
                 seen[number] = before + self._counted(found, before, kind, last - first)
+            if found.is_text and last - first > MAX_TEXT_BYTES:
+                raise _placed(_endless(last - first), found, seen.get(number, 0) - 1)
             if found.inner is not None and kind == DELIMITED and first < last:
                 try:
                     self.walk(found.inner, first, last, depth - 1)
@@ -162,12 +169,23 @@ def _known(descriptor: Descriptor) -> Mapping[int, _Known]:
             field.name,
             field.full_name,
             field.is_repeated,
+            _is_text(field),
             field.message_type,
             _packed_size(field),
         )
         for field in descriptor.fields
-        if field.is_repeated or field.message_type is not None
+        if field.is_repeated or field.message_type is not None or _is_text(field)
     }
+
+
+def _is_text(field: FieldDescriptor) -> bool:
+    return field.type == FieldDescriptor.TYPE_STRING
+
+
+def _endless(size: int) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        f"a text of {size} bytes; the most that is taken has {MAX_TEXT_BYTES}"
+    )
 
 
 def _packed_size(field: FieldDescriptor) -> int:

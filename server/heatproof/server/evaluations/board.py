@@ -22,12 +22,16 @@ class Tally:
     @property
     def images_done(self) -> int:
         """Images finished, those of unfinished shards included."""
-        return self.images + sum(images for images, _ in self.running.values())
+        return self.images + sum(images for images, _ in self._in_work())
 
     @property
     def predictions_done(self) -> int:
         """Predictions made, those of unfinished shards included."""
-        return self.predictions + sum(predictions for _, predictions in self.running.values())
+        return self.predictions + sum(predictions for _, predictions in self._in_work())
+
+    def _in_work(self) -> tuple[tuple[int, int], ...]:
+        # Copied in one step of the interpreter, for other threads read while shards begin and end.
+        return tuple(self.running.values())
 
     def finish(self, shard: int, images: int, predictions: int) -> None:
         """Counts a stored shard."""
@@ -37,7 +41,7 @@ class Tally:
 
 
 class Board:
-    """Tallies by the name of the evaluation; used in the event loop only."""
+    """Tallies by the name of the evaluation; changed in the event loop only."""
 
     def __init__(self) -> None:
         self._tallies: dict[str, Tally] = {}

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Final, Self
@@ -12,7 +13,7 @@ from heatproof.evaluators.errors import HeatproofError, InternalError
 from heatproof.server.evaluations.runs import EvaluationRun, Surroundings
 from heatproof.server.resource_names import EvaluationName
 from heatproof.server.stores.evaluation_records import State, StoredEvaluation
-from heatproof.server.stores.pages import Page, PageRequest
+from heatproof.server.stores.pages import Page, PageRequest, everything
 
 _log = structlog.get_logger()
 
@@ -76,9 +77,18 @@ class Scheduler:
         """
         return self._told(await asyncio.to_thread(self._store.get, name))
 
-    async def page(self, request: PageRequest) -> Page[StoredEvaluation]:
-        """Lists evaluations, newest first, with the progress of their shards in work."""
-        page = await asyncio.to_thread(self._store.page, request)
+    async def page(
+        self, request: PageRequest, fits: Callable[[StoredEvaluation], bool] = everything
+    ) -> Page[StoredEvaluation]:
+        """Lists evaluations without results, with the progress of their shards in work.
+
+        Args:
+            request: which page.
+            fits: whether an evaluation has room on it; called in another thread.
+        """
+        page = await asyncio.to_thread(
+            self._store.page, request, lambda stored: fits(self._told(stored))
+        )
         return replace(page, items=tuple(map(self._told, page.items)))
 
     async def delete(self, name: EvaluationName) -> None:

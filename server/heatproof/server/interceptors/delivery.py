@@ -5,8 +5,25 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
-from heatproof.evaluators.errors import DeadlineExceededError
+from google.protobuf.message import Message
+
+from heatproof.evaluators.errors import DeadlineExceededError, LimitExceededError
 from heatproof.server.interceptors.guard import Context
+from heatproof.server.settings import MAX_REPLY_BYTES
+
+
+def checked(reply: Message) -> Message:
+    """A reply as it may be sent.
+
+    Raises:
+        LimitExceededError: it is larger than what clients accept.
+    """
+    if reply.ByteSize() > MAX_REPLY_BYTES:
+        raise LimitExceededError(
+            f"the reply takes {reply.ByteSize()} bytes, and clients accept {MAX_REPLY_BYTES}; ask "
+            "for less at once"
+        )
+    return reply
 
 
 async def deliver(replies: AsyncGenerator[Any, None], context: Context, seconds: float) -> None:
@@ -19,7 +36,7 @@ async def deliver(replies: AsyncGenerator[Any, None], context: Context, seconds:
         async for reply in replies:
             try:
                 async with asyncio.timeout(seconds):
-                    await context.write(reply)
+                    await context.write(checked(reply))
             except TimeoutError as error:
                 raise DeadlineExceededError(
                     f"no reply was read for {seconds:g} s; read the stream as it comes, or call "

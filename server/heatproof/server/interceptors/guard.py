@@ -5,7 +5,7 @@ import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from types import MappingProxyType
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias, cast
 
 import grpc
 from grpc import aio  # pyright: ignore[reportAttributeAccessIssue] # the stubs forget it
@@ -72,21 +72,23 @@ class GuardInterceptor(aio.ServerInterceptor):  # type: ignore[type-arg]  # gene
 
 def rewrapped(handler: Handler, wrap: Callable[[Behaviour], Behaviour]) -> Handler:
     """The same handler with its behaviour wrapped."""
-    make, behaviour = _MAKERS[handler.request_streaming, handler.response_streaming](handler)
-    return make(wrap(behaviour), handler.request_deserializer, handler.response_serializer)
+    make = _MAKERS[handler.request_streaming, handler.response_streaming]
+    wrapped = wrap(behaviour_of(handler))
+    return make(wrapped, handler.request_deserializer, handler.response_serializer)
 
 
-_MAKERS: Final[
-    Mapping[tuple[bool, bool], Callable[[Any], tuple[Callable[..., Handler], Behaviour]]]
-] = MappingProxyType(
+def behaviour_of(handler: Handler) -> Behaviour:
+    """What a handler runs: the one of its four arms that is filled."""
+    arms = (handler.unary_unary, handler.unary_stream, handler.stream_unary, handler.stream_stream)
+    return cast("Behaviour", next(arm for arm in arms if arm is not None))
+
+
+_MAKERS: Final[Mapping[tuple[bool, bool], Callable[..., Handler]]] = MappingProxyType(
     {
-        (False, False): lambda handler: (grpc.unary_unary_rpc_method_handler, handler.unary_unary),
-        (False, True): lambda handler: (grpc.unary_stream_rpc_method_handler, handler.unary_stream),
-        (True, False): lambda handler: (grpc.stream_unary_rpc_method_handler, handler.stream_unary),
-        (True, True): lambda handler: (
-            grpc.stream_stream_rpc_method_handler,
-            handler.stream_stream,
-        ),
+        (False, False): grpc.unary_unary_rpc_method_handler,
+        (False, True): grpc.unary_stream_rpc_method_handler,
+        (True, False): grpc.stream_unary_rpc_method_handler,
+        (True, True): grpc.stream_stream_rpc_method_handler,
     }
 )
-"""Maker and behaviour of a handler, by whether requests and replies are streams."""
+"""Makers of handlers, by whether requests and replies are streams."""

@@ -12,8 +12,8 @@ from typing import Any, cast
 import grpc
 from grpc import aio  # pyright: ignore[reportAttributeAccessIssue] # the stubs forget it
 
-from heatproof.server.interceptors.delivery import deliver
-from heatproof.server.interceptors.guard import Behaviour, Context, Handler
+from heatproof.server.interceptors.delivery import checked, deliver
+from heatproof.server.interceptors.guard import Behaviour, Context, Handler, behaviour_of
 from heatproof.server.interceptors.intake import Intake, Method
 from heatproof.server.settings import Settings
 
@@ -37,18 +37,13 @@ class ReadingInterceptor(aio.ServerInterceptor):  # type: ignore[type-arg]  # ge
         # Generated code and grpcio's own services give the bound method of the message's class.
         kind = cast("Any", handler.request_deserializer).__self__
         method = Method(handler_call_details.method, kind)
-        reader = _Reader(self._intake, method, _behaviour(handler), self._seconds)
+        reader = _Reader(self._intake, method, behaviour_of(handler), self._seconds)
         read = reader.from_stream if handler.request_streaming else reader.from_message
         make = _MAKERS[bool(handler.response_streaming)]
         return make(read, None, handler.response_serializer)
 
 
 _MAKERS = (grpc.stream_unary_rpc_method_handler, grpc.stream_stream_rpc_method_handler)
-
-
-def _behaviour(handler: Any) -> Behaviour:  # noqa: ANN401  # generic in the stubs only
-    arms = (handler.unary_unary, handler.unary_stream, handler.stream_unary, handler.stream_stream)
-    return cast("Behaviour", next(arm for arm in arms if arm is not None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,4 +67,4 @@ class _Reader:
         replies = self.behaviour(request, context)
         if isinstance(replies, AsyncGenerator):
             return await deliver(replies, context, self.seconds)
-        return await replies
+        return checked(await replies)

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 from google.protobuf import empty_pb2
 
-from heatproof.server.codec.datasets import encode_dataset, encode_datasets
+from heatproof.server.codec.datasets import encode_dataset
 from heatproof.server.codec.images import ImageBounds, read_images
+from heatproof.server.codec.listing import Listing
 from heatproof.server.codec.streams import read_header, read_items
 from heatproof.server.dataset_uploads import DatasetUploads
 from heatproof.server.interceptors.guard import Context
-from heatproof.server.resource_names import DatasetName
+from heatproof.server.resource_names import DatasetName, check_display_name
 from heatproof.server.stores.datasets import DatasetStore
 from heatproof.server.stores.pages import PageRequest
 from heatproof.v1 import dataset_pb2, dataset_service_pb2_grpc
@@ -23,6 +24,9 @@ class UploadDatasetHeader:
     """Describes a data set; fields as in the message of the same name."""
 
     display_name: str = ""
+
+    def __post_init__(self) -> None:
+        check_display_name(self.display_name)
 
 
 class DatasetService(dataset_service_pb2_grpc.DatasetServiceServicer):
@@ -53,7 +57,9 @@ class DatasetService(dataset_service_pb2_grpc.DatasetServiceServicer):
     ) -> pb.ListDatasetsResponse:
         """Lists data sets, newest first."""
         wanted = PageRequest.parse(request.page_size, request.page_token)
-        return encode_datasets(await asyncio.to_thread(self._store.page, wanted))
+        listing = Listing(encode_dataset)
+        page = await asyncio.to_thread(self._store.page, wanted, listing.takes)
+        return pb.ListDatasetsResponse(datasets=listing.messages, next_page_token=page.next_token)
 
     async def DeleteDataset(
         self, request: pb.DeleteDatasetRequest, context: Context

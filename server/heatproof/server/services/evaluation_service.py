@@ -10,12 +10,13 @@ from heatproof.server.codec.evaluation_messages import (
     decode_rules,
     encode_created,
     encode_evaluated,
-    encode_page,
+    encode_listed,
     encode_verdict,
     view_columns,
 )
 from heatproof.server.codec.evaluations import decode_spec, encode_evaluation, read_image_result
 from heatproof.server.codec.images import ImageBounds, decode_images
+from heatproof.server.codec.listing import Listing
 from heatproof.server.evaluations.inline import MAX_IMAGES
 from heatproof.server.evaluations.service import Evaluations
 from heatproof.server.interceptors.guard import Context
@@ -60,8 +61,11 @@ class EvaluationService(evaluation_service_pb2_grpc.EvaluationServiceServicer):
     ) -> pb.ListEvaluationsResponse:
         """Lists evaluations, newest first."""
         wanted = PageRequest.parse(request.page_size, request.page_token)
-        page = await self._evaluations.scheduler.page(wanted)
-        return await asyncio.to_thread(encode_page, page)
+        listing = Listing(encode_listed)
+        page = await self._evaluations.scheduler.page(wanted, listing.takes)
+        return pb.ListEvaluationsResponse(
+            evaluations=listing.messages, next_page_token=page.next_token
+        )
 
     async def WatchEvaluation(
         self, request: pb.WatchEvaluationRequest, context: Context

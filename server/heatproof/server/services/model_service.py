@@ -7,12 +7,8 @@ from contextlib import aclosing
 from google.protobuf import empty_pb2
 
 from heatproof.server.codec import decode
-from heatproof.server.codec.models import (
-    decode_rewrite,
-    encode_download,
-    encode_model,
-    encode_models,
-)
+from heatproof.server.codec.listing import Listing
+from heatproof.server.codec.models import decode_rewrite, encode_download, encode_model
 from heatproof.server.codec.statements import decode_statement
 from heatproof.server.codec.streams import read_header, read_items
 from heatproof.server.interceptors.guard import Context
@@ -53,8 +49,9 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
     ) -> pb.ListModelsResponse:
         """Lists models, newest first."""
         wanted = PageRequest.parse(request.page_size, request.page_token)
-        page = await asyncio.to_thread(self._store.page, wanted)
-        return encode_models(page)
+        listing = Listing(encode_model)
+        page = await asyncio.to_thread(self._store.page, wanted, listing.takes)
+        return pb.ListModelsResponse(models=listing.messages, next_page_token=page.next_token)
 
     async def DeleteModel(
         self, request: pb.DeleteModelRequest, context: Context

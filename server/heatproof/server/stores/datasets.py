@@ -1,6 +1,6 @@
 """The stored data sets."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -119,11 +119,20 @@ class DatasetStore:
             for record in connection.execution_options(yield_per=1000).scalars(query):
                 yield image_of(record, self.holdings.path)
 
-    def page(self, request: pages.PageRequest) -> pages.Page[StoredDataset]:
-        """Lists data sets, newest first."""
+    def page(
+        self,
+        request: pages.PageRequest,
+        fits: Callable[[StoredDataset], bool] = pages.everything,
+    ) -> pages.Page[StoredDataset]:
+        """Lists data sets, newest first; a page ends before one that does not fit."""
         with self.holdings.engine.connect() as connection:
-            page = pages.fetch(connection, datasets, request)
-        return pages.Page(tuple(map(_stored, page.items)), page.next_token)
+
+            def read(number: int) -> StoredDataset | None:
+                query = select(datasets).where(datasets.c.number == number)
+                row = connection.execute(query).one_or_none()
+                return None if row is None else _stored(row)
+
+            return pages.fetch(connection, datasets, request, read, fits)
 
     def delete(self, name: DatasetName) -> None:
         """Deletes a data set and the files that nothing else holds.

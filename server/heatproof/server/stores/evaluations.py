@@ -1,5 +1,6 @@
 """The stored evaluations: what was asked, where they stand, and what has been computed."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from sqlalchemy import (
     exists,
     func,
     insert,
+    literal,
     select,
     update,
 )
@@ -95,12 +97,20 @@ class EvaluationStore:
         with self._engine.connect() as connection:
             return _get(connection, str(name))
 
-    def page(self, request: pages.PageRequest) -> pages.Page[StoredEvaluation]:
-        """Lists evaluations, newest first."""
+    def page(
+        self,
+        request: pages.PageRequest,
+        fits: Callable[[StoredEvaluation], bool] = pages.everything,
+    ) -> pages.Page[StoredEvaluation]:
+        """Lists evaluations without results, newest first; a page ends before one without room."""
         with self._engine.connect() as connection:
-            page = pages.fetch(connection, evaluations, request)
-            items = tuple(_get(connection, row.name) for row in page.items)
-        return pages.Page(items, page.next_token)
+
+            def read(number: int) -> StoredEvaluation | None:
+                query = _query(with_results=False).where(evaluations.c.number == number)
+                row = connection.execute(query).one_or_none()
+                return None if row is None else _stored(row)
+
+            return pages.fetch(connection, evaluations, request, read, fits)
 
     def delete(self, name: EvaluationName) -> None:
         """Deletes an evaluation and its results.
@@ -306,13 +316,16 @@ def _joined(models: tuple[str, ...]) -> str:
     return " ".join(sorted(models))
 
 
-def _query() -> Select[Any]:
-    """Every column, and how far the shards are."""
+def _query(*, with_results: bool = True) -> Select[Any]:
+    """Every column, and how far the shards are; results may be megabytes."""
+    results: ColumnElement[bytes] = evaluations.c.results
+    others = [column for column in evaluations.c if column is not results]
     own = shards.c.evaluation == evaluations.c.number
     images = select(func.coalesce(func.sum(shards.c.images), 0)).where(own)
     predictions = select(func.coalesce(func.sum(shards.c.predictions), 0)).where(own)
     return select(
-        evaluations,
+        *others,
+        results if with_results else literal(b"").label("results"),
         images.scalar_subquery().label("images_done"),
         predictions.scalar_subquery().label("predictions_done"),
     )

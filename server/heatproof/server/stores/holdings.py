@@ -184,14 +184,8 @@ class Holdings:
 
     def files(self, owner: str) -> tuple[StoredFile, ...]:
         """The files of an owner, in order."""
-        query = (
-            select(files.c.location, blobs.c.size_bytes, blobs.c.digest)
-            .join(blobs, blobs.c.digest == files.c.digest)
-            .where(files.c.owner == owner)
-            .order_by(files.c.position)
-        )
         with self.engine.connect() as connection:
-            return tuple(StoredFile(*row) for row in connection.execute(query))
+            return files_of(connection, owner)
 
     def path(self, digest: str) -> Path:
         """Where a blob lies."""
@@ -219,3 +213,14 @@ def _refuse_if_claimed(connection: Connection, owner: str) -> None:
             f"{owner} is used by {holder}, which has not ended; cancel or await it first",
             metadata={"resource": owner, "evaluation": holder},
         )
+
+
+def files_of(connection: Connection, owner: str) -> tuple[StoredFile, ...]:
+    """The files of an owner, in order."""
+    query = (
+        select(files.c.location, blobs.c.size_bytes, blobs.c.digest)
+        .join(blobs, blobs.c.digest == files.c.digest)
+        .where(files.c.owner == owner)
+        .order_by(files.c.position)
+    )
+    return tuple(StoredFile(*row) for row in connection.execute(query))

@@ -1,6 +1,6 @@
 """The stored models."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +11,7 @@ from heatproof.evaluators.errors import NotFoundError
 from heatproof.server.resource_names import ModelName
 from heatproof.server.stores import pages
 from heatproof.server.stores.blobs import PartialBlob
-from heatproof.server.stores.holdings import Holdings, StoredFile
+from heatproof.server.stores.holdings import Holdings, StoredFile, files_of
 from heatproof.server.stores.schema import models, utc
 from heatproof.server.workers.inputs import ModelFiles
 
@@ -66,7 +66,7 @@ class ModelStore:
         with self.holdings.engine.connect() as connection:
             query = select(models).where(models.c.name == str(name))
             row = connection.execute(query).one_or_none()
-        return None if row is None else self._stored(row)
+            return None if row is None else _stored(row, files_of(connection, row.name))
 
     def find_sound(self, name: ModelName) -> StoredModel | None:
         """Finds a model whose files are all there and undamaged, or None."""
@@ -94,11 +94,18 @@ class ModelStore:
         paths = {file.location: self.holdings.path(file.sha256) for file in external}
         return ModelFiles(str(name), self.holdings.path(model.sha256), paths)
 
-    def page(self, request: pages.PageRequest) -> pages.Page[StoredModel]:
-        """Lists models, newest first."""
+    def page(
+        self, request: pages.PageRequest, fits: Callable[[StoredModel], bool] = pages.everything
+    ) -> pages.Page[StoredModel]:
+        """Lists models, newest first; a page ends before one that does not fit."""
         with self.holdings.engine.connect() as connection:
-            page = pages.fetch(connection, models, request)
-        return pages.Page(tuple(map(self._stored, page.items)), page.next_token)
+
+            def read(number: int) -> StoredModel | None:
+                query = select(models).where(models.c.number == number)
+                row = connection.execute(query).one_or_none()
+                return None if row is None else _stored(row, files_of(connection, row.name))
+
+            return pages.fetch(connection, models, request, read, fits)
 
     def delete(self, name: ModelName) -> None:
         """Deletes a model and the files that nothing else holds.
@@ -114,6 +121,6 @@ class ModelStore:
 
         self.holdings.remove(str(name), delete_rows)
 
-    def _stored(self, row: Row[Any]) -> StoredModel:
-        files = self.holdings.files(row.name)
-        return StoredModel(row.name, row.display_name, utc(row.create_time), files, row.facts)
+
+def _stored(row: Row[Any], files: tuple[StoredFile, ...]) -> StoredModel:
+    return StoredModel(row.name, row.display_name, utc(row.create_time), files, row.facts)

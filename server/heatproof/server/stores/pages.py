@@ -3,11 +3,12 @@
 import base64
 import binascii
 import re
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
-from sqlalchemy import Connection, Row, Table, select
+from sqlalchemy import Connection, Table, select
 
 from heatproof.evaluators.errors import InvalidArgumentError
 
@@ -61,16 +62,45 @@ class PageRequest:
         return cls(page_size or DEFAULT_SIZE, _number(page_token) if page_token else None)
 
 
-def fetch(connection: Connection, table: Table, request: PageRequest) -> Page[Row[Any]]:
-    """Reads a page of a table that has an ascending column `number`."""
-    query = select(table).order_by(table.c.number.desc()).limit(request.size + 1)
+def everything(_: object) -> bool:
+    """Leaves the end of a page to its size."""
+    return True
+
+
+def fetch(
+    connection: Connection,
+    table: Table,
+    request: PageRequest,
+    read: Callable[[int], T | None],
+    fits: Callable[[T], bool],
+) -> Page[T]:
+    """Reads a page of a table that has an ascending column `number`, one item after the other.
+
+    Args:
+        connection: to the database.
+        table: what is listed.
+        request: which page.
+        read: gives the item of a number; None if it has been deleted meanwhile.
+        fits: whether an item has room on the page; called once for each, in their order. The page
+            ends before the first that has none.
+    """
+    kept: list[T] = []
+    numbers = _numbers(connection, table, request)
+    for count, number in enumerate(numbers):
+        item = read(number) if count < request.size else None
+        if count == request.size or (item is not None and not fits(item)):
+            return Page(tuple(kept), _token(numbers[count - 1]))
+        if item is not None:
+            kept.append(item)
+    return Page(tuple(kept), "")
+
+
+def _numbers(connection: Connection, table: Table, request: PageRequest) -> Sequence[int]:
+    """Numbers of the items that may be on the page, and of one more."""
+    query = select(table.c.number).order_by(table.c.number.desc()).limit(request.size + 1)
     if request.before is not None:
         query = query.where(table.c.number < request.before)
-    rows = tuple(connection.execute(query))
-    if len(rows) <= request.size:
-        return Page(rows, "")
-    kept = rows[: request.size]
-    return Page(kept, _token(kept[-1].number))
+    return connection.scalars(query).all()
 
 
 def _token(number: int) -> str:

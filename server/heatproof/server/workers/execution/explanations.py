@@ -11,6 +11,7 @@ from heatproof.evaluators.removal import Black
 from heatproof.evaluators.sources import FramedMask, SourceImage
 from heatproof.evaluators.spec import EvaluationSpec
 from heatproof.server.codec.explanations import encode_explanation, encode_predictions
+from heatproof.server.field_paths import under
 from heatproof.server.workers.bench import Bench
 from heatproof.server.workers.execution.images import lazily_read, read_array, read_image
 from heatproof.server.workers.inputs import ArraySource, FramedSource
@@ -51,7 +52,8 @@ def predict_masked(task: PredictMasked, bench: Bench) -> bytes:
     )
     sized = task.preprocessing.sized(predictor.facts.height, predictor.facts.width)
     bench.report(f"predicting {task.image.display_name!r}")
-    image = read_image(task.image, bench.shelf.image_limits)
+    with under("image"):
+        image = read_image(task.image, bench.shelf.image_limits)
     masks = _masks(task.masks, image, sized)
     # Nothing is hidden without masks, so any operator answers for none.
     removal = Black() if task.removal is None else task.removal

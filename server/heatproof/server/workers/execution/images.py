@@ -14,6 +14,7 @@ from heatproof.evaluators.errors import (
     NotFoundError,
 )
 from heatproof.evaluators.sources import FramedMap, FramedMask, SourceImage, SourcePixels
+from heatproof.server.field_paths import joined, under
 from heatproof.server.storage.integrity import read_sound
 from heatproof.server.workers.bench import Bench
 from heatproof.server.workers.inputs import (
@@ -92,7 +93,9 @@ class _LazyImages(Sequence[SourceImage]):
 def _placed(error: HeatproofError, image: StoredImage, index: int) -> HeatproofError:
     """The error with the name of its image and the place of it in the request."""
     named = f"{image.display_name!r}: {error.message}" if image.display_name else error.message
-    return type(error)(named, metadata=error.metadata, field=error.field or f"images[{index}]")
+    return type(error)(
+        named, metadata=error.metadata, field=joined(f"images[{index}]", error.field)
+    )
 
 
 def read_image(image: StoredImage, limits: ImageLimits) -> SourceImage:
@@ -107,13 +110,24 @@ def read_image(image: StoredImage, limits: ImageLimits) -> SourceImage:
         display_name=image.display_name,
         pixels=_pixels(image.pixels, limits),
         label=image.label,
-        object_mask=None if image.object_mask is None else read_mask(image.object_mask, limits),
+        object_mask=_object_mask(image, limits),
         boxes=image.boxes,
-        attribution_maps={
-            name: read_map(framed) for name, framed in image.attribution_maps.items()
-        },
+        attribution_maps=_attribution_maps(image),
         group=image.group,
     )
+
+
+def _object_mask(image: StoredImage, limits: ImageLimits) -> FramedMask | None:
+    with under("object_mask"):
+        return None if image.object_mask is None else read_mask(image.object_mask, limits)
+
+
+def _attribution_maps(image: StoredImage) -> dict[str, FramedMap]:
+    maps: dict[str, FramedMap] = {}
+    for index, (name, framed) in enumerate(image.attribution_maps.items()):
+        with under(f"attribution_maps[{index}]"):
+            maps[name] = read_map(framed)
+    return maps
 
 
 def _pixels(source: EncodedSource | ArraySource, limits: ImageLimits) -> SourcePixels:
