@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
-from heatproof.evaluators import class_outputs, results, sources, spec
+from heatproof.evaluators import class_outputs, model_warnings, results, sources, spec
 from heatproof.evaluators.gate import policy
 from heatproof.evaluators.outcomes import Undefined
 from heatproof.evaluators.preprocessing import Preprocessing
@@ -47,7 +47,7 @@ SPECIAL = {"Score", "Tensor", "Timestamp", *(message.DESCRIPTOR.name for message
 PAIRS: list[tuple[Any, type]] = [
     (evaluation_pb2.EvaluationSpec, spec.EvaluationSpec),
     (class_output_pb2.ClassOutput, class_outputs.ClassOutput),
-    (results_pb2.ModelWarning, results.ModelWarning),
+    (results_pb2.ModelWarning, model_warnings.ModelWarning),
     (gate_pb2.Policy, policy.Policy),
     (gate_pb2.Verdict, policy.Verdict),
     (results_pb2.MetricResult, results.MetricResult),
