@@ -449,6 +449,19 @@ def test_distances_are_zero_on_equals_symmetric_and_in_the_unit_interval(
     assert measure(MAPS[0], MAPS[1]) > 0.01
 
 
+@pytest.mark.parametrize("distance", list(Distance))
+def test_what_clipping_makes_equal_is_a_declared_atom(distance: Distance) -> None:
+    rng = np.random.default_rng(0)
+    first = rng.random((SIDE, SIDE)) < 0.5
+    heights = rng.uniform(0.5, 1, (2, SIDE, SIDE))
+    found = DISTANCES[distance](heights[0] * first, heights[1] * ~first)
+    is_clipped = found == 1.0
+    assert is_clipped is (distance is not Distance.MEAN_ABSOLUTE)
+    parts = ExplanationConsistency(distance=distance).part_estimators
+    assert parts["distance"].atoms == ((1.0,) if is_clipped else ())
+    assert parts["unflipped_consistency"].atoms == ((0.0,) if is_clipped else ())
+
+
 def test_distances_are_their_definitions_in_numpy() -> None:
     a, b = MAPS[:2]
     assert DISTANCES[Distance.MEAN_ABSOLUTE](a, b) == pytest.approx(np.abs(a - b).mean())

@@ -77,6 +77,16 @@ _PARTS: Final[Mapping[str, Estimator]] = MappingProxyType(
 )
 
 
+_CLIPPED: Final[Mapping[str, Estimator]] = MappingProxyType(
+    {
+        **_PARTS,
+        "distance": MeanEstimator(UNIT, (1.0,)),
+        "unflipped_consistency": MeanEstimator(UNIT, (0.0,)),
+    }
+)
+"""Distances that are clipped are 1 for all maps that have nothing in common."""
+
+
 @METRICS.register
 @dataclass(frozen=True, slots=True)
 class ExplanationConsistency:
@@ -114,7 +124,7 @@ class ExplanationConsistency:
     @property
     def part_estimators(self) -> Mapping[str, Estimator]:
         """Ranges and atoms of the parts."""
-        return _PARTS
+        return _PARTS if self.distance is Distance.MEAN_ABSOLUTE else _CLIPPED
 
     def resolved(self, inventory: Inventory) -> Metric:
         """Decides the background: the object's if any image has a mask, else the map's."""
