@@ -251,7 +251,8 @@ BATCH_ONE = {
             h = Reshape (c, heads)
             s = Softmax <axis = 1> (h)
             j = Reshape (s, back)
-            p = GlobalAveragePool (j)
+            m = Mul (j, c)
+            p = GlobalAveragePool (m)
             scores = Flatten (p)
         }""",
     "resize to sizes": """

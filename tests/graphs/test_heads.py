@@ -45,7 +45,8 @@ def network(head: str, outputs: str = "float[N, 5] p", *, opset: int = 18, class
     return f"""
         <ir_version: 8, opset_import: ["" : {opset}]>
         g (float[N, 3, 8, 8] image) => ({outputs})
-        <float[4, 3, 3, 3] w, float[{classes}, 4] v, float[{classes}] b, float[{classes}, 4] vv>
+        <float[4, 3, 3, 3] w, float[{classes}, 4] v, float[{classes}] b, float[{classes}, 4] vv,
+         float[{classes}, 4, 1, 1] ww>
         {{ {BODY}
            z = Gemm <transB = 1> (f, v, b)
            {head} }}"""
@@ -146,7 +147,13 @@ def images_z(model: onnx.ModelProto, images: NDArray[np.float32]) -> FloatArray:
 
 SECOND = "y = Gemm <transB = 1> (f, vv) a = Softmax (z) c2 = Softmax (y)\n"
 
+CELLS = "cells = Conv (r, ww)\n"
+
 MEANS = {
+    "mean over the image": CELLS
+    + "q = Softmax <axis = 1> (cells) g = GlobalAveragePool (q) p = Flatten (g)",
+    "mean over a window": CELLS
+    + "q = Softmax <axis = 1> (cells) g = AveragePool <kernel_shape = [8, 8]> (q) p = Flatten (g)",
     "normalised squares": constants(axis=[1])
     + "q = Mul (z, z) s = ReduceSum (q, axis) p = Div (q, s)",
     "normalised from a floor": constants(axis=[1], floor=0.01)
@@ -275,6 +282,14 @@ CHANCES = {
     "mean of members": "y = Gemm <transB = 1> (f, vv) a = Sigmoid (z) c2 = Sigmoid (y) "
     "p = Mean (a, c2)",
     "complement": constants(one=1.0) + "q = Sigmoid (z) p = Sub (one, q)",
+    "mean over the image": CELLS + "q = Sigmoid (cells) g = GlobalAveragePool (q) p = Flatten (g)",
+    "mean over two axes": constants(axes=[2, 3])
+    + CELLS
+    + "q = Sigmoid (cells) p = ReduceMean <keepdims = 0> (q, axes)",
+    "largest of the image": CELLS + "q = Sigmoid (cells) g = GlobalMaxPool (q) p = Flatten (g)",
+    "largest over two axes": constants(axes=[2, 3])
+    + CELLS
+    + "q = Sigmoid (cells) p = ReduceMax <keepdims = 0> (q, axes)",
 }
 
 
@@ -383,12 +398,88 @@ REFUSED = {
         5,
         "Softmax.*Slice.*--activation",
     ),
+    "largest probabilities of the image": (
+        CELLS + "q = Softmax <axis = 1> (cells) g = GlobalMaxPool (q) p = Flatten (g)",
+        5,
+        "GlobalMaxPool.*--activation",
+    ),
+    "a mean in which padding counts": (
+        CELLS + "q = Softmax <axis = 1> (cells) g = AveragePool <kernel_shape = [10, 10], "
+        "pads = [1, 1, 1, 1], count_include_pad = 1> (q) p = Flatten (g)",
+        5,
+        "AveragePool.*--activation",
+    ),
     "joined softmaxes": (
         SECOND + "p = Concat <axis = 1> (a, c2)",
         5,
         "Concat.*--activation",
     ),
 }
+
+
+DERIVED = {
+    "roots": "q = Softmax (z) p = Sqrt (q)",
+    "powers": constants(two=2.0) + "q = Softmax (z) p = Pow (q, two)",
+    "turned round": "q = Softmax (z) p = Neg (q)",
+    "surprise": "q = LogSoftmax (z) p = Neg (q)",
+    "less than chance": constants(chance=0.2) + "q = Softmax (z) p = Sub (q, chance)",
+    "running sums": "axis = Constant <value = int64 {1}> () q = Softmax (z) p = CumSum (q, axis)",
+    "of chances, one after the other": "axis = Constant <value = int64 {1}> () "
+    "q = Sigmoid (z) l = Log (q) s = CumSum (l, axis) p = Exp (s)",
+    "scores of places": CELLS
+    + constants(flat=[0, 5, -1], axis=[2])
+    + "y = Reshape (cells, flat) q = Softmax <axis = 2> (y) p = ReduceMax <keepdims = 0> (q, axis)",
+    "the class as a number": "i = ArgMax <axis = 1> (z) p = Cast <to = 1> (i)",
+    "the place of the largest": constants(one=[1])
+    + "largest, i = TopK (z, one) p = Cast <to = 1> (i)",
+    "decisions": constants(low=0.3) + "q = Softmax (z) k = Greater (q, low) p = Cast <to = 1> (k)",
+}
+"""What is computed of activations alone, and is neither probabilities nor logits."""
+
+
+@pytest.mark.parametrize("tail", DERIVED.values(), ids=DERIVED)
+def test_what_is_computed_of_activations_alone_is_not_taken_for_logits(
+    text_model: Parse, tail: str
+) -> None:
+    size = 1 if "(i)" in tail else 5
+    model = text_model(network(tail, f"float[N, {size}] p"))
+    with pytest.raises(UnsupportedModelError, match=r"activation.*\(--activation"):
+        canonicalize(ir.from_proto(model), UNIT)
+    stated = Statement(activation=Stated.LOGITS)
+    assert class_output(model, stated).basis is Basis.STATED
+
+
+LEARNT = "label, p = ai.onnx.ml.LinearClassifier <coefficients = [{}], intercepts = [{}], "
+LEARNT = LEARNT.format(", ".join(["0.5"] * 20), ", ".join(["0.1"] * 5))
+LEARNT += 'classlabels_ints = [0, 1, 2, 3, 4], post_transform = "{}"> (f)'
+
+
+@pytest.mark.parametrize("post", ["LOGISTIC", "SOFTMAX", "NONE"])
+def test_a_classifier_of_classical_learning_says_what_it_did(text_model: Parse, post: str) -> None:
+    text = network(LEARNT.format(post)).replace('["" : 18]', '["" : 18, "ai.onnx.ml" : 1]')
+    model = text_model(text)
+    if post == "NONE":
+        assert class_output(model).activation is Activation.NONE
+        return
+    with pytest.raises(UnsupportedModelError, match=r"LinearClassifier.*\(--activation"):
+        class_output(model)
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        CELLS + "q = Sigmoid (cells) m = Mul (cells, q) g = GlobalAveragePool (m) p = Flatten (g)",
+        CELLS
+        + constants(flat=[0, 5, -1], axis=[2])
+        + "f3 = Reshape (cells, flat) q = Softmax <axis = 2> (f3) m = Mul (q, f3) "
+        "p = ReduceSum <keepdims = 0> (m, axis)",
+        "q = Sigmoid (z) p = Mul (z, q)",
+        "q = Sigmoid (f) p = Gemm <transB = 1> (q, v, b)",
+    ],
+)
+def test_scores_that_an_activation_weighs_are_logits(text_model: Parse, tail: str) -> None:
+    found = class_output(text_model(network(tail)))
+    assert (found.activation, found.basis) == (Activation.NONE, Basis.ASSUMED)
 
 
 @pytest.mark.parametrize(("tail", "classes", "message"), REFUSED.values(), ids=REFUSED)
@@ -476,7 +567,7 @@ AMBIGUOUS = {
     "an embedding by a linear layer": network(
         "e = Gemm <transB = 1> (f, vv) y = Gemm <transB = 1> (e, e2)",
         "float[N, 5] e, float[N, 5] y",
-    ).replace("float[5, 4] vv>", "float[5, 4] vv, float[5, 5] e2>"),
+    ).replace("float[5, 4] vv,", "float[5, 4] vv, float[5, 5] e2,"),
     "a value beside": network(
         constants(first=[0], last=[1], axis=[1]) + "y = Slice (f, first, last, axis)",
         "float[N, 5] z, float[N, 1] y",

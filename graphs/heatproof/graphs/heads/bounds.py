@@ -125,5 +125,7 @@ _RULES: Final[Mapping[str, Callable[[ir.Node, list[Bounds]], Bounds]]] = {
     "Neg": _negated,
     **dict.fromkeys(("Concat", "Where"), _either),
     **dict.fromkeys(("Identity", "Cast", "Reshape", "Flatten", "Squeeze", "Unsqueeze"), _kept),
+    **dict.fromkeys(("GlobalAveragePool", "GlobalMaxPool", "MaxPool"), _kept),
+    **dict.fromkeys(("ReduceMax", "ReduceMin"), _kept),
     **dict.fromkeys(("Transpose", "Slice", "Gather", "Expand", "ReduceMean", "Split"), _kept),
 }

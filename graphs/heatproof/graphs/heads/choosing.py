@@ -244,7 +244,7 @@ def _source(value: ir.Value) -> ir.Value:
 
 
 def _is_active(scores: Scores | None) -> bool:
-    return scores is not None and scores.kind is not Kind.BOUNDED
+    return scores is not None and scores.kind not in {Kind.BOUNDED, Kind.DERIVED}
 
 
 def _leaves_linear_layer(value: ir.Value) -> bool:

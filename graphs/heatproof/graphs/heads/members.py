@@ -86,7 +86,7 @@ def reduced(node: ir.Node, axis: int | None, reader: Reads) -> Scores | None:
     source, axes = node.inputs[0], reduced_axes(node)
     if source is None or source.shape is None or axes is None:
         return None
-    before = class_axis(source) if axis is None else kept_axis(node, axis)
+    before = _any_axis(source, axes) if axis is None else kept_axis(node, axis)
     if before is None or (axis is not None and before in axes):
         return None
     stacked, weight = _weighted(source, axes)
@@ -101,6 +101,13 @@ def reduced(node: ir.Node, axis: int | None, reader: Reads) -> Scores | None:
     members = any(size != 1 for size in sizes)
     total = found.total * (1.0 if weight is None else weight)
     return replace(found, total=total, logits=None if members else found.logits)
+
+
+def _any_axis(source: ir.Value, reduced: Sequence[int]) -> int:
+    """The class axis, or any, where one value an image is left: chances have none of their own."""
+    found = class_axis(source)
+    kept = (axis for axis in range(1, len(source.shape or ())) if axis not in reduced)
+    return next(kept, 1) if found is None else found
 
 
 def _weighted(source: ir.Value, axes: Sequence[int]) -> tuple[ir.Value, float | None]:

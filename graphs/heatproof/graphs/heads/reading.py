@@ -14,7 +14,7 @@ import numpy as np
 import onnx_ir as ir
 
 from heatproof.graphs.constants import constant_operand
-from heatproof.graphs.heads import handwritten, members, parts
+from heatproof.graphs.heads import handwritten, members, parts, pooled
 from heatproof.graphs.heads.axes import (
     class_axis,
     holds_one_value,
@@ -23,6 +23,7 @@ from heatproof.graphs.heads.axes import (
     transposed_axis,
 )
 from heatproof.graphs.heads.bounds import is_in_unit_interval
+from heatproof.graphs.heads.derivation import activation_behind
 from heatproof.graphs.heads.scores import Kind, Scores, described
 
 _DEEPEST: Final = 40
@@ -59,9 +60,14 @@ class Reader:
             return None
         found = self.read(value, axis)
         node = value.producer()
-        if found is None and node is not None and is_in_unit_interval(value):
+        if found is not None or node is None:
+            return found
+        if is_in_unit_interval(value):
             return Scores(Kind.BOUNDED, trail=(described(node),))
-        return found
+        source = activation_behind(value)
+        if source is None:
+            return None
+        return Scores(Kind.DERIVED, trail=(described(source), described(node)))
 
     def read(self, value: ir.Value | None, axis: int | None) -> Scores | None:
         """What is known of a tensor whose classes lie along `axis`; None: one value an image."""
@@ -102,7 +108,7 @@ def _softmax(node: ir.Node, axis: int | None, reader: Reader) -> Scores | None: 
     if axis is None:
         return Scores(Kind.CONSTANT)
     if not runs_over(node, axis):
-        return Scores(Kind.BOUNDED)
+        return Scores(Kind.BOUNDED) if node.op_type == "Softmax" else None
     kind = Kind.LOG_SOFTMAX if node.op_type == "LogSoftmax" else Kind.SOFTMAX
     return Scores(kind, logits=node.inputs[0])
 
@@ -254,6 +260,9 @@ _RULES: Final[Mapping[str, Rule]] = {
     "Mul": members.scaled,
     "ReduceMean": members.reduced,
     "ReduceSum": members.reduced,
+    **dict.fromkeys(("GlobalAveragePool", "AveragePool"), pooled.averaged),
+    **dict.fromkeys(("GlobalMaxPool", "MaxPool"), pooled.largest),
+    **dict.fromkeys(("ReduceMax", "ReduceMin"), pooled.highest),
     "Concat": parts.joined,
     "Where": parts.chosen,
     "TopK": parts.ranked,

@@ -30,6 +30,9 @@ class Kind(StrEnum):
     BOUNDED = "bounded"
     """Each in [0, 1], but how they came about is not known, or probabilities are missing."""
 
+    DERIVED = "derived"
+    """Computed of activations alone, by operators that are not understood."""
+
     CONSTANT = "constant"
     """1 whatever the image shows: a softmax over a single value."""
 

@@ -91,6 +91,11 @@ def _found(output: ir.Value, scores: Scores, stated: Stated | None) -> Interpret
 
 
 def _unstated(output: ir.Value, scores: Scores | None, *, is_binary: bool) -> Interpretation:
+    if scores is not None and scores.kind is Kind.DERIVED:
+        raise UnsupportedModelError(
+            f"the values of output {output.name!r} are computed of {scores.trail[0]} alone, up to "
+            f"{scores.trail[-1]}, by operators that are not understood; {HOW}"
+        )
     if scores is not None:
         raise UnsupportedModelError(
             f"the values of output {output.name!r} lie in [0, 1] by {scores.way}, but which "
