@@ -209,6 +209,15 @@ def map_under_two_names() -> ModelProto:
 
 
 @form
+def table_beside_the_scores() -> ModelProto:
+    """Outputs that nobody computes: a constant, and the image itself."""
+    return network(
+        outputs="float[N, 5] scores, float[N, 3, 8, 8] image, float[7, 5] table",
+        weights="float[4, 3, 3, 3] w, float[5, 4] v, float[5] b, float[7, 5] table",
+    )
+
+
+@form
 def one_output_twice() -> ModelProto:
     model = network()
     model.graph.output.append(model.graph.output[0])

@@ -190,6 +190,29 @@ def test_windows_and_resizings_take_no_more_than_their_result(store: Store, node
     assert refused == node.startswith("m = Resize")
 
 
+@pytest.mark.parametrize("node", ["AveragePool", "LpPool"])
+def test_gradients_of_windows_hold_no_more_than_a_kernel_may(store: Store, node: str) -> None:
+    text = f"""{HEADER} g (float[N, 3, 8, 8] image) => (float[N, 3] scores)
+        {{ m = {node} <kernel_shape = [99999, 99999], pads = [49999, 49999, 49999, 49999]> (image)
+           p = GlobalAveragePool (m) scores = Flatten (p) }}"""
+    facts = inspect(load_model(store(onnx.parser.parse_model(text))))
+    assert "29999400003 cells" in facts.gradients.blockers[0].reason
+
+
+def test_many_sizes_of_parts_are_read_when_a_session_opens(store: Store) -> None:
+    parts = ", ".join(f"p{index}" for index in range(192))
+    sizes = ", ".join(["1"] * 192)
+    text = f"""{HEADER} g (float[N, 3, 8, 8] image) => (float[N, 192] scores)
+        <int64[192] sizes = {{{sizes}}}>
+        {{ f = Flatten (image) {parts} = Split <axis = 1> (f, sizes)
+           scores = Concat <axis = 1> ({parts}) }}"""
+    model = load_model(store(onnx.parser.parse_model(text)))
+    session = open_session(model, SessionSettings())
+    image = np.random.default_rng(0).random((1, 3, 8, 8), np.float32)
+    (found,) = session.run({"image": image}, ["scores"], Cancellation())
+    np.testing.assert_array_equal(found, image.reshape(1, -1))
+
+
 def test_paddings_beyond_all_masks_are_refused(store: Store) -> None:
     text = f"""{HEADER} g (float[N, 3, 8, 8] image) => (float[N, 3] scores)
         <int64[8] wide = {{0, 0, 40000, 40000, 0, 0, 40000, 40000}}>

@@ -1,14 +1,26 @@
 """Files that break a schema are refused in our own words, whatever library finds out."""
 
+import time
 from pathlib import Path
 
+import numpy as np
 import onnx
 import onnx.parser
 import pytest
+from onnx import numpy_helper
 
-from heatproof.evaluators.errors import HeatproofError, InvalidModelError, LimitExceededError
+from heatproof.evaluators.errors import (
+    HeatproofError,
+    InvalidModelError,
+    LimitExceededError,
+    UnsupportedModelError,
+)
+from heatproof.evaluators.preprocessing import PRESETS
+from heatproof.graphs.canonical import canonicalize
 from heatproof.graphs.files.loading import load_model
 from heatproof.graphs.inspection.inspecting import inspect
+from heatproof.graphs.masking import layer_masked
+from heatproof.graphs.preparation import prepared
 
 PLAIN = """
 <ir_version: 9, opset_import: ["" : 18, "house" : 1]>
@@ -77,3 +89,76 @@ def test_an_input_larger_than_any_preprocessing_is_refused(tmp_path: Path, axis:
 
     assert isinstance(error, LimitExceededError)
     assert "at most 4096 a side" in error.message
+
+
+@pytest.mark.parametrize("output", ["table", "image", "ones"])
+def test_what_is_not_computed_of_the_image_is_no_class_output(tmp_path: Path, output: str) -> None:
+    model = onnx.parser.parse_model(
+        """<ir_version: 9, opset_import: ["" : 18]>
+        g (float[N, 3, 1, 1] image) => (float[N, 3] scores)
+        <float[1, 3] table = {0.1, 0.2, 0.3}>
+        { scores = Flatten (image) s = Shape (scores) ones = ConstantOfShape (s) }"""
+    )
+    model.graph.output[0].name = output
+    if output == "image":
+        model.graph.output[0].CopyFrom(model.graph.input[0])
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model.SerializeToString())
+
+    loaded = load_model(path)
+    assert inspect(loaded).class_output == ""
+    with pytest.raises(UnsupportedModelError, match=f"computed of the image, found '{output}'"):
+        canonicalize(loaded, PRESETS["unit"])
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        "c = Pad (image, far)",
+        "c = Concat <axis = 2> (k23, k23)",
+        "p = Tile (image, often) c = Identity (p)",
+    ],
+)
+def test_maps_of_more_cells_than_any_image_has_are_refused(tmp_path: Path, node: str) -> None:
+    doubled = " ".join(f"k{i + 1} = Concat <axis = 2> (k{i}, k{i})" for i in range(23))
+    model = onnx.parser.parse_model(
+        f"""<ir_version: 9, opset_import: ["" : 18]>
+        g (float[N, 3, 4, 4] image) => (float[N, 3] scores)
+        <int64[8] far = {{0, 0, 1099511627776, 0, 0, 0, 0, 0}},
+         int64[4] often = {{1, 1, 1, 1099511627776}}>
+        {{ k0 = Relu (image) {doubled} {node} g = GlobalMaxPool (c) scores = Flatten (g) }}"""
+    )
+
+    error = refusal(model, tmp_path)
+
+    assert isinstance(error, InvalidModelError)
+    assert "16777216 a side" in error.message or "at most 1048576" in error.message
+
+
+def test_a_million_new_axes_are_not_followed(tmp_path: Path) -> None:
+    model = onnx.parser.parse_model(
+        """<ir_version: 9, opset_import: ["" : 18]>
+        g (float[N, 3, 4, 4] image) => (float[N, 3] scores) <int64[1] axes = {0}>
+        { s = Shape (image) u = Unsqueeze (s, axes) m = ReduceMax <keepdims = 0> (u)
+          f = Cast <to = 1> (m) c = Add (image, f) g = GlobalMaxPool (c) scores = Flatten (g) }"""
+    )
+    axes = numpy_helper.from_array(np.arange(300_000), "axes")
+    model.graph.initializer[0].CopyFrom(axes)
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model.SerializeToString())
+
+    started = time.process_time()
+    prepared(load_model(path))
+    assert time.process_time() - started < 2
+
+
+def test_a_batch_of_any_fixed_size_takes_no_memory(tmp_path: Path) -> None:
+    model = onnx.parser.parse_model(PLAIN)
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1 << 24
+    model.graph.output[0].type.tensor_type.shape.dim[0].dim_value = 1 << 24
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model.SerializeToString())
+
+    started = time.process_time()
+    layer_masked(load_model(path))
+    assert time.process_time() - started < 2

@@ -86,6 +86,8 @@ def _check_sides(image: ImageInput) -> None:
 
 def _as_image(value: ir.Value) -> ImageInput | None:
     name, dtype, shape = value.name or "", value.dtype, value.shape
+    if not isinstance(value.type, ir.TensorType):
+        return None
     if dtype is None or dtype not in IMAGE_DTYPES or shape is None or shape.rank() != _IMAGE_RANK:
         return None
     batch, second, third, fourth = (_size(dim) for dim in shape)

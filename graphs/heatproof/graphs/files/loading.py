@@ -21,6 +21,7 @@ from heatproof.graphs.files.tidying import tidied
 from heatproof.graphs.files.uploads import Bytes, uploaded_tensor
 from heatproof.graphs.files.walking import Found, find
 from heatproof.graphs.notes import Note, add_notes
+from heatproof.graphs.sequences import recall_sequences
 
 Model: TypeAlias = ir.Model
 """A loaded model, by a name for those who hand it on and never look inside."""
@@ -115,6 +116,7 @@ def _infer_undeclared(model: ir.Model) -> None:
     """Finds the types of outputs that the file does not declare, as ONNX Runtime does."""
     if any(value.type is None or value.shape is None for value in model.graph.outputs):
         common.ShapeInferencePass(check_type=False, strict_mode=False, data_prop=False)(model)
+        recall_sequences(model)
 
 
 def _parse(path: Path) -> ModelProto:

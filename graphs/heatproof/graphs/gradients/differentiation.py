@@ -100,7 +100,7 @@ class _Sweep:
         copy = ready(model, plain=plain)
         _refuse_taken_names(copy.graph)
         start = find_tensor(copy, wrt or _image_of(copy))
-        end = find_tensor(copy, of or find_class_output(copy, beside=(COVERAGE_OUTPUT,)).logits)
+        end = find_tensor(copy, of or find_class_output(copy, beside=_coverage_of(copy)).logits)
         for value in (start, end):
             _require_floats(value)
         stands = expand_composites(
@@ -198,9 +198,15 @@ def _typed_as(value: ir.Value, gradient: ir.Value) -> ir.Value:
 
 def _image_of(model: ir.Model) -> str:
     """The image input; a layer-masked graph has its mask beside it."""
-    outputs = {value.name for value in model.graph.outputs}
-    beside = (MASK_INPUT,) if COVERAGE_OUTPUT in outputs else ()
+    beside = (MASK_INPUT,) if _coverage_of(model) else ()
     return find_image_input(model, beside=beside).name
+
+
+def _coverage_of(model: ir.Model) -> tuple[str, ...]:
+    """The output that a layer-masked graph has beside those of its model."""
+    inputs, outputs = model.graph.inputs, model.graph.outputs
+    is_masked = any(value.name == MASK_INPUT for value in inputs)
+    return tuple(v.name for v in outputs if is_masked and v.name == COVERAGE_OUTPUT)
 
 
 def _added_input(graph: ir.Graph, end: ir.Value) -> ir.Value:

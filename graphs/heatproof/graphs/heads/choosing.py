@@ -12,6 +12,7 @@ from heatproof.evaluators.errors import (
     UnknownNameError,
     UnsupportedModelError,
 )
+from heatproof.graphs.captures import computed_of_inputs
 from heatproof.graphs.heads.axes import class_axis, holds_one_value
 from heatproof.graphs.heads.reading import Reader
 from heatproof.graphs.heads.scores import Activation, Kind, Scores
@@ -91,10 +92,12 @@ def candidates(model: ir.Model, *, beside: Collection[str] = ()) -> tuple[Candid
         model: the model.
         beside: names of outputs that are known to be something else.
     """
-    reader, batch = Reader(), _batch(model)
+    reader, batch, computed = Reader(), _batch(model), computed_of_inputs(model.graph)
     groups: dict[ir.Value, list[ir.Value]] = {}
     for value in dict.fromkeys(model.graph.outputs):
-        if value.name not in beside and _may_hold_scores(value, batch):
+        if value.name in beside or value not in computed:
+            continue
+        if _may_hold_scores(value, batch):
             groups.setdefault(_source(value), []).append(value)
     return tuple(
         Candidate(first, reader.scores(first), tuple(copy.name or "" for copy in copies))
@@ -146,7 +149,8 @@ def _chosen(
     if not plausible:
         raise UnsupportedModelError(
             "the model has no class output; expected a float output [N, classes], [N] or "
-            f"[N, classes, 1, 1], found {listed(model.graph.outputs)}"
+            "[N, classes, 1, 1] that is computed of the image, found "
+            f"{listed(model.graph.outputs)}"
         )
     if len(plausible) == 1:
         copies = plausible[0].copies
@@ -225,7 +229,7 @@ def _batch(model: ir.Model) -> int | None:
 
 
 def _may_hold_scores(value: ir.Value, batch: int | None) -> bool:
-    shape = value.shape
+    shape = value.shape if isinstance(value.type, ir.TensorType) else None
     if shape is None or value.dtype is None or not value.dtype.is_floating_point():
         return False
     if shape.rank() == 1:

@@ -230,6 +230,11 @@ def _leave(graph: ir.Graph, scope: Scope, warning: ir.Value | None) -> None:
     reached = [index for index, value in enumerate(graph.outputs) if scope.state(value)]
     for index, value in enumerate(graph.outputs):
         state = scope.state(value)
+        if state is not None and _is_no_tensor(value):
+            raise UnsupportedModelError(
+                f"output {value.name!r} is a {value.type}, not a tensor: a mask that is not binary "
+                "could not be told in it; export the model without it"
+            )
         if isinstance(state, Spatial):
             exits.add(state.mask)
             graph.outputs[index] = _uncovered(value, state, scope)
@@ -240,6 +245,10 @@ def _leave(graph: ir.Graph, scope: Scope, warning: ir.Value | None) -> None:
     graph.outputs.append(_coverage(exits, scope))
     if warning is not None:
         guard(graph, (*reached, len(graph.outputs) - 1), scope, warning)
+
+
+def _is_no_tensor(value: ir.Value) -> bool:
+    return value.type is not None and not isinstance(value.type, ir.TensorType)
 
 
 def _uncovered(value: ir.Value, state: Spatial, scope: Scope) -> ir.Value:

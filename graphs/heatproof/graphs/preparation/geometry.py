@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from types import MappingProxyType
 from typing import Final
 
@@ -15,6 +16,9 @@ from heatproof.evaluators.errors import InvalidModelError
 
 _LARGEST: Final = 1 << 20
 """Cells that a window may span or step over; more than any image has on a side."""
+
+_LONGEST: Final = 1 << 24
+"""Cells that a map may have on a side."""
 
 _POSITIVE: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {
@@ -36,6 +40,7 @@ _ALONG_AXIS: Final = frozenset(
     {"Softmax", "LogSoftmax", "Hardmax", "Concat", "Split", "Gather", "ArgMax", "ArgMin", "TopK"}
 )
 _IMAGE_RANK: Final = 3
+_MAP_RANK: Final = 4
 
 _CONSTANTS: Final[Mapping[tuple[str, int], tuple[Callable[[NDArray[np.float64]], object], str]]] = (
     MappingProxyType(
@@ -43,6 +48,10 @@ _CONSTANTS: Final[Mapping[tuple[str, int], tuple[Callable[[NDArray[np.float64]],
             ("ConstantOfShape", 0): (lambda sizes: (sizes >= 0).all(), "sizes of at least 0"),
             ("Expand", 1): (lambda sizes: (sizes >= -1).all(), "sizes of at least 1"),
             ("OneHot", 1): (lambda depth: (depth >= 1).all(), "a depth of at least 1"),
+            ("Pad", 1): (
+                lambda pads: (np.abs(pads) <= _LARGEST).all(),
+                f"paddings of at most {_LARGEST}",
+            ),
             ("Range", 2): (lambda step: (step != 0).all(), "a step other than 0"),
             ("Reshape", 1): (
                 lambda sizes: (sizes >= -1).all() and (sizes == -1).sum() < 2,
@@ -86,12 +95,14 @@ def check_sizes(model: ir.Model) -> None:
     Raises:
         InvalidModelError: names node, operator and what does not fit.
     """
+    given = {size for value in model.graph.inputs for size in value.shape or ()}
     for node in _nodes(model):
         for index, value in enumerate(node.inputs):
             _check_constant(node, index, value)
         _check_axis(node)
         for output in node.outputs:
             _check_extents(node, output)
+            _check_sides(node, output, given)
 
 
 def _nodes(model: ir.Model) -> Iterator[ir.Node]:
@@ -176,6 +187,16 @@ def _check_extents(node: ir.Node, output: ir.Value) -> None:
     is_empty = len(output.shape or ()) >= _IMAGE_RANK and 0 in sizes
     if is_empty or any(size < 0 for size in sizes):
         raise _refused(node, f"its output would have sizes {_shown(output)}, which is no tensor")
+
+
+def _check_sides(node: ir.Node, output: ir.Value, given: AbstractSet[object]) -> None:
+    """Refuses maps far larger than images, but for those of the image's own size."""
+    shape = tuple(output.shape or ())
+    sides = [size for size in shape[2:] if isinstance(size, int) and size not in given]
+    if len(shape) >= _MAP_RANK and max(sides, default=0) > _LONGEST:
+        raise _refused(
+            node, f"its output would have sizes {_shown(output)}; the most is {_LONGEST} a side"
+        )
 
 
 def _shown(value: ir.Value) -> str:

@@ -7,6 +7,7 @@ import onnx_ir as ir
 from onnx_ir.passes import common
 
 from heatproof.graphs.rules import Operator
+from heatproof.graphs.sequences import recall_sequences
 
 _LONGEST_VECTOR = 1 << 16
 _SHORT = 64
@@ -32,6 +33,7 @@ def _infer_shapes(model: ir.Model, *, data_prop: bool) -> None:
     finally:
         for node in groups:
             node.op_type = "GroupNormalization"
+    recall_sequences(model)
 
 
 def _normalises_groups(node: ir.Node) -> bool:
@@ -39,12 +41,13 @@ def _normalises_groups(node: ir.Node) -> bool:
 
 
 def _vectors_are_short(graph: ir.Graph) -> bool:
-    """Whether every vector is known to be short, or as long as an input has rows.
+    """Whether every vector is known to be short, or as long as an input of open size has rows.
 
     Data propagation follows vectors element by element: a Range, or a few concatenations of a
     vector with itself, would fill the memory.
     """
-    symbols = {size for value in graph.inputs if value.shape is not None for size in value.shape}
+    sizes = {size for value in graph.inputs if value.shape is not None for size in value.shape}
+    symbols = {size for size in sizes if not isinstance(size, int)}
     shapes = [value.shape for node in graph.all_nodes() for value in node.outputs]
     return all(
         shape is not None

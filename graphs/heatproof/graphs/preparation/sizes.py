@@ -84,6 +84,8 @@ _NUMBERS = frozenset(
     {ir.DataType.INT64, ir.DataType.INT32, ir.DataType.FLOAT, ir.DataType.DOUBLE, ir.DataType.BOOL}
 )
 _INTEGERS = frozenset({ir.DataType.INT64, ir.DataType.INT32})
+_HIGHEST_RANK = 64
+"""Of NumPy's arrays."""
 
 Followed = Extents | None | tuple[Extents | None, ...]
 SIZES: RuleTable[Callable[[ir.Node, Sizes], Followed]] = RuleTable("index arithmetic")
@@ -196,7 +198,9 @@ def _elements_or_length(value: ir.Value | None, sizes: Sizes) -> Extents | None:
 def unsqueeze(node: ir.Node, sizes: Sizes) -> Followed:
     """Its input with further axes of length 1."""
     elements, axes = sizes.of(node.inputs[0]), _ints(node, "axes", 1)
-    return None if elements is None or axes is None else np.expand_dims(elements, tuple(axes))
+    if elements is None or axes is None or len(axes) > _HIGHEST_RANK:
+        return None
+    return np.expand_dims(elements, tuple(axes))
 
 
 @SIZES.rule("Squeeze", 1, 11, 13, 21, 23, 24, 25)

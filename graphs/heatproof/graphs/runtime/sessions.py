@@ -30,6 +30,9 @@ MAX_SESSIONS = 96
 SHARED_BYTES = 1024
 """Weights above this are lent to ONNX Runtime instead of copied into the model's bytes."""
 
+SHAPING_BYTES = 1 << 20
+"""Integers up to this are copied too: they may be sizes, which ONNX Runtime reads early."""
+
 _FOLDING = ["ConstantFolding"]
 
 _SHAREABLE = frozenset(
@@ -244,9 +247,13 @@ def _is_shared(value: ir.Value) -> bool:
     return (
         tensor is not None
         and tensor.dtype in _SHAREABLE
-        and tensor.nbytes > SHARED_BYTES
+        and tensor.nbytes > _least_shared(tensor.dtype)
         and not value.is_graph_output()
     )
+
+
+def _least_shared(dtype: ir.DataType) -> int:
+    return SHAPING_BYTES if dtype in {ir.DataType.INT32, ir.DataType.INT64} else SHARED_BYTES
 
 
 def _lent(tensor: ir.TensorProtocol) -> ort.OrtValue:

@@ -19,6 +19,9 @@ from heatproof.graphs.gradients.rules.shapes import put
 from heatproof.graphs.gradients.rules.windows import Window, windows_of
 from heatproof.graphs.gradients.table import GRADIENTS, Gradients, by_input, first
 
+_MOST_WEIGHTS = 1 << 26
+"""Numbers that the kernel of a gradient may hold."""
+
 
 def _kernel(node: ir.Node, op: Emitter) -> Sequence[int]:
     kernel = node.attributes.get_ints("kernel_shape")
@@ -35,9 +38,17 @@ def average_pool(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
     if channels is None:
         raise op.refusal("its number of channels is dynamic")
     shared, weight = _shared(node, gradient, windows, op)
-    kernel = np.full((channels, 1, *(window.kernel for window in windows)), weight, op.dtype)
-    spread = transposed_convolution(shared, op.constant(kernel), windows, channels, op)
+    kernel = _uniform(weight, channels, windows, op)
+    spread = transposed_convolution(shared, kernel, windows, channels, op)
     return cut_to(first(node), spread, windows, op)
+
+
+def _uniform(weight: float, channels: int, windows: Sequence[Window], op: Emitter) -> ir.Value:
+    """A kernel [channels, 1, window] of one number."""
+    shape = (channels, 1, *(window.kernel for window in windows))
+    if math.prod(shape) > _MOST_WEIGHTS:
+        raise op.refusal(f"its windows have {math.prod(shape)} cells over all channels")
+    return op.constant(np.full(shape, weight, op.dtype))
 
 
 def _shared(
@@ -202,7 +213,7 @@ def lp_pool(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
     channels = known_sizes(x, op)[1]
     if channels is None:
         raise op.refusal("its number of channels is dynamic")
-    ones = op.constant(np.ones((channels, 1, *(window.kernel for window in windows)), op.dtype))
+    ones = _uniform(1, channels, windows, op)
     scaled = _over_norm(node.outputs[0], gradient, p, op)
     spread = transposed_convolution(scaled, ones, windows, channels, op)
     return op("Mul", _slope(x, p, op), cut_to(x, spread, windows, op))
