@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -200,6 +202,19 @@ def test_resampling_does_not_order_cells_that_are_equal(coarse: int, size: int, 
         cells = comparable(Grid(size, size, side).means(made)).reshape(side, side)
         for image in (cells[::-1], cells[:, ::-1], cells.T):
             assert np.array_equal(cells, image)
+
+
+@pytest.mark.parametrize("shape", [(1, 1_000_000), (1_000_000, 1)])
+def test_a_sliver_of_a_map_does_not_fill_the_memory(shape: tuple[int, int]) -> None:
+    ramp = np.linspace(0, 1, 1_000_000).reshape(shape)
+    tracemalloc.start()
+    found = stretched(ramp, 224, 224)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    along = found[0] if shape[0] == 1 else found[:, 0]
+    # The mean of a ramp under a triangle is its middle, but at the two ends.
+    np.testing.assert_allclose(along[1:-1], (np.arange(1, 223) + 0.5) / 224, atol=1e-5)
+    assert peak < 200 * ramp.size
 
 
 @pytest.mark.parametrize("exponent", [-500, -140, 140, 500])

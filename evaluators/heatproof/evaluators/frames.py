@@ -8,6 +8,7 @@ Pillow's float32 would order equal cells.
 """
 
 from dataclasses import dataclass
+from math import ceil
 from typing import Final
 
 import numpy as np
@@ -75,18 +76,28 @@ class Geometry:
 
     def carry_map(self, plane: Float64[np.ndarray, "rows columns"]) -> Map:
         """Resizes and crops a map bilinearly, whatever its size; one of the size keeps its bits."""
-        rows = _weights(plane.shape[0], self.resized_height, self.top, self.height)
-        columns = _weights(plane.shape[1], self.resized_width, self.left, self.width)
-        return np.ascontiguousarray((columns @ (rows @ plane).T).T)
+        high, wide = plane.shape
+        rows = _weights(high, self.resized_height, self.top, self.height)
+        columns = _weights(wide, self.resized_width, self.left, self.width)
+        # Of a sliver, one of the two orders would make a plane that fills the memory.
+        rows_first = self.height * wide <= high * self.width
+        carried = columns @ (rows @ plane).T if rows_first else (rows @ (columns @ plane.T).T).T
+        return np.ascontiguousarray(carried.T)
 
 
 def _weights(source: int, resized: int, first: int, count: int) -> csr_array[np.float64]:
     """Of every source pixel in `count` resized ones: a triangle, wider where pixels are merged."""
     scale = source / resized
-    centres = (np.arange(first, first + count) + 0.5) * scale
-    distances = np.abs(np.arange(source) + 0.5 - centres[:, None]) / max(scale, 1.0)
-    weights = np.maximum(1 - distances, 0.0)
-    return csr_array(weights / weights.sum(axis=1, keepdims=True))
+    reach = max(scale, 1.0)
+    centres = (np.arange(first, first + count)[:, None] + 0.5) * scale
+    near = np.arange(ceil(2 * reach) + 1)
+    places = np.floor(centres - reach).astype(np.int64) + near
+    weights = np.maximum(1 - np.abs(places + 0.5 - centres) / reach, 0.0)
+    weights[(places < 0) | (places >= source)] = 0.0
+    weights /= weights.sum(axis=1, keepdims=True)
+    starts = np.arange(count + 1) * near.size
+    indices = places.clip(0, source - 1).ravel()
+    return csr_array((weights.ravel(), indices, starts), shape=(count, source))
 
 
 def _resized(source: tuple[int, int], preprocessing: Preprocessing) -> tuple[int, int]:
