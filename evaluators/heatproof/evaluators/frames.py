@@ -97,7 +97,8 @@ def _weights(source: int, resized: int, first: int, count: int) -> csr_array[np.
     weights /= weights.sum(axis=1, keepdims=True)
     starts = np.arange(count + 1) * near.size
     indices = places.clip(0, source - 1).ravel()
-    return csr_array((weights.ravel(), indices, starts), shape=(count, source))
+    held = weights.ravel(), indices, starts
+    return csr_array(held, shape=(count, source), dtype=np.float64)
 
 
 def _resized(source: tuple[int, int], preprocessing: Preprocessing) -> tuple[int, int]:
