@@ -10,8 +10,8 @@ from colour_server import Evaluating, square
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
+from heatproof.v1 import dataset_service_pb2, gate_pb2
 from heatproof.v1 import evaluation_service_pb2 as pb
-from heatproof.v1 import gate_pb2
 from heatproof.v1.metrics_pb2 import ExplanationConsistency
 
 CONSISTENCY = {"explanation_consistency": {"epsilon": 0.01}}
@@ -112,3 +112,58 @@ def test_a_bound_of_a_background_left_open_is_answered(served: Evaluating) -> No
     request = pb.GateEvaluationRequest(name=name, policy=rules(served, min=0.0))
     (check,) = served.stub.GateEvaluation(request, timeout=60).checks
     assert check.result == 0
+
+
+def uploaded(served: Evaluating, *masks: bytes, label: int = 1) -> str:
+    """A data set of the same pictures with these masks."""
+    messages = [
+        dataset_service_pb2.UploadDatasetRequest(
+            image={
+                "encoded": square(seed),
+                "label": label,
+                "object_mask": {"frame": "FRAME_SOURCE", "encoded": png},
+            }
+        )
+        for seed, png in enumerate(masks)
+    ]
+    header = dataset_service_pb2.UploadDatasetRequest(
+        header=dataset_service_pb2.UploadDatasetHeader()
+    )
+    return str(served.datasets.UploadDataset(iter([header, *messages]), timeout=60).name)
+
+
+@pytest.mark.parametrize("differing", ["object_masks", "labels"])
+def test_a_baseline_with_other_masks_or_labels_is_refused_before_and_after(
+    served: Evaluating, differing: str
+) -> None:
+    masks = [mask(seed) for seed in range(8)]
+    others = [*masks[:6], mask(1), mask(0)] if differing == "object_masks" else masks
+    first = uploaded(served, *masks)
+    second = uploaded(served, *others, label=1 if differing == "object_masks" else 2)
+    metric = {"explanation_consistency": {"epsilon": 0.01, "background": "BACKGROUND_OBJECT"}}
+    specs = [served.spec(dataset=name, metrics=[metric], removals=[]) for name in (first, second)]
+    baseline, candidate = (served.create_and_end(spec) for spec in specs)
+    held = gate_pb2.Baseline(
+        model=served.sound,
+        evaluation=served.end(baseline),
+        image_results=served.images(baseline, "VIEW_BASIC"),
+    )
+    policy = rules(served, max_regression=0.1)
+    policy.checks[
+        0
+    ].metric.explanation_consistency.background = ExplanationConsistency.BACKGROUND_OBJECT
+    policy.seed = specs[0].seed
+    served.stub.GateEvaluation(
+        pb.GateEvaluationRequest(name=baseline, policy=policy, recorded_baseline=held), timeout=60
+    )
+    judged = pb.GateEvaluationRequest(name=candidate, policy=policy, recorded_baseline=held)
+    asked = pb.CreateEvaluationRequest(spec=specs[1], policy=policy, recorded_baseline=held)
+    count = 2 if differing == "object_masks" else 8
+    for call, request in (
+        (served.stub.GateEvaluation, judged),
+        (served.stub.CreateEvaluation, asked),
+    ):
+        with pytest.raises(grpc.RpcError) as refused:
+            call(request, timeout=60)
+        assert refused.value.code() == grpc.StatusCode.FAILED_PRECONDITION
+        assert f"{differing} (of {count} of 8 images" in (refused.value.details() or "")

@@ -42,6 +42,32 @@ def test_one_answer_that_is_none_is_enough() -> None:
     show(UNKNOWN, [LOGITS, *[SHARES] * 20])
 
 
+MULTI_LABEL = [[0.9, 0.8, 0.1], [0.2, 0.7, 0.9], [0.0, 0.0, 1.0]]
+
+
+@pytest.mark.parametrize("count", [1, 2, MOST_ANSWERS, 3 * MOST_ANSWERS])
+def test_answers_in_the_unit_interval_are_refused_whatever_their_sum(count: int) -> None:
+    with pytest.raises(UnsupportedModelError, match="--activation sigmoid") as caught:
+        show(UNKNOWN, (MULTI_LABEL * count)[:count])
+    assert "sum to 1, and" not in caught.value.message
+
+
+def test_a_value_beyond_the_unit_interval_lets_logits_pass() -> None:
+    show(UNKNOWN, [*MULTI_LABEL, [0.9, 1.1, 0.1]])
+    show(UNKNOWN, [*MULTI_LABEL, [0.9, -0.1, 0.1]])
+
+
+def test_small_logits_of_a_linear_layer_are_no_probabilities_unless_they_sum_to_one() -> None:
+    linear = reading("none", Basis.ASSUMED, is_linear=True)
+    show(linear, MULTI_LABEL[:2])
+    with pytest.raises(UnsupportedModelError, match="sum to 1"):
+        show(linear, [SHARES] * 3)
+
+
+def test_what_is_stated_as_logits_may_lie_in_the_unit_interval() -> None:
+    show(reading("none", Basis.STATED), MULTI_LABEL[:2] * 10)
+
+
 def test_answers_that_are_not_finite_are_left_out() -> None:
     with pytest.raises(UnsupportedModelError):
         show(UNKNOWN, [[np.nan, 0, 1], SHARES])

@@ -10,6 +10,7 @@ from heatproof.evaluators.errors import FailedPreconditionError, InvalidArgument
 from heatproof.evaluators.explainers.centre import Centre
 from heatproof.evaluators.explainers.random import Random
 from heatproof.evaluators.gate import judge
+from heatproof.evaluators.gate.pairing import require_comparable
 from heatproof.evaluators.gate.policy import (
     Check,
     CheckOutcome,
@@ -21,13 +22,14 @@ from heatproof.evaluators.gate.policy import (
     VerdictOutcome,
 )
 from heatproof.evaluators.metrics.deletion import Deletion
+from heatproof.evaluators.metrics.explanation_consistency import Background, ExplanationConsistency
 from heatproof.evaluators.metrics.insertion import Insertion
 from heatproof.evaluators.metrics.occlusion_corrected_deletion import OcclusionCorrectedDeletion
 from heatproof.evaluators.outcomes import Reason, Undefined
 from heatproof.evaluators.preprocessing import Preprocessing, Resize
 from heatproof.evaluators.removal.layer import Layer
 from heatproof.evaluators.results import ImageResult, ImageScore
-from heatproof.evaluators.spec import EvaluationSpec
+from heatproof.evaluators.spec import EvaluationSpec, Target
 from heatproof.evaluators.statistics.intervals import Intervals
 from heatproof.evaluators.summaries import summarise
 
@@ -293,3 +295,65 @@ def test_the_tolerance_is_one_of_scores_and_not_of_areas() -> None:
 
     assert found(model(0.2, 0.2)) is CheckOutcome.FAIL
     assert found(model(0.7 - 5e-5, 0.1)) is CheckOutcome.PASS
+
+
+def changed(found: Evaluated, places: range, **changes: Any) -> Evaluated:
+    """The evaluation with something else about some images."""
+    images = [
+        replace(image, **changes) if place in places else image
+        for place, image in enumerate(found.images)
+    ]
+    return replace(found, images=tuple(images))
+
+
+OTHERWISE: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "bytes of an image": (
+        {}, {"image": "f" * 64},
+        r"images \(2 only in the candidate, 1 only in the baseline, '3' first\)",
+    ),
+    "labels": ({"label": 1}, {"label": 2}, r"labels \(of 2 of 40 images, '3' first\)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", OTHERWISE)
+def test_a_baseline_of_other_images_or_labels_says_which(kind: str) -> None:
+    mine, theirs, message = OTHERWISE[kind]
+    some = range(3, 5)
+    candidate = changed(evaluated(GOOD), some, **mine)
+    baseline = changed(evaluated(GOOD), some, **theirs)
+    with pytest.raises(FailedPreconditionError, match=f"differing fields: {message}"):
+        judge(policy(max_regression=0.1), candidate, baseline)
+
+
+def test_labels_that_only_one_has_matter_where_they_are_explained() -> None:
+    candidate = changed(evaluated(GOOD), range(3, 5), label=1)
+    baseline = evaluated(GOOD)
+    judge(policy(max_regression=0.1), candidate, baseline)
+    specs = [replace(one.spec, target=Target.LABEL) for one in (candidate, baseline)]
+    with pytest.raises(FailedPreconditionError, match="labels"):
+        judge(
+            policy(max_regression=0.1),
+            replace(candidate, spec=specs[0]),
+            replace(baseline, spec=specs[1]),
+        )
+
+
+@pytest.mark.parametrize(
+    ("background", "refused"), [(Background.OBJECT, True), (Background.MAP, False)]
+)
+@pytest.mark.parametrize("theirs", ["b" * 64, ""])
+def test_a_baseline_with_other_masks_is_refused_where_they_are_read(
+    background: Background, theirs: str, *, refused: bool
+) -> None:
+    metric = ExplanationConsistency(background=background)
+    mine = changed(evaluated(GOOD, metric), range(40), object_mask="a" * 64)
+    other = changed(mine, range(7, 10), object_mask=theirs)
+    require_comparable(mine, mine)
+    if not refused:
+        require_comparable(mine, other)
+        return
+    with pytest.raises(
+        FailedPreconditionError, match=r"object_masks.*3 of 40 images, '7'"
+    ) as caught:
+        require_comparable(mine, other)
+    assert caught.value.metadata == {"differing_fields": "object_masks"}

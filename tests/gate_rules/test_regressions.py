@@ -239,3 +239,36 @@ def test_a_model_that_flips_too_often_passes_without_the_atom_and_not_with_it() 
     assert passes(0.095, 8, PLAIN) >= 0.3
     assert passes(0.095, 8, ATOM) == 0.0
     assert passes(0.095, 30, ATOM) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("count", "allowed", "said"),
+    [
+        (8, 0.05, "66% of samples of 8 images where the true drop is 0.05: 59 images"),
+        (30, 0.05, "21% of samples of 30 images where the true drop is 0.05: 59 images"),
+        (58, 0.05, "59 images bring that to 5%"),
+        (59, 0.05, ""),
+        (30, 0.1, ""),
+        (8, 0.0, "59 images"),
+    ],
+)
+def test_a_pass_without_a_difference_says_how_often_luck_gives_it(
+    count: int, allowed: float, said: str
+) -> None:
+    """0.95^8 = 0.663, 0.95^30 = 0.215, 0.95^59 = 0.0485; 0.9^29 = 0.047."""
+    for estimator in (ProportionEstimator(), ATOM):
+        found = judged(pair(np.ones(count), np.ones(count), estimator), allowed)
+        assert found.outcome is CheckOutcome.PASS
+        assert said in found.message
+        assert ("no score differs" in found.message) is bool(said)
+
+
+def test_a_pass_by_scores_that_are_never_equal_says_nothing_of_luck() -> None:
+    found = judged(pair(BASE[:8], BASE[:8]), 0.05)
+    assert (found.outcome, "no score" in found.message) == (CheckOutcome.PASS, False)
+
+
+def test_a_pass_that_groups_give_by_luck_counts_groups() -> None:
+    values = np.ones(10)
+    found = judged(pair(values, values, ProportionEstimator(), grouped=True, largest=1), 0.05)
+    assert "59 groups" in found.message

@@ -309,6 +309,257 @@ def test_sigmoids_keep_their_probabilities(text_model: Parse, tail: str, classes
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+# Members that products with constants average.
+
+MEMBERS = """y = Gemm <transB = 1> (f, vv)
+    a = {activation} (z) c2 = {activation} (y)
+    places = Constant <value = int64[1] {{1}}> () ends = Constant <value = int64[1] {{2}}> ()
+    ua = Unsqueeze (a, places) uc = Unsqueeze (c2, places)
+    m = Concat <axis = 1> (ua, uc)
+    va = Unsqueeze (a, ends) vc = Unsqueeze (c2, ends)
+    l = Concat <axis = 2> (va, vc)
+    behind = Constant <value = int64[1] {{3}}> ()
+"""
+"""Two members of five classes: m is [N, 2, 5], l is [N, 5, 2]."""
+
+AVERAGES = {
+    "row times members": "g = Constant <value = float[1, 2] {0.75, 0.25}> () s = MatMul (g, m) "
+    "p = Squeeze (s, places)",
+    "batched row times members": "g = Constant <value = float[1, 1, 2] {0.75, 0.25}> () "
+    "s = MatMul (g, m) p = Squeeze (s, places)",
+    "vector times members": "g = Constant <value = float[2] {0.75, 0.25}> () p = MatMul (g, m)",
+    "members times column": "g = Constant <value = float[2, 1] {0.75, 0.25}> () "
+    "s = MatMul (l, g) p = Squeeze (s, ends)",
+    "members times vector": "g = Constant <value = float[2] {0.75, 0.25}> () p = MatMul (l, g)",
+    "sum of weights 2, halved": "g = Constant <value = float[2] {1.5, 0.5}> () s = MatMul (l, g) "
+    "two = Constant <value = float {2}> () p = Div (s, two)",
+    "einsum": "g = Constant <value = float[2] {0.75, 0.25}> () "
+    'p = Einsum <equation = "m,nmc->nc"> (g, m)',
+    "einsum, weights last": "g = Constant <value = float[2] {0.75, 0.25}> () "
+    'p = Einsum <equation = "n c m, m -> n c"> (l, g)',
+    "einsum that turns": "g = Constant <value = float[2] {0.75, 0.25}> () "
+    't = Einsum <equation = "ncm,m->cn"> (l, g) p = Transpose <perm = [1, 0]> (t)',
+    "convolution over members": "g = Constant <value = float[1, 2, 1] {0.75, 0.25}> () "
+    "s = Conv (m, g) p = Squeeze (s, places)",
+    "two-dimensional convolution": "g = Constant <value = float[1, 2, 1, 1] {0.75, 0.25}> () "
+    "w4 = Unsqueeze (m, behind) k = Conv (w4, g) s = Squeeze (k, behind) p = Squeeze (s, places)",
+    "a kernel over all members": "g = Constant <value = float[1, 1, 2, 1] {0.75, 0.25}> () "
+    "w4 = Unsqueeze (m, places) k = Conv (w4, g) "
+    "both = Constant <value = int64[2] {1, 2}> () p = Squeeze (k, both)",
+    "global average pool": "k = GlobalAveragePool (l) p = Squeeze (k, ends)",
+}
+
+
+@pytest.mark.parametrize("activation", ["Softmax", "Sigmoid"])
+@pytest.mark.parametrize("tail", AVERAGES.values(), ids=AVERAGES)
+def test_members_averaged_by_constants_keep_their_probabilities(
+    text_model: Parse, tail: str, activation: str
+) -> None:
+    members = MEMBERS.format(activation=activation)
+    model = text_model(network(members + tail))
+    canonical = canonicalize(ir.from_proto(model), UNIT)
+    output = canonical.output
+    assert (output.activation, output.basis) == (Activation[activation.upper()], Basis.GRAPH)
+    assert "2 x" in output.decision or "AveragePool" in tail
+    expected = run(model.SerializeToString(), pixels(), "p")
+    np.testing.assert_allclose(probabilities(canonical, pixels()), expected, atol=1e-5)
+
+
+def test_classes_added_up_into_others_are_probabilities(text_model: Parse) -> None:
+    """Five classes into three, each given away whole."""
+    shares = "1, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0.25, 0.75, 0, 0, 1"
+    tail = f"q = Softmax (z) g = Constant <value = float[5, 3] {{{shares}}}> () p = MatMul (q, g)"
+    model = text_model(network(tail, "float[N, 3] p"))
+    canonical = canonicalize(ir.from_proto(model), UNIT)
+    assert canonical.activation is Activation.SOFTMAX
+    expected = run(model.SerializeToString(), pixels(), "p")
+    np.testing.assert_allclose(probabilities(canonical, pixels()), expected, atol=1e-6)
+
+
+def test_some_classes_added_up_are_one_probability(text_model: Parse) -> None:
+    tail = "q = Softmax (z) g = Constant <value = float[5, 1] {0, 1, 0, 1, 0}> () p = MatMul (q, g)"
+    model = text_model(network(tail, "float[N, 1] p"))
+    canonical = canonicalize(ir.from_proto(model), UNIT)
+    assert canonical.activation is Activation.SIGMOID
+    expected = run(model.SerializeToString(), pixels(), "p")
+    np.testing.assert_allclose(probabilities(canonical, pixels())[:, 1:], expected, atol=1e-6)
+
+
+NO_AVERAGE = {
+    "shares that differ by class": "g = Constant <value = float[2, 5] {0.5, 0.5, 1, 1, 0, "
+    '0.5, 0.5, 0, 0, 1}> () p = Einsum <equation = "mc,nmc->nc"> (g, m)',
+    "classes mixed unevenly": "g = Constant <value = float[5, 5] {0.5, 0.1, 0, 0, 0, "
+    "0, 0.1, 0.5, 0, 0, 0, 0, 0, 0.1, 0.1, 0.2, 0, 0, 0, 0.1, 0, 0, 0.2, 0, 0}> () "
+    "p = MatMul (a, g)",
+}
+
+
+@pytest.mark.parametrize("tail", NO_AVERAGE.values(), ids=NO_AVERAGE)
+def test_shares_of_probabilities_that_keep_no_sum_are_refused(text_model: Parse, tail: str) -> None:
+    text = network(MEMBERS.format(activation="Softmax") + tail)
+    with pytest.raises(UnsupportedModelError, match=r"lie in \[0, 1\].*--activation"):
+        class_output(text_model(text))
+
+
+def test_a_linear_layer_behind_a_softmax_gives_logits(text_model: Parse) -> None:
+    tail = "q = Softmax (z) g = Constant <value = float[5, 2] {3, -3, 1, 2, 0, -1, 2, 2, 4, 1}> () "
+    found = class_output(text_model(network(tail + "p = MatMul (q, g)", "float[N, 2] p")))
+    assert (found.activation, found.basis, found.is_linear) == (
+        Activation.NONE, Basis.ASSUMED, True,
+    )  # fmt: skip
+
+
+def test_members_weighed_by_what_is_computed_are_no_linear_layer(text_model: Parse) -> None:
+    """Their answers are held against [0, 1] when they come."""
+    tail = (
+        MEMBERS.format(activation="Sigmoid")
+        + constants(first=[0], last=[2], axis=[1])
+        + "o = Slice (f, first, last, axis) e = Softmax (o) g = Unsqueeze (e, ends) "
+        "s = MatMul (l, g) p = Squeeze (s, ends)"
+    )
+    found = class_output(text_model(network(tail)))
+    assert (found.basis, found.is_linear) == (Basis.ASSUMED, False)
+    assert "unless all first answers lie in [0, 1]" in found.decision
+
+
+# Operators of the quantiser's other format.
+
+QUANTISED = """step = Constant <value = float {0.1}> () half = Constant <value = uint8 {128}> ()
+    twice = Constant <value = float {0.00784314}> ()
+    half_of = Constant <value = float {0.5}> () one = Constant <value = uint8 {1}> ()
+    y = Gemm <transB = 1> (f, vv)
+    kz = QuantizeLinear (z, step, half) ky = QuantizeLinear (y, step, half)
+"""
+MULTIPLIED = """c3 = com.microsoft.QLinearAdd (a, scale, zero, c2, scale, zero, twice, zero)
+    h = com.microsoft.QLinearMul (c3, twice, zero, one, half_of, zero, scale, zero)
+    p = DequantizeLinear (h, scale, zero)"""
+ADDED = """s = com.microsoft.QLinearAdd (a, scale, zero, c2, scale, zero, twice, zero)
+    d = DequantizeLinear (s, twice, zero) p = Mul (d, half_of)"""
+JOINED = """s = com.microsoft.QLinearConcat <axis = 1> (
+        scale, zero, a, scale, zero, c2, scale, zero)
+    p = DequantizeLinear (s, scale, zero)"""
+DOUBLE = {
+    "added": ADDED,
+    "added and multiplied": MULTIPLIED,
+}
+
+
+def quantised(activation: str, tail: str, outputs: str = "float[N, 5] p") -> str:
+    members = "".join(
+        f"{name} = com.microsoft.QLinear{activation} (k{of}, step, half, scale, zero)\n"
+        for name, of in (("a", "z"), ("c2", "y"))
+    )
+    if activation == "Softmax":
+        members = members.replace("QLinearSoftmax (", "QLinearSoftmax <axis = -1, opset = 17> (")
+    text = network(TO_BYTES + QUANTISED + members + tail, outputs)
+    return text.replace('["" : 18]', '["" : 18, "com.microsoft" : 1]')
+
+
+@pytest.mark.parametrize("activation", ["Softmax", "Sigmoid"])
+@pytest.mark.parametrize("tail", DOUBLE.values(), ids=DOUBLE)
+def test_members_added_by_quantised_operators_are_probabilities(
+    text_model: Parse, tail: str, activation: str
+) -> None:
+    model = text_model(quantised(activation, tail))
+    canonical = canonicalize(ir.from_proto(model), UNIT)
+    output = canonical.output
+    assert (output.activation, output.basis) == (Activation[activation.upper()], Basis.GRAPH)
+    original = run(model.SerializeToString(), pixels(), "p")
+    if activation == "Softmax":
+        original /= original.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(probabilities(canonical, pixels()), original, atol=1e-5)
+
+
+def test_sigmoids_joined_by_a_quantised_operator_are_probabilities(text_model: Parse) -> None:
+    model = text_model(quantised("Sigmoid", JOINED, "float[N, 10] p"))
+    canonical = canonicalize(ir.from_proto(model), UNIT)
+    assert (canonical.activation, canonical.classes) == (Activation.SIGMOID, 10)
+    original = run(model.SerializeToString(), pixels(), "p")
+    np.testing.assert_allclose(probabilities(canonical, pixels()), original, atol=1e-5)
+
+
+def test_softmaxes_joined_by_a_quantised_operator_are_refused(text_model: Parse) -> None:
+    with pytest.raises(UnsupportedModelError, match="--activation"):
+        class_output(text_model(quantised("Softmax", JOINED, "float[N, 10] p")))
+
+
+def test_codes_that_hold_nothing_but_the_unit_interval_are_refused(text_model: Parse) -> None:
+    """Whatever made them: here the larger of two members, whose sum is not known."""
+    tail = (
+        TO_BYTES
+        + MEMBERS.format(activation="Softmax")
+        + (
+            "x = Max (a, c2) h = HardSwish (x) k = QuantizeLinear (h, scale, zero) "
+            "p = DequantizeLinear (k, scale, zero)"
+        )
+    )
+    with pytest.raises(UnsupportedModelError, match=r"lie in \[0, 1\] by Dequant.*--activation"):
+        class_output(text_model(network(tail)))
+
+
+# Branches and signs.
+
+BRANCHES = """largest = ReduceMax <keepdims = 0> (image) none = Constant <value = float {{0}}> ()
+    flag = Greater (largest, none)
+    p = If (flag) <then_branch = yes () => (float[N, 5] t) {{ {then} }},
+                   else_branch = no () => (float[N, 5] e) {{ {other} }}>"""
+
+
+EXP_OVER_SUM = "s = Exp (y) whole = ReduceSum <keepdims = 1> (s, last) e = Div (s, whole)"
+
+
+def branched(then: str, other: str) -> str:
+    """By a flag that the images decide, alike for all that are not black."""
+    return network("y = Gemm <transB = 1> (f, vv)" + BRANCHES.format(then=then, other=other))
+
+
+@pytest.mark.parametrize(
+    ("then", "other", "kind"),
+    [
+        ("t = Softmax (z)", "e = Softmax (y)", Activation.SOFTMAX),
+        ("t = Sigmoid (z)", "q = Sigmoid (y) e = Identity (q)", Activation.SIGMOID),
+        ("q = Softmax (z) t = Clip (q)", EXP_OVER_SUM, Activation.SOFTMAX),
+    ],
+)  # fmt: skip
+def test_branches_that_end_in_one_activation_are_that(
+    text_model: Parse, then: str, other: str, kind: Activation
+) -> None:
+    text = branched(then, other).replace("y = Gemm", constants(last=[1]) + "y = Gemm")
+    model = text_model(text)
+    canonical = canonicalize(ir.from_proto(model), UNIT)
+    assert (canonical.activation, canonical.output.basis) == (kind, Basis.GRAPH)
+    expected = run(model.SerializeToString(), pixels(), "p")
+    np.testing.assert_allclose(probabilities(canonical, pixels()), expected, atol=1e-5)
+
+
+def test_branches_of_two_activations_are_refused(text_model: Parse) -> None:
+    with pytest.raises(UnsupportedModelError, match="--activation"):
+        class_output(text_model(branched("t = Softmax (z)", "e = Sigmoid (y)")))
+
+
+SIGNED = {
+    "tanh": "p = Tanh (z)",
+    "softsign": "p = Softsign (z)",
+    "of members": "y = Gemm <transB = 1> (f, vv) a = Tanh (z) c2 = Tanh (y) p = Mean (a, c2)",
+    "quantised": "scale = Constant <value = float {0.0078125}> () t = Tanh (z) "
+    "zero = Constant <value = int8 {0}> () k = QuantizeLinear (t, scale, zero) "
+    "p = DequantizeLinear (k, scale, zero)",
+    "cast and reshaped": constants(flat=[-1, 5])
+    + "t = Tanh (z) h = Cast <to = 10> (t) w1 = Cast <to = 1> (h) p = Reshape (w1, flat)",
+}
+
+
+@pytest.mark.parametrize("tail", SIGNED.values(), ids=SIGNED)
+def test_values_behind_a_tangent_must_be_stated(text_model: Parse, tail: str) -> None:
+    model = text_model(network(tail))
+    with pytest.raises(UnsupportedModelError, match=r"lie in \[-1, 1\].*--activation"):
+        canonicalize(ir.from_proto(model), UNIT)
+    canonical = canonicalize(ir.from_proto(model), UNIT, Statement(activation=Stated.LOGITS))
+    assert canonical.output.basis is Basis.STATED
+    expected = softmax(run(model.SerializeToString(), pixels(), "p"), axis=1)
+    np.testing.assert_allclose(probabilities(canonical, pixels()), expected, atol=1e-6)
+
+
 SINGLE = {
     "logit": ("", "float[N, 1] z", lambda z: z),
     "flat logit": (constants(axis=[1]) + "p = Squeeze (z, axis)", "float[N] p", lambda z: z),

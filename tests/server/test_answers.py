@@ -224,8 +224,8 @@ def test_the_label_is_explained_if_asked_for(served: Served, model: model_pb2.Mo
 def test_a_map_that_no_reply_can_hold_is_refused_with_a_way_out(served: Served) -> None:
     text = """
     <ir_version: 10, opset_import: ["" : 18]>
-    net (float[N, 3, H, W] image) => (float[N, 3] scores)
-    { p = GlobalAveragePool (image) scores = Flatten (p) }
+    net (float[N, 3, H, W] image) => (float[N, 3] scores) <float nine = {9}>
+    { p = GlobalAveragePool (image) f = Flatten (p) scores = Mul (f, nine) }
     """
     network = onnx.parser.parse_model(text)
     stored = served.models.UploadModel(iter(upload(network.SerializeToString())))

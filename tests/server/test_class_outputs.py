@@ -47,7 +47,7 @@ min_scored = 0.0
 
 NETWORK = """
 <ir_version: 8, opset_import: ["" : 18]>
-g (float[N, 3, 32, 32] image) => ({outputs}) <float[4, 3] v, float[4] b>
+g (float[N, 3, 32, 32] image) => ({outputs}) <float[4, 3] v, float[4] b, float[4, 4] square>
 {{ pool = GlobalAveragePool (image)
    f = Flatten (pool)
    z = Gemm <transB = 1> (f, v, b)
@@ -60,7 +60,8 @@ def network(head: str, outputs: str = "float[N, 4] p", *, gain: float = 6.0) -> 
     model = onnx.parser.parse_model(NETWORK.format(head=head, outputs=outputs))
     weights = np.concatenate([gain * np.eye(3), np.zeros((1, 3))]).astype(np.float32)
     bias = np.array([0, 0, 0, -gain], np.float32)
-    for name, array in (("v", weights), ("b", bias)):
+    arrays = {"v": weights, "b": bias, "square": np.zeros((4, 4), np.float32)}
+    for name, array in arrays.items():
         model.graph.initializer.append(onnx.numpy_helper.from_array(array, name))
     return model.SerializeToString()
 
@@ -200,19 +201,59 @@ def test_masked_predictions_of_a_binary_head_have_two_logits(
 
 # Nothing is guessed.
 
-SCALE = "scale = Constant <value = float {2.0}> ()\n"
-HIDDEN_SOFTMAX = "q = Softmax (z) e = Sqrt (q) p = Pow (e, scale)"
+SCALE = """
+    top = ReduceMax <keepdims = 0> (image) scale = Div (top, top)
+    same = EyeLike <dtype = 1> (square) eye = Mul (same, scale)
+    """
+HIDDEN_SOFTMAX = "q = Softmax (z) p = MatMul (q, eye)"
 """A softmax through operators that nobody follows back."""
 
 
 def test_answers_that_sum_to_one_are_refused_with_advice(client: Client, folder: Path) -> None:
     model = network(SCALE + HIDDEN_SOFTMAX)
-    advice = r"sum to 1, and no activation was found behind output 'p'.*--activation softmax"
+    advice = r"lie in \[0, 1\], and no activation was found behind output 'p'.*--activation softmax"
     with pytest.raises(EvaluationFailedError, match=advice):
         evaluated(client, model, folder)
     for images in (folder, folder / "00.png"):
         with pytest.raises(HeatproofError, match=advice):
             client.explain(model, images, preprocessing={"resize": "none"}, explainers=["saliency"])
+
+
+HIDDEN_SIGMOID = "q = Sigmoid (z) p = MatMul (q, eye)"
+"""A sigmoid for each class likewise: their sum is anything."""
+
+
+def predict(served: Served, model: bytes, client: Client, folder: Path, activation: int = 0) -> Any:
+    uploaded = client.inspect(model)
+    request = masking_service_pb2.PredictRequest(
+        model=uploaded.name,
+        image=image_pb2.Image(encoded=(folder / "00.png").read_bytes()),
+        preprocessing=preprocessing_pb2.Preprocessing(
+            resize=preprocessing_pb2.Preprocessing.RESIZE_NONE
+        ),
+        activation=activation,
+    )
+    return served.masking.Predict(request)
+
+
+def test_chances_of_an_unknown_operator_are_refused_by_every_way_in(
+    served: Served, client: Client, folder: Path
+) -> None:
+    model = network(SCALE + HIDDEN_SIGMOID)
+    decision = client.inspect(model).facts.class_output_decision
+    assert "unless all first answers lie in [0, 1]" in decision
+    advice = r"all lie in \[0, 1\], and no activation.*--activation sigmoid"
+    with pytest.raises(EvaluationFailedError, match=advice):
+        evaluated(client, model, folder)
+    with pytest.raises(HeatproofError, match=advice):
+        client.explain(model, folder, preprocessing={"resize": "none"}, explainers=["saliency"])
+    with pytest.raises(Exception, match=advice) as caught:
+        predict(served, model, client, folder)
+    assert caught.value.code().name == "FAILED_PRECONDITION"  # type: ignore[attr-defined]  # of gRPC
+    report = evaluated(client, model, folder, activation="sigmoid")
+    expected = original(model, pixels(folder), "p")
+    np.testing.assert_allclose(shown(report, 4), expected, atol=1e-5)
+    assert expected.sum(axis=1).max() > 1.2
 
 
 def test_a_stated_activation_gives_the_true_probabilities(client: Client, folder: Path) -> None:

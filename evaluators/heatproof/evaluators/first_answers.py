@@ -24,7 +24,7 @@ class FirstAnswers:
 
     An activation that was found in the graph is not questioned. One that was stated is held against
     every answer. Where nothing is known, the first answers together decide: logits do not lie in
-    [0, 1] with a sum of 1, image after image.
+    [0, 1], image after image. Those of a linear layer may be small: of them the sum must be 1 too.
 
     Args:
         reading: how the class scores are read; None if nobody knows.
@@ -64,7 +64,7 @@ class FirstAnswers:
         if output.basis is Basis.ASSUMED:
             raise UnsupportedModelError(
                 f"{_what(reading)}, and no activation was found behind output {output.output!r}: "
-                f"{_way_out(reading)}"
+                f"{_way_out(reading)}",
             )
         if output.activation == "none" and self._seen >= _FEWEST_AGAINST_STATEMENT:
             raise InvalidArgumentError(
@@ -86,19 +86,27 @@ def _looks_probable(logits: Float64[np.ndarray, "classes"], reading: Reading) ->
             return bool(value == 1) and output.basis is Basis.ASSUMED
         return bool(-slack <= value <= 1 + slack)
     in_range = bool(logits.min() >= -slack and logits.max() <= 1 + slack)
+    if output.basis is Basis.ASSUMED and not reading.is_linear:
+        return in_range
     return in_range and abs(float(logits.sum()) - 1) <= slack
 
 
 def _what(reading: Reading) -> str:
     if reading.output.is_binary:
         return "the model's first answers, one value an image, all lie in [0, 1]"
+    if reading.output.basis is Basis.ASSUMED and not reading.is_linear:
+        return "the model's first answers all lie in [0, 1]"
     return "the model's first answers all lie in [0, 1] and sum to 1"
 
 
 def _way_out(reading: Reading) -> str:
     """What to state; a linear layer whose value is always 1 is beyond help."""
     if not reading.output.is_binary:
-        return "state activation softmax (--activation softmax) if they are probabilities"
+        return (
+            "state activation: --activation softmax if they are probabilities that sum to 1, "
+            "--activation sigmoid if each is a probability by itself, --activation logits if they "
+            "are scores before an activation"
+        )
     return (
         "state activation (--activation sigmoid) if it is the probability of class 1, or "
         "--activation logits if it is not"

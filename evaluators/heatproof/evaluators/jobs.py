@@ -75,6 +75,7 @@ def evaluation_job(
         scores=tuple(scores),
         overlays=tuple(overlays),
         group=image.group,
+        object_mask="" if image.object_mask is None else image.object_mask.digest,
     )
 
 

@@ -148,6 +148,7 @@ class ImageResult:
         scores: one for each result that scores single images.
         overlays: pictures of the maps, if asked for.
         group: group of the image (patient, scene, camera); "" for none.
+        object_mask: SHA-256 of its object mask with the frame; "" without one.
     """
 
     image: str
@@ -157,3 +158,4 @@ class ImageResult:
     scores: tuple[ImageScore, ...]
     overlays: tuple[Overlay, ...] = field(default=())
     group: str = ""
+    object_mask: str = ""

@@ -37,10 +37,17 @@ class FramedMap:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FramedMask:
-    """Marks pixels of an object, or visible pixels, in its frame."""
+    """Marks pixels of an object, or visible pixels, in its frame.
+
+    Attributes:
+        frame: what the mask is laid over.
+        values: the marks.
+        digest: SHA-256 of what was uploaded with the frame; "" if nobody compares masks.
+    """
 
     frame: Frame
     values: Bool[np.ndarray, "rows columns"]
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,7 +152,9 @@ def _outline(baseline: Baseline | None) -> Baseline | None:
     outline.evaluation.spec.CopyFrom(baseline.evaluation.spec)
     for result in baseline.image_results:
         label = result.label if result.HasField("label") else None
-        outline.image_results.append(ImageResult(image=result.image, label=label))
+        outline.image_results.append(
+            ImageResult(image=result.image, label=label, object_mask=result.object_mask)
+        )
     return outline
 
 

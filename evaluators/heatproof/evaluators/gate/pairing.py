@@ -9,6 +9,7 @@ from jaxtyping import Bool
 from heatproof.evaluators.catalogue import Range
 from heatproof.evaluators.errors import FailedPreconditionError
 from heatproof.evaluators.gate.policy import Evaluated
+from heatproof.evaluators.metrics.metric import ReadsObjects
 from heatproof.evaluators.outcomes import Direction, Estimator
 from heatproof.evaluators.plan import result_keys
 from heatproof.evaluators.results import ImageResult, ImageScore, MetricResult, Summary
@@ -96,25 +97,53 @@ def require_comparable(candidate: Evaluated, baseline: Evaluated) -> None:
     Raises:
         FailedPreconditionError: lists the fields that differ.
     """
-    differing = [
-        field.name
+    differing = {
+        field.name: ""
         for field in fields(candidate.spec)
         if field.name not in PER_MODEL
         and getattr(candidate.spec, field.name) != getattr(baseline.spec, field.name)
-    ]
-    mine, theirs = _by_digest(candidate), _by_digest(baseline)
-    if mine.keys() != theirs.keys():
-        differing.append("images")
-    elif candidate.spec.target is Target.LABEL and any(
-        mine[key].label != theirs[key].label for key in mine
-    ):
-        differing.append("labels")
+    } | _differing_images(candidate, baseline)
     if differing:
+        listed = ", ".join(f"{name}{detail}" for name, detail in differing.items())
         raise FailedPreconditionError(
-            f"the baseline was evaluated differently; differing fields: {', '.join(differing)}; "
+            f"the baseline was evaluated differently; differing fields: {listed}; "
             "evaluate the baseline again under this policy",
             metadata={"differing_fields": ",".join(differing)},
         )
+
+
+def _differing_images(candidate: Evaluated, baseline: Evaluated) -> dict[str, str]:
+    """What differs in the images or in what came with them, with the first of them."""
+    mine, theirs = _by_digest(candidate), _by_digest(baseline)
+    alone = [image for key, image in mine.items() if key not in theirs]
+    others = [image for key, image in theirs.items() if key not in mine]
+    if alone or others:
+        counts = f"{len(alone)} only in the candidate, {len(others)} only in the baseline"
+        return {"images": f" ({counts}, {_named((alone or others)[0])} first)"}
+    is_strict = candidate.spec.target is Target.LABEL
+    found = {"labels": [i for k, i in mine.items() if _labels_differ(i, theirs[k], is_strict)]}
+    if any(isinstance(m, ReadsObjects) and m.reads_objects() for m in candidate.spec.metrics):
+        found["object_masks"] = [
+            image for key, image in mine.items() if image.object_mask != theirs[key].object_mask
+        ]
+    return {
+        name: f" (of {len(images)} of {len(mine)} images, {_named(images[0])} first)"
+        for name, images in found.items()
+        if images
+    }
+
+
+def _labels_differ(mine: ImageResult, theirs: ImageResult, is_strict: bool) -> bool:  # noqa: FBT001  # a rule
+    """Whether labels contradict each other; a label that only one has does so if it is explained.
+
+    Else the candidate's labels hold for both.
+    """
+    given = None not in {mine.label, theirs.label}
+    return mine.label != theirs.label and (given or is_strict)
+
+
+def _named(image: ImageResult) -> str:
+    return repr(image.display_name or image.image[:12])
 
 
 def pair(
@@ -191,8 +220,11 @@ def summary_by(kind: Intervals, result: MetricResult, evaluated: Evaluated) -> S
 
 
 def _by_digest(evaluated: Evaluated) -> Mapping[str, ImageResult]:
-    """Images by the digest of their bytes; the first of equal ones."""
-    return {image.image: image for image in reversed(evaluated.images)}
+    """Images by the digest of their bytes, in their order; the first of equal ones."""
+    held: dict[str, ImageResult] = {}
+    for image in evaluated.images:
+        held.setdefault(image.image, image)
+    return held
 
 
 def _sample(evaluated: Evaluated, key: tuple[object, ...], images: Sequence[str]) -> Sample:

@@ -8,6 +8,7 @@ In between it is inconclusive: not shown worse is not the same as shown not wors
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import Final
 
 import numpy as np
@@ -26,6 +27,9 @@ from heatproof.evaluators.statistics.permutation import (
 from heatproof.evaluators.statistics.proportions import mcnemar_p_value
 
 SIGNIFICANCE: Final = 0.05
+_EXAMPLE_DROP: Final = 0.05
+"""What is spoken of where no drop at all is allowed."""
+
 MAX_LOST: Final = 0.05
 """Larger shares of images lost in one arm leave a check inconclusive."""
 
@@ -71,7 +75,7 @@ def judge_regressions(
     ]
     adjusted = _adjust(comparisons, regressions, tests)
     return tuple(
-        Judged(CheckOutcome.INCONCLUSIVE, regression, why) if why else _judged(c.check, regression)
+        Judged(CheckOutcome.INCONCLUSIVE, regression, why) if why else _judged(c, regression)
         for c, regression, why in zip(comparisons, adjusted, blocked, strict=True)
     )
 
@@ -147,8 +151,8 @@ def _adjust(
     ]
 
 
-def _judged(check: Rule, regression: Regression) -> Judged:
-    allowed = check.max_regression or 0.0
+def _judged(comparison: Comparison, regression: Regression) -> Judged:
+    allowed = comparison.check.max_regression or 0.0
     drop, limit = regression.drop, regression.drop_upper_limit
     p_value = regression.adjusted_p_value
     if drop is None or p_value is None:
@@ -158,6 +162,30 @@ def _judged(check: Rule, regression: Regression) -> Judged:
     if p_value <= SIGNIFICANCE:
         return Judged(CheckOutcome.FAIL, regression, f"worse: {numbers}")
     if limit is not None and limit <= allowed:
-        return Judged(CheckOutcome.PASS, regression, f"not worse: {numbers}")
+        unseen = _unseen(comparison.pair, allowed) if comparison.pair.is_unchanged() else ""
+        return Judged(CheckOutcome.PASS, regression, f"not worse: {numbers}{unseen}")
     message = f"neither shown worse nor shown not worse: {numbers}"
     return Judged(CheckOutcome.INCONCLUSIVE, regression, message)
+
+
+def _unseen(pair: Pair, allowed: float) -> str:
+    """How often a real drop shows in no unit, where that is too often; "" elsewhere.
+
+    A score with an atom, or of 0 and 1, may drop by its whole range in a share q of the units and
+    not at all in the others: (1 - q)^n.
+    """
+    widest = pair.drop_range().upper
+    drop = allowed or _EXAMPLE_DROP
+    has_atoms = isinstance(pair.estimator, ProportionEstimator) or bool(pair.estimator.atoms)
+    if not has_atoms or not drop < widest < np.inf:
+        return ""
+    seen = np.log1p(-drop / widest)
+    needed = ceil(np.log(SIGNIFICANCE) / seen)
+    if pair.count >= needed:
+        return ""
+    unit = "groups" if pair.grouped else "images"
+    return (
+        f"; no score differs, as in up to {np.exp(seen * pair.count):.0%} of samples of "
+        f"{pair.count} {unit} where the true drop is {drop:g}: {needed} {unit} bring that to "
+        f"{SIGNIFICANCE:.0%}"
+    )

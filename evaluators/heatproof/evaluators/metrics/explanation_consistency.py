@@ -145,6 +145,10 @@ class ExplanationConsistency:
             return False
         return replace(self, background=other.background) == other
 
+    def reads_objects(self) -> bool:
+        """Whether the object decides the background."""
+        return self.background is not Background.MAP
+
     def require_comparable(self) -> None:
         """Refuses the map's background: a diffuse map would leave little to attack, and win."""
         if self.background is Background.MAP:

@@ -150,6 +150,15 @@ class DescribesCurves(Protocol):
         ...
 
 
+@runtime_checkable
+class ReadsObjects(Protocol):
+    """A metric that may read the object masks of the images."""
+
+    def reads_objects(self) -> bool:
+        """Whether its scores depend on them."""
+        ...
+
+
 def resolved(metric: Metric, inventory: Inventory) -> Metric:
     """The metric with every parameter decided that may be left to the images.
 

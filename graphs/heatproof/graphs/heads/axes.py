@@ -82,15 +82,19 @@ def kept_axis(node: ir.Node, axis: int) -> int | None:
     return left[axis] if axis < len(left) else None
 
 
-def runs_over(node: ir.Node, axis: int) -> bool:
-    """Whether a softmax runs along an axis and nothing else that holds more than one value."""
+def runs_over(node: ir.Node, axis: int, opset: int) -> bool:
+    """Whether a softmax runs along an axis and nothing else that holds more than one value.
+
+    Args:
+        node: the softmax, perhaps in a branch, which imports no operator set of its own.
+        axis: the axis.
+        opset: version of ai.onnx that the model imports.
+    """
     shape = next((v.shape for v in (node.inputs[0], node.outputs[0]) if v and v.shape), None)
-    if node.graph is None:
-        return False
     if shape is None:  # quantised operators beyond ai.onnx have no inferred shapes
         return node.attributes.get_int("axis", -1) in {axis, -1}
     rank = shape.rank()
-    version = node.graph.opset_imports.get("", 1) if node.domain == "" else _LAST_AXIS_BY_DEFAULT
+    version = opset if node.domain == "" else _LAST_AXIS_BY_DEFAULT
     if version >= _LAST_AXIS_BY_DEFAULT:
         return node.attributes.get_int("axis", -1) % rank == axis
     first = node.attributes.get_int("axis", 1) % rank

@@ -7,6 +7,7 @@ import numpy as np
 import onnx_ir as ir
 
 from heatproof.graphs.constants import constant_operand
+from heatproof.graphs.heads.mixing import Mixing, mixing
 
 _DEEPEST: Final = 12
 """Operators that are looked at, from the tensor backwards."""
@@ -20,12 +21,6 @@ OPEN: Final[Bounds] = (-np.inf, np.inf)
 def is_never_negative(value: ir.Value) -> bool:
     """Whether no element can be below 0."""
     return bounds(value)[0] >= 0
-
-
-def is_in_unit_interval(value: ir.Value) -> bool:
-    """Whether every element lies in [0, 1]."""
-    low, high = bounds(value)
-    return low >= 0 and high <= 1
 
 
 def bounds(value: ir.Value | None, depth: int = 0) -> Bounds:
@@ -50,6 +45,11 @@ def bounds(value: ir.Value | None, depth: int = 0) -> Bounds:
 
 def _sum(node: ir.Node, held: list[Bounds]) -> Bounds:  # noqa: ARG001  # a rule
     return sum(low for low, _ in held), sum(high for _, high in held)
+
+
+def _mean(node: ir.Node, held: list[Bounds]) -> Bounds:
+    low, high = _sum(node, held)
+    return low / len(held), high / len(held)
 
 
 def _difference(node: ir.Node, held: list[Bounds]) -> Bounds:  # noqa: ARG001  # a rule
@@ -102,10 +102,75 @@ def _kept(node: ir.Node, held: list[Bounds]) -> Bounds:  # noqa: ARG001  # a rul
     return held[0]
 
 
+def _averaged(node: ir.Node, held: list[Bounds]) -> Bounds:  # noqa: ARG001  # a rule
+    return min(held[0][0], 0.0), max(held[0][1], 0.0)  # paddings
+
+
 def _either(node: ir.Node, held: list[Bounds]) -> Bounds:
     parts = held[1:] if node.op_type == "Where" else held
     return min(low for low, _ in parts), max(high for _, high in parts)
 
+
+def _mixed(node: ir.Node, held: list[Bounds]) -> Bounds:
+    """Products with constants: the weights of a sum take it between its ends."""
+    found = mixing(node)
+    if found is None:
+        return OPEN
+    low, high = held[found.place]
+    if node.op_type == "Conv":
+        low, high = min(low, 0.0), max(high, 0.0)  # paddings
+    if not np.isfinite((low, high)).all():
+        return (0.0, np.inf) if low >= 0 and found.is_never_negative() else OPEN
+    return _between(found, low, high)
+
+
+def _between(found: Mixing, low: float, high: float) -> Bounds:
+    positive, negative = found.sums()
+    lowest = positive * low + negative * high + found.least
+    highest = positive * high + negative * low + found.most
+    return float(lowest.min()), float(highest.max())
+
+
+def _dequantised(node: ir.Node, held: list[Bounds]) -> Bounds:
+    """What a type can hold, where that is never negative; else what was quantised, if that is told.
+
+    A scale of 1 / 128 for values of both signs says nothing of how they came about.
+    """
+    codes, scale, zero = node.inputs[0], constant_operand(node, 1), constant_operand(node, 2)
+    if codes is None or scale is None or scale.size != 1:
+        return OPEN
+    lift = 0 if zero is None else int(zero.reshape(-1)[0])
+    step = float(scale.reshape(-1)[0])
+    points = node.inputs[2] if zero is not None else None
+    ends = _CODES.get(codes.dtype) or _CODES.get(points.dtype if points is not None else None)
+    low, high = ((end - lift) * step for end in ends) if ends else OPEN
+    quantiser = codes.producer()
+    if (
+        quantiser is not None
+        and quantiser.op_type == "QuantizeLinear"
+        and _same_steps(quantiser, node)
+    ):
+        low, high = max(low, held[0][0]), min(high, held[0][1])
+        return low, high
+    return (low, high) if low >= 0 else OPEN
+
+
+def _same_steps(quantiser: ir.Node, node: ir.Node) -> bool:
+    pairs = [
+        (constant_operand(quantiser, place), constant_operand(node, place)) for place in (1, 2)
+    ]
+    return all(
+        mine is theirs or (mine is not None and theirs is not None and np.array_equal(mine, theirs))
+        for mine, theirs in pairs
+    )
+
+
+_CODES: Final[Mapping[ir.DataType | None, tuple[int, int]]] = {
+    ir.DataType.UINT8: (0, 2**8 - 1),
+    ir.DataType.INT8: (-(2**7), 2**7 - 1),
+    ir.DataType.UINT16: (0, 2**16 - 1),
+    ir.DataType.INT16: (-(2**15), 2**15 - 1),
+}
 
 _RANGES: Final[Mapping[str, Bounds]] = {
     **dict.fromkeys(("Sigmoid", "HardSigmoid", "Softmax"), (0.0, 1.0)),
@@ -115,6 +180,8 @@ _RANGES: Final[Mapping[str, Bounds]] = {
 
 _RULES: Final[Mapping[str, Callable[[ir.Node, list[Bounds]], Bounds]]] = {
     "Add": _sum,
+    "Sum": _sum,
+    "Mean": _mean,
     "Sub": _difference,
     "Mul": _product,
     "Div": _quotient,
@@ -128,4 +195,8 @@ _RULES: Final[Mapping[str, Callable[[ir.Node, list[Bounds]], Bounds]]] = {
     **dict.fromkeys(("GlobalAveragePool", "GlobalMaxPool", "MaxPool"), _kept),
     **dict.fromkeys(("ReduceMax", "ReduceMin"), _kept),
     **dict.fromkeys(("Transpose", "Slice", "Gather", "Expand", "ReduceMean", "Split"), _kept),
+    "AveragePool": _averaged,
+    **dict.fromkeys(("QuantizeLinear", "Dropout"), _kept),
+    **dict.fromkeys(("MatMul", "Gemm", "Conv", "Einsum"), _mixed),
+    "DequantizeLinear": _dequantised,
 }

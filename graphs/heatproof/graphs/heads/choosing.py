@@ -24,6 +24,9 @@ _VIEWS: Final = frozenset(
     {"Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Cast", "Transpose"}
     | {"QuantizeLinear", "DequantizeLinear"}
 )
+_INACTIVE: Final = frozenset({Kind.BOUNDED, Kind.SIGNED, Kind.DERIVED})
+"""What is known of values that no known activation made."""
+
 _IMAGE_RANK: Final = 4
 _HOW: Final = "name one with output (--output; in explain and rewrite: --class-output)"
 
@@ -92,7 +95,8 @@ def candidates(model: ir.Model, *, beside: Collection[str] = ()) -> tuple[Candid
         model: the model.
         beside: names of outputs that are known to be something else.
     """
-    reader, batch, computed = Reader(), _batch(model), computed_of_inputs(model.graph)
+    reader, batch = Reader(model.opset_imports.get("", 1)), _batch(model)
+    computed = computed_of_inputs(model.graph)
     groups: dict[ir.Value, list[ir.Value]] = {}
     for value in dict.fromkeys(model.graph.outputs):
         if value.name in beside or value not in computed:
@@ -192,7 +196,10 @@ def _named(model: ir.Model, plausible: Sequence[Candidate], name: str) -> Candid
 
 def _described(chosen: Candidate, why: str, stated: Statement) -> ClassOutput:
     is_binary = holds_one_value(chosen.value)
-    read = interpreted(chosen.value, chosen.scores, stated.activation, is_binary=is_binary)
+    is_linear = _leaves_linear_layer(chosen.value)
+    read = interpreted(
+        chosen.value, chosen.scores, stated.activation, is_binary=is_binary, is_linear=is_linear
+    )
     inside = None if read.scores is None else read.scores.logits
     found = read.scores
     return ClassOutput(
@@ -204,7 +211,7 @@ def _described(chosen: Candidate, why: str, stated: Statement) -> ClassOutput:
         is_binary=is_binary,
         basis=read.basis,
         decision=f"{why}; {read.words}",
-        is_linear=_leaves_linear_layer(chosen.value),
+        is_linear=is_linear,
         tolerance=COARSE if _is_coarse(chosen.value, found) else EXACT,
     )
 
@@ -248,7 +255,7 @@ def _source(value: ir.Value) -> ir.Value:
 
 
 def _is_active(scores: Scores | None) -> bool:
-    return scores is not None and scores.kind not in {Kind.BOUNDED, Kind.DERIVED}
+    return scores is not None and scores.kind not in _INACTIVE
 
 
 def _leaves_linear_layer(value: ir.Value) -> bool:
@@ -258,7 +265,8 @@ def _leaves_linear_layer(value: ir.Value) -> bool:
         if node is None:
             return False
         if node.op_type in _LINEAR:
-            return True
+            # Of two computed operands one may be shares that the other is averaged by.
+            return any(_is_constant(operand) for operand in node.inputs[:2])
         following = node.inputs[0]
         if node.op_type == "Add":
             computed = [operand for operand in node.inputs if not _is_constant(operand)]

@@ -34,6 +34,27 @@ def chosen(node: ir.Node, axis: int | None, reader: Reads) -> Scores | None:
     return found[0] if is_guard and len(found) == 1 else Scores(Kind.BOUNDED)
 
 
+def branched(node: ir.Node, index: int, axis: int | None, reader: Reads) -> Scores | None:
+    """If: what both branches say of an output."""
+    found = [
+        reader.read(attribute.as_graph().outputs[index], axis)
+        for attribute in node.attributes.values()
+        if attribute.type == ir.AttributeType.GRAPH
+    ]
+    known = [scores for scores in found if scores is not None]
+    if len(known) < len(found) or not known:
+        return None
+    if len({(scores.kind, scores.total) for scores in known}) > 1:
+        return Scores(Kind.BOUNDED, trail=known[0].trail) if _are_probable(known) else None
+    coarse = any(scores.is_coarse for scores in known)
+    return Scores(known[0].kind, known[0].total, trail=known[0].trail, is_coarse=coarse)
+
+
+def _are_probable(found: Sequence[Scores]) -> bool:
+    probable = {Kind.SOFTMAX, Kind.SIGMOID, Kind.BOUNDED}
+    return {scores.kind for scores in found} <= probable
+
+
 def joined(node: ir.Node, axis: int | None, reader: Reads) -> Scores | None:
     """Concat along the classes, or along an axis of members."""
     shape = node.outputs[0].shape
@@ -68,8 +89,7 @@ def _joined_classes(node: ir.Node, axis: int, reader: Reads) -> Scores | None:
     if all(scores.kind is Kind.SIGMOID and scores.total == 1 for scores in known):
         kind = Kind.SOFTMAX if _are_complements(node.inputs) else Kind.SIGMOID
         return Scores(kind, trail=known[-1].trail, is_coarse=coarse)
-    probable = {Kind.SOFTMAX, Kind.SIGMOID, Kind.BOUNDED}
-    return Scores(Kind.BOUNDED) if {scores.kind for scores in known} <= probable else None
+    return Scores(Kind.BOUNDED) if _are_probable(known) else None
 
 
 def _are_complements(values: Sequence[ir.Value | None]) -> bool:

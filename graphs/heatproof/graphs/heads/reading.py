@@ -14,7 +14,7 @@ import numpy as np
 import onnx_ir as ir
 
 from heatproof.graphs.constants import constant_operand
-from heatproof.graphs.heads import handwritten, members, parts, pooled
+from heatproof.graphs.heads import averages, handwritten, members, parts, pooled, quantised
 from heatproof.graphs.heads.axes import (
     class_axis,
     holds_one_value,
@@ -22,7 +22,7 @@ from heatproof.graphs.heads.axes import (
     runs_over,
     transposed_axis,
 )
-from heatproof.graphs.heads.bounds import is_in_unit_interval
+from heatproof.graphs.heads.bounds import bounds
 from heatproof.graphs.heads.derivation import activation_behind
 from heatproof.graphs.heads.scores import Kind, Scores, described
 
@@ -31,6 +31,9 @@ _DEEPEST: Final = 40
 
 _CLIPPED: Final = 1e-4
 """How far a clip may cut into [0, 1] and still count as keeping the values."""
+
+_ROUNDING: Final = 1e-3
+"""How far proven bounds may leave an interval: scales and weights are rounded."""
 
 _LOG_FLOOR: Final = -15.0
 """Highest floor of a clip that keeps logarithms of probabilities."""
@@ -47,9 +50,14 @@ _PROBABILITIES: Final = frozenset({Kind.SOFTMAX, Kind.SIGMOID})
 
 
 class Reader:
-    """Reads tensors of one graph; each is read once for each of its axes."""
+    """Reads tensors of one graph; each is read once for each of its axes.
 
-    def __init__(self) -> None:
+    Args:
+        opset: version of ai.onnx that the model imports.
+    """
+
+    def __init__(self, opset: int) -> None:
+        self.opset = opset
         self._known: dict[tuple[ir.Value, int | None], Scores | None] = {}
         self._depth = 0
 
@@ -62,8 +70,10 @@ class Reader:
         node = value.producer()
         if found is not None or node is None:
             return found
-        if is_in_unit_interval(value):
-            return Scores(Kind.BOUNDED, trail=(described(node),))
+        low, high = bounds(value)
+        if low >= -1 - _ROUNDING and high <= 1 + _ROUNDING:
+            kind = Kind.SIGNED if low < 0 else Kind.BOUNDED
+            return Scores(kind, trail=(described(node),))
         source = activation_behind(value)
         if source is None:
             return None
@@ -83,9 +93,14 @@ class Reader:
 
     def _read(self, value: ir.Value, axis: int | None) -> Scores | None:
         node = value.producer()
-        if node is None or node.domain not in _DOMAINS or node.op_type not in _RULES:
+        if node is None or node.domain not in _DOMAINS:
             return None
-        found = _RULES[node.op_type](node, axis, self)
+        if node.op_type == "If":
+            found = parts.branched(node, value.index() or 0, axis, self)
+        elif node.op_type in _RULES:
+            found = _RULES[node.op_type](node, axis, self)
+        else:
+            return None
         if found is None:
             return None
         return replace(
@@ -104,10 +119,10 @@ def _kept(node: ir.Node, axis: int | None, reader: Reader) -> Scores | None:
     return reader.read(node.inputs[0], axis)
 
 
-def _softmax(node: ir.Node, axis: int | None, reader: Reader) -> Scores | None:  # noqa: ARG001  # a rule
+def _softmax(node: ir.Node, axis: int | None, reader: Reader) -> Scores | None:
     if axis is None:
         return Scores(Kind.CONSTANT)
-    if not runs_over(node, axis):
+    if not runs_over(node, axis, reader.opset):
         return Scores(Kind.BOUNDED) if node.op_type == "Softmax" else None
     kind = Kind.LOG_SOFTMAX if node.op_type == "LogSoftmax" else Kind.SOFTMAX
     return Scores(kind, logits=node.inputs[0])
@@ -121,7 +136,7 @@ def _hard_sigmoid(node: ir.Node, axis: int | None, reader: Reader) -> Scores:  #
     return Scores(Kind.BOUNDED)
 
 
-def _quantised_activation(node: ir.Node, axis: int | None, reader: Reader) -> Scores | None:  # noqa: ARG001  # a rule
+def _quantised_activation(node: ir.Node, axis: int | None, reader: Reader) -> Scores | None:
     """QLinearSoftmax and QLinearSigmoid: values in units of the output's scale."""
     scale = constant_operand(node, 3)
     if scale is None or scale.size != 1:
@@ -131,7 +146,7 @@ def _quantised_activation(node: ir.Node, axis: int | None, reader: Reader) -> Sc
     elif axis is None:
         kind = Kind.CONSTANT
     else:
-        kind = Kind.SOFTMAX if runs_over(node, axis) else Kind.BOUNDED
+        kind = Kind.SOFTMAX if runs_over(node, axis, reader.opset) else Kind.BOUNDED
     return Scores(kind, total=1 / float(scale.reshape(())), is_coarse=True)
 
 
@@ -154,6 +169,8 @@ def _transposed(node: ir.Node, axis: int | None, reader: Reader) -> Scores | Non
 def _quantised(node: ir.Node, axis: int | None, reader: Reader) -> Scores | None:
     """Values in units of the scale; what the codes cannot hold is cut off."""
     found, scale = reader.read(node.inputs[0], axis), constant_operand(node, 1)
+    if found is not None and found.kind is Kind.BOUNDED:
+        return found
     if found is None or scale is None or scale.size != 1 or found.kind not in _PROBABILITIES:
         return None
     step, codes = float(scale.reshape(())), node.outputs[0].dtype
@@ -263,6 +280,10 @@ _RULES: Final[Mapping[str, Rule]] = {
     **dict.fromkeys(("GlobalAveragePool", "AveragePool"), pooled.averaged),
     **dict.fromkeys(("GlobalMaxPool", "MaxPool"), pooled.largest),
     **dict.fromkeys(("ReduceMax", "ReduceMin"), pooled.highest),
+    **dict.fromkeys(("MatMul", "Gemm", "Conv", "Einsum"), averages.mixed),
+    "QLinearAdd": quantised.added,
+    "QLinearMul": quantised.multiplied,
+    "QLinearConcat": quantised.joined,
     "Concat": parts.joined,
     "Where": parts.chosen,
     "TopK": parts.ranked,

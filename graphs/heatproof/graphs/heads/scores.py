@@ -33,6 +33,9 @@ class Kind(StrEnum):
     DERIVED = "derived"
     """Computed of activations alone, by operators that are not understood."""
 
+    SIGNED = "signed"
+    """Each in [-1, 1] by a Tanh or its like, which says nothing of probabilities."""
+
     CONSTANT = "constant"
     """1 whatever the image shows: a softmax over a single value."""
 

@@ -47,7 +47,12 @@ class Interpretation:
 
 
 def interpreted(
-    output: ir.Value, scores: Scores | None, stated: Stated | None, *, is_binary: bool
+    output: ir.Value,
+    scores: Scores | None,
+    stated: Stated | None,
+    *,
+    is_binary: bool,
+    is_linear: bool,
 ) -> Interpretation:
     """How the values of an output are read.
 
@@ -63,7 +68,7 @@ def interpreted(
     if scores is not None and scores.kind in _FOUND:
         return _found(output, scores, stated)
     if stated is None:
-        return _unstated(output, scores, is_binary=is_binary)
+        return _unstated(output, scores, is_binary=is_binary, is_linear=is_linear)
     if stated is Stated.LOGITS:
         return Interpretation(Activation.NONE, None, Basis.STATED, _binary("logits", is_binary))
     if stated is Stated.SOFTMAX and is_binary:
@@ -90,18 +95,23 @@ def _found(output: ir.Value, scores: Scores, stated: Stated | None) -> Interpret
     return Interpretation(_FOUND[scores.kind], scores, Basis.GRAPH, words)
 
 
-def _unstated(output: ir.Value, scores: Scores | None, *, is_binary: bool) -> Interpretation:
+def _unstated(
+    output: ir.Value, scores: Scores | None, *, is_binary: bool, is_linear: bool
+) -> Interpretation:
     if scores is not None and scores.kind is Kind.DERIVED:
         raise UnsupportedModelError(
             f"the values of output {output.name!r} are computed of {scores.trail[0]} alone, up to "
             f"{scores.trail[-1]}, by operators that are not understood; {HOW}"
         )
     if scores is not None:
+        ends = "[-1, 1]" if scores.kind is Kind.SIGNED else "[0, 1]"
         raise UnsupportedModelError(
-            f"the values of output {output.name!r} lie in [0, 1] by {scores.way}, but which "
+            f"the values of output {output.name!r} lie in {ends} by {scores.way}, but which "
             f"activation made them is not known; {HOW}"
         )
-    words = _binary("no activation found in the graph: taken for logits", is_binary)
+    unless = "" if is_linear else ", unless all first answers lie in [0, 1]"
+    words = f"no activation found in the graph: taken for logits{unless}"
+    words = _binary(words, is_binary)
     return Interpretation(Activation.NONE, None, Basis.ASSUMED, words)
 
 

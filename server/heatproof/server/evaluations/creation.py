@@ -115,7 +115,7 @@ class Creation:
 
 
 def _checking(rules: Rules, spec: EvaluationSpec, images: Sequence[StoredImage]) -> CheckPolicy:
-    known = tuple((image.digest, image.label) for image in images)
+    known = tuple((image.digest, image.label, image.object_mask) for image in images)
     return CheckPolicy(rules.policy, serialized_spec(spec), known, rules.baseline)
 
 

@@ -312,9 +312,9 @@ class CheckPolicy(Task[object, None]):
     Attributes:
         policy: serialised `Policy`.
         spec: serialised `EvaluationSpec`.
-        images: digest and label of every image, in the order of the data set.
-        baseline: what regressions will be measured against; of its images only digest and label
-            are read.
+        images: digest, label and object mask of every image, in the order of the data set.
+        baseline: what regressions will be measured against; of its images only digest, label and
+            digest of the mask are read.
     """
 
     executor: ClassVar[str] = f"{_EXECUTION}.statistics:check_policy"
@@ -323,7 +323,7 @@ class CheckPolicy(Task[object, None]):
 
     policy: bytes
     spec: bytes
-    images: tuple[tuple[str, int | None], ...]
+    images: tuple[tuple[str, int | None, FramedSource | None], ...]
     baseline: RecordedEvaluation | None
 
 

@@ -1,5 +1,6 @@
 """Reads images, masks and maps."""
 
+import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, overload
@@ -145,15 +146,24 @@ def _lies_in_unit_interval(pixels: NDArray[np.float32]) -> bool:
     return bool(((pixels >= 0) & (pixels <= 1)).all())  # NaN does neither
 
 
+def mask_digest(framed: FramedSource) -> str:
+    """SHA-256 of a mask as it was uploaded, with its frame."""
+    source = framed.source
+    form = f"{source.dtype}{source.shape}" if isinstance(source, ArraySource) else "encoded"
+    digest = hashlib.sha256(f"{framed.frame}/{form}/".encode())
+    digest.update(_bytes(source.content))
+    return digest.hexdigest()
+
+
 def read_mask(framed: FramedSource, limits: ImageLimits) -> FramedMask:
     """Reads the mask of an object: what is not zero in any colour channel."""
     if isinstance(framed.source, EncodedSource):
         colours = decode_image(_bytes(framed.source.content), limits)
-        return FramedMask(framed.frame, (colours != 0).any(axis=2))
+        return FramedMask(framed.frame, (colours != 0).any(axis=2), mask_digest(framed))
     values = read_array(framed.source)
     if values.ndim != _MASK_RANK:
         raise InvalidImageError(f"a mask must be [height, width], not {list(values.shape)}")
-    return FramedMask(framed.frame, values != 0)
+    return FramedMask(framed.frame, values != 0, mask_digest(framed))
 
 
 def read_map(framed: FramedSource) -> FramedMap:

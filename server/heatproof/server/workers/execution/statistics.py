@@ -25,6 +25,7 @@ from heatproof.server.codec.recordings import (
 )
 from heatproof.server.field_paths import under
 from heatproof.server.workers.bench import Bench
+from heatproof.server.workers.execution.images import mask_digest
 from heatproof.server.workers.tasks import CheckPolicy, Judge, RecordedEvaluation, Summarise
 
 
@@ -45,9 +46,12 @@ def check_policy(task: CheckPolicy, bench: Bench) -> None:
     with under("policy"):
         require_sound(policy)
         require_answerable(policy, spec)
-        require_labels(policy, [label for _, label in task.images])
+        require_labels(policy, [label for _, label, _ in task.images])
     if task.baseline is not None:
-        images = tuple(ImageResult(digest, "", label, (), ()) for digest, label in task.images)
+        images = tuple(
+            ImageResult(digest, "", label, (), (), object_mask=mask_digest(mask) if mask else "")
+            for digest, label, mask in task.images
+        )
         candidate = Evaluated(spec.models[0], spec, (), images)
         require_comparable(candidate, _evaluated(task.baseline))
 
