@@ -80,6 +80,62 @@ def test_a_function_that_does_not_fit_its_call_is_refused(tmp_path: Path, change
     assert isinstance(refusal(model, tmp_path), InvalidModelError)
 
 
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [("again", "house.twice is defined twice"), ("domain", "com.microsoft.twice has the name of")],
+)
+def test_a_function_that_could_be_mistaken_for_another_is_refused(
+    tmp_path: Path, change: str, says: str
+) -> None:
+    model = onnx.parser.parse_model(PLAIN)
+    if change == "again":
+        model.functions.add().CopyFrom(model.functions[0])
+    else:
+        model.functions[0].domain = model.graph.node[0].domain = "com.microsoft"
+        model.opset_import[1].domain = "com.microsoft"
+
+    error = refusal(model, tmp_path)
+
+    assert isinstance(error, InvalidModelError)
+    assert says in error.message
+
+
+@pytest.mark.parametrize("key", ["location", "offset"])
+def test_external_data_that_say_a_thing_twice_are_refused(tmp_path: Path, key: str) -> None:
+    model = onnx.parser.parse_model(PLAIN)
+    weight = model.graph.initializer.add(name="w", data_type=1, dims=[4])
+    weight.data_location = onnx.TensorProto.EXTERNAL
+    for name, value in (("location", "w.bin"), ("offset", "0"), (key, "0")):
+        weight.external_data.add(key=name, value=value)
+
+    assert f"says twice what the {key}" in refusal(model, tmp_path).message
+
+
+def test_texts_of_a_model_are_not_copied_at_every_inference(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = onnx.parser.parse_model(PLAIN)
+    model.metadata_props.add(key="names", value="x" * (1 << 20))
+    model.doc_string = "y" * (1 << 20)
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model.SerializeToString())
+    loaded = load_model(path)
+    infer, sizes = onnx.shape_inference.infer_shapes, list[int]()
+
+    def measured(proto: onnx.ModelProto, **options: bool) -> onnx.ModelProto:
+        sizes.append(proto.ByteSize())
+        return infer(proto, **options)
+
+    monkeypatch.setattr(onnx.shape_inference, "infer_shapes", measured)
+    plain = prepared(loaded)
+
+    assert sizes
+    assert max(sizes) < 1 << 20
+    assert plain.metadata_props == loaded.metadata_props
+    assert len(loaded.metadata_props["names"]) == 1 << 20
+    assert plain.doc_string == loaded.doc_string == model.doc_string
+
+
 @pytest.mark.parametrize("axis", [2, 3])
 def test_an_input_larger_than_any_preprocessing_is_refused(tmp_path: Path, axis: int) -> None:
     model = onnx.parser.parse_model(PLAIN)

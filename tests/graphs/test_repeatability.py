@@ -8,7 +8,7 @@ import onnx
 import onnx_ir as ir
 import onnxruntime as ort
 import pytest
-from onnx import ModelProto
+from onnx import ModelProto, TensorProto
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from heatproof.evaluators.errors import (
@@ -84,8 +84,17 @@ def test_a_random_or_training_node_is_refused_by_name_everywhere(kind: str) -> N
         assert support.blockers[0] == first
         with pytest.raises(UnsupportedOperatorError, match=f"the_{kind}.*model.eval"):
             rewrite(model)
-    with pytest.raises(UnsupportedOperatorError, match=f"the_{kind}.*model.eval"):
+    with pytest.raises(UnsupportedOperatorError, match=f"the_{kind}.*model.eval") as refusal:
         canonicalize(model, PRESETS["unit"])
+    assert facts.shortcoming == refusal.value.message
+
+
+def test_random_outputs_beside_the_scores_are_no_shortcoming() -> None:
+    proto = between("c = Identity (k) n = RandomNormalLike (k)")
+    proto.graph.output.add(name="n").type.tensor_type.elem_type = TensorProto.FLOAT
+    model = ir.from_proto(proto)
+    assert inspect(model).shortcoming == ""
+    assert canonicalize(model, PRESETS["unit"]).logits
 
 
 def test_five_outputs_of_an_old_batch_normalization_are_training() -> None:

@@ -4,8 +4,11 @@ A location is a word in the model, chosen by whoever made it. It never becomes a
 up among the files that were uploaded with the model, and nothing else can be read through it.
 """
 
+import re
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
+from typing import Final
 
 from onnx import TensorProto
 
@@ -16,6 +19,8 @@ from heatproof.graphs.files.uploads import Bytes, opened
 
 INLINE_BYTES = 4096
 """Smaller tensors are read into the model, so that checks and shape inference see their values."""
+
+_NUMBER: Final = re.compile(r"[0-9]{1,19}")
 
 Files = Mapping[str, Path]
 
@@ -75,7 +80,7 @@ def resolve(tensor: TensorProto, files: Mapping[str, Bytes], limits: Limits) -> 
             the file.
         LimitExceededError: the tensor is too large.
     """
-    entries = {entry.key: entry.value for entry in tensor.external_data}
+    entries = _entries(tensor)
     location = normalized_location(entries.get("location", ""))
     data = uploaded(location, tensor.name, files)
     size = stored_bytes(tensor)
@@ -87,6 +92,18 @@ def resolve(tensor: TensorProto, files: Mapping[str, Bytes], limits: Limits) -> 
         tensor.raw_data = data[offset : offset + size]
     else:
         _point_at(tensor, location, offset, size)
+
+
+def _entries(tensor: TensorProto) -> dict[str, str]:
+    """What a tensor says of its data, each once."""
+    entries = {entry.key: entry.value for entry in tensor.external_data}
+    if len(entries) < len(tensor.external_data):
+        keys = Counter(entry.key for entry in tensor.external_data)
+        raise InvalidModelError(
+            f"tensor {tensor.name!r} says twice what the {max(keys, key=keys.__getitem__)} of its "
+            "external data is; export the model again"
+        )
+    return entries
 
 
 def uploaded(location: str, tensor: str, files: Mapping[str, Bytes]) -> Bytes:
@@ -107,17 +124,17 @@ def uploaded(location: str, tensor: str, files: Mapping[str, Bytes]) -> Bytes:
 
 def _extent(tensor: TensorProto, entries: Mapping[str, str], size: int, file_size: int) -> int:
     """Checks where the data lie in their file and returns the offset."""
-    try:
-        offset, length = int(entries.get("offset", 0)), int(entries.get("length", size))
-    except ValueError as error:
+    numbers = entries.get("offset", "0"), entries.get("length", str(size))
+    if not all(_NUMBER.fullmatch(number) for number in numbers):
         raise InvalidModelError(
             f"tensor {tensor.name!r}: offset and length of external data must be whole numbers"
-        ) from error
+        )
+    offset, length = map(int, numbers)
     if length != size:
         raise InvalidModelError(
             f"tensor {tensor.name!r} needs {size} bytes of external data, its length says {length}"
         )
-    if offset < 0 or offset + size > file_size:
+    if offset + size > file_size:
         raise InvalidModelError(
             f"tensor {tensor.name!r} lies at bytes {offset} to {offset + size} of external data "
             f"{entries['location']!r}, which has {file_size} bytes; upload the complete file"

@@ -48,15 +48,32 @@ def check_operators(model: ModelProto) -> None:
 
     Raises:
         UnsupportedOperatorError: names the node, its operator and its domain.
-        InvalidModelError: sizes or steps of a window or block are not positive.
+        InvalidModelError: sizes or steps of a window or block are not positive, or a local function
+            is defined twice or takes the name of an operator of ONNX Runtime's.
     """
     functions = {(f.domain, f.name, f.overload) for f in model.functions}
+    _check_functions(model)
     opsets = {entry.domain: entry.version for entry in model.opset_import}
     opsets.setdefault("", opsets.get("ai.onnx", 0))
     for node in (found.message for found in find(model, NodeProto)):
         if (node.domain, node.op_type, node.overload) not in functions:
             _check_operator(node, opsets)
             _check_steps(node)
+
+
+def _check_functions(model: ModelProto) -> None:
+    """Refuses functions of which two readers of a model could take different ones."""
+    seen = set[tuple[str, str, str]]()
+    for function in model.functions:
+        named = f"local function {function.domain}.{function.name}"
+        if (function.domain, function.name, function.overload) in seen:
+            raise InvalidModelError(f"{named} is defined twice; export the model again")
+        if function.domain == "com.microsoft":
+            raise InvalidModelError(
+                f"{named} has the name of an operator of ONNX Runtime, which may compute its own "
+                "instead: give the function another domain"
+            )
+        seen.add((function.domain, function.name, function.overload))
 
 
 def _check_steps(node: NodeProto) -> None:

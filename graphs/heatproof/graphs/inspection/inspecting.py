@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import onnx_ir as ir
+from onnx_ir.passes import common
 
 from heatproof.evaluators.class_outputs import Statement
 from heatproof.evaluators.errors import FailedPreconditionError, UnsupportedModelError
@@ -19,6 +20,7 @@ from heatproof.graphs.inspection.work import multiply_adds
 from heatproof.graphs.masking import masking_blockers
 from heatproof.graphs.notes import Note, notes_of
 from heatproof.graphs.preparation import prepared, reshape_input
+from heatproof.graphs.repeatability import refuse_unrepeatable, unrepeatable
 from heatproof.graphs.signature import (
     ClassOutput,
     ImageInput,
@@ -184,6 +186,7 @@ def inspect(model: ir.Model, stated: Statement | None = None) -> ModelFacts:
     logits = output.logits if output else None
     cam_tensors = _cam_tensors(probe, output)
     shortcoming, freeing = _freeing(probe, image, output)
+    shortcoming = shortcoming or _differing(probe, output)
     alone = run_alone(plain.graph)
     gradients = _support(lambda: gradient_blockers(probe, of=logits, plain=True))
     return ModelFacts(
@@ -254,6 +257,20 @@ def _freeing(
     except UnsupportedModelError as error:
         return error.message, ()
     return "", (freed(image.batch),)
+
+
+def _differing(model: ir.Model, output: ClassOutput | None) -> str:
+    """Why the scores of a model differ each time or by its batch; "" if nothing shows that."""
+    if output is None or not unrepeatable(model.graph):
+        return ""
+    copy = model.clone()
+    try:
+        end_at_logits(copy, output)
+        common.RemoveUnusedNodesPass()(copy)
+        refuse_unrepeatable(copy.graph)
+    except FailedPreconditionError as error:
+        return error.message
+    return ""
 
 
 def _candidates(model: ir.Model, output: ClassOutput | None) -> tuple[ClassCandidate, ...]:

@@ -47,7 +47,7 @@ def prepared(model: ir.Model) -> ir.Model:
             be inlined, or the numbers of a node fit no tensor.
     """
     copy = model.clone()
-    copy.graph.doc_string = None
+    _drop_texts(copy)
     declared = forget_shapes(copy)
     _inline(copy)
     check_attributes(copy)
@@ -61,9 +61,18 @@ def prepared(model: ir.Model) -> ir.Model:
     common.RemoveUnusedOpsetsPass()(copy)
     common.NameFixPass()(copy)
     keep_output_symbols(copy.graph, model.graph)
+    copy.doc_string = model.doc_string
+    copy.metadata_props.update(model.metadata_props)
     keep_notes(copy, model)
     add_notes(copy, notes)
     return copy
+
+
+def _drop_texts(model: ir.Model) -> None:
+    """Drops documentation and metadata, which each of many inferences of shapes would copy."""
+    model.doc_string = model.graph.doc_string = None
+    model.metadata_props.clear()
+    model.graph.metadata_props.clear()
 
 
 def _inline(model: ir.Model) -> None:
