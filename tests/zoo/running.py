@@ -29,7 +29,7 @@ SECONDS = 900
 """For one export and its checks."""
 
 _PRELOADED = ["timm", "torchvision", "torch.onnx", "onnxscript", "tests.zoo.checks"]
-_THREADS = 2
+_THREADS = 1
 
 
 def context() -> ForkServerContext:
