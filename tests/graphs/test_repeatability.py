@@ -8,6 +8,7 @@ import onnx
 import onnx_ir as ir
 import onnxruntime as ort
 import pytest
+from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
@@ -23,6 +24,7 @@ from heatproof.graphs.gradients import differentiated, gradient_blockers
 from heatproof.graphs.inspection.inspecting import inspect
 from heatproof.graphs.masking import layer_masked, masking_blockers
 from heatproof.graphs.notes import notes_of
+from heatproof.graphs.preparation import prepared
 from heatproof.graphs.runtime import (
     Cancellation,
     OrtPredictor,
@@ -103,6 +105,42 @@ def test_five_outputs_of_an_old_batch_normalization_are_training() -> None:
         UnsupportedOperatorError, match=r"BatchNormalization-9\): it is in training"
     ):
         canonicalize(named(between(nodes, NORM, opset=9)), PRESETS["unit"])
+
+
+STANDARDISED = (
+    "t1 = Reshape (w, flat) {} z1 = Reshape (u, shape) c = Conv <pads = [1, 1, 1, 1]> (image, z1)"
+)
+STATISTICS = "float[4] s1 = {2, 1, 3, 1}, float[4] m1 = {0.5, 0.25, 0, 1}, "
+SHAPES = "int64[3] flat = {1, 4, 27}, int64[4] shape = {4, 3, 3, 3}"
+
+
+@pytest.mark.parametrize(
+    ("opset", "nodes"),
+    [
+        (9, "u, u1, u2, u3, u4 = BatchNormalization (t1, s1, m1, m1, s1)"),
+        (13, "u, u1, u2, u3, u4 = BatchNormalization (t1, s1, m1, m1, s1)"),
+        (17, "u, u1, u2 = BatchNormalization <training_mode = 1> (t1, s1, m1, m1, s1)"),
+    ],
+)
+def test_weights_that_are_normalised_in_training_mode_are_constants(opset: int, nodes: str) -> None:
+    """As weight-standardised convolutions are written: no image takes part."""
+    model = between(STANDARDISED.format(nodes), STATISTICS + SHAPES, opset=opset)
+    plain = prepared(ir.from_proto(model))
+    assert "BatchNormalization" not in {node.op_type for node in plain.graph}
+    # ONNX Runtime's own folding takes the given statistics, where its kernel takes the batch's.
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    expected, found = (
+        ort.InferenceSession(proto.SerializeToString(), options, ["CPUExecutionProvider"])
+        for proto in (model, ir.to_proto(plain))
+    )
+    image = {expected.get_inputs()[0].name: rows(expected)}
+    np.testing.assert_allclose(found.run(None, image)[0], expected.run(None, image)[0], atol=1e-5)
+
+
+def rows(session: ort.InferenceSession) -> NDArray[np.float32]:
+    sides = [side if isinstance(side, int) else 2 for side in session.get_inputs()[0].shape]
+    return np.random.default_rng(1).standard_normal(sides).astype(np.float32)
 
 
 def test_random_nodes_in_a_branch_are_found() -> None:

@@ -36,9 +36,20 @@ def elements_of(value: ir.Value | None) -> int:
     return math.prod(value.shape.numpy())
 
 
+def wanted(node: ir.Node) -> list[ir.Value | None]:
+    """The outputs that have a name, or what is of their size and type where that is not inferred.
+
+    Statistics of BatchNormalization are of the size of its scale.
+    """
+    named = [value for value in node.outputs if value.name]
+    if node.domain == "" and node.op_type == "BatchNormalization":
+        return [*named[:1], *(node.inputs[1] for _ in named[1:])]
+    return list(named)
+
+
 def created_by(node: ir.Node) -> int:
-    """Elements of the outputs that have a name; the others nobody wants."""
-    return sum(elements_of(value) for value in node.outputs if value.name)
+    """Elements of the outputs that somebody wants."""
+    return sum(map(elements_of, wanted(node)))
 
 
 def read_by(node: ir.Node) -> int:

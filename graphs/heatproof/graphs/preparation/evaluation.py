@@ -4,7 +4,7 @@ Weight-standardised convolutions normalise their weights in the graph, quantiser
 other types, exporters transpose and reshape them.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 import numpy as np
@@ -25,6 +25,7 @@ from heatproof.graphs.preparation.costs import (
     is_shaped_by_computed,
     multiply_adds,
     read_by,
+    wanted,
     work_of,
 )
 
@@ -79,7 +80,7 @@ def _constant_nodes(graph: ir.Graph, budget: Budget) -> list[ir.Node]:
             continue
         if is_shaped_by_computed(node, computed):
             continue  # its size is a guess, or what the file says
-        if node.domain == "" and _are_plain([*given, *node.outputs]):
+        if node.domain == "" and _are_plain([*given, *wanted(node)]) and not _is_returned(node):
             cost = _cost(node)
             if cost is not None and budget.spend(cost):
                 found.append(node)
@@ -87,13 +88,16 @@ def _constant_nodes(graph: ir.Graph, budget: Budget) -> list[ir.Node]:
     return found
 
 
-def _are_plain(values: Sequence[ir.Value]) -> bool:
-    """Whether the values can be handed to and from ONNX Runtime, and are no graph outputs."""
+def _are_plain(values: Iterable[ir.Value | None]) -> bool:
+    """Whether the values can be handed to and from ONNX Runtime."""
     return all(
-        value.dtype in _PLAIN and elements_of(value) <= FOLDING_BUDGET
+        value is not None and value.dtype in _PLAIN and elements_of(value) <= FOLDING_BUDGET
         for value in values
-        if value.name  # optional outputs that nobody wants have none
-    ) and not any(value.is_graph_output() for value in values)
+    )
+
+
+def _is_returned(node: ir.Node) -> bool:
+    return any(value.is_graph_output() for value in (*node.inputs, *node.outputs) if value)
 
 
 def _cost(node: ir.Node) -> int | None:

@@ -75,8 +75,10 @@ class _Resolution:
     def _read(self, node: ir.Node) -> None:
         elements = self.elements(node)
         tape = Tape()
-        result = elements and _READERS[node.op_type](node, elements, self, tape)
-        if not result:
+        if elements is None:
+            return
+        result = _READERS[node.op_type](node, elements, self, tape)
+        if result is None:
             return
         if tape.nodes:
             result.shape, result.type = node.outputs[0].shape, node.outputs[0].type
