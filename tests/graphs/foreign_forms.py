@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 from onnx import AttributeProto, ModelProto, TensorProto, ValueInfoProto, numpy_helper
 
 from tests.graphs.conftest import parse
@@ -221,6 +222,79 @@ def table_beside_the_scores() -> ModelProto:
 def one_output_twice() -> ModelProto:
     model = network()
     model.graph.output.append(model.graph.output[0])
+    return model
+
+
+@form
+def one_output_three_times() -> ModelProto:
+    model = network()
+    for _ in range(2):
+        model.graph.output.append(model.graph.output[0])
+    return model
+
+
+HEADLESS = "c = Conv <pads = [1, 1, 1, 1]> (image, w) r = Relu (c) p = GlobalAveragePool (r)"
+
+
+@form
+def classes_as_channels() -> ModelProto:
+    """[N, C, 1, 1], as fully convolutional classifiers end."""
+    return network(
+        f"{HEADLESS} scores = Conv (p, u)",
+        outputs="float[N, 5, 1, 1] scores",
+        weights="float[4, 3, 3, 3] w, float[5, 4, 1, 1] u",
+    )
+
+
+@form
+def classes_behind_the_image() -> ModelProto:
+    """[N, 1, 1, C], as the same ends in TensorFlow."""
+    return network(
+        f"{HEADLESS} t = Transpose <perm = [0, 2, 3, 1]> (p) scores = MatMul (t, u)",
+        outputs="float[N, 1, 1, 5] scores",
+        weights="float[4, 3, 3, 3] w, float[4, 5] u",
+    )
+
+
+@form
+def softmax_behind_the_image() -> ModelProto:
+    return network(
+        f"{HEADLESS} t = Transpose <perm = [0, 2, 3, 1]> (p) z = MatMul (t, u) "
+        "scores = Softmax (z)",
+        outputs="float[N, 1, 1, 5] scores",
+        weights="float[4, 3, 3, 3] w, float[4, 5] u",
+    )
+
+
+@form
+def weights_in_bfloat16() -> ModelProto:
+    """Half the bytes, computed in float32."""
+    names = ("w", "v", "b")
+    casts = " ".join(f"{name}_wide = Cast <to = 1> ({name})" for name in names)
+    nodes = f"{casts} c = Conv <pads = [1, 1, 1, 1]> (image, w_wide) {TAIL}"
+    model = network(nodes.replace("(f, v, b)", "(f, v_wide, b_wide)"))
+    for tensor in model.graph.initializer:
+        narrow = numpy_helper.to_array(tensor).astype(ir.DataType.BFLOAT16.numpy())
+        tensor.CopyFrom(numpy_helper.from_array(narrow, tensor.name))
+    return model
+
+
+@form
+def scaler_of_core_ml() -> ModelProto:
+    """An operator that ONNX Runtime knows up to opset 9, and ONNX never did."""
+    return network(
+        "s = ImageScaler <scale = 2.0, bias = [-0.5, 0.25, 0.1]> (image) "
+        f"c = Conv <pads = [1, 1, 1, 1]> (s, w) {TAIL}",
+        opset=9,
+        version=4,
+    )
+
+
+@form
+def sizes_below_zero_inside() -> ModelProto:
+    model = network()
+    model.graph.output[0].type.tensor_type.shape.dim[1].dim_value = -1
+    model.graph.value_info.append(tensor_info("r", (-1, 4, -1, 8)))
     return model
 
 

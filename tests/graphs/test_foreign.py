@@ -17,7 +17,12 @@ import pytest
 from numpy.typing import NDArray
 from onnx import AttributeProto, ModelProto
 
-from heatproof.evaluators.errors import HeatproofError, InvalidModelError
+from heatproof.evaluators.class_outputs import COARSE
+from heatproof.evaluators.errors import (
+    HeatproofError,
+    InvalidModelError,
+    UnsupportedModelError,
+)
 from heatproof.evaluators.preprocessing import PRESETS
 from heatproof.graphs.canonical import CanonicalModel, canonicalize
 from heatproof.graphs.files.loading import load_model
@@ -27,7 +32,7 @@ from heatproof.graphs.inspection.inspecting import ModelFacts, Support, inspect
 from heatproof.graphs.masking import layer_masked
 from heatproof.graphs.notes import notes_of
 from heatproof.graphs.runtime import Cancellation, OrtPredictor, SessionCache, SessionSettings
-from tests.graphs.foreign_forms import FORMS, ORACLES, STORED, network, stored
+from tests.graphs.foreign_forms import FORMS, ORACLES, STORED, TAIL, network, stored
 
 Array = NDArray[Any]
 Store = Callable[[ModelProto | bytes], Path]
@@ -54,6 +59,12 @@ class Case:
         if info.data_type == "UINT8":
             return rng.integers(0, 256, shape, np.uint8)
         return rng.random(shape).astype(np.float32)
+
+    def classes(self) -> list[int]:
+        """Sizes of the class output behind the batch."""
+        infos = {one.name: one for one in self.facts.outputs}
+        sizes = infos[self.facts.class_output].shape[1:]
+        return [int(size) if size.isdigit() else self.facts.classes for size in sizes]
 
     def feeds(self, **more: Array) -> dict[str, Array]:
         """The image, what else is given, and zeros for inputs that nobody reads."""
@@ -157,7 +168,7 @@ def test_a_differentiated_file_answers_as_the_original_and_has_its_slope(case: C
     if not case.facts.gradients.supported:
         assert_refused(lambda: differentiated(case.model), case.facts.gradients)
         return
-    vector = np.ones((len(case.image()), case.facts.classes), np.float32)
+    vector = np.ones((len(case.image()), *case.classes()), np.float32)
     path = written(differentiated(case.model), case)
     found = answers(path, case.feeds(output_gradient=vector))
     assert_same(case, found[:-1])
@@ -253,3 +264,38 @@ def test_a_message_of_the_checker_is_told_to_its_end(store: Store) -> None:
     model.graph.node[0].attribute.add(name="nonsense", type=AttributeProto.INT, i=1)
     with pytest.raises(InvalidModelError, match=r"nonsense.*Bad node spec for node.*onnx.checker"):
         load_model(store(model))
+
+
+def test_a_scaler_is_noted(store: Store) -> None:
+    (note,) = notes_of(layer_masked(load_model(store(FORMS["scaler_of_core_ml"]()))))
+    assert "ImageScaler, is written as Mul and Add" in note.text
+
+
+BRAIN = "bfloat16[N, 5] narrow"
+
+
+def test_outputs_in_bfloat16_are_written_so_that_they_load(store: Store) -> None:
+    model = load_model(
+        store(
+            network(
+                f"c = Conv <pads = [1, 1, 1, 1]> (image, w) {TAIL}narrow = Cast <to = 16> (scores)",
+                outputs=BRAIN,
+            )
+        )
+    )
+    assert inspect(model).layer_masking.supported
+    path = store(b"").with_name("masked.onnx")
+    save_model(layer_masked(model), path)
+    session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
+    assert [value.type for value in session.get_outputs()] == ["tensor(bfloat16)", "tensor(float)"]
+    assert canonicalize(model, PRESETS["unit"]).output.tolerance == COARSE
+
+
+def test_an_image_in_bfloat16_is_refused_alike_by_all(store: Store) -> None:
+    text = f"i = Cast <to = 1> (image) c = Conv <pads = [1, 1, 1, 1]> (i, w) {TAIL}"
+    model = load_model(store(network(text, inputs="bfloat16[N, 3, 8, 8] image")))
+    reason = "no image input; expected one float or uint8 input.*'image' BFLOAT16"
+    assert inspect(model).image_input == ""
+    for rewrite in (layer_masked, differentiated, lambda m: canonicalize(m, PRESETS["unit"])):
+        with pytest.raises(UnsupportedModelError, match=reason):
+            rewrite(model)

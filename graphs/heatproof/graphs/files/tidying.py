@@ -23,6 +23,7 @@ from onnx import (
 
 from heatproof.evaluators.errors import InvalidModelError
 from heatproof.graphs.files.inlining import subgraphs
+from heatproof.graphs.files.scalers import without_scalers
 from heatproof.graphs.files.walking import find
 
 _DEFAULT_DOMAIN = "ai.onnx"
@@ -38,7 +39,8 @@ def tidied(proto: ModelProto) -> list[str]:
        ones added.
     2. Nodes without a name, or with that of another node, get one of their own.
     3. Sizes of -1 and 0 of inputs, outputs and intermediate values are open.
-    4. ZipMap, which turns a tensor into maps, gives way to the tensor.
+    4. ZipMap, which turns a tensor into maps, gives way to the tensor, and ImageScaler to Mul and
+       Add.
     5. What a subgraph returns is computed in it, once for each output.
     6. Nodes follow those that they read.
 
@@ -53,7 +55,7 @@ def tidied(proto: ModelProto) -> list[str]:
     graphs = [found.message for found in find(proto, GraphProto)]
     for graph in graphs:
         _open_sizes(graph)
-    notes = list(_without_maps(proto.graph))
+    notes = [*without_scalers(proto), *_without_maps(proto.graph)]
     for node in _nodes(proto):
         for graph in subgraphs(node):
             _return_own_values(graph)

@@ -37,10 +37,19 @@ def guard(graph: ir.Graph, indices: Iterable[int], scope: Scope, alarm: ir.Value
 
 
 def _guarded(value: ir.Value, scope: Scope, alarm: ir.Value) -> ir.Value:
-    """The output under its own name."""
-    shown = scope.emit.node("Add", value, _fitted(alarm, value, scope), like=value)
+    """The output under its own name; no runtime adds bfloat16 on a processor."""
+    if value.dtype is ir.DataType.BFLOAT16:
+        wide = _cast(value, ir.DataType.FLOAT, scope)
+        total = scope.emit.node("Add", wide, _fitted(alarm, wide, scope), like=wide)
+        shown = _cast(total, value.dtype, scope)
+    else:
+        shown = scope.emit.node("Add", value, _fitted(alarm, value, scope), like=value)
     value.name, shown.name = f"{value.name}_unguarded", value.name
     return shown
+
+
+def _cast(value: ir.Value, dtype: ir.DataType, scope: Scope) -> ir.Value:
+    return scope.emit.node("Cast", value, like=value, dtype=dtype, attributes={"to": dtype.value})
 
 
 def _fitted(alarm: ir.Value, value: ir.Value, scope: Scope) -> ir.Value:
@@ -53,8 +62,7 @@ def _fitted(alarm: ir.Value, value: ir.Value, scope: Scope) -> ir.Value:
         alarm = _total(scope, alarm, range(4), (1, 1, 1, 1))
         dims = sizes = (1,) * rank
     if dtype != alarm.dtype:
-        attributes = {"to": dtype.value}
-        alarm = scope.emit.node("Cast", alarm, like=alarm, dtype=dtype, attributes=attributes)
+        alarm = _cast(alarm, dtype, scope)
     return scope.emit.node("Reshape", alarm, scope.emit.integers(*dims), like=alarm, shape=sizes)
 
 
