@@ -53,6 +53,27 @@ def test_limits_are_positive(name: str) -> None:
         Settings(**{name: 0})
 
 
+@pytest.mark.parametrize(
+    "name",
+    [name for name, field in Settings.model_fields.items() if field.annotation in {int, float}],
+)
+@pytest.mark.parametrize("value", ["1e300", "inf", "nan", str(1 << 80), "-1"])
+def test_numbers_that_would_overflow_are_refused(name: str, value: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Settings.model_validate({name: value})
+    assert [fault["loc"] for fault in caught.value.errors()] == [(name,)]
+
+
+def test_a_relative_home_of_data_is_ignored(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_DATA_HOME", "relative")
+    assert Settings().data_dir == tmp_path / ".local" / "share" / "heatproof"
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    assert Settings().data_dir == tmp_path / "data" / "heatproof"
+
+
 def test_an_embedded_server_has_a_private_socket_and_forgets_everything() -> None:
     with embedded.settings({}) as settings:
         folder = settings.data_dir.parent

@@ -7,15 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    Field,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from heatproof.evaluators.errors import UnknownNameError
@@ -41,11 +33,25 @@ _OF_CLIENTS: Final = frozenset({"HEATPROOF_SERVER"})
 
 
 def _default_data_dir() -> Path:
-    home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(home) / "heatproof"
+    home = Path(os.environ.get("XDG_DATA_HOME", ""))
+    if not home.is_absolute():  # unset, or of no use by the standard of these variables
+        home = Path.home() / ".local" / "share"
+    return home / "heatproof"
 
 
-Folder = Annotated[Path, AfterValidator(Path.absolute)]
+def _named(value: object) -> object:
+    if value == "":  # which a Path would take for the current folder
+        raise ValueError("must name a folder; leave it out for the usual one")
+    return value
+
+
+Folder = Annotated[Path, BeforeValidator(_named), AfterValidator(Path.absolute)]
+
+# Wider ones overflow gRPC's own numbers of 32 bits, or say nothing.
+Count = Annotated[int, Field(gt=0, le=1_000_000)]
+Processes = Annotated[int, Field(gt=0, le=1024)]
+Bytes = Annotated[int, Field(gt=0, le=1 << 60)]
+Seconds = Annotated[float, Field(gt=0, le=2_000_000, allow_inf_nan=False)]
 
 
 class Settings(BaseSettings):
@@ -80,21 +86,26 @@ class Settings(BaseSettings):
         "moved to the folder `unknown` there",
     )
 
-    workers: PositiveInt = Field(1, description="worker processes for evaluations")
-    interactive_workers: PositiveInt = Field(
+    workers: Processes = Field(1, description="worker processes for evaluations")
+    interactive_workers: Processes = Field(
         3, description="most worker processes for whoever waits for an answer"
     )
-    inspection_workers: PositiveInt = Field(
+    inspection_workers: Processes = Field(
         2, description="most worker processes for models that are uploaded"
     )
-    threads: NonNegativeInt = Field(
-        0, description="threads of each worker; 0: the granted cores shared among the workers"
+    threads: int = Field(
+        0,
+        ge=0,
+        le=1024,
+        description="threads of each worker; 0: the granted cores shared among the workers",
     )
     preload: bool = Field(
         default=True, description="start workers with the server, not with their first task"
     )
-    worker_memory_bytes: NonNegativeInt = Field(
+    worker_memory_bytes: int = Field(
         0,
+        ge=0,
+        le=1 << 60,
         description="memory of all workers together, beyond which the largest is stopped; 0: most "
         "of what is granted",
     )
@@ -105,85 +116,88 @@ class Settings(BaseSettings):
         "start, `off` nothing",
     )
 
-    inspect_seconds: PositiveFloat = Field(
+    inspect_seconds: Seconds = Field(
         60.0, description="seconds that inspecting an uploaded model may take"
     )
-    rewrite_seconds: PositiveFloat = Field(
-        600.0, description="seconds that rewriting a model may take"
-    )
-    decode_seconds: PositiveFloat = Field(
+    rewrite_seconds: Seconds = Field(600.0, description="seconds that rewriting a model may take")
+    decode_seconds: Seconds = Field(
         20.0, description="seconds that reading one uploaded image may take"
     )
-    prediction_seconds: PositiveFloat = Field(
+    prediction_seconds: Seconds = Field(
         2.0, description="seconds that one prediction may take, on average"
     )
-    least_request_seconds: PositiveFloat = Field(
+    least_request_seconds: Seconds = Field(
         60.0, description="seconds that anything that predicts or decodes may take at least"
     )
-    most_request_seconds: PositiveFloat = Field(
+    most_request_seconds: Seconds = Field(
         3600.0, description="seconds that anything that somebody waits for may take at most"
     )
-    summary_seconds: PositiveFloat = Field(
+    summary_seconds: Seconds = Field(
         1800.0, description="seconds that summing up or judging an evaluation may take"
     )
-    silence_seconds: PositiveFloat = Field(
+    silence_seconds: Seconds = Field(
         900.0, description="seconds without progress after which any task is stopped"
     )
-    unresponsive_seconds: PositiveFloat = Field(
+    unresponsive_seconds: Seconds = Field(
         60.0, description="seconds without a sign of life after which a worker is replaced"
     )
 
-    max_model_bytes: PositiveInt = Field(4 * GIBIBYTE, description="bytes of a model's files")
-    max_image_bytes: PositiveInt = Field(15 * MEBIBYTE, description="bytes of one image file")
-    max_image_pixels: PositiveInt = Field(100_000_000, description="pixels of one image")
-    max_dataset_images: PositiveInt = Field(100_000, description="images of one data set")
-    max_dataset_bytes: PositiveInt = Field(20 * GIBIBYTE, description="bytes of one data set")
-    quota_bytes: PositiveInt = Field(
+    max_model_bytes: Bytes = Field(4 * GIBIBYTE, description="bytes of a model's files")
+    max_image_bytes: Bytes = Field(15 * MEBIBYTE, description="bytes of one image file")
+    max_image_pixels: Bytes = Field(100_000_000, description="pixels of one image")
+    max_dataset_images: Count = Field(100_000, description="images of one data set")
+    max_dataset_bytes: Bytes = Field(20 * GIBIBYTE, description="bytes of one data set")
+    quota_bytes: Bytes = Field(
         100 * GIBIBYTE, description="bytes of all models and data sets together"
     )
-    reserve_bytes: NonNegativeInt = Field(
+    reserve_bytes: int = Field(
         16 * MEBIBYTE,
+        ge=0,
+        le=GIBIBYTE,
         description="bytes on the disk of the data directory that are kept free for deleting when "
         "it is full",
     )
-    storage_patience_seconds: PositiveFloat = Field(
+    storage_patience_seconds: Seconds = Field(
         30.0,
         description="seconds for which an evaluation waits for a full or failing disk before it "
         "fails",
     )
-    max_message_bytes: PositiveInt = Field(
-        16 * MEBIBYTE, description="bytes of one request that holds images or results"
+    max_message_bytes: int = Field(
+        16 * MEBIBYTE,
+        gt=0,
+        le=GIBIBYTE,
+        description="bytes of one request that holds images or results",
     )
-    message_memory_bytes: PositiveInt = Field(
+    message_memory_bytes: Bytes = Field(
         64 * MEBIBYTE, description="bytes of all requests being handled; more are put off"
     )
 
-    max_uploads: PositiveInt = Field(8, description="uploads at a time; more are put off")
-    max_computations: PositiveInt = Field(
+    max_uploads: Count = Field(8, description="uploads at a time; more are put off")
+    max_computations: Count = Field(
         16, description="requests that wait for a worker at a time; more are put off"
     )
-    max_queued_evaluations: PositiveInt = Field(
+    max_queued_evaluations: Count = Field(
         1000, description="evaluations that have not ended; more are put off"
     )
-    max_streams: PositiveInt = Field(
+    max_streams: Count = Field(
         256, description="streams of replies without computation at a time; more are put off"
     )
-    max_calls: PositiveInt = Field(
+    max_calls: Count = Field(
         512, description="calls of any kind but health at a time; more are put off"
     )
-    idle_seconds: PositiveFloat = Field(
+    idle_seconds: Seconds = Field(
         60.0, description="seconds after which a call ends whose client neither sends nor reads"
     )
-    connection_idle_seconds: PositiveFloat = Field(
+    connection_idle_seconds: Seconds = Field(
         900.0, description="seconds after which a connection without calls is closed"
     )
-    keepalive_seconds: PositiveFloat = Field(
+    keepalive_seconds: Seconds = Field(
         60.0, description="seconds without a sign of life after which a client is pinged"
     )
-    retention_days: NonNegativeInt = Field(
-        0, description="days after which ended evaluations are deleted; 0: never"
+    retention_days: int = Field(
+        0, ge=0, le=36_500, description="days after which ended evaluations are deleted; 0: never"
     )
-    drain_seconds: PositiveFloat = Field(
+    drain_seconds: Seconds = Field(
         30.0, description="seconds that running requests get when the server is told to stop"
     )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -214,7 +228,8 @@ class Settings(BaseSettings):
     def _check_address(cls, address: str) -> str:
         host, _, port = address.rpartition(":")
         is_port = port.isascii() and port.isdecimal() and int(port) <= _LAST_PORT
-        if not (address.startswith("unix:") or (host and is_port)):
+        is_path = address.startswith("unix:") and address != "unix:"
+        if not (is_path or (host and is_port and not address.startswith("unix:"))):
             raise ValueError(
                 f"{address!r} is no address: write host:port with a port of 0 to {_LAST_PORT}, or "
                 "unix:path"

@@ -71,8 +71,15 @@ async def _serve(settings: Settings, *, announce: bool) -> None:
         await stopping.wait()
 
 
+class _Parser(argparse.ArgumentParser):
+    """Refuses in one sentence, not with the list of all options."""
+
+    def error(self, message: str) -> NoReturn:
+        _refuse(f"{message}; `--help` lists the options")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m heatproof.server", description=main.__doc__)
+    parser = _Parser("python -m heatproof.server", description=main.__doc__)
     parser.add_argument(
         "--embedded",
         action="store_true",

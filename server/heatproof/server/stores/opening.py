@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
@@ -92,6 +93,9 @@ def inspected(settings: Settings) -> Inspection:
         return inspect_stores(Holdings(engine, folder, none, quota_bytes=settings.quota_bytes))
 
 
+_RESTORE: Final = "restore it from a backup, or begin with an empty data directory"
+
+
 @contextmanager
 def _explained(settings: Settings) -> Iterator[None]:
     """Says in a sentence what keeps the stores from opening."""
@@ -113,10 +117,11 @@ def _explained(settings: Settings) -> Iterator[None]:
             "postgresql+psycopg://user@host/name, or leave it out"
         ) from error
     except SQLAlchemyError as error:
-        place = "database_url" if settings.database_url else f"{settings.data_dir}/{database.FILE}"
+        place, way_out = f"{settings.data_dir}/{database.FILE}", _RESTORE
+        if settings.database_url:
+            place, way_out = "database_url", f"correct database_url, start its server, {_RESTORE}"
         raise FailedPreconditionError(
-            f"cannot use the database of {place}: {_first_line(error)}; restore it from a backup, "
-            "or begin with an empty data directory"
+            f"cannot use the database of {place}: {_first_line(error)}; {way_out}"
         ) from error
 
 
