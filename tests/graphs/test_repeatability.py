@@ -212,7 +212,7 @@ def test_a_dropout_whose_mask_is_read_is_refused() -> None:
         canonicalize(named(between(nodes, TRAINING)), PRESETS["unit"])
 
 
-ROWS = "int64[1] rows = {0}, int64 axis = {0}"
+ROWS = "int64[1] rows = {0}, int64 axis = {0}, int64[1] last = {-1}, int64[1] before = {-99}"
 BY_NEIGHBOURS: dict[str, tuple[str, str]] = {
     "ReduceMean": ("m = ReduceMean <axes = [0]> (k) c = Sub (k, m)", "the_(ReduceMean|Sub)"),
     "ReduceMax": ("m = ReduceMax <axes = [0]> (k) c = Add (k, m)", "the_(ReduceMax|Add)"),
@@ -224,6 +224,17 @@ BY_NEIGHBOURS: dict[str, tuple[str, str]] = {
         """t = Transpose <perm = [1, 0, 2, 3]> (k) s = Softmax <axis = 1> (t)
            c = Transpose <perm = [1, 0, 2, 3]> (s)""",
         "the_",
+    ),
+    "reversal": ("c = Slice (k, last, before, rows, last)", "the_Slice"),
+    "order by brightness": (
+        """d = ReduceMean <axes = [1, 2, 3], keepdims = 0> (k) s = Shape (d)
+           top, place = TopK <axis = 0> (d, s) c = Gather <axis = 0> (k, place)""",
+        "the_(TopK|Gather)",
+    ),
+    "order by darkness": (
+        """d = ReduceMean <axes = [1, 2, 3], keepdims = 0> (k) s = Shape (d)
+           top, place = TopK <axis = 0, largest = 0> (d, s) c = Gather <axis = 0> (k, place)""",
+        "the_(TopK|Gather)",
     ),
 }
 

@@ -15,8 +15,10 @@ from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.graphs.runtime.sessions import Session, SessionSettings, open_session
 from heatproof.graphs.tapping import tapped
 
-_ROWS = 3
-_MIDDLE = 1
+_ROWS = 4
+_COMPARED = 1
+"""Neither end nor middle of the rows, so that it keeps its place in no reversal or rotation."""
+
 _TOLERANCE = 1e-4
 _HALF_TOLERANCE = 1e-2
 """Relative to the largest logit: kernels differ by batch size; float16 has three digits."""
@@ -80,9 +82,10 @@ class RowComparison:
 
 
 def check_rows(model: ir.Model, settings: SessionSettings, cancellation: Cancellation) -> None:
-    """Compares the answer for an image alone with that between two other images.
+    """Compares the answer for an image alone with that among three other images.
 
-    Whatever a row reads of others, of those before it, behind it or at its place, shows.
+    Whatever a row reads of others shows, of those before it, behind it or at its place, and so
+    does a row that is another's.
 
     Args:
         model: one float32 image input of static size but for the batch, one output.
@@ -91,11 +94,11 @@ def check_rows(model: ir.Model, settings: SessionSettings, cancellation: Cancell
 
     Raises:
         UnsupportedModelError: the answer for an image depends on its neighbours, or differs each
-            time; names the first node that shows it. Or the model does not run on three images.
+            time; names the first node that shows it. Or the model does not run on four images.
     """
     alone, together = _answers(model, settings, cancellation, [model.graph.outputs[0]])
-    middle = together[0][_MIDDLE : _MIDDLE + 1]
-    if len(together[0]) == _ROWS and _agree(alone[0], middle, _tolerance(model)):
+    part = together[0][_COMPARED : _COMPARED + 1]
+    if len(together[0]) == _ROWS and _agree(alone[0], part, _tolerance(model)):
         return
     node = _first_at_fault(model, settings, cancellation)
     raise UnsupportedModelError(
@@ -111,15 +114,15 @@ def _answers(
     cancellation: Cancellation,
     values: list[ir.Value],
 ) -> tuple[list[Array], list[Array]]:
-    """Values for an image alone, and for it between a darker and a brighter one."""
+    """Values for an image alone, and for it among brighter ones, which sorting would move too."""
     image = model.graph.inputs[0]
     shape = [size for size in image.shape or () if isinstance(size, int)]
     images = np.random.default_rng(0).random((_ROWS, *shape), np.float32)
-    images[0], images[2] = images[0] ** 2, np.sqrt(images[2])
+    images[_COMPARED], images[2] = images[_COMPARED] ** 2, np.sqrt(images[2])
     session = open_session(model, replace(settings, fused=False))
     name, names = image.name or "", [value.name or "" for value in values]
     return (
-        _run(session, {name: images[_MIDDLE : _MIDDLE + 1]}, names, cancellation),
+        _run(session, {name: images[_COMPARED : _COMPARED + 1]}, names, cancellation),
         _run(session, {name: images}, names, cancellation),
     )
 
@@ -160,7 +163,7 @@ def _first_at_fault(model: ir.Model, settings: SessionSettings, cancellation: Ca
     alone, together = _answers(tapped(model, names), settings, cancellation, values)
     for value, one, all_rows in zip(values, alone, together, strict=True):
         is_batch = one.shape[:1] == (1,) and all_rows.shape[:1] == (_ROWS,)
-        part = all_rows[_MIDDLE : _MIDDLE + 1] if is_batch else all_rows
+        part = all_rows[_COMPARED : _COMPARED + 1] if is_batch else all_rows
         if part.shape == one.shape and not _agree(one, part, _tolerance(model)):
             node = makers[value]
             return f"node {node.name!r} ({Operator.name_of(node, model.opset_imports)}): "
