@@ -1,7 +1,8 @@
-"""Disks and databases that fail at a call of the test's choice."""
+"""Disks and databases that fail, or processes that die, at a call of the test's choice."""
 
 import errno
 import os
+import signal
 import sqlite3
 import sqlite3.dbapi2
 from collections.abc import Iterator
@@ -28,12 +29,14 @@ class Faults:
         number: error of the operating system.
         at: the call that fails, counted from 1; 0: none.
         lasting: whether every later one fails too.
+        deadly: whether the process dies of SIGKILL in place of the call.
         calls: what was called so far.
     """
 
     number: int = FULL
     at: int = 0
     lasting: bool = False
+    deadly: bool = False
     calls: list[str] = field(default_factory=list)
 
     @contextmanager
@@ -59,6 +62,8 @@ class Faults:
         if not self.at:
             return False
         self.calls.append(call)
+        if self.deadly and len(self.calls) == self.at:
+            os.kill(os.getpid(), signal.SIGKILL)
         return len(self.calls) >= self.at if self.lasting else len(self.calls) == self.at
 
     def hit_disk(self, call: str) -> None:

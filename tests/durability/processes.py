@@ -7,8 +7,8 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,17 +59,31 @@ class ServerProcess:
         self.process.wait(PATIENCE)
 
 
+SERVER = (sys.executable, "-m", "heatproof.server")
+
+
 @contextmanager
-def server_process(data_dir: Path, **options: str) -> Iterator[ServerProcess]:
-    """Starts a server on a data directory."""
+def server_process(
+    data_dir: Path, *, program: Sequence[str] = SERVER, log: Path | None = None, **options: str
+) -> Iterator[ServerProcess]:
+    """Starts a server on a data directory.
+
+    Args:
+        data_dir: the data directory.
+        program: what is started with the options of a server.
+        log: where its log goes.
+        options: further ones.
+    """
     settings = {"data-dir": str(data_dir), "address": "127.0.0.1:0", "threads": "1", **options}
     flags = [f"--{name}={value}" for name, value in settings.items()]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "heatproof.server", "--embedded", *flags],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env={**os.environ, "HEATPROOF_PRELOAD": "false"},
-    )
+    with nullcontext() if log is None else log.open("wb") as errors:
+        process = subprocess.Popen(
+            [*program, "--embedded", *flags],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env={**os.environ, "HEATPROOF_PRELOAD": "false"},
+        )
     assert process.stdin is not None
     assert process.stdout is not None
     with process.stdin, process.stdout:

@@ -1,10 +1,22 @@
 """Servers that are killed in the middle of an evaluation."""
 
+import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 
+import dying_server
+import grpc
 import psutil
 import pytest
-from processes import ServerProcess, server_process, stored_shards, wait_until
+from processes import (
+    PATIENCE,
+    SERVER,
+    ServerProcess,
+    server_process,
+    stored_shards,
+    wait_until,
+)
 from world import opened_world, small_spec
 
 from heatproof.evaluators.evaluation import shards
@@ -82,3 +94,32 @@ def test_an_evaluation_that_was_running_at_two_deaths_has_failed(
     assert "died twice" in found.error.message
     assert SHARD <= found.progress.images_done < IMAGES
     assert found.results[0].summary.scored == found.progress.images_done
+
+
+CALLS = (2, 5, 8)
+"""Of all calls to its storage that a server makes while it creates and evaluates; test_deaths.py
+has all the others, without gRPC and workers."""
+
+
+@pytest.mark.parametrize("at", CALLS)
+def test_a_server_may_die_at_any_call_to_its_storage(
+    tmp_path: Path, spec: evaluation_pb2.EvaluationSpec, at: int
+) -> None:
+    data, name = tmp_path / "data", ""
+    dying = (sys.executable, dying_server.__file__, str(at))
+    with server_process(data, program=dying) as server:
+        with suppress(grpc.RpcError):
+            name = create(server, spec)
+        assert server.process.wait(PATIENCE) == -9
+    with server_process(data) as server:
+        request = evaluation_service_pb2.ListEvaluationsRequest()
+        listed = server.evaluations.ListEvaluations(request).evaluations
+        assert not name or [one.name for one in listed] == [name]
+        for one in listed:
+            found = server.end(one.name)
+            assert found.state == SUCCEEDED
+            assert len(server.image_results(one.name)) == IMAGES
+    checked = subprocess.run(
+        [*SERVER, "--check", f"--data-dir={data}"], check=False, capture_output=True
+    )
+    assert checked.returncode == 0, checked.stdout

@@ -24,6 +24,7 @@ from heatproof.evaluators.evaluation import shards
 from heatproof.server.evaluations.persistence import Persistence
 from heatproof.server.resource_names import DatasetName, EvaluationName, ModelName
 from heatproof.server.settings import Settings
+from heatproof.server.storage import locks
 from heatproof.server.stores.checking import inspect_stores
 from heatproof.server.stores.evaluation_records import Ending, State
 from heatproof.server.stores.opening import opened_stores
@@ -201,3 +202,23 @@ async def test_a_server_whose_lock_another_one_holds_touches_nothing(
         await until(is_refused)
     await until(lambda: not is_refused())
     assert world.stores.models.get(ModelName.parse(world.model))
+
+
+KEY = "hashtext('heatproof ' || current_schema())"
+
+
+async def test_a_server_ends_when_another_one_has_held_its_database(
+    world: World, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[bool] = []
+    monkeypatch.setattr(locks, "_give_up", lambda: ended.append(True))
+    with asking(url) as other:
+        other.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_locks "
+            "WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"
+        )
+        other.execute(f"SELECT pg_advisory_lock({KEY})")
+        other.execute("UPDATE holder SET token = 'of another server'")
+    await until(lambda: bool(ended))
+    with pytest.raises(StorageFailedError):  # until its end it touches nothing
+        world.stores.models.page(PageRequest.parse(5, ""))

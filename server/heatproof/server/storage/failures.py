@@ -21,7 +21,16 @@ from heatproof.evaluators.errors import (
 _log = structlog.get_logger()
 
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT}
-_BROKEN: Final = {errno.EIO, errno.EROFS, errno.ENODEV, errno.ENXIO, errno.ESTALE}
+_BROKEN: Final = {
+    errno.EIO,
+    errno.EROFS,
+    errno.ENODEV,
+    errno.ENXIO,
+    errno.ESTALE,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ETIMEDOUT,
+}
 
 _SQLITE_PRIMARY: Final = 0xFF
 _SQLITE_FULL: Final = {sqlite3.SQLITE_FULL}

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,6 +20,13 @@ _log = structlog.get_logger()
 _WATCH_SECONDS: Final = 1.0
 _KEY: Final = text("SELECT pg_try_advisory_lock(hashtext('heatproof ' || current_schema()))")
 """Advisory locks are the database's own; servers in different schemas do not meet."""
+
+_HOLDER: Final = (
+    text("CREATE TABLE IF NOT EXISTS holder (token VARCHAR(32) NOT NULL)"),
+    text("DELETE FROM holder"),
+    text("INSERT INTO holder VALUES (:token)"),
+)
+_LAST_HOLDER: Final = text("SELECT token FROM holder")
 
 
 @contextmanager
@@ -81,23 +89,36 @@ def _file_of(engine: Engine) -> str:
         return str(connection.execute(text("PRAGMA database_list")).all()[0][2])
 
 
+def _give_up() -> None:
+    """Ends the process at once: nothing that it knows may be stored any more."""
+    _log.critical(
+        "another server has used the database while the connection was lost; this one ends, start "
+        "it again"
+    )
+    os._exit(2)
+
+
 class _AdvisoryLock:
     """A lock of a PostgreSQL session that does nothing else, and a watch on that session.
 
-    While it is lost, every transaction is refused.
+    While it is lost, every transaction is refused. A server that gets it back goes on only if no
+    other one has held it meanwhile: it would know nothing of what that one has done.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._connection: Connection | None = None
         self._is_held = False
+        self._token = secrets.token_hex(16)
         self._ending = threading.Event()
         self._watch = threading.Thread(target=self._keep, name="database lock", daemon=True)
 
     def __enter__(self) -> None:
-        if not self._take():
+        connection = self._take()
+        if connection is None:
             self._drop()
             raise _taken()
+        self._sign(connection)
         event.listen(self._engine, "begin", self._refuse_unless_held)
         self._watch.start()
 
@@ -111,13 +132,30 @@ class _AdvisoryLock:
         if not self._is_held and connection is not self._connection:
             raise failed("the database is not held by this server")
 
-    def _take(self) -> bool:
+    def _take(self) -> Connection | None:
         # Not of the pool, and each statement for itself: no transaction stays open for days.
         raw = self._engine.execution_options(isolation_level="AUTOCOMMIT").connect()
         self._connection = raw  # which the fence lets pass
         raw.detach()
-        self._is_held = bool(raw.scalar(_KEY))
-        return self._is_held
+        return raw if raw.scalar(_KEY) else None
+
+    def _sign(self, connection: Connection) -> None:
+        """Notes in the database who holds it."""
+        for statement in _HOLDER:
+            connection.execute(statement, {"token": self._token})
+        self._is_held = True
+
+    def _take_again(self) -> None:
+        """Takes the lock back, unless somebody else has; ends the process if somebody had."""
+        self._drop()
+        connection = self._take()
+        if connection is None:
+            return
+        self._is_held = connection.scalar(_LAST_HOLDER) == self._token
+        if self._is_held:
+            _log.info("holds the lock of the database again")
+        else:
+            _give_up()
 
     def _drop(self) -> None:
         connection, self._connection = self._connection, None
@@ -131,9 +169,7 @@ class _AdvisoryLock:
                 if self._is_held and self._connection is not None:
                     self._connection.execute(text("SELECT 1"))
                 else:
-                    self._drop()
-                    if self._take():
-                        _log.info("holds the lock of the database again")
+                    self._take_again()
             except (SQLAlchemyError, HeatproofError) as error:
                 if self._is_held:
                     _log.error("lost the lock of the database", error=str(error))

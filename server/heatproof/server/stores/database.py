@@ -17,6 +17,9 @@ from heatproof.server.stores.schema import SCHEMA_VERSION, identity, metadata, s
 
 FILE: Final = "heatproof.sqlite"
 
+_BUSY_MILLISECONDS: Final = 10_000
+"""What a statement waits for another program that has locked the file."""
+
 
 class MissingDatabaseError(FailedPreconditionError):
     """There is no database where there must be one."""
@@ -85,7 +88,9 @@ def _missing(place: str) -> MissingDatabaseError:
 def _configure_sqlite(connection: DBAPIConnection, _: object) -> None:
     cursor = connection.cursor()
     # What is acknowledged survives a power cut: each commit reaches the disk.
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
+    # The patience comes first: the others wait for a locked file too.
+    patience = f"busy_timeout={_BUSY_MILLISECONDS}"
+    for pragma in (patience, "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
