@@ -35,7 +35,7 @@ def mixed(node: ir.Node, axis: int | None, reader: Reads) -> Scores | None:
 
 
 def _of_one_value(found: Mixing, reader: Reads) -> Scores | None:
-    if len(found.summed) > 1 or len(found.weights) > 1:
+    if len(found.summed) != 1 or len(found.weights) > 1:
         return None
     members = reader.read(found.source, found.summed[0])
     if members is not None and members.kind is Kind.SOFTMAX:
@@ -47,7 +47,7 @@ def _of_one_value(found: Mixing, reader: Reads) -> Scores | None:
 
 def _of_classes(found: Mixing, reader: Reads) -> Scores | None:
     """Each class of the operand must give all of itself away, or each result take equal shares."""
-    if len(found.summed) > 1:
+    if len(found.summed) != 1:
         return None
     scores = reader.read(found.source, found.summed[0])
     if scores is None or scores.kind not in ADDABLE:
