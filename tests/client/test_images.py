@@ -131,6 +131,8 @@ def test_groups_are_given_once(image_folder: Path, tmp_path: Path) -> None:
         ("name,label\na.png,1\n", "line 2 needs the columns"),
         ("file,label\na.png,cat\n", "line 2: 'cat' is no class index"),
         ("file,label\na.png,-1\n", "no class index"),
+        ("file,label\na.png,99999999999999999999\n", "no class index"),
+        ("file;label\na.png;1\n", "separated by commas"),
         ("file,label\na.png,1\na.png,2\n", "line 3 labels 'a.png' a second time"),
         ("file,label\nx.png,1\n", "none of the 1 labels"),
     ],

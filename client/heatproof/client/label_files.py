@@ -12,6 +12,10 @@ COLUMNS: Final = ("label", "group")
 """Columns beside `file`; at least one of them."""
 
 
+_MAX_DIGITS: Final = 9
+"""Of a class index, which has 32 bits in the contract."""
+
+
 @dataclass(frozen=True, slots=True)
 class LabelFile:
     """What a file says of images, by their names.
@@ -36,7 +40,8 @@ def read_label_file(path: Path) -> LabelFile:
     present = [column for column in COLUMNS if rows and column in rows[0]]
     if not present:
         raise UsageError(
-            f"labels {path}: line 2 needs the columns `file,label`, or `file,label,group`"
+            f"labels {path}: line 2 needs the columns `file,label`, or `file,label,group`, "
+            "separated by commas"
         )
     held: dict[str, dict[str, str]] = {}
     for line, row in enumerate(rows, start=2):
@@ -64,7 +69,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 def _value(column: str, text: str, path: Path, line: int) -> str:
     value = text.strip()
-    if column == "label" and not value.isdecimal():
+    if column == "label" and not (value.isdecimal() and len(value) <= _MAX_DIGITS):
         raise UsageError(
             f"labels {path}: line {line}: {text!r} is no class index: "
             "write a whole number from 0 on"
