@@ -13,6 +13,7 @@ from world import World, model_bytes, opened_world, store_model
 
 from heatproof.evaluators.errors import OverloadedError, StorageFailedError
 from heatproof.server.codec.evaluations import encode_evaluation
+from heatproof.server.evaluations import persistence
 from heatproof.server.evaluations.persistence import Persistence
 from heatproof.server.resource_names import EvaluationName
 from heatproof.server.stores import database
@@ -91,15 +92,18 @@ def test_what_writes_is_refused_by_a_known_error(world: World, harm) -> None:
 
 @pytest.mark.parametrize("harm", HARMS)
 async def test_a_running_evaluation_goes_on_when_the_database_can_be_written(
-    world: World, harm
+    world: World, harm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = world.stores.evaluations
+    tries: list[str] = []
+    monkeypatch.setattr(persistence, "_note", lambda error, _: tries.append(error.reason))
+    store, workers = world.stores.evaluations, FakeWorkers(held=asyncio.Event())
     stored = store.add(world.new(12))
     name = EvaluationName.parse(stored.name)
-    async with scheduling(world, FakeWorkers(), persistence=LONG):
-        await until(lambda: store.get(name).state is not State.QUEUED)
+    async with scheduling(world, workers, persistence=LONG):
+        await until(lambda: bool(workers.shards))
         with harmed(world, harm):
-            pass
+            workers.go()
+            await until(lambda: len(tries) > 2)
         await until(lambda: store.get(name).state.is_final)
     assert store.get(name).state is State.SUCCEEDED
 

@@ -345,3 +345,21 @@ def test_a_chunk_longer_than_its_file_is_refused_before_anybody_asks_for_its_mem
         decode_image(longer)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # KiB
     assert decode_image(whole).shape == (5, 5, 3)
+
+
+@pytest.mark.parametrize("compression", ["raw", "tiff_lzw"])
+def test_a_page_of_a_tiff_file_that_is_cut_off_is_refused(compression: str) -> None:
+    pages = [Image.fromarray(picture(seed)) for seed in range(3)]
+    stream = io.BytesIO()
+    pages[0].save(stream, "TIFF", save_all=True, append_images=pages[1:], compression=compression)
+    data = stream.getvalue()
+    whole = decode_image(data)
+    assert np.array_equal(whole, picture(0))
+    for share in (0.5, 0.7, 0.9, 0.99):
+        with pytest.raises(InvalidImageError, match="cut off"):
+            decode_image(data[: int(share * len(data))])
+
+
+def picture(seed: int) -> np.ndarray:
+    drawn: np.ndarray = np.random.default_rng(seed).integers(0, 256, (16, 24, 3), dtype=np.uint8)
+    return drawn

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
+from PIL.TiffImagePlugin import TiffImageFile
+
 from heatproof.evaluators.errors import InvalidImageError, LimitExceededError
 
 _PNG_SIGNATURE_BYTES: Final = 8
@@ -17,6 +19,9 @@ _MAX_JPEG_SCANS: Final = 128
 _BMP_SIZE: Final = slice(2, 6)
 _RIFF_SIZE: Final = slice(4, 8)
 _RIFF_HEADER: Final = 8
+_MAX_TIFF_PAGES: Final = 1000
+_TIFF_PIXELS: Final = ((273, 279), (324, 325))
+"""Tags of the places and lengths of strips and of tiles."""
 
 
 def check_complete(data: bytes, kind: str) -> None:
@@ -33,6 +38,42 @@ def check_complete(data: bytes, kind: str) -> None:
         raise LimitExceededError(
             f"the JPEG file has more than {_MAX_JPEG_SCANS} scans; save it again as baseline JPEG"
         )
+
+
+def check_pages(image: TiffImageFile, size: int) -> None:
+    """Looks whether the pixels of every page of a TIFF file lie in its bytes.
+
+    Raises:
+        InvalidImageError: those of a page are missing.
+        LimitExceededError: there are too many pages to look at.
+    """
+    for page in range(_MAX_TIFF_PAGES + 1):
+        try:
+            image.seek(page)
+        except EOFError:
+            image.seek(0)
+            return
+        if not _is_whole_page(image, size):
+            raise InvalidImageError(
+                f"the TIFF file is cut off in page {page + 1}; send the whole file"
+            )
+    raise LimitExceededError(
+        f"the TIFF file has more than {_MAX_TIFF_PAGES} pages, of which the first is read; send "
+        "that alone"
+    )
+
+
+def _is_whole_page(image: TiffImageFile, size: int) -> bool:
+    for starts, lengths in _TIFF_PIXELS:
+        ends = [
+            start + length
+            for start, length in zip(
+                image.tag_v2.get(starts, ()), image.tag_v2.get(lengths, ()), strict=False
+            )
+        ]
+        if ends:
+            return max(ends) <= size
+    return False
 
 
 def _is_whole_png(data: bytes) -> bool:
@@ -65,4 +106,4 @@ _ENDS: Final[Mapping[str, Callable[[bytes], bool]]] = MappingProxyType(
         "WEBP": _is_whole_webp,
     }
 )
-"""JPEG and TIFF say in their decoders themselves that something is missing."""
+"""The decoder of JPEG says itself that something is missing, that of TIFF for the first page."""

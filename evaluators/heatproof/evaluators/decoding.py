@@ -15,8 +15,9 @@ import cv2
 import numpy as np
 from jaxtyping import Float32
 from PIL import ExifTags, Image
+from PIL.TiffImagePlugin import TiffImageFile
 
-from heatproof.evaluators.completeness import check_complete
+from heatproof.evaluators.completeness import check_complete, check_pages
 from heatproof.evaluators.errors import HeatproofError, InvalidImageError, LimitExceededError
 from heatproof.evaluators.sources import SourcePixels
 
@@ -85,6 +86,8 @@ def _decode(data: bytes, limits: ImageLimits) -> SourcePixels:
         is_deep = _is_deep_colour(image)
         _check_size(image, limits, is_deep=is_deep)
         check_complete(data, image.format or "")
+        if isinstance(image, TiffImageFile):
+            check_pages(image, len(data))
         pixels = _deep_colour(data, image) if is_deep else _pixels(image)
         # Read after the pixels: TIFF's reader applies its own orientation and drops the tag.
         orientation = _orientation(data, image)
