@@ -6,7 +6,7 @@ from dataclasses import replace
 import onnx_ir as ir
 
 from heatproof.evaluators.errors import UnsupportedOperatorError
-from heatproof.graphs.masking.cells.blocking import Spreader
+from heatproof.graphs.masking.cells.blocking import Layouts, Spreader
 from heatproof.graphs.masking.cells.filling import MATRIX_CELLS_PER_ROUND, Filler
 from heatproof.graphs.masking.cells.hiding import Hider
 from heatproof.graphs.masking.emission import Dim, Emitter
@@ -39,9 +39,10 @@ class Scope:
         self.options = options
         self.batch = batch
         self.states: dict[ir.Value, State] = {}
-        self._spread = Spreader(self.emit)
+        self._layouts = Layouts()
+        self._spread = Spreader(self.emit, self._layouts)
         self._filler = Filler(self.emit, self.masks, self._spread, batch)
-        self.hider = Hider(self.emit, self.masks, self._spread)
+        self.hider = Hider(self.emit, self.masks, self._spread, self._layouts)
         self._replaced: dict[ir.Value, ir.Value] = {}
         self._refills: dict[ir.Value, Refill] = {}
 
@@ -131,6 +132,7 @@ class Scope:
         if value.shape is None:
             value.shape = old.shape
         self._replaced[old] = value
+        self._layouts.forget_readers(old)
         ir.convenience.replace_all_uses_with(old, value, replace_graph_outputs=True)
         self.graph.remove(node, safe=True)
 

@@ -6,6 +6,8 @@ So masks and scales are spread over the channels first, by a 1 x 1 convolution w
 exact, and shared by all products of that width.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 import onnx_ir as ir
 
@@ -20,11 +22,51 @@ _KEEPS_ALL = frozenset({"Add", "Concat", "Mul", "Sum"})
 _STARTS = frozenset({"Conv", "MaxPool"})
 
 
+class Layouts:
+    """Knows which tensors stay in the blocked layout; each is followed to its sources once."""
+
+    def __init__(self) -> None:
+        self._known: dict[ir.Value | None, bool] = {None: False}
+
+    def is_blocked(self, value: ir.Value | None) -> bool:
+        """Whether a tensor stays in that layout after the convolutions that it comes from."""
+        path = [(value, _sources(value))]
+        while path and value not in self._known:
+            last, sources = path[-1]
+            fresh = next((x for x in sources or () if not self._known.get(x, False)), None)
+            if sources is None or (fresh is not None and fresh in self._known):
+                self._known.update(dict.fromkeys((x for x, _ in path), False))
+            elif fresh is None:
+                self._known[last] = True
+                path.pop()
+            else:
+                path.append((fresh, _sources(fresh)))
+        return self._known[value]
+
+    def forget_readers(self, value: ir.Value) -> None:
+        """Forgets what comes of a tensor, whose readers are about to read another."""
+        pending = [value]
+        while pending:
+            last = pending.pop()
+            read = [output for node in last.consumers() for output in node.outputs]
+            pending += [output for output in read if self._known.pop(output, None) is not None]
+
+
+def _sources(value: ir.Value | None) -> Iterator[ir.Value | None] | None:
+    """The operands that must be blocked for a tensor to be; None if it cannot be."""
+    node = None if value is None else value.producer()
+    if node is None or node.op_type not in _STARTS | _KEEPS_FIRST | _KEEPS_ALL:
+        return None
+    count = 0 if node.op_type in _STARTS else 1 if node.op_type in _KEEPS_FIRST else None
+    return iter(node.inputs[:count])
+
+
 class Spreader:
     """Spreads values of one channel over many."""
 
-    def __init__(self, emit: Emitter) -> None:
+    def __init__(self, emit: Emitter, layouts: Layouts) -> None:
         self._emit = emit
+        self._layouts = layouts
         self._spread: dict[tuple[ir.Value, int], ir.Value] = {}
 
     def fitted(self, value: ir.Value, like: ir.Value) -> ir.Value:
@@ -57,25 +99,10 @@ class Spreader:
     def blocked(self, value: ir.Value) -> ir.Value:
         """The same tensor in the blocked layout."""
         channels = channels_of(value)
-        if channels < LEAST_CHANNELS or is_blocked(value):
+        if channels < LEAST_CHANNELS or self._layouts.is_blocked(value):
             return value
         ones = self._emit.constant(np.ones((channels, 1, 1, 1)), value.dtype)
         return self._emit.node("Conv", value, ones, like=value, attributes={"group": channels})
-
-
-def is_blocked(value: ir.Value | None) -> bool:
-    """Whether a tensor stays in the blocked layout after the convolutions that it comes from."""
-    pending, seen = [value], {value}
-    while pending:
-        last = pending.pop()
-        node = None if last is None else last.producer()
-        if node is None or node.op_type not in _STARTS | _KEEPS_FIRST | _KEEPS_ALL:
-            return False
-        count = 0 if node.op_type in _STARTS else 1 if node.op_type in _KEEPS_FIRST else None
-        fresh = [operand for operand in node.inputs[:count] if operand not in seen]
-        pending.extend(fresh)
-        seen.update(fresh)
-    return True
 
 
 def channels_of(value: ir.Value) -> int:

@@ -12,7 +12,7 @@ forms of it leave ONNX Runtime's fusions and blocked layout in place:
 
 import onnx_ir as ir
 
-from heatproof.graphs.masking.cells.blocking import Spreader, is_blocked
+from heatproof.graphs.masking.cells.blocking import Layouts, Spreader
 from heatproof.graphs.masking.constants import number
 from heatproof.graphs.masking.emission import Emitter, attributes_of
 from heatproof.graphs.masking.masks.pyramid import Pyramid
@@ -27,8 +27,9 @@ _VANISHING = frozenset({"Relu", "HardSwish"})  # 0 far below 0
 class Hider:
     """Makes masked versions of tensors, each once."""
 
-    def __init__(self, emit: Emitter, masks: Pyramid, spread: Spreader) -> None:
+    def __init__(self, emit: Emitter, masks: Pyramid, spread: Spreader, layouts: Layouts) -> None:
         self._emit = emit
+        self._layouts = layouts
         self._masks = masks
         self._spread = spread
         self._visible: dict[tuple[ir.Value, float, bool], ir.Value] = {}
@@ -81,15 +82,15 @@ class Hider:
         return self._emit.node("Where", mask, value, other, like=value, name=name)
 
     def _product(self, value: ir.Value, mask: ir.Value, name: str) -> ir.Value:
-        if is_blocked(value) and value.dtype == ir.DataType.FLOAT:
+        if self._layouts.is_blocked(value) and value.dtype == ir.DataType.FLOAT:
             lowered = self._lowered(value, mask, name)
             if lowered is not None:
                 return lowered
-        pair = _gated(value)
+        pair = _gated(value, self._layouts)
         if pair:
             part = self._product(pair[0], mask, f"{name}_input")
             return self._emit.node("Mul", part, pair[1], like=value, name=name)
-        if is_blocked(value):
+        if self._layouts.is_blocked(value):
             mask = self._spread.fitted(mask, value)
         return self._emit.node("Mul", value, mask, like=value, name=name)
 
@@ -128,13 +129,13 @@ def _least(clip: ir.Node) -> float | None:
     return clip.attributes.get_float("min", None) if bound is None else number(bound)
 
 
-def _gated(value: ir.Value) -> tuple[ir.Value, ir.Value] | None:
+def _gated(value: ir.Value, layouts: Layouts) -> tuple[ir.Value, ir.Value] | None:
     """X and sigmoid(x) of a product x . sigmoid(x), if x is blocked."""
     node = value.producer()
     if node is None or node.op_type != "Mul":
         return None
     for x, gate in (node.inputs, node.inputs[::-1]):
-        if x is not None and is_blocked(x) and _is_sigmoid_of(gate, x):
+        if x is not None and layouts.is_blocked(x) and _is_sigmoid_of(gate, x):
             return x, gate  # type: ignore[return-value] # a sigmoid is not absent
     return None
 
