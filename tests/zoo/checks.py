@@ -158,19 +158,20 @@ def gradients(model: ir.Model, network: nn.Module) -> Finding:
         return Finding(Verdict.REFUSED, reason=_named(blockers[0]))
     if find_image_input(model).dtype is not ir.DataType.FLOAT16:
         return _agreement(model, network, GRADIENT_LIMIT)
+    half = copy.deepcopy(network).to(torch.float16)  # some networks keep what autograd made
     found = _agreement(in_float32(model), network, FOLDED_LIMIT)
     if found.verdict is Verdict.HOLDS:
-        return _in_float16(model, network)
-    noise = _half_noise(model, network)
+        return _in_float16(model, network, half)
+    noise = _half_noise(model, network, half)
     if noise > TELLING:
         reason = f"no image can tell: torch in float16 is itself off by {noise:.0e}"
         return Finding(Verdict.HOLDS, found.error, reason)
     if found.error < TIMES_TORCH * noise:
-        return _in_float16(model, network)
+        return _in_float16(model, network, half)
     return replace(found, reason=f"in float32 it {found.reason}")
 
 
-def _in_float16(model: ir.Model, network: nn.Module) -> Finding:
+def _in_float16(model: ir.Model, network: nn.Module, half: nn.Module) -> Finding:
     """That a float16 gradient whose rules are right is finite, and how far off its precision is."""
     images, vector = _drawn(model, 0)
     run = opened(differentiated(model))
@@ -178,7 +179,6 @@ def _in_float16(model: ir.Model, network: nn.Module) -> Finding:
     error = _distances(found, _autograd(network, images, vector, torch.float64)).max()
     if np.isfinite(found).all():
         return Finding(Verdict.HOLDS, float(error))
-    half = copy.deepcopy(network).to(torch.float16)
     if np.isfinite(_autograd(half, images, vector, torch.float16)).all():
         return Finding(Verdict.BROKEN, reason="it overflows in float16, and torch's does not")
     return Finding(Verdict.HOLDS, 0.0, "float16 overflows, in torch as well")
@@ -223,9 +223,8 @@ def _agreement(model: ir.Model, network: nn.Module, limit: float) -> Finding:
     return Finding(Verdict.BROKEN, worst, f"deviates from autograd by {worst:.0e}")
 
 
-def _half_noise(model: ir.Model, network: nn.Module) -> float:
+def _half_noise(model: ir.Model, network: nn.Module, half: nn.Module) -> float:
     """What torch in float16 is off by at the image where it is off by least."""
-    half = copy.deepcopy(network).to(torch.float16)
     least = np.inf
     for seed in range(DRAWS):
         images, vector = _drawn(model, seed)
