@@ -18,6 +18,7 @@ from heatproof.evaluators.errors import (
     LimitExceededError,
     WorkerCrashedError,
 )
+from heatproof.server.workers import handle
 from heatproof.server.workers.limits import LOADED_BYTES_PER_SECOND, Amount, Effort, TaskLimits
 from heatproof.server.workers.mailbox import PLACES
 from heatproof.server.workers.pool import PoolSettings, WorkerPool
@@ -55,6 +56,18 @@ async def test_a_task_that_takes_too_long_names_the_limit_and_the_way_out(
             await pool.call(Wait(deaf=deaf), lane=Lane.INSPECTION)
 
     assert caught.value.metadata["setting"] == "HEATPROOF_INSPECT_SECONDS"
+
+
+async def test_the_kernel_ends_a_task_that_takes_too_much_of_the_processor(
+    settings: PoolSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cores = len(os.sched_getaffinity(0))
+    monkeypatch.setattr(handle, "_SPARE_PROCESSOR_SECONDS", 1.0 - 30.0 * cores)
+    async with WorkerPool(limited(settings, inspect_seconds=30.0)) as pool:
+        pid = await pid_of(pool, Lane.INSPECTION)
+        with pytest.raises(DeadlineExceededError, match=r"within the 30 s .* at: waiting"):
+            await pool.call(Wait(deaf=True, busy=True), lane=Lane.INSPECTION)
+        assert await pid_of(pool, Lane.INSPECTION) != pid
 
 
 async def test_the_time_of_a_task_grows_with_its_bytes(settings: PoolSettings) -> None:

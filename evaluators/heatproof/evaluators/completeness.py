@@ -72,7 +72,7 @@ def _is_whole_page(image: TiffImageFile, size: int) -> bool:
             )
         ]
         if ends:
-            return max(ends) <= size
+            return bool(max(ends) <= size)
     return False
 
 

@@ -57,7 +57,7 @@ class Attempts:
         error: HeatproofError | None = None
         while error is None:
             known = self._delivered
-            signals = seat.worker().assign(self._task)
+            signals = seat.worker().assign(self._task, self._allowance.seconds)
             while True:
                 signal = await self._next(signals)
                 if isinstance(signal, Died):
@@ -118,6 +118,8 @@ class Attempts:
                 return self._hunger() if death.fresh else None
             case Cause.SILENCE:
                 return self._stall()
+            case Cause.PROCESSOR:
+                return self.late()
             case Cause.GARBAGE:
                 return self._crash("its worker", death)
         self._deaths += 1

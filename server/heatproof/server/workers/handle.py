@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
+from math import ceil
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any, Final, TypeAlias
@@ -38,6 +39,9 @@ _log = logging.getLogger(__name__)
 _ENVIRONMENT: Final = {"ORT_DISABLE_TELEMETRY": "1"}
 """ONNX Runtime would send reports of its use; a worker says nothing to anybody but its server."""
 
+_SPARE_PROCESSOR_SECONDS: Final = 60.0
+"""Beside a task's seconds on every core: the clock of the server is to end it, not the kernel."""
+
 
 class Cause(Enum):
     """Why a worker is gone."""
@@ -56,6 +60,8 @@ class Cause(Enum):
     """It went on working for a caller who was gone."""
     GARBAGE = auto()
     """It sent what no worker sends."""
+    PROCESSOR = auto()
+    """The kernel ended it, for its task took all the processor time that it may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +125,9 @@ class WorkerProcess:
             return 0
         return int(info.rss) - int(getattr(info, "shared", 0))
 
-    def assign(self, task: Task[Any, Any]) -> Mailbox[Signal]:
-        """Starts a task; its signals end with Done, Failed or Died."""
+    def assign(self, task: Task[Any, Any], seconds: float) -> Mailbox[Signal]:
+        """Starts a task that may take so long; its signals end with Done, Failed or Died."""
+        self._bound_processor(seconds)
         self._tasks, self._task = self._tasks + 1, task
         mailbox: Mailbox[Signal] = Mailbox()
         self._mailbox = mailbox
@@ -131,6 +138,17 @@ class WorkerProcess:
         else:
             self._orders.put(Assign(self._tasks, task))
         return mailbox
+
+    def _bound_processor(self, seconds: float) -> None:
+        """Lets the kernel end the process, should nobody be there to end its task."""
+        if not hasattr(self._usage, "rlimit"):  # of Linux alone
+            return
+        with suppress(psutil.Error, OSError):  # a dead worker is noticed by its reader
+            used = self._usage.cpu_times()
+            cores = len(self._usage.cpu_affinity())
+            soft = ceil(used.user + used.system + cores * seconds + _SPARE_PROCESSOR_SECONDS)
+            _, hard = self._usage.rlimit(psutil.RLIMIT_CPU)
+            self._usage.rlimit(psutil.RLIMIT_CPU, (soft, hard))
 
     async def obeys(self, seconds: float) -> bool:
         """Cancels the running task and says whether it ends within this time."""
@@ -242,11 +260,15 @@ class WorkerProcess:
 
     def _deliver_death(self) -> None:
         if self._mailbox is not None:
-            cause = self._cause or Cause.ITSELF
+            cause = self._cause or _own_cause(self._popen.returncode)
             how = _manner_of_death(self._popen.returncode, cause)
             self._mailbox.put(Died(how, cause, fresh=self._tasks == 1))
             self._mailbox = None
         self.idle.set()
+
+
+def _own_cause(returncode: int | None) -> Cause:
+    return Cause.PROCESSOR if returncode == -signal.SIGXCPU else Cause.ITSELF
 
 
 def _launch(
