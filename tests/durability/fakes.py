@@ -3,13 +3,12 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
 from world import PREDICTIONS_PER_IMAGE
 
-from heatproof.evaluators.errors import CancelledError, HeatproofError
+from heatproof.evaluators.errors import HeatproofError
 from heatproof.evaluators.outcomes import Curve
 from heatproof.evaluators.plan import result_keys
 from heatproof.evaluators.results import (
@@ -92,21 +91,6 @@ class FakeWorkers(Workers):
                 yield Failed(self.error)
                 return
         yield Done(PREDICTIONS_PER_IMAGE * len(task.images))
-
-    async def call(
-        self,
-        task: Task[Any, Any],
-        *,
-        lane: Lane = Lane.INTERACTIVE,
-        seconds: float | None = None,  # noqa: ARG002 - the seam's signature
-    ) -> Any:
-        async with aclosing(self.run(task, lane=lane)) as events:
-            async for event in events:
-                if isinstance(event, Done):
-                    return event.value
-                if isinstance(event, Failed):
-                    raise event.error
-        raise CancelledError("no result")
 
 
 def fake_result(task: RunShard, image: StoredImage) -> ImageResult:

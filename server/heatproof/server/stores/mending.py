@@ -7,17 +7,14 @@ from contextlib import aclosing
 from heatproof.evaluators.errors import (
     DamagedFileError,
     HeatproofError,
-    InternalError,
     NotFoundError,
 )
 from heatproof.server.stores.holdings import Holdings
 from heatproof.server.workers.protocol import (
-    Done,
     Event,
     Failed,
     Lane,
     P,
-    Partial,
     Task,
     V,
     Workers,
@@ -38,29 +35,6 @@ class MendingWorkers(Workers):
         async with aclosing(self._workers.run(task, lane=lane, seconds=seconds)) as events:
             async for event in events:
                 yield await self._looked_into(event) if isinstance(event, Failed) else event
-
-    async def stream(
-        self, task: Task[P, V], *, lane: Lane = Lane.INTERACTIVE, seconds: float | None = None
-    ) -> AsyncGenerator[P]:
-        """Runs a task for its partial results, see `Workers.stream`."""
-        async with aclosing(self.run(task, lane=lane, seconds=seconds)) as events:
-            async for event in events:
-                if isinstance(event, Partial):
-                    yield event.value
-                elif isinstance(event, Failed):
-                    raise event.error
-
-    async def call(
-        self, task: Task[P, V], *, lane: Lane = Lane.INTERACTIVE, seconds: float | None = None
-    ) -> V:
-        """Runs a task for its value, see `Workers.call`."""
-        async with aclosing(self.run(task, lane=lane, seconds=seconds)) as events:
-            async for event in events:
-                if isinstance(event, Done):
-                    return event.value
-                if isinstance(event, Failed):
-                    raise event.error
-        raise InternalError(f"{type(task).__name__} ended without a result")
 
     async def _looked_into(self, failure: Failed) -> Failed:
         error = failure.error

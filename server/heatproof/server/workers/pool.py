@@ -12,18 +12,16 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self, TypeVar
 
-from heatproof.evaluators.errors import InternalError, OverloadedError
+from heatproof.evaluators.errors import OverloadedError
 from heatproof.server.workers.attempts import Attempts
 from heatproof.server.workers.grants import granted_cores, granted_memory
 from heatproof.server.workers.handle import Cause, WorkerProcess
 from heatproof.server.workers.limits import TaskLimits
 from heatproof.server.workers.messages import WorkerSettings
 from heatproof.server.workers.protocol import (
-    Done,
     Event,
     Failed,
     Lane,
-    Partial,
     Task,
     Workers,
 )
@@ -173,29 +171,6 @@ class WorkerPool(Workers):
             yield Failed(attempts.late())
         finally:
             self._release(queue, seat)
-
-    async def stream(
-        self, task: Task[P, V], *, lane: Lane = Lane.INTERACTIVE, seconds: float | None = None
-    ) -> AsyncGenerator[P, None]:
-        """Runs a task for its partial results, see `Workers.stream`."""
-        async with aclosing(self.run(task, lane=lane, seconds=seconds)) as events:
-            async for event in events:
-                if isinstance(event, Partial):
-                    yield event.value
-                elif isinstance(event, Failed):
-                    raise event.error
-
-    async def call(
-        self, task: Task[P, V], *, lane: Lane = Lane.INTERACTIVE, seconds: float | None = None
-    ) -> V:
-        """Runs a task for its value, see `Workers.call`."""
-        async with aclosing(self.run(task, lane=lane, seconds=seconds)) as events:
-            async for event in events:
-                if isinstance(event, Done):
-                    return event.value
-                if isinstance(event, Failed):
-                    raise event.error
-        raise InternalError(f"{type(task).__name__} ended without a result")
 
     def _seat(self, lane: Lane) -> Seat:
         niceness = _BULK_NICENESS if lane is Lane.BULK else 0

@@ -5,11 +5,12 @@ task alone. Closing the iterator of a running task cancels it.
 """
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
 
-from heatproof.evaluators.errors import HeatproofError
+from heatproof.evaluators.errors import HeatproofError, InternalError
 from heatproof.server.workers.limits import Amount, Effort
 
 P = TypeVar("P")
@@ -131,14 +132,25 @@ class Workers(Protocol):
         """
         ...
 
-    def stream(
+    async def stream(
         self, task: Task[P, V], *, lane: Lane = Lane.INTERACTIVE, seconds: float | None = None
     ) -> AsyncGenerator[P]:
         """Runs a task for its partial results and raises its failure."""
-        ...
+        async with aclosing(self.run(task, lane=lane, seconds=seconds)) as events:
+            async for event in events:
+                if isinstance(event, Partial):
+                    yield event.value
+                elif isinstance(event, Failed):
+                    raise event.error
 
     async def call(
         self, task: Task[P, V], *, lane: Lane = Lane.INTERACTIVE, seconds: float | None = None
     ) -> V:
         """Runs a task for its value and raises its failure."""
-        ...
+        async with aclosing(self.run(task, lane=lane, seconds=seconds)) as events:
+            async for event in events:
+                if isinstance(event, Done):
+                    return event.value
+                if isinstance(event, Failed):
+                    raise event.error
+        raise InternalError(f"{type(task).__name__} ended without a result")
