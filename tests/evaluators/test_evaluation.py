@@ -405,3 +405,24 @@ def test_sigmoid_models_are_scored_by_the_sigmoid() -> None:
         1 / (1 + np.exp(-logit)), rel=1e-6
     )
     assert result.scores[0].curves["deletion"].values[-1] == pytest.approx(0.5)
+
+
+BATCHES = {
+    (1, 16): 5, (4, 16): 5, (16, 16): 11, (64, 16): 44,
+    (1, 64): 5, (4, 64): 5, (16, 64): 5, (64, 64): 11,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("images", "batch_size"), BATCHES)
+def test_consistency_asks_side_by_side(images: int, batch_size: int) -> None:
+    """Eleven queries an image in five steps: answer, map, attack, four answers, four maps."""
+    predictor = linear(WEIGHTS, own=facts(batch_size=batch_size))
+    spec = replace(
+        SPEC,
+        metrics=(ExplanationConsistency(threshold=0.5),),
+        explainers=(Saliency(),),
+        removals=(),
+    )
+    results = run(spec, [source(seed) for seed in range(images)], predictor)
+    assert all(score.score == 1 for one in results for score in one.scores)
+    assert len(predictor.batches) == BATCHES[images, batch_size]

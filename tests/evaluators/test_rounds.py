@@ -10,10 +10,13 @@ from heatproof.evaluators.procedure import (
     Picture,
     Prediction,
     Procedure,
+    ask,
     predict,
     respond,
+    together,
 )
 from heatproof.evaluators.rounds import Job, Rounds, Task
+from tests.evaluators import toys
 from tests.evaluators.toys import BATCH, SIDE, linear, pixels
 
 WEIGHTS = np.random.default_rng(0).uniform(0, 6e-3, (3, SIDE, SIDE))
@@ -162,3 +165,55 @@ def test_an_error_of_a_procedure_ends_the_run() -> None:
 
     with pytest.raises(ZeroDivisionError):
         list(Rounds[int]((packer,), 1, lambda: None).run(iter([job()])))
+
+
+def test_procedures_side_by_side_share_batches_and_keep_their_results() -> None:
+    predictor = linear(WEIGHTS)
+    packer = Packer(predictor)
+
+    def steps(seed: int, count: int) -> Procedure[list[float]]:
+        found: list[float] = []
+        for step in range(count):
+            found += [(yield from one(seed * 100 + step))]
+        return found
+
+    def all_steps() -> Procedure[list[list[float]]]:
+        return (yield from together(steps(seed, count) for seed, count in enumerate(COUNTS)))
+
+    def whole() -> Job[list[list[float]]]:
+        (found,) = yield [Task(packer, all_steps())]
+        return list(found)
+
+    (found,) = Rounds[list[list[float]]]((packer,), 1, lambda: None).run(iter([whole()]))
+    alone = [alone_asked(steps(seed, count)) for seed, count in enumerate(COUNTS)]
+    assert found == alone
+    assert len(predictor.batches) == max(COUNTS)
+
+
+COUNTS = (3, 0, 1, 2)
+
+
+def alone_asked(procedure: Procedure[list[float]]) -> list[float]:
+    packer = Packer(linear(WEIGHTS))
+
+    def job() -> Job[list[float]]:
+        (found,) = yield [Task(packer, procedure)]
+        return list(found)
+
+    (found,) = Rounds[list[float]]((packer,), 1, lambda: None).run(iter([job()]))
+    return found
+
+
+def test_parts_may_ask_for_nothing_or_fail() -> None:
+    def silent() -> Procedure[int]:
+        answers = yield from ask(list[MaskedView]())
+        return len(answers)
+
+    def failing() -> Procedure[int]:
+        yield from ask([MaskedView(Picture.of(pixels(0)))])
+        raise ZeroDivisionError
+
+    assert toys.ask(together([silent(), silent()]), linear(WEIGHTS)) == [0, 0]
+    assert toys.ask(together(list[Procedure[int]]()), linear(WEIGHTS)) == []
+    with pytest.raises(ZeroDivisionError):
+        toys.ask(together([silent(), failing()]), linear(WEIGHTS))

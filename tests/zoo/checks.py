@@ -280,9 +280,10 @@ def _slopes(
 
 
 def _autograd(network: nn.Module, images: Array, vector: Array, dtype: torch.dtype) -> Array:
-    """With every row twice: torch's own gradients of BatchNorm are wrong for some single rows."""
-    leaf = torch.tensor(np.concatenate([images, images]), dtype=dtype, requires_grad=True)
-    weights = torch.tensor(np.concatenate([vector, vector]), dtype=dtype)
+    """A single row is given twice: for some, torch's own gradients of BatchNorm are wrong."""
+    times = 2 if len(images) == 1 else 1
+    leaf = torch.tensor(np.concatenate(times * [images]), dtype=dtype, requires_grad=True)
+    weights = torch.tensor(np.concatenate(times * [vector]), dtype=dtype)
     (gradient,) = torch.autograd.grad(network(leaf), leaf, weights)
     found: Array = gradient[: len(images)].double().numpy()
     return found

@@ -1,6 +1,6 @@
 """Runs evaluations and explanations of a few images on models at hand: the engine's front door."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -81,7 +81,7 @@ class MaskedPredictions:
 
 
 _WINDOW: Final = 16
-"""Images under way at a time: enough to fill batches while the last curves of each one end."""
+"""Images under way at least: enough to fill batches while the last curves of each one end."""
 
 _SHARD: Final = 32
 """Images a shard: large against the tail of its last batches, small against a data set."""
@@ -125,11 +125,17 @@ def evaluate(
     expected = len(images)
     watches = {model: FirstAnswers(p.facts.reading, expected) for model, p in packers.items()}
     jobs = (evaluation_job(spec, packers, i, images[i], watches) for i in range(expected))
-    rounds: Rounds[ImageResult] = Rounds(tuple(packers.values()), _WINDOW, report)
+    rounds: Rounds[ImageResult] = Rounds(*_lanes(packers.values()), report)
     for result in rounds.run(jobs):
         done += 1
         report()
         yield result
+
+
+def _lanes(packers: Iterable[Packer]) -> tuple[tuple[Packer, ...], int]:
+    """The models, and how many images are under way: one for each row of the largest batch."""
+    found = tuple(packers)
+    return found, max(_WINDOW, *(packer.facts.batch_size for packer in found))
 
 
 def explain(
@@ -151,7 +157,7 @@ def explain(
     packer = Packer(predictor)
     watch = FirstAnswers(predictor.facts.reading, len(images))
     jobs = (explanation_job(spec, packer, i, images[i], watch) for i in range(len(images)))
-    rounds: Rounds[Explained] = Rounds((packer,), _WINDOW, lambda: None)
+    rounds: Rounds[Explained] = Rounds(*_lanes([packer]), lambda: None)
     for index, explained in enumerate(rounds.run(jobs)):
         yield from _explanations(spec, index, explained)
 

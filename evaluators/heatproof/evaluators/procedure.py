@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Final, TypeAlias, TypeVar, cast
+from typing import Any, Final, TypeAlias, TypeVar, overload
 
 import numpy as np
 from jaxtyping import Float32, Float64
@@ -126,16 +126,54 @@ class Responses:
         return int((self.coverage == 0).sum())
 
 
+@overload
+def ask(queries: Sequence[MaskedView]) -> Procedure[Sequence[Prediction]]: ...
+
+
+@overload
+def ask(queries: Sequence[GradientView]) -> Procedure[Sequence[Gradient]]: ...
+
+
+def ask(queries: Sequence[Query]) -> Procedure[Sequence[Any]]:
+    """Asks for predictions or gradients; the answers come in the order of the queries."""
+    return (yield queries)
+
+
 def predict(view: MaskedView) -> Procedure[Prediction]:
     """Asks for one prediction."""
-    (answer,) = yield [view]
-    return cast("Prediction", answer)
+    (answer,) = yield from ask([view])
+    return answer
 
 
 def differentiate(view: GradientView) -> Procedure[Gradient]:
     """Asks for one gradient."""
-    (answer,) = yield [view]
-    return cast("Gradient", answer)
+    (answer,) = yield from ask([view])
+    return answer
+
+
+def together(parts: Iterable[Procedure[T]]) -> Procedure[list[T]]:
+    """Runs procedures side by side, so that what they ask shares batches.
+
+    Each part goes on when the answers to all of them have come. Results are in the order of the
+    parts.
+    """
+    results: dict[int, T] = {}
+    waiting: dict[int, tuple[Procedure[T], Sequence[Query]]] = {}
+
+    def advance(place: int, part: Procedure[T], answers: Sequence[Answer] | None) -> None:
+        try:
+            waiting[place] = part, next(part) if answers is None else part.send(answers)
+        except StopIteration as end:
+            results[place] = end.value
+
+    for place, part in enumerate(parts):
+        advance(place, part, None)
+    while waiting:
+        asked, waiting = waiting, {}
+        answers = iter((yield [query for _, queries in asked.values() for query in queries]))
+        for place, (part, queries) in asked.items():
+            advance(place, part, list(islice(answers, len(queries))))
+    return [results[place] for place in sorted(results)]
 
 
 Reading: TypeAlias = Callable[[Prediction], float]
@@ -147,7 +185,7 @@ def respond(views: Iterable[MaskedView], read: Reading) -> Procedure[Responses]:
     values: list[float] = []
     coverage: list[float] = []
     for chunk in chunks(views):
-        answers = cast("Sequence[Prediction]", (yield chunk))
+        answers = yield from ask(chunk)
         values += [read(answer) for answer in answers]
         coverage += [answer.coverage for answer in answers]
     return Responses(np.array(values, np.float64), np.array(coverage, np.float64))

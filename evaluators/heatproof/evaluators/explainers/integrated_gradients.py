@@ -1,8 +1,7 @@
 """Integrates gradients of the class logit along the path from a baseline to the image."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, cast
+from typing import ClassVar
 
 import numpy as np
 
@@ -12,7 +11,7 @@ from heatproof.evaluators.errors import InvalidArgumentError
 from heatproof.evaluators.explainers.explainer import EXPLAINERS
 from heatproof.evaluators.outcomes import Undefined
 from heatproof.evaluators.predictor import PredictorFacts
-from heatproof.evaluators.procedure import Gradient, GradientView, Picture, Procedure, chunks
+from heatproof.evaluators.procedure import GradientView, Picture, Procedure, ask, chunks
 from heatproof.evaluators.removal import Black, RemovalOperator
 from heatproof.evaluators.scene import Scene
 
@@ -51,8 +50,7 @@ class IntegratedGradients:
         baseline = self.baseline.bind(image)(hidden)
         total = np.zeros(image.shape, np.float64)
         for chunk in chunks(range(self.steps)):
-            views = [self._view(scene, baseline, point) for point in chunk]
-            answers = cast("Sequence[Gradient]", (yield views))
+            answers = yield from ask([self._view(scene, baseline, point) for point in chunk])
             for answer in answers:
                 total += answer.gradient
         difference = image.astype(np.float64) - baseline

@@ -1,10 +1,9 @@
 """Averages random smooth masks weighted by the class probability under them."""
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
-from typing import ClassVar, cast
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -15,7 +14,7 @@ from heatproof.evaluators.catalogue import Need, Range, parameter
 from heatproof.evaluators.explainers.explainer import EXPLAINERS
 from heatproof.evaluators.outcomes import Undefined
 from heatproof.evaluators.predictor import PredictorFacts
-from heatproof.evaluators.procedure import MaskedView, Picture, Prediction, Procedure, chunks
+from heatproof.evaluators.procedure import MaskedView, Picture, Procedure, ask, chunks
 from heatproof.evaluators.scene import Scene
 
 
@@ -50,7 +49,7 @@ class Rise:
         total = np.zeros((scene.height, scene.width))
         for chunk in chunks(range(self.masks)):
             masks = [self._mask(scene, rng) for _ in chunk]
-            answers = cast("Sequence[Prediction]", (yield [_view(scene, mask) for mask in masks]))
+            answers = yield from ask([_view(scene, mask) for mask in masks])
             for mask, answer in zip(masks, answers, strict=True):
                 total += answer.probabilities[scene.target] * mask.draw()
         return total / (self.masks * self.visible_probability)

@@ -1,5 +1,6 @@
 """Perturbations of an image's background: by the sign of a gradient, or by random signs."""
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +32,13 @@ class Attack:
     background: Mask
     epsilon: float
     steps: int
+
+    @property
+    def key(self) -> str:
+        """Names the attack."""
+        digest = hashlib.sha256(np.packbits(self.background).data)
+        digest.update(repr((self.background.shape, self.epsilon, self.steps)).encode())
+        return digest.hexdigest()
 
     @property
     def stride(self) -> float:

@@ -1,14 +1,16 @@
 """Explanation consistency under an attack on the background."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
+from itertools import chain
 from types import MappingProxyType
 from typing import ClassVar, Final
 
 import numpy as np
 
-from heatproof.evaluators.arrays import Image, Map, Mask
+from heatproof.evaluators.arrays import Map, Mask
 from heatproof.evaluators.catalogue import UNIT, Need, Range, parameter
 from heatproof.evaluators.errors import InvalidArgumentError
 from heatproof.evaluators.explainers.explainer import Explainer
@@ -25,7 +27,7 @@ from heatproof.evaluators.outcomes import (
     Score,
     Undefined,
 )
-from heatproof.evaluators.procedure import MaskedView, Picture, Procedure, predict
+from heatproof.evaluators.procedure import MaskedView, Picture, Procedure, chunks, predict, together
 from heatproof.evaluators.scene import Scene
 from heatproof.evaluators.similarity import DISTANCES, Distance, unit_scaled
 
@@ -194,9 +196,10 @@ class ExplanationConsistency:
         attacked = yield from gradient_attack(case.scene, attack)
         if isinstance(attacked, Undefined):
             return _unscored(attacked, share)
-        found = yield from self._compare(case, heat, attacked)
-        control = yield from self._control(case, heat, attack)
-        return _outcome(found, {"background_share": share, "control_random": control})
+        pictures = chain([Picture.of(attacked)], self._controls(case.scene, attack))
+        found, *controls = yield from self._compared(case, heat, pictures)
+        shared = {"background_share": share, "control_random": _mean_consistency(controls)}
+        return _outcome(found, shared)
 
     def _background(self, scene: Scene, heat: Map) -> Mask | Undefined:
         """Pixels that may change; a background left open falls to the image's own mask."""
@@ -212,21 +215,21 @@ class ExplanationConsistency:
             return Undefined(Reason.NO_OBJECT, detail)
         return ~mask
 
-    def _control(self, case: Case, heat: Map, attack: Attack) -> Procedure[Score]:
-        """The mean consistency under random signs on the same background."""
-        scores: list[float] = []
-        reason = _constant("randomly changed")
+    def _controls(self, scene: Scene, attack: Attack) -> Iterator[Picture]:
+        """The image under random signs on the same background; drawn when a batch is cut."""
+        changed = f"{scene.picture.key}/{attack.key}"
         for index in range(self.controls):
-            changed = random_attack(case.scene, attack, index)
-            score = (yield from self._compare(case, heat, changed)).consistency
-            if isinstance(score, Undefined):
-                reason = score
-            else:
-                scores.append(score)
-        return float(np.mean(scores)) if scores else reason
+            yield Picture(f"{changed}/{index}", partial(random_attack, scene, attack, index))
 
-    def _compare(self, case: Case, heat: Map, pixels: Image) -> Procedure[_Comparison]:
-        picture = Picture.of(pixels)
+    def _compared(
+        self, case: Case, heat: Map, pictures: Iterable[Picture]
+    ) -> Procedure[list[_Comparison]]:
+        found: list[_Comparison] = []
+        for chunk in chunks(pictures):
+            found += yield from together(self._compare(case, heat, one) for one in chunk)
+        return found
+
+    def _compare(self, case: Case, heat: Map, picture: Picture) -> Procedure[_Comparison]:
         answer = yield from predict(MaskedView(picture))
         if not np.isfinite(answer.logits).all():
             reason = Undefined(Reason.NOT_FINITE, "the answer to the attacked image is not finite")
@@ -247,6 +250,12 @@ class ExplanationConsistency:
             return Undefined(Reason.NOT_FINITE, "the map of the attacked image is not finite")
         other = unit_scaled(attribution)
         return _constant("attacked") if other is None else DISTANCES[self.distance](heat, other)
+
+
+def _mean_consistency(controls: Sequence[_Comparison]) -> Score:
+    scores = [control.consistency for control in controls]
+    defined = [score for score in scores if not isinstance(score, Undefined)]
+    return float(np.mean(defined)) if defined else scores[-1]
 
 
 def _outcome(found: _Comparison, shared: Mapping[str, Score]) -> Outcome:
