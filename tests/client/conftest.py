@@ -1,13 +1,9 @@
-import sys
 from collections.abc import Iterator
 from concurrent import futures
 from pathlib import Path
 
 import grpc
 import pytest
-
-# importlib mode imports no siblings by itself; the fakes are shared by all files here.
-sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from heatproof.client import Client
 from tests.client import fakes
@@ -57,7 +53,7 @@ def no_server_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Seconds that the client would have slept."""
     slept: list[float] = []
-    monkeypatch.setattr("heatproof.client.synchronous.time.sleep", slept.append)
+    monkeypatch.setattr("heatproof.client.clients.synchronous.time.sleep", slept.append)
     return slept
 
 

@@ -21,8 +21,8 @@ from serving import Served
 
 from heatproof.client import Client
 from heatproof.client.command.application import run
+from heatproof.client.documents.results import Report
 from heatproof.client.errors import EvaluationFailedError, HeatproofError
-from heatproof.client.results import Report
 from heatproof.v1 import image_pb2, masking_service_pb2, preprocessing_pb2
 from heatproof.v1.class_output_pb2 import ClassOutput
 from heatproof.v1.model_pb2 import Model

@@ -17,7 +17,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from refusals import refused
 
-from heatproof.client.statuses import service_error
+from heatproof.client.clients.statuses import service_error
 
 PATIENCE_SECONDS = 5
 """Far above what health takes on an idle machine, far below the 20 s that it took unbounded."""

@@ -14,9 +14,13 @@ with Client.embedded() as client:
 print(report.to_pandas())
 """
 
-from heatproof.client.addresses import Tls
-from heatproof.client.annotations import AnnotationSources, PartialAnnotationsWarning
-from heatproof.client.asynchronous import AsyncClient
+from heatproof.client.clients.addresses import Tls
+from heatproof.client.clients.asynchronous import AsyncClient
+from heatproof.client.clients.flows.explanations import ExplainedImage
+from heatproof.client.clients.progress import Progress, Stage
+from heatproof.client.clients.synchronous import Client
+from heatproof.client.documents.annotations import AnnotationSources, PartialAnnotationsWarning
+from heatproof.client.documents.results import GateReport, Report, UnjudgedError
 from heatproof.client.errors import (
     ConflictError,
     DataLossError,
@@ -40,10 +44,6 @@ from heatproof.client.errors import (
     UnavailableError,
     UsageError,
 )
-from heatproof.client.flows.explanations import ExplainedImage
-from heatproof.client.progress import Progress, Stage
-from heatproof.client.results import GateReport, Report, UnjudgedError
-from heatproof.client.synchronous import Client
 
 __all__ = [
     "AnnotationSources",

@@ -8,7 +8,7 @@
   x ServerStartError
   x EvaluationFailedError
   x EvaluationCancelledError
-  x UnjudgedError (in `heatproof.client.results`)
+  x UnjudgedError (in `heatproof.client.documents.results`)
   x ServiceError
     + InvalidArgumentError
     + FailedPreconditionError
@@ -21,7 +21,7 @@
     + PermissionDeniedError
     + InternalError
 
-`heatproof.client.statuses` makes a `ServiceError` out of a gRPC status.
+`heatproof.client.clients.statuses` makes a `ServiceError` out of a gRPC status.
 """
 
 from collections.abc import Mapping

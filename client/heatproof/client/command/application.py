@@ -9,7 +9,6 @@ from typing import Any, Final, NoReturn
 
 import typer
 
-from heatproof.client.annotations import PartialAnnotationsWarning
 from heatproof.client.command import (
     datasets,
     evaluate,
@@ -21,7 +20,8 @@ from heatproof.client.command import (
     rewrite,
     serve,
 )
-from heatproof.client.command.console import complain, note
+from heatproof.client.command.output.console import complain, note
+from heatproof.client.documents.annotations import PartialAnnotationsWarning
 from heatproof.client.errors import HeatproofError
 
 ERROR: Final = 2

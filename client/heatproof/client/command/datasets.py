@@ -5,18 +5,18 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from heatproof.client.captions import short_digest
-from heatproof.client.command import options
-from heatproof.client.command.console import out
-from heatproof.client.command.groups import grouped
-from heatproof.client.command.tables import table
+from heatproof.client.command.options import shared
+from heatproof.client.command.options.groups import grouped
+from heatproof.client.command.output.console import out
+from heatproof.client.command.output.tables import table
+from heatproof.client.documents.captions import short_digest
 
 app = typer.Typer(help="List and delete the data sets of a server.", no_args_is_help=True)
 
 
 @app.command("list")
 @grouped
-def list_datasets(server: options.ServerOptions) -> None:
+def list_datasets(server: shared.ServerOptions) -> None:
     """List the data sets, newest first."""
     server.require_server()
     with server.connected() as client:
@@ -31,7 +31,7 @@ def list_datasets(server: options.ServerOptions) -> None:
 @app.command("delete")
 @grouped
 def delete_dataset(
-    server: options.ServerOptions,
+    server: shared.ServerOptions,
     name: Annotated[str, typer.Argument(help="The data set, datasets/...")],
 ) -> None:
     """Delete a data set."""

@@ -5,14 +5,14 @@ from typing import Annotated
 
 import typer
 
-from heatproof.client.command import options
-from heatproof.client.command.choices import choice
-from heatproof.client.command.console import progress_shown
-from heatproof.client.command.groups import grouped
-from heatproof.client.command.reports import ReportOptions
-from heatproof.client.command.tables import show_report
+from heatproof.client.command.options import shared
+from heatproof.client.command.options.choices import choice
+from heatproof.client.command.options.files import ReportOptions
+from heatproof.client.command.options.groups import grouped
+from heatproof.client.command.output.console import progress_shown
+from heatproof.client.command.output.tables import show_report
+from heatproof.client.documents.policies import NO_PREPROCESSING
 from heatproof.client.errors import UsageError
-from heatproof.client.policies import NO_PREPROCESSING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,12 +23,12 @@ class Question:
         list[str],
         typer.Option(help="Path of an .onnx file, or a name models/...; may be repeated."),
     ]
-    images: options.Images
+    images: shared.Images
     metric: Annotated[
         list[str],
         typer.Option(help="Metric: name or name:key=value,...; may be repeated."),
     ]
-    preprocessing: options.Preprocessing = None
+    preprocessing: shared.Preprocessing = None
     explainer: Annotated[list[str], typer.Option(help="Explainer, likewise; may be repeated.")] = (
         field(default_factory=list)
     )
@@ -44,10 +44,10 @@ class Question:
 @grouped
 def evaluate(
     question: Question,
-    stated: options.StatedOptions,
-    known: options.KnownOptions,
+    stated: shared.StatedOptions,
+    known: shared.KnownOptions,
     reports: ReportOptions,
-    server: options.ServerOptions,
+    server: shared.ServerOptions,
 ) -> None:
     """Score the explanations of one or more models."""
     if question.preprocessing is None:

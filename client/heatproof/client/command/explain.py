@@ -8,29 +8,29 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from heatproof.client.command import options
-from heatproof.client.command.choices import choice
-from heatproof.client.command.console import note, out
-from heatproof.client.command.groups import grouped
+from heatproof.client.clients.flows.explanations import ExplainedImage
+from heatproof.client.command.options import shared
+from heatproof.client.command.options.choices import choice
+from heatproof.client.command.options.groups import grouped
+from heatproof.client.command.output.console import note, out
+from heatproof.client.documents.policies import NO_PREPROCESSING
+from heatproof.client.documents.statements import described
 from heatproof.client.errors import UsageError
-from heatproof.client.flows.explanations import ExplainedImage
-from heatproof.client.policies import NO_PREPROCESSING
-from heatproof.client.statements import described
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """What is explained, and how."""
 
-    model: options.ModelOption
-    images: options.Images
+    model: shared.ModelOption
+    images: shared.Images
     explainer: Annotated[
         list[str], typer.Option(help="Explainer: name or name:key=value,...; may be repeated.")
     ]
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder for the maps; made if it is missing.")
     ]
-    preprocessing: options.Preprocessing = None
+    preprocessing: shared.Preprocessing = None
     target: Annotated[str, typer.Option(help="Class that is explained: predicted or label.")] = (
         "predicted"
     )
@@ -40,9 +40,9 @@ class Question:
 @grouped
 def explain(
     question: Question,
-    stated: options.StatedBesideOptions,
-    known: options.KnownOptions,
-    server: options.ServerOptions,
+    stated: shared.StatedBesideOptions,
+    known: shared.KnownOptions,
+    server: shared.ServerOptions,
 ) -> None:
     """Compute attribution maps: an NPY file and a PNG overlay for each image and explainer."""
     if question.preprocessing is None:

@@ -6,12 +6,12 @@ from typing import Annotated, Final
 
 import typer
 
-from heatproof.client.command import options
-from heatproof.client.command.console import progress_shown
-from heatproof.client.command.groups import grouped
-from heatproof.client.command.reports import GateReportOptions
-from heatproof.client.command.tables import show_report, show_verdict
-from heatproof.client.results import GateReport, UnjudgedError
+from heatproof.client.command.options import shared
+from heatproof.client.command.options.files import GateReportOptions
+from heatproof.client.command.options.groups import grouped
+from heatproof.client.command.output.console import progress_shown
+from heatproof.client.command.output.tables import show_report, show_verdict
+from heatproof.client.documents.results import GateReport, UnjudgedError
 
 REFUSED: Final = 1
 """Exit code of a verdict against the model; of nothing else."""
@@ -21,12 +21,12 @@ REFUSED: Final = 1
 class Candidate:
     """What is judged, and by what."""
 
-    model: options.ModelOption
-    images: options.Images
+    model: shared.ModelOption
+    images: shared.Images
     policy: Annotated[
         Path, typer.Option(help="TOML file with the rules: the message heatproof.v1.Policy.")
     ]
-    preprocessing: options.Preprocessing = None
+    preprocessing: shared.Preprocessing = None
     baseline: Annotated[
         str | None,
         typer.Option(
@@ -39,10 +39,10 @@ class Candidate:
 @grouped
 def gate(
     candidate: Candidate,
-    stated: options.StatedOptions,
-    known: options.KnownOptions,
+    stated: shared.StatedOptions,
+    known: shared.KnownOptions,
     reports: GateReportOptions,
-    server: options.ServerOptions,
+    server: shared.ServerOptions,
 ) -> None:
     """Evaluate a model by a policy and say whether it may ship.
 
@@ -64,10 +64,10 @@ def gate(
 
 def _judged(
     candidate: Candidate,
-    stated: options.StatedOptions,
-    known: options.KnownOptions,
+    stated: shared.StatedOptions,
+    known: shared.KnownOptions,
     reports: GateReportOptions,
-    server: options.ServerOptions,
+    server: shared.ServerOptions,
 ) -> GateReport:
     with server.connected() as client, progress_shown() as on_progress:
         return client.gate(

@@ -11,12 +11,12 @@ from typing import Annotated, Final, TypeVar
 import typer
 from rich.markup import escape
 
-from heatproof.client.command import options
-from heatproof.client.command.console import out
-from heatproof.client.command.groups import grouped
-from heatproof.client.command.reports import require_folder, written
-from heatproof.client.command.tables import table
-from heatproof.client.recording import plain
+from heatproof.client.command.options import shared
+from heatproof.client.command.options.files import require_folder, written
+from heatproof.client.command.options.groups import grouped
+from heatproof.client.command.output.console import out
+from heatproof.client.command.output.tables import table
+from heatproof.client.documents.recordings import plain
 from heatproof.v1.model_pb2 import (
     Blocker,
     CamTensor,
@@ -41,7 +41,7 @@ BLOCKERS: Final = 6
 class Question:
     """Which model, and how much of it."""
 
-    model: options.ModelArgument
+    model: shared.ModelArgument
     layers: Annotated[
         bool, typer.Option("--layers", help="List all layers that Grad-CAM can use.")
     ] = False
@@ -52,9 +52,7 @@ class Question:
 
 
 @grouped
-def inspect(
-    question: Question, stated: options.StatedOptions, server: options.ServerOptions
-) -> None:
+def inspect(question: Question, stated: shared.StatedOptions, server: shared.ServerOptions) -> None:
     """Show what a model holds, and which explainers, metrics and removal operators it allows."""
     require_folder(question.json)
     with server.connected() as client:

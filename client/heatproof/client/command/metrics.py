@@ -4,16 +4,16 @@ from collections.abc import Sequence
 
 from rich.markup import escape
 
-from heatproof.client.command import options
-from heatproof.client.command.console import out
-from heatproof.client.command.groups import grouped
-from heatproof.client.command.tables import table
+from heatproof.client.command.options import shared
+from heatproof.client.command.options.groups import grouped
+from heatproof.client.command.output.console import out
+from heatproof.client.command.output.tables import table
 from heatproof.client.report.rows import ARROWS
 from heatproof.v1.catalog_service_pb2 import CatalogEntry, ParameterInfo
 
 
 @grouped
-def metrics(server: options.ServerOptions) -> None:
+def metrics(server: shared.ServerOptions) -> None:
     """List metrics, explainers and removal operators with their parameters and references."""
     with server.connected() as client:
         catalog = client.metrics()

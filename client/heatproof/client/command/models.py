@@ -5,11 +5,11 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from heatproof.client.captions import short_digest
-from heatproof.client.command import options
-from heatproof.client.command.console import out
-from heatproof.client.command.groups import grouped
-from heatproof.client.command.tables import table
+from heatproof.client.command.options import shared
+from heatproof.client.command.options.groups import grouped
+from heatproof.client.command.output.console import out
+from heatproof.client.command.output.tables import table
+from heatproof.client.documents.captions import short_digest
 from heatproof.v1.model_pb2 import Support
 
 app = typer.Typer(help="List and delete the models of a server.", no_args_is_help=True)
@@ -17,7 +17,7 @@ app = typer.Typer(help="List and delete the models of a server.", no_args_is_hel
 
 @app.command("list")
 @grouped
-def list_models(server: options.ServerOptions) -> None:
+def list_models(server: shared.ServerOptions) -> None:
     """List the models, newest first."""
     server.require_server()
     with server.connected() as client:
@@ -33,7 +33,7 @@ def list_models(server: options.ServerOptions) -> None:
 @app.command("delete")
 @grouped
 def delete_model(
-    server: options.ServerOptions,
+    server: shared.ServerOptions,
     name: Annotated[str, typer.Argument(help="The model, models/...")],
 ) -> None:
     """Delete a model."""

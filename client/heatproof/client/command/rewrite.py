@@ -6,13 +6,13 @@ from typing import Annotated, Final
 
 import typer
 
-from heatproof.client import documents
-from heatproof.client.command import options
-from heatproof.client.command.console import out
-from heatproof.client.command.groups import grouped
-from heatproof.client.command.reports import require_folder
+from heatproof.client.clients.flows.models import Rewrite
+from heatproof.client.command.options import shared
+from heatproof.client.command.options.files import require_folder
+from heatproof.client.command.options.groups import grouped
+from heatproof.client.command.output.console import out
+from heatproof.client.documents import messages
 from heatproof.client.errors import UsageError
-from heatproof.client.flows.models import Rewrite
 from heatproof.v1.model_service_pb2 import Gradient, LayerMasking
 
 _OPTIONS: Final = {"global_pool": "global-pool", "threshold": "mask-threshold"}
@@ -23,7 +23,7 @@ _OPTIONS: Final = {"global_pool": "global-pool", "threshold": "mask-threshold"}
 class RewriteOptions:
     """What is rewritten, and how."""
 
-    model: options.ModelArgument
+    model: shared.ModelArgument
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write.")]
     layer_masking: Annotated[
         bool,
@@ -75,7 +75,7 @@ class RewriteOptions:
         if self.layer_masking:
             if self.class_output is not None:
                 raise UsageError("class-output: this option belongs to --gradient")
-            return documents.read(LayerMasking, given)
+            return messages.read(LayerMasking, given)
         if given:
             names = ", ".join(_OPTIONS.get(name, name) for name in given)
             raise UsageError(f"{names}: these options belong to --layer-masking")
@@ -83,7 +83,7 @@ class RewriteOptions:
 
 
 @grouped
-def rewrite(asked: RewriteOptions, server: options.ServerOptions) -> None:
+def rewrite(asked: RewriteOptions, server: shared.ServerOptions) -> None:
     """Write a model that hides parts of the image inside itself, or that computes gradients."""
     wanted = asked.rewrite()
     require_folder(asked.output)

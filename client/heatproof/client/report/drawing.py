@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from heatproof.client.captions import Captions, choice, parameters
+from heatproof.client.documents.captions import Captions, choice, parameters
+from heatproof.client.documents.results import Report
 from heatproof.client.report.rows import number
-from heatproof.client.results import Report
 from heatproof.v1.gate_pb2 import Check
 from heatproof.v1.results_pb2 import Curve, MetricResult, Summary
 

@@ -6,8 +6,9 @@ from importlib import metadata, resources
 from pathlib import Path
 from typing import Final
 
-from heatproof.client.captions import Captions, short_digest
-from heatproof.client.documents import short_name
+from heatproof.client.documents.captions import Captions, short_digest
+from heatproof.client.documents.messages import short_name
+from heatproof.client.documents.results import GateReport, Report
 from heatproof.client.extras import required
 from heatproof.client.report import drawing
 from heatproof.client.report.rows import (
@@ -27,7 +28,6 @@ from heatproof.client.report.rows import (
     verdict_line,
     warning_lines,
 )
-from heatproof.client.results import GateReport, Report
 from heatproof.v1.evaluation_pb2 import EvaluationSpec
 from heatproof.v1.gate_pb2 import CheckResult
 from heatproof.v1.results_pb2 import CleanPrediction, ImageResult, ImageScore, Summary

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 from xml.etree import ElementTree as ET
 
+from heatproof.client.documents.results import GateReport
 from heatproof.client.report.rows import (
     CheckRow,
     check_rows,
@@ -13,7 +14,6 @@ from heatproof.client.report.rows import (
     verdict_line,
     warning_lines,
 )
-from heatproof.client.results import GateReport
 
 # XML 1.0 has no way to write these, not even escaped; file names may hold them.
 _UNWRITABLE: Final = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

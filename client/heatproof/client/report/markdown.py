@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from heatproof.client.documents.results import GateReport, Report
 from heatproof.client.report.rows import (
     ABSENT,
     CheckRow,
@@ -22,7 +23,6 @@ from heatproof.client.report.rows import (
     verdict_line,
     warning_lines,
 )
-from heatproof.client.results import GateReport, Report
 
 SIGNS: Final = {"good": "✅", "bad": "❌", "warning": "⚠️", "quiet": "⏭️"}
 """Signs of outcomes by their tone."""

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from heatproof.client.captions import Captions, short_digest
-from heatproof.client.documents import short_name
-from heatproof.client.results import GateReport, Report
-from heatproof.client.statements import described
+from heatproof.client.documents.captions import Captions, short_digest
+from heatproof.client.documents.messages import short_name
+from heatproof.client.documents.results import GateReport, Report
+from heatproof.client.documents.statements import described
 from heatproof.v1.gate_pb2 import Check, CheckResult, Verdict
 from heatproof.v1.preprocessing_pb2 import Preprocessing
 from heatproof.v1.results_pb2 import (

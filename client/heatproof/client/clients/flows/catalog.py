@@ -1,0 +1,28 @@
+"""The catalog: what a server can compute, and what runs it."""
+
+from typing import Final
+
+from heatproof.client.clients.effects import Flow, Rpc, Unary
+from heatproof.client.clients.retries import patiently
+from heatproof.v1.catalog_service_pb2 import (
+    Catalog,
+    GetCatalogRequest,
+    GetServerInfoRequest,
+    ServerInfo,
+)
+from heatproof.v1.catalog_service_pb2_grpc import CatalogServiceStub
+
+GET: Final = Rpc(CatalogServiceStub, "GetCatalog")
+GET_SERVER_INFO: Final = Rpc(CatalogServiceStub, "GetServerInfo")
+
+
+def metrics() -> Flow[Catalog]:
+    """Gets metrics, explainers and removal operators with their parameters and references."""
+    catalog: Catalog = yield from patiently(Unary(GET, GetCatalogRequest()))
+    return catalog
+
+
+def server_info() -> Flow[ServerInfo]:
+    """Gets versions, the sandbox of the workers, and the server's limits of time and memory."""
+    info: ServerInfo = yield from patiently(Unary(GET_SERVER_INFO, GetServerInfoRequest()))
+    return info

@@ -1,0 +1,168 @@
+"""Data sets: images with what is known about them."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final, TypeAlias, TypedDict, Unpack
+
+from heatproof.client.clients.effects import Flow, Rpc, Unary, Upload, work
+from heatproof.client.clients.flows.listing import every
+from heatproof.client.clients.progress import OnProgress, Progress, Stage, ignore
+from heatproof.client.clients.retries import patiently
+from heatproof.client.documents.annotations import (
+    Annotations,
+    AnnotationSources,
+    GroupsSource,
+    LabelsSource,
+    MapsSource,
+    MasksSource,
+)
+from heatproof.client.documents.images import ImagesSource, NamedImage, collect
+from heatproof.client.errors import UsageError
+from heatproof.v1.dataset_pb2 import Dataset
+from heatproof.v1.dataset_service_pb2 import (
+    DeleteDatasetRequest,
+    GetDatasetRequest,
+    ListDatasetsRequest,
+    UploadDatasetHeader,
+    UploadDatasetRequest,
+)
+from heatproof.v1.dataset_service_pb2_grpc import DatasetServiceStub
+from heatproof.v1.image_pb2 import Image
+
+UPLOAD: Final = Rpc(DatasetServiceStub, "UploadDataset")
+GET: Final = Rpc(DatasetServiceStub, "GetDataset")
+LIST: Final = Rpc(DatasetServiceStub, "ListDatasets")
+DELETE: Final = Rpc(DatasetServiceStub, "DeleteDataset")
+
+PREFIX: Final = "datasets/"
+
+DatasetSource: TypeAlias = ImagesSource
+"""Images, or the name `datasets/...` of an uploaded set."""
+
+
+class AnnotationOptions(TypedDict, total=False):
+    """What may be known about images; see `AnnotationSources`."""
+
+    labels: LabelsSource | None
+    masks: MasksSource | None
+    maps: MapsSource | None
+    groups: GroupsSource | None
+    masks_frame: str
+    maps_frame: str
+
+
+def dataset(
+    images: DatasetSource,
+    *,
+    display_name: str = "",
+    on_progress: OnProgress = ignore,
+    **annotations: Unpack[AnnotationOptions],
+) -> Flow[Dataset]:
+    """Uploads images as a data set; the same ones again give the same set.
+
+    Args:
+        images: one or many images, a folder, or the name of an uploaded set.
+        display_name: name to show.
+        on_progress: is told of the upload.
+        **annotations: labels, groups, masks and maps; see `AnnotationSources`.
+    """
+    found = yield from gathered(images, annotations)
+    return (yield from stored(found, display_name=display_name, on_progress=on_progress))
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """Images that are found and not sent yet.
+
+    Attributes:
+        images: the images.
+        known: what is known about each.
+        name: the folder they come from; "" if there is none.
+    """
+
+    images: tuple[NamedImage, ...]
+    known: Annotations
+    name: str
+
+
+def gathered(images: DatasetSource, annotations: AnnotationOptions) -> Flow[Gathered | Dataset]:
+    """Finds images and what is known about them, or an uploaded set; sends nothing.
+
+    Raises:
+        UsageError: there are no images, or labels, masks or maps that belong to none.
+    """
+    if isinstance(images, str) and images.startswith(PREFIX):
+        _refuse_annotations(images, annotations)
+        found: Dataset = yield from patiently(Unary(GET, GetDatasetRequest(name=images)))
+        return found
+    sources = AnnotationSources(**annotations)
+    listed, known = yield from work(partial(annotated, images, sources))
+    return Gathered(listed, known, _folder_name(images))
+
+
+def stored(
+    found: Gathered | Dataset, *, display_name: str = "", on_progress: OnProgress = ignore
+) -> Flow[Dataset]:
+    """Uploads images unless they are an uploaded set."""
+    if isinstance(found, Dataset):
+        return found
+    header = UploadDatasetHeader(display_name=display_name or found.name)
+    requests = partial(_requests, header, found.images, found.known, on_progress)
+    uploaded: Dataset = yield from patiently(Upload(UPLOAD, requests))
+    return uploaded
+
+
+def _refuse_annotations(name: str, annotations: AnnotationOptions) -> None:
+    given = [
+        kind for kind in ("labels", "groups", "masks", "maps") if annotations.get(kind) is not None
+    ]
+    if given:
+        raise UsageError(
+            f"{name} is uploaded, and its {given[0]} with it: leave {given[0]} out, or give the "
+            "images again"
+        )
+
+
+def annotated(
+    images: ImagesSource, sources: AnnotationSources
+) -> tuple[tuple[NamedImage, ...], Annotations]:
+    """Lists images and finds what is known about each."""
+    found = collect(images)
+    return found, sources.read(found)
+
+
+def message(index: int, image: NamedImage, known: Annotations) -> Image:
+    """Reads an image and adds what is known about it."""
+    loaded = image.load()
+    loaded.display_name = image.name
+    return known.add(index, loaded)
+
+
+def _folder_name(images: DatasetSource) -> str:
+    return Path(images).name if isinstance(images, str | os.PathLike) else ""
+
+
+def _requests(
+    header: UploadDatasetHeader,
+    images: Sequence[NamedImage],
+    known: Annotations,
+    on_progress: OnProgress,
+) -> Iterator[UploadDatasetRequest]:
+    yield UploadDatasetRequest(header=header)
+    for index, image in enumerate(images):
+        yield UploadDatasetRequest(image=message(index, image, known))
+        on_progress(Progress(Stage.UPLOAD_IMAGES, index + 1, len(images)))
+
+
+def datasets() -> Flow[tuple[Dataset, ...]]:
+    """Lists the data sets that the server stores, newest first."""
+    found = yield from every(LIST, lambda token: ListDatasetsRequest(page_token=token), "datasets")
+    return tuple(found)
+
+
+def delete_dataset(name: str) -> Flow[None]:
+    """Deletes a data set, `datasets/...`."""
+    yield from patiently(Unary(DELETE, DeleteDatasetRequest(name=name)))

@@ -1,0 +1,251 @@
+"""Evaluations: asked for, waited for, and read."""
+
+import contextlib
+import uuid
+import warnings
+from collections.abc import Iterable
+from functools import partial
+from typing import Any, Final, TypeAlias, Unpack, cast
+
+from heatproof.client.clients.effects import Flow, Pause, Rpc, Stream, Unary
+from heatproof.client.clients.flows.datasets import (
+    AnnotationOptions,
+    DatasetSource,
+    gathered,
+    stored,
+)
+from heatproof.client.clients.flows.models import inspect
+from heatproof.client.clients.progress import OnProgress, Progress, Stage, ignore
+from heatproof.client.clients.retries import patiently
+from heatproof.client.clients.statuses import read_status
+from heatproof.client.documents import messages
+from heatproof.client.documents.annotations import PartialAnnotationsWarning
+from heatproof.client.documents.model_files import ModelSource
+from heatproof.client.documents.policies import PreprocessingSource, read_preprocessing
+from heatproof.client.documents.results import Report
+from heatproof.client.documents.statements import StatementOptions
+from heatproof.client.errors import (
+    EvaluationCancelledError,
+    EvaluationFailedError,
+    HeatproofError,
+)
+from heatproof.v1.dataset_pb2 import Dataset
+from heatproof.v1.evaluation_pb2 import Evaluation, EvaluationSpec
+from heatproof.v1.evaluation_service_pb2 import (
+    CancelEvaluationRequest,
+    CreateEvaluationRequest,
+    CreateEvaluationResponse,
+    ListImageResultsRequest,
+    WatchEvaluationRequest,
+)
+from heatproof.v1.evaluation_service_pb2_grpc import EvaluationServiceStub
+from heatproof.v1.explainers_pb2 import Explainer
+from heatproof.v1.metrics_pb2 import ExplanationConsistency, Metric
+from heatproof.v1.model_pb2 import Model
+from heatproof.v1.removal_operators_pb2 import RemovalOperator
+from heatproof.v1.results_pb2 import ImageResult
+
+CREATE: Final = Rpc(EvaluationServiceStub, "CreateEvaluation")
+WATCH: Final = Rpc(EvaluationServiceStub, "WatchEvaluation")
+CANCEL: Final = Rpc(EvaluationServiceStub, "CancelEvaluation")
+IMAGE_RESULTS: Final = Rpc(EvaluationServiceStub, "ListImageResults")
+
+OVERLAY_IMAGES: Final = 100
+"""Images whose overlays are kept; those of more would fill the memory."""
+
+SPEC_OPTIONS: Final = ("target", "seed", "keep_overlays", "output", "activation")
+"""Options that are fields of the spec."""
+
+ENDED: Final = frozenset(
+    {Evaluation.STATE_SUCCEEDED, Evaluation.STATE_FAILED, Evaluation.STATE_CANCELLED}
+)
+
+MetricSource: TypeAlias = str | dict[str, Any] | Metric
+"""A metric: its name, `{name: {parameter: value}}`, or a message."""
+
+ExplainerSource: TypeAlias = str | dict[str, Any] | Explainer
+"""An explainer, as `MetricSource`."""
+
+RemovalSource: TypeAlias = str | dict[str, Any] | RemovalOperator
+"""A removal operator, as `MetricSource`."""
+
+
+class EvaluationOptions(AnnotationOptions, StatementOptions, total=False):
+    """Further options of an evaluation.
+
+    Attributes:
+        target: class that is explained: `predicted` (the model's own top one, the default) or
+            `label`.
+        seed: seed of everything random; 0 by default.
+        keep_overlays: whether to draw every map over its image; those of the first
+            `OVERLAY_IMAGES` images are fetched.
+    """
+
+    target: str
+    seed: int
+    keep_overlays: bool
+
+
+def evaluate(
+    model: ModelSource | list[ModelSource],
+    images: DatasetSource,
+    *,
+    preprocessing: PreprocessingSource,
+    metrics: Iterable[MetricSource],
+    explainers: Iterable[ExplainerSource] = (),
+    removals: Iterable[RemovalSource] = (),
+    on_progress: OnProgress = ignore,
+    **options: Unpack[EvaluationOptions],
+) -> Flow[Report]:
+    """Scores the explanations of a model, or of several, and waits for the results.
+
+    Args:
+        model: path of an .onnx file, its bytes, or a name `models/...`; or a list of these.
+        images: paths, folders, arrays, Pillow images or bytes, or the name of an uploaded set.
+        preprocessing: name of a preset (`imagenet`, `tf`, `unit`), path of a TOML file, or a table.
+        metrics: names such as `"deletion"`, or with parameters `{"deletion": {"grid": 7}}`.
+        explainers: likewise, such as `"grad_cam"`; needed if a metric needs a map.
+        removals: likewise, such as `"layer"`; needed if a metric removes regions.
+        on_progress: is called with how far it is.
+        **options: labels, masks, maps, target, seed, overlays and what is said of the class output;
+            see `EvaluationOptions`.
+
+    Raises:
+        UsageError: an argument is wrong; nothing was sent.
+        ServiceError: the server refused it.
+        EvaluationFailedError: the server could not finish it.
+    """
+    table: dict[str, object] = {
+        "metrics": list(metrics),
+        "explainers": list(explainers),
+        "removals": list(removals),
+        **{name: value for name, value in options.items() if name in SPEC_OPTIONS},
+    }
+    spec = messages.read(EvaluationSpec, table)
+    spec.preprocessing.CopyFrom(read_preprocessing(preprocessing))
+    sources = model if isinstance(model, list) else [model]
+    asked = CreateEvaluationRequest(spec=spec)
+    return (yield from run(asked, sources, images, on_progress, annotation_options(options)))
+
+
+def annotation_options(options: AnnotationOptions) -> AnnotationOptions:
+    """Those options that say what is known about the images."""
+    known = AnnotationOptions.__annotations__
+    found = {name: value for name, value in options.items() if name in known}
+    return cast("AnnotationOptions", found)
+
+
+def run(
+    asked: CreateEvaluationRequest,
+    models: Iterable[ModelSource],
+    images: DatasetSource,
+    on_progress: OnProgress,
+    annotations: AnnotationOptions,
+) -> Flow[Report]:
+    """Uploads what the server lacks, then evaluates; `asked` names neither models nor images."""
+    found_images = yield from gathered(images, annotations)
+    uploaded: dict[str, Model] = {}
+    for source in models:
+        found = yield from inspect(source, on_progress=on_progress)
+        uploaded[found.name] = found
+    images_set = yield from stored(found_images, on_progress=on_progress)
+    request = CreateEvaluationRequest()
+    request.CopyFrom(asked)
+    request.request_id = str(uuid.uuid4())
+    request.spec.models.extend(uploaded)
+    request.spec.dataset = images_set.name
+    created: CreateEvaluationResponse = yield from patiently(Unary(CREATE, request))
+    if annotations.get("masks") is not None:
+        warn_of_unread_masks(created.evaluation.spec)
+    return (yield from _evaluated(created, tuple(uploaded.values()), images_set, on_progress))
+
+
+def warn_of_unread_masks(spec: EvaluationSpec) -> None:
+    """Says so if object masks were sent that none of the metrics reads; a plug-in may."""
+    if any(
+        metric.WhichOneof("metric") == "custom"
+        or metric.explanation_consistency.background == ExplanationConsistency.BACKGROUND_OBJECT
+        for metric in spec.metrics
+    ):
+        return
+    warnings.warn(
+        "none of the metrics reads the object masks; explanation_consistency does, where its "
+        "background is object or left open",
+        PartialAnnotationsWarning,
+        stacklevel=2,
+    )
+
+
+def _evaluated(
+    created: CreateEvaluationResponse,
+    models: tuple[Model, ...],
+    images: Dataset,
+    on_progress: OnProgress,
+) -> Flow[Report]:
+    name = created.evaluation.name
+    try:
+        evaluation = yield from _ended(name, on_progress)
+    except GeneratorExit:
+        raise
+    except BaseException:
+        # Nobody waits any more: neither after an interrupt nor after an error of `on_progress`.
+        with contextlib.suppress(HeatproofError):
+            yield Unary(CANCEL, CancelEvaluationRequest(name=name))
+        raise
+    _require_success(evaluation)
+    results = yield from _image_results(name)
+    return Report(evaluation, tuple(results), models, images)
+
+
+def _ended(name: str, on_progress: OnProgress) -> Flow[Evaluation]:
+    """Follows an evaluation to its end."""
+    each = partial(_notice, on_progress)
+    while True:
+        request = WatchEvaluationRequest(name=name)
+        ended: list[Evaluation] = yield from patiently(Stream(WATCH, request, each))
+        if ended:
+            return ended[-1]
+        # The server closed the stream before the end, as one that shuts down does.
+        yield Pause(1.0)
+
+
+def _notice(on_progress: OnProgress, evaluation: Evaluation) -> Evaluation | None:
+    if evaluation.state in ENDED - {Evaluation.STATE_SUCCEEDED}:
+        return evaluation
+    progress = evaluation.progress
+    stage = Stage.QUEUED if evaluation.state == Evaluation.STATE_QUEUED else Stage.EVALUATE
+    on_progress(
+        Progress(
+            stage,
+            progress.predictions_done,
+            progress.predictions_total,
+            progress.images_done,
+            progress.images_total,
+        )
+    )
+    return evaluation if evaluation.state in ENDED else None
+
+
+def _require_success(evaluation: Evaluation) -> None:
+    if evaluation.state == Evaluation.STATE_CANCELLED:
+        raise EvaluationCancelledError(f"{evaluation.name} was cancelled")
+    if evaluation.state == Evaluation.STATE_FAILED:
+        status = read_status(evaluation.error, code="")
+        raise EvaluationFailedError(
+            f"{evaluation.name} failed: {status.message}",
+            evaluation=evaluation.name,
+            reason=status.reason,
+        )
+
+
+def _image_results(name: str) -> Flow[list[ImageResult]]:
+    request = ListImageResultsRequest(name=name, view=ListImageResultsRequest.VIEW_FULL)
+    count = iter(range(2**31))
+
+    def lightened(result: ImageResult) -> ImageResult:
+        if next(count) >= OVERLAY_IMAGES:
+            result.ClearField("overlays")
+        return result
+
+    found: list[ImageResult] = yield from patiently(Stream(IMAGE_RESULTS, request, lightened))
+    return found

@@ -1,0 +1,231 @@
+"""Models: uploaded only where the server lacks them, inspected, rewritten."""
+
+import shutil
+import tempfile
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import IO, Final, TypeAlias
+
+from heatproof.client.clients.effects import Flow, Rpc, Stream, Unary, Upload, work
+from heatproof.client.clients.flows.listing import every
+from heatproof.client.clients.progress import OnProgress, Progress, Stage, ignore
+from heatproof.client.clients.retries import patiently
+from heatproof.client.documents import messages
+from heatproof.client.documents.model_files import PREFIX, ModelFiles, ModelSource
+from heatproof.client.errors import HeatproofError, NotFoundError, UsageError
+from heatproof.v1.model_pb2 import Model
+from heatproof.v1.model_service_pb2 import (
+    DeleteModelRequest,
+    DownloadModelRequest,
+    DownloadModelResponse,
+    GetModelRequest,
+    Gradient,
+    LayerMasking,
+    ListModelsRequest,
+    UploadModelHeader,
+    UploadModelRequest,
+)
+from heatproof.v1.model_service_pb2_grpc import ModelServiceStub
+
+UPLOAD: Final = Rpc(ModelServiceStub, "UploadModel")
+GET: Final = Rpc(ModelServiceStub, "GetModel")
+LIST: Final = Rpc(ModelServiceStub, "ListModels")
+DELETE: Final = Rpc(ModelServiceStub, "DeleteModel")
+DOWNLOAD: Final = Rpc(ModelServiceStub, "DownloadModel")
+
+Rewrite: TypeAlias = LayerMasking | Gradient
+"""What a rewrite adds: masks, or the gradient of the logits by the image."""
+
+
+def inspect(
+    model: ModelSource,
+    *,
+    on_progress: OnProgress = ignore,
+    output: str = "",
+    activation: str | None = None,
+) -> Flow[Model]:
+    """Says what a model holds and what can be done with it; uploads it if the server lacks it.
+
+    Args:
+        model: path of an .onnx file, whose external data lie beside it, its bytes, or a name.
+        on_progress: is told of the upload.
+        output: name of the output that holds the class scores; found in the graph by default.
+        activation: what its values are, `softmax`, `sigmoid` or `logits`; likewise.
+    """
+    stated = {"activation": activation} if activation else {}
+    request = messages.read(GetModelRequest, {"output": output, **stated})
+    source = yield from _source(model)
+    found = yield from _stored(source, on_progress)
+    if output or activation:
+        request.name = found.name
+        found = yield from patiently(Unary(GET, request))
+    return found
+
+
+def _source(model: ModelSource) -> Flow[ModelFiles | str]:
+    """The files of a model, or its name if that is what was given."""
+    if isinstance(model, str) and model.startswith(PREFIX):
+        return model
+    files: ModelFiles = yield from work(partial(ModelFiles.read, model))
+    return files
+
+
+def _stored(model: ModelFiles | str, on_progress: OnProgress) -> Flow[Model]:
+    """Finds a model by its name or files, and uploads the files that the server lacks."""
+    name = model.name if isinstance(model, ModelFiles) else model
+    try:
+        found: Model = yield from patiently(Unary(GET, GetModelRequest(name=name)))
+    except NotFoundError:
+        if isinstance(model, str):
+            raise
+        found = yield from patiently(Upload(UPLOAD, partial(_requests, model, on_progress)))
+    return found
+
+
+def _requests(files: ModelFiles, on_progress: OnProgress) -> Iterator[UploadModelRequest]:
+    infos = [file.info for file in files.files]
+    header = UploadModelHeader(display_name=files.display_name, files=infos)
+    total = sum(info.size_bytes for info in infos)
+    yield UploadModelRequest(header=header)
+    sent = 0
+    for index, file in enumerate(files.files):
+        for chunk in file.chunks(index):
+            yield UploadModelRequest(chunk=chunk)
+            sent += len(chunk.data)
+            on_progress(Progress(Stage.UPLOAD_MODEL, sent, total))
+
+
+def models() -> Flow[tuple[Model, ...]]:
+    """Lists the models that the server stores, newest first."""
+    found = yield from every(LIST, lambda token: ListModelsRequest(page_token=token), "models")
+    return tuple(found)
+
+
+def delete_model(name: str) -> Flow[None]:
+    """Deletes a model, `models/...`."""
+    yield from patiently(Unary(DELETE, DeleteModelRequest(name=name)))
+
+
+def rewrite(model: ModelSource, output: str | Path, rewrite: Rewrite) -> Flow[Path]:
+    """Rewrites a model and writes it to a file, with external data beside it if it has any.
+
+    Args:
+        model: path of an .onnx file, its bytes, or a name.
+        output: path of the file to write.
+        rewrite: `LayerMasking(...)` adds input `mask` (float32 [N, 1, H, W], 1 = visible) and
+            output `mask_coverage` (float32 [N]); `Gradient()` adds input `output_gradient` and
+            output `input_gradient`.
+
+    Raises:
+        FailedPreconditionError: the model holds an operator that the rewrite does not cover; the
+            message names it.
+        UsageError: the output would replace a file of the model, or cannot be written.
+    """
+    target, source = Path(output), (yield from _source(model))
+    if target.is_dir():
+        raise UsageError(f"cannot write {target}: it is a folder; name the file to write")
+    sources = source.paths if isinstance(source, ModelFiles) else frozenset()
+    require_apart([target], sources)
+    stored = yield from _stored(source, ignore)
+    request = DownloadModelRequest(name=stored.name, file_name=target.name)
+    if isinstance(rewrite, LayerMasking):
+        request.layer_masking.CopyFrom(rewrite)
+    else:
+        request.gradient.CopyFrom(rewrite)
+    # Beside the target, so that large files need no second copy to get to their places.
+    with _folder_beside(target) as folder:
+        download = Download(Path(folder), sources)
+        yield from patiently(Stream(DOWNLOAD, request, download.take))
+        yield from work(partial(download.move, target))
+    return target
+
+
+@contextmanager
+def _folder_beside(target: Path) -> Iterator[str]:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        folder = tempfile.TemporaryDirectory(prefix=".heatproof-", dir=target.parent)
+    except OSError as error:
+        raise UsageError(f"cannot write {target}: {error.strerror}") from error
+    with folder as name:
+        yield name
+
+
+class Download:
+    """Files on their way in; nothing appears at the target before all of them are complete."""
+
+    def __init__(self, folder: Path, kept: frozenset[Path]) -> None:
+        self._folder = folder
+        self._kept = kept
+        self._locations: list[str] = []
+        self._sizes: list[int] = []
+
+    def take(self, reply: DownloadModelResponse) -> None:
+        """Takes the header, which starts afresh, or a chunk.
+
+        Raises:
+            HeatproofError: the server sent a location that leaves the folder.
+            UsageError: there is no room for the files.
+        """
+        try:
+            self._take(reply)
+        except OSError as error:
+            raise UsageError(f"cannot write to {self._folder.parent}: {error.strerror}") from error
+
+    def _take(self, reply: DownloadModelResponse) -> None:
+        if reply.WhichOneof("payload") == "header":
+            self._locations = [_plain(info.location) for info in reply.header.files]
+            self._sizes = [info.size_bytes for info in reply.header.files]
+            for index in range(len(self._locations)):
+                self._part(index, "wb").close()
+            return
+        with self._part(reply.chunk.file, "r+b") as file:
+            file.seek(reply.chunk.offset)
+            file.write(reply.chunk.data)
+
+    def move(self, target: Path) -> None:
+        """Moves the files to their places: the first is the model, the others lie beside it.
+
+        Raises:
+            HeatproofError: a file is incomplete.
+            UsageError: the target cannot be written, or is one of the files to keep.
+        """
+        sizes = [self._path(index).stat().st_size for index in range(len(self._sizes))]
+        if not sizes or sizes != self._sizes:
+            raise HeatproofError("the download ended early: try again")
+        places = [target, *(target.parent / location for location in self._locations[1:])]
+        require_apart(places, self._kept)
+        try:
+            for index, place in reversed(list(enumerate(places))):
+                place.parent.mkdir(parents=True, exist_ok=True)
+                shutil.move(self._path(index), place)
+        except OSError as error:
+            raise UsageError(f"cannot write {target}: {error.strerror}") from error
+
+    def _path(self, index: int) -> Path:
+        return self._folder / str(index)
+
+    def _part(self, index: int, mode: str) -> IO[bytes]:
+        if not 0 <= index < len(self._locations):
+            raise HeatproofError(f"the server sent a chunk of file {index}, which it did not list")
+        return self._path(index).open(mode)
+
+
+def require_apart(places: Iterable[Path], kept: Collection[Path]) -> None:
+    """Makes sure that no output replaces a file that is read.
+
+    Raises:
+        UsageError: one does.
+    """
+    for place in places:
+        if place.resolve() in kept:
+            raise UsageError(f"{place} is a file of the model itself; choose another output")
+
+
+def _plain(location: str) -> str:
+    path = PurePosixPath(location)
+    if path.is_absolute() or ".." in path.parts or not path.parts:
+        raise HeatproofError(f"the server sent a file at {location!r}, outside the target's folder")
+    return location

@@ -1,0 +1,134 @@
+"""Files that a subcommand writes its report to."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from heatproof.client.documents import recordings
+from heatproof.client.documents.results import GateReport, Report
+from heatproof.client.errors import UsageError
+from heatproof.client.extras import required
+from heatproof.client.report import html, junit, markdown
+from heatproof.client.report.rows import ClassNames
+
+REPORTS = "Reports"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportOptions:
+    """Reports of an evaluation."""
+
+    classes: Annotated[
+        Path | None,
+        typer.Option(
+            help="File with the names of the classes, one a line, to show them by.",
+            rich_help_panel=REPORTS,
+        ),
+    ] = None
+    json: Annotated[
+        Path | None,
+        typer.Option("--json", help="Write the whole report as JSON.", rich_help_panel=REPORTS),
+    ] = None
+    markdown: Annotated[
+        Path | None,
+        typer.Option(
+            "--markdown", help="Write Markdown, as for a pull request.", rich_help_panel=REPORTS
+        ),
+    ] = None
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", help="Write one HTML page.", rich_help_panel=REPORTS),
+    ] = None
+
+    @property
+    def wants_overlays(self) -> bool:
+        """Whether a report shows maps over their images."""
+        return self.html is not None
+
+    def prepare(self) -> ClassNames:
+        """Finds out before the work whether the reports can be written after it.
+
+        Raises:
+            MissingExtraError: the HTML page needs a package that is missing.
+            UsageError: the names of the classes cannot be read, or a folder does not exist.
+        """
+        if self.html is not None:
+            required("jinja2", extra="report")
+        for path in (self.json, self.markdown, self.html):
+            require_folder(path)
+        return class_names(self.classes)
+
+    def write(self, report: Report, classes: ClassNames) -> None:
+        """Writes the reports that were asked for."""
+        written(self.json, lambda path: recordings.write(report, path))
+        written(self.markdown, lambda path: markdown.write(report, path, classes))
+        written(self.html, lambda path: html.write(report, path, classes))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateReportOptions(ReportOptions):
+    """Reports of a gate."""
+
+    junit: Annotated[
+        Path | None,
+        typer.Option("--junit", help="Write JUnit XML.", rich_help_panel=REPORTS),
+    ] = None
+    update_baseline: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write the scores as the baseline of later gates.", rich_help_panel=REPORTS
+        ),
+    ] = None
+
+    def prepare_gate(self) -> ClassNames:
+        """As `prepare`, with the files of a gate."""
+        for path in (self.junit, self.update_baseline):
+            require_folder(path)
+        return self.prepare()
+
+    def write_gate(self, report: GateReport, classes: ClassNames) -> None:
+        """As `write`, with the files of a gate."""
+        self.write(report, classes)
+        written(self.junit, lambda path: junit.write(report, path))
+        written(self.update_baseline, lambda path: recordings.write_baseline(report, path))
+
+
+def require_folder(path: Path | None) -> None:
+    """Makes sure that a file can be written later.
+
+    Raises:
+        UsageError: its folder does not exist.
+    """
+    if path is not None and not path.absolute().parent.is_dir():
+        raise UsageError(f"cannot write {path}: folder {path.parent} does not exist")
+
+
+def written(path: Path | None, write: Callable[[Path], None]) -> None:
+    """Writes a report if it was asked for.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    if path is None:
+        return
+    try:
+        write(path)
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from error
+
+
+def class_names(path: Path | None) -> ClassNames:
+    """Reads the names of the classes.
+
+    Raises:
+        UsageError: the file cannot be read.
+    """
+    if path is None:
+        return ClassNames()
+    try:
+        return ClassNames(path.read_text(encoding="utf-8").splitlines())
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read class names {path}: {error}") from error

@@ -1,0 +1,195 @@
+"""Groups of options that several subcommands share; see `grouped`."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+from heatproof.client.clients.addresses import Tls
+from heatproof.client.clients.flows.datasets import AnnotationOptions
+from heatproof.client.clients.synchronous import Client
+from heatproof.client.documents.statements import StatementOptions, statement_options
+from heatproof.client.errors import UsageError
+
+SERVER = "Server"
+ANNOTATIONS = "Annotations"
+
+ModelArgument: TypeAlias = Annotated[
+    str, typer.Argument(metavar="MODEL", help="Path of an .onnx file, or a name models/...")
+]
+ModelOption: TypeAlias = Annotated[
+    str, typer.Option("--model", help="Path of an .onnx file, or a name models/...")
+]
+Images: TypeAlias = Annotated[
+    str, typer.Option("--images", help="Folder of images, one image, or a name datasets/...")
+]
+Preprocessing: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--preprocessing", help="How the model reads images: imagenet, tf, unit, or a TOML file."
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerOptions:
+    """Which server to use."""
+
+    server: Annotated[
+        str | None,
+        typer.Option(
+            envvar="HEATPROOF_SERVER",
+            metavar="ADDRESS",
+            help="host:port, grpcs://host:port or unix:/path. Without it a server is started on "
+            "this machine for the time of the command.",
+            rich_help_panel=SERVER,
+        ),
+    ] = None
+    tls_ca: Annotated[
+        Path | None,
+        typer.Option(help="PEM file of the authorities to trust.", rich_help_panel=SERVER),
+    ] = None
+    tls_certificate: Annotated[
+        Path | None,
+        typer.Option(help="PEM file of the client's own certificate.", rich_help_panel=SERVER),
+    ] = None
+    tls_key: Annotated[
+        Path | None,
+        typer.Option(help="PEM file of the certificate's key.", rich_help_panel=SERVER),
+    ] = None
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder in which the local server keeps models and results; one that vanishes "
+            "by default.",
+            rich_help_panel=SERVER,
+        ),
+    ] = None
+
+    @contextmanager
+    def connected(self) -> Iterator[Client]:
+        """Connects to the server, or starts one.
+
+        Raises:
+            ServerNotInstalledError: no server was named and the local one is not installed.
+            UsageError: options that exclude each other.
+        """
+        with self._client() as client:
+            yield client
+
+    def require_server(self) -> None:
+        """Makes sure that a server was named: one that is started has nothing to list.
+
+        Raises:
+            UsageError: none was.
+        """
+        if self.server is None and self.data_dir is None:
+            raise UsageError("this speaks of what a server stores: give --server or --data-dir")
+
+    def _client(self) -> Client:
+        files = self.tls_ca, self.tls_certificate, self.tls_key
+        tls = Tls(*files) if any(files) else None
+        if self.server is None:
+            if tls is not None:
+                raise UsageError("TLS options need --server")
+            return Client.embedded(self.data_dir)
+        if self.data_dir is not None:
+            raise UsageError("--data-dir is for the local server: leave it out with --server")
+        return Client.connect(self.server, tls)
+
+
+_CLASS_OUTPUT_HELP = "Output that holds the class scores; found in the graph by default."
+Activation: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--activation",
+        help="What the values of that output are: softmax, sigmoid or logits; found in the graph "
+        "by default.",
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatedOptions:
+    """What is said of the class output."""
+
+    class_output: Annotated[
+        str | None,
+        typer.Option("--output", "--class-output", metavar="NAME", help=_CLASS_OUTPUT_HELP),
+    ] = None
+    activation: Activation = None
+
+    def statement(self) -> StatementOptions:
+        """The same for the client."""
+        return _statement(self.class_output, self.activation)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatedBesideOptions:
+    """The same where --output names files."""
+
+    class_output: Annotated[
+        str | None, typer.Option("--class-output", metavar="NAME", help=_CLASS_OUTPUT_HELP)
+    ] = None
+    activation: Activation = None
+
+    def statement(self) -> StatementOptions:
+        """The same for the client."""
+        return _statement(self.class_output, self.activation)
+
+
+def _statement(output: str | None, activation: str | None) -> StatementOptions:
+    given = {"output": output, "activation": activation}
+    return statement_options({name: value for name, value in given.items() if value is not None})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownOptions:
+    """What is known about the images."""
+
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV file with the columns file,label, and group if images of one patient, scene "
+            "or camera are to count as one.",
+            rich_help_panel=ANNOTATIONS,
+        ),
+    ] = None
+    masks: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of object masks: PNG files by stem, non-zero is object.",
+            rich_help_panel=ANNOTATIONS,
+        ),
+    ] = None
+    masks_frame: Annotated[
+        str,
+        typer.Option(
+            help="Frame of the masks: source (the image, upright) or model_input (after resize "
+            "and crop).",
+            rich_help_panel=ANNOTATIONS,
+        ),
+    ] = "source"
+    maps: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of attribution maps for the explainer supplied: NPY files by stem.",
+            rich_help_panel=ANNOTATIONS,
+        ),
+    ] = None
+    maps_frame: Annotated[
+        str, typer.Option(help="Frame of the maps, likewise.", rich_help_panel=ANNOTATIONS)
+    ] = "model_input"
+
+    def annotations(self) -> AnnotationOptions:
+        """The same for the client."""
+        return AnnotationOptions(
+            labels=self.labels,
+            masks=self.masks,
+            maps=self.maps,
+            masks_frame=self.masks_frame,
+            maps_frame=self.maps_frame,
+        )

@@ -1,0 +1,278 @@
+"""What is known about images: labels, groups, object masks and attribution maps."""
+
+from __future__ import annotations  # `Frame.ValueType` exists for type checkers only
+
+import os
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any, Final, TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heatproof.client.documents.images import NamedImage, floats, load_array
+from heatproof.client.documents.label_files import read_label_file
+from heatproof.client.errors import UsageError
+from heatproof.v1.image_pb2 import (
+    FRAME_MODEL_INPUT,
+    FRAME_SOURCE,
+    AttributionMap,
+    Frame,
+    Image,
+    ObjectMask,
+)
+from heatproof.v1.tensor_pb2 import DATA_TYPE_UINT8, Tensor
+
+Value = TypeVar("Value")
+PathText: TypeAlias = str | os.PathLike[str]
+ByImage: TypeAlias = Mapping[str, Value] | Sequence[Value | None]
+"""Values by the name, file name or stem of an image, or one an image in their order."""
+
+LabelsSource: TypeAlias = PathText | ByImage[int]
+"""Labels: a CSV file with the columns `file,label`, and `group` if images have something in common,
+or class indices by image."""
+
+GroupsSource: TypeAlias = ByImage[str]
+"""What images have in common: names of patients, scenes or cameras by image."""
+
+MasksSource: TypeAlias = PathText | ByImage[NDArray[Any] | bytes]
+"""Object masks: a folder of PNG files by stem, or arrays [height, width] or PNG bytes by image."""
+
+MapsSource: TypeAlias = PathText | ByImage[NDArray[Any]]
+"""Attribution maps: a folder of NPY files by stem, or arrays [height, width] or [channels, height,
+width] by image."""
+
+FRAMES: Final[dict[str, Frame.ValueType]] = {
+    "source": FRAME_SOURCE,
+    "model_input": FRAME_MODEL_INPUT,
+}
+"""Frames by their short names."""
+
+CHANNELS: Final = 4
+"""The most channels that the last axis of a map is taken for."""
+
+
+_SHOWN: Final = 3
+"""Images that a warning names."""
+
+
+class PartialAnnotationsWarning(UserWarning):
+    """Only some images have a label, mask or map, or no metric reads what was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Annotations:
+    """Values by the index of their image.
+
+    Attributes:
+        labels: class indices.
+        masks: object masks.
+        maps: attribution maps.
+        groups: what images have in common.
+    """
+
+    labels: Mapping[int, int] = field(default_factory=dict)
+    masks: Mapping[int, ObjectMask] = field(default_factory=dict)
+    maps: Mapping[int, AttributionMap] = field(default_factory=dict)
+    groups: Mapping[int, str] = field(default_factory=dict)
+
+    def add(self, index: int, image: Image) -> Image:
+        """Adds what is known about image `index` to its message."""
+        if index in self.labels:
+            image.label = self.labels[index]
+        if index in self.masks:
+            image.object_mask.CopyFrom(self.masks[index])
+        if index in self.maps:
+            image.attribution_maps.append(self.maps[index])
+        if index in self.groups:
+            image.group = self.groups[index]
+        return image
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnnotationSources:
+    """Where labels, masks, maps and groups come from.
+
+    Attributes:
+        labels: class indices; their file may hold the groups too.
+        masks: object masks, non-zero is object.
+        maps: attribution maps for the explainer `supplied`.
+        masks_frame: `source` (the image, upright) or `model_input` (after resize and crop).
+        maps_frame: likewise.
+        groups: what images have in common (patient, scene, camera): one of every image, or none;
+            statistics then count groups and not images.
+    """
+
+    labels: LabelsSource | None = None
+    masks: MasksSource | None = None
+    maps: MapsSource | None = None
+    masks_frame: str = "source"
+    maps_frame: str = "model_input"
+    groups: GroupsSource | None = None
+
+    def read(self, images: Sequence[NamedImage]) -> Annotations:
+        """Finds the image of every value.
+
+        Raises:
+            UsageError: no value belongs to any image, one belongs to several, or only some images
+                have a group.
+        """
+        names = [image.name for image in images]
+        given, groups = _with_file(self)
+        labels = _assigned("labels", given, names)
+        masks = _assigned("masks", _masks(self.masks), names)
+        maps = _assigned("maps", _maps(self.maps), names)
+        frames = _frame(self.masks_frame), _frame(self.maps_frame)
+        return Annotations(
+            labels=labels,
+            masks={
+                at: _mask(mask, frames[0], f"the object mask of {names[at]!r}")
+                for at, mask in masks.items()
+            },
+            maps={
+                at: _map(values, frames[1], f"the attribution map of {names[at]!r}")
+                for at, values in maps.items()
+            },
+            groups=_grouped(groups, names),
+        )
+
+
+def _frame(name: str) -> Frame.ValueType:
+    if name not in FRAMES:
+        raise UsageError(f"unknown frame {name!r}; known: {', '.join(FRAMES)}")
+    return FRAMES[name]
+
+
+def _assigned(kind: str, values: ByImage[Value] | None, names: Sequence[str]) -> dict[int, Value]:
+    """The values by the indices of their images; warns where named ones are missing."""
+    if values is None:
+        return {}
+    found = _found(kind, values, names)
+    if isinstance(values, Mapping):
+        _warn_of_gaps(kind, [name for at, name in enumerate(names) if at not in found], len(names))
+    return found
+
+
+def _found(kind: str, values: ByImage[Value], names: Sequence[str]) -> dict[int, Value]:
+    if isinstance(values, Mapping):
+        return dict(_by_name(kind, values, names))
+    if len(values) != len(names):
+        raise UsageError(f"{len(values)} {kind} for {len(names)} images: give one an image")
+    return {index: value for index, value in enumerate(values) if value is not None}
+
+
+def _warn_of_gaps(kind: str, without: Sequence[str], images: int) -> None:
+    if without:
+        shown = ", ".join(map(repr, without[:_SHOWN])) + ", ..." * (len(without) > _SHOWN)
+        warnings.warn(
+            f"{images - len(without)} of {images} images have {kind}; without: {shown}",
+            PartialAnnotationsWarning,
+            stacklevel=2,
+        )
+
+
+def _by_name(
+    kind: str, values: Mapping[str, Value], names: Sequence[str]
+) -> Iterator[tuple[int, Value]]:
+    places = [_place(name, values) for name in names]
+    used = Counter(place for place in places if place is not None)
+    if not used:
+        raise UsageError(
+            f"none of the {len(values)} {kind} belongs to an image: the first is for "
+            f"{next(iter(values), '')!r}, the first image is {names[0]!r}"
+        )
+    shared = [place for place, count in used.items() if count > 1]
+    if shared:
+        raise UsageError(f"{kind} of {shared[0]!r} fit several images: name them by their paths")
+    yield from ((at, values[place]) for at, place in enumerate(places) if place is not None)
+
+
+def _place(name: str, values: Mapping[str, object]) -> str | None:
+    """The key of an image: its path, its path without suffix, its file name or its stem."""
+    path = PurePosixPath(name)
+    keys = (name, str(path.with_suffix("")), path.name, path.stem)
+    return next((key for key in keys if key in values), None)
+
+
+def _with_file(sources: AnnotationSources) -> tuple[ByImage[int] | None, ByImage[str] | None]:
+    """Labels and groups, of which a file may hold both."""
+    if not isinstance(sources.labels, str | os.PathLike):
+        return sources.labels, sources.groups
+    read = read_label_file(Path(sources.labels))
+    if read.groups is not None and sources.groups is not None:
+        raise UsageError(
+            f"labels {sources.labels} has a column `group`, and groups are given beside it: "
+            "leave one of them out"
+        )
+    return read.labels, sources.groups if read.groups is None else read.groups
+
+
+def _grouped(values: ByImage[str] | None, names: Sequence[str]) -> dict[int, str]:
+    """The groups by the indices of their images: one of every image, or none."""
+    if values is None:
+        return {}
+    found = _found("groups", values, names)
+    without = [name for at, name in enumerate(names) if not found.get(at)]
+    if without:
+        raise UsageError(
+            f"{without[0]!r} has no group, and {len(names) - len(without)} of {len(names)} images "
+            "have one: give one to every image, as intervals and tests count groups"
+        )
+    return found
+
+
+def _folder(path: Path, suffix: str, kind: str) -> Mapping[str, Path]:
+    files = sorted(path.rglob(f"*{suffix}")) if path.is_dir() else []
+    if not files:
+        raise UsageError(f"{kind} folder {path} holds no {suffix} files")
+    return {file.relative_to(path).with_suffix("").as_posix(): file for file in files}
+
+
+def _masks(source: MasksSource | None) -> ByImage[NDArray[Any] | bytes | Path] | None:
+    if isinstance(source, str | os.PathLike):
+        return dict(_folder(Path(source), ".png", "masks"))
+    return source
+
+
+def _mask(mask: NDArray[Any] | bytes | Path, frame: Frame.ValueType, place: str) -> ObjectMask:
+    if isinstance(mask, Path):
+        mask = mask.read_bytes()
+    if isinstance(mask, bytes):
+        return ObjectMask(frame=frame, encoded=mask)
+    if mask.ndim != 2:  # axes
+        raise UsageError(f"{place} is {list(mask.shape)}; it must be [height, width]")
+    if np.issubdtype(mask.dtype, np.floating) and not np.isin(mask, (0, 1)).all():
+        row, column = np.argwhere(~np.isin(mask, (0, 1)))[0]
+        raise UsageError(
+            f"{place} holds {mask[row, column]:.6g} at row {row}, column {column}; a pixel belongs "
+            "to the object (1) or not (0): give mask > 0.5, or another threshold"
+        )
+    data = (mask != 0).astype(np.uint8)
+    tensor = Tensor(data_type=DATA_TYPE_UINT8, shape=mask.shape, data=data.tobytes())
+    return ObjectMask(frame=frame, mask=tensor)
+
+
+def _maps(source: MapsSource | None) -> ByImage[NDArray[Any] | Path] | None:
+    if isinstance(source, str | os.PathLike):
+        return dict(_folder(Path(source), ".npy", "maps"))
+    return source
+
+
+def _map(values: NDArray[Any] | Path, frame: Frame.ValueType, place: str) -> AttributionMap:
+    array = load_array(values) if isinstance(values, Path) else values
+    if array.ndim not in {2, 3} or not np.issubdtype(array.dtype, np.floating):
+        raise UsageError(
+            f"{place} is {array.dtype} {list(array.shape)}; an attribution map holds floats "
+            "[height, width] or [channels, height, width]"
+        )
+    if array.ndim == 3 and array.shape[2] <= CHANNELS < min(array.shape[:2]):  # axes
+        raise UsageError(
+            f"{place} is {list(array.shape)}, with the channels last; give "
+            "map.transpose(2, 0, 1), or sum it over its last axis"
+        )
+    if not np.isfinite(array).all():
+        raise UsageError(f"{place} holds NaN or infinity; replace them")
+    return AttributionMap(frame=frame, values=floats(array))

@@ -1,0 +1,128 @@
+"""The files of a model: what is uploaded, and the name that their bytes have."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Final, TypeAlias
+
+from heatproof.client.documents.external_data import external_locations
+from heatproof.client.errors import UsageError
+from heatproof.v1.transfer_pb2 import Chunk, FileInfo
+
+ModelSource: TypeAlias = str | os.PathLike[str] | bytes
+"""A model: the path of an .onnx file, its bytes, or the name `models/...` of an uploaded one."""
+
+CHUNK_BYTES: Final = 1024 * 1024
+"""Bytes of a chunk: the most that the contract allows."""
+
+MODEL_LOCATION: Final = "model.onnx"
+"""Location of the model file itself."""
+
+PREFIX: Final = "models/"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """A file to upload.
+
+    Attributes:
+        info: what the upload announces.
+        content: the bytes, or the path that holds them.
+    """
+
+    info: FileInfo
+    content: bytes | Path
+
+    def chunks(self, index: int) -> Iterator[Chunk]:
+        """Cuts the file, which is number `index` of its upload."""
+        offset = 0
+        for data in _pieces(self.content):
+            yield Chunk(file=index, offset=offset, data=data)
+            offset += len(data)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFiles:
+    """The files of one model, the model file first.
+
+    Attributes:
+        display_name: name to show.
+        files: the model file, then its external data by location.
+    """
+
+    display_name: str
+    files: tuple[ModelFile, ...]
+
+    @classmethod
+    def read(cls, source: ModelSource) -> "ModelFiles":
+        """Finds the files of a model and hashes them.
+
+        Raises:
+            UsageError: a file is missing, or the model refers to files outside its folder.
+        """
+        if isinstance(source, bytes):
+            return cls("model.onnx", (_file(MODEL_LOCATION, source),))
+        path = Path(source)
+        try:
+            model = path.read_bytes()
+        except OSError as error:
+            raise UsageError(f"cannot read model {path}: {error.strerror}") from error
+        external = (
+            _file(location, _beside(path, location)) for location in external_locations(model)
+        )
+        # The path and not the bytes: they are not held while they are sent.
+        return cls(path.name, (_file(MODEL_LOCATION, path), *external))
+
+    @property
+    def paths(self) -> frozenset[Path]:
+        """Where the files lie, links resolved; none for a model that is given as bytes."""
+        contents = (file.content for file in self.files)
+        return frozenset(path.resolve() for path in contents if isinstance(path, Path))
+
+    @property
+    def name(self) -> str:
+        """Resource name: `models/sha256-` and the digest of the bytes."""
+        infos = sorted((file.info.location, file.info.sha256) for file in self.files)
+        if len(infos) == 1:
+            return f"{PREFIX}sha256-{infos[0][1]}"
+        lines = "".join(f"{location} {sha256}\n" for location, sha256 in infos)
+        return f"{PREFIX}sha256-{hashlib.sha256(lines.encode()).hexdigest()}"
+
+
+def _beside(model: Path, location: str) -> Path:
+    """The file of external data; never one outside the model's folder, whatever the model says."""
+    folder = model.parent.resolve()
+    plain = PurePosixPath(location)
+    path = (folder / plain).resolve()
+    if not location or plain.is_absolute() or ".." in plain.parts or folder not in path.parents:
+        raise UsageError(
+            f"model {model} refers to external data {location!r}, which lies outside its folder; "
+            "save the model together with its data in one folder"
+        )
+    if not path.is_file():
+        raise UsageError(
+            f"model {model} keeps weights in {location!r}, but {path} does not exist; put the file "
+            "beside the model"
+        )
+    return path
+
+
+def _file(location: str, content: bytes | Path) -> ModelFile:
+    digest, size = hashlib.sha256(), 0
+    for piece in _pieces(content):
+        digest.update(piece)
+        size += len(piece)
+    info = FileInfo(location=location, size_bytes=size, sha256=digest.hexdigest())
+    return ModelFile(info, content)
+
+
+def _pieces(content: bytes | Path) -> Iterator[bytes]:
+    if isinstance(content, bytes):
+        for offset in range(0, len(content), CHUNK_BYTES):
+            yield content[offset : offset + CHUNK_BYTES]
+        return
+    with content.open("rb") as file:
+        while data := file.read(CHUNK_BYTES):
+            yield data

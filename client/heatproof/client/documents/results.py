@@ -1,0 +1,127 @@
+"""What an evaluation found, and a gate's verdict on it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from heatproof.client.documents.captions import Captions
+from heatproof.client.errors import HeatproofError
+from heatproof.client.extras import required
+from heatproof.v1.dataset_pb2 import Dataset
+from heatproof.v1.evaluation_pb2 import Evaluation
+from heatproof.v1.gate_pb2 import Policy, Verdict
+from heatproof.v1.model_pb2 import Model
+from heatproof.v1.results_pb2 import ImageResult, ImageScore, MetricResult, Score, Summary
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Results of an evaluation, as messages of the contract.
+
+    Attributes:
+        evaluation: what was asked, with every default filled in, and the results.
+        images: results of the images, in the order of the data set.
+        models: the models, in the order of the spec.
+        dataset: the data set.
+    """
+
+    evaluation: Evaluation
+    images: tuple[ImageResult, ...]
+    models: tuple[Model, ...]
+    dataset: Dataset
+
+    @property
+    def results(self) -> tuple[MetricResult, ...]:
+        """Scores over the data set: models, then metrics, removal operators and explainers."""
+        return tuple(self.evaluation.results)
+
+    @property
+    def captions(self) -> Captions:
+        """Short names of models, metrics, removal operators and explainers."""
+        return Captions.of(self.models, self.results)
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """One row a result: the score, its interval and how many images were scored."""
+        pandas = required("pandas", extra="report")
+        frame: pd.DataFrame = pandas.DataFrame([self._row(result) for result in self.results])
+        return frame
+
+    def images_to_pandas(self) -> "pd.DataFrame":
+        """One row an image and result: the score or the reason for its absence, and its parts."""
+        pandas = required("pandas", extra="report")
+        frame: pd.DataFrame = pandas.DataFrame(list(self._image_rows()))
+        return frame
+
+    def _row(self, result: MetricResult) -> dict[str, Any]:
+        parts = {name: _value(part) for name, part in sorted(result.parts.items())}
+        summary = result.summary
+        return {
+            **self.captions.row(result),
+            "value": _value(summary),
+            "standard_error": (
+                summary.standard_error if summary.HasField("standard_error") else None
+            ),
+            "lower": summary.interval.lower if summary.HasField("interval") else None,
+            "upper": summary.interval.upper if summary.HasField("interval") else None,
+            "scored": summary.scored,
+            "undefined": dict(summary.undefined),
+            **parts,
+        }
+
+    def _image_rows(self) -> Iterator[dict[str, Any]]:
+        captions = [self.captions.row(result) for result in self.results]
+        for image in self.images:
+            named = {"image": image.image, "display_name": image.display_name}
+            label = image.label if image.HasField("label") else None
+            for score in image.scores:
+                yield {**named, "label": label, **captions[score.result], **_score_row(score)}
+
+
+def _score_row(score: ImageScore) -> dict[str, Any]:
+    parts = {name: _score(part) for name, part in sorted(score.parts.items())}
+    return {"value": _score(score.score), "undefined": score.score.undefined.reason, **parts}
+
+
+def _score(score: Score) -> float | None:
+    return score.value if score.WhichOneof("outcome") == "value" else None
+
+
+def _value(summary: Summary) -> float | None:
+    return summary.value if summary.HasField("value") else None
+
+
+@dataclass(frozen=True, slots=True)
+class GateReport(Report):
+    """Results of an evaluation with the verdict on one of its models.
+
+    Attributes:
+        model: the candidate, `models/...`.
+        policy: the rules, with the preprocessing that was used.
+        verdict: whether the model may ship, and why.
+    """
+
+    model: str
+    policy: Policy
+    verdict: Verdict
+
+    @property
+    def passed(self) -> bool:
+        """Whether the model may ship; warnings allowed."""
+        return self.verdict.outcome in {Verdict.OUTCOME_PASS, Verdict.OUTCOME_WARN}
+
+
+class UnjudgedError(HeatproofError):
+    """An evaluation has succeeded, but no verdict could be made on it.
+
+    Attributes:
+        report: the results.
+    """
+
+    def __init__(self, report: Report, cause: HeatproofError) -> None:
+        super().__init__(
+            f"{report.evaluation.name} is evaluated and kept, but there is no verdict: {cause}"
+        )
+        self.report = report

@@ -1,1 +1,0 @@
-"""What the client can do, written once for both clients; see `heatproof.client.calls`."""

@@ -1,0 +1,255 @@
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image as PillowImage
+
+from heatproof.client import AnnotationSources, PartialAnnotationsWarning, UsageError
+from heatproof.client.clients.flows.evaluations import warn_of_unread_masks
+from heatproof.client.documents.images import collect
+from heatproof.v1.evaluation_pb2 import EvaluationSpec
+from heatproof.v1.image_pb2 import FRAME_MODEL_INPUT, FRAME_SOURCE, Image
+from heatproof.v1.tensor_pb2 import DATA_TYPE_FLOAT32, DATA_TYPE_UINT8
+from tests.client.canned import png
+
+
+def test_a_folder_stands_for_its_images_in_the_order_of_their_names(image_folder: Path) -> None:
+    images = collect(image_folder)
+
+    assert [image.name for image in images] == ["a.png", "b.png", "sub/c.png"]
+    assert images[2].load().encoded == (image_folder / "sub/c.png").read_bytes()
+
+
+def test_a_list_may_hold_every_kind_of_image(image_folder: Path) -> None:
+    grey = np.full((2, 3, 3), 7, np.uint8)
+    picture = PillowImage.fromarray(grey)
+
+    loaded = [
+        image.load()
+        for image in collect(
+            [image_folder / "a.png", png(), grey, grey / 255, picture, Image(encoded=b"x")]
+        )
+    ]
+
+    assert loaded[0].encoded == loaded[0].encoded != b""
+    assert loaded[1].encoded == png()
+    assert (loaded[2].pixels.data_type, loaded[2].pixels.data) == (DATA_TYPE_UINT8, grey.tobytes())
+    assert list(loaded[2].pixels.shape) == [2, 3, 3]
+    assert loaded[3].pixels.data_type == DATA_TYPE_FLOAT32
+    assert np.allclose(np.frombuffer(loaded[3].pixels.data, "<f4"), 7 / 255)
+    assert loaded[4].encoded.startswith(b"\x89PNG")
+    assert loaded[5].encoded == b"x"
+
+
+def test_an_array_of_another_memory_order_keeps_its_pixels() -> None:
+    channels_first = np.arange(24, dtype=np.uint8).reshape(3, 2, 4)
+    array = channels_first.transpose(1, 2, 0)
+
+    sent = collect(array)[0].load().pixels
+
+    assert np.array_equal(np.frombuffer(sent.data, np.uint8).reshape(sent.shape), array)
+
+
+@pytest.mark.parametrize(
+    ("array", "fault"),
+    [
+        (np.zeros((3, 4, 4), np.uint8), r"\[height, width, 3\]"),
+        (np.zeros((4, 4), np.uint8), r"\[height, width, 3\]"),
+        (np.zeros((4, 4, 3), np.int64), "uint8 or floats"),
+        (np.full((4, 4, 3), 255.0), r"\[0, 1\]"),
+        (np.full((4, 4, 3), np.nan), r"\[0, 1\]"),
+        (np.full((4, 4, 3), -0.1), r"\[0, 1\]"),
+    ],
+)
+def test_an_array_that_is_no_image_is_refused(array: Any, fault: str) -> None:
+    with pytest.raises(UsageError, match=fault):
+        collect(array)
+
+
+def test_missing_files_and_empty_folders_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="does not exist"):
+        collect(tmp_path / "gone.png")
+    with pytest.raises(UsageError, match="holds no images"):
+        collect(tmp_path)
+    with pytest.raises(UsageError, match="no images"):
+        collect([])
+
+
+@pytest.mark.filterwarnings("ignore:. of 3 images have")
+def test_labels_are_matched_by_path_file_name_or_stem(image_folder: Path, tmp_path: Path) -> None:
+    csv = tmp_path / "labels.csv"
+    csv.write_text("file,label\na.png,3\nc.png,0\nof-another-set.png,9\n")
+
+    known = AnnotationSources(labels=csv).read(collect(image_folder))
+
+    assert known.labels == {0: 3, 2: 0}
+
+
+def test_a_column_of_groups_comes_with_labels_or_without(
+    image_folder: Path, tmp_path: Path
+) -> None:
+    names = [image.name for image in collect(image_folder)]
+    rows = [f"{name},{at},patient {at // 2}" for at, name in enumerate(names)]
+    (tmp_path / "both.csv").write_text("file,label,group\n" + "\n".join(rows))
+    bare = [f"{name},patient {at // 2}" for at, name in enumerate(names)]
+    (tmp_path / "groups.csv").write_text("file,group\n" + "\n".join(bare))
+    images = collect(image_folder)
+
+    both = AnnotationSources(labels=tmp_path / "both.csv").read(images)
+    alone = AnnotationSources(labels=tmp_path / "groups.csv").read(images)
+
+    assert both.labels == {0: 0, 1: 1, 2: 2}
+    assert alone.labels == {}
+    assert both.groups == alone.groups == {0: "patient 0", 1: "patient 0", 2: "patient 1"}
+    assert both.add(2, images[2].load()).group == "patient 1"
+    listed = AnnotationSources(groups=["a", "a", "b"]).read(images)
+    assert listed.groups == {0: "a", 1: "a", 2: "b"}
+
+
+@pytest.mark.parametrize(
+    "groups", [["a", None, "b"], ["a", "", "b"], {"a.png": "x"}], ids=["none", "empty", "named"]
+)
+def test_groups_of_some_images_only_are_refused(image_folder: Path, groups: Any) -> None:
+    with pytest.raises(UsageError, match=r"has no group, and \d of 3 images have one"):
+        AnnotationSources(groups=groups).read(collect(image_folder))
+
+
+def test_groups_are_given_once(image_folder: Path, tmp_path: Path) -> None:
+    csv = tmp_path / "labels.csv"
+    csv.write_text("file,group\na.png,x\n")
+    with pytest.raises(UsageError, match="leave one of them out"):
+        AnnotationSources(labels=csv, groups=["x", "y", "z"]).read(collect(image_folder))
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("file,group\na.png,\n", "line 2 has no group"),
+        ("file,label,group\na.png,1\n", "line 2 needs the columns `file,label,group`"),
+        ("name,label\na.png,1\n", "line 2 needs the columns"),
+        ("file,label\na.png,cat\n", "line 2: 'cat' is no class index"),
+        ("file,label\na.png,-1\n", "no class index"),
+        ("file,label\na.png,99999999999999999999\n", "no class index"),
+        ("file;label\na.png;1\n", "separated by commas"),
+        ("file,label\na.png,1\na.png,2\n", "line 3 labels 'a.png' a second time"),
+        ("file,label\nx.png,1\n", "none of the 1 labels"),
+    ],
+)
+def test_wrong_labels_are_refused_with_their_line(
+    image_folder: Path, tmp_path: Path, text: str, fault: str
+) -> None:
+    csv = tmp_path / "labels.csv"
+    csv.write_text(text)
+
+    with pytest.raises(UsageError, match=fault):
+        AnnotationSources(labels=csv).read(collect(image_folder))
+
+
+@pytest.mark.filterwarnings("ignore:. of 3 images have")
+def test_masks_are_sent_as_png_and_maps_as_float32(image_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "masks").mkdir()
+    (tmp_path / "maps").mkdir()
+    (tmp_path / "masks" / "a.png").write_bytes(png(grey=255))
+    np.save(tmp_path / "maps" / "b.npy", np.eye(3))
+    images = collect(image_folder)
+
+    known = AnnotationSources(masks=tmp_path / "masks", maps=str(tmp_path / "maps")).read(images)
+    first = known.add(0, images[0].load())
+    second = known.add(1, images[1].load())
+
+    assert first.object_mask.encoded == png(grey=255)
+    assert first.object_mask.frame == FRAME_SOURCE
+    assert second.attribution_maps[0].frame == FRAME_MODEL_INPUT
+    sent = np.frombuffer(second.attribution_maps[0].values.data, "<f4")
+    assert np.array_equal(sent.reshape(3, 3), np.eye(3))
+
+
+def test_annotations_may_be_given_one_an_image() -> None:
+    images = collect([png(), png()])
+
+    known = AnnotationSources(labels=[None, 5], masks=[np.eye(2), None]).read(images)
+
+    assert known.labels == {1: 5}
+    assert known.masks[0].mask.data == bytes([1, 0, 0, 1])
+    with pytest.raises(UsageError, match="1 labels for 2 images"):
+        AnnotationSources(labels=[1]).read(images)
+
+
+@pytest.mark.parametrize("value", [0.37, np.nan, 2.0])
+def test_an_object_mask_of_floats_is_0_or_1(value: float) -> None:
+    mask = np.array([[0, 1], [value, 1]])
+    with pytest.raises(
+        UsageError, match=rf"'image-0002'.*{value:.6g} at row 1, column 0.*mask > 0.5"
+    ):
+        AnnotationSources(masks=[None, mask]).read(collect([png(), png()]))
+
+
+def test_a_label_that_fits_two_images_is_refused(tmp_path: Path) -> None:
+    for folder in ("x", "y"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.png").write_bytes(png())
+
+    with pytest.raises(UsageError, match="fit several images"):
+        AnnotationSources(labels={"a.png": 1}).read(collect(tmp_path))
+
+
+def test_an_array_file_with_code_in_it_is_not_run(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.array([{}], dtype=object), allow_pickle=True)
+
+    with pytest.raises(UsageError, match="cannot read array"):
+        collect(tmp_path)[0].load()
+
+
+def test_an_unknown_frame_is_refused_with_the_known_ones(image_folder: Path) -> None:
+    with pytest.raises(UsageError, match="source, model_input"):
+        AnnotationSources(masks_frame="image").read(collect(image_folder))
+
+
+@pytest.mark.parametrize(
+    ("shape", "advice"),
+    [((24, 24, 3), "channels last"), ((24, 24, 1), "channels last"), ((24,), "height, width")],
+)
+def test_a_map_of_another_layout_is_refused_with_advice(shape: Any, advice: str) -> None:
+    images = collect([png()])
+    sources = AnnotationSources(maps=[np.zeros(shape, np.float32)])
+
+    with pytest.raises(UsageError, match=advice):
+        sources.read(images)
+
+
+@pytest.mark.parametrize("shape", [(24, 24), (1, 24, 24), (3, 24, 24), (2, 3, 3)])
+def test_maps_with_or_without_channels_are_sent_as_they_are(shape: Any) -> None:
+    known = AnnotationSources(maps=[np.ones(shape)]).read(collect([png()]))
+
+    assert tuple(known.maps[0].values.shape) == shape
+
+
+def test_a_map_that_is_not_finite_is_refused_by_the_name_of_its_image() -> None:
+    with pytest.raises(UsageError, match=r"'image-0001'.*NaN"):
+        AnnotationSources(maps=[np.full((4, 4), np.nan)]).read(collect([png()]))
+
+
+def test_values_for_some_images_only_are_warned_of(image_folder: Path) -> None:
+    with pytest.warns(PartialAnnotationsWarning, match=r"2 of 3 images have labels.*'b.png'"):
+        known = AnnotationSources(labels={"a": 1, "c": 2}).read(collect(image_folder))
+
+    assert known.labels == {0: 1, 2: 2}
+
+
+@pytest.mark.parametrize(
+    ("metric", "is_read"),
+    [
+        ({"explanation_consistency": {"background": "BACKGROUND_OBJECT"}}, True),
+        ({"explanation_consistency": {"background": "BACKGROUND_MAP"}}, False),
+        ({"deletion": {}}, False),
+        ({"custom": {"name": "pointing_game"}}, True),
+    ],
+)
+def test_masks_that_no_metric_reads_are_warned_of(metric: dict[str, Any], is_read: bool) -> None:
+    spec = EvaluationSpec(metrics=[{"insertion": {}}, metric])
+    with warnings.catch_warnings(record=True) as noted:
+        warnings.simplefilter("always")
+        warn_of_unread_masks(spec)
+    assert [held.category for held in noted] == [PartialAnnotationsWarning] * (not is_read)

@@ -1,0 +1,209 @@
+import re
+from html.parser import HTMLParser
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from heatproof.client import GateReport, Report
+from heatproof.client.documents.messages import read
+from heatproof.client.report import html, junit, markdown
+from heatproof.client.report.drawing import _ticks, charts
+from heatproof.client.report.rows import ClassNames, check_rows, number
+from heatproof.v1.dataset_pb2 import Dataset
+from heatproof.v1.evaluation_pb2 import Evaluation, EvaluationSpec
+from heatproof.v1.gate_pb2 import CheckResult, Policy, Verdict
+from heatproof.v1.image_pb2 import Image
+from heatproof.v1.model_pb2 import Model
+from heatproof.v1.results_pb2 import Interval, MetricResult, Sampling
+from tests.client import canned
+
+HOSTILE = "<script>alert(1)</script>\"'&|\x00\x1b@everyone [x](http://y)"
+CLASSES = ClassNames(["cat", HOSTILE])
+
+
+def gate_report(outcome: Verdict.Outcome.ValueType = Verdict.OUTCOME_FAIL) -> GateReport:
+    """Two images of hostile names and a hostile class, judged by two checks."""
+    checks = [{"metric": "deletion", "max": 0.3}, {"metric": "insertion", "min": 0.2}]
+    table = {"checks": checks, "explainers": ["grad_cam"], "removals": ["black"]}
+    policy = read(Policy, table)
+    spec = EvaluationSpec(
+        models=["models/sha256-" + "a" * 64],
+        metrics=[check.metric for check in policy.checks],
+        explainers=policy.explainers,
+        removals=policy.removals,
+        keep_overlays=True,
+    )
+    images = [Image(display_name=HOSTILE, label=1), Image(display_name="b.png")]
+    evaluation = Evaluation(spec=spec, results=canned.results(spec, 2))
+    evaluation.create_time.FromSeconds(1_700_000_000)
+    evaluation.end_time.FromSeconds(1_700_000_012)
+    verdict = canned.verdict(policy, evaluation, outcome)
+    verdict.warnings.append(HOSTILE)
+    return GateReport(
+        evaluation,
+        tuple(canned.image_results(spec, images)),
+        (Model(name=spec.models[0], display_name=HOSTILE),),
+        Dataset(images=2, labelled=1),
+        model=spec.models[0],
+        policy=policy,
+        verdict=verdict,
+    )
+
+
+def test_a_report_says_how_many_images_count_and_what_the_unit_is() -> None:
+    report = gate_report()
+    report.evaluation.sampling.MergeFrom(
+        Sampling(unit=Sampling.UNIT_GROUP, units=7, images=19, copies=3)
+    )
+    for page in (markdown.render(report, CLASSES), html.render(report, CLASSES)):
+        assert "of which 3 are copies of others and count once" in page
+        assert "count 7 groups" in page
+        assert "2/19" in html.render(report, CLASSES)
+
+
+def test_a_check_shows_the_interval_that_it_was_held_against() -> None:
+    report = gate_report()
+    report.verdict.checks[0].interval.MergeFrom(Interval(lower=0.123, upper=0.789))
+    first, second = check_rows(report)
+    assert (first.interval, second.interval) == ("[0.123, 0.789]", "[0.4, 0.6]")
+    assert "[0.123, 0.789]" in html.render(report, CLASSES)
+
+
+def require_junit(root: ET.Element) -> None:
+    """What readers of JUnit XML rely on: its structure, and counts that agree with it."""
+    assert root.tag == "testsuites"
+    suites = root.findall("testsuite")
+    for suite in suites:
+        cases = suite.findall("testcase")
+        assert int(suite.attrib["tests"]) == len(cases)
+        for counted, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+            assert int(suite.attrib[counted]) == len(suite.findall(f"testcase/{tag}"))
+        assert {child.tag for child in suite} <= {"properties", "testcase", "system-out"}
+        assert float(suite.attrib["time"]) >= 0
+        for case in cases:
+            assert {"classname", "name", "time"} <= set(case.attrib)
+            assert len(case) <= 1
+    assert int(root.attrib["tests"]) == sum(int(suite.attrib["tests"]) for suite in suites)
+
+
+def test_junit_counts_checks_as_cases_and_seconds_as_time() -> None:
+    root = ET.fromstring(junit.render(gate_report()))  # noqa: S314  # our own output
+
+    require_junit(root)
+    suite = root.find("testsuite")
+    assert suite is not None
+    assert suite.attrib["time"] == "12.000"
+    assert suite.attrib["failures"] == "2"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "blocking", "tag"),
+    [
+        (CheckResult.OUTCOME_NOT_EVALUATED, True, "error"),
+        (CheckResult.OUTCOME_INCONCLUSIVE, True, "failure"),
+        (CheckResult.OUTCOME_INCONCLUSIVE, False, "system-out"),
+        (CheckResult.OUTCOME_FAIL, False, "system-out"),
+        (CheckResult.OUTCOME_SKIPPED, False, "skipped"),
+    ],
+)
+def test_junit_fails_a_case_only_where_the_check_blocks(
+    outcome: CheckResult.Outcome.ValueType, blocking: bool, tag: str
+) -> None:
+    report = gate_report()
+    report.verdict.checks[0].outcome = outcome
+    report.verdict.checks[0].blocking = blocking
+
+    root = ET.fromstring(junit.render(report))  # noqa: S314  # our own output
+
+    require_junit(root)
+    case = root.find("testsuite/testcase")
+    assert case is not None
+    assert [child.tag for child in case] == [tag]
+
+
+class Tags(HTMLParser):
+    """Collects tags and addresses of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.addresses: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.addresses += [value or "" for name, value in attrs if name in {"src", "href"}]
+
+
+def test_the_page_escapes_names_and_fetches_nothing() -> None:
+    page = html.render(gate_report(), CLASSES)
+    parser = Tags()
+    parser.feed(page)
+
+    assert "script" not in parser.tags
+    assert "&lt;script&gt;alert(1)" in page
+    assert parser.addresses
+    assert all(address.startswith("data:image/png;base64,") for address in parser.addresses)
+    assert not re.search(r"url\(|@import|<link", page)
+
+
+def test_the_page_shows_the_verdict_every_map_and_every_curve() -> None:
+    page = html.render(gate_report(), CLASSES)
+
+    assert '<section class="banner bad"' in page
+    assert page.count("data:image/png") == 2
+    assert page.count('<polyline class="own" points=') == 2 * 2  # a mean and its legend
+    assert page.count('<polyline class="image" points=') == (1 + 1) + (2 + 1)  # one is undefined
+    assert "the map is constant" in page
+
+
+def test_markdown_takes_the_meaning_off_names() -> None:
+    text = markdown.render(gate_report(), CLASSES)
+
+    assert "<script" not in text
+    assert not re.search(r"(?<!\\)@everyone", text)
+    assert not re.search(r"(?<!\\)\]\(", text)
+    rows = [line for line in text.splitlines() if line.startswith("|") and "grad" in line]
+    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {7}
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [(0, 1, [0, 0.2, 0.4, 0.6, 0.8, 1]), (0, 1.3, [0, 0.5, 1, 1.5]), (-2, 1, [-2, -1, 0, 1])],
+)
+def test_ticks_are_round_and_enclose_the_values(
+    low: float, high: float, ticks: list[float]
+) -> None:
+    assert _ticks(high, low) == ticks
+
+
+def test_numbers_have_four_digits() -> None:
+    assert [number(value) for value in (0.123456, -0.0, 12345.6)] == ["0.1235", "0", "1.235e+04"]
+
+
+@pytest.mark.parametrize(
+    ("metric", "title"),
+    [
+        ({"deletion": {"scale": "CURVE_SCALE_RELATIVE"}}, "share of the clean probability"),
+        ({"deletion": {"scale": "CURVE_SCALE_PROBABILITY"}}, "class probability"),
+        (
+            {"occlusion_corrected_deletion": {"scale": "SCORE_SCALE_PROBABILITY"}},
+            "class probability",
+        ),
+        (
+            {"occlusion_corrected_deletion": {"scale": "SCORE_SCALE_LOGIT_MARGIN"}},
+            "logit less the highest other",
+        ),
+        ({"occlusion_robustness": {}}, "share of the clean probability"),
+    ],
+)
+def test_charts_say_what_their_curves_show_and_leave_out_another_unit(
+    metric: dict[str, Any], title: str
+) -> None:
+    report = gate_report()
+    curve = {"fractions": [0, 1], "values": [1, 0]}
+    result = MetricResult(metric=metric, curves={"deletion": curve, "normalized": curve})
+    evaluation = Evaluation(spec=report.evaluation.spec, results=[result])
+    (chart,) = charts(Report(evaluation, (), report.models, report.dataset))
+    assert chart.y_title == title
+    assert [line.name for line in chart.legend] == ["this map"]
