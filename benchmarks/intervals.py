@@ -18,17 +18,12 @@ import numpy as np
 from heatproof.evaluators.catalogue import UNBOUNDED, UNIT
 from heatproof.evaluators.gate.drops import upper_limits
 from heatproof.evaluators.gate.pairing import Pair
-from heatproof.evaluators.outcomes import (
-    Direction,
-    Estimator,
-    MeanEstimator,
-    ProportionEstimator,
-    RatioEstimator,
-)
+from heatproof.evaluators.outcomes import Direction
 from heatproof.evaluators.statistics.arms import Arm, Contrast
 from heatproof.evaluators.statistics.bootstrap import Studentised, bootstrap_t
 from heatproof.evaluators.statistics.intervals import Intervals, Limits, Measured, intervals
 from heatproof.evaluators.statistics.permutation import holm, sign_flip_p_values
+from heatproof.evaluators.statistics.reductions import Mean, Proportion, RatioOfMeans, Reduction
 
 SIZES = (8, 20, 30, 100)
 GROUP = 3
@@ -38,7 +33,7 @@ ALLOWED = 0.05
 CHECKS = 10
 """Regression checks of one policy."""
 
-PLAIN = MeanEstimator()
+PLAIN = Mean()
 Draws = Any
 """An array [repetitions, n], or of two such for ratios."""
 
@@ -51,14 +46,14 @@ class Kind:
         name: what the table calls it.
         draw: draws scores [repetitions, n].
         truth: their mean, or ratio of means.
-        estimator: what is declared of them.
+        reduction: what is declared of them.
         bounded: whether bounded intervals are asked for.
     """
 
     name: str
     draw: Callable[[np.random.Generator, tuple[int, int]], Draws]
     truth: float
-    estimator: Estimator = PLAIN
+    reduction: Reduction = PLAIN
     bounded: bool = False
 
 
@@ -86,16 +81,16 @@ def grouped_atom(rng: np.random.Generator, shape: tuple[int, int]) -> Draws:
     return np.where(rng.random((*shape, GROUP)) < shares, 0.0, rng.beta(90, 10, (*shape, GROUP)))
 
 
-ZERO, ONE = MeanEstimator(UNIT, (0.0,)), MeanEstimator(UNIT, (1.0,))
+ZERO, ONE = Mean(UNIT, (0.0,)), Mean(UNIT, (1.0,))
 KINDS = (
     Kind("normal", lambda rng, shape: rng.normal(0.5, 0.1, shape), 0.5),
     Kind("lognormal", lambda rng, shape: rng.lognormal(0, 0.7, shape), float(np.exp(0.245))),
-    Kind("bounded, beta(2, 8)", lambda rng, shape: rng.beta(2, 8, shape), 0.2, MeanEstimator(UNIT)),
+    Kind("bounded, beta(2, 8)", lambda rng, shape: rng.beta(2, 8, shape), 0.2, Mean(UNIT)),
     Kind(
         'the same, `interval = "bounded"`',
         lambda rng, shape: rng.beta(2, 8, shape),
         0.2,
-        MeanEstimator(UNIT),
+        Mean(UNIT),
         bounded=True,
     ),
     *(
@@ -112,13 +107,13 @@ KINDS = (
         "proportion 0.9",
         lambda rng, shape: (rng.random(shape) < 0.9) * 1.0,
         0.9,
-        ProportionEstimator(),
+        Proportion(),
     ),
     Kind(
         "ratio of means",
         ratio_parts,
         0.6,
-        RatioEstimator(("a", "b"), ("a", "c"), 0.0, UNBOUNDED, (), UNIT),
+        RatioOfMeans(("a", "b"), ("a", "c"), 0.0, UNBOUNDED, (), UNIT),
     ),
     Kind("groups of 3 images", grouped, 0.5),
     Kind("groups of 3, 10 % zeros", grouped_atom, 0.9 * 0.9, ZERO),
@@ -127,15 +122,15 @@ KINDS = (
 
 def measured(kind: Kind, draws: Draws) -> tuple[list[Measured], list[Contrast]]:
     """What the rules measure, and what the simple ones resample: images, whatever their groups."""
-    if isinstance(kind.estimator, RatioEstimator):
+    if isinstance(kind.reduction, RatioOfMeans):
         arms = [Arm.of_ratio(u, v) for u, v in zip(*draws, strict=True)]
-        return [Measured(arm, kind.estimator) for arm in arms], [Contrast((arm,)) for arm in arms]
+        return [Measured(arm, kind.reduction) for arm in arms], [Contrast((arm,)) for arm in arms]
     simple = [Contrast((Arm.of_mean(row.reshape(-1)),)) for row in draws]
     if draws.ndim == 2:  # repetitions, images
-        return [Measured(Arm.of_mean(row), kind.estimator) for row in draws], simple
+        return [Measured(Arm.of_mean(row), kind.reduction) for row in draws], simple
     sizes = np.full(draws.shape[1], float(GROUP))
     arms = [Arm.of_ratio(row.sum(axis=1), sizes) for row in draws]
-    return [Measured(arm, kind.estimator, grouped=True, largest=GROUP) for arm in arms], simple
+    return [Measured(arm, kind.reduction, grouped=True, largest=GROUP) for arm in arms], simple
 
 
 def simple_limit(found: Studentised | None, tail: float) -> float | None:
@@ -173,7 +168,7 @@ def interval_row(kind: Kind, n: int, repetitions: int) -> str:
     scores, contrasts = measured(kind, draws)
     wanted = Intervals.BOUNDED if kind.bounded else Intervals.STANDARD
     found = intervals(scores, seed=1, level=0.95, kind=wanted)
-    if isinstance(kind.estimator, ProportionEstimator):
+    if isinstance(kind.reduction, Proportion):
         simple: list[Limits | None] = found
     else:
         simple = [simple_limits(one) for one in bootstrap_t(contrasts, seed=1)]
@@ -187,12 +182,12 @@ class Drop:
     Attributes:
         name: what the table calls it.
         draw: draws candidate and baseline [repetitions, n] with a mean drop.
-        estimator: what is declared of the scores.
+        reduction: what is declared of the scores.
     """
 
     name: str
     draw: Callable[[np.random.Generator, tuple[int, int], float], tuple[Any, Any]]
-    estimator: Estimator
+    reduction: Reduction
 
 
 def smooth(rng: np.random.Generator, shape: tuple[int, int], drop: float) -> tuple[Any, Any]:
@@ -227,7 +222,7 @@ DROPS = (
     Drop("skewed drops", skewed, PLAIN),
     Drop("flips to 0, declared atom", flips, ZERO),
     Drop("flips to 0, atom not declared", flips, PLAIN),
-    Drop("proportion", misses, ProportionEstimator()),
+    Drop("proportion", misses, Proportion()),
 )
 
 
@@ -242,7 +237,7 @@ def outcomes(drop: Drop, n: int, true: float, repetitions: int) -> tuple[float, 
             n,
             0.0,
             Direction.HIGHER_IS_BETTER,
-            drop.estimator,
+            drop.reduction,
         )
         for mine, theirs in zip(candidates, baselines, strict=True)
     ]

@@ -49,7 +49,7 @@ def results(spec: EvaluationSpec, images: int) -> list[MetricResult]:
     )
     return [
         MetricResult(
-            model=model,
+            models=[model],
             metric=metric,
             removal=removal,
             explainer=explainer,

@@ -3,7 +3,7 @@
 import pytest
 
 from heatproof.evaluators.results import ClassProbability, CleanPrediction, ImageResult
-from heatproof.evaluators.summaries import accuracy_sample
+from heatproof.evaluators.summaries import accuracy_of
 
 
 def image(label: int | None, *predictions: CleanPrediction) -> ImageResult:
@@ -26,7 +26,7 @@ def answer(*classes: int, model: str = "m") -> CleanPrediction:
     ],
 )
 def test_what_counts_as_a_hit(shown: ImageResult, hit: float | None) -> None:
-    sample = accuracy_sample("m", [shown])
+    sample = accuracy_of("m", [shown])
 
     assert sample.arm.count == (hit is not None)
     assert hit is None or sample.arm.numerators[0] == hit

@@ -297,7 +297,7 @@ def test_an_object_that_fills_the_image_leaves_no_background() -> None:
 
 
 def test_every_part_is_there_whatever_comes_of_the_score() -> None:
-    names = ExplanationConsistency().part_estimators.keys()
+    names = ExplanationConsistency().part_reductions.keys()
     outcomes = [
         scored(ExplanationConsistency(), linear(signed()), pixels(low=0.0), Reading()),
         attacked_outside(Background.OBJECT, None)[0],
@@ -457,7 +457,7 @@ def test_what_clipping_makes_equal_is_a_declared_atom(distance: Distance) -> Non
     found = DISTANCES[distance](heights[0] * first, heights[1] * ~first)
     is_clipped = found == 1.0
     assert is_clipped is (distance is not Distance.MEAN_ABSOLUTE)
-    parts = ExplanationConsistency(distance=distance).part_estimators
+    parts = ExplanationConsistency(distance=distance).part_reductions
     assert parts["distance"].atoms == ((1.0,) if is_clipped else ())
     assert parts["unflipped_consistency"].atoms == ((0.0,) if is_clipped else ())
 

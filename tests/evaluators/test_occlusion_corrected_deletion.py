@@ -16,7 +16,7 @@ from heatproof.evaluators.metrics import (
     Setting,
 )
 from heatproof.evaluators.metrics.random_orders import random_order
-from heatproof.evaluators.outcomes import Outcome, RatioEstimator, Reason, Score, Undefined
+from heatproof.evaluators.outcomes import Outcome, Reason, Score, Undefined
 from heatproof.evaluators.plan import result_keys
 from heatproof.evaluators.preprocessing import Preprocessing, Resize
 from heatproof.evaluators.procedure import Answer, MaskedView, Picture, Prediction, Query
@@ -26,7 +26,8 @@ from heatproof.evaluators.scene import Scene
 from heatproof.evaluators.spec import EvaluationSpec
 from heatproof.evaluators.statistics.arms import Contrast
 from heatproof.evaluators.statistics.bootstrap import bootstrap_t
-from heatproof.evaluators.summaries import Sample, samples_of, summarise
+from heatproof.evaluators.statistics.reductions import RatioOfMeans
+from heatproof.evaluators.summaries import Quantity, quantities_of, summarise
 from tests.evaluators.toys import SIDE, ToyPredictor, answer, ask, case_of, facts, linear, pixels
 
 CELLS = 4
@@ -101,10 +102,10 @@ SPEC = EvaluationSpec(
 )
 
 
-def samples(outcomes: list[Outcome]) -> dict[str, Sample]:
+def samples(outcomes: list[Outcome]) -> dict[str, Quantity]:
     """The data set's score under "", and its parts, before any interval is made."""
     (key,) = result_keys(SPEC)
-    return samples_of(key, [ImageScore(0, o.score, o.parts, o.curves) for o in outcomes])
+    return quantities_of(key, [ImageScore(0, o.score, o.parts, o.curves) for o in outcomes])
 
 
 def over_data(outcomes: list[Outcome]) -> MetricResult:
@@ -404,35 +405,35 @@ def test_an_oracle_that_misses_what_the_map_knows_is_weak() -> None:
     assert samples(outcomes)[""].arm.count == len(outcomes) - len(weak)
 
 
-def test_the_parts_that_estimators_name_are_there() -> None:
+def test_the_parts_that_reductions_name_are_there() -> None:
     for scale in ScoreScale:
         metric = OcclusionCorrectedDeletion(CELLS, 8, 10, scale)
         parts: Mapping[str, Score] = scored(
             additive(effects_of(3)), pixels(1)[0] * 1.0, metric
         ).parts
-        assert parts.keys() == metric.part_estimators.keys()
-        for estimator in (metric.estimator, *metric.part_estimators.values()):
-            if isinstance(estimator, RatioEstimator):
-                names = {*estimator.numerator, *estimator.denominator} - {""}
+        assert parts.keys() == metric.part_reductions.keys()
+        for reduction in (metric.reduction, *metric.part_reductions.values()):
+            if isinstance(reduction, RatioOfMeans):
+                names = {*reduction.numerator, *reduction.denominator} - {""}
                 assert names <= parts.keys()
 
 
-def test_the_estimator_of_one_image_gives_that_images_score() -> None:
+def test_the_reduction_of_one_image_gives_that_images_score() -> None:
     outcome = scored(additive(effects_of(3)), pixels(1)[0].astype(np.float64))
 
-    def of(estimator: RatioEstimator) -> float:
+    def of(reduction: RatioOfMeans) -> float:
         a, b, c, d = (
             number(outcome.parts[name]) if name else 0.0
-            for name in estimator.numerator + estimator.denominator
+            for name in reduction.numerator + reduction.denominator
         )
         return (a - b) / (c - d)
 
-    assert isinstance(METRIC.estimator, RatioEstimator)
-    assert of(METRIC.estimator) == number(outcome.score)
+    assert isinstance(METRIC.reduction, RatioOfMeans)
+    assert of(METRIC.reduction) == number(outcome.score)
     for name in ("ratio", "control_uniform", "control_rolled"):
-        estimator = METRIC.part_estimators[name]
-        assert isinstance(estimator, RatioEstimator)
-        assert of(estimator) == pytest.approx(number(outcome.parts[name]), abs=1e-12)
+        reduction = METRIC.part_reductions[name]
+        assert isinstance(reduction, RatioOfMeans)
+        assert of(reduction) == pytest.approx(number(outcome.parts[name]), abs=1e-12)
 
 
 def test_the_logit_margin_is_not_bent_by_the_temperature() -> None:

@@ -67,7 +67,7 @@ def test_results_are_ordered_by_models_metrics_removals_explainers() -> None:
     own = {name: facts(model=name) for name in spec.models}
     keys = [
         (
-            key.model[-1],
+            key.models[0][-1],
             key.metric.name,
             key.removal and key.removal.name,
             key.explainer and key.explainer.name,

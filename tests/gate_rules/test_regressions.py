@@ -14,17 +14,12 @@ from heatproof.evaluators.gate.pairing import Pair
 from heatproof.evaluators.gate.policy import Check, CheckOutcome, Severity
 from heatproof.evaluators.gate.regressions import Comparison, Judged, judge_regressions
 from heatproof.evaluators.metrics.insertion import Insertion
-from heatproof.evaluators.outcomes import (
-    Direction,
-    Estimator,
-    MeanEstimator,
-    ProportionEstimator,
-    RatioEstimator,
-)
+from heatproof.evaluators.outcomes import Direction
 from heatproof.evaluators.statistics.arms import Arm
 from heatproof.evaluators.statistics.intervals import Intervals
+from heatproof.evaluators.statistics.reductions import Mean, Proportion, RatioOfMeans, Reduction
 
-PLAIN, ATOM = MeanEstimator(UNIT), MeanEstimator(UNIT, (0.0,))
+PLAIN, ATOM = Mean(UNIT), Mean(UNIT, (0.0,))
 HIGHER, LOWER = Direction.HIGHER_IS_BETTER, Direction.LOWER_IS_BETTER
 RNG = np.random.default_rng(0)
 BASE = RNG.beta(18, 4, 40)
@@ -33,12 +28,12 @@ BASE = RNG.beta(18, 4, 40)
 def pair(
     candidate: Any,
     baseline: Any,
-    estimator: Estimator = PLAIN,
+    reduction: Reduction = PLAIN,
     direction: Direction = HIGHER,
     **more: Any,
 ) -> Pair:
     mine, theirs = (Arm.of_mean(np.asarray(v, float)) for v in (candidate, baseline))
-    return Pair(mine, theirs, mine.count, 0.0, direction, estimator, **more)
+    return Pair(mine, theirs, mine.count, 0.0, direction, reduction, **more)
 
 
 def judged(held: Pair, allowed: float, **more: Any) -> Judged:
@@ -85,9 +80,9 @@ def test_not_shown_worse_is_no_pass() -> None:
 
 
 def test_all_differences_zero_pass_with_p_one() -> None:
-    for estimator in (PLAIN, ATOM, ProportionEstimator(), MeanEstimator()):
-        values = np.round(BASE) if isinstance(estimator, ProportionEstimator) else BASE
-        found = judged(pair(values, values, estimator), 0.0)
+    for reduction in (PLAIN, ATOM, Proportion(), Mean()):
+        values = np.round(BASE) if isinstance(reduction, Proportion) else BASE
+        found = judged(pair(values, values, reduction), 0.0)
         assert found.outcome is CheckOutcome.PASS
         assert (found.regression.drop, found.regression.p_value) == (0.0, 1.0)
 
@@ -106,7 +101,7 @@ def test_the_limit_of_atoms_is_the_lost_share_and_the_other_drops() -> None:
     candidate[[3, 7]] = 0.0
     others = np.delete(BASE - candidate, [3, 7])
     share = stats.binomtest(2, 40).proportion_ci(0.95, method="wilson").high
-    bootstrapped = pair(others, np.zeros(38), MeanEstimator(), LOWER)
+    bootstrapped = pair(others, np.zeros(38), Mean(), LOWER)
     (rest,) = upper_limits([bootstrapped], seed=0, tail=0.025, kind=Intervals.STANDARD)
     assert rest is not None
     # Other units draw other resamples: the resampling error of the limit is about 0.0002.
@@ -142,10 +137,10 @@ def test_a_proportion_is_limited_by_what_only_the_candidate_loses() -> None:
     baseline = np.ones(60)
     candidate = np.where(np.arange(60) < 2, 0.0, 1.0)
     expected = stats.binomtest(2, 60).proportion_ci(0.9, method="wilson").high
-    held = pair(candidate, baseline, ProportionEstimator())
+    held = pair(candidate, baseline, Proportion())
     assert limit(held) == pytest.approx(expected, rel=1e-12)
     assert judged(held, 0.12).outcome is CheckOutcome.PASS
-    lost = pair(1 - candidate, baseline, ProportionEstimator())
+    lost = pair(1 - candidate, baseline, Proportion())
     assert judged(lost, 0.12).outcome is CheckOutcome.FAIL
 
 
@@ -153,15 +148,15 @@ def test_a_proportion_that_may_not_drop_is_tested_by_mcnemar() -> None:
     baseline = np.append(np.ones(20), np.zeros(20))
     candidate = baseline.copy()
     candidate[:7], candidate[20:22] = 0.0, 1.0
-    found = judged(pair(candidate, baseline, ProportionEstimator()), 0.0)
+    found = judged(pair(candidate, baseline, Proportion()), 0.0)
     expected = stats.binomtest(7, 9, alternative="greater").pvalue
     assert found.regression.p_value == pytest.approx(expected, rel=1e-12)
 
 
-@pytest.mark.parametrize("estimator", [PLAIN, ATOM])
-def test_bounded_intervals_bet_on_the_differences(estimator: Estimator) -> None:
+@pytest.mark.parametrize("reduction", [PLAIN, ATOM])
+def test_bounded_intervals_bet_on_the_differences(reduction: Reduction) -> None:
     candidate, baseline = noisy(0.0, spread=0.02, n=400)
-    standard, bounded = (limit(pair(candidate, baseline, estimator), kind) for kind in Intervals)
+    standard, bounded = (limit(pair(candidate, baseline, reduction), kind) for kind in Intervals)
     assert standard is not None
     assert bounded is not None
     assert bounded != standard
@@ -173,14 +168,14 @@ def test_groups_with_atoms_are_bet_on_and_ratios_with_atoms_left_open() -> None:
     bounded = limit(pair(candidate, baseline, ATOM), Intervals.BOUNDED)
     grouped = limit(pair(candidate, baseline, ATOM, grouped=True))
     assert grouped == pytest.approx(bounded, abs=1e-12)
-    ratio = RatioEstimator(("a", ""), ("b", ""), 1e-3, UNIT, (0.0,), UNIT)
+    ratio = RatioOfMeans(("a", ""), ("b", ""), 1e-3, UNIT, (0.0,), UNIT)
     assert limit(pair(candidate, baseline, ratio)) is None
 
 
 def test_a_drop_towards_zero_is_one_of_magnitudes() -> None:
     rng = np.random.default_rng(4)
     small, large = rng.normal(-0.1, 0.05, 40), rng.normal(0.4, 0.05, 40)
-    unbounded, nearer = MeanEstimator(), Direction.CLOSER_TO_ZERO
+    unbounded, nearer = Mean(), Direction.CLOSER_TO_ZERO
     assert judged(pair(small, large, unbounded, nearer), 0.0).outcome is CheckOutcome.PASS
     assert judged(pair(large, small, unbounded, nearer), 0.1).outcome is CheckOutcome.FAIL
     drop = judged(pair(large, small, unbounded, nearer), 0.1).regression.drop
@@ -202,7 +197,7 @@ def test_a_wider_allowance_never_turns_a_pass_into_less(
 def test_the_limit_is_cut_to_what_a_drop_can_be() -> None:
     candidate, baseline = np.zeros(10), np.full(10, 0.999)
     baseline[0], candidate[:3] = 0.0, [0.9, 0.8, 0.7]
-    found = limit(pair(candidate, baseline, MeanEstimator(Range(0, 1))))
+    found = limit(pair(candidate, baseline, Mean(Range(0, 1))))
     assert found is None or found <= 1.0
 
 
@@ -221,7 +216,7 @@ def test_warning_checks_do_not_weigh_on_the_correction() -> None:
     assert p_values[0][1] == pytest.approx(2 * p_values[0][0])
 
 
-def passes(drop: float, n: int, estimator: Estimator, trials: int = 100) -> float:
+def passes(drop: float, n: int, reduction: Reduction, trials: int = 100) -> float:
     """Share of samples that pass at d = .05 where the candidate flips on `drop / .95`."""
     passed = 0
     for trial in range(trials):
@@ -229,7 +224,7 @@ def passes(drop: float, n: int, estimator: Estimator, trials: int = 100) -> floa
         baseline = np.full(n, 0.95) + rng.normal(0, 0.01, n)
         flipped = rng.random(n) < drop / 0.95
         candidate = np.where(flipped, 0.0, baseline + rng.normal(0, 0.005, n))
-        found = judged(pair(candidate, baseline, estimator), 0.05)
+        found = judged(pair(candidate, baseline, reduction), 0.05)
         passed += found.outcome is CheckOutcome.PASS
     return passed / trials
 
@@ -256,8 +251,8 @@ def test_a_pass_without_a_difference_says_how_often_luck_gives_it(
     count: int, allowed: float, said: str
 ) -> None:
     """0.95^8 = 0.663, 0.95^30 = 0.215, 0.95^59 = 0.0485; 0.9^29 = 0.047."""
-    for estimator in (ProportionEstimator(), ATOM):
-        found = judged(pair(np.ones(count), np.ones(count), estimator), allowed)
+    for reduction in (Proportion(), ATOM):
+        found = judged(pair(np.ones(count), np.ones(count), reduction), allowed)
         assert found.outcome is CheckOutcome.PASS
         assert said in found.message
         assert ("no score differs" in found.message) is bool(said)
@@ -270,5 +265,5 @@ def test_a_pass_by_scores_that_are_never_equal_says_nothing_of_luck() -> None:
 
 def test_a_pass_that_groups_give_by_luck_counts_groups() -> None:
     values = np.ones(10)
-    found = judged(pair(values, values, ProportionEstimator(), grouped=True, largest=1), 0.05)
+    found = judged(pair(values, values, Proportion(), grouped=True, largest=1), 0.05)
     assert "59 groups" in found.message

@@ -11,10 +11,10 @@ from heatproof.evaluators.explainers import Centre, Random
 from heatproof.evaluators.gate.policy import Check, Policy
 from heatproof.evaluators.gate.soundness import require_answerable, require_sound
 from heatproof.evaluators.metrics import Deletion, Insertion, OcclusionRobustness
-from heatproof.evaluators.outcomes import Estimator, MeanEstimator
 from heatproof.evaluators.preprocessing import PRESETS
 from heatproof.evaluators.removal import Black, White
 from heatproof.evaluators.spec import EvaluationSpec
+from heatproof.evaluators.statistics.reductions import Mean, Reduction
 
 SPEC = EvaluationSpec(
     models=("m",),
@@ -74,7 +74,7 @@ def test_an_operator_of_the_policy_that_nothing_was_scored_with_is_refused() -> 
 
 @dataclass(frozen=True, slots=True)
 class Bounded(Insertion):
-    estimator: ClassVar[Estimator] = MeanEstimator(range=Range(0, 1))
+    reduction: ClassVar[Reduction] = Mean(range=Range(0, 1))
 
 
 @pytest.mark.parametrize("bounds", [{"min": 0.0}, {"max": 1.0}, {"min": 0.2, "max": 0.9}])

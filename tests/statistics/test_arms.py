@@ -18,9 +18,9 @@ def arm(numerators: Any, denominators: Any = None) -> Any:
     return Arm.of_ratio(u, v)
 
 
-def jackknife_error(estimator: Any, *columns: Any) -> Any:
+def jackknife_error(reduction: Any, *columns: Any) -> Any:
     n = len(columns[0])
-    left_out = [estimator(*(np.delete(c, i) for c in columns)) for i in range(n)]
+    left_out = [reduction(*(np.delete(c, i) for c in columns)) for i in range(n)]
     return float(np.sqrt((n - 1) / n * ((left_out - np.mean(left_out)) ** 2).sum()))
 
 

@@ -9,77 +9,77 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from heatproof.evaluators.catalogue import UNBOUNDED, UNIT, Range
-from heatproof.evaluators.outcomes import MeanEstimator, ProportionEstimator, RatioEstimator
 from heatproof.evaluators.statistics.arms import Arm, Contrast
 from heatproof.evaluators.statistics.betting import grouped_limits, mean_limits
 from heatproof.evaluators.statistics.bootstrap import bootstrap_t
 from heatproof.evaluators.statistics.intervals import Intervals, Limits, Measured, intervals
+from heatproof.evaluators.statistics.reductions import Mean, Proportion, RatioOfMeans
 
 RNG = np.random.default_rng(3)
 SMOOTH = RNG.beta(2, 3, 40)
 ZEROS = np.where(np.arange(40) % 5 == 0, 0.0, SMOOTH)
 HITS = (RNG.random(40) < 0.7).astype(float)
-PLAIN, ATOM = MeanEstimator(UNIT), MeanEstimator(UNIT, (0.0,))
+PLAIN, ATOM = Mean(UNIT), Mean(UNIT, (0.0,))
 
 
-def made(values: Any, estimator: Any, **kind: Any) -> Limits | None:
-    score = Measured(Arm.of_mean(np.asarray(values, float)), estimator)
+def made(values: Any, reduction: Any, **kind: Any) -> Limits | None:
+    score = Measured(Arm.of_mean(np.asarray(values, float)), reduction)
     return intervals([score], seed=0, level=0.95, **kind)[0]
 
 
-def ratio_of(parts: Range, range_: Range = UNIT, atoms: Any = ()) -> RatioEstimator:
-    return RatioEstimator(("a", ""), ("b", ""), 1e-3, range_, atoms, parts)
+def ratio_of(parts: Range, range_: Range = UNIT, atoms: Any = ()) -> RatioOfMeans:
+    return RatioOfMeans(("a", ""), ("b", ""), 1e-3, range_, atoms, parts)
 
 
 @pytest.mark.parametrize(
-    ("values", "estimator", "kind", "method"),
+    ("values", "reduction", "kind", "method"),
     [
         (SMOOTH, PLAIN, "standard", "bootstrap_t"),
-        (SMOOTH, MeanEstimator(), "standard", "bootstrap_t"),
-        (HITS, ProportionEstimator(), "standard", "wilson"),
+        (SMOOTH, Mean(), "standard", "bootstrap_t"),
+        (HITS, Proportion(), "standard", "wilson"),
         (ZEROS, ATOM, "standard", "wilson_bootstrap_t"),
         (SMOOTH, ATOM, "standard", "wilson_bootstrap_t"),
-        (1 - ZEROS, MeanEstimator(UNIT, (1.0,)), "standard", "betting"),
-        (ZEROS, MeanEstimator(UNIT, (0.0, 1.0)), "standard", "betting"),
+        (1 - ZEROS, Mean(UNIT, (1.0,)), "standard", "betting"),
+        (ZEROS, Mean(UNIT, (0.0, 1.0)), "standard", "betting"),
         (np.where(np.arange(40) < 7, SMOOTH, 0.0), ATOM, "standard", "betting"),
         (SMOOTH, PLAIN, "bounded", "betting"),
-        (HITS, ProportionEstimator(), "bounded", "betting"),
-        (SMOOTH, MeanEstimator(Range(0, np.inf)), "bounded", "bootstrap_t"),
+        (HITS, Proportion(), "bounded", "betting"),
+        (SMOOTH, Mean(Range(0, np.inf)), "bounded", "bootstrap_t"),
         (SMOOTH, ratio_of(UNIT), "standard", "bootstrap_t"),
         (SMOOTH, ratio_of(UNIT), "bounded", "bootstrap_t"),
         (ZEROS, ratio_of(UNIT, atoms=(0.0,)), "standard", "betting"),
     ],
 )
 def test_the_kind_of_score_decides_the_method(
-    values: Any, estimator: Any, kind: str, method: str
+    values: Any, reduction: Any, kind: str, method: str
 ) -> None:
-    found = made(values, estimator, kind=Intervals(kind))
+    found = made(values, reduction, kind=Intervals(kind))
     assert found is not None
     assert found.method == method
 
 
 @pytest.mark.parametrize(
-    ("values", "estimator"),
+    ("values", "reduction"),
     [
         (SMOOTH[:7], PLAIN),
-        (HITS[:7], ProportionEstimator()),
+        (HITS[:7], Proportion()),
         (ZEROS[:7], ATOM),
         (np.full(40, 0.5), PLAIN),
         (np.append(np.zeros(39), 1.0), PLAIN),
-        (ZEROS, MeanEstimator(UNBOUNDED, (1.0,))),
+        (ZEROS, Mean(UNBOUNDED, (1.0,))),
         (ZEROS, ratio_of(UNBOUNDED, atoms=(0.0,))),
         (ZEROS, ratio_of(UNIT, UNBOUNDED, (0.0,))),
     ],
 )
-def test_what_the_data_do_not_tell_has_no_interval(values: Any, estimator: Any) -> None:
-    assert made(values, estimator) is None
+def test_what_the_data_do_not_tell_has_no_interval(values: Any, reduction: Any) -> None:
+    assert made(values, reduction) is None
 
 
 def test_a_grouped_proportion_and_grouped_atoms_are_bet_on() -> None:
     sizes = np.tile([1.0, 2.0, 3.0], 5)
     hits = np.minimum(sizes, np.arange(15) % 3)
-    for estimator in (ProportionEstimator(), ATOM):
-        score = Measured(Arm.of_ratio(hits, sizes), estimator, grouped=True, largest=3)
+    for reduction in (Proportion(), ATOM):
+        score = Measured(Arm.of_ratio(hits, sizes), reduction, grouped=True, largest=3)
         (found,) = intervals([score], seed=0, level=0.95)
         expected = grouped_limits(score.arm, UNIT, 3, 0.025)
         assert found is not None
@@ -108,7 +108,7 @@ def test_without_a_single_zero_the_interval_still_allows_for_them() -> None:
 
 
 def test_betting_on_another_range_is_betting_on_the_scaled_scores() -> None:
-    found = made(6 * SMOOTH - 2, MeanEstimator(Range(-2, 4)), kind=Intervals.BOUNDED)
+    found = made(6 * SMOOTH - 2, Mean(Range(-2, 4)), kind=Intervals.BOUNDED)
     low, high = mean_limits(SMOOTH, 0.025)
     assert found is not None
     assert (found.lower, found.upper) == pytest.approx((6 * low - 2, 6 * high - 2), abs=1e-9)
@@ -117,20 +117,20 @@ def test_betting_on_another_range_is_betting_on_the_scaled_scores() -> None:
 @settings(max_examples=25, deadline=None)
 @given(
     st.lists(st.floats(0, 1), min_size=8, max_size=25),
-    st.sampled_from([PLAIN, ATOM, MeanEstimator(UNIT, (1.0,)), ratio_of(UNIT)]),
+    st.sampled_from([PLAIN, ATOM, Mean(UNIT, (1.0,)), ratio_of(UNIT)]),
     st.sampled_from(Intervals),
 )
 def test_every_interval_lies_within_the_range_of_its_score(
-    values: list[float], estimator: Any, kind: Intervals
+    values: list[float], reduction: Any, kind: Intervals
 ) -> None:
-    found = made(values, estimator, kind=kind)
+    found = made(values, reduction, kind=kind)
     if found is not None:
         assert 0 <= found.lower <= found.upper <= 1
 
 
 def test_a_skewed_sample_near_the_end_is_cut() -> None:
     values = np.append(np.full(20, 0.99) + np.arange(20) / 2500, 0.2)
-    uncut, cut = made(values, MeanEstimator()), made(values, PLAIN)
+    uncut, cut = made(values, Mean()), made(values, PLAIN)
     assert uncut is not None
     assert cut is not None
     assert uncut.upper > 1
@@ -146,13 +146,13 @@ def test_scores_share_their_resamples_whatever_else_is_measured() -> None:
     assert both[1] == intervals([zero], seed=4, level=0.95)[0]
 
 
-def false_passes(estimator: Any, kind: Intervals, trials: int = 200) -> float:
+def false_passes(reduction: Any, kind: Intervals, trials: int = 200) -> float:
     """Share of samples of 8 with 10 % zeros, mean .85, whose whole interval lies above .87."""
     rng = np.random.default_rng(8)
     passed = 0
     for trial in range(trials):
         values = np.where(rng.random(8) < 0.1, 0.0, rng.normal(0.85 / 0.9, 0.01, 8))
-        score = Measured(Arm.of_mean(values), estimator)
+        score = Measured(Arm.of_mean(values), reduction)
         (found,) = intervals([score], seed=trial, level=0.95, kind=kind)
         passed += found is not None and found.lower > 0.87
     return passed / trials
@@ -160,6 +160,6 @@ def false_passes(estimator: Any, kind: Intervals, trials: int = 200) -> float:
 
 def test_a_declared_atom_never_passes_a_model_that_flips() -> None:
     # A sample of 8 without a zero comes in 43 % of the draws, and looks certain without the atom.
-    assert false_passes(MeanEstimator(UNIT), Intervals.STANDARD) >= 0.3
+    assert false_passes(Mean(UNIT), Intervals.STANDARD) >= 0.3
     assert false_passes(ATOM, Intervals.STANDARD) <= 0.01
     assert false_passes(PLAIN, Intervals.BOUNDED) <= 0.01

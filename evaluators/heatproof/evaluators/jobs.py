@@ -62,7 +62,7 @@ def evaluation_job(
     keys = list(enumerate(result_keys(spec)))
     for model in spec.models:
         explained = yield from explanation_job(spec, packers[model], index, image, watches[model])
-        own = [(place, key) for place, key in keys if key.model == model]
+        own = [(place, key) for place, key in keys if key.models == (model,)]
         scores += yield from _scores(explained, packers[model], own)
         predictions.append(explained.prediction)
         if spec.keep_overlays:

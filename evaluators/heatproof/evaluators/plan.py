@@ -28,13 +28,13 @@ class ResultKey:
     """What one result is about; its place in `Plan.results` is its index.
 
     Attributes:
-        model: name of the model.
+        models: names of the models that the score is of; most metrics score one.
         metric: the metric.
         removal: the removal operator; None for metrics that remove nothing.
         explainer: the explainer; None for metrics of the model alone.
     """
 
-    model: str
+    models: tuple[str, ...]
     metric: Metric
     removal: RemovalOperator | None
     explainer: Explainer | None
@@ -60,7 +60,7 @@ class Plan:
 def result_keys(spec: EvaluationSpec) -> tuple[ResultKey, ...]:
     """Lists what a spec scores, in the order models, metrics, removal operators, explainers."""
     return tuple(
-        ResultKey(model, metric, removal, explainer)
+        ResultKey((model,), metric, removal, explainer)
         for model in spec.models
         for metric in spec.metrics
         for removal, explainer in _combinations(spec, metric)
@@ -257,7 +257,7 @@ def _check_needs(thing: Registered, facts: PredictorFacts) -> None:
 
 def _rows_of_image(spec: EvaluationSpec, facts: PredictorFacts, keys: Sequence[ResultKey]) -> int:
     """Rows of one image: clean, each operator's empty image, maps, and what the metrics add."""
-    own = [key for key in keys if key.model == facts.model]
+    own = [key for key in keys if key.models == (facts.model,)]
     explainers = {explainer: explainer.predictions(facts) for explainer in spec.explainers}
     metrics = sum(key.metric.predictions(Setting(facts, key.removal, key.explainer)) for key in own)
     empty = len({key.removal for key in own if key.removal is not None})

@@ -75,9 +75,9 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class MetricResult:
-    """Score of one metric for one model, removal operator and explainer over the data set."""
+    """Score of one metric for its models, removal operator and explainer over the data set."""
 
-    model: str
+    models: tuple[str, ...]
     metric: Metric
     removal: RemovalOperator | None
     explainer: Explainer | None

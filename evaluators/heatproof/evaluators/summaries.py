@@ -9,16 +9,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from heatproof.evaluators.metrics.metric import DescribesCurves
-from heatproof.evaluators.outcomes import (
-    Curve,
-    Estimator,
-    MeanEstimator,
-    ProportionEstimator,
-    RatioEstimator,
-    Reason,
-    Score,
-    Undefined,
-)
+from heatproof.evaluators.outcomes import Curve, Reason, Score, Undefined
 from heatproof.evaluators.plan import ResultKey, result_keys
 from heatproof.evaluators.results import (
     ImageResult,
@@ -32,6 +23,7 @@ from heatproof.evaluators.results import (
 from heatproof.evaluators.spec import EvaluationSpec
 from heatproof.evaluators.statistics.arms import Arm, Contrast
 from heatproof.evaluators.statistics.intervals import Intervals, Limits, Measured, intervals
+from heatproof.evaluators.statistics.reductions import Mean, Proportion, Reduction
 from heatproof.evaluators.statistics.units import Units
 
 LEVEL: Final = 0.95
@@ -39,18 +31,18 @@ LEVEL: Final = 0.95
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sample:
-    """The scores of one quantity, image by image.
+class Quantity:
+    """One quantity over the images, such as a score or a part of it.
 
     Attributes:
         scores: one an image; None where the image was not evaluated.
         arm: the same as columns of numbers.
-        estimator: how they become one number.
+        reduction: how they become one number.
     """
 
     scores: Sequence[Score | None]
     arm: Arm
-    estimator: Estimator
+    reduction: Reduction
 
 
 def summarise(spec: EvaluationSpec, images: Sequence[ImageResult]) -> tuple[MetricResult, ...]:
@@ -64,12 +56,12 @@ def summarise(spec: EvaluationSpec, images: Sequence[ImageResult]) -> tuple[Metr
     counted = [images[place] for place in units.images]
     keys = result_keys(spec)
     scores = _by_result(counted, len(keys))
-    samples = [samples_of(key, column) for key, column in zip(keys, scores, strict=True)]
-    flat = [sample for group in samples for sample in group.values()]
+    quantities = [quantities_of(key, column) for key, column in zip(keys, scores, strict=True)]
+    flat = [quantity for group in quantities for quantity in group.values()]
     summaries = iter(summaries_of(flat, units, seed=spec.seed))
     return tuple(
         _metric_result(key, column, {name: (group[name], next(summaries)) for name in group})
-        for key, column, group in zip(keys, scores, samples, strict=True)
+        for key, column, group in zip(keys, scores, quantities, strict=True)
     )
 
 
@@ -89,16 +81,16 @@ def clean_accuracy(spec: EvaluationSpec, images: Sequence[ImageResult]) -> Mappi
     """Top-1 accuracy of each model on the clean images that have a label; {} without labels."""
     units = units_of(images, seed=spec.seed)
     counted = [images[place] for place in units.images]
-    samples = {model: accuracy_sample(model, counted) for model in spec.models}
-    held = {model: sample for model, sample in samples.items() if sample.arm.count}
+    quantities = {model: accuracy_of(model, counted) for model in spec.models}
+    held = {model: quantity for model, quantity in quantities.items() if quantity.arm.count}
     summaries = summaries_of(list(held.values()), units, seed=spec.seed)
     return dict(zip(held, summaries, strict=True))
 
 
-def accuracy_sample(model: str, images: Sequence[ImageResult]) -> Sample:
+def accuracy_of(model: str, images: Sequence[ImageResult]) -> Quantity:
     """Whether a model's top class is the label: 1 or 0, None for an image without a label."""
     hits = [_hit(model, image) for image in images]
-    return _sample(hits, ProportionEstimator(), {})
+    return _quantity(hits, Proportion(), {})
 
 
 def _hit(model: str, image: ImageResult) -> float | None:
@@ -109,36 +101,28 @@ def _hit(model: str, image: ImageResult) -> float | None:
     return float(any(top[0].class_index == image.label for top in tops if top)) if tops else None
 
 
-def samples_of(key: ResultKey, scores: Sequence[ImageScore | None]) -> dict[str, Sample]:
+def quantities_of(key: ResultKey, scores: Sequence[ImageScore | None]) -> dict[str, Quantity]:
     """The headline of a result under "", and its parts under their names."""
     names = sorted({name for score in scores if score for name in score.parts})
     columns: dict[str, list[Score | None]] = {
         name: [score.parts.get(name) if score else None for score in scores] for name in names
     }
-    estimators = key.metric.part_estimators
-    samples = {
-        name: _sample(columns[name], estimators.get(name, MeanEstimator()), columns)
-        for name in names
+    reductions = key.metric.part_reductions
+    quantities = {
+        name: _quantity(columns[name], reductions.get(name, Mean()), columns) for name in names
     }
     headline = [score.score if score else None for score in scores]
-    return {"": _sample(headline, key.metric.estimator, columns), **samples}
+    return {"": _quantity(headline, key.metric.reduction, columns), **quantities}
 
 
-def _sample(
+def _quantity(
     scores: Sequence[Score | None],
-    estimator: Estimator,
+    reduction: Reduction,
     parts: Mapping[str, Sequence[Score | None]],
-) -> Sample:
-    if not isinstance(estimator, RatioEstimator):
-        return Sample(scores, Arm.of_mean(_column(scores)), estimator)
-    nothing = np.zeros(len(scores))
-    a, b, c, d = (
-        _column(parts.get(name, [None] * len(scores))) if name else nothing
-        for name in (*estimator.numerator, *estimator.denominator)
-    )
-    # An image without a score of its own is out of the sums too: it says nothing, and is counted.
-    is_scored = np.isfinite(_column(scores))
-    return Sample(scores, Arm.of_ratio(a - b, c - d).within(is_scored), estimator)
+) -> Quantity:
+    nothing = [None] * len(scores)
+    columns = {name: _column(parts.get(name, nothing)) for name in reduction.parts}
+    return Quantity(scores, reduction.arm(_column(scores), columns), reduction)
 
 
 def _column(scores: Sequence[Score | None]) -> Float64[np.ndarray, "images"]:
@@ -146,59 +130,59 @@ def _column(scores: Sequence[Score | None]) -> Float64[np.ndarray, "images"]:
     return np.array([np.nan if not isinstance(s, float) else s for s in scores], dtype=np.float64)
 
 
-def measured(sample: Sample, units: Units) -> Measured:
-    """A sample of images as one of units."""
-    return Measured(units.summed(sample.arm), sample.estimator, units.grouped, units.largest)
+def measured(quantity: Quantity, units: Units) -> Measured:
+    """A quantity of images as one of units."""
+    return Measured(units.summed(quantity.arm), quantity.reduction, units.grouped, units.largest)
 
 
 def summaries_of(
-    samples: Sequence[Sample],
+    quantities: Sequence[Quantity],
     units: Units,
     *,
     seed: int,
     kind: Intervals = Intervals.STANDARD,
 ) -> list[Summary]:
-    """Summarises samples of the images that count, with their intervals on the same resamples.
+    """Summarises quantities over the images that count, with their intervals on the same resamples.
 
     Args:
-        samples: over the images that count, in their order.
+        quantities: over the images that count, in their order.
         units: the units that these images make up.
         seed: of the resamples.
         kind: which intervals bounded means and proportions get.
     """
-    scores = [measured(sample, units) for sample in samples]
+    scores = [measured(quantity, units) for quantity in quantities]
     limits = intervals(scores, seed=seed, level=LEVEL, kind=kind)
-    return [_summary(*held) for held in zip(samples, scores, limits, strict=True)]
+    return [_summary(*held) for held in zip(quantities, scores, limits, strict=True)]
 
 
-def _summary(sample: Sample, score: Measured, limits: Limits | None) -> Summary:
-    if not is_estimable(sample):
-        return Summary(None, None, None, 0, _reasons(sample.scores), 0)
+def _summary(quantity: Quantity, score: Measured, limits: Limits | None) -> Summary:
+    if not is_estimable(quantity):
+        return Summary(None, None, None, 0, _reasons(quantity.scores), 0)
     standard_error = Contrast((score.arm,)).standard_error()
     interval = None
     if limits is not None:
         interval = Interval(limits.lower, limits.upper, LEVEL, limits.method)
     left_out = [
-        held for held, scored in zip(sample.scores, sample.arm.scored, strict=True) if not scored
+        held
+        for held, scored in zip(quantity.scores, quantity.arm.scored, strict=True)
+        if not scored
     ]
     return Summary(
         value=score.arm.estimate(),
         standard_error=standard_error if np.isfinite(standard_error) else None,
         interval=interval,
-        scored=sample.arm.count,
+        scored=quantity.arm.count,
         undefined=_reasons(left_out),
         units=score.arm.count,
     )
 
 
-def is_estimable(sample: Sample) -> bool:
-    """Whether the sample gives a number: something was scored, and no ratio divides by nothing."""
-    if sample.arm.count == 0 or not np.isfinite(sample.arm.estimate()):
+def is_estimable(quantity: Quantity) -> bool:
+    """Whether the quantity is a number: something was scored, and no ratio divides by nothing."""
+    if quantity.arm.count == 0 or not np.isfinite(quantity.arm.estimate()):
         return False
-    if not isinstance(sample.estimator, RatioEstimator):
-        return True
-    mean_denominator = sample.arm.denominators.sum() / sample.arm.count
-    return bool(mean_denominator > sample.estimator.min_denominator)
+    mean_denominator = quantity.arm.denominators.sum() / quantity.arm.count
+    return bool(mean_denominator > quantity.reduction.min_denominator)
 
 
 def _reasons(scores: Iterable[Score | None]) -> dict[str, int]:
@@ -224,17 +208,17 @@ def _by_result(images: Sequence[ImageResult], results: int) -> list[list[ImageSc
 def _metric_result(
     key: ResultKey,
     scores: Sequence[ImageScore | None],
-    summarised: Mapping[str, tuple[Sample, Summary]],
+    summarised: Mapping[str, tuple[Quantity, Summary]],
 ) -> MetricResult:
-    sample, summary = summarised[""]
+    quantity, summary = summarised[""]
     curves = [
         score.curves
-        for score, scored in zip(scores, sample.arm.scored, strict=True)
+        for score, scored in zip(scores, quantity.arm.scored, strict=True)
         if scored and score is not None
     ]
     mean_curves = _mean_curves(curves)
     return MetricResult(
-        model=key.model,
+        models=key.models,
         metric=key.metric,
         removal=key.removal,
         explainer=key.explainer,

@@ -85,6 +85,10 @@ class Captions:
         """Display name of a model, with its digest where two have the same."""
         return self.models.get(name, short_digest(name))
 
+    def panel(self, names: Iterable[str]) -> str:
+        """The models that a result is of."""
+        return ", ".join(map(self.model, names))
+
     def short(self, message: Message) -> str:
         """A choice with the parameters that tell it from its namesakes."""
         name, _ = choice(message)
@@ -96,7 +100,7 @@ class Captions:
     def row(self, result: MetricResult) -> dict[str, str]:
         """Columns that say what a result is about."""
         return {
-            "model": self.model(result.model),
+            "model": self.panel(result.models),
             "metric": self.short(result.metric),
             "removal": self.short(result.removal),
             "explainer": self.short(result.explainer),

@@ -1,6 +1,7 @@
 """One HTML page: self-contained, light or dark, fit to print."""
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata, resources
 from pathlib import Path
@@ -192,7 +193,7 @@ def _card(report: Report, image: ImageResult, classes: ClassNames) -> Card:
         answers=tuple(_answer(captions, answer, classes) for answer in image.predictions),
         pictures=tuple(
             Picture(
-                _of_model(report, overlay.model, captions.short(overlay.explainer)),
+                _of_models(report, (overlay.model,), captions.short(overlay.explainer)),
                 "data:image/png;base64," + base64.b64encode(overlay.png).decode(),
             )
             for overlay in image.overlays
@@ -201,9 +202,9 @@ def _card(report: Report, image: ImageResult, classes: ClassNames) -> Card:
     )
 
 
-def _of_model(report: Report, model: str, text: str) -> str:
-    """The text, with the model in front where there are several."""
-    return f"{report.captions.model(model)} · {text}" if len(report.models) > 1 else text
+def _of_models(report: Report, models: Sequence[str], text: str) -> str:
+    """The text, with its models in front where the report has several."""
+    return f"{report.captions.panel(models)} · {text}" if len(report.models) > 1 else text
 
 
 def _answer(captions: Captions, held: CleanPrediction, classes: ClassNames) -> Answer:
@@ -212,7 +213,7 @@ def _answer(captions: Captions, held: CleanPrediction, classes: ClassNames) -> A
 
 
 def _score(report: Report, row: ResultRow, held: ImageScore) -> tuple[str, str, str]:
-    subject = _of_model(report, report.results[held.result].model, row.subject)
+    subject = _of_models(report, report.results[held.result].models, row.subject)
     if held.score.WhichOneof("outcome") == "value":
         return subject, number(held.score.value), ""
     undefined = held.score.undefined

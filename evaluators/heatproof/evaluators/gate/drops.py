@@ -16,16 +16,11 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from heatproof.evaluators.gate.pairing import Pair
-from heatproof.evaluators.outcomes import MeanEstimator, ProportionEstimator, RatioEstimator
 from heatproof.evaluators.statistics.arms import Arm, Contrast, Rows
 from heatproof.evaluators.statistics.bootstrap import Studentised, bootstrap_t, limit_of
-from heatproof.evaluators.statistics.intervals import (
-    Intervals,
-    Measured,
-    betting_limits,
-    is_finite,
-)
+from heatproof.evaluators.statistics.intervals import Intervals
 from heatproof.evaluators.statistics.proportions import wilson_upper
+from heatproof.evaluators.statistics.reductions import Mean
 
 
 @runtime_checkable
@@ -66,19 +61,18 @@ def upper_limits(
 
 
 def _method(pair: Pair, kind: Intervals) -> UpperLimit | None:
-    estimator = pair.estimator
-    is_mean = not isinstance(estimator, RatioEstimator)
-    is_bounded = is_mean and is_finite(estimator.range)
+    reduction = pair.reduction
+    is_bounded = reduction.is_mean and reduction.is_bounded
     if is_bounded and kind is Intervals.BOUNDED:
         return BettingLimit(pair)
-    if not estimator.atoms:
+    if not reduction.atoms:
         return BootstrapLimit(pair)
     if not is_bounded:
         return None
     make: Callable[[Pair], UpperLimit] = AtomLimit
     if pair.grouped:
         make = BettingLimit
-    elif isinstance(estimator, ProportionEstimator):
+    elif reduction.is_proportion:
         make = LossLimit
     return make(pair)
 
@@ -146,7 +140,7 @@ class AtomLimit:
         return share * self.pair.drop_range().upper + max(0.0, rest)
 
     def _jumps(self, drop: Arm) -> Rows:
-        atoms = np.array(self.pair.estimator.atoms)
+        atoms = np.array(self.pair.reduction.atoms)
         mine = np.isin(self.pair.candidate.numerators, atoms)
         theirs = np.isin(self.pair.baseline.numerators, atoms)
         jumped: Rows = drop.scored & (mine | theirs) & (drop.numerators > 0)
@@ -166,7 +160,8 @@ class BettingLimit:
     def limit(self, found: Sequence[Studentised | None], tail: float) -> float | None:  # noqa: ARG002  # as the protocol says
         """The limit; None if no mean is left."""
         pair = self.pair
-        differences = MeanEstimator(pair.drop_range())
-        arm = pair.drop().arms[0]
-        ends = betting_limits(Measured(arm, differences, pair.grouped, pair.largest), tail)
+        differences = Mean(pair.drop_range())
+        ends = differences.betting_limits(
+            pair.drop().arms[0], grouped=pair.grouped, largest=pair.largest, tail=tail
+        )
         return None if ends is None else ends[1]

@@ -87,7 +87,7 @@ def _targets(policy: Policy, candidate: Evaluated) -> Iterator[Target]:
     for number, check in enumerate(policy.checks):
         for index, result in enumerate(candidate.results):
             if (
-                result.model == candidate.model
+                result.models == (candidate.model,)
                 and is_answered_by(check.metric, result.metric)
                 and check.explainer in (None, result.explainer)
                 and check.removal in (None, result.removal)

@@ -10,17 +10,18 @@ from heatproof.evaluators.catalogue import Range
 from heatproof.evaluators.errors import FailedPreconditionError
 from heatproof.evaluators.gate.policy import Evaluated
 from heatproof.evaluators.metrics.metric import ReadsObjects
-from heatproof.evaluators.outcomes import Direction, Estimator
+from heatproof.evaluators.outcomes import Direction
 from heatproof.evaluators.plan import result_keys
 from heatproof.evaluators.results import ImageResult, ImageScore, MetricResult, Summary
 from heatproof.evaluators.spec import Target
 from heatproof.evaluators.statistics.arms import Arm, Contrast
 from heatproof.evaluators.statistics.intervals import Intervals
+from heatproof.evaluators.statistics.reductions import Reduction
 from heatproof.evaluators.statistics.units import Units
 from heatproof.evaluators.summaries import (
-    Sample,
-    accuracy_sample,
-    samples_of,
+    Quantity,
+    accuracy_of,
+    quantities_of,
     summaries_of,
     units_of,
 )
@@ -39,7 +40,7 @@ class Pair:
         images: images that both scored.
         lost: larger share of the images that one arm scored and the other did not.
         direction: what a good score is.
-        estimator: range and atoms of a score.
+        reduction: range and atoms of a score.
         grouped: whether units are groups of images.
         largest: images of the largest unit.
     """
@@ -49,7 +50,7 @@ class Pair:
     images: int
     lost: float
     direction: Direction
-    estimator: Estimator
+    reduction: Reduction
     grouped: bool = False
     largest: int = 1
 
@@ -73,7 +74,7 @@ class Pair:
 
     def drop_range(self) -> Range:
         """Where the drop lies; an end that is not known is infinite."""
-        ends = self.estimator.range
+        ends = self.reduction.range
         mine, theirs = (
             sorted((sign * ends.lower, sign * ends.upper))
             for sign in (
@@ -160,7 +161,7 @@ def pair(
     key = (result.metric, result.removal, result.explainer)
     units = units_of(candidate.images, seed=candidate.spec.seed)
     images = [candidate.images[place].image for place in units.images]
-    mine, theirs = _sample(candidate, key, images), _sample(baseline, key, images)
+    mine, theirs = _quantity(candidate, key, images), _quantity(baseline, key, images)
     return paired(mine, theirs, units, result.direction, tolerance=tolerance)
 
 
@@ -168,8 +169,8 @@ def accuracy_summary(kind: Intervals, evaluated: Evaluated) -> Summary:
     """The clean accuracy of the model that is judged, with intervals of a kind."""
     units = units_of(evaluated.images, seed=evaluated.spec.seed)
     images = [evaluated.images[place] for place in units.images]
-    sample = accuracy_sample(evaluated.model, images)
-    return summaries_of([sample], units, seed=evaluated.spec.seed, kind=kind)[0]
+    quantity = accuracy_of(evaluated.model, images)
+    return summaries_of([quantity], units, seed=evaluated.spec.seed, kind=kind)[0]
 
 
 def accuracy_pair(candidate: Evaluated, baseline: Evaluated) -> Pair:
@@ -178,15 +179,15 @@ def accuracy_pair(candidate: Evaluated, baseline: Evaluated) -> Pair:
     images = [candidate.images[place] for place in units.images]
     held = _by_digest(baseline)
     others = [replace(held[image.image], label=image.label) for image in images]
-    mine = accuracy_sample(candidate.model, images)
-    theirs = accuracy_sample(baseline.model, others)
+    mine = accuracy_of(candidate.model, images)
+    theirs = accuracy_of(baseline.model, others)
     return paired(mine, theirs, units, Direction.HIGHER_IS_BETTER, tolerance=0.0)
 
 
 def paired(
-    candidate: Sample, baseline: Sample, units: Units, direction: Direction, *, tolerance: float
+    candidate: Quantity, baseline: Quantity, units: Units, direction: Direction, *, tolerance: float
 ) -> Pair:
-    """Pairs two samples of the images that count, in their order.
+    """Pairs two quantities over the images that count, in their order.
 
     Args:
         candidate: the model that is judged.
@@ -205,7 +206,7 @@ def paired(
         images=int(both.sum()),
         lost=float(lost),
         direction=direction,
-        estimator=candidate.estimator,
+        reduction=candidate.reduction,
         grouped=units.grouped,
         largest=units.largest,
     )
@@ -215,8 +216,8 @@ def summary_by(kind: Intervals, result: MetricResult, evaluated: Evaluated) -> S
     """Summarises a result anew, with other intervals."""
     units = units_of(evaluated.images, seed=evaluated.spec.seed)
     images = [evaluated.images[place].image for place in units.images]
-    sample = _sample(evaluated, (result.metric, result.removal, result.explainer), images)
-    return summaries_of([sample], units, seed=evaluated.spec.seed, kind=kind)[0]
+    quantity = _quantity(evaluated, (result.metric, result.removal, result.explainer), images)
+    return summaries_of([quantity], units, seed=evaluated.spec.seed, kind=kind)[0]
 
 
 def _by_digest(evaluated: Evaluated) -> Mapping[str, ImageResult]:
@@ -227,12 +228,12 @@ def _by_digest(evaluated: Evaluated) -> Mapping[str, ImageResult]:
     return held
 
 
-def _sample(evaluated: Evaluated, key: tuple[object, ...], images: Sequence[str]) -> Sample:
+def _quantity(evaluated: Evaluated, key: tuple[object, ...], images: Sequence[str]) -> Quantity:
     for index, found in enumerate(result_keys(evaluated.spec)):
         own_key = (found.metric, found.removal, found.explainer)
-        if found.model == evaluated.model and own_key == key:
+        if found.models == (evaluated.model,) and own_key == key:
             held = _by_digest(evaluated)
-            return samples_of(found, [_score(held[image], index) for image in images])[""]
+            return quantities_of(found, [_score(held[image], index) for image in images])[""]
     raise FailedPreconditionError(
         f"the evaluation of {evaluated.model!r} lacks a result that the other has; "
         "evaluate the baseline again under this policy"

@@ -16,7 +16,6 @@ import numpy as np
 from heatproof.evaluators.gate.drops import upper_limits
 from heatproof.evaluators.gate.pairing import Pair
 from heatproof.evaluators.gate.policy import CheckOutcome, Regression, Rule, Severity
-from heatproof.evaluators.outcomes import ProportionEstimator
 from heatproof.evaluators.statistics.bootstrap import MIN_UNITS
 from heatproof.evaluators.statistics.intervals import Intervals
 from heatproof.evaluators.statistics.permutation import (
@@ -131,8 +130,7 @@ def _p_values(comparisons: Sequence[Comparison], *, seed: int) -> list[float]:
 
 def _is_mcnemar(comparison: Comparison) -> bool:
     pair = comparison.pair
-    is_proportion = isinstance(pair.estimator, ProportionEstimator) and not pair.grouped
-    return is_proportion and not comparison.check.max_regression
+    return pair.reduction.is_proportion and not pair.grouped and not comparison.check.max_regression
 
 
 def _adjust(
@@ -176,8 +174,7 @@ def _unseen(pair: Pair, allowed: float) -> str:
     """
     widest = pair.drop_range().upper
     drop = allowed or _EXAMPLE_DROP
-    has_atoms = isinstance(pair.estimator, ProportionEstimator) or bool(pair.estimator.atoms)
-    if not has_atoms or not drop < widest < np.inf:
+    if not pair.reduction.atoms or not drop < widest < np.inf:
         return ""
     seen = np.log1p(-drop / widest)
     needed = ceil(np.log(SIGNIFICANCE) / seen)

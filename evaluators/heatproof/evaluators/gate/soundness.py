@@ -95,7 +95,7 @@ def _require_sound_check(check: Check, place: str) -> None:
 
 def _require_reachable(check: Check, place: str) -> None:
     """Refuses a bound outside the range of the score, which is one in another unit."""
-    scores = check.metric.estimator.range
+    scores = check.metric.reduction.range
     for name, bound in (("min", check.min), ("max", check.max)):
         if bound is not None and not scores.lower <= bound <= scores.upper:
             lies = "above" if bound > scores.upper else "below"

@@ -17,19 +17,11 @@ from heatproof.evaluators.explainers.explainer import Explainer
 from heatproof.evaluators.inventory import Inventory
 from heatproof.evaluators.metrics.attack import Attack, gradient_attack, random_attack
 from heatproof.evaluators.metrics.metric import METRICS, Case, Metric, Setting
-from heatproof.evaluators.outcomes import (
-    Direction,
-    Estimator,
-    MeanEstimator,
-    Outcome,
-    ProportionEstimator,
-    Reason,
-    Score,
-    Undefined,
-)
+from heatproof.evaluators.outcomes import Direction, Outcome, Reason, Score, Undefined
 from heatproof.evaluators.procedure import MaskedView, Picture, Procedure, chunks, predict, together
 from heatproof.evaluators.scene import Scene
 from heatproof.evaluators.similarity import DISTANCES, Distance, unit_scaled
+from heatproof.evaluators.statistics.reductions import Mean, Proportion, Reduction
 
 MIN_BACKGROUND: Final = 0.05
 """Smallest share of the pixels that is worth attacking."""
@@ -66,24 +58,24 @@ class _Comparison:
         return self.distance if isinstance(self.distance, Undefined) else 1 - self.distance
 
 
-_PARTS: Final[Mapping[str, Estimator]] = MappingProxyType(
+_PARTS: Final[Mapping[str, Reduction]] = MappingProxyType(
     {
-        "background_share": MeanEstimator(UNIT),
-        "control_random": MeanEstimator(UNIT, (0.0,)),
-        "flipped": ProportionEstimator(),
-        "distance": MeanEstimator(UNIT),
-        "training_weight": MeanEstimator(UNIT, (1.0,)),
-        "confidence_change": MeanEstimator(Range(-1, 1)),
-        "unflipped_consistency": MeanEstimator(UNIT),
+        "background_share": Mean(UNIT),
+        "control_random": Mean(UNIT, (0.0,)),
+        "flipped": Proportion(),
+        "distance": Mean(UNIT),
+        "training_weight": Mean(UNIT, (1.0,)),
+        "confidence_change": Mean(Range(-1, 1)),
+        "unflipped_consistency": Mean(UNIT),
     }
 )
 
 
-_CLIPPED: Final[Mapping[str, Estimator]] = MappingProxyType(
+_CLIPPED: Final[Mapping[str, Reduction]] = MappingProxyType(
     {
         **_PARTS,
-        "distance": MeanEstimator(UNIT, (1.0,)),
-        "unflipped_consistency": MeanEstimator(UNIT, (0.0,)),
+        "distance": Mean(UNIT, (1.0,)),
+        "unflipped_consistency": Mean(UNIT, (0.0,)),
     }
 )
 """Distances that are clipped are 1 for all maps that have nothing in common."""
@@ -119,12 +111,12 @@ class ExplanationConsistency:
     )
 
     @property
-    def estimator(self) -> Estimator:
+    def reduction(self) -> Reduction:
         """The mean, of which a flip is the atom 0."""
-        return MeanEstimator(UNIT, (0.0,))
+        return Mean(UNIT, (0.0,))
 
     @property
-    def part_estimators(self) -> Mapping[str, Estimator]:
+    def part_reductions(self) -> Mapping[str, Reduction]:
         """Ranges and atoms of the parts."""
         return _PARTS if self.distance is Distance.MEAN_ABSOLUTE else _CLIPPED
 

@@ -8,8 +8,9 @@ from heatproof.evaluators.catalogue import NOT_NEGATIVE, Need, Range, parameter
 from heatproof.evaluators.cells import saliency_order
 from heatproof.evaluators.curves import CurveScale, Track, insertion_curve, low_confidence
 from heatproof.evaluators.metrics.metric import METRICS, Case, Setting
-from heatproof.evaluators.outcomes import Direction, Estimator, MeanEstimator, Outcome, Undefined
+from heatproof.evaluators.outcomes import Direction, Outcome, Undefined
 from heatproof.evaluators.procedure import Procedure
+from heatproof.evaluators.statistics.reductions import Mean, Reduction
 
 
 @METRICS.register
@@ -28,14 +29,14 @@ class Insertion:
     scale: CurveScale = parameter(CurveScale.PROBABILITY, "Scaling of the curve.")
 
     @property
-    def estimator(self) -> Estimator:
+    def reduction(self) -> Reduction:
         """The mean of the areas."""
-        return MeanEstimator(self.scale.range)
+        return Mean(self.scale.range)
 
     @property
-    def part_estimators(self) -> Mapping[str, Estimator]:
+    def part_reductions(self) -> Mapping[str, Reduction]:
         """Counts of points without coverage."""
-        return {"n_zero_coverage": MeanEstimator(NOT_NEGATIVE)}
+        return {"n_zero_coverage": Mean(NOT_NEGATIVE)}
 
     def check(self, setting: Setting) -> None:
         """Refuses a grid finer than the pixels and more steps than cells."""

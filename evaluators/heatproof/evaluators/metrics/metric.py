@@ -11,11 +11,12 @@ from heatproof.evaluators.curves import Track
 from heatproof.evaluators.errors import InternalError
 from heatproof.evaluators.explainers.explainer import Explainer
 from heatproof.evaluators.inventory import Inventory
-from heatproof.evaluators.outcomes import Curve, Direction, Estimator, Outcome
+from heatproof.evaluators.outcomes import Curve, Direction, Outcome
 from heatproof.evaluators.predictor import PredictorFacts
 from heatproof.evaluators.procedure import Procedure
 from heatproof.evaluators.removal.operator import RemovalOperator
 from heatproof.evaluators.scene import Scene
+from heatproof.evaluators.statistics.reductions import Reduction
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ class Metric(Protocol):
         category: group in the catalogue, such as `faithfulness`.
         direction: what a good score is.
 
-    The estimators are properties, for parameters may decide the range.
+    The reductions are properties, for parameters may decide the range.
     """
 
     name: ClassVar[str]
@@ -90,12 +91,12 @@ class Metric(Protocol):
     direction: ClassVar[Direction]
 
     @property
-    def estimator(self) -> Estimator:
+    def reduction(self) -> Reduction:
         """How the images' scores become the data set's, with the range and atoms of a score."""
         ...
 
     @property
-    def part_estimators(self) -> Mapping[str, Estimator]:
+    def part_reductions(self) -> Mapping[str, Reduction]:
         """The same for parts; parts not named here are averaged, without range and atoms."""
         ...
 

@@ -19,19 +19,10 @@ from heatproof.evaluators.metrics.random_orders import (
     random_curves,
     random_order,
 )
-from heatproof.evaluators.outcomes import (
-    Curve,
-    Direction,
-    Estimator,
-    MeanEstimator,
-    Outcome,
-    RatioEstimator,
-    Reason,
-    Score,
-    Undefined,
-)
+from heatproof.evaluators.outcomes import Curve, Direction, Outcome, Reason, Score, Undefined
 from heatproof.evaluators.procedure import MaskedView, Procedure, Reading, respond
 from heatproof.evaluators.scene import Scene
+from heatproof.evaluators.statistics.reductions import Mean, RatioOfMeans, Reduction
 
 MIN_PLACE_EFFECT: Final = 0.01
 """Smallest effect of the place, as a share of what removing everything does."""
@@ -87,23 +78,23 @@ class OcclusionCorrectedDeletion:
     )
 
     @property
-    def estimator(self) -> Estimator:
+    def reduction(self) -> Reduction:
         """The ratio of the sums of areas."""
         return self._corrected("deletion_area")
 
     @property
-    def part_estimators(self) -> Mapping[str, Estimator]:
+    def part_reductions(self) -> Mapping[str, Reduction]:
         """Areas are averaged, controls corrected as the score is."""
         areas = ("random", "deletion", "oracle", "uniform", "rolled", *_ORACLES)
-        parts: dict[str, Estimator] = {
-            **{f"{name}_area": MeanEstimator(self.scale.range) for name in areas},
+        parts: dict[str, Reduction] = {
+            **{f"{name}_area": Mean(self.scale.range) for name in areas},
             "control_uniform": self._corrected("uniform_area"),
             "control_rolled": self._corrected("rolled_area"),
-            "n_zero_coverage": MeanEstimator(NOT_NEGATIVE),
-            "random_standard_error": MeanEstimator(NOT_NEGATIVE),
+            "n_zero_coverage": Mean(NOT_NEGATIVE),
+            "random_standard_error": Mean(NOT_NEGATIVE),
         }
         if self.scale is ScoreScale.PROBABILITY:
-            parts["ratio"] = RatioEstimator(
+            parts["ratio"] = RatioOfMeans(
                 ("random_area", "deletion_area"),
                 ("random_area", ""),
                 0.0,
@@ -112,8 +103,8 @@ class OcclusionCorrectedDeletion:
             )
         return MappingProxyType(parts)
 
-    def _corrected(self, area: str) -> Estimator:
-        return RatioEstimator(
+    def _corrected(self, area: str) -> Reduction:
+        return RatioOfMeans(
             ("random_area", area), ("random_area", "oracle_area"), 0.0, part_range=self.scale.range
         )
 

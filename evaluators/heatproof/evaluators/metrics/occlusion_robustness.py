@@ -8,8 +8,9 @@ from heatproof.evaluators.catalogue import NOT_NEGATIVE, Need, Range, parameter
 from heatproof.evaluators.curves import Track, low_confidence
 from heatproof.evaluators.metrics.metric import METRICS, Case, Setting
 from heatproof.evaluators.metrics.random_orders import check_cells, random_curves
-from heatproof.evaluators.outcomes import Direction, Estimator, MeanEstimator, Outcome
+from heatproof.evaluators.outcomes import Direction, Outcome
 from heatproof.evaluators.procedure import Procedure
+from heatproof.evaluators.statistics.reductions import Mean, Reduction
 
 
 @METRICS.register
@@ -32,14 +33,14 @@ class OcclusionRobustness:
     orders: int = parameter(10, "Number of random orders.", within=Range(10, 1000))
 
     @property
-    def estimator(self) -> Estimator:
+    def reduction(self) -> Reduction:
         """The mean of the areas."""
-        return MeanEstimator(NOT_NEGATIVE)
+        return Mean(NOT_NEGATIVE)
 
     @property
-    def part_estimators(self) -> Mapping[str, Estimator]:
+    def part_reductions(self) -> Mapping[str, Reduction]:
         """Counts of points without coverage."""
-        return {"n_zero_coverage": MeanEstimator(NOT_NEGATIVE)}
+        return {"n_zero_coverage": Mean(NOT_NEGATIVE)}
 
     def check(self, setting: Setting) -> None:
         """Refuses cells that are too small and more steps than cells."""

@@ -15,13 +15,10 @@ none of them looks certain to a bootstrap, which cannot resample what was not dr
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from math import isfinite
 from typing import Protocol, runtime_checkable
 
 from heatproof.evaluators.catalogue import Range
-from heatproof.evaluators.outcomes import Estimator, ProportionEstimator, RatioEstimator
 from heatproof.evaluators.statistics.arms import Arm, Contrast
-from heatproof.evaluators.statistics.betting import grouped_limits, mean_limits, ratio_limits
 from heatproof.evaluators.statistics.bootstrap import (
     MIN_UNITS,
     Studentised,
@@ -29,6 +26,7 @@ from heatproof.evaluators.statistics.bootstrap import (
     limit_of,
 )
 from heatproof.evaluators.statistics.proportions import wilson_interval
+from heatproof.evaluators.statistics.reductions import Reduction
 
 
 class Intervals(StrEnum):
@@ -44,19 +42,25 @@ class Measured:
 
     Attributes:
         arm: the scores, summed over each unit.
-        estimator: range and atoms of a score.
+        reduction: range and atoms of a score.
         grouped: whether units are groups of images.
         largest: images of the largest unit.
     """
 
     arm: Arm
-    estimator: Estimator
+    reduction: Reduction
     grouped: bool = False
     largest: int = 1
 
     def is_bounded_mean(self) -> bool:
         """Whether the betting interval of a mean applies."""
-        return not isinstance(self.estimator, RatioEstimator) and is_finite(self.estimator.range)
+        return self.reduction.is_mean and self.reduction.is_bounded
+
+    def betting_limits(self, tail: float) -> tuple[float, float] | None:
+        """Lower and upper betting limit, each of which errs with chance `tail`; None if none."""
+        return self.reduction.betting_limits(
+            self.arm, grouped=self.grouped, largest=self.largest, tail=tail
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +109,7 @@ def intervals(
         for method, group in zip(methods, wanted, strict=True)
     ]
     return [
-        None if limits is None else _cut(limits, score.estimator.range)
+        None if limits is None else _cut(limits, score.reduction.range)
         for limits, score in zip(made, scores, strict=True)
     ]
 
@@ -116,31 +120,21 @@ def method_of(score: Measured, kind: Intervals) -> Method | None:
         return None
     if kind is Intervals.BOUNDED and score.is_bounded_mean():
         return Betting(score)
-    if isinstance(score.estimator, ProportionEstimator) and not score.grouped:
+    if score.reduction.is_proportion and not score.grouped:
         return Wilson(score.arm)
-    if not score.estimator.atoms:
+    if not score.reduction.atoms:
         return BootstrapT(score.arm)
     if _is_mixture(score):
         return ZeroInflated(score.arm)
-    return Betting(score) if _is_bounded(score.estimator) else None
-
-
-def is_finite(numbers: Range) -> bool:
-    """Whether both ends are finite."""
-    return isfinite(numbers.lower) and isfinite(numbers.upper)
-
-
-def _is_bounded(estimator: Estimator) -> bool:
-    parts = not isinstance(estimator, RatioEstimator) or is_finite(estimator.part_range)
-    return parts and is_finite(estimator.range)
+    return Betting(score) if score.reduction.is_bounded else None
 
 
 def _is_mixture(score: Measured) -> bool:
     """Whether the score is an ungrouped mean with the atom 0 alone, and enough units beside it."""
-    if isinstance(score.estimator, RatioEstimator) or score.grouped:
+    if not score.reduction.is_mean or score.grouped:
         return False
     beside = int((score.arm.scored & (score.arm.numerators != 0)).sum())
-    return score.estimator.atoms == (0.0,) and beside >= MIN_UNITS
+    return score.reduction.atoms == (0.0,) and beside >= MIN_UNITS
 
 
 def _cut(limits: Limits, to: Range) -> Limits:
@@ -219,26 +213,5 @@ class Betting:
 
     def limits(self, found: Sequence[Studentised | None], tail: float) -> Limits | None:  # noqa: ARG002  # as the protocol says
         """Makes the interval; None if no mean is left."""
-        ends = betting_limits(self.score, tail)
+        ends = self.score.betting_limits(tail)
         return None if ends is None else Limits(*ends, "betting")
-
-
-def betting_limits(score: Measured, tail: float) -> tuple[float, float] | None:
-    """Lower and upper betting limit, each of which errs with chance `tail`."""
-    arm, estimator = score.arm, score.estimator
-    if isinstance(estimator, RatioEstimator):
-        numerators = _difference(estimator.part_range, estimator.numerator, score.largest)
-        denominators = _difference(estimator.part_range, estimator.denominator, score.largest)
-        return ratio_limits(arm, estimator.range, numerators, denominators, tail)
-    if score.grouped:
-        return grouped_limits(arm, estimator.range, score.largest, tail)
-    lower, width = estimator.range.lower, estimator.range.width
-    low, high = mean_limits((arm.numerators[arm.scored] - lower) / width, tail)
-    return (lower + width * float(low), lower + width * float(high)) if low <= high else None
-
-
-def _difference(part: Range, names: tuple[str, str], images: int) -> Range:
-    """Where the sum of a difference of two parts lies; an empty name stands for 0."""
-    first, second = (part if name else Range(0, 0) for name in names)
-    ends = images * (first.lower - second.upper), images * (first.upper - second.lower)
-    return Range(*ends)
