@@ -5,9 +5,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from heatproof.evaluators.catalogue import ParameterFacts, Registry, parameters_of
 from heatproof.evaluators.explainers import EXPLAINERS
 from heatproof.evaluators.metrics import METRICS
+from heatproof.evaluators.registry.parameters import ParameterFacts, parameters_of
+from heatproof.evaluators.registry.registry import Registry
 from heatproof.evaluators.removal import REMOVALS
 
 DOCS = Path(__file__).parents[1] / "docs"

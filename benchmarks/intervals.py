@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from heatproof.evaluators.catalogue import UNBOUNDED, UNIT
 from heatproof.evaluators.gate.drops import upper_limits
 from heatproof.evaluators.gate.pairing import Pair
 from heatproof.evaluators.outcomes import Direction
+from heatproof.evaluators.registry.parameters import UNBOUNDED, UNIT
 from heatproof.evaluators.statistics.arms import Arm, Contrast
 from heatproof.evaluators.statistics.bootstrap import Studentised, bootstrap_t
 from heatproof.evaluators.statistics.intervals import Intervals, Limits, Measured, intervals

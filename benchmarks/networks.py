@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 import onnx_ir as ir
 
-from heatproof.evaluators.preprocessing import PRESETS
+from heatproof.evaluators.images.preprocessing import PRESETS
 from heatproof.graphs.canonical import CanonicalModel, canonicalize
 from heatproof.graphs.files.loading import load_model
 

@@ -9,15 +9,15 @@ from typing import Any
 from world import PREDICTIONS_PER_IMAGE
 
 from heatproof.evaluators.errors import HeatproofError
-from heatproof.evaluators.outcomes import Curve
-from heatproof.evaluators.plan import result_keys
-from heatproof.evaluators.results import (
+from heatproof.evaluators.evaluation.plan import result_keys
+from heatproof.evaluators.evaluation.results import (
     ClassProbability,
     CleanPrediction,
     ImageResult,
     ImageScore,
     Overlay,
 )
+from heatproof.evaluators.outcomes import Curve
 from heatproof.server.codec.evaluations import image_row
 from heatproof.server.workers.bench import Bench
 from heatproof.server.workers.execution import statistics

@@ -18,7 +18,7 @@ from fakes import FakeWorkers
 from faults import Faults, install
 from world import World, opened_world, store_dataset
 
-from heatproof.evaluators.evaluation import shards
+from heatproof.evaluators.evaluation.engine import shards
 from heatproof.server.resource_names import DatasetName, EvaluationName
 from heatproof.server.stores.evaluation_records import Ending, State
 

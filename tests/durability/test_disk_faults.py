@@ -11,7 +11,7 @@ from faults import BROKEN, FULL, Faults, install
 from world import World, model_bytes, opened_world, store_dataset, store_model
 
 from heatproof.evaluators.errors import HeatproofError, StorageFailedError, StorageFullError
-from heatproof.evaluators.evaluation import shards
+from heatproof.evaluators.evaluation.engine import shards
 from heatproof.server.codec.evaluations import encode_evaluation
 from heatproof.server.evaluations.board import Board
 from heatproof.server.evaluations.persistence import Persistence

@@ -19,7 +19,7 @@ from processes import (
 )
 from world import opened_world, small_spec
 
-from heatproof.evaluators.evaluation import shards
+from heatproof.evaluators.evaluation.engine import shards
 from heatproof.server.codec.evaluations import serialized_spec
 from heatproof.v1 import evaluation_pb2, evaluation_service_pb2
 

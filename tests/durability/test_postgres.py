@@ -20,7 +20,7 @@ from heatproof.evaluators.errors import (
     ResourceInUseError,
     StorageFailedError,
 )
-from heatproof.evaluators.evaluation import shards
+from heatproof.evaluators.evaluation.engine import shards
 from heatproof.server.evaluations.persistence import Persistence
 from heatproof.server.resource_names import DatasetName, EvaluationName, ModelName
 from heatproof.server.settings import Settings

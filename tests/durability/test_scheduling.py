@@ -19,7 +19,7 @@ from heatproof.evaluators.errors import (
     OverloadedError,
     ResourceInUseError,
 )
-from heatproof.evaluators.evaluation import shards
+from heatproof.evaluators.evaluation.engine import shards
 from heatproof.server.codec.evaluation_messages import encode_listed
 from heatproof.server.codec.evaluations import encode_evaluation
 from heatproof.server.codec.listing import Listing

@@ -11,7 +11,7 @@ import pytest
 from processes import SERVER, ServerProcess, server_process, wait_until
 from world import opened_world, small_spec
 
-from heatproof.evaluators.evaluation import shards
+from heatproof.evaluators.evaluation.engine import shards
 from heatproof.server.codec.evaluations import serialized_spec
 from heatproof.v1 import evaluation_pb2, evaluation_service_pb2
 

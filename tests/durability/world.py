@@ -12,11 +12,11 @@ import numpy as np
 import onnx
 import onnx.parser
 
+from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.explainers import EXPLAINERS
+from heatproof.evaluators.images.preprocessing import preset
 from heatproof.evaluators.metrics import METRICS
-from heatproof.evaluators.preprocessing import preset
 from heatproof.evaluators.removal import REMOVALS
-from heatproof.evaluators.spec import EvaluationSpec
 from heatproof.server.codec.evaluations import serialized_environment, serialized_spec
 from heatproof.server.resource_names import DatasetName, ModelName
 from heatproof.server.settings import Settings

@@ -9,15 +9,15 @@ import numpy as np
 
 from heatproof.evaluators.explainers import Explainer
 from heatproof.evaluators.metrics import Case, Setting
-from heatproof.evaluators.packing import Packer
-from heatproof.evaluators.predictor import (
+from heatproof.evaluators.queries.batching import Packer
+from heatproof.evaluators.queries.predictor import (
     Gradients,
     MaskedLogits,
     Predictor,
     PredictorFacts,
     Shortfall,
 )
-from heatproof.evaluators.procedure import (
+from heatproof.evaluators.queries.procedure import (
     Answer,
     MaskedView,
     Picture,
@@ -25,9 +25,9 @@ from heatproof.evaluators.procedure import (
     Query,
     predict,
 )
+from heatproof.evaluators.queries.sample import Scene
+from heatproof.evaluators.queries.scheduler import Job, Rounds, Task
 from heatproof.evaluators.removal import Black, RemovalOperator
-from heatproof.evaluators.rounds import Job, Rounds, Task
-from heatproof.evaluators.scene import Scene
 
 T = TypeVar("T")
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import onnx.parser
 from onnx import ModelProto
 
-from heatproof.evaluators.decoding import ImageLimits, decode_image
 from heatproof.evaluators.errors import HeatproofError
+from heatproof.evaluators.images.decoding import ImageLimits, decode_image
 from heatproof.graphs.files.limits import Limits
 from heatproof.graphs.files.loading import load_model
 from heatproof.graphs.inspection.inspecting import inspect

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from heatproof.evaluators.errors import InvalidArgumentError, UnsupportedModelError
-from heatproof.evaluators.preprocessing import (
+from heatproof.evaluators.images.preprocessing import (
     PRESETS,
     ChannelOrder,
     Layout,

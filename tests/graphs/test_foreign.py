@@ -17,13 +17,13 @@ import pytest
 from numpy.typing import NDArray
 from onnx import AttributeProto, ModelProto
 
-from heatproof.evaluators.class_outputs import COARSE
 from heatproof.evaluators.errors import (
     HeatproofError,
     InvalidModelError,
     UnsupportedModelError,
 )
-from heatproof.evaluators.preprocessing import PRESETS
+from heatproof.evaluators.images.preprocessing import PRESETS
+from heatproof.evaluators.queries.class_outputs import COARSE
 from heatproof.graphs.canonical import CanonicalModel, canonicalize
 from heatproof.graphs.files.loading import load_model
 from heatproof.graphs.files.saving import save_model

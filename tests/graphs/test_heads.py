@@ -11,15 +11,15 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
-from heatproof.evaluators.class_outputs import Activation as Stated
-from heatproof.evaluators.class_outputs import Basis, Statement
 from heatproof.evaluators.errors import (
     HeatproofError,
     InvalidArgumentError,
     UnknownNameError,
     UnsupportedModelError,
 )
-from heatproof.evaluators.preprocessing import PRESETS
+from heatproof.evaluators.images.preprocessing import PRESETS
+from heatproof.evaluators.queries.class_outputs import Activation as Stated
+from heatproof.evaluators.queries.class_outputs import Basis, Statement
 from heatproof.graphs.canonical import CanonicalModel, canonicalize
 from heatproof.graphs.files.saving import to_bytes
 from heatproof.graphs.gradients import differentiated

@@ -15,7 +15,7 @@ from heatproof.evaluators.errors import (
     LimitExceededError,
     UnsupportedModelError,
 )
-from heatproof.evaluators.preprocessing import PRESETS
+from heatproof.evaluators.images.preprocessing import PRESETS
 from heatproof.graphs.canonical import canonicalize
 from heatproof.graphs.files.loading import load_model
 from heatproof.graphs.inspection.inspecting import inspect

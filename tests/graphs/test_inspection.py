@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from heatproof.evaluators.errors import UnsupportedModelError
-from heatproof.evaluators.preprocessing import PRESETS
+from heatproof.evaluators.images.preprocessing import PRESETS
 from heatproof.graphs.canonical import canonicalize
 from heatproof.graphs.files.loading import load_model
 from heatproof.graphs.gradients import gradient_blockers

@@ -17,8 +17,8 @@ from heatproof.evaluators.errors import (
     UnsupportedModelError,
     UnsupportedOperatorError,
 )
-from heatproof.evaluators.model_warnings import Doubt
-from heatproof.evaluators.preprocessing import PRESETS
+from heatproof.evaluators.images.preprocessing import PRESETS
+from heatproof.evaluators.queries.model_warnings import Doubt
 from heatproof.graphs.canonical import CanonicalModel, canonicalize
 from heatproof.graphs.gradients import differentiated, gradient_blockers
 from heatproof.graphs.inspection.inspecting import inspect

@@ -18,8 +18,8 @@ from heatproof.evaluators.errors import (
     UnknownNameError,
     UnsupportedOperatorError,
 )
-from heatproof.evaluators.predictor import Predictor
-from heatproof.evaluators.preprocessing import PRESETS
+from heatproof.evaluators.images.preprocessing import PRESETS
+from heatproof.evaluators.queries.predictor import Predictor
 from heatproof.graphs.canonical import canonicalize
 from heatproof.graphs.files.saving import to_bytes
 from heatproof.graphs.runtime import sessions as runtime_sessions

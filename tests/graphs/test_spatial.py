@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from heatproof.evaluators.class_outputs import Statement
+from heatproof.evaluators.queries.class_outputs import Statement
 from heatproof.graphs.inspection.spatial import FeatureMap, feature_maps, last_feature_map
 from heatproof.graphs.preparation import prepared
 from heatproof.graphs.signature import find_class_output

@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
-from heatproof.evaluators import class_outputs, model_warnings, results, sources, spec
+from heatproof.evaluators.evaluation import results, spec
 from heatproof.evaluators.gate import policy
+from heatproof.evaluators.images import sources
+from heatproof.evaluators.images.preprocessing import Preprocessing
 from heatproof.evaluators.outcomes import Undefined
-from heatproof.evaluators.preprocessing import Preprocessing
+from heatproof.evaluators.queries import class_outputs, model_warnings
 from heatproof.graphs.inspection import inspecting
 from heatproof.graphs.masking.options import MaskingOptions
 from heatproof.server import catalogue, model_downloads, model_uploads, transfers, usability

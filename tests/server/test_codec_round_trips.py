@@ -14,14 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from heatproof.evaluators.catalogue import Range
 from heatproof.evaluators.errors import InvalidArgumentError, UnknownNameError
-from heatproof.evaluators.explainers import EXPLAINERS
-from heatproof.evaluators.metrics import METRICS
-from heatproof.evaluators.outcomes import Curve, Direction, Reason, Undefined
-from heatproof.evaluators.preprocessing import PRESETS, Preprocessing, Resize
-from heatproof.evaluators.removal import REMOVALS, Blur, RemovalOperator
-from heatproof.evaluators.results import (
+from heatproof.evaluators.evaluation.results import (
     ImageResult,
     ImageScore,
     Interval,
@@ -29,7 +23,13 @@ from heatproof.evaluators.results import (
     Overlay,
     Summary,
 )
-from heatproof.evaluators.spec import EvaluationSpec, Target
+from heatproof.evaluators.evaluation.spec import EvaluationSpec, Target
+from heatproof.evaluators.explainers import EXPLAINERS
+from heatproof.evaluators.images.preprocessing import PRESETS, Preprocessing, Resize
+from heatproof.evaluators.metrics import METRICS
+from heatproof.evaluators.outcomes import Curve, Direction, Reason, Undefined
+from heatproof.evaluators.registry.parameters import Range
+from heatproof.evaluators.removal import REMOVALS, Blur, RemovalOperator
 from heatproof.server.codec import decode, decode_choice, encode, under
 from heatproof.server.codec.hints import hints_of
 from heatproof.server.codec.tensors import array, check_finite, check_tensor, fill_tensor

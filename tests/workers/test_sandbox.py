@@ -14,7 +14,7 @@ from fault_tasks import Describe, PredictUnchecked, Trespass
 from onnx import TensorProto, numpy_helper
 
 from heatproof.evaluators.errors import FailedPreconditionError, HeatproofError
-from heatproof.evaluators.preprocessing import preset
+from heatproof.evaluators.images.preprocessing import preset
 from heatproof.server.workers.inputs import ArraySource, ModelFiles, StoredImage
 from heatproof.server.workers.pool import PoolSettings, WorkerPool
 from heatproof.server.workers.protocol import Lane

@@ -7,8 +7,8 @@ import onnx.parser
 import pytest
 from onnx import numpy_helper
 
-from heatproof.evaluators.class_outputs import Statement
-from heatproof.evaluators.preprocessing import preset
+from heatproof.evaluators.images.preprocessing import preset
+from heatproof.evaluators.queries.class_outputs import Statement
 from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.graphs.runtime.sessions import MAX_SESSIONS
 from heatproof.server.workers.inputs import ModelFiles

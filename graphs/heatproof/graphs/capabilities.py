@@ -6,7 +6,7 @@ from functools import cached_property
 import onnx_ir as ir
 
 from heatproof.evaluators.errors import FailedPreconditionError
-from heatproof.evaluators.predictor import Shortfall
+from heatproof.evaluators.queries.predictor import Shortfall
 from heatproof.graphs.blockers import Blocker
 from heatproof.graphs.gradients import gradient_blockers
 from heatproof.graphs.masking import masking_blockers

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from heatproof.evaluators.errors import LimitExceededError, UnsupportedModelError
-from heatproof.evaluators.preprocessing import MAX_SIDE
-from heatproof.evaluators.preprocessing import Layout as Layout
+from heatproof.evaluators.images.preprocessing import MAX_SIDE
+from heatproof.evaluators.images.preprocessing import Layout as Layout
 from heatproof.graphs.heads.choosing import ClassOutput as ClassOutput
 from heatproof.graphs.heads.choosing import find_class_output as find_class_output
 from heatproof.graphs.heads.choosing import listed

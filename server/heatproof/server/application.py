@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import structlog
 from grpc import aio  # pyright: ignore[reportAttributeAccessIssue] # the stubs forget it
 
-from heatproof.evaluators.plugins import load_plugins, plugin_paths
+from heatproof.evaluators.registry.plugins import load_plugins, plugin_paths
 from heatproof.server import standard_services
 from heatproof.server.evaluations.service import evaluating
 from heatproof.server.interceptors import (

@@ -5,16 +5,11 @@ from functools import cache
 from importlib import metadata
 from typing import Any
 
-from heatproof.evaluators.catalogue import (
-    Need,
-    ParameterFacts,
-    Registry,
-    parameters_of,
-    summary_of,
-)
 from heatproof.evaluators.explainers import EXPLAINERS
 from heatproof.evaluators.metrics import METRICS
 from heatproof.evaluators.outcomes import Direction
+from heatproof.evaluators.registry.parameters import ParameterFacts, parameters_of
+from heatproof.evaluators.registry.registry import Need, Registry, summary_of
 from heatproof.evaluators.removal import REMOVALS
 
 

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Final
 
-from heatproof.evaluators.class_outputs import UNSTATED, Statement
 from heatproof.evaluators.errors import InvalidArgumentError, LimitExceededError
+from heatproof.evaluators.queries.class_outputs import UNSTATED, Statement
 from heatproof.server.resource_names import ModelName, check_display_name
 from heatproof.server.stores.models import ModelStore, StoredModel
 from heatproof.server.transfers import Chunk, FileInfo, Reception, receiving

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from heatproof.evaluators.catalogue import Need
+from heatproof.evaluators.registry.registry import Need
 from heatproof.server.catalogue import Catalog, CatalogEntry
 from heatproof.v1 import model_pb2
 

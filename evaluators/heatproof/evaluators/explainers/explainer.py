@@ -2,12 +2,12 @@
 
 from typing import ClassVar, Protocol, runtime_checkable
 
-from heatproof.evaluators.arrays import Map
-from heatproof.evaluators.catalogue import Need, Registry
+from heatproof.evaluators.images.arrays import Map
 from heatproof.evaluators.outcomes import Undefined
-from heatproof.evaluators.predictor import PredictorFacts
-from heatproof.evaluators.procedure import Procedure
-from heatproof.evaluators.scene import Scene
+from heatproof.evaluators.queries.predictor import PredictorFacts
+from heatproof.evaluators.queries.procedure import Procedure
+from heatproof.evaluators.queries.sample import Scene
+from heatproof.evaluators.registry.registry import Need, Registry
 
 
 @runtime_checkable

@@ -1,7 +1,7 @@
 """Checks of a score against `min` and `max`."""
 
+from heatproof.evaluators.evaluation.results import Summary
 from heatproof.evaluators.gate.policy import CheckOutcome, On, Rule
-from heatproof.evaluators.results import Summary
 from heatproof.evaluators.statistics.bootstrap import MIN_UNITS
 
 

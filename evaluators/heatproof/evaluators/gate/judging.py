@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from heatproof.evaluators.evaluation.results import Summary
+from heatproof.evaluators.evaluation.summaries import units_of
 from heatproof.evaluators.gate.bounds import check_bound, reasons
 from heatproof.evaluators.gate.pairing import (
     Pair,
@@ -35,10 +37,8 @@ from heatproof.evaluators.gate.soundness import (
     wanted,
 )
 from heatproof.evaluators.metrics.metric import is_answered_by
-from heatproof.evaluators.model_warnings import Doubt
-from heatproof.evaluators.results import Summary
+from heatproof.evaluators.queries.model_warnings import Doubt
 from heatproof.evaluators.statistics.intervals import Intervals
-from heatproof.evaluators.summaries import units_of
 
 NOWHERE = -1
 """Result index of a check that no result of the evaluation answers."""

@@ -6,25 +6,25 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from jaxtyping import Bool
 
-from heatproof.evaluators.catalogue import Range
 from heatproof.evaluators.errors import FailedPreconditionError
-from heatproof.evaluators.gate.policy import Evaluated
-from heatproof.evaluators.metrics.metric import ReadsObjects
-from heatproof.evaluators.outcomes import Direction
-from heatproof.evaluators.plan import result_keys
-from heatproof.evaluators.results import ImageResult, ImageScore, MetricResult, Summary
-from heatproof.evaluators.spec import Target
-from heatproof.evaluators.statistics.arms import Arm, Contrast
-from heatproof.evaluators.statistics.intervals import Intervals
-from heatproof.evaluators.statistics.reductions import Reduction
-from heatproof.evaluators.statistics.units import Units
-from heatproof.evaluators.summaries import (
+from heatproof.evaluators.evaluation.plan import result_keys
+from heatproof.evaluators.evaluation.results import ImageResult, ImageScore, MetricResult, Summary
+from heatproof.evaluators.evaluation.spec import Target
+from heatproof.evaluators.evaluation.summaries import (
     Quantity,
     accuracy_of,
     quantities_of,
     summaries_of,
     units_of,
 )
+from heatproof.evaluators.gate.policy import Evaluated
+from heatproof.evaluators.metrics.metric import ReadsObjects
+from heatproof.evaluators.outcomes import Direction
+from heatproof.evaluators.registry.parameters import Range
+from heatproof.evaluators.statistics.arms import Arm, Contrast
+from heatproof.evaluators.statistics.intervals import Intervals
+from heatproof.evaluators.statistics.reductions import Reduction
+from heatproof.evaluators.statistics.units import Units
 
 PER_MODEL = {"models", "dataset", "keep_overlays", "output", "activation"}
 """Fields of a spec that may differ between a candidate and its baseline."""

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, TypeAlias
 
-from heatproof.evaluators.class_outputs import Activation
+from heatproof.evaluators.evaluation.results import ImageResult, Interval, MetricResult
+from heatproof.evaluators.evaluation.spec import EvaluationSpec, Target
 from heatproof.evaluators.explainers import Explainer
+from heatproof.evaluators.images.preprocessing import Preprocessing
 from heatproof.evaluators.metrics import Metric
-from heatproof.evaluators.model_warnings import ModelWarning
-from heatproof.evaluators.preprocessing import Preprocessing
+from heatproof.evaluators.queries.class_outputs import Activation
+from heatproof.evaluators.queries.model_warnings import ModelWarning
 from heatproof.evaluators.removal import RemovalOperator
-from heatproof.evaluators.results import ImageResult, Interval, MetricResult
-from heatproof.evaluators.spec import EvaluationSpec, Target
 from heatproof.evaluators.statistics.intervals import Intervals
 
 

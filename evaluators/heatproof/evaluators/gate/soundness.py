@@ -5,14 +5,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from typing import Final
 
-from heatproof.evaluators.catalogue import Need, Registered
 from heatproof.evaluators.errors import InvalidArgumentError
+from heatproof.evaluators.evaluation.plan import placed
+from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.explainers import Explainer
 from heatproof.evaluators.gate.policy import Check, CleanAccuracy, Policy, Rule
 from heatproof.evaluators.metrics.metric import DependsOnImages, is_answered_by
-from heatproof.evaluators.plan import placed
+from heatproof.evaluators.registry.registry import Need, Registered
 from heatproof.evaluators.removal import RemovalOperator
-from heatproof.evaluators.spec import EvaluationSpec
 
 
 def require_sound(policy: Policy) -> None:

@@ -1,20 +1,22 @@
 """How explanations are scored."""
 
-from heatproof.evaluators.metrics.deletion import Deletion as Deletion
-from heatproof.evaluators.metrics.explanation_consistency import Background as Background
-from heatproof.evaluators.metrics.explanation_consistency import (
-    ExplanationConsistency as ExplanationConsistency,
+from heatproof.evaluators.metrics.comparison.occlusion_corrected_deletion import (
+    OcclusionCorrectedDeletion as OcclusionCorrectedDeletion,
 )
-from heatproof.evaluators.metrics.insertion import Insertion as Insertion
+from heatproof.evaluators.metrics.comparison.occlusion_corrected_deletion import (
+    ScoreScale as ScoreScale,
+)
+from heatproof.evaluators.metrics.comparison.occlusion_robustness import (
+    OcclusionRobustness as OcclusionRobustness,
+)
+from heatproof.evaluators.metrics.faithfulness.deletion import Deletion as Deletion
+from heatproof.evaluators.metrics.faithfulness.insertion import Insertion as Insertion
+from heatproof.evaluators.metrics.functions.distances import Distance as Distance
 from heatproof.evaluators.metrics.metric import METRICS as METRICS
 from heatproof.evaluators.metrics.metric import Case as Case
 from heatproof.evaluators.metrics.metric import Metric as Metric
 from heatproof.evaluators.metrics.metric import Setting as Setting
-from heatproof.evaluators.metrics.occlusion_corrected_deletion import (
-    OcclusionCorrectedDeletion as OcclusionCorrectedDeletion,
+from heatproof.evaluators.metrics.robustness.explanation_consistency import Background as Background
+from heatproof.evaluators.metrics.robustness.explanation_consistency import (
+    ExplanationConsistency as ExplanationConsistency,
 )
-from heatproof.evaluators.metrics.occlusion_corrected_deletion import ScoreScale as ScoreScale
-from heatproof.evaluators.metrics.occlusion_robustness import (
-    OcclusionRobustness as OcclusionRobustness,
-)
-from heatproof.evaluators.similarity import Distance as Distance

@@ -4,18 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, runtime_checkable
 
-from heatproof.evaluators.arrays import Map
-from heatproof.evaluators.catalogue import Need, Registry
-from heatproof.evaluators.cells import Grid
-from heatproof.evaluators.curves import Track
 from heatproof.evaluators.errors import InternalError
+from heatproof.evaluators.evaluation.inventory import Inventory
 from heatproof.evaluators.explainers.explainer import Explainer
-from heatproof.evaluators.inventory import Inventory
+from heatproof.evaluators.images.arrays import Map
+from heatproof.evaluators.metrics.faithfulness.curves import Track
 from heatproof.evaluators.outcomes import Curve, Direction, Outcome
-from heatproof.evaluators.predictor import PredictorFacts
-from heatproof.evaluators.procedure import Procedure
+from heatproof.evaluators.queries.predictor import PredictorFacts
+from heatproof.evaluators.queries.procedure import Procedure
+from heatproof.evaluators.queries.sample import Scene
+from heatproof.evaluators.regions.grid import Grid
+from heatproof.evaluators.registry.registry import Need, Registry
 from heatproof.evaluators.removal.operator import RemovalOperator
-from heatproof.evaluators.scene import Scene
 from heatproof.evaluators.statistics.reductions import Reduction
 
 
@@ -78,7 +78,7 @@ class Metric(Protocol):
         name: key in the registry.
         reference: paper it comes from, or `Heatproof`.
         needs: `explainer` and `removal` say what a score depends on; `gradients` what it takes.
-        category: group in the catalogue, such as `faithfulness`.
+        category: group in the catalog, such as `faithfulness`.
         direction: what a good score is.
 
     The reductions are properties, for parameters may decide the range.

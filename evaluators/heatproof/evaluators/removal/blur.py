@@ -6,8 +6,9 @@ from typing import ClassVar, Final
 import cv2
 import numpy as np
 
-from heatproof.evaluators.arrays import Image, Mask
-from heatproof.evaluators.catalogue import Need, Range, parameter
+from heatproof.evaluators.images.arrays import Image, Mask
+from heatproof.evaluators.registry.parameters import Range, parameter
+from heatproof.evaluators.registry.registry import Need
 from heatproof.evaluators.removal.operator import REMOVALS, Render
 
 _REACH: Final = 4.0

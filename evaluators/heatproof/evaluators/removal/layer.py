@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
-from heatproof.evaluators.arrays import Image, Mask
-from heatproof.evaluators.catalogue import Need, parameter
+from heatproof.evaluators.images.arrays import Image, Mask
+from heatproof.evaluators.registry.parameters import parameter
+from heatproof.evaluators.registry.registry import Need
 from heatproof.evaluators.removal.operator import REMOVALS, Render
 
 

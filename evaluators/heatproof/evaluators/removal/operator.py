@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import ClassVar, Protocol, TypeAlias, runtime_checkable
 
-from heatproof.evaluators.arrays import Image, Mask
-from heatproof.evaluators.catalogue import Need, Registry
+from heatproof.evaluators.images.arrays import Image, Mask
+from heatproof.evaluators.registry.registry import Need, Registry
 
 Render: TypeAlias = Callable[[Mask], Image]
 """Draws one image with the hidden pixels of a mask removed; visible pixels keep their bits."""

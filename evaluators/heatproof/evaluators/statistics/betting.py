@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.typing import NDArray
 
-from heatproof.evaluators.catalogue import Range
+from heatproof.evaluators.registry.parameters import Range
 from heatproof.evaluators.statistics.arms import Arm
 
 STEPS: Final = 1000

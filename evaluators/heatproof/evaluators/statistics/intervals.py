@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
-from heatproof.evaluators.catalogue import Range
+from heatproof.evaluators.registry.parameters import Range
 from heatproof.evaluators.statistics.arms import Arm, Contrast
 from heatproof.evaluators.statistics.bootstrap import (
     MIN_UNITS,

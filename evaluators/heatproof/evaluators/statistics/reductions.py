@@ -7,7 +7,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
-from heatproof.evaluators.catalogue import UNBOUNDED, UNIT, Range
+from heatproof.evaluators.registry.parameters import UNBOUNDED, UNIT, Range
 from heatproof.evaluators.statistics.arms import Arm, Column
 from heatproof.evaluators.statistics.betting import grouped_limits, mean_limits, ratio_limits
 

@@ -2,9 +2,9 @@
 
 import onnx_ir as ir
 
-from heatproof.evaluators.class_outputs import Statement
 from heatproof.evaluators.errors import InvalidArgumentError, UnsupportedModelError
-from heatproof.evaluators.preprocessing import Preprocessing
+from heatproof.evaluators.images.preprocessing import Preprocessing
+from heatproof.evaluators.queries.class_outputs import Statement
 from heatproof.graphs.canonical.batches import BATCH, free_batch, freed, is_batch_fixed
 from heatproof.graphs.canonical.ending import end_at_logits
 from heatproof.graphs.canonical.entry import insert_entry

@@ -5,7 +5,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from heatproof.evaluators.errors import InvalidArgumentError
-from heatproof.evaluators.preprocessing import ChannelOrder, Preprocessing
+from heatproof.evaluators.images.preprocessing import ChannelOrder, Preprocessing
 from heatproof.graphs.constants import constant
 from heatproof.graphs.signature import ImageInput, Layout
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import onnx_ir as ir
 
-from heatproof.evaluators.preprocessing import Preprocessing
+from heatproof.evaluators.images.preprocessing import Preprocessing
 from heatproof.graphs.capabilities import Capabilities
 from heatproof.graphs.heads.choosing import ClassOutput
 from heatproof.graphs.heads.scores import Activation

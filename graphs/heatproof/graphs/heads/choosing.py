@@ -6,12 +6,12 @@ from typing import Final
 
 import onnx_ir as ir
 
-from heatproof.evaluators.class_outputs import COARSE, EXACT, UNSTATED, Basis, Statement
 from heatproof.evaluators.errors import (
     InvalidArgumentError,
     UnknownNameError,
     UnsupportedModelError,
 )
+from heatproof.evaluators.queries.class_outputs import COARSE, EXACT, UNSTATED, Basis, Statement
 from heatproof.graphs.captures import computed_of_inputs
 from heatproof.graphs.heads.axes import class_axis, holds_one_value
 from heatproof.graphs.heads.reading import Reader

@@ -5,9 +5,9 @@ from typing import Final
 
 import onnx_ir as ir
 
-from heatproof.evaluators.class_outputs import Activation as Stated
-from heatproof.evaluators.class_outputs import Basis
 from heatproof.evaluators.errors import InvalidArgumentError, UnsupportedModelError
+from heatproof.evaluators.queries.class_outputs import Activation as Stated
+from heatproof.evaluators.queries.class_outputs import Basis
 from heatproof.graphs.heads.scores import Activation, Kind, Scores
 
 HOW: Final = "state what they are with activation (--activation softmax, sigmoid or logits)"

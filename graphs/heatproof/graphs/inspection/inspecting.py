@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import onnx_ir as ir
 from onnx_ir.passes import common
 
-from heatproof.evaluators.class_outputs import Statement
 from heatproof.evaluators.errors import FailedPreconditionError, UnsupportedModelError
+from heatproof.evaluators.queries.class_outputs import Statement
 from heatproof.graphs.blockers import Blocker
 from heatproof.graphs.canonical.batches import free_batch, freed, is_batch_fixed
 from heatproof.graphs.canonical.ending import end_at_logits

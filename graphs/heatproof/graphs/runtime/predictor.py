@@ -7,10 +7,10 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from heatproof.evaluators.arrays import Images, Logits, Masks
-from heatproof.evaluators.class_outputs import ClassOutput, Reading
-from heatproof.evaluators.model_warnings import Doubt, ModelWarning
-from heatproof.evaluators.predictor import Gradients, MaskedLogits, PredictorFacts
+from heatproof.evaluators.images.arrays import Images, Logits, Masks
+from heatproof.evaluators.queries.class_outputs import ClassOutput, Reading
+from heatproof.evaluators.queries.model_warnings import Doubt, ModelWarning
+from heatproof.evaluators.queries.predictor import Gradients, MaskedLogits, PredictorFacts
 from heatproof.graphs.canonical.model import CanonicalModel
 from heatproof.graphs.gradients import (
     INPUT_GRADIENT,
@@ -33,7 +33,7 @@ class OrtPredictor:
 
     Rewrites and sessions are made when first needed and kept by the cache, under a key that holds
     the model, its preprocessing and the batch size. Implements
-    `heatproof.evaluators.predictor.Predictor`.
+    `heatproof.evaluators.queries.predictor.Predictor`.
 
     Attributes:
         key: what the keys of its sessions begin with.

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from heatproof.evaluators.catalogue import Registry
 from heatproof.evaluators.explainers import EXPLAINERS
 from heatproof.evaluators.metrics import METRICS
+from heatproof.evaluators.registry.registry import Registry
 from heatproof.evaluators.removal import REMOVALS
 from heatproof.v1 import explainers_pb2, metrics_pb2, removal_operators_pb2
 

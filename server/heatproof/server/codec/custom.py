@@ -7,8 +7,9 @@ from typing import Any
 
 from google.protobuf import struct_pb2
 
-from heatproof.evaluators.catalogue import Registry, check_parameters
 from heatproof.evaluators.errors import InvalidArgumentError, UnknownNameError
+from heatproof.evaluators.registry.parameters import check_parameters
+from heatproof.evaluators.registry.registry import Registry
 from heatproof.server.codec.hints import FieldHint, hints_of
 from heatproof.server.field_paths import under
 from heatproof.v1 import custom_pb2

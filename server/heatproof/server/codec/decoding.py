@@ -12,10 +12,10 @@ from google.protobuf import timestamp_pb2
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
-from heatproof.evaluators.catalogue import check_parameters
 from heatproof.evaluators.errors import InvalidArgumentError
+from heatproof.evaluators.images.preprocessing import Preprocessing, preset
 from heatproof.evaluators.outcomes import Undefined
-from heatproof.evaluators.preprocessing import Preprocessing, preset
+from heatproof.evaluators.registry.parameters import check_parameters
 from heatproof.server.codec.choices import CUSTOM, REGISTRIES
 from heatproof.server.codec.custom import decode_custom
 from heatproof.server.codec.descriptors import fields_of, is_set, map_value

@@ -6,11 +6,11 @@ from typing import Final
 
 from google.rpc import status_pb2
 
-from heatproof.evaluators.class_outputs import ClassOutput
 from heatproof.evaluators.errors import InvalidArgumentError, LimitExceededError
-from heatproof.evaluators.model_warnings import ModelWarning
-from heatproof.evaluators.results import ImageResult, MetricResult, Sampling, Summary
-from heatproof.evaluators.spec import EvaluationSpec
+from heatproof.evaluators.evaluation.results import ImageResult, MetricResult, Sampling, Summary
+from heatproof.evaluators.evaluation.spec import EvaluationSpec
+from heatproof.evaluators.queries.class_outputs import ClassOutput
+from heatproof.evaluators.queries.model_warnings import ModelWarning
 from heatproof.server.codec.decoding import decode
 from heatproof.server.codec.encoding import encode
 from heatproof.server.field_paths import under

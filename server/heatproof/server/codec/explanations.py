@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Final, cast
 import numpy as np
 
 from heatproof.evaluators.errors import InvalidArgumentError, LimitExceededError
-from heatproof.evaluators.evaluation import Explanation, MaskedPredictions
+from heatproof.evaluators.evaluation.engine import Explanation, MaskedPredictions
+from heatproof.evaluators.evaluation.spec import Target
 from heatproof.evaluators.explainers import Explainer
+from heatproof.evaluators.images.preprocessing import Preprocessing
 from heatproof.evaluators.outcomes import Undefined
-from heatproof.evaluators.preprocessing import Preprocessing
 from heatproof.evaluators.removal import RemovalOperator
-from heatproof.evaluators.spec import Target
 from heatproof.server.codec.decoding import decode, decode_choice
 from heatproof.server.codec.encoding import encode
 from heatproof.server.codec.enums import decode_enum

@@ -6,8 +6,8 @@ from typing import Final
 
 from heatproof.evaluators.errors import LimitExceededError
 from heatproof.evaluators.explainers import Explainer
-from heatproof.evaluators.predictor import PredictorFacts
-from heatproof.evaluators.preprocessing import Preprocessing
+from heatproof.evaluators.images.preprocessing import Preprocessing
+from heatproof.evaluators.queries.predictor import PredictorFacts
 from heatproof.server.codec.encoding import encode
 from heatproof.v1 import model_pb2
 

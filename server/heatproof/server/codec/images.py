@@ -14,7 +14,7 @@ from heatproof.evaluators.errors import (
     InvalidImageError,
     LimitExceededError,
 )
-from heatproof.evaluators.sources import Frame, FramedBox
+from heatproof.evaluators.images.sources import Frame, FramedBox
 from heatproof.server.codec.decoding import decode
 from heatproof.server.codec.enums import decode_enum
 from heatproof.server.codec.tensors import array, binarised, check_finite, check_tensor

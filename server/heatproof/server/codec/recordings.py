@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
+from heatproof.evaluators.evaluation.results import ImageResult, MetricResult
+from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.gate.policy import Evaluated, Policy, Verdict
-from heatproof.evaluators.model_warnings import ModelWarning
-from heatproof.evaluators.results import ImageResult, MetricResult
-from heatproof.evaluators.spec import EvaluationSpec
+from heatproof.evaluators.queries.model_warnings import ModelWarning
 from heatproof.server.codec.decoding import decode
 from heatproof.server.codec.encoding import encode
 from heatproof.server.field_paths import under

@@ -1,6 +1,6 @@
 """What users state of a model's class output."""
 
-from heatproof.evaluators.class_outputs import Activation, Statement
+from heatproof.evaluators.queries.class_outputs import Activation, Statement
 from heatproof.server.codec.enums import decode_enum
 from heatproof.server.field_paths import under
 from heatproof.v1 import class_output_pb2

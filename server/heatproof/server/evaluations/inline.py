@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from typing import Final
 
 from heatproof.evaluators.errors import DeadlineExceededError, InvalidArgumentError
-from heatproof.evaluators.evaluation import shards
-from heatproof.evaluators.inventory import Inventory
-from heatproof.evaluators.plan import resolved_spec
-from heatproof.evaluators.spec import EvaluationSpec
+from heatproof.evaluators.evaluation.engine import shards
+from heatproof.evaluators.evaluation.inventory import Inventory
+from heatproof.evaluators.evaluation.plan import resolved_spec
+from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.server.codec.evaluations import (
     serialized_environment,
     serialized_spec,

@@ -7,8 +7,8 @@ from functools import partial
 from typing import ParamSpec, TypeVar
 
 from heatproof.evaluators.errors import HeatproofError, InternalError
-from heatproof.evaluators.evaluation import shards
-from heatproof.evaluators.spec import EvaluationSpec
+from heatproof.evaluators.evaluation.engine import shards
+from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.server.codec.evaluations import read_spec
 from heatproof.server.evaluations.board import Board, Tally
 from heatproof.server.evaluations.persistence import TRANSIENT, Persistence

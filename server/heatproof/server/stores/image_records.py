@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from heatproof.evaluators.sources import Frame, FramedBox
+from heatproof.evaluators.images.sources import Frame, FramedBox
 from heatproof.server.workers.inputs import (
     ArraySource,
     Content,

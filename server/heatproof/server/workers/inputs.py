@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from heatproof.evaluators.inventory import KnownImage
-from heatproof.evaluators.sources import Frame, FramedBox
+from heatproof.evaluators.evaluation.inventory import KnownImage
+from heatproof.evaluators.images.sources import Frame, FramedBox
 
 Content: TypeAlias = bytes | Path
 """The bytes, or the file that holds nothing else."""

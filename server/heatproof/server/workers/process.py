@@ -20,7 +20,7 @@ from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
 
 from heatproof.evaluators.errors import HeatproofError, InternalError, LimitExceededError
-from heatproof.evaluators.plugins import load_plugins
+from heatproof.evaluators.registry.plugins import load_plugins
 from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.server.workers.bench import Bench
 from heatproof.server.workers.encoding import encode

@@ -10,10 +10,10 @@ from typing import Final, TypeAlias
 
 import cv2
 
-from heatproof.evaluators.class_outputs import Statement
-from heatproof.evaluators.decoding import ImageLimits
 from heatproof.evaluators.errors import HeatproofError
-from heatproof.evaluators.preprocessing import Preprocessing
+from heatproof.evaluators.images.decoding import ImageLimits
+from heatproof.evaluators.images.preprocessing import Preprocessing
+from heatproof.evaluators.queries.class_outputs import Statement
 from heatproof.graphs.canonical import CanonicalModel, canonicalize
 from heatproof.graphs.files.limits import Limits
 from heatproof.graphs.files.loading import Model, load_model

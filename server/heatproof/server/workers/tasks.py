@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
-from heatproof.evaluators.class_outputs import UNSTATED, Statement
+from heatproof.evaluators.evaluation.inventory import Inventory
+from heatproof.evaluators.evaluation.spec import EvaluationSpec, Target
 from heatproof.evaluators.explainers import Explainer
-from heatproof.evaluators.inventory import Inventory
-from heatproof.evaluators.preprocessing import Preprocessing
+from heatproof.evaluators.images.preprocessing import Preprocessing
+from heatproof.evaluators.queries.class_outputs import UNSTATED, Statement
 from heatproof.evaluators.removal import RemovalOperator
-from heatproof.evaluators.spec import EvaluationSpec, Target
 from heatproof.server.stores.evaluation_records import ImageRow
 from heatproof.server.workers.inputs import ArraySource, FramedSource, ModelFiles, StoredImage
 from heatproof.server.workers.limits import Amount, Effort

@@ -4,10 +4,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from heatproof.evaluators import evaluation
 from heatproof.evaluators.errors import HeatproofError
-from heatproof.evaluators.predictor import Predictor
-from heatproof.evaluators.spec import EvaluationSpec
+from heatproof.evaluators.evaluation import engine
+from heatproof.evaluators.evaluation.spec import EvaluationSpec
+from heatproof.evaluators.queries.predictor import Predictor
 from heatproof.server.codec.evaluations import image_row, serialized_model_facts
 from heatproof.server.workers.bench import Bench
 from heatproof.server.workers.execution.images import lazily_read
@@ -19,7 +19,7 @@ def plan_evaluation(task: PlanEvaluation, bench: Bench) -> PlannedWork:
     """Loads the models of a spec and counts what it computes."""
     predictors = _predictors(task.models, task.spec, bench)
     facts = {name: predictor.facts for name, predictor in predictors.items()}
-    planned = evaluation.plan(task.spec, facts, task.inventory)
+    planned = engine.plan(task.spec, facts, task.inventory)
     told = serialized_model_facts(planned.class_outputs, planned.warnings)
     return PlannedWork(planned.predictions, told)
 
@@ -34,7 +34,7 @@ def run_shard(task: RunShard, bench: Bench) -> int:
     diary = _Diary(task, bench)
     images = lazily_read(task.images, bench.shelf.image_limits, diary.fetch)
     try:
-        for result in evaluation.evaluate(task.spec, images, predictors, diary.note):
+        for result in engine.evaluate(task.spec, images, predictors, diary.note):
             bench.emit(image_row(result))
     except HeatproofError as error:
         raise _placed(error, task.first) from error
@@ -56,7 +56,7 @@ class _Diary:
         self.fetched = index + 1
         self._report(f"decoding image {self._name(index)}")
 
-    def note(self, progress: evaluation.Progress) -> None:
+    def note(self, progress: engine.Progress) -> None:
         """Notes that a batch is done."""
         self.done, self.predictions = progress.images_done, progress.predictions_done
         first, last = min(self.done, self.fetched - 1), self.fetched - 1

@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from heatproof.evaluators import evaluation
-from heatproof.evaluators.arrays import Masks
 from heatproof.evaluators.errors import InvalidImageError
-from heatproof.evaluators.frames import mask_to_input
-from heatproof.evaluators.preprocessing import Preprocessing
+from heatproof.evaluators.evaluation import engine
+from heatproof.evaluators.evaluation.spec import EvaluationSpec
+from heatproof.evaluators.images.arrays import Masks
+from heatproof.evaluators.images.frames import mask_to_input
+from heatproof.evaluators.images.preprocessing import Preprocessing
+from heatproof.evaluators.images.sources import FramedMask, SourceImage
 from heatproof.evaluators.removal import Black
-from heatproof.evaluators.sources import FramedMask, SourceImage
-from heatproof.evaluators.spec import EvaluationSpec
 from heatproof.server.codec.explanations import encode_explanation, encode_predictions
 from heatproof.server.field_paths import under
 from heatproof.server.workers.bench import Bench
@@ -40,7 +40,7 @@ def explain(task: Explain, bench: Bench) -> None:
         bench.report(f"explaining image {index}, {task.images[index].display_name!r}", images=index)
 
     images = lazily_read(task.images, bench.shelf.image_limits, note)
-    for explanation in evaluation.explain(spec, images, predictor):
+    for explanation in engine.explain(spec, images, predictor):
         bench.emit(encode_explanation(explanation).SerializeToString())
 
 
@@ -57,7 +57,7 @@ def predict_masked(task: PredictMasked, bench: Bench) -> bytes:
     masks = _masks(task.masks, image, sized)
     # Nothing is hidden without masks, so any operator answers for none.
     removal = Black() if task.removal is None else task.removal
-    found = evaluation.predict_masked(image, masks, removal, sized, predictor)
+    found = engine.predict_masked(image, masks, removal, sized, predictor)
     return encode_predictions(found).SerializeToString()
 
 

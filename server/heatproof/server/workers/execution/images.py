@@ -8,13 +8,13 @@ from typing import Any, Final, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from heatproof.evaluators.decoding import ImageLimits, decode_image
 from heatproof.evaluators.errors import (
     HeatproofError,
     InvalidImageError,
     NotFoundError,
 )
-from heatproof.evaluators.sources import FramedMap, FramedMask, SourceImage, SourcePixels
+from heatproof.evaluators.images.decoding import ImageLimits, decode_image
+from heatproof.evaluators.images.sources import FramedMap, FramedMask, SourceImage, SourcePixels
 from heatproof.server.field_paths import joined, under
 from heatproof.server.storage.integrity import read_sound
 from heatproof.server.workers.bench import Bench

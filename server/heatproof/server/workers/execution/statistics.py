@@ -1,6 +1,9 @@
 """Summarises and judges evaluations, away from the event loop of the server."""
 
-from heatproof.evaluators.doubts import doubts
+from heatproof.evaluators.evaluation.doubts import doubts
+from heatproof.evaluators.evaluation.results import ImageResult
+from heatproof.evaluators.evaluation.summaries import clean_accuracy, sampling
+from heatproof.evaluators.evaluation.summaries import summarise as summarise_images
 from heatproof.evaluators.gate import judge as judge_evaluation
 from heatproof.evaluators.gate.pairing import require_comparable
 from heatproof.evaluators.gate.policy import Evaluated
@@ -9,9 +12,6 @@ from heatproof.evaluators.gate.soundness import (
     require_labels,
     require_sound,
 )
-from heatproof.evaluators.results import ImageResult
-from heatproof.evaluators.summaries import clean_accuracy, sampling
-from heatproof.evaluators.summaries import summarise as summarise_images
 from heatproof.server.codec.evaluations import (
     read_class_outputs,
     read_spec,

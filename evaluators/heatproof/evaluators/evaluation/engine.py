@@ -1,0 +1,217 @@
+"""Runs evaluations and explanations of a few images on models at hand: the engine's front door."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from jaxtyping import Float32
+
+from heatproof.evaluators.errors import InvalidArgumentError
+from heatproof.evaluators.evaluation.jobs import Explained, evaluation_job, explanation_job
+from heatproof.evaluators.evaluation.plan import Plan as Plan
+from heatproof.evaluators.evaluation.plan import ResultKey as ResultKey
+from heatproof.evaluators.evaluation.plan import check_explainers, check_removals
+from heatproof.evaluators.evaluation.plan import plan as plan
+from heatproof.evaluators.evaluation.results import CleanPrediction, ImageResult
+from heatproof.evaluators.evaluation.spec import EvaluationSpec
+from heatproof.evaluators.explainers import Explainer
+from heatproof.evaluators.images.arrays import Logits, Map, Masks
+from heatproof.evaluators.images.frames import image_to_input
+from heatproof.evaluators.images.overlay import overlay
+from heatproof.evaluators.images.preprocessing import Preprocessing
+from heatproof.evaluators.images.sources import SourceImage as SourceImage
+from heatproof.evaluators.outcomes import Undefined
+from heatproof.evaluators.queries.batching import Packer
+from heatproof.evaluators.queries.class_outputs import ClassOutput
+from heatproof.evaluators.queries.first_answers import FirstAnswers
+from heatproof.evaluators.queries.predictor import Predictor
+from heatproof.evaluators.queries.procedure import MaskedView, Picture, Prediction, predict
+from heatproof.evaluators.queries.scheduler import Job, Rounds, Task
+from heatproof.evaluators.removal import RemovalOperator
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a shard is.
+
+    Attributes:
+        images_done: images finished.
+        predictions_done: rows computed, without padding.
+    """
+
+    images_done: int
+    predictions_done: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Explanation:
+    """One map.
+
+    Attributes:
+        image: index of the image.
+        explainer: the explainer.
+        prediction: the model's answer to the clean image.
+        values: the map in the model's input frame, or why there is none.
+        overlay_png: the map over the image; empty if not asked for or if there is no map.
+        class_output: how the class scores are read; None if that is not known.
+    """
+
+    image: int
+    explainer: Explainer
+    prediction: CleanPrediction
+    values: Map | Undefined
+    overlay_png: bytes = b""
+    class_output: ClassOutput | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MaskedPredictions:
+    """Answers to one image under masks.
+
+    Attributes:
+        logits: class scores, one row a mask.
+        coverage: visible share of the last spatial mask, for `layer` only.
+        class_output: how the class scores are read; None if that is not known.
+    """
+
+    logits: Logits
+    coverage: Float32[np.ndarray, "masks"] | None
+    class_output: ClassOutput | None = None
+
+
+_WINDOW: Final = 16
+"""Images under way at least: enough to fill batches while the last curves of each one end."""
+
+_SHARD: Final = 32
+"""Images a shard: large against the tail of its last batches, small against a data set."""
+
+
+def shards(images: int) -> tuple[range, ...]:
+    """Cuts images into shards: a function of their number alone."""
+    return tuple(range(start, min(start + _SHARD, images)) for start in range(0, images, _SHARD))
+
+
+def evaluate(
+    spec: EvaluationSpec,
+    images: Sequence[SourceImage],
+    predictors: Mapping[str, Predictor],
+    on_progress: Callable[[Progress], None],
+) -> Iterator[ImageResult]:
+    """Evaluates one shard; results come in the order of the images.
+
+    Batches are cut inside the shard only, in an order that depends on spec, images and models
+    alone, so that equal shards give bit-equal results. `images` may be lazy: each is fetched once,
+    in order, when its turn comes, and dropped when its result is out.
+
+    Args:
+        spec: what to evaluate; every model named in it has a predictor.
+        images: the shard's images.
+        predictors: models by name.
+        on_progress: called after every batch and with every result.
+
+    Raises:
+        InvalidArgumentError: an image lacks the label that is to be explained, its label is no
+            class of a model, or its map or size is unusable; the field starts with `images[i]`
+            where i counts within this shard. Or the answers contradict the stated activation.
+        UnsupportedModelError: the first answers look like probabilities of an unknown activation.
+    """
+    packers = {model: Packer(predictors[model]) for model in spec.models}
+    done = 0
+
+    def report() -> None:
+        on_progress(Progress(done, sum(packer.rows_done for packer in packers.values())))
+
+    expected = len(images)
+    watches = {model: FirstAnswers(p.facts.reading, expected) for model, p in packers.items()}
+    jobs = (evaluation_job(spec, packers, i, images[i], watches) for i in range(expected))
+    rounds: Rounds[ImageResult] = Rounds(*_lanes(packers.values()), report)
+    for result in rounds.run(jobs):
+        done += 1
+        report()
+        yield result
+
+
+def _lanes(packers: Iterable[Packer]) -> tuple[tuple[Packer, ...], int]:
+    """The models, and how many images are under way: one for each row of the largest batch."""
+    found = tuple(packers)
+    return found, max(_WINDOW, *(packer.facts.batch_size for packer in found))
+
+
+def explain(
+    spec: EvaluationSpec, images: Sequence[SourceImage], predictor: Predictor
+) -> Iterator[Explanation]:
+    """Makes maps, image by image and explainer by explainer.
+
+    Args:
+        spec: one model, `explainers`, `target`, `seed`; `keep_overlays` asks for overlays; metrics
+            and removal operators are not read.
+        images: the images.
+        predictor: the model.
+
+    Raises:
+        InvalidArgumentError: as `evaluate`, or a parameter of an explainer.
+        UnsupportedOperatorError: the model lacks what an explainer needs.
+    """
+    check_explainers(spec.explainers, predictor.facts)
+    packer = Packer(predictor)
+    watch = FirstAnswers(predictor.facts.reading, len(images))
+    jobs = (explanation_job(spec, packer, i, images[i], watch) for i in range(len(images)))
+    rounds: Rounds[Explained] = Rounds(*_lanes([packer]), lambda: None)
+    for index, explained in enumerate(rounds.run(jobs)):
+        yield from _explanations(spec, index, explained)
+
+
+def _explanations(spec: EvaluationSpec, index: int, explained: Explained) -> Iterator[Explanation]:
+    for explainer in spec.explainers:
+        values = explained.maps[explainer]
+        png = b""
+        if spec.keep_overlays and not isinstance(values, Undefined):
+            png = overlay(explained.scene.picture.draw(), values)
+        reading = explained.scene.facts.reading
+        output = None if reading is None else reading.output
+        yield Explanation(index, explainer, explained.prediction, values, png, output)
+
+
+def predict_masked(
+    image: SourceImage,
+    masks: Masks,
+    removal: RemovalOperator,
+    preprocessing: Preprocessing,
+    predictor: Predictor,
+) -> MaskedPredictions:
+    """Predicts an image under masks of the model's input frame (see `frames.mask_to_input`).
+
+    Raises:
+        InvalidArgumentError: masks of another size, or a parameter of the operator.
+        UnsupportedOperatorError: the model has no layer masking.
+    """
+    facts = predictor.facts
+    check_removals((removal,), facts)
+    if masks.shape[1:] != (facts.height, facts.width):
+        raise InvalidArgumentError(
+            f"masks have {masks.shape[2]} x {masks.shape[1]} pixels, the model's input "
+            f"{facts.width} x {facts.height}",
+            field="masks",
+        )
+    sized = preprocessing.sized(facts.height, facts.width)
+    picture = Picture.of(image_to_input(image.pixels, sized))
+    packer = Packer(predictor)
+    rounds: Rounds[list[Prediction]] = Rounds((packer,), 1, lambda: None)
+    views = [MaskedView(picture, mask, removal) for mask in masks]
+    (found,) = rounds.run(iter([_predictions(packer, views)]))
+    watch = FirstAnswers(facts.reading, len(found))
+    for answer in found:
+        watch.see(answer.logits)
+    coverage = np.array([answer.coverage for answer in found], np.float32)
+    logits = np.array([answer.logits for answer in found], np.float32)
+    return MaskedPredictions(
+        logits.reshape(len(views), facts.classes),
+        coverage if removal.masking_mode else None,
+        None if facts.reading is None else facts.reading.output,
+    )
+
+
+def _predictions(packer: Packer, views: Sequence[MaskedView]) -> Job[list[Prediction]]:
+    found = yield [Task(packer, predict(view)) for view in views]
+    return list(found)

@@ -1,0 +1,53 @@
+"""What to evaluate and how; equal specs give equal scores."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from heatproof.evaluators.explainers import Explainer
+from heatproof.evaluators.images.preprocessing import Preprocessing
+from heatproof.evaluators.metrics import Metric
+from heatproof.evaluators.queries.class_outputs import Activation, Statement
+from heatproof.evaluators.removal import RemovalOperator
+
+
+class Target(StrEnum):
+    """Which class is explained."""
+
+    PREDICTED = "predicted"
+    LABEL = "label"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationSpec:
+    """What to evaluate and how.
+
+    Attributes:
+        models: names of the models.
+        dataset: name of the data set, "" when the images come with the request.
+        preprocessing: how images become the models' input.
+        metrics: each is scored with every removal operator and explainer it needs.
+        explainers: where the maps come from.
+        removals: how regions are hidden.
+        target: which class is explained.
+        seed: of everything random.
+        keep_overlays: whether to keep a picture of every map.
+        output: name of the models' output that holds the class scores; "" leaves it to the graph.
+        activation: what the values of that output are; None leaves it to the graph.
+    """
+
+    models: tuple[str, ...]
+    dataset: str = ""
+    preprocessing: Preprocessing
+    metrics: tuple[Metric, ...]
+    explainers: tuple[Explainer, ...] = ()
+    removals: tuple[RemovalOperator, ...] = ()
+    target: Target = Target.PREDICTED
+    seed: int = 0
+    keep_overlays: bool = False
+    output: str = ""
+    activation: Activation | None = None
+
+    @property
+    def stated(self) -> Statement:
+        """What the user says of the models' class output."""
+        return Statement(self.output, self.activation)

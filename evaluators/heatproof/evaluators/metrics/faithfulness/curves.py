@@ -1,0 +1,125 @@
+"""Curves of the class probability as cells are removed or added, and their areas.
+
+Deletion, insertion and all metrics of section "occlusion" share this engine.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+from jaxtyping import Float64, Int64
+
+from heatproof.evaluators.errors import InvalidArgumentError
+from heatproof.evaluators.outcomes import Curve, Reason, Undefined
+from heatproof.evaluators.queries.procedure import MaskedView, Procedure, Reading, respond
+from heatproof.evaluators.queries.sample import Scene
+from heatproof.evaluators.regions.grid import Grid, Order, ranks
+from heatproof.evaluators.registry.parameters import NOT_NEGATIVE, UNIT, Range
+from heatproof.evaluators.removal.operator import RemovalOperator
+
+MIN_CONFIDENCE: Final = 1e-3
+"""Below this probability of the clean image, relative curves are noise over noise."""
+
+
+class CurveScale(StrEnum):
+    """Scalings of a curve before its area is taken."""
+
+    PROBABILITY = "probability"
+    RELATIVE = "relative"
+
+    @property
+    def range(self) -> Range:
+        """Where the area of a curve lies."""
+        return UNIT if self is CurveScale.PROBABILITY else NOT_NEGATIVE
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trace:
+    """A curve with what is known about its points.
+
+    Attributes:
+        fractions: share of the cells removed or added, ascending from 0 to 1.
+        values: the class probability there.
+        zero_coverage: points at which the model saw nothing at all.
+    """
+
+    fractions: Float64[np.ndarray, "points"]
+    values: Float64[np.ndarray, "points"]
+    zero_coverage: int
+
+    @property
+    def area(self) -> float:
+        """Area by the trapezoid rule."""
+        return float(np.trapezoid(self.values, self.fractions))
+
+    def over(self, divisor: float) -> "Trace":
+        """The curve divided by a number."""
+        return Trace(self.fractions, self.values / divisor, self.zero_coverage)
+
+    def curve(self) -> Curve:
+        """The curve as a result."""
+        return Curve(tuple(self.fractions.tolist()), tuple(self.values.tolist()))
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """How curves are drawn: cells, steps and operator, which all curves of a metric share."""
+
+    grid: Grid
+    steps: int
+    removal: RemovalOperator
+
+    @property
+    def counts(self) -> Int64[np.ndarray, "points"]:
+        """Cells removed or added at each of the `steps + 1` points."""
+        return np.arange(self.steps + 1, dtype=np.int64) * self.grid.cells // self.steps
+
+    def check(self) -> None:
+        """Refuses more steps than cells.
+
+        Raises:
+            InvalidArgumentError: at `grid` or `steps`.
+        """
+        self.grid.check()
+        if self.steps > self.grid.cells:
+            raise InvalidArgumentError(
+                f"steps is {self.steps}, but a grid of {self.grid.side} has {self.grid.cells} "
+                "cells: take fewer steps or a finer grid",
+                field="steps",
+            )
+
+
+def deletion_curve(
+    scene: Scene, track: Track, order: Order, read: Reading | None = None
+) -> Procedure[Trace]:
+    """Removes cells from the clean picture in order; reads the probability unless told what."""
+    places = ranks(order)
+    masks = (places >= count for count in track.counts)
+    return _trace(scene, track, masks, read or scene.probability)
+
+
+def insertion_curve(scene: Scene, track: Track, order: Order) -> Procedure[Trace]:
+    """Adds cells to the empty picture in order."""
+    places = ranks(order)
+    masks = (places < count for count in track.counts)
+    return _trace(scene, track, masks, scene.probability)
+
+
+def _trace(
+    scene: Scene, track: Track, masks: Iterator[np.ndarray], read: Reading
+) -> Procedure[Trace]:
+    views = (
+        MaskedView(scene.picture, track.grid.spread(visible), track.removal) for visible in masks
+    )
+    found = yield from respond(views, read)
+    return Trace(track.counts / track.grid.cells, found.values, found.zero_coverage)
+
+
+def low_confidence(scene: Scene) -> Undefined | None:
+    """Why relative curves of the scene mean nothing, if they do."""
+    if scene.confidence >= MIN_CONFIDENCE:
+        return None
+    detail = f"the clean image has class {scene.target} at {scene.confidence:.2g} only"
+    return Undefined(Reason.NO_CONFIDENCE, detail)

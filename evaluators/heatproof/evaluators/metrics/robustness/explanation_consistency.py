@@ -1,0 +1,284 @@
+"""Explanation consistency under an attack on the background."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import partial
+from itertools import chain
+from types import MappingProxyType
+from typing import ClassVar, Final
+
+import numpy as np
+
+from heatproof.evaluators.errors import InvalidArgumentError
+from heatproof.evaluators.evaluation.inventory import Inventory
+from heatproof.evaluators.explainers.explainer import Explainer
+from heatproof.evaluators.images.arrays import Map, Mask
+from heatproof.evaluators.metrics.functions.distances import DISTANCES, Distance, unit_scaled
+from heatproof.evaluators.metrics.metric import METRICS, Case, Metric, Setting
+from heatproof.evaluators.metrics.robustness.attack import Attack, gradient_attack, random_attack
+from heatproof.evaluators.outcomes import Direction, Outcome, Reason, Score, Undefined
+from heatproof.evaluators.queries.procedure import (
+    MaskedView,
+    Picture,
+    Procedure,
+    chunks,
+    predict,
+    together,
+)
+from heatproof.evaluators.queries.sample import Scene
+from heatproof.evaluators.registry.parameters import UNIT, Range, parameter
+from heatproof.evaluators.registry.registry import Need
+from heatproof.evaluators.statistics.reductions import Mean, Proportion, Reduction
+
+MIN_BACKGROUND: Final = 0.05
+"""Smallest share of the pixels that is worth attacking."""
+
+
+class Background(StrEnum):
+    """Which pixels the attack may change."""
+
+    AUTO = "auto"
+    MAP = "map"
+    OBJECT = "object"
+    SHARED = "shared"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Comparison:
+    """The map before and after a perturbation.
+
+    Attributes:
+        flipped: whether the predicted class changed.
+        distance: between the maps.
+        confidence_change: of the explained class.
+    """
+
+    flipped: bool
+    distance: Score
+    confidence_change: Score
+
+    @property
+    def consistency(self) -> Score:
+        """`E`: 0 if the class flipped, whatever the maps, else `1 - D`."""
+        if self.flipped:
+            return 0.0
+        return self.distance if isinstance(self.distance, Undefined) else 1 - self.distance
+
+
+_PARTS: Final[Mapping[str, Reduction]] = MappingProxyType(
+    {
+        "background_share": Mean(UNIT),
+        "control_random": Mean(UNIT, (0.0,)),
+        "flipped": Proportion(),
+        "distance": Mean(UNIT),
+        "training_weight": Mean(UNIT, (1.0,)),
+        "confidence_change": Mean(Range(-1, 1)),
+        "unflipped_consistency": Mean(UNIT),
+    }
+)
+
+
+_CLIPPED: Final[Mapping[str, Reduction]] = MappingProxyType(
+    {
+        **_PARTS,
+        "distance": Mean(UNIT, (1.0,)),
+        "unflipped_consistency": Mean(UNIT, (0.0,)),
+    }
+)
+"""Distances that are clipped are 1 for all maps that have nothing in common."""
+
+
+@METRICS.register
+@dataclass(frozen=True, slots=True)
+class ExplanationConsistency:
+    """Compares the map with the map after an adversarial attack on the background alone.
+
+    `E = 1 - D`, or 0 if the class flips (published form); the distance `D`, the background `B`
+    (outside the object's mask, or `H < threshold`) and the step are ours. `v = 1 - E` is the
+    paper's training weight.
+    """
+
+    name: ClassVar[str] = "explanation_consistency"
+    reference: ClassVar[str] = "Heatproof, after Wu et al. 2024, arXiv 2408.04600"
+    needs: ClassVar[tuple[Need, ...]] = (Need.EXPLAINER, Need.GRADIENTS)
+    category: ClassVar[str] = "robustness"
+    direction: ClassVar[Direction] = Direction.HIGHER_IS_BETTER
+
+    threshold: float = parameter(
+        0.2,
+        "Background by the map: where it is below this, scaled to [0, 1].",
+        within=Range(0, 1, lower_included=False, upper_included=False),
+    )
+    epsilon: float = parameter(8 / 255, "Largest change of a pixel in [0, 1].", within=Range(0, 1))
+    steps: int = parameter(1, "Gradient steps; 1 is FGSM, more is PGD.", within=Range(1, 100))
+    distance: Distance = parameter(Distance.MEAN_ABSOLUTE, "Distance between maps.")
+    controls: int = parameter(3, "Number of random-sign controls.", within=Range(1, 100))
+    background: Background = parameter(
+        Background.AUTO, "Background: outside the object, or by the map; auto: object with masks."
+    )
+
+    @property
+    def reduction(self) -> Reduction:
+        """The mean, of which a flip is the atom 0."""
+        return Mean(UNIT, (0.0,))
+
+    @property
+    def part_reductions(self) -> Mapping[str, Reduction]:
+        """Ranges and atoms of the parts."""
+        return _PARTS if self.distance is Distance.MEAN_ABSOLUTE else _CLIPPED
+
+    def resolved(self, inventory: Inventory) -> Metric:
+        """Decides the background: the object's if any image has a mask, else the map's."""
+        masked = inventory.objects.count
+        if self.background is Background.AUTO:
+            return replace(self, background=Background.OBJECT if masked else Background.MAP)
+        if self.background is Background.OBJECT and not masked:
+            raise InvalidArgumentError(
+                f"background object needs object masks, and none of {inventory.images} images has "
+                "one: send masks (--masks), or choose background map",
+                field="background",
+            )
+        return self
+
+    def leaves_open(self, other: Metric) -> bool:
+        """Whether the other differs in nothing but a background that was left open here."""
+        if self.background is not Background.AUTO or not isinstance(other, ExplanationConsistency):
+            return False
+        return replace(self, background=other.background) == other
+
+    def reads_objects(self) -> bool:
+        """Whether the object decides the background."""
+        return self.background is not Background.MAP
+
+    def require_comparable(self) -> None:
+        """Refuses the map's background: a diffuse map would leave little to attack, and win."""
+        if self.background is Background.MAP:
+            raise InvalidArgumentError(
+                "background map differs between models, and one that leaves little to attack looks "
+                "more consistent: compare models with background object, which needs masks",
+                field="background",
+            )
+
+    def check(self, setting: Setting) -> None:
+        """Refuses supplied maps, which cannot be made anew for the attacked image, and `shared`."""
+        if self.background is Background.SHARED:
+            raise InvalidArgumentError(
+                "background shared, what no map of the compared models shows, comes with the "
+                "comparison of models, which this version lacks: choose object or map",
+                field="background",
+            )
+        explainer = setting.explainer
+        if explainer is not None and Need.MAPS in explainer.needs:
+            raise InvalidArgumentError(
+                f"{self.name} makes every map anew for the attacked image, which "
+                f"{explainer.name} cannot: choose another explainer for it"
+            )
+
+    def predictions(self, setting: Setting) -> int:
+        """Gradient and prediction of each step, and all attacked images with their maps."""
+        maps = setting.explainer.predictions(setting.facts) if setting.explainer else 0
+        return 2 * self.steps + (1 + self.controls) * (1 + maps)
+
+    def score(self, case: Case) -> Procedure[Outcome]:
+        """Scores one image; every part is there, or says why not."""
+        heat = unit_scaled(case.map)
+        if heat is None:
+            return _unscored(_constant("clean"))
+        background = self._background(case.scene, heat)
+        if isinstance(background, Undefined):
+            return _unscored(background)
+        share = float(background.mean())
+        if share < MIN_BACKGROUND:
+            detail = f"the background is {share:.1%} of the image, under {MIN_BACKGROUND:.0%}"
+            return _unscored(Undefined(Reason.NO_BACKGROUND, detail), share)
+        attack = Attack(background, self.epsilon, self.steps)
+        attacked = yield from gradient_attack(case.scene, attack)
+        if isinstance(attacked, Undefined):
+            return _unscored(attacked, share)
+        pictures = chain([Picture.of(attacked)], self._controls(case.scene, attack))
+        found, *controls = yield from self._compared(case, heat, pictures)
+        shared = {"background_share": share, "control_random": _mean_consistency(controls)}
+        return _outcome(found, shared)
+
+    def _background(self, scene: Scene, heat: Map) -> Mask | Undefined:
+        """Pixels that may change; a background left open falls to the image's own mask."""
+        mask = scene.object_mask
+        if self.background is Background.MAP or (
+            self.background is Background.AUTO and mask is None
+        ):
+            return heat < self.threshold
+        if mask is None:
+            return Undefined(Reason.NO_OBJECT, "the image came without an object mask")
+        if not mask.any():
+            detail = "the object mask marks no pixel of what the model sees of the image"
+            return Undefined(Reason.NO_OBJECT, detail)
+        return ~mask
+
+    def _controls(self, scene: Scene, attack: Attack) -> Iterator[Picture]:
+        """The image under random signs on the same background; drawn when a batch is cut."""
+        changed = f"{scene.picture.key}/{attack.key}"
+        for index in range(self.controls):
+            yield Picture(f"{changed}/{index}", partial(random_attack, scene, attack, index))
+
+    def _compared(
+        self, case: Case, heat: Map, pictures: Iterable[Picture]
+    ) -> Procedure[list[_Comparison]]:
+        found: list[_Comparison] = []
+        for chunk in chunks(pictures):
+            found += yield from together(self._compare(case, heat, one) for one in chunk)
+        return found
+
+    def _compare(self, case: Case, heat: Map, picture: Picture) -> Procedure[_Comparison]:
+        answer = yield from predict(MaskedView(picture))
+        if not np.isfinite(answer.logits).all():
+            reason = Undefined(Reason.NOT_FINITE, "the answer to the attacked image is not finite")
+            return _Comparison(flipped=False, distance=reason, confidence_change=reason)
+        scene = case.scene.moved(picture, answer)
+        distance = yield from self._distance(scene, case.setting.explainer, heat)
+        flipped = answer.logits.argmax() != case.scene.clean.logits.argmax()
+        change = scene.confidence - case.scene.confidence
+        return _Comparison(bool(flipped), distance, change)
+
+    def _distance(self, scene: Scene, explainer: Explainer | None, heat: Map) -> Procedure[Score]:
+        if explainer is None:
+            return _constant("attacked")
+        attribution = yield from explainer.explain(scene)
+        if isinstance(attribution, Undefined):
+            return attribution
+        if not np.isfinite(attribution).all():
+            return Undefined(Reason.NOT_FINITE, "the map of the attacked image is not finite")
+        other = unit_scaled(attribution)
+        return _constant("attacked") if other is None else DISTANCES[self.distance](heat, other)
+
+
+def _mean_consistency(controls: Sequence[_Comparison]) -> Score:
+    scores = [control.consistency for control in controls]
+    defined = [score for score in scores if not isinstance(score, Undefined)]
+    return float(np.mean(defined)) if defined else scores[-1]
+
+
+def _outcome(found: _Comparison, shared: Mapping[str, Score]) -> Outcome:
+    score = found.consistency
+    unflipped = Undefined(Reason.FLIPPED, "the predicted class changed") if found.flipped else score
+    parts: dict[str, Score] = {
+        **shared,
+        "flipped": float(found.flipped),
+        "distance": found.distance,
+        "training_weight": score if isinstance(score, Undefined) else 1 - score,
+        "confidence_change": found.confidence_change,
+        "unflipped_consistency": unflipped,
+    }
+    return Outcome(score, parts)
+
+
+def _unscored(reason: Undefined, share: float | None = None) -> Outcome:
+    """No score, and no part but the background's share if that is known."""
+    parts: dict[str, Score] = dict.fromkeys(_PARTS, reason)
+    if share is not None:
+        parts["background_share"] = share
+    return Outcome(reason, parts)
+
+
+def _constant(which: str) -> Undefined:
+    return Undefined(Reason.DEGENERATE, f"the map of the {which} image is constant")

@@ -1,0 +1,198 @@
+"""How metrics and explainers ask the model: generators that yield queries and receive answers.
+
+A procedure never calls the model. It yields the queries whose answers it needs next, and the
+evaluation advances many procedures side by side, so that queries of all images, curves and steps
+share full batches, and equal queries are answered once.
+"""
+
+import hashlib
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Final, TypeAlias, TypeVar, overload
+
+import numpy as np
+from jaxtyping import Float32, Float64
+
+from heatproof.evaluators.images.arrays import Image, Mask
+from heatproof.evaluators.removal.operator import RemovalOperator
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """Pixels with an identity, so that equal queries are recognised without comparing pixels.
+
+    Attributes:
+        key: digest of the pixels, or of all that determines them.
+        draw: gives the pixels, RGB in [0, 1]; called when a batch is cut, so that waiting pictures
+            need no memory.
+    """
+
+    key: str
+    draw: Callable[[], Image]
+
+    @classmethod
+    def of(cls, pixels: Image) -> "Picture":
+        """A picture of pixels at hand."""
+        digest = hashlib.sha256(repr(pixels.shape).encode())
+        digest.update(np.ascontiguousarray(pixels).data)
+        return cls(digest.hexdigest(), lambda: pixels)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MaskedView:
+    """Asks for the prediction of a picture whose hidden cells are removed by an operator.
+
+    Attributes:
+        picture: the clean pixels.
+        mask: visibility; None hides nothing.
+        removal: how cells are removed; None with `mask` None.
+    """
+
+    picture: Picture
+    mask: Mask | None = None
+    removal: RemovalOperator | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Answers a masked view.
+
+    Attributes:
+        logits: class scores.
+        probabilities: softmax or sigmoid of the logits, in float64.
+        coverage: visible share of the last spatial mask; 1 for pixel operators.
+    """
+
+    logits: Float32[np.ndarray, "classes"]
+    probabilities: Float64[np.ndarray, "classes"]
+    coverage: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GradientView:
+    """Asks for a gradient of the logits.
+
+    Attributes:
+        picture: where to differentiate.
+        output_gradient: weight of each logit.
+        tensor: tensor to differentiate by; "" is the input.
+    """
+
+    picture: Picture
+    output_gradient: Float32[np.ndarray, "classes"]
+    tensor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Gradient:
+    """Answers a gradient view.
+
+    Attributes:
+        activation: the tensor that was differentiated by.
+        gradient: gradient in it, of its shape.
+    """
+
+    activation: Float32[np.ndarray, "..."]
+    gradient: Float32[np.ndarray, "..."]
+
+
+Query: TypeAlias = MaskedView | GradientView
+Answer: TypeAlias = Prediction | Gradient
+Procedure: TypeAlias = Generator[Sequence[Query], Sequence[Answer], T]
+"""Yields queries, receives their answers in the same order, returns its result."""
+
+CHUNK: Final = 32
+"""Queries a procedure waits for at once, so that its memory does not grow with its steps."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Responses:
+    """What a model says of one class under many masks.
+
+    Attributes:
+        values: what was read of each answer, such as the probability of the class.
+        coverage: visible share of the last spatial mask.
+    """
+
+    values: Float64[np.ndarray, "views"]
+    coverage: Float64[np.ndarray, "views"]
+
+    @property
+    def zero_coverage(self) -> int:
+        """How many answers were answers to nothing."""
+        return int((self.coverage == 0).sum())
+
+
+@overload
+def ask(queries: Sequence[MaskedView]) -> Procedure[Sequence[Prediction]]: ...
+
+
+@overload
+def ask(queries: Sequence[GradientView]) -> Procedure[Sequence[Gradient]]: ...
+
+
+def ask(queries: Sequence[Query]) -> Procedure[Sequence[Any]]:
+    """Asks for predictions or gradients; the answers come in the order of the queries."""
+    return (yield queries)
+
+
+def predict(view: MaskedView) -> Procedure[Prediction]:
+    """Asks for one prediction."""
+    (answer,) = yield from ask([view])
+    return answer
+
+
+def differentiate(view: GradientView) -> Procedure[Gradient]:
+    """Asks for one gradient."""
+    (answer,) = yield from ask([view])
+    return answer
+
+
+def together(parts: Iterable[Procedure[T]]) -> Procedure[list[T]]:
+    """Runs procedures side by side, so that what they ask shares batches.
+
+    Each part goes on when the answers to all of them have come. Results are in the order of the
+    parts.
+    """
+    results: dict[int, T] = {}
+    waiting: dict[int, tuple[Procedure[T], Sequence[Query]]] = {}
+
+    def advance(place: int, part: Procedure[T], answers: Sequence[Answer] | None) -> None:
+        try:
+            waiting[place] = part, next(part) if answers is None else part.send(answers)
+        except StopIteration as end:
+            results[place] = end.value
+
+    for place, part in enumerate(parts):
+        advance(place, part, None)
+    while waiting:
+        asked, waiting = waiting, {}
+        answers = iter((yield [query for _, queries in asked.values() for query in queries]))
+        for place, (part, queries) in asked.items():
+            advance(place, part, list(islice(answers, len(queries))))
+    return [results[place] for place in sorted(results)]
+
+
+Reading: TypeAlias = Callable[[Prediction], float]
+"""What is read of an answer, such as the probability of a class."""
+
+
+def respond(views: Iterable[MaskedView], read: Reading) -> Procedure[Responses]:
+    """Asks for many views and reads one number of each answer; `views` may be lazy."""
+    values: list[float] = []
+    coverage: list[float] = []
+    for chunk in chunks(views):
+        answers = yield from ask(chunk)
+        values += [read(answer) for answer in answers]
+        coverage += [answer.coverage for answer in answers]
+    return Responses(np.array(values, np.float64), np.array(coverage, np.float64))
+
+
+def chunks(queries: Iterable[T]) -> Iterator[list[T]]:
+    """Cuts queries into lists of at most `CHUNK`."""
+    source = iter(queries)
+    while chunk := list(islice(source, CHUNK)):
+        yield chunk

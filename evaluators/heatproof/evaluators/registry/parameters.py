@@ -1,0 +1,125 @@
+"""Parameters of what is registered: their ranges and what is said of them."""
+
+import math
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from enum import StrEnum
+from typing import Any, Final, cast
+
+from heatproof.evaluators.errors import InvalidArgumentError
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """An interval of numbers; an end may be excluded."""
+
+    lower: int | float  # beartype knows no numeric tower
+    upper: int | float
+    lower_included: bool = True
+    upper_included: bool = True
+
+    def __contains__(self, value: int | float) -> bool:  # noqa: PYI041  # as above
+        above = value >= self.lower if self.lower_included else value > self.lower
+        below = value <= self.upper if self.upper_included else value < self.upper
+        return math.isfinite(value) and above and below
+
+    def __str__(self) -> str:
+        opening = "[" if self.lower_included else "("
+        closing = "]" if self.upper_included else ")"
+        return f"{opening}{self.lower:g}, {self.upper:g}{closing}"
+
+    @property
+    def width(self) -> float:
+        """Upper less lower end; infinite if an end is."""
+        return float(self.upper - self.lower)
+
+    def clip(self, value: float) -> float:
+        """The number of the range that is nearest to `value`."""
+        return float(min(max(value, self.lower), self.upper))
+
+
+UNBOUNDED: Final = Range(-math.inf, math.inf, lower_included=False, upper_included=False)
+"""All finite numbers."""
+
+UNIT: Final = Range(0, 1)
+"""Probabilities and shares."""
+
+NOT_NEGATIVE: Final = Range(0, math.inf, upper_included=False)
+"""Counts and areas relative to something."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterFacts:
+    """What is known of a parameter.
+
+    Attributes:
+        name: field of the dataclass and of the proto message.
+        type: `int`, `float`, `str`, `choice` or `removal`.
+        default: default as text.
+        range: range or choices as text, "" if free.
+        summary: what it sets.
+    """
+
+    name: str
+    type: str
+    default: str
+    range: str
+    summary: str
+
+
+def parameter(default: Any, summary: str, *, within: Range | None = None) -> Any:  # noqa: ANN401  # as dataclasses.field
+    """Declares a parameter of a metric, explainer or removal operator."""
+    return field(default=default, metadata={"summary": summary, "within": within})
+
+
+def check_parameters(thing: object) -> None:
+    """Refuses numbers outside their declared ranges, nested ones included.
+
+    Raises:
+        InvalidArgumentError: names parameter, value and range.
+    """
+    for declared in fields(cast("Any", thing)):
+        within: Range | None = declared.metadata.get("within")
+        value = getattr(thing, declared.name)
+        if within is not None and value not in within:
+            raise InvalidArgumentError(
+                f"{declared.name} must lie in {within}, not {value}", field=declared.name
+            )
+        if is_dataclass(value):
+            _check_nested(value, declared.name)
+
+
+def _check_nested(thing: object, name: str) -> None:
+    try:
+        check_parameters(thing)
+    except InvalidArgumentError as error:
+        kind = getattr(thing, "name", "")
+        path = ".".join(part for part in (name, kind, error.field) if part)
+        raise InvalidArgumentError(f"{name}: {error.message}", field=path) from error
+
+
+def parameters_of(kind: type) -> tuple[ParameterFacts, ...]:
+    """Describes the parameters of a registered class."""
+    return tuple(_facts(declared) for declared in fields(cast("Any", kind)))
+
+
+def _facts(declared: "Field[Any]") -> ParameterFacts:
+    default = None if declared.default is MISSING else declared.default
+    within = declared.metadata.get("within")
+    choices = ", ".join(type(default)) if isinstance(default, StrEnum) else ""
+    return ParameterFacts(
+        name=declared.name,
+        type=_type_name(default),
+        default=str(getattr(default, "name", default) if _is_nested(default) else default),
+        range=str(within) if within is not None else choices,
+        summary=declared.metadata.get("summary", ""),
+    )
+
+
+def _type_name(default: object) -> str:
+    if isinstance(default, StrEnum):
+        return "choice"
+    return type(default).__name__ if isinstance(default, int | float | str) else "removal"
+
+
+def _is_nested(default: object) -> bool:
+    return not isinstance(default, int | float | str)

@@ -1,0 +1,166 @@
+"""NaN and infinities of a model: a status of the image, never a number and never a failure."""
+
+import hashlib
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from heatproof.evaluators.evaluation.engine import SourceImage, evaluate
+from heatproof.evaluators.evaluation.plan import result_keys
+from heatproof.evaluators.evaluation.results import ImageResult, ImageScore
+from heatproof.evaluators.evaluation.spec import EvaluationSpec
+from heatproof.evaluators.evaluation.summaries import summarise
+from heatproof.evaluators.explainers import (
+    GradCam,
+    IntegratedGradients,
+    Occlusion,
+    Rise,
+    Saliency,
+)
+from heatproof.evaluators.images.preprocessing import PRESETS
+from heatproof.evaluators.metrics import (
+    METRICS,
+    Deletion,
+    ExplanationConsistency,
+    Insertion,
+    OcclusionCorrectedDeletion,
+    OcclusionRobustness,
+)
+from heatproof.evaluators.outcomes import Reason, Score, Undefined
+from heatproof.evaluators.queries.predictor import Gradients, MaskedLogits
+from heatproof.evaluators.removal import Black, Layer
+from tests.evaluators.toys import SIDE, ToyPredictor, facts, linear
+
+WEIGHTS = np.random.default_rng(0).uniform(-1e-3, 6e-3, (3, SIDE, SIDE))
+MODEL = "models/toy"
+SPEC = EvaluationSpec(
+    models=(MODEL,),
+    preprocessing=PRESETS["unit"],
+    metrics=(
+        Deletion(2, 3),
+        Insertion(2, 3),
+        OcclusionCorrectedDeletion(2, 2),
+        OcclusionRobustness(2, 2),
+        ExplanationConsistency(steps=2, controls=1),
+    ),
+    explainers=(
+        Saliency(),
+        IntegratedGradients(steps=2),
+        GradCam(),
+        Occlusion(16, 16),
+        Rise(masks=4),
+    ),
+    removals=(Black(), Layer()),
+    keep_overlays=True,
+)
+FAULTS = ("clean", "some images", "all but the clean", "masked", "gradients",
+          "some gradients", "activations")  # fmt: skip
+
+
+def test_every_metric_is_tried() -> None:
+    assert {metric.name for metric in SPEC.metrics} == set(METRICS)
+
+
+class Ailing(ToyPredictor):
+    """A linear toy some of whose numbers are not finite."""
+
+    def __init__(self, fault: str, value: float, clean: np.ndarray, *, whole: bool) -> None:
+        super().__init__(**linear_parts())
+        self._fault, self._value, self._whole = fault, value, whole
+        self._clean = clean
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        found = super().logits(images)
+        for row, image in zip(found, images, strict=True):
+            is_clean = np.array_equal(image, self._clean)
+            bad = {
+                "clean": is_clean,
+                "all but the clean": not is_clean,
+                "some images": not is_clean and lot(image),
+            }
+            if bad.get(self._fault, False):
+                self._spoil(row)
+        return found
+
+    def masked_logits(self, images: np.ndarray, masks: np.ndarray, mode: str) -> MaskedLogits:
+        found = super().masked_logits(images, masks, mode)
+        if self._fault == "masked":
+            for row, mask in zip(found.logits, masks, strict=True):
+                if lot(mask):
+                    self._spoil(row)
+        return found
+
+    def gradients(self, images: np.ndarray, output_gradients: np.ndarray, tensor: str) -> Gradients:
+        found = super().gradients(images, output_gradients, tensor)
+        gradients, activations = found.gradients.copy(), found.activations.copy()
+        for row, image in zip(gradients, images, strict=True):
+            if self._fault == "gradients" or (self._fault == "some gradients" and lot(image)):
+                self._spoil(row)
+        if self._fault == "activations":
+            self._spoil(activations)
+        return Gradients(found.logits, activations, gradients)
+
+    def _spoil(self, array: np.ndarray) -> None:
+        array[...] = self._value if self._whole else array
+        array.reshape(-1)[0] = self._value
+
+
+def linear_parts() -> dict[str, object]:
+    whole = linear(WEIGHTS)
+    return {"logits": whole._logits, "jacobian": jacobian, "own": facts()}  # a toy
+
+
+def jacobian(image: np.ndarray) -> np.ndarray:
+    full = np.zeros((3, *image.shape))
+    full[0] = WEIGHTS
+    return full
+
+
+def lot(array: np.ndarray) -> bool:
+    """A coin that falls alike for equal arrays."""
+    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).digest()[0] % 2 == 0
+
+
+def source(seed: int) -> SourceImage:
+    drawn = np.random.default_rng(seed).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+    return SourceImage(f"{seed:064x}", f"{seed}.png", drawn, label=0)
+
+
+def clean_pixels(image: SourceImage) -> np.ndarray:
+    pixels: np.ndarray = (image.pixels / 255).astype(np.float32).transpose(2, 0, 1)
+    return pixels
+
+
+def numbers(score: ImageScore) -> Iterator[Score]:
+    yield score.score
+    yield from score.parts.values()
+
+
+def spoilt(fault: str, value: float, *, whole: bool) -> ImageResult:
+    image = source(0)
+    predictor = Ailing(fault, value, clean_pixels(image), whole=whole)
+    (result,) = evaluate(SPEC, [image], {MODEL: predictor}, lambda _: None)
+    return result
+
+
+@pytest.mark.parametrize(
+    ("value", "whole"), [(math.nan, True), (math.inf, True), (-math.inf, False)]
+)
+@pytest.mark.parametrize("fault", FAULTS)
+def test_whatever_is_not_finite_gives_scores_or_statuses(
+    fault: str, value: float, *, whole: bool
+) -> None:
+    result = spoilt(fault, value, whole=whole)
+    assert len(result.scores) == len(result_keys(SPEC))
+    for score in result.scores:
+        for number in numbers(score):
+            assert isinstance(number, Undefined) or math.isfinite(number)
+    without = {one.score.reason for one in result.scores if isinstance(one.score, Undefined)}
+    assert Reason.NOT_FINITE in without or not whole  # what a ReLU cuts off does no harm
+    if fault == "clean":
+        assert all(isinstance(one.score, Undefined) for one in result.scores)
+        assert without == {Reason.NOT_FINITE}
+        assert result.predictions[0].top == ()
+    assert summarise(SPEC, [result])

@@ -1,0 +1,77 @@
+"""How scores of images become one: means, proportions and ratios of means."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from heatproof.evaluators.registry.parameters import UNBOUNDED, UNIT, Range
+from heatproof.evaluators.statistics.arms import Arm
+from heatproof.evaluators.statistics.reductions import Mean, Proportion, RatioOfMeans, Reduction
+
+RATIO = RatioOfMeans(("a", "b"), ("a", ""), 0.0, part_range=UNIT)
+NUMBERS = st.one_of(st.just(math.nan), st.floats(-8, 8))
+
+
+@given(st.lists(st.tuples(NUMBERS, NUMBERS, NUMBERS), min_size=1, max_size=20))
+def test_a_ratio_sums_the_images_that_have_a_score_and_every_part(
+    rows: list[tuple[float, float, float]],
+) -> None:
+    score, a, b = np.array(rows, np.float64).T
+    arm = RATIO.arm(score, {"a": a, "b": b})
+    whole = [row for row in rows if all(map(math.isfinite, row))]
+    assert arm.scored.tolist() == [all(map(math.isfinite, row)) for row in rows]
+    below = math.fsum(row[1] for row in whole)
+    if below:
+        above = math.fsum(row[1] - row[2] for row in whole)
+        terms = sum(abs(row[1]) + abs(row[2]) for row in whole)
+        assert arm.estimate() * below == pytest.approx(above, abs=1e-12 * (1 + terms / abs(below)))
+
+
+@pytest.mark.parametrize("reduction", [Mean(), Mean(UNIT, (0.0,)), Proportion()])
+def test_means_and_proportions_average_what_is_finite(reduction: Reduction) -> None:
+    arm = reduction.arm(np.array([1.0, math.nan, 0.0, 1.0]), {})
+    assert (arm.count, arm.estimate()) == (3, 2 / 3)
+
+
+@pytest.mark.parametrize(
+    ("reduction", "is_bounded"),
+    [
+        (Mean(), False),
+        (Mean(Range(0, math.inf)), False),
+        (Mean(UNIT), True),
+        (Proportion(), True),
+        (RATIO, False),
+        (RatioOfMeans(("a", ""), ("b", ""), 0.0, UNIT), False),
+        (RatioOfMeans(("a", ""), ("b", ""), 0.0, UNIT, part_range=UNIT), True),
+    ],
+)
+def test_only_sums_of_finite_range_are_bounded(reduction: Reduction, *, is_bounded: bool) -> None:
+    assert reduction.is_bounded is is_bounded
+
+
+def test_a_ratio_reads_each_part_once() -> None:
+    assert RATIO.parts == ("a", "b")
+    assert RatioOfMeans(("x", "y"), ("x", "z"), 0.0).parts == ("x", "y", "z")
+    assert (Mean().parts, Proportion().parts) == ((), ())
+
+
+def test_equal_reductions_are_one_value() -> None:
+    assert {Mean(UNIT), Mean(UNIT), Mean(UNBOUNDED), Proportion(), Proportion()} == {
+        Mean(UNIT),
+        Mean(),
+        Proportion(),
+    }
+
+
+def test_limits_of_a_mean_scale_with_its_range() -> None:
+    scores = np.random.default_rng(3).beta(4, 2, 60)
+    narrow = Mean(UNIT).betting_limits(Arm.of_mean(scores), grouped=False, largest=1, tail=0.025)
+    wide = Mean(Range(-2, 6)).betting_limits(
+        Arm.of_mean(8 * scores - 2), grouped=False, largest=1, tail=0.025
+    )
+    assert narrow is not None
+    assert wide == pytest.approx([8 * end - 2 for end in narrow], abs=1e-9)
+    assert narrow[0] < scores.mean() < narrow[1]
