@@ -11,6 +11,7 @@ TEST = .venvs/test
 BIN = $(TEST)/bin
 ZOO_HOME = .venvs/zoo
 FUZZ_SECONDS ?= 600
+PROTOS = $(wildcard protos/heatproof/v1/*.proto protos/heatproof/v1/*/*.proto)
 PYTHON_SOURCES = protos/hatch_build.py client server evaluators graphs tests benchmarks examples .ci
 
 .PHONY: demo test install-test format lint types layers contract contract-release unit hunt fuzz size zoo clean
@@ -26,7 +27,7 @@ demo: $(DEMO)/installed
 		--json report/report.json --junit report/junit.xml \
 		--markdown report/report.md --html report/report.html
 
-$(DEMO)/installed: pyproject.toml constraints.txt protos/heatproof/v1/*.proto
+$(DEMO)/installed: pyproject.toml constraints.txt $(PROTOS)
 	$(PYTHON) -m venv $(DEMO)
 	$(DEMO)/bin/python -m pip $(PIP_INSTALL) --editable '.[server,report]'
 	touch $@
@@ -35,7 +36,7 @@ test: lint types layers contract unit size
 
 install-test: $(TEST)/installed
 
-$(TEST)/installed: pyproject.toml constraints.txt protos/heatproof/v1/*.proto
+$(TEST)/installed: pyproject.toml constraints.txt $(PROTOS)
 	$(PYTHON) -m venv $(TEST)
 	$(BIN)/python -m pip $(PIP_INSTALL) --editable '.[dev]'
 	touch $@
@@ -87,7 +88,7 @@ zoo: $(ZOO_HOME)/installed
 	$(ZOO_HOME)/bin/python -m tests.zoo $(ZOO)
 
 # Its own environment: the newest torch, and gigabytes of it.
-$(ZOO_HOME)/installed: pyproject.toml tests/zoo/requirements.txt protos/heatproof/v1/*.proto
+$(ZOO_HOME)/installed: pyproject.toml tests/zoo/requirements.txt $(PROTOS)
 	$(PYTHON) -m venv $(ZOO_HOME)
 	$(ZOO_HOME)/bin/python -m pip install --quiet --disable-pip-version-check \
 		--requirement tests/zoo/requirements.txt --editable '.[server]'

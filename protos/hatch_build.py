@@ -20,10 +20,15 @@ class ProtocHook(BuildHookInterface):  # type: ignore[type-arg]  # hatchling's c
 def generate(root: Path) -> None:
     """Writes `_pb2.py`, `_pb2.pyi`, `_pb2_grpc.py` and `_pb2_grpc.pyi` beside each source.
 
+    Modules of sources that are gone are deleted: two that declare one message cannot be imported.
+
     Raises:
         RuntimeError: protoc refused a source; it has printed why.
     """
     sources = sorted(str(path.relative_to(root)) for path in root.rglob("*.proto"))
+    for module in root.rglob("*_pb2*.py*"):
+        if not (module.parent / f"{module.name.partition('_pb2')[0]}.proto").exists():
+            module.unlink()
     outputs = [
         f"--{plugin}_out={root}" for plugin in ("python", "grpc_python", "mypy", "mypy_grpc")
     ]

@@ -12,7 +12,7 @@ from grpc_status import rpc_status
 
 from heatproof.v1 import dataset_service_pb2, gate_pb2
 from heatproof.v1 import evaluation_service_pb2 as pb
-from heatproof.v1.metrics_pb2 import ExplanationConsistency
+from heatproof.v1.metrics.robustness_pb2 import ExplanationConsistency
 
 CONSISTENCY = {"explanation_consistency": {"epsilon": 0.01}}
 

@@ -35,8 +35,9 @@ def test_the_wheel_holds_all_five_roots_and_the_generated_contract(wheel_files: 
     sources = sorted((ROOT / "protos").rglob("*.proto"))
     assert sources
     for source in sources:
-        assert f"heatproof/v1/{source.stem}_pb2.py" in wheel_files
-        assert f"heatproof/v1/{source.stem}_pb2.pyi" in wheel_files
+        module = source.relative_to(ROOT / "protos").with_suffix("").as_posix()
+        assert f"{module}_pb2.py" in wheel_files
+        assert f"{module}_pb2.pyi" in wheel_files
 
 
 def test_every_package_says_that_it_is_typed(wheel_files: list[str]) -> None:

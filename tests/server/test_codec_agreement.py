@@ -29,20 +29,20 @@ from heatproof.v1 import (
     class_output_pb2,
     dataset_pb2,
     evaluation_pb2,
-    explainers_pb2,
     gate_pb2,
     image_pb2,
-    metrics_pb2,
     model_pb2,
     model_service_pb2,
     preprocessing_pb2,
-    removal_operators_pb2,
     results_pb2,
     transfer_pb2,
 )
+from heatproof.v1.explainers import explainer_pb2
+from heatproof.v1.metrics import metric_pb2
+from heatproof.v1.removal import removal_operator_pb2
 
-PROTOS = Path(__file__).parents[2] / "protos" / "heatproof" / "v1"
-CHOOSERS = [metrics_pb2.Metric, explainers_pb2.Explainer, removal_operators_pb2.RemovalOperator]
+PROTOS = Path(__file__).parents[2] / "protos"
+CHOOSERS = [metric_pb2.Metric, explainer_pb2.Explainer, removal_operator_pb2.RemovalOperator]
 SPECIAL = {"Score", "Tensor", "Timestamp", *(message.DESCRIPTOR.name for message in CHOOSERS)}
 """Messages with a way of their own; tested by their round trips."""
 
@@ -134,19 +134,27 @@ def documented() -> Iterator[tuple[str, str, Any]]:
     """Comment and dataclass field of every parameter, by its full name."""
     for message in CHOOSERS:
         registry = REGISTRIES[message.DESCRIPTOR.full_name]
-        text = (PROTOS / Path(message.DESCRIPTOR.file.name).name).read_text()
         for name in registry:
-            body = re.search(
-                rf"^message {registry[name].__name__} {{(.*?)^}}", text, re.MULTILINE | re.DOTALL
-            )
-            for parameter in fields(registry[name]) if body else ():
+            arm = message.DESCRIPTOR.fields_by_name[name].message_type
+            body = body_of(arm)
+            for parameter in fields(registry[name]):
                 found = re.search(
                     rf"((?:^ +//[^\n]*\n)+) +(?:optional )?[\w.]+ {parameter.name} =",
-                    body[1] if body else "",
+                    body,
                     re.MULTILINE,
                 )
                 comment = re.sub(r"\s*//\s*", " ", found[1]) if found else ""
                 yield f"{name}.{parameter.name}", comment, parameter
+
+
+def body_of(message: Descriptor) -> str:
+    """What stands between the braces of a message, comments included."""
+    text = (PROTOS / message.file.name).read_text()
+    found = re.search(
+        rf"^message {message.name} {{(.*?)(?:^}}|(?<={{)}}$)", text, re.MULTILINE | re.DOTALL
+    )
+    assert found, message.full_name
+    return found[1]
 
 
 @pytest.mark.parametrize(("name", "comment", "parameter"), list(documented()))

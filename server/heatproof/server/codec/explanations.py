@@ -25,11 +25,11 @@ from heatproof.server.workers.inputs import FramedSource, ModelFiles
 from heatproof.v1 import (
     class_output_pb2,
     evaluation_pb2,
-    explainers_pb2,
     explanation_service_pb2,
     masking_service_pb2,
     results_pb2,
 )
+from heatproof.v1.explainers import explainer_pb2
 
 if TYPE_CHECKING:
     from heatproof.server.workers.tasks import Explain, PredictMasked
@@ -76,7 +76,7 @@ def _preprocessing(
         return decode(request.preprocessing, Preprocessing)
 
 
-def _explainer(message: explainers_pb2.Explainer, index: int) -> Explainer:
+def _explainer(message: explainer_pb2.Explainer, index: int) -> Explainer:
     with under(f"explainers[{index}]"):
         return cast("Explainer", decode_choice(message))
 
@@ -96,7 +96,7 @@ def encode_explanation(explanation: Explanation) -> explanation_service_pb2.Expl
     """
     message = explanation_service_pb2.Explanation(
         image=explanation.image,
-        explainer=encode(explanation.explainer, explainers_pb2.Explainer),
+        explainer=encode(explanation.explainer, explainer_pb2.Explainer),
         prediction=encode(explanation.prediction, results_pb2.CleanPrediction),
         overlay_png=explanation.overlay_png,
     )
