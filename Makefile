@@ -73,7 +73,7 @@ unit: install-test
 # Looks for networks that break a law of layer masking or whose gradient is wrong; unlike the unit
 # tests anew each time, and for many minutes.
 hunt: install-test
-	HUNT=2000 $(BIN)/python -m pytest --numprocesses 2 tests/masking/test_random_networks.py
+	HUNT=2000 $(BIN)/python -m pytest --numprocesses 2 tests/graphs/masking/networks/test_random_networks.py
 
 # Ten minutes a parser of strangers' bytes; `make unit` spends ten seconds on each.
 fuzz: install-test
@@ -85,13 +85,13 @@ size: install-test
 	$(BIN)/python .ci/size_report.py client server evaluators graphs
 
 zoo: $(ZOO_HOME)/installed
-	$(ZOO_HOME)/bin/python -m tests.zoo $(ZOO)
+	$(ZOO_HOME)/bin/python -m tests.graphs.zoo $(ZOO)
 
 # Its own environment: the newest torch, and gigabytes of it.
-$(ZOO_HOME)/installed: pyproject.toml tests/zoo/requirements.txt $(PROTOS)
+$(ZOO_HOME)/installed: pyproject.toml tests/graphs/zoo/requirements.txt $(PROTOS)
 	$(PYTHON) -m venv $(ZOO_HOME)
 	$(ZOO_HOME)/bin/python -m pip install --quiet --disable-pip-version-check \
-		--requirement tests/zoo/requirements.txt --editable '.[server]'
+		--requirement tests/graphs/zoo/requirements.txt --editable '.[server]'
 	touch $@
 
 clean:

@@ -4,10 +4,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-from heatproof.graphs.coverage_table import operators_table
 from heatproof.graphs.gradients import GRADIENTS
 from heatproof.graphs.masking.table import RULES
-from heatproof.graphs.rules import RuleTable
+from heatproof.graphs.operators.coverage_table import operators_table
+from heatproof.graphs.operators.rules import RuleTable
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES: dict[str, RuleTable[Any]] = {"layer-masking.md": RULES, "differentiation.md": GRADIENTS}

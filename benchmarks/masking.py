@@ -17,7 +17,8 @@ from timing import interleaved
 from heatproof.graphs.canonical import CanonicalModel
 from heatproof.graphs.files.saving import to_bytes
 from heatproof.graphs.masking import layer_masked
-from heatproof.graphs.runtime import Cancellation, OrtPredictor, SessionCache, SessionSettings
+from heatproof.graphs.predictor import OrtPredictor
+from heatproof.graphs.runtime import Cancellation, SessionCache, SessionSettings
 
 PEAK = Path(__file__).with_name("peak.py")
 COLUMNS = (

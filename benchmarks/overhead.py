@@ -14,7 +14,8 @@ from heatproof.graphs.canonical import CanonicalModel
 from heatproof.graphs.files.saving import to_bytes
 from heatproof.graphs.gradients import differentiated
 from heatproof.graphs.masking import layer_masked
-from heatproof.graphs.runtime import Cancellation, OrtPredictor, SessionCache, SessionSettings
+from heatproof.graphs.predictor import OrtPredictor
+from heatproof.graphs.runtime import Cancellation, SessionCache, SessionSettings
 
 
 def main() -> None:

@@ -12,6 +12,9 @@ import onnx_ir as ir
 import pytest
 import torch
 
+from tests.graphs.networks import NETWORKS, SIZE, Array, built, exported, keep_boxes
+from tests.graphs.sessions import Run, opened
+
 TINY = """
 <ir_version: 10, opset_import: ["" : 18]>
 tiny (float[N, 3, 8, 8] image) => (float[N, 5] scores)
@@ -104,3 +107,34 @@ def torch_export(
 def torch_model() -> Callable[..., ir.Model]:
     """The exporter of this folder's torch modules."""
     return torch_export
+
+
+@pytest.fixture(scope="session")
+def load() -> Callable[..., Run]:
+    """Checks a model and opens it in ONNX Runtime; feeds are keyword arguments."""
+    return opened
+
+
+@pytest.fixture(scope="session")
+def networks() -> dict[str, ir.Model]:
+    """Every small network, exported."""
+    return {name: exported(built(make)) for name, make in NETWORKS.items()}
+
+
+@pytest.fixture(scope="session")
+def export() -> Callable[..., ir.Model]:
+    """Exports a torch module, or one of `NETWORKS` by name."""
+
+    def model(network: torch.nn.Module | str, size: int = SIZE, **options: Any) -> ir.Model:
+        if isinstance(network, str):
+            network = built(NETWORKS[network], size)
+        return exported(network, size, **options)
+
+    return model
+
+
+@pytest.fixture
+def feeds() -> dict[str, Array]:
+    """Two images, of which small boxes are visible."""
+    image = np.random.default_rng(0).standard_normal((2, 3, SIZE, SIZE)).astype(np.float32)
+    return {"image": image, "mask": keep_boxes()}

@@ -7,11 +7,11 @@ import numpy as np
 import onnx_ir as ir
 
 from heatproof.evaluators.errors import UnsupportedModelError
-from heatproof.graphs.captures import values_read
-from heatproof.graphs.constants import constant_operand, replace_operand
-from heatproof.graphs.notes import Note
+from heatproof.graphs.files.notes import Note
+from heatproof.graphs.operators.captures import values_read
+from heatproof.graphs.operators.constants import constant_operand, replace_operand
+from heatproof.graphs.operators.rules import Operator
 from heatproof.graphs.preparation import reshape_input
-from heatproof.graphs.rules import Operator
 
 BATCH = "N"
 _RESIZE_WITH_AXES = 18  # opset from which Resize can leave axes alone

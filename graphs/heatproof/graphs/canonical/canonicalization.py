@@ -6,25 +6,20 @@ from heatproof.evaluators.errors import InvalidArgumentError, UnsupportedModelEr
 from heatproof.evaluators.images.preprocessing import Preprocessing
 from heatproof.evaluators.queries.class_outputs import Statement
 from heatproof.graphs.canonical.batches import BATCH, free_batch, freed, is_batch_fixed
+from heatproof.graphs.canonical.capabilities import Capabilities
 from heatproof.graphs.canonical.ending import end_at_logits
 from heatproof.graphs.canonical.entry import insert_entry
 from heatproof.graphs.canonical.independence import RowComparison, run_alone
 from heatproof.graphs.canonical.model import CanonicalModel
-from heatproof.graphs.capabilities import Capabilities
-from heatproof.graphs.inspection.spatial import last_feature_map
-from heatproof.graphs.notes import add_notes
-from heatproof.graphs.pad_folding import fold_pads
+from heatproof.graphs.canonical.spatial import last_feature_map
+from heatproof.graphs.files.notes import add_notes
+from heatproof.graphs.heads.signature import ImageInput, Layout, find_class_output, find_image_input
 from heatproof.graphs.preparation import prepared, reshape_input
-from heatproof.graphs.repeatability import refuse_unrepeatable
+from heatproof.graphs.preparation.pad_folding import fold_pads
+from heatproof.graphs.preparation.repeatability import refuse_unrepeatable
 from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.graphs.runtime.folding import folds_within_budget
 from heatproof.graphs.runtime.sessions import SessionSettings
-from heatproof.graphs.signature import (
-    ImageInput,
-    Layout,
-    find_class_output,
-    find_image_input,
-)
 
 _SETTINGS = SessionSettings()
 

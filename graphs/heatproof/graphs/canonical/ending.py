@@ -6,10 +6,10 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from heatproof.graphs.constants import constant
 from heatproof.graphs.heads.axes import class_axis, holds_one_value
 from heatproof.graphs.heads.choosing import ClassOutput
 from heatproof.graphs.heads.scores import Kind, Scores
+from heatproof.graphs.operators.constants import constant
 from heatproof.graphs.preparation import infer_shapes
 
 LEAST_SHARE: Final = 1e-12

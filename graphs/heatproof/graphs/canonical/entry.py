@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 
 from heatproof.evaluators.errors import InvalidArgumentError
 from heatproof.evaluators.images.preprocessing import ChannelOrder, Preprocessing
-from heatproof.graphs.constants import constant
-from heatproof.graphs.signature import ImageInput, Layout
+from heatproof.graphs.heads.signature import ImageInput, Layout
+from heatproof.graphs.operators.constants import constant
 
 LUMINANCE = (0.299, 0.587, 0.114)
 """Weights of R, G and B in the luminance of ITU-R BT.601, as in Pillow's mode L."""
@@ -66,7 +66,7 @@ class _Entry:
         return x
 
     def converted(self, x: ir.Value, image: ImageInput) -> ir.Value:
-        """Brings a normalised image to the layout and element type of the model."""
+        """Brings a normalized image to the layout and element type of the model."""
         if image.layout is Layout.NHWC:
             x = self._node("Transpose", x, perm=_TO_NHWC)
         if image.dtype == ir.DataType.UINT8:

@@ -9,8 +9,8 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from heatproof.evaluators.errors import InvalidModelError, UnsupportedModelError
-from heatproof.graphs.notes import Note
-from heatproof.graphs.rules import Operator
+from heatproof.graphs.files.notes import Note
+from heatproof.graphs.operators.rules import Operator
 from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.graphs.runtime.sessions import Session, SessionSettings, open_session
 from heatproof.graphs.tapping import tapped
@@ -45,7 +45,7 @@ def run_alone(graph: ir.Graph) -> tuple[Note, ...]:
         Note(
             f"node {nodes[0].name!r}, {nodes[0].op_type},{several} of dynamic quantisation "
             "scales its input by all images of a batch: every image is run by itself, which is "
-            "slower; quantise the model statically to run batches"
+            "slower; quantize the model statically to run batches"
         ),
     )
 
@@ -104,7 +104,7 @@ def check_rows(model: ir.Model, settings: SessionSettings, cancellation: Cancell
     raise UnsupportedModelError(
         f"{node}the answer for an image depends on the others of its batch; "
         "export the model in evaluation mode (model.eval()) with a dynamic batch dimension, "
-        "and quantise it statically if at all"
+        "and quantize it statically if at all"
     )
 
 

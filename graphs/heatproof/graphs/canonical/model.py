@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 import onnx_ir as ir
 
 from heatproof.evaluators.images.preprocessing import Preprocessing
-from heatproof.graphs.capabilities import Capabilities
+from heatproof.graphs.canonical.capabilities import Capabilities
 from heatproof.graphs.heads.choosing import ClassOutput
 from heatproof.graphs.heads.scores import Activation
 

@@ -14,14 +14,14 @@ from onnx_ir.passes import common
 
 from heatproof.evaluators.errors import HeatproofError, InvalidModelError, NotFoundError
 from heatproof.graphs.files import external as external_data
+from heatproof.graphs.files.forms.operators import check_operators
+from heatproof.graphs.files.forms.tidying import tidied
 from heatproof.graphs.files.limits import Limits
-from heatproof.graphs.files.operators import check_operators
+from heatproof.graphs.files.notes import Note, add_notes
+from heatproof.graphs.files.sequences import recall_sequences
 from heatproof.graphs.files.tensors import stored_bytes
-from heatproof.graphs.files.tidying import tidied
 from heatproof.graphs.files.uploads import Bytes, uploaded_tensor
 from heatproof.graphs.files.walking import Found, find
-from heatproof.graphs.notes import Note, add_notes
-from heatproof.graphs.sequences import recall_sequences
 
 Model: TypeAlias = ir.Model
 """A loaded model, by a name for those who hand it on and never look inside."""

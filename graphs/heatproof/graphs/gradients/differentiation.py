@@ -13,8 +13,6 @@ import onnx_ir as ir
 from onnx_ir.passes import common
 
 from heatproof.evaluators.errors import UnsupportedModelError, UnsupportedOperatorError
-from heatproof.graphs.blockers import Blocker
-from heatproof.graphs.derivatives import Derivative, declared
 from heatproof.graphs.gradients.composites import (
     Stands,
     expand_composites,
@@ -30,10 +28,12 @@ from heatproof.graphs.gradients.paths import (
 from heatproof.graphs.gradients.refusals import reason_against
 from heatproof.graphs.gradients.rules.linear import diagonal_product
 from heatproof.graphs.gradients.table import GRADIENTS, Gradients, Rule
+from heatproof.graphs.heads.signature import find_class_output, find_image_input
 from heatproof.graphs.masking.rewriting import COVERAGE_OUTPUT, MASK_INPUT
-from heatproof.graphs.opsets import ready
-from heatproof.graphs.repeatability import refuse_unrepeatable, with_unrepeatable
-from heatproof.graphs.signature import find_class_output, find_image_input
+from heatproof.graphs.operators.blockers import Blocker
+from heatproof.graphs.operators.derivatives import Derivative, declared
+from heatproof.graphs.preparation.opsets import ready
+from heatproof.graphs.preparation.repeatability import refuse_unrepeatable, with_unrepeatable
 
 OUTPUT_GRADIENT = "output_gradient"
 """Added input: the vector v, of the shape and element type of `of`."""

@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from heatproof.evaluators.errors import UnsupportedOperatorError
-from heatproof.graphs.rules import Operator
+from heatproof.graphs.operators.rules import Operator
 
 Operand = ir.Value | float | None
 AttributeValue = int | float | str | Sequence[int] | Sequence[float]

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from heatproof.evaluators.errors import UnknownNameError
-from heatproof.graphs.captures import values_read
-from heatproof.graphs.derivatives import Derivative, declared
-from heatproof.graphs.gradients.refusals import is_quantised
+from heatproof.graphs.gradients.refusals import is_quantized
 from heatproof.graphs.gradients.table import CONSTANT_OPERATORS
+from heatproof.graphs.operators.captures import values_read
+from heatproof.graphs.operators.derivatives import Derivative, declared
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +28,15 @@ def path_between(graph: ir.Graph, start: ir.Value, end: ir.Value) -> Path:
     """The nodes and values that carry the derivative of `end` with respect to `start`.
 
     A path ends at values that are not floating-point and at operators of zero derivative. It goes
-    through quantised arithmetic, so that this can be refused.
+    through quantized arithmetic, so that this can be refused.
     """
     nodes = list(graph)
     dependent = {start}
     for node in nodes:
         read = dependent.intersection(differentiable_inputs(node))
         if start not in node.outputs and read:
-            quantised = is_quantised(node) or not all(map(_is_floating, read))
-            dependent.update(out for out in node.outputs if quantised or _is_floating(out))
+            quantized = is_quantized(node) or not all(map(_is_floating, read))
+            dependent.update(out for out in node.outputs if quantized or _is_floating(out))
     needed = {end}
     for node in reversed(nodes):
         if not needed.isdisjoint(node.outputs):

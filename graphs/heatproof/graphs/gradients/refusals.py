@@ -35,11 +35,11 @@ _QUANTISED_FAMILIES = (
 )
 
 
-def is_quantised(node: ir.Node) -> bool:
+def is_quantized(node: ir.Node) -> bool:
     """Whether a node computes with integers that stand for real numbers."""
     return node.op_type.startswith(_QUANTISED_FAMILIES)
 
 
 def reason_against(node: ir.Node) -> str | None:
     """Why a node is refused whatever the table of rules holds; None if it is not."""
-    return _QUANTISED if is_quantised(node) else _REASONS.get(node.op_type)
+    return _QUANTISED if is_quantized(node) else _REASONS.get(node.op_type)

@@ -10,7 +10,7 @@ import onnx_ir as ir
 from heatproof.evaluators.errors import InvalidModelError
 from heatproof.graphs.gradients.broadcasting import summed_to
 from heatproof.graphs.gradients.emitter import Emitter
-from heatproof.graphs.rules import RuleTable
+from heatproof.graphs.operators.rules import RuleTable
 
 Gradients = Sequence[ir.Value | None]
 

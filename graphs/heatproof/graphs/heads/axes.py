@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import onnx_ir as ir
 
-from heatproof.graphs.constants import constant_operand
+from heatproof.graphs.operators.constants import constant_operand
 
 _OPERANDS_SINCE = 13  # opset from which Squeeze and its kin read their axes as an operand
 _LAST_AXIS_BY_DEFAULT = 13  # opset from which Softmax runs along one axis, the last by default
@@ -91,7 +91,7 @@ def runs_over(node: ir.Node, axis: int, opset: int) -> bool:
         opset: version of ai.onnx that the model imports.
     """
     shape = next((v.shape for v in (node.inputs[0], node.outputs[0]) if v and v.shape), None)
-    if shape is None:  # quantised operators beyond ai.onnx have no inferred shapes
+    if shape is None:  # quantized operators beyond ai.onnx have no inferred shapes
         return node.attributes.get_int("axis", -1) in {axis, -1}
     rank = shape.rank()
     version = opset if node.domain == "" else _LAST_AXIS_BY_DEFAULT

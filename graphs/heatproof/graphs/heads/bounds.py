@@ -6,8 +6,8 @@ from typing import Final
 import numpy as np
 import onnx_ir as ir
 
-from heatproof.graphs.constants import constant_operand
 from heatproof.graphs.heads.mixing import Mixing, mixing
+from heatproof.graphs.operators.constants import constant_operand
 
 _DEEPEST: Final = 12
 """Operators that are looked at, from the tensor backwards."""
@@ -131,8 +131,8 @@ def _between(found: Mixing, low: float, high: float) -> Bounds:
     return float(lowest.min()), float(highest.max())
 
 
-def _dequantised(node: ir.Node, held: list[Bounds]) -> Bounds:
-    """What a type can hold, where that is never negative; else what was quantised, if that is told.
+def _dequantized(node: ir.Node, held: list[Bounds]) -> Bounds:
+    """What a type can hold, where that is never negative; else what was quantized, if that is told.
 
     A scale of 1 / 128 for values of both signs says nothing of how they came about.
     """
@@ -144,20 +144,20 @@ def _dequantised(node: ir.Node, held: list[Bounds]) -> Bounds:
     points = node.inputs[2] if zero is not None else None
     ends = _CODES.get(codes.dtype) or _CODES.get(points.dtype if points is not None else None)
     low, high = ((end - lift) * step for end in ends) if ends else OPEN
-    quantiser = codes.producer()
+    quantizer = codes.producer()
     if (
-        quantiser is not None
-        and quantiser.op_type == "QuantizeLinear"
-        and _same_steps(quantiser, node)
+        quantizer is not None
+        and quantizer.op_type == "QuantizeLinear"
+        and _same_steps(quantizer, node)
     ):
         low, high = max(low, held[0][0]), min(high, held[0][1])
         return low, high
     return (low, high) if low >= 0 else OPEN
 
 
-def _same_steps(quantiser: ir.Node, node: ir.Node) -> bool:
+def _same_steps(quantizer: ir.Node, node: ir.Node) -> bool:
     pairs = [
-        (constant_operand(quantiser, place), constant_operand(node, place)) for place in (1, 2)
+        (constant_operand(quantizer, place), constant_operand(node, place)) for place in (1, 2)
     ]
     return all(
         mine is theirs or (mine is not None and theirs is not None and np.array_equal(mine, theirs))
@@ -198,5 +198,5 @@ _RULES: Final[Mapping[str, Callable[[ir.Node, list[Bounds]], Bounds]]] = {
     "AveragePool": _averaged,
     **dict.fromkeys(("QuantizeLinear", "Dropout"), _kept),
     **dict.fromkeys(("MatMul", "Gemm", "Conv", "Einsum"), _mixed),
-    "DequantizeLinear": _dequantised,
+    "DequantizeLinear": _dequantized,
 }

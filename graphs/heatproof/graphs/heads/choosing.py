@@ -12,11 +12,11 @@ from heatproof.evaluators.errors import (
     UnsupportedModelError,
 )
 from heatproof.evaluators.queries.class_outputs import COARSE, EXACT, UNSTATED, Basis, Statement
-from heatproof.graphs.captures import computed_of_inputs
 from heatproof.graphs.heads.axes import class_axis, holds_one_value
 from heatproof.graphs.heads.reading import Reader
 from heatproof.graphs.heads.scores import Activation, Kind, Scores
 from heatproof.graphs.heads.statements import interpreted
+from heatproof.graphs.operators.captures import computed_of_inputs
 from heatproof.graphs.preparation import prepared
 
 _LINEAR: Final = frozenset({"Gemm", "MatMul", "Conv"})

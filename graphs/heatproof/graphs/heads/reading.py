@@ -13,8 +13,6 @@ from typing import Final
 import numpy as np
 import onnx_ir as ir
 
-from heatproof.graphs.constants import constant_operand
-from heatproof.graphs.heads import averages, handwritten, members, parts, pooled, quantised
 from heatproof.graphs.heads.axes import (
     class_axis,
     holds_one_value,
@@ -24,7 +22,9 @@ from heatproof.graphs.heads.axes import (
 )
 from heatproof.graphs.heads.bounds import bounds
 from heatproof.graphs.heads.derivation import activation_behind
+from heatproof.graphs.heads.forms import averages, handwritten, members, parts, pooled, quantized
 from heatproof.graphs.heads.scores import Kind, Scores, described
+from heatproof.graphs.operators.constants import constant_operand
 
 _DEEPEST: Final = 40
 """Nodes between an activation and an output; what lies deeper is not looked for."""
@@ -136,7 +136,7 @@ def _hard_sigmoid(node: ir.Node, axis: int | None, reader: Reader) -> Scores:  #
     return Scores(Kind.BOUNDED)
 
 
-def _quantised_activation(node: ir.Node, axis: int | None, reader: Reader) -> Scores | None:
+def _quantized_activation(node: ir.Node, axis: int | None, reader: Reader) -> Scores | None:
     """QLinearSoftmax and QLinearSigmoid: values in units of the output's scale."""
     scale = constant_operand(node, 3)
     if scale is None or scale.size != 1:
@@ -166,7 +166,7 @@ def _transposed(node: ir.Node, axis: int | None, reader: Reader) -> Scores | Non
     return None if before is None else reader.read(node.inputs[0], before)
 
 
-def _quantised(node: ir.Node, axis: int | None, reader: Reader) -> Scores | None:
+def _quantized(node: ir.Node, axis: int | None, reader: Reader) -> Scores | None:
     """Values in units of the scale; what the codes cannot hold is cut off."""
     found, scale = reader.read(node.inputs[0], axis), constant_operand(node, 1)
     if found is not None and found.kind is Kind.BOUNDED:
@@ -184,7 +184,7 @@ def _quantised(node: ir.Node, axis: int | None, reader: Reader) -> Scores | None
     return replace(found, total=found.total / step, is_coarse=True, logits=logits)
 
 
-def _dequantised(node: ir.Node, axis: int | None, reader: Reader) -> Scores | None:
+def _dequantized(node: ir.Node, axis: int | None, reader: Reader) -> Scores | None:
     found, scale = reader.read(node.inputs[0], axis), constant_operand(node, 1)
     if found is None or scale is None or scale.size != 1:
         return None
@@ -261,10 +261,10 @@ _RULES: Final[Mapping[str, Rule]] = {
     "LogSoftmax": _softmax,
     "Sigmoid": _sigmoid,
     "HardSigmoid": _hard_sigmoid,
-    "QLinearSoftmax": _quantised_activation,
-    "QLinearSigmoid": _quantised_activation,
-    "QuantizeLinear": _quantised,
-    "DequantizeLinear": _dequantised,
+    "QLinearSoftmax": _quantized_activation,
+    "QLinearSigmoid": _quantized_activation,
+    "QuantizeLinear": _quantized,
+    "DequantizeLinear": _dequantized,
     **dict.fromkeys(("Identity", "Cast", "CastLike", "Dropout"), _kept),
     **dict.fromkeys(("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Expand"), _reshaped),
     "Transpose": _transposed,
@@ -281,9 +281,9 @@ _RULES: Final[Mapping[str, Rule]] = {
     **dict.fromkeys(("GlobalMaxPool", "MaxPool"), pooled.largest),
     **dict.fromkeys(("ReduceMax", "ReduceMin"), pooled.highest),
     **dict.fromkeys(("MatMul", "Gemm", "Conv", "Einsum"), averages.mixed),
-    "QLinearAdd": quantised.added,
-    "QLinearMul": quantised.multiplied,
-    "QLinearConcat": quantised.joined,
+    "QLinearAdd": quantized.added,
+    "QLinearMul": quantized.multiplied,
+    "QLinearConcat": quantized.joined,
     "Concat": parts.joined,
     "Where": parts.chosen,
     "TopK": parts.ranked,

@@ -49,7 +49,7 @@ class Scores:
         total: their sum over the classes, or the bound of each.
         logits: the tensor that the activation was applied to, if there is exactly one.
         trail: the nodes from the activation to the tensor, in words.
-        is_coarse: whether the values were rounded to half precision or to quantised levels.
+        is_coarse: whether the values were rounded to half precision or to quantized levels.
         members: how many activations were summed up or stacked.
     """
 

@@ -8,26 +8,26 @@ from onnx_ir.passes import common
 
 from heatproof.evaluators.errors import FailedPreconditionError, UnsupportedModelError
 from heatproof.evaluators.queries.class_outputs import Statement
-from heatproof.graphs.blockers import Blocker
 from heatproof.graphs.canonical.batches import free_batch, freed, is_batch_fixed
 from heatproof.graphs.canonical.ending import end_at_logits
 from heatproof.graphs.canonical.independence import run_alone
+from heatproof.graphs.canonical.spatial import feature_maps, last_feature_map
+from heatproof.graphs.files.notes import Note, notes_of
 from heatproof.graphs.gradients import gradient_blockers
 from heatproof.graphs.heads.choosing import candidates
-from heatproof.graphs.inspection.receptive import Extent, receptive_fields
-from heatproof.graphs.inspection.spatial import feature_maps, last_feature_map
-from heatproof.graphs.inspection.work import multiply_adds
-from heatproof.graphs.masking import masking_blockers
-from heatproof.graphs.notes import Note, notes_of
-from heatproof.graphs.preparation import prepared, reshape_input
-from heatproof.graphs.repeatability import refuse_unrepeatable, unrepeatable
-from heatproof.graphs.signature import (
+from heatproof.graphs.heads.signature import (
     ClassOutput,
     ImageInput,
     Layout,
     find_class_output,
     find_image_input,
 )
+from heatproof.graphs.inspection.receptive import Extent, receptive_fields
+from heatproof.graphs.inspection.work import multiply_adds
+from heatproof.graphs.masking import masking_blockers
+from heatproof.graphs.operators.blockers import Blocker
+from heatproof.graphs.preparation import prepared, reshape_input
+from heatproof.graphs.preparation.repeatability import refuse_unrepeatable, unrepeatable
 
 MAX_BLOCKERS = 20
 PROBED_SIDE = 224

@@ -9,9 +9,9 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from heatproof.graphs.constants import constant_operand
-from heatproof.graphs.inspection.spatial import Axes, spatial_axes
-from heatproof.graphs.masking.masks.windows import Incidence, Pair, window_of
+from heatproof.graphs.canonical.spatial import Axes, spatial_axes
+from heatproof.graphs.operators.constants import constant_operand
+from heatproof.graphs.operators.windows import Incidence, Pair, window_of
 
 Sight: TypeAlias = NDArray[np.int64]
 """[cells, 2]: the first and last row (or column) of the image that each cell sees."""

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 
 import onnx_ir as ir
 
-from heatproof.graphs.masking.emission import Dim
 from heatproof.graphs.masking.scope import Scope
+from heatproof.graphs.operators.emission import Dim
 
 _AXES_AS_INPUT = 18  # opset from which ReduceL1 takes its axes as an input
 

@@ -7,7 +7,7 @@ _BY_CONTENT = "the model computes the places that it reads, so that hidden cells
 _OPEN_SIZE = "the size of its result depends on the image's content"
 _INTEGERS = (
     "it computes with integers, whose hidden cells cannot be filled; "
-    "quantise in QDQ form (QuantFormat.QDQ of ONNX Runtime)"
+    "quantize in QDQ form (QuantFormat.QDQ of ONNX Runtime)"
 )
 _RECURRENT = "it reads cells one after another"
 _WHOLE = "every number of its result depends on all cells"
@@ -32,7 +32,7 @@ REASONS = MappingProxyType(
         **dict.fromkeys(("SplitToSequence", "SequenceConstruct", "SequenceInsert"), _SEQUENCE),
         **dict.fromkeys(("Col2Im", "ReverseSequence", "TensorScatter"), _SCATTER),
         "DynamicQuantizeLinear": (
-            "it takes its scale from all cells, hidden ones included; quantise statically"
+            "it takes its scale from all cells, hidden ones included; quantize statically"
         ),
         "RotaryEmbedding": "it turns each cell by its place in a sequence",
         "Trilu": "it blanks cells by their places",

@@ -10,21 +10,21 @@ import onnx_ir as ir
 from onnx_ir.passes import common
 
 from heatproof.evaluators.errors import UnsupportedModelError, UnsupportedOperatorError
-from heatproof.graphs.blockers import Blocker
-from heatproof.graphs.captures import subgraphs_of, values_read
+from heatproof.graphs.heads.signature import ImageInput, Layout, find_image_input
+from heatproof.graphs.lowering.partitioning import partition
 from heatproof.graphs.masking.finiteness import keeps_finite
 from heatproof.graphs.masking.guarding import alarm, guard
 from heatproof.graphs.masking.options import MaskingOptions
-from heatproof.graphs.masking.partitioning import partition
 from heatproof.graphs.masking.refusals import reason as refusal_of
 from heatproof.graphs.masking.scope import Scope, operator_name
 from heatproof.graphs.masking.simplification import simplify
 from heatproof.graphs.masking.states import NCHW, NHWC, Flat, Mask, Spatial, State
 from heatproof.graphs.masking.table import RULES
-from heatproof.graphs.opsets import ready
+from heatproof.graphs.operators.blockers import Blocker
+from heatproof.graphs.operators.captures import subgraphs_of, values_read
 from heatproof.graphs.preparation import infer_shapes
-from heatproof.graphs.repeatability import with_unrepeatable
-from heatproof.graphs.signature import ImageInput, Layout, find_image_input
+from heatproof.graphs.preparation.opsets import ready
+from heatproof.graphs.preparation.repeatability import with_unrepeatable
 
 MASK_INPUT = "mask"
 COVERAGE_OUTPUT = "mask_coverage"

@@ -6,15 +6,15 @@ from dataclasses import replace
 import onnx_ir as ir
 
 from heatproof.evaluators.errors import UnsupportedOperatorError
-from heatproof.graphs.masking.cells.blocking import Layouts, Spreader
+from heatproof.graphs.lowering.blocking import Layouts, Spreader
 from heatproof.graphs.masking.cells.filling import MATRIX_CELLS_PER_ROUND, Filler
 from heatproof.graphs.masking.cells.hiding import Hider
-from heatproof.graphs.masking.emission import Dim, Emitter
 from heatproof.graphs.masking.masks.borders import Box, image_box
 from heatproof.graphs.masking.masks.pyramid import Pyramid
 from heatproof.graphs.masking.options import MaskingOptions
 from heatproof.graphs.masking.states import NCHW, Axes, Flat, Mask, Spatial, State
-from heatproof.graphs.rules import Operator
+from heatproof.graphs.operators.emission import Dim, Emitter
+from heatproof.graphs.operators.rules import Operator
 
 Refill = Callable[[int], ir.Value]
 """Makes the filled version of one tensor, given the number of rounds."""

@@ -4,7 +4,7 @@ import onnx_ir as ir
 
 from heatproof.evaluators.errors import UnsupportedOperatorError
 from heatproof.graphs.masking.rearrangement import name_rearrangements
-from heatproof.graphs.pad_folding import fold_pads
+from heatproof.graphs.preparation.pad_folding import fold_pads
 
 _MOST_PARTS = 50_000
 """Inputs of the concatenations of one graph, once they read no other concatenations."""

@@ -7,7 +7,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from heatproof.graphs.masking.masks.windows import Incidence
+from heatproof.graphs.operators.windows import Incidence
 
 Cells = NDArray[np.bool_]
 """[height, width]: some of the cells of a map."""

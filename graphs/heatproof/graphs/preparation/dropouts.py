@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 import onnx_ir as ir
 
-from heatproof.graphs.constants import constant_operand
-from heatproof.graphs.notes import Note
-from heatproof.graphs.rules import Operator
+from heatproof.graphs.files.notes import Note
+from heatproof.graphs.operators.constants import constant_operand
+from heatproof.graphs.operators.rules import Operator
 
 _RATIO, _TRAINING = 1, 2
 """Positions of operands, from opset 12 on; before, every Dropout is the identity."""

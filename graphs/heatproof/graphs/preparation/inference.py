@@ -6,8 +6,8 @@ import onnx
 import onnx_ir as ir
 from onnx_ir.passes import common
 
-from heatproof.graphs.rules import Operator
-from heatproof.graphs.sequences import recall_sequences
+from heatproof.graphs.files.sequences import recall_sequences
+from heatproof.graphs.operators.rules import Operator
 
 _LONGEST_VECTOR = 1 << 16
 _SHORT = 64
@@ -25,7 +25,7 @@ def infer_shapes(model: ir.Model) -> None:
 
 def _infer_shapes(model: ir.Model, *, data_prop: bool) -> None:
     # ONNX infers group normalisation from its function body, and fails where the batch is open.
-    groups = [node for node in model.graph.all_nodes() if _normalises_groups(node)]
+    groups = [node for node in model.graph.all_nodes() if _normalizes_groups(node)]
     for node in groups:
         node.op_type = "InstanceNormalization"  # equal operands, and a result of the same shape
     try:
@@ -36,7 +36,7 @@ def _infer_shapes(model: ir.Model, *, data_prop: bool) -> None:
     recall_sequences(model)
 
 
-def _normalises_groups(node: ir.Node) -> bool:
+def _normalizes_groups(node: ir.Node) -> bool:
     return node.op_type == "GroupNormalization" and node.domain in ("", "ai.onnx")
 
 

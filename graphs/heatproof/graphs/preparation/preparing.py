@@ -8,11 +8,11 @@ import onnx_ir as ir
 from onnx_ir.passes import common
 
 from heatproof.evaluators.errors import InvalidModelError
-from heatproof.graphs.notes import add_notes, keep_notes
-from heatproof.graphs.preparation.costs import Budget
+from heatproof.graphs.files.notes import add_notes, keep_notes
+from heatproof.graphs.preparation.constants.costs import Budget
+from heatproof.graphs.preparation.constants.execution import evaluate_constants
+from heatproof.graphs.preparation.constants.folding import fold_constants
 from heatproof.graphs.preparation.dropouts import drop_dropouts
-from heatproof.graphs.preparation.evaluation import evaluate_constants
-from heatproof.graphs.preparation.folding import fold_constants
 from heatproof.graphs.preparation.fusions import take_apart
 from heatproof.graphs.preparation.geometry import check_attributes, check_sizes
 from heatproof.graphs.preparation.identities import drop_identities
@@ -23,7 +23,7 @@ from heatproof.graphs.preparation.inference import (
     recall_shapes,
 )
 from heatproof.graphs.preparation.sequences import resolve_sequences
-from heatproof.graphs.preparation.settling import name_batch, settle
+from heatproof.graphs.preparation.shapes.settling import name_batch, settle
 
 _ROUNDS = 8
 """How often what has been settled may let more be folded: an If in a branch of an If, say."""

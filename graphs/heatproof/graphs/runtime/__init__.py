@@ -1,7 +1,6 @@
 """Runs models in ONNX Runtime."""
 
 from heatproof.graphs.runtime.cancellation import Cancellation as Cancellation
-from heatproof.graphs.runtime.predictor import OrtPredictor as OrtPredictor
 from heatproof.graphs.runtime.sessions import Session as Session
 from heatproof.graphs.runtime.sessions import SessionCache as SessionCache
 from heatproof.graphs.runtime.sessions import SessionSettings as SessionSettings

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import onnx_ir as ir
 
-from heatproof.graphs.preparation.costs import FOLDING_BUDGET, SHAPES, work_of
+from heatproof.graphs.preparation.constants.costs import FOLDING_BUDGET, SHAPES, work_of
 from heatproof.graphs.preparation.inference import infer_node
 
 Values = dict[ir.Value | None, ir.Value | None]

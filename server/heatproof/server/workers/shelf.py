@@ -17,8 +17,8 @@ from heatproof.evaluators.queries.class_outputs import Statement
 from heatproof.graphs.canonical import CanonicalModel, canonicalize
 from heatproof.graphs.files.limits import Limits
 from heatproof.graphs.files.loading import Model, load_model
+from heatproof.graphs.predictor import OrtPredictor
 from heatproof.graphs.runtime.cancellation import Cancellation
-from heatproof.graphs.runtime.predictor import OrtPredictor
 from heatproof.graphs.runtime.sessions import SessionCache, SessionSettings
 from heatproof.server.field_paths import fields_under
 from heatproof.server.storage.integrity import Verifier

@@ -7,7 +7,7 @@ from heatproof.graphs.gradients.rules import einsum as einsum
 from heatproof.graphs.gradients.rules import functions as functions
 from heatproof.graphs.gradients.rules import indexing as indexing
 from heatproof.graphs.gradients.rules import linear as linear
-from heatproof.graphs.gradients.rules import normalisation as normalisation
+from heatproof.graphs.gradients.rules import normalization as normalization
 from heatproof.graphs.gradients.rules import pooling as pooling
 from heatproof.graphs.gradients.rules import reductions as reductions
 from heatproof.graphs.gradients.rules import resampling as resampling

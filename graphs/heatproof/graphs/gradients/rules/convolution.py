@@ -11,8 +11,8 @@ import onnx_ir as ir
 
 from heatproof.graphs.gradients.broadcasting import known_sizes
 from heatproof.graphs.gradients.emitter import Emitter
-from heatproof.graphs.gradients.rules.windows import Window, cropped, windows_of
 from heatproof.graphs.gradients.table import by_input, first
+from heatproof.graphs.gradients.windows import Window, cropped, windows_of
 
 
 @by_input({"Conv": (11, 22)})

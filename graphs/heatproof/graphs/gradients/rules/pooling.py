@@ -16,8 +16,8 @@ from heatproof.graphs.gradients.broadcasting import (
 from heatproof.graphs.gradients.emitter import Emitter
 from heatproof.graphs.gradients.rules.convolution import cut_to, transposed_convolution
 from heatproof.graphs.gradients.rules.shapes import put
-from heatproof.graphs.gradients.rules.windows import Window, windows_of
 from heatproof.graphs.gradients.table import GRADIENTS, Gradients, by_input, first
+from heatproof.graphs.gradients.windows import Window, windows_of
 
 _MOST_WEIGHTS = 1 << 26
 """Numbers that the kernel of a gradient may hold."""

@@ -13,7 +13,7 @@ from heatproof.graphs.gradients.broadcasting import known_sizes
 from heatproof.graphs.gradients.emitter import Emitter
 from heatproof.graphs.gradients.rules.shapes import along_axis, padded, scattered
 from heatproof.graphs.gradients.table import by_input, constant_of, first
-from heatproof.graphs.resizing import interpolation, keeps
+from heatproof.graphs.operators.resizing import interpolation, keeps
 
 _REPEATING: dict[str, Literal["edge", "reflect", "wrap"]] = {
     "edge": "edge",

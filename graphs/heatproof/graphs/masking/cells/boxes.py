@@ -3,8 +3,8 @@
 import numpy as np
 import onnx_ir as ir
 
-from heatproof.graphs.masking.cells.blocking import LEAST_CHANNELS, channels_of
-from heatproof.graphs.masking.emission import Attribute, Emitter
+from heatproof.graphs.lowering.blocking import LEAST_CHANNELS, channels_of
+from heatproof.graphs.operators.emission import Attribute, Emitter
 
 CELLS = 9
 """Of a box. Means instead of sums keep float16 in range."""

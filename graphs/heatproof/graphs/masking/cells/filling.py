@@ -13,12 +13,12 @@ constants for differentiation: what flows back goes to the visible cells alone.
 import numpy as np
 import onnx_ir as ir
 
-from heatproof.graphs.derivatives import Derivative, declare
-from heatproof.graphs.masking.cells.blocking import Spreader, channels_of
+from heatproof.graphs.lowering.blocking import Spreader, channels_of
 from heatproof.graphs.masking.cells.boxes import CELLS, box_means
-from heatproof.graphs.masking.emission import Dim, Emitter
 from heatproof.graphs.masking.masks.pyramid import Pyramid
 from heatproof.graphs.masking.states import NCHW, Mask
+from heatproof.graphs.operators.derivatives import Derivative, declare
+from heatproof.graphs.operators.emission import Dim, Emitter
 
 EPSILON = 1e-5
 """Added to the number of visible neighbours; as in the authors' code."""

@@ -12,11 +12,11 @@ forms of it leave ONNX Runtime's fusions and blocked layout in place:
 
 import onnx_ir as ir
 
-from heatproof.graphs.masking.cells.blocking import Layouts, Spreader
+from heatproof.graphs.lowering.blocking import Layouts, Spreader
 from heatproof.graphs.masking.constants import number
-from heatproof.graphs.masking.emission import Emitter, attributes_of
 from heatproof.graphs.masking.masks.pyramid import Pyramid
 from heatproof.graphs.masking.states import NCHW, Spatial
+from heatproof.graphs.operators.emission import Emitter, attributes_of
 
 HUGE = 1e30
 """Far above any activation of float32, far below its overflow."""

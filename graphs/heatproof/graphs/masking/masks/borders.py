@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from heatproof.graphs.masking.emission import Emitter
-from heatproof.graphs.masking.masks.windows import Incidence, Pair
 from heatproof.graphs.masking.states import Cells, Mask
+from heatproof.graphs.operators.emission import Emitter
+from heatproof.graphs.operators.windows import Incidence, Pair
 
 _SLICES_BY_INPUT = 10  # opset from which Slice takes its parameters as inputs
 _PADS_BY_INPUT = 11  # opset from which Pad does

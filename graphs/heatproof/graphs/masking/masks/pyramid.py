@@ -8,10 +8,10 @@ import numpy as np
 import onnx_ir as ir
 
 from heatproof.evaluators.errors import UnsupportedModelError
-from heatproof.graphs.masking.emission import Attribute, Dim, Emitter
-from heatproof.graphs.masking.masks.windows import Incidence, Window
 from heatproof.graphs.masking.options import ConcatVote
 from heatproof.graphs.masking.states import NCHW, Axes, Cells, Mask, Reach
+from heatproof.graphs.operators.emission import Attribute, Dim, Emitter
+from heatproof.graphs.operators.windows import Incidence, Window
 
 _MOST_CELLS = 1 << 26
 """Cells of the largest mask."""

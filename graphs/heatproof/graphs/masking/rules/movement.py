@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import onnx_ir as ir
 
-from heatproof.graphs.masking.masks.windows import Incidence
 from heatproof.graphs.masking.scope import Scope
 from heatproof.graphs.masking.states import Mask, Spatial
+from heatproof.graphs.operators.windows import Incidence
 
 NOTHING = -1
 """The place that a cell reads which holds no part of the image."""

@@ -87,7 +87,7 @@ def dropout(node: ir.Node, scope: Scope) -> tuple[Spatial]:
 
 
 @RULES.rule("BatchNormalization", 1, 6, 7, 9, 14, 15)
-def batch_normalisation(node: ir.Node, scope: Scope) -> Spatial:
+def batch_normalization(node: ir.Node, scope: Scope) -> Spatial:
     """An affine map of each channel, with the statistics of training."""
     state = _of_channels(node, scope)
     if node.attributes.get_int("training_mode", 0):
@@ -97,7 +97,7 @@ def batch_normalisation(node: ir.Node, scope: Scope) -> Spatial:
 
 
 @RULES.rule("LRN", 1, 13)
-def local_response_normalisation(node: ir.Node, scope: Scope) -> Spatial:
+def local_response_normalization(node: ir.Node, scope: Scope) -> Spatial:
     """Divides by neighbouring channels of the same cell."""
     state = _of_channels(node, scope)
     return Spatial(state.mask, state.axes, finite=False)

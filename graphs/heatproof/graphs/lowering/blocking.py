@@ -1,0 +1,111 @@
+"""Keeps the rewrite's own nodes in ONNX Runtime's blocked layout (NCHWc); matters for speed only.
+
+Convolutions run there, and so do products and sums of two tensors of equal shape, but a product
+with a mask of one channel does not: it would send both tensors through a reordering each time.
+So masks and scales are spread over the channels first, by a 1 x 1 convolution with ones, which is
+exact, and shared by all products of that width.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import onnx_ir as ir
+
+from heatproof.graphs.operators.emission import Emitter
+
+LEAST_CHANNELS = 8
+"""Fewer channels would be padded to a block."""
+
+_ACTIVATIONS = frozenset({"HardSwish", "LeakyRelu", "Relu", "Sigmoid", "Tanh", "Clip"})
+_KEEPS_FIRST = _ACTIVATIONS | {"BatchNormalization"}
+_KEEPS_ALL = frozenset({"Add", "Concat", "Mul", "Sum"})
+_STARTS = frozenset({"Conv", "MaxPool"})
+
+
+class Layouts:
+    """Knows which tensors stay in the blocked layout; each is followed to its sources once."""
+
+    def __init__(self) -> None:
+        self._known: dict[ir.Value | None, bool] = {None: False}
+
+    def is_blocked(self, value: ir.Value | None) -> bool:
+        """Whether a tensor stays in that layout after the convolutions that it comes from."""
+        path = [(value, _sources(value))]
+        while path and value not in self._known:
+            last, sources = path[-1]
+            fresh = next((x for x in sources or () if not self._known.get(x, False)), None)
+            if sources is None or (fresh is not None and fresh in self._known):
+                self._known.update(dict.fromkeys((x for x, _ in path), False))
+            elif fresh is None:
+                self._known[last] = True
+                path.pop()
+            else:
+                path.append((fresh, _sources(fresh)))
+        return self._known[value]
+
+    def forget_readers(self, value: ir.Value) -> None:
+        """Forgets what comes of a tensor, whose readers are about to read another."""
+        pending = [value]
+        while pending:
+            last = pending.pop()
+            read = [output for node in last.consumers() for output in node.outputs]
+            pending += [output for output in read if self._known.pop(output, None) is not None]
+
+
+def _sources(value: ir.Value | None) -> Iterator[ir.Value | None] | None:
+    """The operands that must be blocked for a tensor to be; None if it cannot be."""
+    node = None if value is None else value.producer()
+    if node is None or node.op_type not in _STARTS | _KEEPS_FIRST | _KEEPS_ALL:
+        return None
+    count = 0 if node.op_type in _STARTS else 1 if node.op_type in _KEEPS_FIRST else None
+    return iter(node.inputs[:count])
+
+
+class Spreader:
+    """Spreads values of one channel over many."""
+
+    def __init__(self, emit: Emitter, layouts: Layouts) -> None:
+        self._emit = emit
+        self._layouts = layouts
+        self._spread: dict[tuple[ir.Value, int], ir.Value] = {}
+
+    def fitted(self, value: ir.Value, like: ir.Value) -> ir.Value:
+        """`value` [N, 1, H, W], or the same with the channels of `like` if that is faster."""
+        channels = channels_of(like)
+        if channels < LEAST_CHANNELS:
+            return value
+        if (value, channels) not in self._spread:
+            ones = self._emit.constant(np.ones((channels, 1, 1, 1)), value.dtype)
+            shape = value.shape
+            dims = [] if shape is None else [shape[0], channels, *list(shape)[2:]]
+            name = f"{value.name}_spread"
+            self._spread[value, channels] = self._emit.node(
+                "Conv", value, ones, like=value, shape=dims, name=name
+            )
+        return self._spread[value, channels]
+
+    def added(self, value: ir.Value, to: ir.Value, name: str) -> ir.Value:
+        """The sum of `value` [N, 1, H, W] and each channel of `to`, computed in place of `to`.
+
+        ONNX Runtime lets the convolution that spreads the value add to the other operand, so that
+        the value is never stored for all channels. It does so for the first operand, if nobody
+        else reads that: hence weights of its own, or equal convolutions would become one.
+        """
+        channels = channels_of(to)
+        ones = self._emit.constant_of_its_own(np.ones((channels, 1, 1, 1)), value.dtype)
+        spread = self._emit.node("Conv", value, ones, like=to, name=f"{name}_spread")
+        return self._emit.node("Add", spread, to, like=to, name=name)
+
+    def blocked(self, value: ir.Value) -> ir.Value:
+        """The same tensor in the blocked layout."""
+        channels = channels_of(value)
+        if channels < LEAST_CHANNELS or self._layouts.is_blocked(value):
+            return value
+        ones = self._emit.constant(np.ones((channels, 1, 1, 1)), value.dtype)
+        return self._emit.node("Conv", value, ones, like=value, attributes={"group": channels})
+
+
+def channels_of(value: ir.Value) -> int:
+    """Size of axis 1; 0 if it is not static."""
+    size = 0 if value.shape is None or value.shape.rank() < 2 else value.shape[1]
+    return size if isinstance(size, int) else 0
