@@ -10,6 +10,7 @@ from heatproof.graphs.heads.axes import class_axis, holds_one_value
 from heatproof.graphs.heads.choosing import ClassOutput
 from heatproof.graphs.heads.scores import Kind, Scores
 from heatproof.graphs.operators.constants import constant
+from heatproof.graphs.operators.surroundings import mark_surrounding
 from heatproof.graphs.preparation import infer_shapes
 
 LEAST_SHARE: Final = 1e-12
@@ -106,5 +107,5 @@ class _Ending:
         node = ir.node(op_type, inputs, attributes, name=name)
         node.outputs[0].name = f"{name}:0"
         node.outputs[0].dtype = ir.DataType.FLOAT
-        self._graph.append(node)
+        self._graph.append(mark_surrounding(node))
         return node.outputs[0]

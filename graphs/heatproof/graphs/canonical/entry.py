@@ -8,6 +8,7 @@ from heatproof.evaluators.errors import InvalidArgumentError
 from heatproof.evaluators.images.preprocessing import ChannelOrder, Preprocessing
 from heatproof.graphs.heads.signature import ImageInput, Layout
 from heatproof.graphs.operators.constants import constant
+from heatproof.graphs.operators.surroundings import mark_surrounding
 
 LUMINANCE = (0.299, 0.587, 0.114)
 """Weights of R, G and B in the luminance of ITU-R BT.601, as in Pillow's mode L."""
@@ -93,7 +94,7 @@ class _Entry:
         name = f"{self._prefix}/{op_type}_{len(self.nodes)}"
         node = ir.node(op_type, inputs, attributes, name=name)
         node.outputs[0].name = f"{name}:0"
-        self.nodes.append(node)
+        self.nodes.append(mark_surrounding(node))
         return node.outputs[0]
 
 

@@ -12,6 +12,7 @@ from heatproof.graphs.heads.choosing import ClassOutput as ClassOutput
 from heatproof.graphs.heads.choosing import find_class_output as find_class_output
 from heatproof.graphs.heads.choosing import listed
 from heatproof.graphs.heads.scores import Activation as Activation
+from heatproof.graphs.operators.surroundings import is_surrounding
 
 IMAGE_DTYPES = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.UINT8)
 IMAGE_CHANNELS = (1, 3)
@@ -47,7 +48,7 @@ class ImageInput:
 def find_image_input(model: ir.Model, *, beside: Collection[str] = ()) -> ImageInput:
     """Finds the one rank-4 input with 1 or 3 channels, first or last.
 
-    Inputs that nothing reads do not count.
+    Inputs that nothing reads and those that a rewrite has marked do not count.
 
     Args:
         model: the model.
@@ -61,7 +62,7 @@ def find_image_input(model: ir.Model, *, beside: Collection[str] = ()) -> ImageI
     inputs = [
         value
         for value in model.graph.inputs
-        if not value.is_initializer() and value.name not in beside
+        if not value.is_initializer() and value.name not in beside and not is_surrounding(value)
     ]
     inputs = [value for value in inputs if value.uses() or value.is_graph_output()] or inputs
     images = [image for value in inputs if (image := _as_image(value)) is not None]
