@@ -125,7 +125,7 @@ def _dequantized(node: ir.Node | None) -> NDArray[np.generic] | None:
     ):
         return None
     stored, scale, zero = (constant_operand(node, index) for index in range(3))
-    if stored is None or scale is None:
+    if blocks or stored is None or scale is None:
         return None
     shape = [1] * stored.ndim
     if scale.size > 1:
