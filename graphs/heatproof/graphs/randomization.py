@@ -118,12 +118,9 @@ def _dtype(array: NDArray[np.generic]) -> ir.DataType:
 
 def _dequantized(node: ir.Node | None) -> NDArray[np.generic] | None:
     """(x - zero point) . scale of constants, along one axis or for the whole tensor."""
-    if (
-        node is None
-        or node.op_type != "DequantizeLinear"
-        or node.attributes.get_int("block_size", 0)
-    ):
+    if node is None or node.op_type != "DequantizeLinear":
         return None
+    blocks = node.attributes.get_int("block_size", 0)
     stored, scale, zero = (constant_operand(node, index) for index in range(3))
     if blocks or stored is None or scale is None:
         return None
