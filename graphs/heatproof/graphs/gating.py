@@ -9,8 +9,8 @@ import numpy as np
 import onnx_ir as ir
 
 from heatproof.evaluators.errors import UnknownNameError, UnsupportedModelError
-from heatproof.graphs.operators.constants import constant
-from heatproof.graphs.operators.surroundings import mark_surrounding
+from heatproof.graphs.nodes.constants import constant
+from heatproof.graphs.nodes.surroundings import mark_surrounding
 
 GATE_INPUT: Final = "gate"
 """Added input, float32 [N, channels]: the factors of the channels."""

@@ -13,9 +13,9 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from heatproof.evaluators.errors import UnknownNameError
-from heatproof.graphs.operators.captures import values_read
-from heatproof.graphs.operators.constants import constant_operand, replace_operand
-from heatproof.graphs.operators.surroundings import is_surrounding
+from heatproof.graphs.nodes.captures import values_read
+from heatproof.graphs.nodes.constants import constant_operand, replace_operand
+from heatproof.graphs.nodes.surroundings import is_surrounding
 
 _CONVOLUTIONS = (("", "Conv"), ("", "ConvTranspose"), ("com.microsoft", "FusedConv"))
 _NORMALIZATIONS = ("Batch", "Group", "Instance", "Layer")

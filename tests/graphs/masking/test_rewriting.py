@@ -20,7 +20,7 @@ from heatproof.graphs.masking import (
     masking_blockers,
 )
 from heatproof.graphs.masking.table import RULES
-from heatproof.graphs.operators.blockers import Blocker
+from heatproof.graphs.nodes.blockers import Blocker
 
 IMAGE = "float[n, 3, 16, 16] image"
 WEIGHTS = (

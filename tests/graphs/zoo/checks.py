@@ -21,7 +21,7 @@ from heatproof.graphs.heads.signature import find_image_input
 from heatproof.graphs.inspection.inspecting import inspect
 from heatproof.graphs.masking import MaskingOptions, Mode
 from heatproof.graphs.masking.rewriting import rewritten
-from heatproof.graphs.operators.blockers import Blocker
+from heatproof.graphs.nodes.blockers import Blocker
 from heatproof.graphs.preparation import prepared
 from tests.graphs.masking.laws import CHECKS, BrokenLawError, Laws, random_images
 from tests.graphs.sessions import opened

@@ -8,8 +8,8 @@ import onnx_ir as ir
 
 from heatproof.evaluators.errors import UnsupportedModelError
 from heatproof.graphs.files.notes import Note
-from heatproof.graphs.operators.captures import values_read
-from heatproof.graphs.operators.constants import constant_operand, replace_operand
+from heatproof.graphs.nodes.captures import values_read
+from heatproof.graphs.nodes.constants import constant_operand, replace_operand
 from heatproof.graphs.operators.rules import Operator
 from heatproof.graphs.preparation import reshape_input
 

@@ -9,7 +9,7 @@ from heatproof.evaluators.errors import FailedPreconditionError
 from heatproof.evaluators.queries.predictor import Shortfall
 from heatproof.graphs.gradients import gradient_blockers
 from heatproof.graphs.masking import masking_blockers
-from heatproof.graphs.operators.blockers import Blocker
+from heatproof.graphs.nodes.blockers import Blocker
 
 
 class Capabilities:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from heatproof.graphs.heads.axes import class_axis, holds_one_value
 from heatproof.graphs.heads.choosing import ClassOutput
 from heatproof.graphs.heads.scores import Kind, Scores
-from heatproof.graphs.operators.constants import constant
-from heatproof.graphs.operators.surroundings import mark_surrounding
+from heatproof.graphs.nodes.constants import constant
+from heatproof.graphs.nodes.surroundings import mark_surrounding
 from heatproof.graphs.preparation import infer_shapes
 
 LEAST_SHARE: Final = 1e-12

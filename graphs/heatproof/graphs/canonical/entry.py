@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from heatproof.evaluators.errors import InvalidArgumentError
 from heatproof.evaluators.images.preprocessing import ChannelOrder, Preprocessing
 from heatproof.graphs.heads.signature import ImageInput, Layout
-from heatproof.graphs.operators.constants import constant
-from heatproof.graphs.operators.surroundings import mark_surrounding
+from heatproof.graphs.nodes.constants import constant
+from heatproof.graphs.nodes.surroundings import mark_surrounding
 
 LUMINANCE = (0.299, 0.587, 0.114)
 """Weights of R, G and B in the luminance of ITU-R BT.601, as in Pillow's mode L."""

@@ -30,8 +30,8 @@ from heatproof.graphs.gradients.rules.linear import diagonal_product
 from heatproof.graphs.gradients.table import GRADIENTS, Gradients, Rule
 from heatproof.graphs.heads.signature import find_class_output, find_image_input
 from heatproof.graphs.masking.rewriting import COVERAGE_OUTPUT, MASK_INPUT
-from heatproof.graphs.operators.blockers import Blocker
-from heatproof.graphs.operators.derivatives import Derivative, declared
+from heatproof.graphs.nodes.blockers import Blocker
+from heatproof.graphs.nodes.derivatives import Derivative, declared
 from heatproof.graphs.preparation.opsets import ready
 from heatproof.graphs.preparation.repeatability import refuse_unrepeatable, with_unrepeatable
 

@@ -7,8 +7,8 @@ import onnx_ir as ir
 from heatproof.evaluators.errors import UnknownNameError
 from heatproof.graphs.gradients.refusals import is_quantized
 from heatproof.graphs.gradients.table import CONSTANT_OPERATORS
-from heatproof.graphs.operators.captures import values_read
-from heatproof.graphs.operators.derivatives import Derivative, declared
+from heatproof.graphs.nodes.captures import values_read
+from heatproof.graphs.nodes.derivatives import Derivative, declared
 
 
 @dataclass(frozen=True, slots=True)

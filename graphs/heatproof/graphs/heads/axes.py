@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import onnx_ir as ir
 
-from heatproof.graphs.operators.constants import constant_operand
+from heatproof.graphs.nodes.constants import constant_operand
 
 _OPERANDS_SINCE = 13  # opset from which Squeeze and its kin read their axes as an operand
 _LAST_AXIS_BY_DEFAULT = 13  # opset from which Softmax runs along one axis, the last by default

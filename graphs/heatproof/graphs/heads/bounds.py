@@ -7,7 +7,7 @@ import numpy as np
 import onnx_ir as ir
 
 from heatproof.graphs.heads.mixing import Mixing, mixing
-from heatproof.graphs.operators.constants import constant_operand
+from heatproof.graphs.nodes.constants import constant_operand
 
 _DEEPEST: Final = 12
 """Operators that are looked at, from the tensor backwards."""

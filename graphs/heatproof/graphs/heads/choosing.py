@@ -16,7 +16,7 @@ from heatproof.graphs.heads.axes import class_axis, holds_one_value
 from heatproof.graphs.heads.reading import Reader
 from heatproof.graphs.heads.scores import Activation, Kind, Scores
 from heatproof.graphs.heads.statements import interpreted
-from heatproof.graphs.operators.captures import computed_of_inputs
+from heatproof.graphs.nodes.captures import values_read
 from heatproof.graphs.preparation import prepared
 
 _LINEAR: Final = frozenset({"Gemm", "MatMul", "Conv"})
@@ -96,7 +96,7 @@ def candidates(model: ir.Model, *, beside: Collection[str] = ()) -> tuple[Candid
         beside: names of outputs that are known to be something else.
     """
     reader, batch = Reader(model.opset_imports.get("", 1)), _batch(model)
-    computed = computed_of_inputs(model.graph)
+    computed = _computed_of_inputs(model.graph)
     groups: dict[ir.Value, list[ir.Value]] = {}
     for value in dict.fromkeys(model.graph.outputs):
         if value.name in beside or value not in computed:
@@ -309,3 +309,18 @@ def _ancestors(value: ir.Value) -> set[ir.Value]:
 def listed(values: Iterable[ir.Value]) -> str:
     """Values with their types and shapes."""
     return ", ".join(f"{value.name!r} {value.dtype}{value.shape}" for value in values) or "none"
+
+
+def _computed_of_inputs(graph: ir.Graph) -> set[ir.Value]:
+    """Values computed from what the inputs hold, as opposed to constants and mere sizes."""
+    known = {value for value in graph.inputs if not value.is_initializer()}
+    found: set[ir.Value] = set()
+    for node in graph:
+        reads = node.op_type not in _SIZES and not known.isdisjoint(values_read(node))
+        if reads:
+            known.update(node.outputs)
+            found.update(node.outputs)
+    return found
+
+
+_SIZES = frozenset({"ConstantOfShape", "Shape", "Size"})

@@ -9,7 +9,7 @@ import numpy as np
 import onnx_ir as ir
 from jaxtyping import Float64
 
-from heatproof.graphs.operators.constants import constant_operand
+from heatproof.graphs.nodes.constants import constant_operand
 
 _MATRIX: Final = 2
 _BIAS: Final = 2

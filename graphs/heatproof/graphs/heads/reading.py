@@ -24,7 +24,7 @@ from heatproof.graphs.heads.bounds import bounds
 from heatproof.graphs.heads.derivation import activation_behind
 from heatproof.graphs.heads.forms import averages, handwritten, members, parts, pooled, quantized
 from heatproof.graphs.heads.scores import Kind, Scores, described
-from heatproof.graphs.operators.constants import constant_operand
+from heatproof.graphs.nodes.constants import constant_operand
 
 _DEEPEST: Final = 40
 """Nodes between an activation and an output; what lies deeper is not looked for."""

@@ -12,7 +12,7 @@ from heatproof.graphs.heads.choosing import ClassOutput as ClassOutput
 from heatproof.graphs.heads.choosing import find_class_output as find_class_output
 from heatproof.graphs.heads.choosing import listed
 from heatproof.graphs.heads.scores import Activation as Activation
-from heatproof.graphs.operators.surroundings import is_surrounding
+from heatproof.graphs.nodes.surroundings import is_surrounding
 
 IMAGE_DTYPES = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.UINT8)
 IMAGE_CHANNELS = (1, 3)

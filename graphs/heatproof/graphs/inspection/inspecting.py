@@ -25,7 +25,7 @@ from heatproof.graphs.heads.signature import (
 from heatproof.graphs.inspection.receptive import Extent, receptive_fields
 from heatproof.graphs.inspection.work import multiply_adds
 from heatproof.graphs.masking import masking_blockers
-from heatproof.graphs.operators.blockers import Blocker
+from heatproof.graphs.nodes.blockers import Blocker
 from heatproof.graphs.preparation import prepared, reshape_input
 from heatproof.graphs.preparation.repeatability import refuse_unrepeatable, unrepeatable
 

@@ -10,7 +10,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from heatproof.graphs.canonical.spatial import Axes, spatial_axes
-from heatproof.graphs.operators.constants import constant_operand
+from heatproof.graphs.nodes.constants import constant_operand
 from heatproof.graphs.operators.windows import Incidence, Pair, window_of
 
 Sight: TypeAlias = NDArray[np.int64]

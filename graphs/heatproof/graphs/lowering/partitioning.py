@@ -17,7 +17,7 @@ import numpy as np
 import onnx_ir as ir
 
 from heatproof.graphs.lowering.sections import Section, is_per_channel, section_from
-from heatproof.graphs.operators.constants import constant
+from heatproof.graphs.nodes.constants import constant
 from heatproof.graphs.operators.emission import Attribute, Dim, attributes_of
 
 BLOCK = 16

@@ -15,7 +15,7 @@ import onnx_ir as ir
 from onnx_ir.passes import common
 
 from heatproof.graphs.masking.slices import slices_of
-from heatproof.graphs.operators.constants import constant
+from heatproof.graphs.nodes.constants import constant
 
 _MODES_SINCE = 11  # opset that gave DepthToSpace its modes
 

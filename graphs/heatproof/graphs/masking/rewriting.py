@@ -20,8 +20,8 @@ from heatproof.graphs.masking.scope import Scope, operator_name
 from heatproof.graphs.masking.simplification import simplify
 from heatproof.graphs.masking.states import NCHW, NHWC, Flat, Mask, Spatial, State
 from heatproof.graphs.masking.table import RULES
-from heatproof.graphs.operators.blockers import Blocker
-from heatproof.graphs.operators.captures import subgraphs_of, values_read
+from heatproof.graphs.nodes.blockers import Blocker
+from heatproof.graphs.nodes.captures import subgraphs_of, values_read
 from heatproof.graphs.preparation import infer_shapes
 from heatproof.graphs.preparation.opsets import ready
 from heatproof.graphs.preparation.repeatability import with_unrepeatable

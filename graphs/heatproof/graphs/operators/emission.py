@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import onnx_ir as ir
 
-from heatproof.graphs.operators.constants import constant
+from heatproof.graphs.nodes.constants import constant
 
 Dim = int | ir.SymbolicDim | None
 Attribute = int | float | str | Sequence[int]

@@ -8,7 +8,7 @@ import onnx_ir as ir
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from heatproof.graphs.operators.constants import constant, constant_operand
+from heatproof.graphs.nodes.constants import constant, constant_operand
 
 _PARAMETERS = {"roi": 1, "scales": 2, "sizes": 3}  # positions of the inputs of a Resize
 _REGION, _SCALES, _SIZES = _PARAMETERS.values()

@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 
 from heatproof.graphs.files.notes import Note
-from heatproof.graphs.operators.constants import constant_operand
+from heatproof.graphs.nodes.constants import constant_operand
 from heatproof.graphs.operators.rules import Operator
 
 _RATIO, _TRAINING = 1, 2

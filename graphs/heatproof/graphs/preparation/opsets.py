@@ -8,7 +8,7 @@ import onnx_ir as ir
 from onnxscript import version_converter
 
 from heatproof.evaluators.errors import UnsupportedModelError
-from heatproof.graphs.operators.constants import constant_operand
+from heatproof.graphs.nodes.constants import constant_operand
 from heatproof.graphs.preparation.preparing import prepared
 
 OLDEST_WRITTEN = 11

@@ -10,7 +10,7 @@ import math
 import numpy as np
 import onnx_ir as ir
 
-from heatproof.graphs.operators.constants import constant, constant_operand
+from heatproof.graphs.nodes.constants import constant, constant_operand
 
 _SUMS = frozenset({"ReduceSum", "ReduceMean"})
 

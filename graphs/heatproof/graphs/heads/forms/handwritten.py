@@ -18,7 +18,7 @@ from heatproof.graphs.heads.axes import reduced_axes
 from heatproof.graphs.heads.bounds import is_never_negative
 from heatproof.graphs.heads.operands import Reads, times
 from heatproof.graphs.heads.scores import Kind, Scores
-from heatproof.graphs.operators.constants import constant_operand
+from heatproof.graphs.nodes.constants import constant_operand
 
 _WRAPPERS: Final = frozenset({"Identity", "Cast", "Expand", "Clip", "Unsqueeze", "Reshape"})
 _SMALL: Final = 1e-6

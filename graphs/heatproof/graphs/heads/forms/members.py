@@ -11,7 +11,7 @@ from heatproof.graphs.heads.axes import class_axis, kept_axis, reduced_axes
 from heatproof.graphs.heads.forms import handwritten
 from heatproof.graphs.heads.operands import ADDABLE, Reads, times
 from heatproof.graphs.heads.scores import Kind, Scores
-from heatproof.graphs.operators.constants import constant_operand
+from heatproof.graphs.nodes.constants import constant_operand
 
 _NOTHING: Final = 1e-6
 """Constants up to this are added against logarithms and quotients of zero alone."""

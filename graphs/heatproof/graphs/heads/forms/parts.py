@@ -8,7 +8,7 @@ import onnx_ir as ir
 from heatproof.graphs.heads.axes import class_axis, holds_one_value
 from heatproof.graphs.heads.operands import Reads
 from heatproof.graphs.heads.scores import Kind, Scores
-from heatproof.graphs.operators.constants import constant_operand
+from heatproof.graphs.nodes.constants import constant_operand
 
 _VIEWS: Final = frozenset({"Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze"})
 

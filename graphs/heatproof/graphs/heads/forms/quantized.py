@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from heatproof.graphs.heads.operands import ADDABLE, Reads
 from heatproof.graphs.heads.scores import Kind, Scores
-from heatproof.graphs.operators.constants import constant_operand
+from heatproof.graphs.nodes.constants import constant_operand
 
 _TRIPLE: Final = 3
 """A quantized operand takes three inputs: codes, scale, zero point."""

@@ -17,7 +17,7 @@ from heatproof.graphs.lowering.blocking import Spreader, channels_of
 from heatproof.graphs.masking.cells.boxes import CELLS, box_means
 from heatproof.graphs.masking.masks.pyramid import Pyramid
 from heatproof.graphs.masking.states import NCHW, Mask
-from heatproof.graphs.operators.derivatives import Derivative, declare
+from heatproof.graphs.nodes.derivatives import Derivative, declare
 from heatproof.graphs.operators.emission import Dim, Emitter
 
 EPSILON = 1e-5

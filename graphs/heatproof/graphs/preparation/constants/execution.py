@@ -15,7 +15,7 @@ from onnxruntime.capi import (
     onnxruntime_pybind11_state as ort_errors,  # pyright: ignore[reportAttributeAccessIssue] # native
 )
 
-from heatproof.graphs.operators.constants import constant
+from heatproof.graphs.nodes.constants import constant
 from heatproof.graphs.preparation.constants.costs import (
     EVALUATED,
     FOLDING_BUDGET,

@@ -10,7 +10,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from heatproof.graphs.operators.constants import constant
+from heatproof.graphs.nodes.constants import constant
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_ir as ir
 
-from heatproof.graphs.operators.constants import constant, constant_operand, replace_operand
+from heatproof.graphs.nodes.constants import constant, constant_operand, replace_operand
 from heatproof.graphs.preparation.inference import infer_node
 from heatproof.graphs.preparation.shapes.extents import Extent, Extents, divided
 from heatproof.graphs.preparation.shapes.rounding import round_down

@@ -10,7 +10,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from heatproof.graphs.operators.constants import constant_operand
+from heatproof.graphs.nodes.constants import constant_operand
 from heatproof.graphs.operators.rules import RuleTable
 from heatproof.graphs.preparation.shapes import extents as ext
 from heatproof.graphs.preparation.shapes.extents import Extent, Extents, constant_extents, lifted

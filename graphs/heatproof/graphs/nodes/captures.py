@@ -14,21 +14,6 @@ def values_read(node: ir.Node) -> Iterator[ir.Value]:
         yield from graph.outputs
 
 
-def computed_of_inputs(graph: ir.Graph) -> set[ir.Value]:
-    """Values computed from what the inputs hold, as opposed to constants and mere sizes."""
-    known = {value for value in graph.inputs if not value.is_initializer()}
-    found: set[ir.Value] = set()
-    for node in graph:
-        reads = node.op_type not in _SIZES and not known.isdisjoint(values_read(node))
-        if reads:
-            known.update(node.outputs)
-            found.update(node.outputs)
-    return found
-
-
-_SIZES = frozenset({"ConstantOfShape", "Shape", "Size"})
-
-
 def subgraphs_of(node: ir.Node) -> Iterator[ir.Graph]:
     """Graphs held by the attributes of a node."""
     for attribute in node.attributes.values():
