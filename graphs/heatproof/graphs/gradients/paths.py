@@ -6,9 +6,9 @@ import onnx_ir as ir
 
 from heatproof.evaluators.errors import UnknownNameError
 from heatproof.graphs.gradients.refusals import is_quantized
-from heatproof.graphs.gradients.table import CONSTANT_OPERATORS
 from heatproof.graphs.nodes.captures import values_read
 from heatproof.graphs.nodes.derivatives import Derivative, declared
+from heatproof.graphs.operators.traits import Trait, has
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,8 @@ def path_between(graph: ir.Graph, start: ir.Value, end: ir.Value) -> Path:
 
 def differentiable_inputs(node: ir.Node) -> list[ir.Value]:
     """Values whose change may show in the outputs, those captured by its subgraphs included."""
-    if node.domain == "" and node.op_type in CONSTANT_OPERATORS:
-        return []
+    if has(node, Trait.STEP):
+        return []  # paths end where the derivative is zero
     if declared(node) is Derivative.ZERO:
         return []
     return list(values_read(node))

@@ -31,17 +31,6 @@ WrapperT = TypeVar("WrapperT", bound=Callable[..., object])
 
 GRADIENTS: RuleTable[Rule] = RuleTable("gradient")
 
-CONSTANT_OPERATORS = frozenset(
-    (
-        *("And", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Not", "Or", "Xor"),
-        *("ArgMax", "ArgMin", "Hardmax", "IsInf", "IsNaN", "NonZero", "OneHot"),
-        *("Ceil", "Floor", "Round", "Sign"),
-        *("ConstantOfShape", "EyeLike", "Shape", "Size"),
-        *("RandomNormalLike", "RandomUniformLike"),
-    )
-)
-"""Operators whose derivative is zero wherever it exists: paths end here."""
-
 
 def documented_by(rule: Callable[..., object]) -> Callable[[WrapperT], WrapperT]:
     """Gives a wrapper the docstring of its rule, which the table of operators shows."""

@@ -17,6 +17,7 @@ from heatproof.graphs.heads.reading import Reader
 from heatproof.graphs.heads.scores import Activation, Kind, Scores
 from heatproof.graphs.heads.statements import interpreted
 from heatproof.graphs.nodes.captures import values_read
+from heatproof.graphs.operators.traits import Trait, has
 from heatproof.graphs.preparation import prepared
 
 _LINEAR: Final = frozenset({"Gemm", "MatMul", "Conv"})
@@ -316,11 +317,8 @@ def _computed_of_inputs(graph: ir.Graph) -> set[ir.Value]:
     known = {value for value in graph.inputs if not value.is_initializer()}
     found: set[ir.Value] = set()
     for node in graph:
-        reads = node.op_type not in _SIZES and not known.isdisjoint(values_read(node))
-        if reads:
+        is_size = has(node, Trait.EXTENT | Trait.FILL)
+        if not is_size and not known.isdisjoint(values_read(node)):
             known.update(node.outputs)
             found.update(node.outputs)
     return found
-
-
-_SIZES = frozenset({"ConstantOfShape", "Shape", "Size"})

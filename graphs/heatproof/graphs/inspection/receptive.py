@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from heatproof.graphs.canonical.spatial import Axes, spatial_axes
 from heatproof.graphs.nodes.constants import constant_operand
+from heatproof.graphs.operators.traits import Trait, has
 from heatproof.graphs.operators.windows import Incidence, Pair, window_of
 
 Sight: TypeAlias = NDArray[np.int64]
@@ -110,7 +111,7 @@ def _carried(
     if value in axes and _size(value, axes[value]) != (len(found[0]), len(found[1])):
         return None
     keeps_places = value.shape is not None and value.shape == operand.shape
-    is_view = node.op_type in _VIEWS or (keeps_places and node.op_type not in _MIXERS)
+    is_view = has(node, Trait.VIEW) or (keeps_places and not has(node, Trait.PRODUCT))
     return found if is_view else None
 
 
@@ -310,8 +311,6 @@ def _moved(at: _Geometry, begins: Sequence[int], strides: Sequence[int]) -> _Hel
     return held(0), held(1)
 
 
-_MIXERS = frozenset({"Einsum", "Gemm", "MatMul"})
-_VIEWS = frozenset({"Flatten", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})
 _RULES: Mapping[str, Callable[[_Geometry], _Held | None]] = MappingProxyType(
     {
         **dict.fromkeys(("Conv", "ConvInteger", "FusedConv", "QLinearConv"), _windows),

@@ -12,14 +12,10 @@ import numpy as np
 import onnx_ir as ir
 
 from heatproof.graphs.operators.emission import Emitter
+from heatproof.graphs.operators.traits import Trait, has
 
 LEAST_CHANNELS = 8
 """Fewer channels would be padded to a block."""
-
-_ACTIVATIONS = frozenset({"HardSwish", "LeakyRelu", "Relu", "Sigmoid", "Tanh", "Clip"})
-_KEEPS_FIRST = _ACTIVATIONS | {"BatchNormalization"}
-_KEEPS_ALL = frozenset({"Add", "Concat", "Mul", "Sum"})
-_STARTS = frozenset({"Conv", "MaxPool"})
 
 
 class Layouts:
@@ -55,10 +51,12 @@ class Layouts:
 def _sources(value: ir.Value | None) -> Iterator[ir.Value | None] | None:
     """The operands that must be blocked for a tensor to be; None if it cannot be."""
     node = None if value is None else value.producer()
-    if node is None or node.op_type not in _STARTS | _KEEPS_FIRST | _KEEPS_ALL:
+    if node is None or not has(node, Trait.BLOCKED):
         return None
-    count = 0 if node.op_type in _STARTS else 1 if node.op_type in _KEEPS_FIRST else None
-    return iter(node.inputs[:count])
+    if has(node, Trait.WINDOW):
+        return iter(())
+    parameters = has(node, Trait.POINTWISE | Trait.PER_CHANNEL)
+    return iter(node.inputs[:1] if parameters else node.inputs)
 
 
 class Spreader:

@@ -10,11 +10,9 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-_ACTIVATIONS = frozenset(
-    ["Clip", "Elu", "Erf", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Mish", "Relu", "Selu"]
-) | {"Sigmoid", "Softplus", "Swish", "Tanh"}
-_ARITHMETIC = frozenset(["Add", "Div", "Mul", "PRelu", "Sub"])
-_POOLS = frozenset(["AveragePool", "MaxPool"])
+from heatproof.graphs.operators.traits import Trait, has, traits_of
+
+_POOL = Trait.PER_CHANNEL | Trait.WINDOW
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +43,7 @@ class Section:
     def reads_neighbours(self) -> bool:
         """Whether a depthwise convolution, a pool or the mixer reads more than its own cell."""
         mixes_cells = self.mixer is not None and _kernel(self.mixer) != (1, 1)
-        return mixes_cells or any(
-            node.op_type in _POOLS or node.op_type == "Conv" for node in self.nodes[1:]
-        )
+        return mixes_cells or any(has(node, Trait.WINDOW) for node in self.nodes[1:])
 
     def _values(self) -> Iterator[ir.Value]:
         return (node.outputs[0] for node in self.nodes)
@@ -137,9 +133,10 @@ def _keeps_channels_apart(node: ir.Node, values: set[ir.Value], channels: int) -
         return node.inputs[0] in values and node.attributes.get_int("group", 1) == channels
     if node.op_type == "BatchNormalization":
         return not node.attributes.get_int("training_mode", 0)
-    if node.op_type in _ARITHMETIC:
+    traits = traits_of(node)
+    if Trait.ELEMENTWISE in traits:
         return all(is_per_channel(value, channels) is not None for value in others)
-    return node.op_type in _ACTIVATIONS | _POOLS
+    return Trait.POINTWISE in traits or _POOL in traits
 
 
 def _read_outside(nodes: list[ir.Node]) -> list[ir.Value]:

@@ -5,39 +5,21 @@ A gate may divide by a norm, which is zero where no cell is visible.
 
 import onnx_ir as ir
 
-from heatproof.graphs.masking.constants import is_finite
-
-_POLES = frozenset(
-    ["Acos", "Acosh", "Asin", "Atanh", "BitShift", "Cosh", "Exp", "LRN", "Log", "LogSoftmax"]
-) | {
-    "LpNormalization",
-    "Mod",
-    "Pow",
-    "ReduceLogSum",
-    "ReduceLogSumExp",
-    "ReduceProd",
-    "Sinh",
-    "Tan",
-}
-_NEVER_NEGATIVE = frozenset(
-    ["Abs", "GlobalLpPool", "HardSigmoid", "ReduceL1", "ReduceL2", "ReduceSumSquare", "Relu"]
-) | {"Sigmoid", "Softmax", "Softplus"}
-_KEEP_SIGN = frozenset(
-    ["Flatten", "Identity", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum", "Reshape", "Sqrt"]
-) | {"Squeeze", "Transpose", "Unsqueeze"}
-_WEIGHTED = frozenset({"Conv", "Gemm", "MatMul"})  # by tensors too large to search for infinities
+from heatproof.graphs.nodes.constants import is_finite
+from heatproof.graphs.operators.traits import Trait, has, traits_of
 
 
 def keeps_finite(node: ir.Node) -> bool:
     """Whether a node's results are finite wherever what it reads from the image is."""
-    if node.op_type in _POLES or node.attributes.get_float("epsilon", 1.0) <= 0:
-        return False
-    if node.op_type in ("Div", "Reciprocal"):
+    traits = traits_of(node)
+    if Trait.FINITE_OF_POSITIVE in traits:
         return _is_positive(node.inputs[-1])
-    if node.op_type == "Sqrt":
+    if Trait.FINITE_OF_NEVER_NEGATIVE in traits:
         return _is_never_negative(node.inputs[0])
+    if Trait.FINITE not in traits or node.attributes.get_float("epsilon", 1.0) <= 0:
+        return False
     constants = (value for value in node.inputs if value is not None and _is_constant(value))
-    return node.op_type in _WEIGHTED or all(map(is_finite, constants))
+    return Trait.WEIGHTED in traits or all(map(is_finite, constants))
 
 
 def _is_positive(value: ir.Value | None) -> bool:
@@ -52,7 +34,7 @@ def _is_positive(value: ir.Value | None) -> bool:
     if node.op_type == "Add":
         pairs = (node.inputs, node.inputs[::-1])
         return any(_is_positive(one) and _is_never_negative(other) for one, other in pairs)
-    return node.op_type in _KEEP_SIGN and _is_positive(node.inputs[0])
+    return has(node, Trait.KEEPS_SIGN) and _is_positive(node.inputs[0])
 
 
 def _is_never_negative(value: ir.Value | None) -> bool:
@@ -61,9 +43,9 @@ def _is_never_negative(value: ir.Value | None) -> bool:
         return _is_positive(value)
     if node.op_type == "Mul":
         return node.inputs[0] is node.inputs[1]
-    if node.op_type in _KEEP_SIGN:
+    if has(node, Trait.KEEPS_SIGN):
         return _is_never_negative(node.inputs[0])
-    return node.op_type in _NEVER_NEGATIVE
+    return has(node, Trait.NEVER_NEGATIVE)
 
 
 def _is_constant(value: ir.Value | None) -> bool:

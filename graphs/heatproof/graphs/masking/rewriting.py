@@ -16,22 +16,20 @@ from heatproof.graphs.masking.finiteness import keeps_finite
 from heatproof.graphs.masking.guarding import alarm, guard
 from heatproof.graphs.masking.options import MaskingOptions
 from heatproof.graphs.masking.refusals import reason as refusal_of
-from heatproof.graphs.masking.scope import Scope, operator_name
+from heatproof.graphs.masking.scope import Scope
 from heatproof.graphs.masking.simplification import simplify
 from heatproof.graphs.masking.states import NCHW, NHWC, Flat, Mask, Spatial, State
 from heatproof.graphs.masking.table import RULES
 from heatproof.graphs.nodes.blockers import Blocker
 from heatproof.graphs.nodes.captures import subgraphs_of, values_read
+from heatproof.graphs.operators.rules import Operator
+from heatproof.graphs.operators.traits import Trait, has
 from heatproof.graphs.preparation import infer_shapes
 from heatproof.graphs.preparation.opsets import ready
 from heatproof.graphs.preparation.repeatability import with_unrepeatable
 
 MASK_INPUT = "mask"
 COVERAGE_OUTPUT = "mask_coverage"
-
-_CONTENT_FREE = frozenset(
-    {"EyeLike", "Shape", "Size"}
-)  # they read the extent of a tensor, not its content
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,13 +182,13 @@ def _walk(graph: ir.Graph, scope: Scope) -> list[Blocker]:
             if not unseen:
                 _apply(node, scope)
                 continue
-            if any(map(_is_map, unseen)) and node.op_type not in _CONTENT_FREE:
+            if any(map(_is_map, unseen)) and not has(node, Trait.EXTENT):
                 RULES.find(node, graph.opset_imports)
         except UnsupportedOperatorError as error:
-            name = operator_name(node, graph.opset_imports)
+            name = Operator.name_of(node, graph.opset_imports)
             reason = error.metadata.get("reason", refusal_of(node.op_type))
             blockers.append(Blocker(node.name or "", name, reason))
-        if node.op_type not in _CONTENT_FREE:
+        if not has(node, Trait.EXTENT):
             unknown.update(node.outputs)
     return blockers
 
@@ -205,7 +203,7 @@ def _is_map(value: ir.Value | None) -> bool:
 def _apply(node: ir.Node, scope: Scope) -> None:
     """Gives each output of a node its state; the node may be replaced on the way."""
     states = [state for state in map(scope.state, values_read(node)) if state is not None]
-    if not states or node.op_type in _CONTENT_FREE:
+    if not states or has(node, Trait.EXTENT):
         return
     if any(subgraphs_of(node)):
         raise scope.refusal(node, "control flow over the image's content is not followed")

@@ -142,14 +142,8 @@ class Scope:
 
     def refusal(self, node: ir.Node, reason: str) -> UnsupportedOperatorError:
         """The error that says why a node has no sound rule."""
-        operator = operator_name(node, self.opset_imports)
+        operator = Operator.name_of(node, self.opset_imports)
         return UnsupportedOperatorError(
             f"node {node.name!r}: {operator} has no sound masking rule here: {reason}",
             metadata={"node": node.name or "", "operator": operator, "reason": reason},
         )
-
-
-def operator_name(node: ir.Node, opset_imports: Mapping[str, int]) -> str:
-    """Domain, type and version of a node's operator, as far as ONNX knows it."""
-    operator = Operator.of(node, opset_imports)
-    return str(operator) if operator else f"{node.domain or 'ai.onnx'}.{node.op_type}"

@@ -2,7 +2,7 @@
 
 import onnx_ir as ir
 
-from heatproof.graphs.masking.constants import integers
+from heatproof.graphs.nodes.constants import integers
 
 
 def slices_of(node: ir.Node, rank: int) -> dict[int, slice] | None:

@@ -32,3 +32,27 @@ def replace_operand(node: ir.Node, index: int, array: NDArray[np.generic]) -> No
     if isinstance(node.graph, ir.Graph):
         node.graph.register_initializer(value)
     node.replace_input_with(index, value)
+
+
+def is_finite(value: ir.Value | None) -> bool:
+    """Whether a tensor is a constant without infinities and NaN, or absent."""
+    if value is None:
+        return True
+    if value.const_value is None:
+        return False
+    array = value.const_value.numpy()
+    return not np.issubdtype(array.dtype, np.floating) or bool(np.isfinite(array).all())
+
+
+def integers(value: ir.Value | None) -> list[int] | None:
+    """The elements of a constant vector of integers, or None if it is not constant."""
+    if value is None or value.const_value is None:
+        return None
+    return [int(number) for number in value.const_value.numpy().reshape(-1)]
+
+
+def number(value: ir.Value | None) -> float | None:
+    """A constant of one element, or None."""
+    if value is None or value.const_value is None or value.const_value.size != 1:
+        return None
+    return float(value.const_value.numpy().reshape(())[()])

@@ -5,6 +5,7 @@ operator whose version is in no table is refused, loudly, rather than served by 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from typing import Generic, NamedTuple, TypeVar
 
 import onnx
@@ -26,11 +27,8 @@ class Operator(NamedTuple):
     def of(cls, node: ir.Node, opset_imports: Mapping[str, int]) -> "Operator | None":
         """Resolves the schema of a node, or None if ONNX defines no such operator."""
         domain = "" if node.domain == "ai.onnx" else node.domain
-        try:
-            schema = onnx.defs.get_schema(node.op_type, opset_imports[domain], domain)
-        except (onnx.defs.SchemaError, KeyError):
-            return None
-        return cls(domain, node.op_type, schema.since_version)
+        since = _since(node.op_type, opset_imports.get(domain), domain)
+        return None if since is None else cls(domain, node.op_type, since)
 
     @classmethod
     def name_of(cls, node: ir.Node, opset_imports: Mapping[str, int]) -> str:
@@ -41,6 +39,15 @@ class Operator(NamedTuple):
     def __str__(self) -> str:
         prefix = f"{self.domain}." if self.domain else ""
         return f"{prefix}{self.op_type}-{self.since_version}"
+
+
+@cache
+def _since(op_type: str, opset: int | None, domain: str) -> int | None:
+    """The opset that introduced the version in use, or None if there is none."""
+    if opset is None or not onnx.defs.has(op_type, opset, domain):
+        return None
+    since: int = onnx.defs.get_schema(op_type, opset, domain).since_version
+    return since
 
 
 class RuleTable(Generic[RuleT]):

@@ -6,7 +6,7 @@ import onnx_ir as ir
 
 from heatproof.evaluators.errors import UnsupportedOperatorError
 from heatproof.graphs.nodes.blockers import Blocker
-from heatproof.graphs.operators.randomness import RANDOM_OPERATORS
+from heatproof.graphs.operators.families import RANDOM as RANDOM_OPERATORS
 from heatproof.graphs.operators.rules import Operator
 from heatproof.graphs.preparation.dropouts import is_training
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import onnx_ir as ir
 
-from heatproof.graphs.preparation.constants.costs import FOLDING_BUDGET, SHAPES, work_of
+from heatproof.graphs.operators.traits import Trait, has
+from heatproof.graphs.preparation.constants.costs import FOLDING_BUDGET, work_of
 from heatproof.graphs.preparation.inference import infer_node
 
 Values = dict[ir.Value | None, ir.Value | None]
@@ -43,7 +44,7 @@ def _constant_nodes(model: ir.Model) -> Iterator[ir.Node]:
 
 def _is_known_shape(node: ir.Node) -> bool:
     """Whether a node reads sizes of a tensor, and all of them are known."""
-    shape = node.inputs[0].shape if node.op_type in SHAPES and node.inputs[0] else None
+    shape = node.inputs[0].shape if has(node, Trait.EXTENT) and node.inputs[0] else None
     if shape is None or node.domain != "":
         return False
     attributes = node.attributes

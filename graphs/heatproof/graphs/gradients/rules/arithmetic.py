@@ -5,6 +5,7 @@ import onnx_ir as ir
 from heatproof.graphs.gradients.emitter import Emitter
 from heatproof.graphs.gradients.rules.activations import complement
 from heatproof.graphs.gradients.table import GRADIENTS, Gradients, broadcasting, by_input, first
+from heatproof.graphs.nodes.forms import is_sigmoid_of
 
 
 def _operands(node: ir.Node, op: Emitter) -> list[ir.Value]:
@@ -32,7 +33,8 @@ def mul(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
     """Each factor gets dy times the other."""
     a, b = _operands(node, op)
     for x, gate in ((a, b), (b, a)):
-        if _is_sigmoid_of(x, gate) and x in op.active:
+        if is_sigmoid_of(gate, x) and x in op.active:
+            # SiLU: its gradient s + y (1 - s) costs less in one piece.
             slope = op("Add", gate, op("Mul", node.outputs[0], complement(gate, op)))
             whole = op("Mul", gradients[0], slope)
             return [whole, None] if x is a else [None, whole]
@@ -40,12 +42,6 @@ def mul(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
         op("Mul", gradients[0], other) if factor in op.active else None
         for factor, other in ((a, b), (b, a))
     ]
-
-
-def _is_sigmoid_of(x: ir.Value, gate: ir.Value) -> bool:
-    """Whether x * gate is SiLU, whose gradient s + y (1 - s) costs less in one piece."""
-    node = gate.producer()
-    return node is not None and node.op_type == "Sigmoid" and node.inputs[0] is x
 
 
 @broadcasting({"Div": (7, 13, 14)})

@@ -13,15 +13,15 @@ forms of it leave ONNX Runtime's fusions and blocked layout in place:
 import onnx_ir as ir
 
 from heatproof.graphs.lowering.blocking import Layouts, Spreader
-from heatproof.graphs.masking.constants import number
 from heatproof.graphs.masking.masks.pyramid import Pyramid
 from heatproof.graphs.masking.states import NCHW, Spatial
+from heatproof.graphs.nodes.constants import number
+from heatproof.graphs.nodes.forms import is_sigmoid_of
 from heatproof.graphs.operators.emission import Emitter, attributes_of
+from heatproof.graphs.operators.traits import Trait, has
 
 HUGE = 1e30
 """Far above any activation of float32, far below its overflow."""
-
-_VANISHING = frozenset({"Relu", "HardSwish"})  # 0 far below 0
 
 
 class Hider:
@@ -100,7 +100,7 @@ class Hider:
         x = None if node is None else node.inputs[0]
         if node is None or x is None:
             return None
-        if node.op_type in _VANISHING:
+        if has(node, Trait.ZERO_FAR_BELOW):
             far_below = self._spread.added(self._floor(mask), x, f"{name}_input")
             attributes = attributes_of(node)
             return self._emit.node(
@@ -135,11 +135,6 @@ def _gated(value: ir.Value, layouts: Layouts) -> tuple[ir.Value, ir.Value] | Non
     if node is None or node.op_type != "Mul":
         return None
     for x, gate in (node.inputs, node.inputs[::-1]):
-        if x is not None and layouts.is_blocked(x) and _is_sigmoid_of(gate, x):
+        if x is not None and layouts.is_blocked(x) and is_sigmoid_of(gate, x):
             return x, gate  # type: ignore[return-value] # a sigmoid is not absent
     return None
-
-
-def _is_sigmoid_of(gate: ir.Value | None, x: ir.Value) -> bool:
-    node = None if gate is None else gate.producer()
-    return node is not None and node.op_type == "Sigmoid" and node.inputs[0] is x

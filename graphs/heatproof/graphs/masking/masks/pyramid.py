@@ -219,10 +219,6 @@ class Pyramid:
         height, width = border.shape
         return Mask(value, height, width, reach, border if border.any() else None)
 
-    def mapped(self, mask: Mask, key: object, derive: Callable[[ir.Value], Mask]) -> Mask:
-        """A mask derived from the value of another by some other operator; `key` names which."""
-        return self._once((key, mask), lambda: derive(mask.value))
-
     def view(self, mask: Mask, axes: Axes, dtype: ir.DataType) -> ir.Value:
         """The mask as it broadcasts against a tensor with these axes."""
         key = (mask, axes, dtype)

@@ -2,10 +2,10 @@
 
 import onnx_ir as ir
 
-from heatproof.graphs.masking.constants import is_finite, number
 from heatproof.graphs.masking.scope import Scope
 from heatproof.graphs.masking.states import Axes, Flat, Mask, Spatial
 from heatproof.graphs.masking.table import RULES
+from heatproof.graphs.nodes.constants import is_finite, number
 
 
 @RULES.family(

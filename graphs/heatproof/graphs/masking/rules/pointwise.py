@@ -2,75 +2,24 @@
 
 import onnx_ir as ir
 
-from heatproof.graphs.masking.constants import is_finite, number
 from heatproof.graphs.masking.scope import Scope
 from heatproof.graphs.masking.states import Spatial
 from heatproof.graphs.masking.table import RULES
+from heatproof.graphs.nodes.constants import is_finite, number
+from heatproof.graphs.operators.families import FINITE_FUNCTIONS, POLES, TESTS
+from heatproof.graphs.operators.traits import Trait, has, versions_of
 
 
-@RULES.family(
-    {
-        "Abs": (1, 6, 13),
-        "Asinh": (9, 22),
-        "Atan": (7, 22),
-        "BitwiseNot": (18,),
-        "Cast": (1, 6, 9, 13, 19, 21, 23, 24, 25, 28),
-        "CastLike": (15, 19, 21, 23, 24, 25),
-        "Ceil": (1, 6, 13),
-        "Celu": (12, 28),
-        "Clip": (1, 6, 11, 12, 13),
-        "Cos": (7, 22),
-        "Elu": (1, 6, 22),
-        "Erf": (9, 13),
-        "Floor": (1, 6, 13),
-        "Gelu": (20,),
-        "HardSigmoid": (1, 6, 22),
-        "HardSwish": (14, 22),
-        "Identity": (1, 13, 14, 16, 19, 21, 23, 24, 25),
-        "LeakyRelu": (1, 6, 16),
-        "Mish": (18, 22),
-        "Neg": (1, 6, 13),
-        "Not": (1,),
-        "Relu": (1, 6, 13, 14),
-        "Round": (11, 22),
-        "Selu": (1, 6, 22),
-        "Shrink": (9,),
-        "Sigmoid": (1, 6, 13),
-        "Sign": (9, 13),
-        "Sin": (7, 22),
-        "Softplus": (1, 22),
-        "Softsign": (1, 22),
-        "Swish": (24,),
-        "Tanh": (1, 6, 13),
-        "ThresholdedRelu": (10, 22),
-    }
-)
+@RULES.family(versions_of(FINITE_FUNCTIONS))
 def finite_function(node: ir.Node, scope: Scope) -> Spatial:
     """f(X): a function without poles keeps finite cells finite."""
     state = scope.spatial(node)
-    return state if node.op_type in _COPIES else Spatial(state.mask, state.axes, state.finite)
+    if has(node, Trait.COPY):  # of weights it makes weights
+        return state
+    return Spatial(state.mask, state.axes, state.finite)
 
 
-_COPIES = frozenset({"Cast", "CastLike", "Identity"})  # of weights they make weights
-
-
-@RULES.family(
-    {
-        "Acos": (7, 22),
-        "Acosh": (9, 22),
-        "Asin": (7, 22),
-        "Atanh": (9, 22),
-        "Cosh": (9, 22),
-        "Exp": (1, 6, 13),
-        "Log": (1, 6, 13),
-        "Reciprocal": (1, 6, 13),
-        "Sinh": (9, 22),
-        "Sqrt": (1, 6, 13),
-        "Tan": (7, 22),
-        "IsInf": (10, 20),
-        "IsNaN": (9, 13, 20),
-    }
-)
+@RULES.family(versions_of(POLES, TESTS))
 def function_with_poles(node: ir.Node, scope: Scope) -> Spatial:
     """f(X), which may be infinite or NaN in a hidden cell."""
     state = scope.spatial(node)

@@ -6,6 +6,8 @@ from types import MappingProxyType
 
 import onnx_ir as ir
 
+from heatproof.graphs.operators.traits import Trait, has
+
 FOLDING_BUDGET = 1 << 28
 """Elements that folding may read and create in one model (1 GiB of float32)."""
 
@@ -54,7 +56,7 @@ def created_by(node: ir.Node) -> int:
 
 def read_by(node: ir.Node) -> int:
     """Elements of the inputs, each counted once."""
-    if node.op_type in SHAPES:
+    if has(node, Trait.EXTENT):
         return 0
     return sum(elements_of(value) for value in set(node.inputs))
 
@@ -72,7 +74,7 @@ def work_of(node: ir.Node) -> int:
     element that it creates. Beyond `FOLDING_BUDGET` if a size is not known.
     """
     created, read = created_by(node), read_by(node)
-    if max(created, read) > FOLDING_BUDGET or node.op_type in LINEAR:
+    if max(created, read) > FOLDING_BUDGET or has(node, Trait.LINEAR_COST):
         return created + read
     products = multiply_adds(node)
     return created + read + (created * read if products is None else products // _PRODUCTS)
@@ -92,34 +94,6 @@ _TERMS: Mapping[str, Callable[[ir.Node], int]] = MappingProxyType(
     }
 )
 """Upper bounds on the terms of the sums that each element of a result is."""
-
-EVALUATED = frozenset(
-    {
-        "Abs", "Add", "And", "BatchNormalization", "Cast", "CastLike", "Ceil", "Clip", "Concat",
-        "Cos", "CumSum", "DepthToSpace", "Div", "Equal", "Erf", "Exp", "Expand", "Flatten",
-        "Floor", "Gather", "GatherElements", "Greater", "GreaterOrEqual", "GroupNormalization",
-        "HardSigmoid", "HardSwish", "Identity", "InstanceNormalization", "LayerNormalization",
-        "Less", "LessOrEqual", "Log", "LpNormalization", "Max", "Mean",
-        "MeanVarianceNormalization", "Min", "Mul", "Neg", "Not", "Or", "Pad", "Pow", "Reciprocal",
-        "ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum",
-        "ReduceSumSquare", "Relu", "Reshape", "Resize", "Round", "ScatterElements", "ScatterND",
-        "Sigmoid", "Sign", "Sin", "Slice", "Softmax", "SpaceToDepth", "Split", "Sqrt", "Squeeze",
-        "Sub", "Sum", "Tanh", "Tile", "Transpose", "Trilu", "Unsqueeze", "Where",
-    }
-)  # fmt: skip
-"""Operators of linear cost that constants are evaluated through."""
-
-LINEAR = EVALUATED | {
-    "ArgMax", "ArgMin", "Celu", "Compress", "ConstantOfShape", "DequantizeLinear",
-    "DynamicQuantizeLinear", "Elu", "EyeLike", "GatherND", "Gelu", "IsInf", "IsNaN", "LeakyRelu",
-    "LogSoftmax", "Mish", "Mod", "NonZero", "OneHot", "PRelu", "QuantizeLinear", "Range",
-    "ReduceLogSum", "ReduceLogSumExp", "Selu", "Shape", "Size", "Softplus", "Softsign", "Swish",
-    "ThresholdedRelu", "Xor",
-}  # fmt: skip
-"""Operators that take a bounded number of steps for each element that they read or create."""
-
-SHAPES = frozenset({"Shape", "Size"})
-"""Operators that read no elements."""
 
 _SHAPED = frozenset({"ConstantOfShape", "Expand", "Pad", "Range", "Resize", "Tile"})
 

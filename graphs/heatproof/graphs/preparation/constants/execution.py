@@ -16,8 +16,8 @@ from onnxruntime.capi import (
 )
 
 from heatproof.graphs.nodes.constants import constant
+from heatproof.graphs.operators.traits import Trait, has
 from heatproof.graphs.preparation.constants.costs import (
-    EVALUATED,
     FOLDING_BUDGET,
     Budget,
     created_by,
@@ -104,7 +104,7 @@ def _cost(node: ir.Node) -> int | None:
     """Elements read and created, plus a share of the multiply-adds; None if it may not be run."""
     if created_by(node) > max(read_by(node), _GROWN_TENSOR):
         return None
-    known = node.op_type in EVALUATED or multiply_adds(node) is not None
+    known = has(node, Trait.EVALUATED) or multiply_adds(node) is not None
     return work_of(node) if known else None
 
 

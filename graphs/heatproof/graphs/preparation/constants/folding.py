@@ -8,14 +8,10 @@ import onnx_ir as ir
 from onnxscript import optimizer
 
 from heatproof.evaluators.errors import InvalidModelError
-from heatproof.graphs.operators.randomness import RANDOM_OPERATORS
+from heatproof.graphs.operators.families import RANDOM
+from heatproof.graphs.operators.traits import Trait, has
 from heatproof.graphs.preparation.constants.costs import Budget, elements_of
 from heatproof.graphs.preparation.constants.execution import SMALL_TENSOR
-
-# They read no more than they write, whatever the size of their input.
-_CHEAP_OPERATORS = frozenset(
-    ["Add", "Cast", "CastLike", "Concat", "Div", "Expand", "Flatten", "Gather", "Mul", "Neg", "Pow"]
-) | {"Reciprocal", "Reshape", "Slice", "Sqrt", "Squeeze", "Sub", "Transpose", "Unsqueeze"}
 
 _SEQUENCES = frozenset(["ConcatFromSequence", "SequenceAt", "SplitToSequence"])
 _ASIDE = "heatproof.aside"
@@ -32,12 +28,12 @@ def fold_constants(model: ir.Model, budget: Budget) -> None:
 
     def should_fold(node: ir.Node) -> bool | None:
         """True or False, or None for the library's own rules (sizes, quantisation)."""
-        if node.op_type in RANDOM_OPERATORS:
+        if node.op_type in RANDOM:
             return False
         created = sum(elements_of(value) for value in node.outputs)
         if created > SMALL_TENSOR or not budget.spend(created):
             return False
-        return True if node.op_type in _CHEAP_OPERATORS | {"ConstantOfShape"} else None
+        return True if has(node, Trait.CHEAP) else None
 
     try:
         with (

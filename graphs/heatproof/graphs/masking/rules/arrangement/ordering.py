@@ -2,10 +2,10 @@
 
 import onnx_ir as ir
 
-from heatproof.graphs.masking.constants import integers
 from heatproof.graphs.masking.scope import Scope
 from heatproof.graphs.masking.states import Spatial
 from heatproof.graphs.masking.table import RULES
+from heatproof.graphs.nodes.constants import integers
 
 
 @RULES.family({"CumSum": (11, 14), "CumProd": (26,)})

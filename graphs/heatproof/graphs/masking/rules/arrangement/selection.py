@@ -3,12 +3,12 @@
 import numpy as np
 import onnx_ir as ir
 
-from heatproof.graphs.masking.constants import integers
 from heatproof.graphs.masking.rules.movement import identities, moved, places
 from heatproof.graphs.masking.scope import Scope
 from heatproof.graphs.masking.slices import slices_of
 from heatproof.graphs.masking.states import Axes, Flat, Spatial
 from heatproof.graphs.masking.table import RULES
+from heatproof.graphs.nodes.constants import integers
 
 _TO_THE_END = (1 << 31) - 1  # no axis is longer; exporters write this or more
 

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import onnx_ir as ir
 
-from heatproof.graphs.masking.constants import integers
 from heatproof.graphs.masking.rules.arrangement.grouping import grouped
 from heatproof.graphs.masking.scope import Scope
 from heatproof.graphs.masking.states import NCHW, Axes, Flat, Spatial
 from heatproof.graphs.masking.table import RULES
+from heatproof.graphs.nodes.constants import integers
 
 
 @RULES.rule("Flatten", 1, 9, 11, 13, 21, 23, 24, 25)

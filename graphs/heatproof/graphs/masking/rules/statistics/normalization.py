@@ -4,7 +4,6 @@ from collections.abc import Collection, Sequence
 
 import onnx_ir as ir
 
-from heatproof.graphs.masking.constants import is_finite
 from heatproof.graphs.masking.options import Mode
 from heatproof.graphs.masking.rules.statistics.means import (
     cast,
@@ -18,6 +17,7 @@ from heatproof.graphs.masking.rules.statistics.means import (
 from heatproof.graphs.masking.scope import Scope
 from heatproof.graphs.masking.states import Spatial
 from heatproof.graphs.masking.table import RULES
+from heatproof.graphs.nodes.constants import is_finite
 from heatproof.graphs.operators.emission import Dim
 
 MVN_EPSILON = 1e-9

@@ -4,12 +4,12 @@ from dataclasses import dataclass, replace
 
 import onnx_ir as ir
 
-from heatproof.graphs.masking.constants import integers
 from heatproof.graphs.masking.options import Mode
 from heatproof.graphs.masking.rules.statistics.means import cast, divided, is_renormalized, wide
 from heatproof.graphs.masking.scope import Scope
 from heatproof.graphs.masking.states import Axes, Flat, Mask, Spatial
 from heatproof.graphs.masking.table import RULES
+from heatproof.graphs.nodes.constants import integers
 from heatproof.graphs.operators.emission import attributes_of
 
 
