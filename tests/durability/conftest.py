@@ -1,14 +1,11 @@
 """Stores with a small model and data sets, and what they are made of."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-sys.path.append(str(Path(__file__).parent))
-
-from world import World, opened_world  # found through the line above
+from tests.durability.world import World, opened_world
 
 
 @pytest.fixture

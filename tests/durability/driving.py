@@ -4,13 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from world import World
-
 from heatproof.server.evaluations.board import Board
 from heatproof.server.evaluations.persistence import Persistence
 from heatproof.server.evaluations.runs import Surroundings
 from heatproof.server.evaluations.scheduling import Scheduler
 from heatproof.server.workers.protocol import Workers
+from tests.durability.world import World
 
 
 @asynccontextmanager

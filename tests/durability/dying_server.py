@@ -1,15 +1,15 @@
 """A real server that is killed at a call of the test's choice.
 
-`python dying_server.py AT OPTION...`; calls count from the moment it answers.
+`python -m tests.durability.dying_server AT OPTION...`; calls count from the moment it answers.
 """
 
 import sys
 
 import pytest
-from faults import Faults, install
 
 from heatproof.server import embedded
 from heatproof.server.starting import main
+from tests.durability.faults import Faults, install
 
 
 def _arm(faults: Faults, at: int) -> None:

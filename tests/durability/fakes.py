@@ -6,8 +6,6 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Any
 
-from world import PREDICTIONS_PER_IMAGE
-
 from heatproof.evaluators.errors import HeatproofError
 from heatproof.evaluators.evaluation.plan import result_keys
 from heatproof.evaluators.evaluation.results import (
@@ -40,6 +38,7 @@ from heatproof.server.workers.tasks import (
     RunShard,
     Summarise,
 )
+from tests.durability.world import PREDICTIONS_PER_IMAGE
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """What a server does with its stores in a life that may end at any call to them.
 
-`python lives.py FOLDER DEATHS` lives once to the end, then as often as told to a death while it
+`python -m tests.durability.lives FOLDER DEATHS` lives once to the end, then as often as told to a death while it
 uploads, and as often to one while it evaluates. The folder `AT` has the data of the life that ended
 at that call, the file `AT.told` what was told.
 """
@@ -13,14 +13,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from driving import scheduling, until
-from fakes import FakeWorkers
-from faults import Faults, install
-from world import World, opened_world, store_dataset
 
 from heatproof.evaluators.evaluation.engine import shards
 from heatproof.server.resource_names import DatasetName, EvaluationName
 from heatproof.server.stores.evaluation_records import Ending, State
+from tests.durability.driving import scheduling, until
+from tests.durability.fakes import FakeWorkers
+from tests.durability.faults import Faults, install
+from tests.durability.world import World, opened_world, store_dataset
 
 IMAGES = len(shards(1000)[0]) + 2
 """Of two shards."""

@@ -6,7 +6,6 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from world import World, model_bytes, opened_world, store_model
 
 from heatproof.evaluators.errors import FailedPreconditionError
 from heatproof.server.resource_names import DatasetName
@@ -14,6 +13,7 @@ from heatproof.server.settings import Settings
 from heatproof.server.stores.checking import inspect_stores
 from heatproof.server.stores.evaluation_records import ImageRow, ShardRows
 from heatproof.server.stores.opening import inspected, opened_stores
+from tests.durability.world import World, model_bytes, opened_world, store_model
 
 
 def files(data_dir: Path, folder: str = "blobs") -> set[str]:

@@ -9,17 +9,16 @@ import sys
 from contextlib import closing, suppress
 from pathlib import Path
 
-import lives
-from driving import scheduling, until
-from fakes import FakeWorkers
-from world import World
-
 from heatproof.evaluators.errors import NotFoundError
 from heatproof.server.resource_names import DatasetName, EvaluationName, ModelName
 from heatproof.server.settings import Settings
 from heatproof.server.stores.checking import inspect_stores
 from heatproof.server.stores.evaluation_records import State
 from heatproof.server.stores.opening import Stores, opened_stores
+from tests.durability import lives
+from tests.durability.driving import scheduling, until
+from tests.durability.fakes import FakeWorkers
+from tests.durability.world import World
 
 DEATHS = 10
 """In each half of a life, spread over its calls."""
@@ -81,8 +80,8 @@ def check(data_dir: Path, told: list[tuple[str, str]]) -> list[State]:
 
 
 def test_a_server_may_die_at_any_call_to_its_storage(tmp_path: Path) -> None:
-    program = Path(lives.__file__)
-    subprocess.run([sys.executable, program, tmp_path, str(DEATHS)], check=True, timeout=300)
+    program = [sys.executable, "-m", lives.__name__]
+    subprocess.run([*program, tmp_path, str(DEATHS)], check=True, timeout=300)
     ends: list[State] = []
     for record in tmp_path.glob("*.told"):
         told = [tuple(json.loads(line)) for line in record.read_text().splitlines()]

@@ -5,10 +5,6 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from driving import scheduling, until
-from fakes import FakeWorkers
-from faults import BROKEN, FULL, Faults, install
-from world import World, model_bytes, opened_world, store_dataset, store_model
 
 from heatproof.evaluators.errors import HeatproofError, StorageFailedError, StorageFullError
 from heatproof.evaluators.evaluation.engine import shards
@@ -20,6 +16,10 @@ from heatproof.server.resource_names import DatasetName, EvaluationName, ModelNa
 from heatproof.server.stores.checking import inspect_stores
 from heatproof.server.stores.evaluation_records import Ending, State
 from heatproof.server.stores.pages import PageRequest
+from tests.durability.driving import scheduling, until
+from tests.durability.fakes import FakeWorkers
+from tests.durability.faults import BROKEN, FULL, Faults, install
+from tests.durability.world import World, model_bytes, opened_world, store_dataset, store_model
 
 ERRORS = {FULL: StorageFullError, BROKEN: StorageFailedError}
 QUICK = Persistence(patience_seconds=0.05, first_seconds=0.005, longest_seconds=0.01)

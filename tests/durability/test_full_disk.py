@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from world import model_bytes, opened_world, store_model
 
 from heatproof.evaluators.errors import StorageFullError
 from heatproof.server.evaluations.retention import SteadyClock
@@ -16,6 +15,7 @@ from heatproof.server.resource_names import DatasetName, EvaluationName
 from heatproof.server.stores.checking import inspect_stores
 from heatproof.server.stores.evaluation_records import Ending, NewEvaluation, State
 from heatproof.server.stores.evaluations import EvaluationStore
+from tests.durability.world import model_bytes, opened_world, store_model
 
 
 @pytest.fixture

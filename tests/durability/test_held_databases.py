@@ -7,9 +7,6 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 import pytest
-from driving import scheduling, until
-from fakes import FakeWorkers
-from world import World, model_bytes, opened_world, store_model
 
 from heatproof.evaluators.errors import OverloadedError, StorageFailedError
 from heatproof.server.codec.evaluations import encode_evaluation
@@ -19,6 +16,9 @@ from heatproof.server.resource_names import EvaluationName
 from heatproof.server.stores import database
 from heatproof.server.stores.checking import inspect_stores
 from heatproof.server.stores.evaluation_records import State
+from tests.durability.driving import scheduling, until
+from tests.durability.fakes import FakeWorkers
+from tests.durability.world import World, model_bytes, opened_world, store_model
 
 SHORT = Persistence(patience_seconds=0.05, first_seconds=0.005, longest_seconds=0.01)
 LONG = Persistence(patience_seconds=60.0, first_seconds=0.005, longest_seconds=0.01)

@@ -5,11 +5,15 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-import dying_server
 import grpc
 import psutil
 import pytest
-from processes import (
+
+from heatproof.evaluators.evaluation.engine import shards
+from heatproof.server.codec.evaluations import serialized_spec
+from heatproof.v1 import evaluation_pb2, evaluation_service_pb2
+from tests.durability import dying_server
+from tests.durability.processes import (
     PATIENCE,
     SERVER,
     ServerProcess,
@@ -17,11 +21,7 @@ from processes import (
     stored_shards,
     wait_until,
 )
-from world import opened_world, small_spec
-
-from heatproof.evaluators.evaluation.engine import shards
-from heatproof.server.codec.evaluations import serialized_spec
-from heatproof.v1 import evaluation_pb2, evaluation_service_pb2
+from tests.durability.world import opened_world, small_spec
 
 SHARD = len(shards(1000)[0])
 IMAGES = 3 * SHARD
@@ -106,7 +106,7 @@ def test_a_server_may_die_at_any_call_to_its_storage(
     tmp_path: Path, spec: evaluation_pb2.EvaluationSpec, at: int
 ) -> None:
     data, name = tmp_path / "data", ""
-    dying = (sys.executable, dying_server.__file__, str(at))
+    dying = (sys.executable, "-m", dying_server.__name__, str(at))
     with server_process(data, program=dying) as server:
         with suppress(grpc.RpcError):
             name = create(server, spec)

@@ -5,13 +5,9 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import postgres
 import psycopg
 import pytest
-from driving import scheduling, until
-from fakes import FakeWorkers
 from sqlalchemy import make_url
-from world import World, opened_world
 
 from heatproof.evaluators.errors import (
     ConflictError,
@@ -29,6 +25,10 @@ from heatproof.server.stores.checking import inspect_stores
 from heatproof.server.stores.evaluation_records import Ending, State
 from heatproof.server.stores.opening import opened_stores
 from heatproof.server.stores.pages import PageRequest
+from tests.durability import postgres
+from tests.durability.driving import scheduling, until
+from tests.durability.fakes import FakeWorkers
+from tests.durability.world import World, opened_world
 
 PROGRAMS = postgres.programs()
 pytestmark = pytest.mark.skipif(

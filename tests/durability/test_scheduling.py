@@ -5,11 +5,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from driving import scheduling, until
-from fakes import FakeWorkers
 from google.rpc import error_details_pb2, status_pb2
 from sqlalchemy.exc import IntegrityError
-from world import PREDICTIONS_PER_IMAGE, World, opened_world
 
 from heatproof.evaluators.errors import (
     ConflictError,
@@ -34,6 +31,9 @@ from heatproof.server.stores.evaluation_records import (
 )
 from heatproof.server.stores.pages import PageRequest
 from heatproof.v1 import evaluation_pb2, evaluation_service_pb2, results_pb2
+from tests.durability.driving import scheduling, until
+from tests.durability.fakes import FakeWorkers
+from tests.durability.world import PREDICTIONS_PER_IMAGE, World, opened_world
 
 SHARD = len(shards(1000)[0])
 SEVERAL = 2 * SHARD + 5

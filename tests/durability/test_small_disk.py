@@ -8,12 +8,12 @@ from pathlib import Path
 
 import grpc
 import pytest
-from processes import SERVER, ServerProcess, server_process, wait_until
-from world import opened_world, small_spec
 
 from heatproof.evaluators.evaluation.engine import shards
 from heatproof.server.codec.evaluations import serialized_spec
 from heatproof.v1 import evaluation_pb2, evaluation_service_pb2
+from tests.durability.processes import SERVER, ServerProcess, server_process, wait_until
+from tests.durability.world import opened_world, small_spec
 
 IMAGES = 3 * len(shards(1000)[0])
 FAILED, SUCCEEDED = (

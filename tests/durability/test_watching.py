@@ -2,15 +2,15 @@ import asyncio
 from itertools import pairwise
 
 import pytest
-from driving import scheduling, until
-from fakes import FakeWorkers
-from world import World
 
 from heatproof.evaluators.errors import NotFoundError
 from heatproof.server.evaluations.board import Board
 from heatproof.server.evaluations.watching import Tempo, watch
 from heatproof.server.resource_names import EvaluationName
 from heatproof.server.stores.evaluation_records import State, StoredEvaluation
+from tests.durability.driving import scheduling, until
+from tests.durability.fakes import FakeWorkers
+from tests.durability.world import World
 
 QUICK = Tempo(shortest_seconds=0.02, longest_seconds=30.0)
 PULSE = Tempo(shortest_seconds=0.01, longest_seconds=0.03)

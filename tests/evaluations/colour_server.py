@@ -9,13 +9,13 @@ from typing import Any
 import cv2
 import numpy as np
 import onnx.parser
-import world
 from onnx import numpy_helper
-from serving import serving, settings_for
 
 from heatproof.server.stores.opening import opened_stores
 from heatproof.v1 import evaluation_pb2, evaluation_service_pb2_grpc
 from heatproof.v1 import evaluation_service_pb2 as pb
+from tests.durability import world
+from tests.server.serving import serving, settings_for
 
 NETWORK = """
 <ir_version: 9, opset_import: ["" : 18]>

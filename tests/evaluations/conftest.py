@@ -1,14 +1,8 @@
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-sys.path.append(str(Path(__file__).parent))
-sys.path.append(str(Path(__file__).parents[1] / "durability"))
-sys.path.append(str(Path(__file__).parents[1] / "server"))
-
-from colour_server import Evaluating, evaluating  # found through the lines above
+from tests.evaluations.colour_server import Evaluating, evaluating
 
 
 @pytest.fixture(scope="session")

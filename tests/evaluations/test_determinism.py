@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from colour_server import Evaluating, evaluating
+
+from tests.evaluations.colour_server import Evaluating, evaluating
 
 
 def scores(served: Evaluating, name: str) -> list[bytes]:

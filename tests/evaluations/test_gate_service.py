@@ -4,12 +4,12 @@ from typing import Any
 
 import grpc
 import pytest
-from colour_server import Evaluating
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from heatproof.v1 import evaluation_service_pb2 as pb
 from heatproof.v1 import gate_pb2
+from tests.evaluations.colour_server import Evaluating
 
 PASS, FAIL = gate_pb2.CheckResult.OUTCOME_PASS, gate_pb2.CheckResult.OUTCOME_FAIL
 

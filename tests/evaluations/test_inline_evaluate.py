@@ -2,9 +2,9 @@
 
 import grpc
 import pytest
-from colour_server import Evaluating, square
 
 from heatproof.v1 import evaluation_service_pb2 as pb
+from tests.evaluations.colour_server import Evaluating, square
 
 
 @pytest.mark.parametrize(("images", "steps"), [(16, 400)])

@@ -6,13 +6,13 @@ import cv2
 import grpc
 import numpy as np
 import pytest
-from colour_server import Evaluating, square
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from heatproof.v1 import dataset_service_pb2, gate_pb2
 from heatproof.v1 import evaluation_service_pb2 as pb
 from heatproof.v1.metrics.robustness_pb2 import ExplanationConsistency
+from tests.evaluations.colour_server import Evaluating, square
 
 CONSISTENCY = {"explanation_consistency": {"epsilon": 0.01}}
 

@@ -2,10 +2,10 @@
 
 import grpc
 import pytest
-from colour_server import Evaluating, square
 
 from heatproof.v1 import evaluation_service_pb2 as pb
 from heatproof.v1 import image_pb2
+from tests.evaluations.colour_server import Evaluating, square
 
 
 def images(count: int) -> list[image_pb2.Image]:

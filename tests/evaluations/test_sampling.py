@@ -4,10 +4,10 @@ from typing import Any
 
 import grpc
 import pytest
-from colour_server import Evaluating, square
 
 from heatproof.v1 import dataset_service_pb2, evaluation_pb2, gate_pb2, image_pb2, results_pb2
 from heatproof.v1 import evaluation_service_pb2 as pb
+from tests.evaluations.colour_server import Evaluating, square
 
 
 def upload(served: Evaluating, *images: image_pb2.Image) -> str:

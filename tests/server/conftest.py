@@ -1,4 +1,3 @@
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -6,12 +5,9 @@ from typing import Any
 
 import pytest
 
-sys.path.append(str(Path(__file__).parent))
-
-from payloads import model_bytes, upload  # found through the line above
-from serving import Served, serving, settings_for  # as above
-
-from heatproof.v1 import model_pb2  # as above
+from heatproof.v1 import model_pb2
+from tests.server.payloads import model_bytes, upload
+from tests.server.serving import Served, serving, settings_for
 
 
 @pytest.fixture(scope="session")

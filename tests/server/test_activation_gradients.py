@@ -4,10 +4,10 @@ import grpc
 import numpy as np
 import onnx.parser
 import pytest
-from payloads import png, upload  # found through conftest.py
-from serving import Served  # as above
 
 from heatproof.v1 import explanation_service_pb2, image_pb2
+from tests.server.payloads import png, upload
+from tests.server.serving import Served
 
 WEIGHTS = ", ".join(f"{value:.4f}" for value in np.random.default_rng(3).normal(size=108))
 HEAD = ", ".join(f"{value:.4f}" for value in np.random.default_rng(4).normal(size=20))

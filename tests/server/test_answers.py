@@ -10,14 +10,14 @@ import onnx
 import onnxruntime as ort
 import pytest
 from numpy.typing import NDArray
-from payloads import model_bytes, png, tensor, upload, with_external_data
 from PIL import Image as PillowImage
-from refusals import refused
-from serving import Served
 
 from heatproof.server.settings import MAX_REPLY_BYTES
 from heatproof.v1 import explanation_service_pb2, masking_service_pb2, model_pb2, tensor_pb2
 from heatproof.v1 import model_service_pb2 as pb
+from tests.server.payloads import model_bytes, png, tensor, upload, with_external_data
+from tests.server.refusals import refused
+from tests.server.serving import Served
 
 
 def downloaded(served: Served, name: str, **rewrite: Any) -> dict[str, bytes]:

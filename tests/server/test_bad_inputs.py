@@ -11,9 +11,6 @@ import numpy as np
 import onnx
 import onnx.parser
 import pytest
-from payloads import dataset, model_bytes, png, tensor, tiny_model, upload, with_external_data
-from refusals import refused
-from serving import Served
 
 from heatproof.v1 import (
     explanation_service_pb2,
@@ -22,6 +19,17 @@ from heatproof.v1 import (
     model_pb2,
     preprocessing_pb2,
 )
+from tests.server.payloads import (
+    dataset,
+    model_bytes,
+    png,
+    tensor,
+    tiny_model,
+    upload,
+    with_external_data,
+)
+from tests.server.refusals import refused
+from tests.server.serving import Served
 
 SOURCE, MODEL_INPUT = image_pb2.FRAME_SOURCE, image_pb2.FRAME_MODEL_INPUT
 

@@ -17,7 +17,6 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 from scipy.special import expit, softmax
-from serving import Served
 
 from heatproof.client import Client
 from heatproof.client.command.application import run
@@ -26,6 +25,7 @@ from heatproof.client.errors import EvaluationFailedError, HeatproofError
 from heatproof.v1 import image_pb2, masking_service_pb2, preprocessing_pb2
 from heatproof.v1.class_output_pb2 import ClassOutput
 from heatproof.v1.model_pb2 import Model
+from tests.server.serving import Served
 
 HEADS = Path(__file__).parent / "heads"
 IMAGES: Final = 10

@@ -13,14 +13,14 @@ import cv2
 import grpc
 import numpy as np
 import pytest
-from payloads import model_bytes, upload, with_external_data
-from refusals import Refusal, refused
-from serving import Served
 
 from heatproof.server.storage.integrity import Verifier
 from heatproof.v1 import dataset_service_pb2, evaluation_service_pb2, evaluation_service_pb2_grpc
 from heatproof.v1 import evaluation_pb2 as pb
 from heatproof.v1 import model_service_pb2 as models
+from tests.server.payloads import model_bytes, upload, with_external_data
+from tests.server.refusals import Refusal, refused
+from tests.server.serving import Served
 
 
 def sha256(data: bytes) -> str:

@@ -8,13 +8,13 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
-from payloads import dataset, png, tensor
-from refusals import refused
-from serving import Served
 from test_model_uploads import until
 
 from heatproof.v1 import dataset_service_pb2 as pb
 from heatproof.v1 import image_pb2
+from tests.server.payloads import dataset, png, tensor
+from tests.server.refusals import refused
+from tests.server.serving import Served
 
 SOURCE, MODEL_INPUT = image_pb2.FRAME_SOURCE, image_pb2.FRAME_MODEL_INPUT
 

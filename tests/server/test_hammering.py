@@ -15,9 +15,9 @@ import grpc
 import psutil
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from refusals import refused
 
 from heatproof.client.clients.statuses import service_error
+from tests.server.refusals import refused
 
 PATIENCE_SECONDS = 5
 """Far above what health takes on an idle machine, far below the 20 s that it took unbounded."""

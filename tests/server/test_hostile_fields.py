@@ -12,9 +12,6 @@ import pytest
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from payloads import chunk, dataset, file_info, header, model_bytes, png, tensor
-from refusals import refusal_of
-from serving import Served
 
 from heatproof.v1 import (
     catalog_service_pb2,
@@ -28,6 +25,9 @@ from heatproof.v1 import (
     model_pb2,
     model_service_pb2,
 )
+from tests.server.payloads import chunk, dataset, file_info, header, model_bytes, png, tensor
+from tests.server.refusals import refusal_of
+from tests.server.serving import Served
 
 FILES: Any = (
     catalog_service_pb2,

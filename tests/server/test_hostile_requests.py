@@ -8,9 +8,6 @@ from typing import Any
 import grpc
 import pytest
 from grpc_status import rpc_status
-from payloads import chunk, dataset, file_info, header, model_bytes, png, upload
-from refusals import refused
-from serving import Served
 
 from heatproof.server.model_downloads import ModelDownloads
 from heatproof.v1 import (
@@ -22,6 +19,9 @@ from heatproof.v1 import (
     model_pb2,
     model_service_pb2,
 )
+from tests.server.payloads import chunk, dataset, file_info, header, model_bytes, png, upload
+from tests.server.refusals import refused
+from tests.server.serving import Served
 
 LEAKS = re.compile(r"0x[0-9a-f]{6,}|Traceback|/blobs/|/incoming/|site-packages|<class|Error\b")
 

@@ -9,15 +9,15 @@ from typing import Any
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from payloads import chunk, file_info, header, model_bytes, upload
-from refusals import refused
-from serving import Served
 
 from heatproof.v1 import (
     dataset_service_pb2,
     evaluation_service_pb2_grpc,
     model_service_pb2,
 )
+from tests.server.payloads import chunk, file_info, header, model_bytes, upload
+from tests.server.refusals import refused
+from tests.server.serving import Served
 
 Serve = Callable[..., AbstractContextManager[Served]]
 

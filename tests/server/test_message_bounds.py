@@ -10,7 +10,6 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from payloads import dataset, png, tensor, upload
 
 from heatproof.evaluators.errors import (
     DeadlineExceededError,
@@ -36,6 +35,7 @@ from heatproof.v1 import (
     preprocessing_pb2,
     results_pb2,
 )
+from tests.server.payloads import dataset, png, tensor, upload
 
 FILES: Any = (
     dataset_service_pb2,

@@ -9,7 +9,9 @@ from typing import Any
 
 import grpc
 import pytest
-from payloads import (
+
+from heatproof.v1 import model_service_pb2 as pb
+from tests.server.payloads import (
     MIB,
     chunk,
     chunks,
@@ -19,10 +21,8 @@ from payloads import (
     upload,
     with_external_data,
 )
-from refusals import refused
-from serving import Served
-
-from heatproof.v1 import model_service_pb2 as pb
+from tests.server.refusals import refused
+from tests.server.serving import Served
 
 
 def until(condition: Callable[[], bool], seconds: float = 20) -> None:

@@ -5,9 +5,6 @@ from typing import Any
 import grpc
 import onnx
 import pytest
-from payloads import dataset, png, tiny_model, upload
-from refusals import refused
-from serving import Served
 
 from heatproof.evaluators.errors import LimitExceededError
 from heatproof.server.codec.facts import MAX_BYTES
@@ -15,6 +12,9 @@ from heatproof.server.interceptors.delivery import checked
 from heatproof.server.settings import MAX_REPLY_BYTES
 from heatproof.v1 import evaluation_pb2, image_pb2
 from heatproof.v1 import model_service_pb2 as pb
+from tests.server.payloads import dataset, png, tiny_model, upload
+from tests.server.refusals import refused
+from tests.server.serving import Served
 
 LONG = 10_000
 

@@ -10,10 +10,10 @@ import onnxruntime as ort
 import pytest
 import torch
 from numpy.typing import NDArray
-from serving import Served
 from torch import nn
 
 from heatproof.client.command.application import run
+from tests.server.serving import Served
 
 VARIANTS = {
     "--layer-masking": ("mask", "mask_coverage"),

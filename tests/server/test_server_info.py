@@ -10,8 +10,6 @@ from typing import Any
 
 import grpc
 import pytest
-from payloads import model_bytes, upload
-from serving import Served
 
 from heatproof.server.workers.limits import TaskLimits
 from heatproof.server.workers.sandbox.confinement import Confinement, Layer, Mode
@@ -22,6 +20,8 @@ from heatproof.v1 import (
     model_service_pb2,
     model_service_pb2_grpc,
 )
+from tests.server.payloads import model_bytes, upload
+from tests.server.serving import Served
 
 REQUEST = catalog_service_pb2.GetServerInfoRequest()
 

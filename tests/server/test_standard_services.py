@@ -11,8 +11,9 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
-from payloads import file_info, model_bytes, png
-from serving import Served
+
+from tests.server.payloads import file_info, model_bytes, png
+from tests.server.serving import Served
 
 GRPCURL = Path(sys.executable).parent / "grpcurl"
 SERVICES = {

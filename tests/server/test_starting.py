@@ -13,8 +13,6 @@ from typing import Any
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from payloads import model_bytes, upload
-from serving import Served, serving, settings_for
 
 from heatproof.evaluators.errors import FailedPreconditionError
 from heatproof.server.settings import check_environment
@@ -23,6 +21,8 @@ from heatproof.v1 import (
     catalog_service_pb2_grpc,
     model_service_pb2_grpc,
 )
+from tests.server.payloads import model_bytes, upload
+from tests.server.serving import Served, serving, settings_for
 
 COMMAND = [sys.executable, "-m", "heatproof.server"]
 

@@ -12,9 +12,6 @@ from unittest.mock import Mock
 import grpc
 import pytest
 from google.rpc import code_pb2, error_details_pb2
-from payloads import file_info, header, model_bytes
-from refusals import Refusal, refused
-from serving import Served
 
 from heatproof.evaluators import errors
 from heatproof.evaluators.errors import (
@@ -28,6 +25,9 @@ from heatproof.server.interceptors.status import from_os_error, status_of
 from heatproof.server.model_uploads import ModelUploads
 from heatproof.server.settings import Settings
 from heatproof.v1 import catalog_service_pb2, model_service_pb2
+from tests.server.payloads import file_info, header, model_bytes
+from tests.server.refusals import Refusal, refused
+from tests.server.serving import Served
 
 KINDS = [
     kind

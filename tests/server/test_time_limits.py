@@ -6,9 +6,6 @@ from typing import Any
 
 import grpc
 import pytest
-from payloads import dataset, model_bytes, png, upload
-from refusals import refused
-from serving import Served
 
 from heatproof.v1 import (
     explanation_service_pb2,
@@ -16,6 +13,9 @@ from heatproof.v1 import (
     masking_service_pb2,
     model_service_pb2,
 )
+from tests.server.payloads import dataset, model_bytes, png, upload
+from tests.server.refusals import refused
+from tests.server.serving import Served
 
 IMAGE = image_pb2.Image(encoded=png())
 UNIT: Any = {"preset": "unit"}

@@ -2,12 +2,12 @@
 
 import onnx.parser
 import pytest
-from payloads import model_bytes, upload
-from serving import Served
 
 from heatproof.server.catalogue import catalogue
 from heatproof.server.usability import usability
 from heatproof.v1 import model_pb2
+from tests.server.payloads import model_bytes, upload
+from tests.server.serving import Served
 
 
 def stored(

@@ -1,7 +1,6 @@
-"""Pools of real worker processes that know the tasks of this folder."""
+"""Pools of real worker processes that know the tasks of these tests."""
 
 import os
-import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -10,15 +9,14 @@ import pytest_asyncio
 
 from heatproof.server.workers.pool import PoolSettings, WorkerPool
 
-HERE = str(Path(__file__).parent)
-sys.path.append(HERE)
+ROOT = str(Path.cwd())
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _workers_know_fault_tasks() -> Iterator[None]:
     inherited = os.environ.get("PYTHONPATH", "")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [HERE, inherited])))
+        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [ROOT, inherited])))
         yield
 
 

@@ -22,7 +22,7 @@ from heatproof.v1 import masking_service_pb2
 class Count(Task[int, int]):
     """Emits the numbers below `to`; in the first attempts kills its worker at `deadly`."""
 
-    executor: ClassVar[str] = "fault_tasks:count"
+    executor: ClassVar[str] = "tests.workers.fault_tasks:count"
     partial: ClassVar[Any] = int
     value: ClassVar[Any] = int
 
@@ -53,7 +53,7 @@ def _written(diary: Path) -> int:
 class Refuse(Task[object, None]):
     """Raises a domain error."""
 
-    executor: ClassVar[str] = "fault_tasks:refuse"
+    executor: ClassVar[str] = "tests.workers.fault_tasks:refuse"
 
 
 def refuse(_task: Refuse, _bench: Bench) -> NoReturn:
@@ -64,7 +64,7 @@ def refuse(_task: Refuse, _bench: Bench) -> NoReturn:
 class Blunder(Task[object, None]):
     """Raises what nobody expects."""
 
-    executor: ClassVar[str] = "fault_tasks:blunder"
+    executor: ClassVar[str] = "tests.workers.fault_tasks:blunder"
 
 
 def blunder(_task: Blunder, _bench: Bench) -> NoReturn:
@@ -76,7 +76,7 @@ def blunder(_task: Blunder, _bench: Bench) -> NoReturn:
 class Wait(Task[object, str]):
     """Works until it is cancelled; a deaf one does not listen, a busy one never rests."""
 
-    executor: ClassVar[str] = "fault_tasks:wait"
+    executor: ClassVar[str] = "tests.workers.fault_tasks:wait"
     value: ClassVar[Any] = str
     effort: ClassVar[Effort] = Effort.INSPECTION
     way_out: ClassVar[str] = "something shorter"
@@ -101,7 +101,7 @@ def wait(task: Wait, bench: Bench) -> str:
 class Eat(Task[object, int]):
     """Holds memory for as long as it can."""
 
-    executor: ClassVar[str] = "fault_tasks:eat"
+    executor: ClassVar[str] = "tests.workers.fault_tasks:eat"
     value: ClassVar[Any] = int
 
     mebibytes: int
@@ -122,7 +122,7 @@ def eat(task: Eat, bench: Bench) -> int:
 class Pass(Task[object, str]):
     """Ends passes of a network at short intervals, and reports nothing."""
 
-    executor: ClassVar[str] = "fault_tasks:run_passes"
+    executor: ClassVar[str] = "tests.workers.fault_tasks:run_passes"
     value: ClassVar[Any] = str
 
     seconds: float
@@ -140,7 +140,7 @@ def run_passes(task: Pass, bench: Bench) -> str:
 class Flood(Task[bytes, None]):
     """Emits large parts and notes each in a file."""
 
-    executor: ClassVar[str] = "fault_tasks:flood"
+    executor: ClassVar[str] = "tests.workers.fault_tasks:flood"
     partial: ClassVar[Any] = bytes
 
     parts: int
@@ -158,7 +158,7 @@ def flood(task: Flood, bench: Bench) -> None:
 class Betray(Task[object, int]):
     """Sends its server these bytes in place of frames."""
 
-    executor: ClassVar[str] = "fault_tasks:betray"
+    executor: ClassVar[str] = "tests.workers.fault_tasks:betray"
     value: ClassVar[Any] = int
 
     sent: bytes
@@ -178,7 +178,7 @@ def betray(task: Betray, bench: Bench) -> int:
 class Trespass(Task[object, dict[str, str]]):
     """Tries everything that a worker must not do; its value is what came of each act."""
 
-    executor: ClassVar[str] = "trespassing:trespass"
+    executor: ClassVar[str] = "tests.workers.trespassing:trespass"
     value: ClassVar[Any] = dict[str, str]
 
     secret: Path
@@ -190,7 +190,7 @@ class Trespass(Task[object, dict[str, str]]):
 class PredictUnchecked(Task[object, bytes]):
     """Predicts with a loader that opens whatever a model names."""
 
-    executor: ClassVar[str] = "trespassing:predict_unchecked"
+    executor: ClassVar[str] = "tests.workers.trespassing:predict_unchecked"
     value: ClassVar[Any] = masking_service_pb2.PredictResponse
 
     task: PredictMasked
@@ -203,7 +203,7 @@ _hoard: list[np.ndarray] = []
 class Hoard(Task[object, int]):
     """Leaves memory behind for the next task."""
 
-    executor: ClassVar[str] = "fault_tasks:hoard"
+    executor: ClassVar[str] = "tests.workers.fault_tasks:hoard"
     value: ClassVar[Any] = int
 
     mebibytes: int
@@ -218,7 +218,7 @@ def hoard(task: Hoard, _bench: Bench) -> int:
 class Describe(Task[object, dict[str, object]]):
     """Tells how its worker lives."""
 
-    executor: ClassVar[str] = "fault_tasks:describe"
+    executor: ClassVar[str] = "tests.workers.fault_tasks:describe"
     value: ClassVar[Any] = dict[str, int | str | bool]
 
 

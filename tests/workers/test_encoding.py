@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from fault_tasks import Betray, Count, Describe
 from google.protobuf.message import Message
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
@@ -30,6 +29,7 @@ from heatproof.server.workers.messages import Begun, Pulse, Report
 from heatproof.server.workers.pool import PoolSettings, WorkerPool
 from heatproof.server.workers.protocol import Done, Failed, Partial, Progress, Task
 from heatproof.v1 import results_pb2
+from tests.workers.fault_tasks import Betray, Count, Describe
 
 TASKS: list[Any] = [
     kind

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-from fault_tasks import Count, Describe, Eat, Flood, Hoard, Pass, Wait
 
 from heatproof.evaluators.errors import (
     DeadlineExceededError,
@@ -23,6 +22,7 @@ from heatproof.server.workers.limits import LOADED_BYTES_PER_SECOND, Amount, Eff
 from heatproof.server.workers.mailbox import PLACES
 from heatproof.server.workers.pool import PoolSettings, WorkerPool
 from heatproof.server.workers.protocol import Done, Lane, Progress
+from tests.workers.fault_tasks import Count, Describe, Eat, Flood, Hoard, Pass, Wait
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

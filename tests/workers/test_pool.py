@@ -5,7 +5,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-from fault_tasks import Blunder, Count, Describe, Eat, Hoard, Refuse, Wait
 
 from heatproof.evaluators.errors import (
     CancelledError,
@@ -18,6 +17,7 @@ from heatproof.evaluators.errors import (
 )
 from heatproof.server.workers.pool import PoolSettings, WorkerPool
 from heatproof.server.workers.protocol import Done, Lane, Partial, Progress
+from tests.workers.fault_tasks import Blunder, Count, Describe, Eat, Hoard, Refuse, Wait
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

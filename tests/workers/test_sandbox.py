@@ -10,7 +10,6 @@ import onnx
 import onnx.parser
 import pytest
 import pytest_asyncio
-from fault_tasks import Describe, PredictUnchecked, Trespass
 from onnx import TensorProto, numpy_helper
 
 from heatproof.evaluators.errors import FailedPreconditionError, HeatproofError
@@ -28,6 +27,7 @@ from heatproof.server.workers.sandbox.confinement import (
 )
 from heatproof.server.workers.tasks import PredictMasked
 from heatproof.v1 import masking_service_pb2
+from tests.workers.fault_tasks import Describe, PredictUnchecked, Trespass
 
 SECRET = b"-----PRIVATE KEY----- hunter2"
 PROTECTION = probing.probe(Confinement(mode=Mode.AUTO))

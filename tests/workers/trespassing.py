@@ -11,11 +11,11 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 import pytest
-from fault_tasks import PredictUnchecked, Trespass
 
 from heatproof.graphs.files import loading
 from heatproof.server.workers.bench import Bench
 from heatproof.server.workers.execution.explanations import predict_masked
+from tests.workers.fault_tasks import PredictUnchecked, Trespass
 
 
 def trespass(task: Trespass, _bench: Bench) -> dict[str, str]:
