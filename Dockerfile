@@ -18,6 +18,6 @@ USER heatproof
 VOLUME /data
 EXPOSE 50051
 HEALTHCHECK --interval=15s --timeout=5s --start-period=20s \
-    CMD ["python", "-m", "heatproof.server.health_check", "127.0.0.1:50051"]
+    CMD ["python", "-m", "heatproof.server.api.health_check", "127.0.0.1:50051"]
 # The container's port is reachable through the published one only, which compose binds to 127.0.0.1.
 CMD ["python", "-m", "heatproof.server", "--address", "0.0.0.0:50051", "--insecure"]

@@ -78,7 +78,7 @@ hunt: install-test
 # Ten minutes a parser of strangers' bytes; `make unit` spends ten seconds on each.
 fuzz: install-test
 	for target in models images requests; do \
-		$(BIN)/python -m tests.fuzz $$target -max_total_time=$(FUZZ_SECONDS) || exit 1; \
+		$(BIN)/python -m tests.system.fuzz $$target -max_total_time=$(FUZZ_SECONDS) || exit 1; \
 	done
 
 size: install-test

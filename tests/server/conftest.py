@@ -1,35 +1,15 @@
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+"""Stores with a small model and data sets, and what they are made of."""
+
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from heatproof.v1 import model_pb2
-from tests.server.payloads import model_bytes, upload
-from tests.server.serving import Served, serving, settings_for
-
-
-@pytest.fixture(scope="session")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """One server for all tests that leave it as they find it."""
-    with serving(settings_for(tmp_path_factory.mktemp("server"))) as served:
-        yield served
+from tests.server.world import World, opened_world
 
 
 @pytest.fixture
-def served_with(tmp_path: Path) -> Callable[..., AbstractContextManager[Served]]:
-    """Starts a server of the test's own, with other settings."""
-
-    def start(**changes: Any) -> AbstractContextManager[Served]:
-        return serving(settings_for(tmp_path / "data", **changes))
-
-    return start
-
-
-@pytest.fixture(scope="session")
-def model(served: Served) -> model_pb2.Model:
-    """A stored model."""
-    stored = served.models.UploadModel(iter(upload(model_bytes(), name="tiny")))
-    assert isinstance(stored, model_pb2.Model)
-    return stored
+def world(tmp_path: Path) -> Iterator[World]:
+    """A data directory with one model, opened by this process."""
+    with opened_world(tmp_path / "data") as world:
+        yield world

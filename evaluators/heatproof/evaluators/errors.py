@@ -24,7 +24,7 @@
     + StorageFailedError
 
 A message names the thing, the fault and the way out. The server maps the tree to gRPC in one
-place, `heatproof.server.interceptors`; nothing else knows status codes.
+place, `heatproof.server.api.interceptors`; nothing else knows status codes.
 """
 
 import difflib

@@ -9,24 +9,24 @@ import structlog
 from grpc import aio  # pyright: ignore[reportAttributeAccessIssue] # the stubs forget it
 
 from heatproof.evaluators.registry.plugins import load_plugins, plugin_paths
-from heatproof.server import standard_services
-from heatproof.server.evaluations.service import evaluating
-from heatproof.server.interceptors import (
+from heatproof.server.api import standard_services
+from heatproof.server.api.interceptors import (
     Admission,
     GuardInterceptor,
     ReadingInterceptor,
     logged,
     mapped_errors,
 )
-from heatproof.server.server_info import server_info
-from heatproof.server.services.registration import add_services
+from heatproof.server.api.server_info import server_info
+from heatproof.server.api.services.registration import add_services
+from heatproof.server.api.transport import bind
+from heatproof.server.evaluations.assembly import evaluating
 from heatproof.server.settings import MAX_REPLY_BYTES, Settings
-from heatproof.server.stores.mending import MendingWorkers
-from heatproof.server.stores.opening import Stores, opened_stores
-from heatproof.server.transport import bind
-from heatproof.server.workers.pool import PoolSettings, WorkerPool
-from heatproof.server.workers.sandbox.confinement import Confinement, Mode, Protection
-from heatproof.server.workers.sandbox.probing import probe
+from heatproof.server.stores import Stores, opened_stores
+from heatproof.server.workers.local.pool import PoolSettings, WorkerPool
+from heatproof.server.workers.local.sandbox.confinement import Confinement, Mode, Protection
+from heatproof.server.workers.local.sandbox.probing import probe
+from heatproof.server.workers.repair import MendingWorkers
 
 _log = structlog.get_logger()
 

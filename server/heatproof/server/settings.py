@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from heatproof.evaluators.errors import UnknownNameError
 from heatproof.server.workers.limits import TaskLimits
-from heatproof.server.workers.sandbox.confinement import Mode
+from heatproof.server.workers.local.sandbox.confinement import Mode
 
 KIBIBYTE: Final = 1 << 10
 MEBIBYTE: Final = 1 << 20

@@ -13,8 +13,9 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from heatproof.evaluators.errors import HeatproofError
-from heatproof.server import embedded, logs
+from heatproof.server import embedded
 from heatproof.server.settings import Settings, check_environment
+from heatproof.server.telemetry import logs
 
 _log = structlog.get_logger()
 
@@ -44,8 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _check(settings: Settings) -> NoReturn:
-    from heatproof.server.stores.checking import report  # noqa: PLC0415  # as below
-    from heatproof.server.stores.opening import inspected  # noqa: PLC0415  # as below
+    from heatproof.server.data_check import report  # noqa: PLC0415  # as below
+    from heatproof.server.stores import inspected  # noqa: PLC0415  # as below
 
     logs.configure(settings)
     is_sound = report(inspected(settings), print)

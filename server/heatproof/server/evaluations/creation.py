@@ -9,14 +9,14 @@ from heatproof.evaluators.errors import InvalidArgumentError
 from heatproof.evaluators.evaluation.inventory import Inventory
 from heatproof.evaluators.evaluation.plan import resolved_spec
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
-from heatproof.server.codec.evaluations import serialized_environment, serialized_spec
+from heatproof.server.api.codec.evaluations import serialized_environment, serialized_spec
 from heatproof.server.evaluations.environment import Environment
-from heatproof.server.evaluations.runs import Surroundings
+from heatproof.server.evaluations.runs.evaluation_run import Surroundings
 from heatproof.server.evaluations.scheduling import Scheduler
+from heatproof.server.evaluations.store.records import NewEvaluation, StoredEvaluation
 from heatproof.server.field_paths import under
+from heatproof.server.models.model_store import ModelStore
 from heatproof.server.resource_names import DatasetName, ModelName
-from heatproof.server.stores.evaluation_records import NewEvaluation, StoredEvaluation
-from heatproof.server.stores.models import ModelStore
 from heatproof.server.workers.inputs import ModelFiles, StoredImage
 from heatproof.server.workers.tasks import CheckPolicy, PlanEvaluation, RecordedEvaluation
 

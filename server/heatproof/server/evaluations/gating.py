@@ -4,10 +4,10 @@ import asyncio
 from typing import TypeAlias
 
 from heatproof.evaluators.errors import FailedPreconditionError, InvalidArgumentError
-from heatproof.server.codec.evaluations import encode_evaluation, read_spec
+from heatproof.server.api.codec.evaluations import encode_evaluation, read_spec
+from heatproof.server.evaluations.store.evaluation_store import EvaluationStore
+from heatproof.server.evaluations.store.records import State, StoredEvaluation
 from heatproof.server.resource_names import EvaluationName
-from heatproof.server.stores.evaluation_records import State, StoredEvaluation
-from heatproof.server.stores.evaluations import EvaluationStore
 from heatproof.server.workers.protocol import Workers
 from heatproof.server.workers.tasks import Judge, RecordedEvaluation
 

@@ -12,15 +12,12 @@ from heatproof.evaluators.evaluation.engine import shards
 from heatproof.evaluators.evaluation.inventory import Inventory
 from heatproof.evaluators.evaluation.plan import resolved_spec
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
-from heatproof.server.codec.evaluations import (
-    serialized_environment,
-    serialized_spec,
-)
+from heatproof.server.api.codec.evaluations import serialized_environment, serialized_spec
 from heatproof.server.evaluations.creation import found_models
 from heatproof.server.evaluations.environment import Environment
+from heatproof.server.evaluations.store.records import ImageRow, State, StoredEvaluation
 from heatproof.server.field_paths import under
-from heatproof.server.stores.evaluation_records import ImageRow, State, StoredEvaluation
-from heatproof.server.stores.models import ModelStore
+from heatproof.server.models.model_store import ModelStore
 from heatproof.server.workers.inputs import StoredImage
 from heatproof.server.workers.protocol import Done, Failed, Partial, Workers
 from heatproof.server.workers.tasks import PlanEvaluation, RunShard, Summarise

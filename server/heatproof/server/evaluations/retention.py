@@ -10,7 +10,7 @@ from typing import Final
 
 import structlog
 
-from heatproof.server.stores.evaluations import EvaluationStore
+from heatproof.server.evaluations.store.evaluation_store import EvaluationStore
 
 _log = structlog.get_logger()
 

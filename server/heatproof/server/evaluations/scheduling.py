@@ -10,10 +10,10 @@ from typing import Final, Self
 import structlog
 
 from heatproof.evaluators.errors import HeatproofError, InternalError
-from heatproof.server.evaluations.runs import EvaluationRun, Surroundings
+from heatproof.server.evaluations.runs.evaluation_run import EvaluationRun, Surroundings
+from heatproof.server.evaluations.store.records import State, StoredEvaluation
 from heatproof.server.resource_names import EvaluationName
-from heatproof.server.stores.evaluation_records import State, StoredEvaluation
-from heatproof.server.stores.pages import Page, PageRequest, everything
+from heatproof.server.storage.pages import Page, PageRequest, everything
 
 _log = structlog.get_logger()
 

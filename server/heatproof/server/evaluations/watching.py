@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from heatproof.server.evaluations.board import Board
+from heatproof.server.evaluations.runs.progress import Board
 from heatproof.server.evaluations.scheduling import Scheduler
+from heatproof.server.evaluations.store.records import StoredEvaluation
 from heatproof.server.resource_names import EvaluationName
-from heatproof.server.stores.evaluation_records import StoredEvaluation
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,1 @@
-"""What the stores stand on: disks that fill up, fail, or are taken for others."""
+"""The database and the files of all that is stored, on disks that fill up, fail or get mixed up."""

@@ -10,7 +10,7 @@ from heatproof.evaluators.explainers import Explainer
 from heatproof.evaluators.images.preprocessing import Preprocessing
 from heatproof.evaluators.queries.class_outputs import UNSTATED, Statement
 from heatproof.evaluators.removal import RemovalOperator
-from heatproof.server.stores.evaluation_records import ImageRow
+from heatproof.server.evaluations.store.records import ImageRow
 from heatproof.server.workers.inputs import ArraySource, FramedSource, ModelFiles, StoredImage
 from heatproof.server.workers.limits import Amount, Effort
 from heatproof.server.workers.protocol import Task
@@ -345,5 +345,5 @@ class Judge(Task[object, bytes]):
 class DescribeEnvironment(Task[object, dict[str, str]]):
     """Tells what computes the scores: versions, processor, options of the runtime."""
 
-    executor: ClassVar[str] = f"{_EXECUTION}.surroundings:describe_environment"
+    executor: ClassVar[str] = f"{_EXECUTION}.environment:describe_environment"
     value: ClassVar[Any] = dict[str, str]

@@ -8,8 +8,8 @@ from heatproof.evaluators.errors import HeatproofError
 from heatproof.evaluators.evaluation import engine
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.queries.predictor import Predictor
-from heatproof.server.codec.evaluations import image_row, serialized_model_facts
-from heatproof.server.workers.bench import Bench
+from heatproof.server.api.codec.evaluations import image_row, serialized_model_facts
+from heatproof.server.workers.execution.context import Bench
 from heatproof.server.workers.execution.images import lazily_read
 from heatproof.server.workers.inputs import ModelFiles
 from heatproof.server.workers.tasks import PlanEvaluation, PlannedWork, RunShard

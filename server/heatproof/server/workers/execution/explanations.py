@@ -10,9 +10,9 @@ from heatproof.evaluators.images.frames import mask_to_input
 from heatproof.evaluators.images.preprocessing import Preprocessing
 from heatproof.evaluators.images.sources import FramedMask, SourceImage
 from heatproof.evaluators.removal import Black
-from heatproof.server.codec.explanations import encode_explanation, encode_predictions
+from heatproof.server.api.codec.explanations import encode_explanation, encode_predictions
 from heatproof.server.field_paths import under
-from heatproof.server.workers.bench import Bench
+from heatproof.server.workers.execution.context import Bench
 from heatproof.server.workers.execution.images import lazily_read, read_array, read_image
 from heatproof.server.workers.inputs import ArraySource, FramedSource
 from heatproof.server.workers.tasks import Explain, PredictMasked

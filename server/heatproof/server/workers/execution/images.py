@@ -17,7 +17,7 @@ from heatproof.evaluators.images.decoding import ImageLimits, decode_image
 from heatproof.evaluators.images.sources import FramedMap, FramedMask, SourceImage, SourcePixels
 from heatproof.server.field_paths import joined, under
 from heatproof.server.storage.integrity import read_sound
-from heatproof.server.workers.bench import Bench
+from heatproof.server.workers.execution.context import Bench
 from heatproof.server.workers.inputs import (
     ArraySource,
     Content,

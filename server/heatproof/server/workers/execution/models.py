@@ -11,8 +11,8 @@ from heatproof.graphs.heads.choosing import logits_of
 from heatproof.graphs.inspection.inspecting import inspect
 from heatproof.graphs.masking import MaskingOptions, layer_masked
 from heatproof.graphs.runtime.verification import verify_file
-from heatproof.server.codec.facts import serialized_facts
-from heatproof.server.workers.bench import Bench
+from heatproof.server.api.codec.facts import serialized_facts
+from heatproof.server.workers.execution.context import Bench
 from heatproof.server.workers.tasks import InspectModel, RewriteModel
 
 _NEW_OBJECTS: Final = 50_000

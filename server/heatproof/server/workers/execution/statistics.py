@@ -12,19 +12,15 @@ from heatproof.evaluators.gate.soundness import (
     require_labels,
     require_sound,
 )
-from heatproof.server.codec.evaluations import (
-    read_class_outputs,
-    read_spec,
-    serialized_results,
-)
-from heatproof.server.codec.recordings import (
+from heatproof.server.api.codec.evaluations import read_class_outputs, read_spec, serialized_results
+from heatproof.server.api.codec.recordings import (
     read_evaluated,
     read_images,
     read_policy,
     serialized_verdict,
 )
 from heatproof.server.field_paths import under
-from heatproof.server.workers.bench import Bench
+from heatproof.server.workers.execution.context import Bench
 from heatproof.server.workers.execution.images import mask_digest
 from heatproof.server.workers.tasks import CheckPolicy, Judge, RecordedEvaluation, Summarise
 

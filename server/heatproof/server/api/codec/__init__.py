@@ -1,0 +1,7 @@
+"""Between messages and values: one function each way, driven by the descriptors of the contract."""
+
+from heatproof.server.api.codec.fields.decoding import decode as decode
+from heatproof.server.api.codec.fields.decoding import decode_choice as decode_choice
+from heatproof.server.api.codec.fields.encoding import encode as encode
+from heatproof.server.field_paths import fields_under as fields_under
+from heatproof.server.field_paths import under as under

@@ -1,0 +1,118 @@
+"""Requests and replies of the evaluation service."""
+
+from dataclasses import replace
+from typing import Final
+
+from heatproof.evaluators.errors import InvalidArgumentError
+from heatproof.server.api.codec.evaluations import encode_evaluation, fitted, read_image_result
+from heatproof.server.evaluations.creation import Quote, Rules
+from heatproof.server.evaluations.inline import InlineEvaluation
+from heatproof.server.evaluations.store.records import StoredEvaluation
+from heatproof.server.field_paths import under
+from heatproof.server.settings import MAX_REPLY_BYTES
+from heatproof.server.workers.tasks import RecordedEvaluation
+from heatproof.v1 import evaluation_pb2, gate_pb2
+from heatproof.v1 import evaluation_service_pb2 as pb
+
+_VIEWS: Final = {
+    pb.ListImageResultsRequest.VIEW_UNSPECIFIED: ("basic",),
+    pb.ListImageResultsRequest.VIEW_BASIC: ("basic",),
+    pb.ListImageResultsRequest.VIEW_FULL: ("curves", "overlays"),
+}
+
+
+def encode_created(quote: Quote, stored: StoredEvaluation | None) -> pb.CreateEvaluationResponse:
+    """Makes the reply of a creation, or of its validation if nothing was stored."""
+    reply = pb.CreateEvaluationResponse(predictions=quote.new.predictions)
+    if stored is not None:
+        reply.evaluation.CopyFrom(encode_evaluation(stored))
+    else:
+        reply.evaluation.ParseFromString(quote.new.environment)
+        reply.evaluation.spec.ParseFromString(quote.new.spec)
+        reply.evaluation.progress.images_total = quote.new.images
+        reply.evaluation.progress.predictions_total = quote.new.predictions
+    if quote.seconds is not None:
+        reply.estimated_duration.FromMilliseconds(round(1000 * quote.seconds))
+    return reply
+
+
+def encode_evaluated(inline: InlineEvaluation) -> pb.EvaluateResponse:
+    """Makes the reply of an evaluation on the spot, without the curves that do not fit."""
+    reply = pb.EvaluateResponse(
+        evaluation=encode_evaluation(inline.evaluation),
+        image_results=[read_image_result(row.curves) for row in inline.images],
+    )
+    if reply.ByteSize() > MAX_REPLY_BYTES:
+        del reply.image_results[:]
+        reply.image_results.extend(read_image_result(row.basic) for row in inline.images)
+    if reply.ByteSize() > MAX_REPLY_BYTES:
+        reply.evaluation.CopyFrom(fitted(reply.evaluation, room=0))
+    return reply
+
+
+def encode_listed(stored: StoredEvaluation) -> evaluation_pb2.Evaluation:
+    """Makes the message of an evaluation in a list: without results, which may be megabytes."""
+    return encode_evaluation(replace(stored, results=b""))
+
+
+def view_columns(view: "pb.ListImageResultsRequest.View.ValueType") -> tuple[str, ...]:
+    """The stored parts of an image's result that a view consists of.
+
+    Raises:
+        InvalidArgumentError: there is no such view.
+    """
+    if view not in _VIEWS:
+        raise InvalidArgumentError(
+            f"{view} is no view; choose VIEW_BASIC or VIEW_FULL", field="view"
+        )
+    return _VIEWS[view]
+
+
+def decode_baseline(request: pb.GateEvaluationRequest) -> str | RecordedEvaluation | None:
+    """Reads what regressions are measured against.
+
+    Raises:
+        InvalidArgumentError: a recorded baseline does not know its own model.
+    """
+    match request.WhichOneof("baseline"):
+        case "baseline_model":
+            return request.baseline_model
+        case "recorded_baseline":
+            with under("recorded_baseline"):
+                return _recorded(request.recorded_baseline)
+        case _:
+            return None
+
+
+def decode_rules(request: pb.CreateEvaluationRequest) -> Rules | None:
+    """Reads the rules by which an evaluation will be judged.
+
+    Raises:
+        InvalidArgumentError: there is a baseline without a policy, or it does not know its model.
+    """
+    baseline = None
+    if request.HasField("recorded_baseline"):
+        with under("recorded_baseline"):
+            baseline = _recorded(request.recorded_baseline)
+    if request.HasField("policy"):
+        return Rules(request.policy.SerializeToString(), baseline)
+    if baseline is not None:
+        raise InvalidArgumentError(
+            "recorded_baseline is compared by a policy; send both, or neither", field="policy"
+        )
+    return None
+
+
+def _recorded(baseline: gate_pb2.Baseline) -> RecordedEvaluation:
+    if baseline.model not in baseline.evaluation.spec.models:
+        raise InvalidArgumentError(
+            f"{baseline.model!r} is no model of the recorded evaluation; record the baseline again",
+            field="model",
+        )
+    images = tuple(image.SerializeToString() for image in baseline.image_results)
+    return RecordedEvaluation(baseline.model, baseline.evaluation.SerializeToString(), images)
+
+
+def encode_verdict(data: bytes) -> gate_pb2.Verdict:
+    """Reads the verdict of a worker."""
+    return gate_pb2.Verdict.FromString(data)

@@ -1,0 +1,158 @@
+"""Evaluations between their messages, their values and the bytes that are stored."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+from google.rpc import status_pb2
+
+from heatproof.evaluators.errors import InvalidArgumentError, LimitExceededError
+from heatproof.evaluators.evaluation.results import ImageResult, MetricResult, Sampling, Summary
+from heatproof.evaluators.evaluation.spec import EvaluationSpec
+from heatproof.evaluators.queries.class_outputs import ClassOutput
+from heatproof.evaluators.queries.model_warnings import ModelWarning
+from heatproof.server.api.codec.fields.decoding import decode
+from heatproof.server.api.codec.fields.encoding import encode
+from heatproof.server.evaluations.store.records import ImageRow, State, StoredEvaluation
+from heatproof.server.field_paths import under
+from heatproof.server.settings import MAX_REPLY_BYTES
+from heatproof.v1 import class_output_pb2, evaluation_pb2, results_pb2
+
+_MAX_MODELS: Final = 16
+MAX_SPEC_BYTES: Final = 256 << 10
+"""Most bytes of a spec as it is sent."""
+_STATES: Final = {
+    state: evaluation_pb2.Evaluation.State.Value(f"STATE_{state.name}") for state in State
+}
+
+
+def decode_spec(message: evaluation_pb2.EvaluationSpec) -> EvaluationSpec:
+    """Reads what is asked.
+
+    Raises:
+        InvalidArgumentError: names the field below `spec`.
+        LimitExceededError: it is larger than any sound one.
+    """
+    with under("spec"):
+        _check_size(message)
+        spec = decode(message, EvaluationSpec)
+        if len(spec.models) > _MAX_MODELS or len(set(spec.models)) < len(spec.models):
+            raise InvalidArgumentError(
+                f"models must be at most {_MAX_MODELS}, all different", field="models"
+            )
+        return spec
+
+
+def _check_size(message: evaluation_pb2.EvaluationSpec) -> None:
+    """Every reply and every page of a list repeats the spec."""
+    if message.ByteSize() > MAX_SPEC_BYTES:
+        raise LimitExceededError(
+            f"{message.ByteSize()} bytes; a spec has at most {MAX_SPEC_BYTES}: ask for fewer "
+            "metrics, or smaller parameters of plug-ins"
+        )
+
+
+def serialized_spec(spec: EvaluationSpec) -> bytes:
+    """Writes a spec with every default filled in; equal specs give equal bytes."""
+    return encode(spec, evaluation_pb2.EvaluationSpec).SerializeToString(deterministic=True)
+
+
+def read_spec(data: bytes) -> EvaluationSpec:
+    """Reads a stored spec."""
+    return decode(evaluation_pb2.EvaluationSpec.FromString(data), EvaluationSpec)
+
+
+def serialized_results(
+    results: Sequence[MetricResult],
+    clean_accuracy: Mapping[str, Summary],
+    sampling: Sampling,
+    warnings: Sequence[ModelWarning],
+) -> bytes:
+    """Writes the results of an evaluation; `warnings` are those that its answers give."""
+    message = evaluation_pb2.Evaluation(
+        results=[encode(result, results_pb2.MetricResult) for result in results],
+        clean_accuracy={
+            model: encode(summary, results_pb2.Summary) for model, summary in clean_accuracy.items()
+        },
+        sampling=encode(sampling, results_pb2.Sampling),
+        warnings=[encode(warning, results_pb2.ModelWarning) for warning in warnings],
+    )
+    return message.SerializeToString(deterministic=True)
+
+
+def serialized_environment(environment: Mapping[str, str]) -> bytes:
+    """Writes what computes an evaluation."""
+    return evaluation_pb2.Evaluation(environment=environment).SerializeToString(deterministic=True)
+
+
+def serialized_model_facts(
+    class_outputs: Sequence[ClassOutput], warnings: Sequence[ModelWarning]
+) -> bytes:
+    """Writes what is known of an evaluation's models before they run; appended to others."""
+    message = evaluation_pb2.Evaluation(
+        class_outputs=[encode(output, class_output_pb2.ClassOutput) for output in class_outputs],
+        warnings=[encode(warning, results_pb2.ModelWarning) for warning in warnings],
+    )
+    return message.SerializeToString(deterministic=True)
+
+
+def read_class_outputs(environment: bytes) -> tuple[ClassOutput, ...]:
+    """Reads how the answers of an evaluation's models are read."""
+    message = evaluation_pb2.Evaluation.FromString(environment)
+    return tuple(decode(output, ClassOutput) for output in message.class_outputs)
+
+
+def image_row(result: ImageResult) -> ImageRow:
+    """Writes the result of an image in the three parts that are stored."""
+    message = encode(result, results_pb2.ImageResult)
+    overlays = results_pb2.ImageResult(overlays=message.overlays).SerializeToString()
+    message.ClearField("overlays")
+    curves = message.SerializeToString(deterministic=True)
+    for score in message.scores:
+        score.ClearField("curves")
+    return ImageRow(message.SerializeToString(deterministic=True), curves, overlays)
+
+
+def read_image_result(data: bytes) -> results_pb2.ImageResult:
+    """Reads the result of an image, without the overlays, then curves, that do not fit."""
+    message = results_pb2.ImageResult.FromString(data)
+    while message.overlays and message.ByteSize() > MAX_REPLY_BYTES:
+        message.overlays.pop()
+    if message.ByteSize() > MAX_REPLY_BYTES:
+        for score in message.scores:
+            score.ClearField("curves")
+    return message
+
+
+def encode_evaluation(stored: StoredEvaluation) -> evaluation_pb2.Evaluation:
+    """Makes the message of an evaluation, without the mean curves if they do not fit."""
+    message = evaluation_pb2.Evaluation.FromString(stored.results + stored.environment)
+    message.name = stored.name
+    message.spec.ParseFromString(stored.spec)
+    message.state = _STATES[stored.state]
+    if stored.state is State.FAILED:
+        message.error.CopyFrom(status_pb2.Status.FromString(stored.error))
+    _fill_times(message, stored.create_time, stored.end_time)
+    message.progress.images_done = stored.images_done
+    message.progress.images_total = stored.images_total
+    message.progress.predictions_done = stored.predictions_done
+    message.progress.predictions_total = stored.predictions_expected
+    return fitted(message)
+
+
+def fitted(
+    message: evaluation_pb2.Evaluation, room: int = MAX_REPLY_BYTES
+) -> evaluation_pb2.Evaluation:
+    """The message without its mean curves if it takes more than `room` bytes with them."""
+    if message.ByteSize() > room:
+        for result in message.results:
+            result.ClearField("curves")
+    return message
+
+
+def _fill_times(
+    message: evaluation_pb2.Evaluation, create_time: datetime, end_time: datetime | None
+) -> None:
+    message.create_time.FromDatetime(create_time)
+    if end_time is not None:
+        message.end_time.FromDatetime(end_time)

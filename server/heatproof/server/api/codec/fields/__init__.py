@@ -1,0 +1,1 @@
+"""Fields of messages, read and written by their descriptors."""

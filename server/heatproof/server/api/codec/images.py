@@ -1,0 +1,244 @@
+"""Images with what is known about them: checked here as far as that needs no decoding."""
+
+import asyncio
+import hashlib
+import math
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from heatproof.evaluators.errors import (
+    InvalidArgumentError,
+    InvalidImageError,
+    LimitExceededError,
+)
+from heatproof.evaluators.images.sources import Frame, FramedBox
+from heatproof.server.api.codec.fields.decoding import decode
+from heatproof.server.api.codec.fields.enums import decode_enum
+from heatproof.server.api.codec.fields.tensors import array, binarised, check_finite, check_tensor
+from heatproof.server.datasets.image_groups import GroupCheck
+from heatproof.server.field_paths import under
+from heatproof.server.workers.inputs import ArraySource, EncodedSource, FramedSource, StoredImage
+from heatproof.v1 import image_pb2, tensor_pb2
+
+_FRAME: Final = image_pb2.Frame.DESCRIPTOR
+_CHANNELS: Final = 3
+_MAX_GROUP: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class ImageBounds:
+    """How large an image may be.
+
+    Attributes:
+        max_bytes: of an image file, or of the mask or a map of an image.
+        max_pixels: of an image, however it is given.
+    """
+
+    max_bytes: int
+    max_pixels: int
+
+
+def decode_image(message: image_pb2.Image, bounds: ImageBounds) -> StoredImage:
+    """Checks an image and what is known about it; image files stay undecoded.
+
+    Raises:
+        InvalidArgumentError: a tensor, label, box or map is unusable; names its field.
+        LimitExceededError: it is too large.
+    """
+    pixels = _pixels(message, bounds)
+    if message.HasField("label") and message.label < 0:
+        raise InvalidArgumentError(
+            f"label must be at least 0, not {message.label}; leave it unset if it is unknown",
+            field="label",
+        )
+    if len(message.group) > _MAX_GROUP:
+        raise InvalidArgumentError(
+            f"group has {len(message.group)} characters; it may have {_MAX_GROUP}", field="group"
+        )
+    return StoredImage(
+        digest=_digest(pixels),
+        display_name=message.display_name,
+        pixels=pixels,
+        label=message.label if message.HasField("label") else None,
+        object_mask=_object_mask(message, bounds),
+        boxes=tuple(_box(box, index) for index, box in enumerate(message.boxes)),
+        attribution_maps=_maps(message, bounds),
+        group=message.group,
+    )
+
+
+def _pixels(message: image_pb2.Image, bounds: ImageBounds) -> EncodedSource | ArraySource:
+    match message.WhichOneof("source"):
+        case "encoded":
+            return _encoded(message.encoded, bounds)
+        case "pixels":
+            with under("pixels"):
+                return _tensor_pixels(message.pixels, bounds)
+        case _:
+            raise InvalidImageError("the image has no pixels; set encoded or pixels")
+
+
+def _encoded(data: bytes, bounds: ImageBounds) -> EncodedSource:
+    if not data:
+        raise InvalidImageError("the image file is empty", field="encoded")
+    if len(data) > bounds.max_bytes:
+        raise LimitExceededError(
+            f"the image file has {len(data)} bytes; this server takes at most {bounds.max_bytes}",
+            field="encoded",
+        )
+    return EncodedSource(data)
+
+
+def _tensor_pixels(message: tensor_pb2.Tensor, bounds: ImageBounds) -> ArraySource:
+    source = check_tensor(message, "uint8 float32", 3)
+    height, width, channels = source.shape
+    if channels != _CHANNELS:
+        raise InvalidImageError(
+            f"shape must be [height, width, 3], not {list(source.shape)}", field="shape"
+        )
+    if height * width > bounds.max_pixels:
+        raise LimitExceededError(
+            f"the image has {height * width} pixels; this server takes at most {bounds.max_pixels}",
+            field="shape",
+        )
+    if source.dtype == "float32":
+        values = array(check_finite(source))
+        if values.min() < 0 or values.max() > 1:
+            raise InvalidImageError(
+                f"float32 pixels must lie in [0, 1], not [{values.min():g}, {values.max():g}]; "
+                "send bytes as uint8",
+                field="data",
+            )
+    return source
+
+
+def _object_mask(message: image_pb2.Image, bounds: ImageBounds) -> FramedSource | None:
+    if not message.HasField("object_mask"):
+        return None
+    mask = message.object_mask
+    with under("object_mask"):
+        frame = _frame(mask.frame)
+        match mask.WhichOneof("source"):
+            case "mask":
+                with under("mask"):
+                    return FramedSource(frame, check_tensor(mask.mask, "uint8", 2))
+            case "encoded":
+                return FramedSource(frame, _encoded(mask.encoded, bounds))
+            case _:
+                raise InvalidArgumentError("the object mask is empty; set mask or encoded")
+
+
+def _box(message: image_pb2.Box, index: int) -> FramedBox:
+    with under(f"boxes[{index}]"):
+        box = decode(message, FramedBox)
+        if not (0 <= box.left < box.right and 0 <= box.top < box.bottom):
+            raise InvalidArgumentError(
+                "a box needs 0 <= left < right and 0 <= top < bottom, not columns "
+                f"{box.left:g} to {box.right:g} and rows {box.top:g} to {box.bottom:g}"
+            )
+        return box
+
+
+def _maps(message: image_pb2.Image, bounds: ImageBounds) -> dict[str, FramedSource]:
+    maps: dict[str, FramedSource] = {}
+    for index, item in enumerate(message.attribution_maps):
+        with under(f"attribution_maps[{index}]"):
+            if item.name in maps:
+                raise InvalidArgumentError(
+                    f"two maps are named {item.name!r}; names are unique within an image",
+                    field="name",
+                )
+            maps[item.name] = _map(item, bounds)
+    return maps
+
+
+def _map(message: image_pb2.AttributionMap, bounds: ImageBounds) -> FramedSource:
+    frame = _frame(message.frame)
+    with under("values"):
+        source = check_tensor(message.values, "float32", 2, 3)
+        if math.prod(source.shape[-2:]) > bounds.max_pixels:
+            raise LimitExceededError(
+                f"the map has extents {list(source.shape)}; this server takes at most "
+                f"{bounds.max_pixels} pixels",
+                field="shape",
+            )
+        return FramedSource(frame, check_finite(source))
+
+
+def _frame(number: int) -> Frame:
+    with under("frame"):
+        return Frame(decode_enum(_FRAME, number, Frame))
+
+
+def _digest(pixels: EncodedSource | ArraySource) -> str:
+    """SHA-256 of the image file, or of type, extents and elements of a tensor."""
+    content = pixels.content
+    data = content if isinstance(content, bytes) else content.read_bytes()
+    if isinstance(pixels, EncodedSource):
+        return hashlib.sha256(data).hexdigest()
+    header = f"{pixels.dtype} {list(pixels.shape)}\n".encode()
+    return hashlib.sha256(header + data).hexdigest()
+
+
+def mask_stack(
+    message: tensor_pb2.Tensor, frame: int, threshold: float | None, bounds: ImageBounds
+) -> FramedSource:
+    """Checks the masks of a prediction; those of floats become bytes.
+
+    Raises:
+        InvalidArgumentError: the tensor is not [masks, height, width], holds floats between 0 and
+            1 without a threshold, or has no frame.
+    """
+    with under("masks"):
+        source = check_tensor(message, "uint8 float32", 3)
+        if not np.prod(source.shape[1:]) <= bounds.max_pixels:
+            raise LimitExceededError("the masks have too many pixels", field="shape")
+        if source.dtype == "float32":
+            source = binarised(source, threshold)
+    return FramedSource(_frame(frame), source)
+
+
+async def read_images(
+    messages: AsyncIterator[Any], bounds: ImageBounds
+) -> AsyncIterator[StoredImage]:
+    """Checks images one by one, off the event loop; errors name them `images[i]`.
+
+    Raises:
+        InvalidArgumentError: an image or what is known about it is unusable.
+    """
+    index = 0
+    async for message in messages:
+        with under(f"images[{index}]"):
+            yield await asyncio.to_thread(decode_image, message, bounds)
+        index += 1
+
+
+async def decode_images(
+    messages: Sequence[image_pb2.Image], bounds: ImageBounds, most: int
+) -> tuple[StoredImage, ...]:
+    """Checks the images of one request, off the event loop.
+
+    Raises:
+        InvalidArgumentError: there are none or too many, or one is unusable.
+    """
+    if not 1 <= len(messages) <= most:
+        raise InvalidArgumentError(
+            f"images must hold 1 to {most} images, not {len(messages)}; "
+            "for more, call UploadDataset and CreateEvaluation",
+            field="images",
+        )
+
+    def checked(index: int, message: image_pb2.Image) -> StoredImage:
+        with under(f"images[{index}]"):
+            return decode_image(message, bounds)
+
+    images = tuple(
+        [await asyncio.to_thread(checked, *numbered) for numbered in enumerate(messages)]
+    )
+    groups = GroupCheck()
+    for index, image in enumerate(images):
+        groups.add(index, image)
+    return images

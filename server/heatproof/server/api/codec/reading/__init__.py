@@ -1,0 +1,1 @@
+"""Messages read from their bytes under limits, before anything is made of them."""

@@ -1,0 +1,19 @@
+"""What users state of a model's class output."""
+
+from heatproof.evaluators.queries.class_outputs import Activation, Statement
+from heatproof.server.api.codec.fields.enums import decode_enum
+from heatproof.server.field_paths import under
+from heatproof.v1 import class_output_pb2
+
+
+def decode_statement(output: str, activation: int) -> Statement:
+    """Makes a statement of its two fields.
+
+    Raises:
+        InvalidArgumentError: there is no such activation.
+    """
+    if not activation:
+        return Statement(output)
+    with under("activation"):
+        enum = class_output_pb2.Activation.DESCRIPTOR
+        return Statement(output, Activation(decode_enum(enum, activation, Activation)))

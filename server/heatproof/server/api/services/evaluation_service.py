@@ -1,0 +1,108 @@
+"""The RPCs that evaluate explanations."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from google.protobuf import empty_pb2
+
+from heatproof.server.api.codec.evaluation_messages import (
+    decode_baseline,
+    decode_rules,
+    encode_created,
+    encode_evaluated,
+    encode_listed,
+    encode_verdict,
+    view_columns,
+)
+from heatproof.server.api.codec.evaluations import decode_spec, encode_evaluation, read_image_result
+from heatproof.server.api.codec.images import ImageBounds, decode_images
+from heatproof.server.api.codec.listing import Listing
+from heatproof.server.api.interceptors.guard import Context
+from heatproof.server.evaluations.assembly import Evaluations
+from heatproof.server.evaluations.inline import MAX_IMAGES
+from heatproof.server.resource_names import EvaluationName
+from heatproof.server.storage.pages import PageRequest
+from heatproof.v1 import evaluation_pb2, evaluation_service_pb2_grpc, gate_pb2, results_pb2
+from heatproof.v1 import evaluation_service_pb2 as pb
+
+
+class EvaluationService(evaluation_service_pb2_grpc.EvaluationServiceServicer):
+    """Evaluates explanations."""
+
+    def __init__(self, evaluations: Evaluations, bounds: ImageBounds) -> None:
+        self._evaluations = evaluations
+        self._bounds = bounds
+
+    async def Evaluate(self, request: pb.EvaluateRequest, context: Context) -> pb.EvaluateResponse:
+        """Evaluates a few images while the caller waits."""
+        spec = decode_spec(request.spec)
+        images = await decode_images(request.images, self._bounds, MAX_IMAGES)
+        return encode_evaluated(await self._evaluations.inline.evaluate(spec, images))
+
+    async def CreateEvaluation(
+        self, request: pb.CreateEvaluationRequest, context: Context
+    ) -> pb.CreateEvaluationResponse:
+        """Takes an evaluation in, or only counts what it would compute."""
+        creation = self._evaluations.creation
+        spec, rules = decode_spec(request.spec), decode_rules(request)
+        quote = await creation.quote(spec, request.request_id, rules)
+        stored = None if request.validate_only else await creation.create(quote)
+        return encode_created(quote, stored)
+
+    async def GetEvaluation(
+        self, request: pb.GetEvaluationRequest, context: Context
+    ) -> evaluation_pb2.Evaluation:
+        """Finds an evaluation."""
+        name = EvaluationName.parse(request.name)
+        return encode_evaluation(await self._evaluations.scheduler.snapshot(name))
+
+    async def ListEvaluations(
+        self, request: pb.ListEvaluationsRequest, context: Context
+    ) -> pb.ListEvaluationsResponse:
+        """Lists evaluations, newest first."""
+        wanted = PageRequest.parse(request.page_size, request.page_token)
+        listing = Listing(encode_listed)
+        page = await self._evaluations.scheduler.page(wanted, listing.takes)
+        return pb.ListEvaluationsResponse(
+            evaluations=listing.messages, next_page_token=page.next_token
+        )
+
+    async def WatchEvaluation(
+        self, request: pb.WatchEvaluationRequest, context: Context
+    ) -> AsyncIterator[evaluation_pb2.Evaluation]:
+        """Follows an evaluation to its end."""
+        async for stored in self._evaluations.watch(EvaluationName.parse(request.name)):
+            yield encode_evaluation(stored)
+
+    async def CancelEvaluation(
+        self, request: pb.CancelEvaluationRequest, context: Context
+    ) -> evaluation_pb2.Evaluation:
+        """Asks an evaluation to end."""
+        name = EvaluationName.parse(request.name)
+        await self._evaluations.scheduler.cancel(name)
+        return encode_evaluation(await self._evaluations.scheduler.snapshot(name))
+
+    async def DeleteEvaluation(
+        self, request: pb.DeleteEvaluationRequest, context: Context
+    ) -> empty_pb2.Empty:
+        """Deletes an evaluation that has ended."""
+        name = EvaluationName.parse(request.name)
+        await self._evaluations.scheduler.delete(name)
+        return empty_pb2.Empty()
+
+    async def ListImageResults(
+        self, request: pb.ListImageResultsRequest, context: Context
+    ) -> AsyncIterator[results_pb2.ImageResult]:
+        """Sends the results of the images, in the order of the data set."""
+        name, columns = EvaluationName.parse(request.name), view_columns(request.view)
+        async for row in self._evaluations.image_rows(name, *columns):
+            yield read_image_result(row)
+
+    async def GateEvaluation(
+        self, request: pb.GateEvaluationRequest, context: Context
+    ) -> gate_pb2.Verdict:
+        """Judges an evaluation by a policy."""
+        name, policy = EvaluationName.parse(request.name), request.policy.SerializeToString()
+        baseline = await asyncio.to_thread(decode_baseline, request)
+        gates = self._evaluations.gates
+        return encode_verdict(await gates.judge(name, request.model, policy, baseline))

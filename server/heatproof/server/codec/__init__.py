@@ -1,7 +1,0 @@
-"""Between messages and values: one function each way, driven by the descriptors of the contract."""
-
-from heatproof.server.codec.decoding import decode as decode
-from heatproof.server.codec.decoding import decode_choice as decode_choice
-from heatproof.server.codec.encoding import encode as encode
-from heatproof.server.field_paths import fields_under as fields_under
-from heatproof.server.field_paths import under as under

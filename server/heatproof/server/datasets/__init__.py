@@ -1,0 +1,1 @@
+"""Stored data sets: uploads, rows."""

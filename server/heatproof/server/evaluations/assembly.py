@@ -1,0 +1,96 @@
+"""Everything that the evaluation service calls, put together."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from heatproof.server.evaluations.creation import Creation
+from heatproof.server.evaluations.environment import Environment
+from heatproof.server.evaluations.gating import Gates
+from heatproof.server.evaluations.inline import InlineEvaluations
+from heatproof.server.evaluations.retention import deleting_old
+from heatproof.server.evaluations.runs.evaluation_run import Surroundings
+from heatproof.server.evaluations.runs.persistence import Persistence
+from heatproof.server.evaluations.runs.progress import Board
+from heatproof.server.evaluations.scheduling import Scheduler
+from heatproof.server.evaluations.store.evaluation_store import EvaluationStore
+from heatproof.server.evaluations.store.records import StoredEvaluation
+from heatproof.server.evaluations.watching import Tempo, watch
+from heatproof.server.resource_names import EvaluationName
+from heatproof.server.settings import Settings
+from heatproof.server.stores import Stores
+from heatproof.server.workers.protocol import Workers
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluations:
+    """What the evaluation service calls.
+
+    Attributes:
+        store: the stored evaluations.
+        scheduler: drives them.
+        creation: takes them in.
+        inline: evaluates a few images on the spot.
+        gates: judges those that have ended.
+        board: shows how far they are.
+        tempo: how often watchers hear.
+    """
+
+    store: EvaluationStore
+    scheduler: Scheduler
+    creation: Creation
+    inline: InlineEvaluations
+    gates: Gates
+    board: Board
+    tempo: Tempo
+
+    def watch(self, name: EvaluationName) -> AsyncIterator[StoredEvaluation]:
+        """Follows an evaluation to its end."""
+        return watch(name, self.scheduler, self.board, self.tempo)
+
+    async def image_rows(self, name: EvaluationName, *columns: str) -> AsyncIterator[bytes]:
+        """Serialised `ImageResult` messages of the stored shards, in the order of the data set.
+
+        Raises:
+            NotFoundError: there is no evaluation of this name.
+        """
+        stored = await asyncio.to_thread(self.store.get, name)
+        rows = await asyncio.to_thread(self.store.image_rows, stored.number, columns)
+        while rows:
+            for _, data in rows:
+                yield data
+            last = rows[-1][0]
+            rows = await asyncio.to_thread(
+                self.store.image_rows, stored.number, columns, after=last
+            )
+
+
+@asynccontextmanager
+async def evaluating(
+    settings: Settings, stores: Stores, workers: Workers
+) -> AsyncIterator[Evaluations]:
+    """Drives evaluations; leaving the context puts the running ones back into the queue."""
+    board, environment = Board(), Environment(workers)
+    around = Surroundings(
+        store=stores.evaluations,
+        models=stores.models,
+        datasets=stores.datasets,
+        workers=workers,
+        board=board,
+        parallel_shards=settings.workers,
+        persistence=Persistence(settings.storage_patience_seconds),
+    )
+    async with (
+        Scheduler(around) as scheduler,
+        deleting_old(stores.evaluations, days=settings.retention_days),
+    ):
+        yield Evaluations(
+            store=stores.evaluations,
+            scheduler=scheduler,
+            creation=Creation(around, scheduler, environment),
+            inline=InlineEvaluations(stores.models, workers, environment),
+            gates=Gates(stores.evaluations, workers),
+            board=board,
+            tempo=Tempo(),
+        )

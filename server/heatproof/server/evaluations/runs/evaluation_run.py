@@ -1,0 +1,168 @@
+"""Computes one durable evaluation: its missing shards, then its summary."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import ParamSpec, TypeVar
+
+from heatproof.evaluators.errors import HeatproofError, InternalError
+from heatproof.evaluators.evaluation.engine import shards
+from heatproof.evaluators.evaluation.spec import EvaluationSpec
+from heatproof.server.api.codec.evaluations import read_spec
+from heatproof.server.api.interceptors.status import status_of
+from heatproof.server.datasets.dataset_store import DatasetStore
+from heatproof.server.evaluations.runs.persistence import TRANSIENT, Persistence
+from heatproof.server.evaluations.runs.progress import Board, Tally
+from heatproof.server.evaluations.runs.shard_run import ShardRun
+from heatproof.server.evaluations.store.evaluation_store import EvaluationStore
+from heatproof.server.evaluations.store.records import Ending, ShardRows, State, StoredEvaluation
+from heatproof.server.models.model_store import ModelStore
+from heatproof.server.resource_names import DatasetName, ModelName
+from heatproof.server.workers.inputs import ModelFiles
+from heatproof.server.workers.protocol import Lane, Workers
+from heatproof.server.workers.tasks import RunShard, Summarise
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What every run works with.
+
+    Attributes:
+        store: the evaluations.
+        models: the models.
+        datasets: the data sets.
+        workers: where shards are computed.
+        board: where progress is shown.
+        parallel_shards: shards of one evaluation in work at a time.
+        persistence: how long the stores are tried.
+        endings: how evaluations have ended whose end could not be stored yet, by name.
+    """
+
+    store: EvaluationStore
+    models: ModelStore
+    datasets: DatasetStore
+    workers: Workers
+    board: Board
+    parallel_shards: int = 1
+    persistence: Persistence = field(default_factory=Persistence)
+    endings: dict[str, Ending] = field(default_factory=dict)
+
+
+class EvaluationRun:
+    """One evaluation in work."""
+
+    def __init__(self, stored: StoredEvaluation, around: Surroundings) -> None:
+        self._stored = stored
+        self._around = around
+        self._running: dict[int, ShardRun] = {}
+
+    async def compute(self) -> None:
+        """Computes and stores the shards that are missing.
+
+        Raises:
+            HeatproofError: a shard failed, or could not be stored for longer than the patience
+                lasts; the others are stopped.
+        """
+        stored = self._stored
+        tally = Tally(stored.images_done, stored.predictions_done)
+        self._around.board.open(stored.name, tally)
+        try:
+            spec = read_spec(stored.spec)
+            models = await self._patiently(self._models, spec)
+            predictions = stored.predictions_total // max(stored.images_total, 1)
+            blank = RunShard(spec, models, (), predictions=predictions)
+            missing = iter(await self._patiently(self._missing))
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self._around.parallel_shards):
+                    group.create_task(self._work(missing, blank, tally))
+        except* HeatproofError as errors:
+            raise _first(errors) from errors
+
+    async def conclude(self, state: State, error: HeatproofError | None = None) -> None:
+        """Summarises what was computed, unfinished shards included, and ends the evaluation."""
+        cut = tuple(run.rows() for run in self._running.values() if run.images)
+        results = b""
+        try:
+            results = await self._summary(cut)
+        except HeatproofError as failure:
+            error = error or failure
+            state = State.FAILED if state is State.SUCCEEDED else state
+        status = b"" if error is None else _serialized(error)
+        await self._end(Ending(state, results, status, cut))
+
+    async def abandon(self, error: HeatproofError) -> None:
+        """Ends the evaluation as failed, with the stored shards and without a summary."""
+        around, ending = self._around, Ending(State.FAILED, b"", _serialized(error))
+        around.endings[self._stored.name] = ending
+        around.board.announce(self._stored.name)
+        await around.persistence.at_all_costs(partial(around.store.end, self._stored, ending))
+        around.board.close(self._stored.name)
+
+    async def _end(self, ending: Ending) -> None:
+        """Tells the end at once, and stores it as soon as the disk takes it.
+
+        Raises:
+            Exception: the ending itself cannot be stored; waiting does not mend that.
+        """
+        around, stored = self._around, self._stored
+        store = partial(around.store.end, stored, ending)
+        try:
+            await asyncio.to_thread(store)
+        except TRANSIENT:
+            around.endings[stored.name] = ending
+            around.board.announce(stored.name)
+            await around.persistence.at_all_costs(store)
+        around.endings.pop(stored.name, None)
+        around.board.close(stored.name)
+
+    async def _patiently(self, work: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
+        return await self._around.persistence.patiently(partial(work, *arguments, **options))
+
+    async def _work(
+        self, missing: Iterator[tuple[int, range]], blank: RunShard, tally: Tally
+    ) -> None:
+        """Computes one missing shard after the other."""
+        around = self._around
+        for number, positions in missing:
+            images = await self._patiently(
+                around.datasets.images, DatasetName.parse(self._stored.dataset), positions
+            )
+            task = replace(blank, images=images, first=positions.start)
+            run = self._running[number] = ShardRun(number, task, self._stored.name)
+            await run.compute(around.workers, around.board, tally)
+            await self._patiently(around.store.add_shard, self._stored.number, run.rows())
+            del self._running[number]
+            tally.finish(number, len(run.images), run.predictions)
+            around.board.announce(self._stored.name)
+
+    def _models(self, spec: EvaluationSpec) -> tuple[ModelFiles, ...]:
+        names = map(ModelName.parse, spec.models)
+        return tuple(self._around.models.files(name) for name in names)
+
+    def _missing(self) -> list[tuple[int, range]]:
+        finished = self._around.store.finished_shards(self._stored.number)
+        numbered = enumerate(shards(self._stored.images_total))
+        return [(number, positions) for number, positions in numbered if number not in finished]
+
+    async def _summary(self, cut: Sequence[ShardRows]) -> bytes:
+        store, number = self._around.store, self._stored.number
+        stored = await self._patiently(store.all_image_rows, number, "curves")
+        images = (*stored, *(image.curves for rows in cut for image in rows.images))
+        task = Summarise(self._stored.spec, images, self._stored.environment)
+        return await self._around.workers.call(task, lane=Lane.BULK)
+
+
+def _first(errors: BaseExceptionGroup[HeatproofError]) -> HeatproofError:
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error if isinstance(error, HeatproofError) else InternalError(str(error))
+
+
+def _serialized(error: HeatproofError) -> bytes:
+    data: bytes = status_of(error).SerializeToString()
+    return data

@@ -1,0 +1,1 @@
+"""Evaluations and their results as they are stored."""

@@ -1,0 +1,383 @@
+"""The stored evaluations: what was asked, where they stand, and what has been computed."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Final
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
+
+from heatproof.evaluators.errors import (
+    ConflictError,
+    FailedPreconditionError,
+    NotFoundError,
+    OverloadedError,
+)
+from heatproof.server.evaluations.store.records import (
+    UNFINISHED,
+    Ending,
+    NewEvaluation,
+    ShardRows,
+    State,
+    StoredEvaluation,
+)
+from heatproof.server.evaluations.store.tables import evaluations, image_results, shards
+from heatproof.server.resource_names import EvaluationName
+from heatproof.server.storage import pages
+from heatproof.server.storage.blob_ownership import Holdings
+from heatproof.server.storage.schema import claims, datasets, models, utc
+
+_DEATHS: Final = 2
+"""Servers that may die while an evaluation is running, before it is given up."""
+
+_ROWS_AT_ONCE: Final = 32
+_RETRY_SECONDS: Final = "30"
+
+
+class EvaluationStore:
+    """The stored evaluations. Blocking; called outside the event loop."""
+
+    def __init__(self, holdings: Holdings, *, max_unfinished: int) -> None:
+        self._holdings = holdings
+        self._engine = holdings.engine
+        # What ends work or deletes it must succeed on a full disk.
+        self._urgent = holdings.spare.urgent
+        self._max_unfinished = max_unfinished
+
+    def add(self, new: NewEvaluation) -> StoredEvaluation:
+        """Stores an evaluation in the queue and claims what it uses, in one transaction.
+
+        A known `request_id` gives the evaluation that it created.
+
+        Raises:
+            ConflictError: the `request_id` created an evaluation of another spec.
+            NotFoundError: a model or the data set has gone meanwhile.
+            OverloadedError: too many evaluations have not ended.
+        """
+        name = str(EvaluationName.unused())
+        with self._holdings.adding(name, ()) as connection:
+            known = _requested(connection, new)
+            if known is not None:
+                return known
+            self._check_room(connection)
+            _check_presence(connection, new)
+            connection.execute(insert(evaluations).values(_row(name, new)))
+            _claim(connection, name, new)
+            return _get(connection, name)
+
+    def requested(self, new: NewEvaluation) -> StoredEvaluation | None:
+        """The evaluation that a `request_id` has created, if any.
+
+        Raises:
+            ConflictError: it has another spec.
+        """
+        with self._engine.connect() as connection:
+            return _requested(connection, new)
+
+    def get(self, name: EvaluationName) -> StoredEvaluation:
+        """Finds an evaluation.
+
+        Raises:
+            NotFoundError: there is none of this name.
+        """
+        with self._engine.connect() as connection:
+            return _get(connection, str(name))
+
+    def page(
+        self,
+        request: pages.PageRequest,
+        fits: Callable[[StoredEvaluation], bool] = pages.everything,
+    ) -> pages.Page[StoredEvaluation]:
+        """Lists evaluations without results, newest first; a page ends before one without room."""
+        with self._engine.connect() as connection:
+
+            def read(number: int) -> StoredEvaluation | None:
+                query = _query(with_results=False).where(evaluations.c.number == number)
+                row = connection.execute(query).one_or_none()
+                return None if row is None else _stored(row)
+
+            return pages.fetch(connection, evaluations, request, read, fits)
+
+    def delete(self, name: EvaluationName) -> None:
+        """Deletes an evaluation and its results.
+
+        Raises:
+            NotFoundError: there is none of this name.
+            FailedPreconditionError: it has not ended.
+        """
+        self._urgent(partial(self._delete, str(name)))
+
+    def _delete(self, name: str) -> None:
+        with self._engine.begin() as connection:
+            found = _get(connection, name)
+            if not found.state.is_final:
+                raise FailedPreconditionError(
+                    f"{name} is {found.state}; cancel it or wait for its end before deleting it",
+                    field="name",
+                )
+            _delete(connection, found.number)
+
+    def delete_ended_before(self, time: datetime) -> int:
+        """Deletes every evaluation that ended before a time, and counts them."""
+        old = select(evaluations.c.name).where(evaluations.c.end_time < time)
+        with self._engine.connect() as connection:
+            names = list(connection.scalars(old))
+        for name in names:  # each in a transaction of its own: a full disk has room for one
+            with suppress(NotFoundError):  # deleted meanwhile
+                self._urgent(partial(self._delete, name))
+        return len(names)
+
+    def begin(self, name: str) -> bool:
+        """Moves an evaluation from the queue into work; False if it is not in the queue."""
+        return self._move(name, State.RUNNING, State.QUEUED)
+
+    def requeue(self, name: str) -> None:
+        """Moves an evaluation from work back into the queue, for a server that ends in peace."""
+        self._move(name, State.QUEUED, State.RUNNING)
+
+    def begin_cancellation(self, name: str) -> bool:
+        """Notes that an evaluation shall end; False if it has ended or is ending."""
+        return self._move(name, State.CANCELLING, State.QUEUED, State.RUNNING)
+
+    def _move(self, name: str, to: State, *only_from: State) -> bool:
+        movable = evaluations.c.state.in_([state.value for state in only_from])
+        change = update(evaluations).where(evaluations.c.name == name, movable)
+
+        def move() -> bool:
+            with self._engine.begin() as connection:
+                return connection.execute(change.values(state=to.value)).rowcount == 1
+
+        return self._urgent(move)
+
+    def end(self, evaluation: StoredEvaluation, ending: Ending) -> None:
+        """Ends an evaluation and releases what it used; one that has ended is left as it is."""
+        self._urgent(partial(self._end, evaluation, ending))
+
+    def _end(self, evaluation: StoredEvaluation, ending: Ending) -> None:
+        values = {
+            "state": ending.state.value,
+            "results": ending.results,
+            "error": ending.error or None,
+            "end_time": max(ending.end_time, evaluation.create_time),  # clocks are set back
+        }
+        with self._engine.begin() as connection:
+            mine = evaluations.c.number == evaluation.number
+            change = update(evaluations).where(mine, _unfinished()).values(values)
+            if connection.execute(change).rowcount:
+                for rows in ending.partial:
+                    _add_shard(connection, evaluation.number, rows)
+                connection.execute(delete(claims).where(claims.c.evaluation == evaluation.name))
+
+    def unfinished(self) -> tuple[StoredEvaluation, ...]:
+        """All evaluations that have not ended, oldest first."""
+        query = _query().where(_unfinished())
+        with self._engine.connect() as connection:
+            return tuple(map(_stored, connection.execute(query.order_by(evaluations.c.number))))
+
+    def count_deaths(self) -> tuple[str, ...]:
+        """Called once by every new server: counts the death of the one before.
+
+        Returns:
+            the evaluations that were running at too many deaths, by name.
+        """
+        return self._urgent(self._count_deaths)
+
+    def _count_deaths(self) -> tuple[str, ...]:
+        running = evaluations.c.state == State.RUNNING.value
+        with self._engine.begin() as connection:
+            deaths = evaluations.c.deaths + 1
+            connection.execute(update(evaluations).where(running).values(deaths=deaths))
+            given_up = select(evaluations.c.name).where(running, evaluations.c.deaths >= _DEATHS)
+            names = tuple(connection.scalars(given_up))
+            again = update(evaluations).where(running, evaluations.c.deaths < _DEATHS)
+            connection.execute(again.values(state=State.QUEUED.value))
+        return names
+
+    def add_shard(self, number: int, rows: ShardRows) -> None:
+        """Stores a finished shard with all its images, or nothing."""
+        with self._engine.begin() as connection:
+            _add_shard(connection, number, rows)
+
+    def finished_shards(self, number: int) -> frozenset[int]:
+        """Numbers of the stored shards of an evaluation."""
+        query = select(shards.c.shard).where(shards.c.evaluation == number)
+        with self._engine.connect() as connection:
+            return frozenset(connection.scalars(query))
+
+    def image_rows(
+        self, number: int, columns: tuple[str, ...], *, after: int = -1
+    ) -> tuple[tuple[int, bytes], ...]:
+        """A few serialised `ImageResult` messages with their positions in the data set, in order.
+
+        Args:
+            number: the evaluation.
+            columns: fields of `ImageRow` that are joined.
+            after: the position before the first one that is wanted.
+        """
+        table = image_results
+        query = (
+            select(table.c.position, *(table.c[column] for column in columns))
+            .where(table.c.evaluation == number, table.c.position > after)
+            .order_by(table.c.position)
+            .limit(_ROWS_AT_ONCE)
+        )
+        with self._engine.connect() as connection:
+            return tuple((row[0], b"".join(row[1:])) for row in connection.execute(query))
+
+    def all_image_rows(self, number: int, column: str) -> tuple[bytes, ...]:
+        """One part of the result of every image, in the order of the data set."""
+        found: list[bytes] = []
+        rows = self.image_rows(number, (column,))
+        while rows:
+            found += (data for _, data in rows)
+            rows = self.image_rows(number, (column,), after=rows[-1][0])
+        return tuple(found)
+
+    def speed(self, models: tuple[str, ...]) -> float | None:
+        """Predictions a second of one worker on these models so far; None if never measured."""
+        query = (
+            select(func.sum(shards.c.predictions), func.sum(shards.c.seconds))
+            .join(evaluations, evaluations.c.number == shards.c.evaluation)
+            .where(evaluations.c.models == _joined(models))
+        )
+        with self._engine.connect() as connection:
+            predictions, seconds = connection.execute(query).one()
+        return predictions / seconds if seconds else None
+
+    def _check_room(self, connection: Connection) -> None:
+        count = connection.scalar(select(func.count()).where(_unfinished())) or 0
+        if count >= self._max_unfinished:
+            raise OverloadedError(
+                f"{count} evaluations have not ended, the most this server keeps; retry later",
+                metadata={"retry_delay_seconds": _RETRY_SECONDS},
+            )
+
+
+def _requested(connection: Connection, new: NewEvaluation) -> StoredEvaluation | None:
+    if new.request_id is None:
+        return None
+    query = _query().where(evaluations.c.request_id == new.request_id)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        return None
+    if row.spec != new.spec:
+        raise ConflictError(
+            f"request_id {new.request_id} has created {row.name} of another spec; draw a new one",
+            field="request_id",
+            metadata={"evaluation": row.name},
+        )
+    return _stored(row)
+
+
+def _check_presence(connection: Connection, new: NewEvaluation) -> None:
+    """Nothing that an evaluation uses may go between its planning and its claim."""
+    for table, name in [(datasets, new.dataset), *((models, model) for model in new.models)]:
+        if not connection.scalar(select(exists().where(table.c.name == name))):
+            raise NotFoundError(f"{name} is not stored; upload it", field="spec")
+
+
+def _claim(connection: Connection, name: str, new: NewEvaluation) -> None:
+    rows = [{"evaluation": name, "resource": used} for used in {new.dataset, *new.models}]
+    connection.execute(insert(claims), rows)
+
+
+def _row(name: str, new: NewEvaluation) -> dict[str, object]:
+    return {
+        "name": name,
+        "request_id": new.request_id,
+        "spec": new.spec,
+        "models": _joined(new.models),
+        "dataset": new.dataset,
+        "state": State.QUEUED.value,
+        "deaths": 0,
+        "create_time": datetime.now(UTC),
+        "images_total": new.images,
+        "predictions_total": new.predictions,
+        "results": b"",
+        "environment": new.environment,
+    }
+
+
+def _joined(models: tuple[str, ...]) -> str:
+    return " ".join(sorted(models))
+
+
+def _query(*, with_results: bool = True) -> Select[Any]:
+    """Every column, and how far the shards are; results may be megabytes."""
+    results: ColumnElement[bytes] = evaluations.c.results
+    others = [column for column in evaluations.c if column is not results]
+    own = shards.c.evaluation == evaluations.c.number
+    images = select(func.coalesce(func.sum(shards.c.images), 0)).where(own)
+    predictions = select(func.coalesce(func.sum(shards.c.predictions), 0)).where(own)
+    return select(
+        *others,
+        results if with_results else literal(b"").label("results"),
+        images.scalar_subquery().label("images_done"),
+        predictions.scalar_subquery().label("predictions_done"),
+    )
+
+
+def _get(connection: Connection, name: str) -> StoredEvaluation:
+    row = connection.execute(_query().where(evaluations.c.name == name)).one_or_none()
+    if row is None:
+        raise NotFoundError(f"there is no {name}; ListEvaluations lists those there are")
+    return _stored(row)
+
+
+def _stored(row: Row[Any]) -> StoredEvaluation:
+    return StoredEvaluation(
+        number=row.number,
+        name=row.name,
+        spec=row.spec,
+        dataset=row.dataset,
+        state=State(row.state),
+        error=row.error or b"",
+        create_time=utc(row.create_time),
+        end_time=None if row.end_time is None else utc(row.end_time),
+        images_total=row.images_total,
+        images_done=row.images_done,
+        predictions_total=row.predictions_total,
+        predictions_done=row.predictions_done,
+        results=row.results,
+        environment=row.environment,
+    )
+
+
+def _unfinished() -> ColumnElement[bool]:
+    return evaluations.c.state.in_([state.value for state in UNFINISHED])
+
+
+def _add_shard(connection: Connection, number: int, rows: ShardRows) -> None:
+    shard = {
+        "evaluation": number,
+        "shard": rows.shard,
+        "images": len(rows.images),
+        "predictions": rows.predictions,
+        "seconds": rows.seconds,
+    }
+    images = [
+        {"evaluation": number, "position": position, "shard": rows.shard, **asdict(image)}
+        for position, image in enumerate(rows.images, rows.first)
+    ]
+    connection.execute(insert(shards).values(shard))
+    connection.execute(insert(image_results), images)
+
+
+def _delete(connection: Connection, number: int) -> None:
+    for table in (image_results, shards):
+        connection.execute(delete(table).where(table.c.evaluation == number))
+    connection.execute(delete(evaluations).where(evaluations.c.number == number))

@@ -1,0 +1,60 @@
+"""Tables of evaluations and their results."""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Float,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+)
+
+from heatproof.server.storage.schema import metadata
+
+evaluations = Table(
+    "evaluations",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("name", String(96), nullable=False, unique=True),
+    Column("request_id", String(36), unique=True),
+    Column("spec", LargeBinary, nullable=False),
+    Column("models", String, nullable=False, index=True),
+    Column("dataset", String(96), nullable=False),
+    Column("state", String(16), nullable=False, index=True),
+    Column("deaths", Integer, nullable=False),
+    Column("error", LargeBinary),
+    Column("create_time", DateTime(timezone=True), nullable=False),
+    Column("end_time", DateTime(timezone=True)),
+    Column("images_total", Integer, nullable=False),
+    Column("predictions_total", BigInteger, nullable=False),
+    Column("results", LargeBinary, nullable=False),
+    Column("environment", LargeBinary, nullable=False),
+    sqlite_autoincrement=True,
+    comment="`deaths` counts the servers that died while the evaluation was running",
+)
+
+shards = Table(
+    "shards",
+    metadata,
+    Column("evaluation", ForeignKey(evaluations.c.number), primary_key=True),
+    Column("shard", Integer, primary_key=True),
+    Column("images", Integer, nullable=False),
+    Column("predictions", BigInteger, nullable=False),
+    Column("seconds", Float, nullable=False),
+    comment="A shard is here with all its images or not at all",
+)
+
+image_results = Table(
+    "image_results",
+    metadata,
+    Column("evaluation", ForeignKey(evaluations.c.number), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("shard", Integer, nullable=False),
+    Column("basic", LargeBinary, nullable=False),
+    Column("curves", LargeBinary, nullable=False),
+    Column("overlays", LargeBinary, nullable=False),
+    comment="Serialised `ImageResult` messages without curves and overlays; with curves; overlays",
+)

@@ -1,0 +1,108 @@
+"""Opens the database of a data directory, for one server process at a time."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select
+from sqlalchemy.engine.interfaces import DBAPIConnection
+
+from heatproof.evaluators.errors import FailedPreconditionError
+from heatproof.server.storage import failures
+from heatproof.server.storage.locks import locked_database
+from heatproof.server.storage.schema import SCHEMA_VERSION, identity, metadata, schema_version
+
+FILE: Final = "heatproof.sqlite"
+
+_BUSY_MILLISECONDS: Final = 10_000
+"""What a statement waits for another program that has locked the file."""
+
+
+class MissingDatabaseError(FailedPreconditionError):
+    """There is no database where there must be one."""
+
+
+@contextmanager
+def locked(data_dir: Path) -> Iterator[None]:
+    """Holds the data directory for this process; the lock ends with the process.
+
+    Raises:
+        FailedPreconditionError: another process holds it.
+    """
+    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if data_dir.stat().st_mode & 0o077:  # it was there already: models are nobody else's business
+        data_dir.chmod(0o700)
+    with (data_dir / "lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise FailedPreconditionError(
+                f"another server uses the data directory {data_dir}; stop it or choose another "
+                "directory"
+            ) from error
+        with suppress(OSError):  # a full disk, which the server must start on to be emptied
+            file.truncate(0)
+            file.write(f"{os.getpid()}\n")
+            file.flush()
+        yield
+
+
+@contextmanager
+def opened(data_dir: Path, url: str = "", *, must_exist: bool = False) -> Iterator[Engine]:
+    """Opens the database for this server alone, creating its tables at first use.
+
+    Args:
+        data_dir: folder of the SQLite file.
+        url: another database, such as PostgreSQL's; "" for the file.
+        must_exist: refuse a database without tables rather than create them.
+
+    Raises:
+        FailedPreconditionError: another server uses it, it has the tables of another version, or
+            none where it must have some.
+    """
+    engine = create_engine(url or f"sqlite:///{data_dir / FILE}", pool_pre_ping=bool(url))
+    file = engine.url.database if engine.dialect.name == "sqlite" else None
+    if must_exist and file and not file.startswith((":", "file:")) and not Path(file).exists():
+        raise _missing(file)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _configure_sqlite)
+    try:
+        with locked_database(engine):
+            with engine.begin() as connection:
+                if must_exist and not inspect(connection).has_table(schema_version.name):
+                    raise _missing(file or "of database_url")
+                _create_or_check(connection)
+            failures.tell(engine)
+            yield engine
+    finally:
+        engine.dispose()
+
+
+def _missing(place: str) -> MissingDatabaseError:
+    return MissingDatabaseError(f"the database {place} is missing or empty")
+
+
+def _configure_sqlite(connection: DBAPIConnection, _: object) -> None:
+    cursor = connection.cursor()
+    # What is acknowledged survives a power cut: each commit reaches the disk.
+    # The patience comes first: the others wait for a locked file too.
+    patience = f"busy_timeout={_BUSY_MILLISECONDS}"
+    for pragma in (patience, "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _create_or_check(connection: Connection) -> None:
+    metadata.create_all(connection, tables=[schema_version, identity])
+    found = connection.scalar(select(schema_version.c.version))
+    if found is None:
+        metadata.create_all(connection)
+        connection.execute(insert(schema_version).values(version=SCHEMA_VERSION))
+    elif found != SCHEMA_VERSION:
+        raise FailedPreconditionError(
+            f"the database has schema version {found}, this server reads {SCHEMA_VERSION}; start "
+            "the release that wrote it, or begin with an empty data directory"
+        )

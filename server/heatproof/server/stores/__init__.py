@@ -1,1 +1,0 @@
-"""What the server keeps: bytes in a folder, everything else in a database."""

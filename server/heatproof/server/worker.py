@@ -1,0 +1,23 @@
+"""Starts a worker: `python -P -m heatproof.server.worker DESCRIPTOR CONFINEMENT`."""
+
+import sys
+from multiprocessing.connection import Connection
+
+from heatproof.server.workers.local.sandbox.confinement import Confinement, Mode, enter
+from heatproof.server.workers.local.sandbox.privileges import volunteer_for_oom
+
+
+def main(descriptor: int, confinement: Confinement) -> None:
+    """Enters the sandbox, then serves."""
+    volunteer_for_oom()
+    protection = enter(confinement)
+    if confinement.mode is Mode.REQUIRE and protection.missing:
+        raise SystemExit(f"the sandbox is required, but incomplete: {dict(protection.missing)}")
+    # A sandbox holds for one thread and its children, and libraries start threads when they load.
+    from heatproof.server.workers.local.process import serve  # noqa: PLC0415
+
+    serve(Connection(descriptor))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), Confinement.parse(sys.argv[2]))

@@ -1,0 +1,46 @@
+"""What a task finds around it in its worker."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from heatproof.graphs.runtime.cancellation import Cancellation
+from heatproof.server.workers.protocol import Partial, Progress
+
+if TYPE_CHECKING:
+    from heatproof.server.workers.execution.model_cache import (
+        Shelf,  # loads what a worker needs for seconds
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """The place where one task runs.
+
+    Attributes:
+        cancellation: set from another thread to stop the task.
+        send: sends an event to the server.
+        open_shelf: finds the shelf of the worker.
+    """
+
+    cancellation: Cancellation
+    send: Callable[[Progress | Partial[Any]], None]
+    open_shelf: "Callable[[], Shelf]"
+
+    @property
+    def shelf(self) -> "Shelf":
+        """The models and networks that are kept ready between tasks."""
+        return self.open_shelf()
+
+    def emit(self, value: object) -> None:
+        """Hands over a partial result."""
+        self.send(Partial(value))
+
+    def report(self, step: str, *, predictions: int = 0, images: int = 0) -> None:
+        """Says what comes next, so that a crash can be blamed on it; raises when cancelled.
+
+        Raises:
+            CancelledError: the task was cancelled.
+        """
+        self.cancellation.check()
+        self.send(Progress(step, predictions, images))

@@ -1,0 +1,52 @@
+"""Tells what computes the scores."""
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from heatproof.server.workers.execution.context import Bench
+from heatproof.server.workers.tasks import DescribeEnvironment
+
+_PACKAGES: Final = ("heatproof", "onnxruntime", "onnx", "onnx-ir", "numpy", "scipy")
+_IMAGES: Final = ("opencv-python-headless", "pillow")
+_PROCESSOR: Final = Path("/proc/cpuinfo")
+
+
+def describe_environment(_task: DescribeEnvironment, bench: Bench) -> dict[str, str]:
+    """Lists versions, the processor and the options of the runtime."""
+    bench.report("describing the environment")
+    return {
+        **{package: _version(package) for package in (*_PACKAGES, *_IMAGES)},
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "processor": _processor(),
+        "processor_features": " ".join(_features()),
+        "session_options": bench.shelf.session_options,
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _processor() -> str:
+    """Name of the processor type, on which rounding depends."""
+    if _PROCESSOR.is_file():
+        for line in _PROCESSOR.read_text().splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == "model name":
+                return value.strip()
+    return platform.processor() or platform.machine()
+
+
+def _features() -> list[str]:
+    """Instruction sets of this processor that NumPy knows."""
+    found = np.show_config(mode="dicts")
+    extensions = found.get("SIMD Extensions", {}) if isinstance(found, dict) else {}
+    return [*extensions.get("baseline", ()), *extensions.get("found", ())]

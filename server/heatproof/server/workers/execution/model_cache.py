@@ -1,0 +1,150 @@
+"""Models and networks that a worker keeps ready between tasks."""
+
+import gc
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import cv2
+
+from heatproof.evaluators.errors import HeatproofError
+from heatproof.evaluators.images.decoding import ImageLimits
+from heatproof.evaluators.images.preprocessing import Preprocessing
+from heatproof.evaluators.queries.class_outputs import Statement
+from heatproof.graphs.canonical import CanonicalModel, canonicalize
+from heatproof.graphs.files.limits import Limits
+from heatproof.graphs.files.loading import Model, load_model
+from heatproof.graphs.predictor import OrtPredictor
+from heatproof.graphs.runtime.cancellation import Cancellation
+from heatproof.graphs.runtime.sessions import SessionCache, SessionSettings
+from heatproof.server.field_paths import fields_under
+from heatproof.server.storage.integrity import Verifier
+from heatproof.server.workers.inputs import ModelFiles
+from heatproof.server.workers.local.messages import WorkerSettings
+
+_BATCH_PIXELS: Final = 16 * 224 * 224
+"""Pixels of a batch: large enough to fill the cores, small enough for the caches and the memory."""
+
+_SMALLEST_BATCH: Final = 2
+_LARGEST_BATCH: Final = 32
+_KEPT_MODELS: Final = 16
+"""A spec names at most 16 models."""
+
+
+_Key: TypeAlias = tuple[str, Preprocessing, Statement]
+
+
+class Shelf:
+    """Canonical models by files, preprocessing and statement; the least recently used go first.
+
+    Weights are shared between a model and its sessions; the sessions are bounded in number and in
+    the memory that they really hold. What belongs to a deleted model leaves.
+    """
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        cv2.setNumThreads(1)  # the cores are the networks'
+        self._limits = Limits(max_bytes=settings.max_model_bytes)
+        self._verifier = Verifier()
+        self._models: OrderedDict[_Key, CanonicalModel] = OrderedDict()
+        runtime = SessionSettings(threads=settings.threads)
+        self._sessions = SessionCache(settings.session_bytes, runtime)
+        self._files: dict[str, Path] = {}
+        self._session_keys: dict[str, set[str]] = {}
+        self.session_options = _described(runtime)
+        self.image_limits = ImageLimits(max_pixels=settings.max_image_pixels)
+
+    def begin_task(self) -> None:
+        """Makes room for what the next task needs."""
+        self.tidy()
+        self._sessions.begin_task()
+
+    def tidy(self) -> None:
+        """Drops what belongs to models whose files are gone."""
+        gone = [name for name, path in self._files.items() if not path.exists()]
+        for name in gone:
+            del self._files[name]
+            for key in self._session_keys.pop(name):
+                self._sessions.discard(key)
+        for known in [key for key in self._models if key[0] in gone]:
+            del self._models[known]
+        if gone:
+            gc.collect()  # graphs are cyclic
+
+    def load(self, files: ModelFiles) -> Model:
+        """Parses and checks a stored model.
+
+        Raises:
+            DamagedFileError: a file is missing or holds other bytes than were uploaded.
+        """
+        for path in (files.path, *files.external.values()):
+            self._verifier.check(path)
+        gc.collect()  # graphs are cyclic: the weights of the model before would linger
+        return load_model(files.path, external=files.external, limits=self._limits)
+
+    def predictor(
+        self,
+        files: ModelFiles,
+        preprocessing: Preprocessing,
+        stated: Statement,
+        cancellation: Cancellation,
+    ) -> OrtPredictor:
+        """Runs a stored model under a preprocessing; its batches depend on these two alone.
+
+        `stated` is what a user says of the class output.
+        """
+        canonical = self._canonical(files, preprocessing, stated)
+        predictor = OrtPredictor(
+            canonical,
+            self._sessions,
+            model=files.name,
+            batch_size=batch_size(canonical.height, canonical.width),
+            cancellation=cancellation,
+        )
+        self._files[files.name] = files.path
+        self._session_keys.setdefault(files.name, set()).add(predictor.key)
+        return predictor
+
+    def _canonical(
+        self, files: ModelFiles, preprocessing: Preprocessing, stated: Statement
+    ) -> CanonicalModel:
+        key = (files.name, preprocessing, stated)
+        if key not in self._models:
+            model = self.load(files)
+            with _preprocessing_fields():
+                self._models[key] = canonicalize(
+                    model, preprocessing, stated, self._sessions.settings
+                )
+        self._models.move_to_end(key)
+        while len(self._models) > _KEPT_MODELS:
+            self._models.popitem(last=False)
+        return self._models[key]
+
+
+@contextmanager
+def _preprocessing_fields() -> Iterator[None]:
+    """Errors of a field lie below `preprocessing`, but for those of what is stated beside it."""
+    try:
+        yield
+    except HeatproofError as error:
+        if error.field in {"", *(field.name for field in fields(Statement))}:
+            raise
+        with fields_under("preprocessing"):
+            raise
+
+
+def batch_size(height: int, width: int) -> int:
+    """Rows of every batch of a model with this input size."""
+    return min(max(_BATCH_PIXELS // (height * width), _SMALLEST_BATCH), _LARGEST_BATCH)
+
+
+def _described(settings: SessionSettings) -> str:
+    """The options of a session that may change the last bits of a score, in words."""
+    options = settings.options()
+    return (
+        f"CPUExecutionProvider, {options.intra_op_num_threads} threads, "
+        f"{options.execution_mode}, {options.graph_optimization_level}, "
+        f"deterministic={options.use_deterministic_compute}"
+    )

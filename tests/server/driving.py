@@ -1,0 +1,43 @@
+"""Schedulers in this process, and waiting for what they do."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from heatproof.server.evaluations.runs.evaluation_run import Surroundings
+from heatproof.server.evaluations.runs.persistence import Persistence
+from heatproof.server.evaluations.runs.progress import Board
+from heatproof.server.evaluations.scheduling import Scheduler
+from heatproof.server.workers.protocol import Workers
+from tests.server.world import World
+
+
+@asynccontextmanager
+async def scheduling(
+    world: World,
+    workers: Workers,
+    *,
+    board: Board | None = None,
+    parallel: int = 1,
+    persistence: Persistence | None = None,
+) -> AsyncIterator[Scheduler]:
+    """Drives the evaluations of a world."""
+    stores = world.stores
+    around = Surroundings(
+        store=stores.evaluations,
+        models=stores.models,
+        datasets=stores.datasets,
+        workers=workers,
+        board=board or Board(),
+        parallel_shards=parallel,
+        persistence=persistence or Persistence(),
+    )
+    async with Scheduler(around) as scheduler:
+        yield scheduler
+
+
+async def until(claim: Callable[[], bool]) -> None:
+    """Waits until a claim holds."""
+    async with asyncio.timeout(30):
+        while not claim():  # noqa: ASYNC110 - the claims are about files and other tasks
+            await asyncio.sleep(0.001)

@@ -1,0 +1,65 @@
+"""What a worker keeps between tasks is bounded, and leaves with its model."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx.parser
+import pytest
+from onnx import numpy_helper
+
+from heatproof.evaluators.images.preprocessing import preset
+from heatproof.evaluators.queries.class_outputs import Statement
+from heatproof.graphs.runtime.cancellation import Cancellation
+from heatproof.graphs.runtime.sessions import MAX_SESSIONS
+from heatproof.server.workers.execution.model_cache import Shelf
+from heatproof.server.workers.inputs import ModelFiles
+from heatproof.server.workers.local.messages import WorkerSettings
+
+
+def stored(folder: Path, number: int) -> ModelFiles:
+    """A tiny classifier, another one for each number."""
+    model = onnx.parser.parse_model("""
+        <ir_version: 10, opset_import: ["" : 18]>
+        tiny (float[N, 3, 8, 8] image) => (float[N, 4] scores) {
+            p = GlobalAveragePool (image)
+            f = Flatten (p)
+            scores = MatMul (f, w)
+        }
+        """)
+    weights = np.random.default_rng(number).normal(size=(3, 4)).astype(np.float32)
+    model.graph.initializer.append(numpy_helper.from_array(weights, "w"))
+    path = folder / str(number)
+    path.write_bytes(model.SerializeToString())
+    return ModelFiles(f"models/{number}", path)
+
+
+def predict(shelf: Shelf, files: ModelFiles) -> None:
+    """Runs a task on a model."""
+    shelf.begin_task()
+    predictor = shelf.predictor(files, preset("unit"), Statement(), Cancellation())
+    facts = predictor.facts
+    predictor.logits(np.zeros((facts.batch_size, 3, facts.height, facts.width), np.float32))
+
+
+@pytest.fixture
+def shelf() -> Shelf:
+    return Shelf(WorkerSettings(threads=1))
+
+
+def test_tiny_models_do_not_heap_up(shelf: Shelf, tmp_path: Path) -> None:
+    for number in range(MAX_SESSIONS + 5):
+        predict(shelf, stored(tmp_path, number))
+    assert len(shelf._sessions) <= MAX_SESSIONS + 1
+
+
+def test_a_deleted_model_leaves_with_its_sessions(shelf: Shelf, tmp_path: Path) -> None:
+    first, second = stored(tmp_path, 1), stored(tmp_path, 2)
+    for files in (first, second):
+        predict(shelf, files)
+    first.path.unlink()
+    shelf.tidy()
+
+    assert len(shelf._sessions) == 1
+    assert {key[0] for key in shelf._models} == {second.name}
+    predict(shelf, second)
+    assert len(shelf._sessions) == 1

@@ -1,0 +1,224 @@
+"""The stores on PostgreSQL: the same promises as on a file."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import make_url
+
+from heatproof.evaluators.errors import (
+    ConflictError,
+    FailedPreconditionError,
+    NotFoundError,
+    ResourceInUseError,
+    StorageFailedError,
+)
+from heatproof.evaluators.evaluation.engine import shards
+from heatproof.server.data_check import inspect_stores
+from heatproof.server.evaluations.runs.persistence import Persistence
+from heatproof.server.evaluations.store.records import Ending, State
+from heatproof.server.resource_names import DatasetName, EvaluationName, ModelName
+from heatproof.server.settings import Settings
+from heatproof.server.storage import locks
+from heatproof.server.storage.pages import PageRequest
+from heatproof.server.stores import opened_stores
+from tests.server.driving import scheduling, until
+from tests.server.fakes import FakeWorkers
+from tests.server.world import World, opened_world
+from tests.system.durability import postgres
+
+PROGRAMS = postgres.programs()
+pytestmark = pytest.mark.skipif(
+    PROGRAMS is None, reason="PostgreSQL is not installed: apt-get install postgresql"
+)
+REQUEST_ID = "12345678-1234-1234-1234-123456789abc"
+SEVERAL = 2 * len(shards(1000)[0]) + 5
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[str]:
+    assert PROGRAMS is not None
+    with postgres.cluster(PROGRAMS) as url:
+        yield url
+
+
+@contextmanager
+def asking(url: str) -> Iterator[psycopg.Connection]:
+    """A connection beside the server's."""
+    parts = make_url(url)
+    with psycopg.connect(
+        host=str(parts.query["host"]), user=parts.username, dbname=parts.database, autocommit=True
+    ) as connection:
+        yield connection
+
+
+@pytest.fixture
+def url(cluster: str) -> Iterator[str]:
+    """An empty database."""
+    with asking(cluster) as connection:
+        connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    return cluster
+
+
+@pytest.fixture
+def world(url: str, tmp_path: Path) -> Iterator[World]:
+    with opened_world(tmp_path / "data", database_url=url) as world:
+        yield world
+
+
+async def test_an_evaluation_runs_to_its_end(world: World) -> None:
+    before = datetime.now(UTC)
+    stored = world.stores.evaluations.add(world.new(SEVERAL))
+    name = EvaluationName.parse(stored.name)
+    async with scheduling(world, FakeWorkers()):
+        await until(lambda: world.stores.evaluations.get(name).state.is_final)
+    found = world.stores.evaluations.get(name)
+    assert (found.state, found.images_done) == (State.SUCCEEDED, SEVERAL)
+    assert found.end_time is not None
+    # The sessions of this cluster live in another zone than UTC.
+    assert before <= found.create_time <= found.end_time <= datetime.now(UTC)
+    assert found.create_time.utcoffset() == timedelta(0)
+    assert len(world.stores.evaluations.all_image_rows(found.number, "curves")) == SEVERAL
+    assert inspect_stores(world.stores.holdings).findings == ()
+
+
+def test_models_and_data_sets_are_claimed_listed_and_deleted(world: World) -> None:
+    stored = world.stores.evaluations.add(world.new(3, request_id=REQUEST_ID))
+    assert world.stores.evaluations.add(world.new(3, request_id=REQUEST_ID)) == stored
+    with pytest.raises(ConflictError):
+        world.stores.evaluations.add(world.new(3, request_id=REQUEST_ID, seed=1))
+    dataset, model = DatasetName.parse(stored.dataset), ModelName.parse(world.model)
+    with pytest.raises(ResourceInUseError):
+        world.stores.datasets.delete(dataset)
+    assert len(tuple(world.stores.datasets.all_images(dataset))) == 3
+    assert len(world.stores.models.page(PageRequest.parse(5, "")).items) == 1
+    assert world.stores.evaluations.begin_cancellation(stored.name)
+    with pytest.raises(FailedPreconditionError):
+        world.stores.evaluations.delete(EvaluationName.parse(stored.name))
+    assert world.stores.evaluations.speed((world.model,)) is None
+    for one in world.stores.evaluations.unfinished():
+        world.stores.evaluations.end(one, Ending(State.CANCELLED, b""))
+    world.stores.datasets.delete(dataset)
+    world.stores.models.delete(model)
+    with pytest.raises(NotFoundError):
+        world.stores.models.get(model)
+    assert not list((world.settings.data_dir / "blobs").glob("*/*"))
+
+
+def test_a_killed_server_counts_as_a_death(world: World) -> None:
+    stored = world.stores.evaluations.add(world.new(3))
+    assert world.stores.evaluations.begin(stored.name)
+    assert world.stores.evaluations.count_deaths() == ()
+    assert world.stores.evaluations.begin(stored.name)
+    assert world.stores.evaluations.count_deaths() == (stored.name,)
+
+
+def test_what_was_stored_is_there_after_a_restart(url: str, tmp_path: Path) -> None:
+    with opened_world(tmp_path / "data", database_url=url) as world:
+        dataset = world.dataset(3)
+    with opened_world(tmp_path / "data", database_url=url) as world:
+        assert world.stores.datasets.get(DatasetName.parse(dataset)).images == 3
+        assert inspect_stores(world.stores.holdings).findings == ()
+
+
+def test_a_database_has_one_server(world: World, url: str, tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path / "second", database_url=url)
+    with pytest.raises(FailedPreconditionError, match="another server"), opened_stores(settings):
+        pass
+    assert world.dataset(2)
+
+
+def test_an_emptied_database_beside_files_is_refused(url: str, tmp_path: Path) -> None:
+    with opened_world(tmp_path / "data", database_url=url):
+        pass
+    with asking(url) as connection:
+        connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    settings = Settings(data_dir=tmp_path / "data", database_url=url)
+    with pytest.raises(FailedPreconditionError, match="--adopt"), opened_stores(settings):
+        pass
+    assert len(list((tmp_path / "data" / "blobs").glob("*/*"))) == 1
+
+
+def test_another_data_directory_is_refused(url: str, tmp_path: Path) -> None:
+    with opened_world(tmp_path / "data", database_url=url):
+        pass
+    settings = Settings(data_dir=tmp_path / "second", database_url=url)
+    with (
+        pytest.raises(FailedPreconditionError, match="another data directory"),
+        opened_stores(settings),
+    ):
+        pass
+
+
+def end_sessions(url: str) -> None:
+    """What a restart of PostgreSQL or an administrator does to every session."""
+    with asking(url) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE pid <> pg_backend_pid() AND datname = current_database()"
+        )
+
+
+async def test_a_lost_connection_is_borne(world: World, url: str) -> None:
+    store = world.stores.evaluations
+    patient = Persistence(first_seconds=0.05)
+    workers = FakeWorkers()
+    async with scheduling(world, workers, persistence=patient) as scheduler:
+        stored = store.add(world.new(SEVERAL))
+        end_sessions(url)
+        scheduler.submit(stored)
+
+        def has_ended() -> bool:
+            try:
+                return store.get(EvaluationName.parse(stored.name)).state.is_final
+            except StorageFailedError:  # until the lock is held again
+                return False
+
+        await until(has_ended)
+    assert store.get(EvaluationName.parse(stored.name)).state is State.SUCCEEDED
+
+
+async def test_a_server_whose_lock_another_one_holds_touches_nothing(
+    world: World, url: str
+) -> None:
+    key = "hashtext('heatproof ' || current_schema())"
+    with asking(url) as thief:
+        thief.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_locks "
+            "WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"
+        )
+        thief.execute(f"SELECT pg_advisory_lock({key})")
+
+        def is_refused() -> bool:
+            try:
+                world.stores.models.page(PageRequest.parse(5, ""))
+            except StorageFailedError:
+                return True
+            return False
+
+        await until(is_refused)
+    await until(lambda: not is_refused())
+    assert world.stores.models.get(ModelName.parse(world.model))
+
+
+KEY = "hashtext('heatproof ' || current_schema())"
+
+
+async def test_a_server_ends_when_another_one_has_held_its_database(
+    world: World, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[bool] = []
+    monkeypatch.setattr(locks, "_give_up", lambda: ended.append(True))
+    with asking(url) as other:
+        other.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_locks "
+            "WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"
+        )
+        other.execute(f"SELECT pg_advisory_lock({KEY})")
+        other.execute("UPDATE holder SET token = 'of another server'")
+    await until(lambda: bool(ended))
+    with pytest.raises(StorageFailedError):  # until its end it touches nothing
+        world.stores.models.page(PageRequest.parse(5, ""))

@@ -1,0 +1,45 @@
+"""What the distribution installs."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module")
+def wheel_files(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", folder, ROOT]
+    subprocess.run(command, check=True, timeout=280)
+    (wheel,) = folder.glob("heatproof-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        return archive.namelist()
+
+
+def test_the_wheel_installs_one_top_level_name(wheel_files: list[str]) -> None:
+    tops = {name.split("/")[0] for name in wheel_files}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"heatproof"}
+
+
+def test_the_namespace_package_has_no_init(wheel_files: list[str]) -> None:
+    assert "heatproof/__init__.py" not in wheel_files
+
+
+def test_the_wheel_holds_all_five_roots_and_the_generated_contract(wheel_files: list[str]) -> None:
+    folders = {name.split("/")[1] for name in wheel_files if name.startswith("heatproof/")}
+    assert folders == {"v1", "client", "server", "evaluators", "graphs"}
+    sources = sorted((ROOT / "protos").rglob("*.proto"))
+    assert sources
+    for source in sources:
+        module = source.relative_to(ROOT / "protos").with_suffix("").as_posix()
+        assert f"{module}_pb2.py" in wheel_files
+        assert f"{module}_pb2.pyi" in wheel_files
+
+
+def test_every_package_says_that_it_is_typed(wheel_files: list[str]) -> None:
+    for package in ("client", "server", "evaluators", "graphs"):
+        assert f"heatproof/{package}/py.typed" in wheel_files
