@@ -87,7 +87,9 @@ def inspected(settings: Settings) -> Inspection:
     with ExitStack() as stack:
         with _explained(settings):
             stack.enter_context(database.locked(data_dir))
-            opened = database.opened(data_dir, settings.database_url, must_exist=True)
+            opened = database.opened(
+                data_dir, settings.database_url, must_exist=True, read_only=True
+            )
             engine = stack.enter_context(opened)
             folder, none = BlobFolder(data_dir), Reserve(data_dir / "reserve", 0)
         return inspect_stores(Holdings(engine, folder, none, quota_bytes=settings.quota_bytes))

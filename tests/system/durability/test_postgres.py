@@ -7,7 +7,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from sqlalchemy import make_url
+from alembic.autogenerate import compare_metadata
+from alembic.operations import Operations
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import MetaData, create_engine, insert, make_url, select, text
 
 from heatproof.evaluators.errors import (
     ConflictError,
@@ -23,10 +26,13 @@ from heatproof.server.evaluations.store.records import Ending, State
 from heatproof.server.resource_names import DatasetName, EvaluationName, ModelName
 from heatproof.server.settings import Settings
 from heatproof.server.storage import locks
+from heatproof.server.storage.migrations.versions import r0001_tables_of_version_0_1
 from heatproof.server.storage.pages import PageRequest
+from heatproof.server.storage.schema import metadata
 from heatproof.server.stores import opened_stores
 from tests.server.driving import scheduling, until
 from tests.server.fakes import FakeWorkers
+from tests.server.storage.directories import ENDED, version_0_1
 from tests.server.world import World, opened_world
 from tests.system.durability import postgres
 
@@ -222,3 +228,35 @@ async def test_a_server_ends_when_another_one_has_held_its_database(
     await until(lambda: bool(ended))
     with pytest.raises(StorageFailedError):  # until its end it touches nothing
         world.stores.models.page(PageRequest.parse(5, ""))
+
+
+def test_a_database_of_version_0_1_is_migrated(url: str, tmp_path: Path) -> None:
+    """The rows of a SQLite file of that version, in the tables of that version."""
+    data_dir = version_0_1(tmp_path / "data")
+    file, engine = create_engine(f"sqlite:///{data_dir / 'heatproof.sqlite'}"), create_engine(url)
+    with file.connect() as old, engine.begin() as new:
+        with Operations.context(MigrationContext.configure(new)):
+            r0001_tables_of_version_0_1.upgrade()
+        tables = MetaData()
+        tables.reflect(old)
+        for table in tables.sorted_tables:
+            if rows := [dict(row) for row in old.execute(select(table)).mappings()]:
+                new.execute(insert(table), rows)
+    engine.dispose()
+    file.dispose()
+    settings = Settings(data_dir=data_dir, database_url=url, address="127.0.0.1:0")
+    for _ in range(2):
+        with opened_stores(settings) as stores:
+            ended = stores.evaluations.get(EvaluationName.parse(ENDED))
+            assert ended.state is State.SUCCEEDED
+            assert len(stores.evaluations.all_image_rows(ended.number, "curves")) == 3
+            assert inspect_stores(stores.holdings).findings == ()
+            with stores.holdings.engine.connect() as connection:
+                assert connection.scalar(text("SELECT version FROM schema_version")) == 2
+
+
+def test_the_tables_are_those_that_the_code_declares(url: str, tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path / "data", database_url=url, address="127.0.0.1:0")
+    with opened_stores(settings) as stores, stores.holdings.engine.connect() as connection:
+        found = compare_metadata(MigrationContext.configure(connection), metadata)
+    assert [change for change in found if change[1].name != "holder"] == []

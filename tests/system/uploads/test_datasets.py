@@ -8,13 +8,13 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
-from test_model_uploads import until
 
 from heatproof.v1 import dataset_service_pb2 as pb
 from heatproof.v1 import image_pb2
 from tests.system.payloads import dataset, png, tensor
 from tests.system.refusals import refused
 from tests.system.serving import Served
+from tests.system.uploads.test_model_uploads import until
 
 SOURCE, MODEL_INPUT = image_pb2.FRAME_SOURCE, image_pb2.FRAME_MODEL_INPUT
 

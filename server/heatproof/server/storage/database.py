@@ -7,13 +7,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select
+from sqlalchemy import Engine, create_engine, event, inspect
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from heatproof.evaluators.errors import FailedPreconditionError
 from heatproof.server.storage import failures
 from heatproof.server.storage.locks import locked_database
-from heatproof.server.storage.schema import SCHEMA_VERSION, identity, metadata, schema_version
+from heatproof.server.storage.schema import schema_version
+from heatproof.server.storage.upgrading import check_version, upgrade
 
 FILE: Final = "heatproof.sqlite"
 
@@ -51,17 +52,20 @@ def locked(data_dir: Path) -> Iterator[None]:
 
 
 @contextmanager
-def opened(data_dir: Path, url: str = "", *, must_exist: bool = False) -> Iterator[Engine]:
-    """Opens the database for this server alone, creating its tables at first use.
+def opened(
+    data_dir: Path, url: str = "", *, must_exist: bool = False, read_only: bool = False
+) -> Iterator[Engine]:
+    """Opens the database for this server alone; its tables are made or brought up to date.
 
     Args:
         data_dir: folder of the SQLite file.
         url: another database, such as PostgreSQL's; "" for the file.
         must_exist: refuse a database without tables rather than create them.
+        read_only: refuse tables of an earlier version rather than change them.
 
     Raises:
-        FailedPreconditionError: another server uses it, it has the tables of another version, or
-            none where it must have some.
+        FailedPreconditionError: another server uses it, it has the tables of a version that this
+            server cannot migrate, or none where it must have some.
     """
     engine = create_engine(url or f"sqlite:///{data_dir / FILE}", pool_pre_ping=bool(url))
     file = engine.url.database if engine.dialect.name == "sqlite" else None
@@ -74,7 +78,8 @@ def opened(data_dir: Path, url: str = "", *, must_exist: bool = False) -> Iterat
             with engine.begin() as connection:
                 if must_exist and not inspect(connection).has_table(schema_version.name):
                     raise _missing(file or "of database_url")
-                _create_or_check(connection)
+            with engine.begin() as connection:
+                check_version(connection) if read_only else upgrade(connection)
             failures.tell(engine)
             yield engine
     finally:
@@ -93,16 +98,3 @@ def _configure_sqlite(connection: DBAPIConnection, _: object) -> None:
     for pragma in (patience, "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
-
-
-def _create_or_check(connection: Connection) -> None:
-    metadata.create_all(connection, tables=[schema_version, identity])
-    found = connection.scalar(select(schema_version.c.version))
-    if found is None:
-        metadata.create_all(connection)
-        connection.execute(insert(schema_version).values(version=SCHEMA_VERSION))
-    elif found != SCHEMA_VERSION:
-        raise FailedPreconditionError(
-            f"the database has schema version {found}, this server reads {SCHEMA_VERSION}; start "
-            "the release that wrote it, or begin with an empty data directory"
-        )

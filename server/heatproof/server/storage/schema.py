@@ -15,10 +15,8 @@ from sqlalchemy import (
     Table,
 )
 
-SCHEMA_VERSION = 1
-"""Raised by every change of the tables below, or of the bytes that they hold, but a new table."""
-
 metadata = MetaData()
+"""Every change of the tables, or of the bytes that they hold, is a revision in `migrations`."""
 
 
 def utc(stored: datetime) -> datetime:
@@ -26,6 +24,7 @@ def utc(stored: datetime) -> datetime:
     return stored.replace(tzinfo=UTC) if stored.tzinfo is None else stored.astimezone(UTC)
 
 
+# Read by servers of version 0.1 alone, which refuse the number in it.
 schema_version = Table("schema_version", metadata, Column("version", Integer, primary_key=True))
 
 identity = Table(

@@ -107,7 +107,7 @@ SUMMARIES = st.builds(
 )
 METRIC_RESULTS = st.builds(
     MetricResult,
-    model=WORDS,
+    models=st.lists(WORDS, min_size=1, max_size=3).map(tuple),
     metric=METRICS_,
     removal=st.none() | REMOVALS_,
     explainer=st.none() | EXPLAINERS_,

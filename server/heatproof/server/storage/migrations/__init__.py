@@ -1,0 +1,1 @@
+"""Changes of the database's tables, one module each in `versions`; Alembic applies them."""
