@@ -16,6 +16,7 @@ from timing import interleaved
 
 from heatproof.graphs.canonical import CanonicalModel
 from heatproof.graphs.files.saving import to_bytes
+from heatproof.graphs.lowering import Target, lowered
 from heatproof.graphs.masking import layer_masked
 from heatproof.graphs.predictor import OrtPredictor
 from heatproof.graphs.runtime import Cancellation, SessionCache, SessionSettings
@@ -88,7 +89,7 @@ def peaks(canonical: CanonicalModel, batch: int, threads: int) -> list[float]:
     with tempfile.TemporaryDirectory() as folder:
         plain, masked = Path(folder, "plain.onnx"), Path(folder, "masked.onnx")
         plain.write_bytes(to_bytes(canonical.model))
-        masked.write_bytes(to_bytes(layer_masked(canonical.model)))
+        masked.write_bytes(to_bytes(lowered(layer_masked(canonical.model), Target.CPU)))
         return [
             _peak(masked, batch, threads, *planned) / _peak(plain, batch, threads, *planned)
             for planned in ((), ("--planned",))

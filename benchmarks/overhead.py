@@ -13,6 +13,7 @@ from timing import interleaved
 from heatproof.graphs.canonical import CanonicalModel
 from heatproof.graphs.files.saving import to_bytes
 from heatproof.graphs.gradients import differentiated
+from heatproof.graphs.lowering import Target, lowered
 from heatproof.graphs.masking import layer_masked
 from heatproof.graphs.predictor import OrtPredictor
 from heatproof.graphs.runtime import Cancellation, SessionCache, SessionSettings
@@ -53,11 +54,15 @@ def passes(canonical: CanonicalModel, batch: int, threads: int) -> dict[str, Cal
         "bare plain": bare(canonical.model, threads, {image: images}),
         "plain": lambda: predictor.logits(images),
         "bare layer-masked": bare(
-            layer_masked(canonical.model), threads, {image: images, "mask": floats}
+            lowered(layer_masked(canonical.model), Target.CPU),
+            threads,
+            {image: images, "mask": floats},
         ),
         "layer-masked": lambda: predictor.masked_logits(images, masks, "reference"),
         "bare gradient": bare(
-            differentiated(canonical.model), threads, {image: images, "output_gradient": seed}
+            lowered(differentiated(canonical.model), Target.CPU),
+            threads,
+            {image: images, "output_gradient": seed},
         ),
         "gradient": lambda: predictor.gradients(images, seed, ""),
     }

@@ -45,21 +45,16 @@ def _values(steps: list[tuple[str, int, int]]) -> list[ir.Value]:
     return values
 
 
-@given(STEPS, st.lists(st.integers(0, 99), max_size=12), st.integers(0, 99), st.booleans())
-def test_answers_are_those_of_the_definition_when_readers_change_too(
-    steps: list[tuple[str, int, int]], asked: list[int], replaced: int, starts: bool
+@given(STEPS, st.lists(st.integers(0, 99), max_size=12))
+def test_answers_are_those_of_the_definition(
+    steps: list[tuple[str, int, int]], asked: list[int]
 ) -> None:
     values = _values(steps)
     layouts = Layouts()
     for index in asked:
         value = values[index % len(values)]
         assert layouts.is_blocked(value) == _by_definition(value)
-    old = values[replaced % len(values)]
-    new = ir.node("Conv" if starts else "Softmax", [values[0]]).outputs[0]
-    if old is not values[0]:
-        layouts.forget_readers(old)
-        ir.convenience.replace_all_uses_with(old, new)
-    for value in (new, *values[::-1]):
+    for value in values[::-1]:
         assert layouts.is_blocked(value) == _by_definition(value)
 
 

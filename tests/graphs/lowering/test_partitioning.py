@@ -8,9 +8,10 @@ import onnx_ir as ir
 import pytest
 from numpy.typing import NDArray
 
-from heatproof.graphs.lowering import partitioning
+from heatproof.graphs.lowering import Target, lowered, partitioning
 from heatproof.graphs.lowering.partitioning import group_size, partition
-from heatproof.graphs.masking import MaskingOptions, layer_masked, rewriting
+from heatproof.graphs.masking import MaskingOptions, layer_masked
+from heatproof.graphs.nodes.roles import Role, declare_role
 from heatproof.graphs.preparation import infer_shapes
 from tests.graphs.masking.laws import Laws
 from tests.graphs.sessions import opened
@@ -77,6 +78,8 @@ def model(body: str, output: str = "y") -> ir.Model:
             value.const_value = ir.tensor(numbers[value.name].astype(np.float32), name=value.name)
             result.graph.register_initializer(value)
     infer_shapes(result)
+    for node in result.graph:
+        declare_role(node.outputs[0], Role.UNITS)  # only what masking has added to is split
     return result
 
 
@@ -121,6 +124,15 @@ def test_names_of_tensors_behind_a_section_are_kept(narrow: Callable[[int], None
     assert {"d", "p", "g", "y"} <= {value.name for node in parted.graph for value in node.outputs}
 
 
+def test_what_is_not_masked_stays_whole(narrow: Callable[[int], None]) -> None:
+    narrow(8)
+    plain = model(BODIES["mixed"])
+    for node in plain.graph:
+        node.metadata_props.clear()
+    partition(plain)
+    assert convolutions(plain.graph) == 2  # and with it the order of its sums
+
+
 def test_outputs_end_a_section(narrow: Callable[[int], None]) -> None:
     narrow(8)
     parted = model(BODIES["concatenated"], output="h, y")
@@ -154,12 +166,11 @@ def test_masked_networks_in_groups_are_those_without(
     networks: dict[str, ir.Model],
     feeds: dict[str, Array],
     narrow: Callable[[int], None],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    masked = layer_masked(networks[name])
+    whole = lowered(masked, Target.CPU)
     narrow(GROUPED[name])
-    grouped = layer_masked(networks[name])
-    monkeypatch.setattr(rewriting, "partition", lambda _: None)
-    whole = layer_masked(networks[name])
+    grouped = lowered(masked, Target.CPU)
     assert convolutions(grouped.graph) > convolutions(whole.graph)
     wanted, found = (opened(one)(**feeds)["logits"] for one in (whole, grouped))
     np.testing.assert_allclose(found, wanted, atol=TOLERANCE * np.abs(wanted).max(), rtol=0)

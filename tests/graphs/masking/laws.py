@@ -14,6 +14,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from heatproof.graphs.heads.signature import ImageInput, Layout, find_image_input
+from heatproof.graphs.lowering import Target, lowered, targets
 from heatproof.graphs.masking import MaskingOptions, layer_masked
 from heatproof.graphs.masking.rewriting import COVERAGE_OUTPUT, MASK_INPUT, Rewrite, rewritten
 from heatproof.graphs.masking.simplification import simplify
@@ -57,6 +58,7 @@ class Laws:
         options: of the rewrite.
         images: a batch; random by default.
         masks: [N, 1, H, W]; by default each image shows one small box.
+        target: what the rewritten model is lowered for.
         tolerance: of laws 1 and 3, relative to the largest element of an output.
     """
 
@@ -68,8 +70,10 @@ class Laws:
         images: Array | None = None,
         masks: Array | None = None,
         tolerance: float = TOLERANCE,
+        target: Target = Target.CPU,
     ) -> None:
         self.model = model
+        self.target = target
         self.options = options
         self.tolerance = tolerance
         self.input = find_image_input(model)
@@ -179,7 +183,7 @@ class Laws:
 
     @cached_property
     def _rewrite(self) -> ir.Model:
-        return layer_masked(self.model, self.options)
+        return lowered(layer_masked(self.model, self.options), self.target)
 
     @cached_property
     def _heard_original(self) -> tuple[Run, list[str]]:
@@ -192,6 +196,8 @@ class Laws:
     @cached_property
     def _instruments(self) -> tuple[Rewrite, Run]:
         rewrite = rewritten(self.model, self.options)
+        for lowering in targets._PASSES[self.target]:  # masks that nobody reads stay in
+            lowering(rewrite.model)
         instrument(rewrite)
         return rewrite, opened(rewrite.model, fused=False, checked=False)
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 import onnx_ir as ir
 
+from heatproof.graphs.nodes.shapes import channels_of
 from heatproof.graphs.operators.emission import Emitter
 from heatproof.graphs.operators.traits import Trait, has
 
@@ -38,14 +39,6 @@ class Layouts:
             else:
                 path.append((fresh, _sources(fresh)))
         return self._known[value]
-
-    def forget_readers(self, value: ir.Value) -> None:
-        """Forgets what comes of a tensor, whose readers are about to read another."""
-        pending = [value]
-        while pending:
-            last = pending.pop()
-            read = [output for node in last.consumers() for output in node.outputs]
-            pending += [output for output in read if self._known.pop(output, None) is not None]
 
 
 def _sources(value: ir.Value | None) -> Iterator[ir.Value | None] | None:
@@ -101,9 +94,3 @@ class Spreader:
             return value
         ones = self._emit.constant(np.ones((channels, 1, 1, 1)), value.dtype)
         return self._emit.node("Conv", value, ones, like=value, attributes={"group": channels})
-
-
-def channels_of(value: ir.Value) -> int:
-    """Size of axis 1; 0 if it is not static."""
-    size = 0 if value.shape is None or value.shape.rank() < 2 else value.shape[1]
-    return size if isinstance(size, int) else 0

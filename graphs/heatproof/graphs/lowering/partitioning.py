@@ -31,11 +31,14 @@ LEAST_MAP = 1 << 17
 
 
 def partition(model: ir.Model) -> None:
-    """Splits the wide maps of a prepared model, in place; names of other tensors are kept."""
+    """Splits the wide maps of a layer-masked graph, in place; names of other tensors are kept.
+
+    What holds no node that hides or fills cells stays whole, and with it the order of its sums.
+    """
     graph = model.graph
     for node in tuple(graph):
         section = section_from(node) if node.graph is graph else None
-        if section is not None and section.reads_neighbours:
+        if section is not None and section.reads_neighbours and section.hides:
             size = group_size(section.channels, section.cells)
             if size < section.channels:
                 _split(graph, section, size)
@@ -101,7 +104,13 @@ class _Writer:
         sizes = list(node.outputs[0].shape or ())
         sizes[1] = group.stop - group.start
         return self.node(
-            node.op_type, operands, attributes, like=node.outputs[0], shape=sizes, group=group
+            node.op_type,
+            operands,
+            attributes,
+            like=node.outputs[0],
+            shape=sizes,
+            group=group,
+            notes=node.metadata_props,
         )
 
     def _mixed(self, mixer: ir.Node, result: ir.Value, group: slice) -> ir.Value:
@@ -119,12 +128,14 @@ class _Writer:
         like: ir.Value,
         shape: Sequence[Dim] | None = None,
         group: slice,
+        notes: Mapping[str, str] | None = None,
     ) -> ir.Value:
         """Adds a node, of the type of `like`, and of its shape if none is given."""
         name = f"{like.name}_channels_{group.start}_{op_type}"
         dims = like.shape if shape is None else ir.Shape(shape)
         output = ir.Value(name=name, type=like.type, shape=dims)
         made = ir.node(op_type, operands, attributes=dict(attributes), outputs=[output], name=name)
+        made.metadata_props.update(notes or {})
         self._graph.insert_before(self._place, made)
         return output
 

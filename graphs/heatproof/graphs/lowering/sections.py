@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
+from heatproof.graphs.nodes.roles import Role, role_of
 from heatproof.graphs.operators.traits import Trait, has, traits_of
 
 _POOL = Trait.PER_CHANNEL | Trait.WINDOW
@@ -45,6 +46,11 @@ class Section:
         mixes_cells = self.mixer is not None and _kernel(self.mixer) != (1, 1)
         return mixes_cells or any(has(node, Trait.WINDOW) for node in self.nodes[1:])
 
+    @property
+    def hides(self) -> bool:
+        """Whether cells are hidden or filled in it."""
+        return any(role_of(node) is not None for node in self.nodes)
+
     def _values(self) -> Iterator[ir.Value]:
         return (node.outputs[0] for node in self.nodes)
 
@@ -55,7 +61,7 @@ def section_from(source: ir.Node) -> Section | None:
         return None
     nodes, longest = [source], 0
     while True:
-        if len(_read_outside(nodes)) == 1:
+        if len(_read_outside(nodes)) == 1 and _pays(nodes[-1]):
             longest = len(nodes)
         following = next(_following(nodes), None)
         if following is None:
@@ -66,6 +72,11 @@ def section_from(source: ir.Node) -> Section | None:
     nodes = nodes[:longest]
     result = _read_outside(nodes)[0]
     return Section(tuple(nodes), result, _mixer(result))
+
+
+def _pays(last: ir.Node) -> bool:
+    """Whether a section may end with a node: what is hidden for others is hidden at once."""
+    return role_of(last) is not Role.HIDING or _mixer(last.outputs[0]) is not None
 
 
 def is_per_channel(operand: ir.Value, channels: int) -> bool | None:
@@ -127,7 +138,7 @@ def _keeps_channels_apart(node: ir.Node, values: set[ir.Value], channels: int) -
     if len(node.outputs) != 1 or node.domain or _sizes(node.outputs[0])[0] != channels:
         return False
     others = [value for value in node.inputs if value is not None and value not in values]
-    if 0 in _sizes(node.outputs[0]) or any(value.const_value is None for value in others):
+    if 0 in _sizes(node.outputs[0]) or not all(map(_is_constant_or_mask, others)):
         return False
     if node.op_type == "Conv":
         return node.inputs[0] in values and node.attributes.get_int("group", 1) == channels
@@ -135,8 +146,16 @@ def _keeps_channels_apart(node: ir.Node, values: set[ir.Value], channels: int) -
         return not node.attributes.get_int("training_mode", 0)
     traits = traits_of(node)
     if Trait.ELEMENTWISE in traits:
-        return all(is_per_channel(value, channels) is not None for value in others)
+        return all(
+            value.const_value is None or is_per_channel(value, channels) is not None
+            for value in others
+        )
     return Trait.POINTWISE in traits or _POOL in traits
+
+
+def _is_constant_or_mask(operand: ir.Value) -> bool:
+    """Whether an operand is there before the section, and is sliced or serves each channel."""
+    return operand.const_value is not None or _sizes(operand)[0] == 1
 
 
 def _read_outside(nodes: list[ir.Node]) -> list[ir.Value]:

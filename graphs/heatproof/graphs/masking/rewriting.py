@@ -11,7 +11,6 @@ from onnx_ir.passes import common
 
 from heatproof.evaluators.errors import UnsupportedModelError, UnsupportedOperatorError
 from heatproof.graphs.heads.signature import ImageInput, Layout, find_image_input
-from heatproof.graphs.lowering.partitioning import partition
 from heatproof.graphs.masking.finiteness import keeps_finite
 from heatproof.graphs.masking.guarding import alarm, guard
 from heatproof.graphs.masking.options import MaskingOptions
@@ -107,7 +106,6 @@ def rewritten(
     _refuse_taken_names(model.graph)
     copy = ready(model, plain=plain)
     simplify(copy)
-    partition(copy)
     image = find_image_input(copy)
     scope, mask = _enter(copy.graph, image, options)
     visibility = copy.graph.inputs[-1]

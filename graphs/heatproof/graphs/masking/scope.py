@@ -6,7 +6,6 @@ from dataclasses import replace
 import onnx_ir as ir
 
 from heatproof.evaluators.errors import UnsupportedOperatorError
-from heatproof.graphs.lowering.blocking import Layouts, Spreader
 from heatproof.graphs.masking.cells.filling import MATRIX_CELLS_PER_ROUND, Filler
 from heatproof.graphs.masking.cells.hiding import Hider
 from heatproof.graphs.masking.masks.borders import Box, image_box
@@ -39,10 +38,8 @@ class Scope:
         self.options = options
         self.batch = batch
         self.states: dict[ir.Value, State] = {}
-        self._layouts = Layouts()
-        self._spread = Spreader(self.emit, self._layouts)
-        self._filler = Filler(self.emit, self.masks, self._spread, batch)
-        self.hider = Hider(self.emit, self.masks, self._spread, self._layouts)
+        self._filler = Filler(self.emit, self.masks, batch)
+        self.hider = Hider(self.emit, self.masks)
         self._replaced: dict[ir.Value, ir.Value] = {}
         self._refills: dict[ir.Value, Refill] = {}
 
@@ -105,8 +102,7 @@ class Scope:
         if state.mask.height * state.mask.width <= MATRIX_CELLS_PER_ROUND * rounds:
             finite = value if state.finite else self.visible(value, state)
             return self._filler.product(finite, state.mask, rounds)
-        visible = self._spread.blocked(self.visible(value, state))
-        return self._filler.filled(visible, state.mask, rounds)
+        return self._filler.filled(self.visible(value, state), state.mask, rounds)
 
     def _filled_inside(self, value: ir.Value, state: Spatial, rounds: int, box: Box) -> ir.Value:
         """The tensor with its image filled as if there were no border around it."""
@@ -132,7 +128,6 @@ class Scope:
         if value.shape is None:
             value.shape = old.shape
         self._replaced[old] = value
-        self._layouts.forget_readers(old)
         ir.convenience.replace_all_uses_with(old, value, replace_graph_outputs=True)
         self.graph.remove(node, safe=True)
 

@@ -18,8 +18,8 @@ from onnxruntime.capi import (
 
 from heatproof.evaluators.errors import InvalidModelError, ResourceExhaustedError
 from heatproof.graphs.files.saving import embedded, weight_bytes
+from heatproof.graphs.lowering import Target, lower
 from heatproof.graphs.runtime.cancellation import Cancellation
-from heatproof.graphs.runtime.determinism import settle_sums
 from heatproof.graphs.runtime.folding import folds_within_budget
 
 Array = NDArray[Any]
@@ -125,31 +125,34 @@ class Session:
 def open_session(model: ir.Model, settings: SessionSettings) -> Session:
     """Opens a session on a model, whose large weights it shares with the model.
 
+    The graph is lowered for the processor; the argument is left alone.
     Constants that cost too much to fold are left to be computed when the model runs.
 
     Raises:
         InvalidModelError: ONNX Runtime refuses the model.
         ResourceExhaustedError: memory ran out.
     """
+    copy = embedded(model)
+    lower(copy, Target.CPU)
     weights = {
         name: _lent(value.const_value)
-        for name, value in model.graph.initializers.items()
+        for name, value in copy.graph.initializers.items()
         if value.const_value is not None and _is_shared(value)
     }
-    before = resident_bytes()
+    held, before = weight_bytes(copy), resident_bytes()
     options = settings.options()
     if weights:
         options.add_external_initializers(list(weights), list(weights.values()))
     try:
         native = ort.InferenceSession(
-            _skeleton(model, weights),
+            _skeleton(copy, weights),
             options,
             providers=["CPUExecutionProvider"],
-            disabled_optimizers=None if folds_within_budget(model) else _FOLDING,
+            disabled_optimizers=None if folds_within_budget(copy) else _FOLDING,
         )
     except _FAILURES as error:
         raise _domain_error("ONNX Runtime refuses the model", error) from error
-    return Session(native, weights, max(weight_bytes(model), resident_bytes() - before))
+    return Session(native, weights, max(held, resident_bytes() - before))
 
 
 def resident_bytes() -> int:
@@ -262,17 +265,15 @@ def _lent(tensor: ir.TensorProtocol) -> ort.OrtValue:
 
 
 def _skeleton(model: ir.Model, weights: Mapping[str, ort.OrtValue]) -> bytes:
-    """The bytes of a model in which sums are settled and lent weights are mere references."""
-    copy = embedded(model)
-    settle_sums(copy)
+    """The bytes of a model whose lent weights become mere references, in place."""
     for name in weights:
-        value = copy.graph.initializers[name]
+        value = model.graph.initializers[name]
         tensor = value.const_value
         if tensor is not None:
             value.const_value = ir.ExternalTensor(
                 f"lent:{name}", 0, tensor.nbytes, tensor.dtype, shape=_shape(tensor), name=name
             )
-    return ir.to_proto(copy).SerializeToString()
+    return ir.to_proto(model).SerializeToString()
 
 
 def _shape(tensor: ir.TensorProtocol) -> ir.Shape:

@@ -7,14 +7,12 @@ output, so that ONNX Runtime can still fuse the activation into the convolution 
 import math
 from collections.abc import Sequence
 
-import numpy as np
 import onnx_ir as ir
 
 from heatproof.graphs.gradients.emitter import Emitter, Operand
 from heatproof.graphs.gradients.table import Gradients, broadcasting, by_input, elementwise, first
+from heatproof.graphs.nodes.roles import Role, declare_role
 
-# Slopes of the steps: below a bound of 2^7 neither overflows, and at a bound the step is 0.
-_STEEP, _STEEPEST, _LARGEST_BOUND = 2.0**120, 2.0**127, 2.0**7
 _SELU_ALPHA, _SELU_GAMMA = 1.67326319217681884765625, 1.05070102214813232421875
 
 
@@ -40,28 +38,19 @@ def clip(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
 def _kept_between(
     y: ir.Value, bounds: tuple[float | None, float | None], gradient: ir.Value, op: Emitter
 ) -> ir.Value:
-    """Keeps dy where low < y < high.
-
-    ONNX Runtime has no blocked kernels for comparisons and Where; their changes of layout cost as
-    much as a convolution. It has them for HardSigmoid, clip(alpha y + beta, 0, 1), which is a step
-    when alpha is a large power of two: exact in float32 but for subnormal y.
-    """
+    """Keeps dy where low < y < high."""
     low, high = bounds
-    if op.dtype != np.float32 or any(abs(bound or 0.0) >= _LARGEST_BOUND for bound in bounds):
-        return _masked_between(y, bounds, gradient, op)
     if low is not None:
-        steep = _STEEPEST if low == 0 else _STEEP
-        gradient = op("Mul", gradient, op("HardSigmoid", y, alpha=steep, beta=-low * steep))
+        gradient = declare_role(op.mask(op("Greater", y, low), gradient), Role.STEP)
     if high is not None:
-        step = op("HardSigmoid", y, alpha=-_STEEP, beta=high * _STEEP)
-        gradient = op("Mul", gradient, step)
+        gradient = declare_role(op.mask(op("Less", y, high), gradient), Role.STEP)
     return gradient
 
 
 def _masked_between(
     y: ir.Value, bounds: Sequence[Operand], gradient: ir.Value, op: Emitter
 ) -> ir.Value:
-    """As `_kept_between`, for any element type and computed bounds."""
+    """As `_kept_between`, for computed bounds."""
     low, high = bounds
     if low is not None:
         gradient = op.mask(op("Greater", y, low), gradient)
@@ -96,8 +85,8 @@ def sigmoid(node: ir.Node, op: Emitter) -> ir.Value:
 
 
 def complement(share: ir.Value, op: Emitter) -> ir.Value:
-    """Gives 1 - s for s in [0, 1], as a HardSigmoid, for which there are blocked kernels."""
-    return op("HardSigmoid", share, alpha=-1.0, beta=1.0)
+    """Gives 1 - s for s in [0, 1]."""
+    return declare_role(op("Sub", 1.0, share), Role.COMPLEMENT)
 
 
 @by_input({"HardSigmoid": (6, 22)})

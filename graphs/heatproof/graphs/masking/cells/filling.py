@@ -13,11 +13,12 @@ constants for differentiation: what flows back goes to the visible cells alone.
 import numpy as np
 import onnx_ir as ir
 
-from heatproof.graphs.lowering.blocking import Spreader, channels_of
 from heatproof.graphs.masking.cells.boxes import CELLS, box_means
 from heatproof.graphs.masking.masks.pyramid import Pyramid
 from heatproof.graphs.masking.states import NCHW, Mask
 from heatproof.graphs.nodes.derivatives import Derivative, declare
+from heatproof.graphs.nodes.roles import Role, declare_role
+from heatproof.graphs.nodes.shapes import channels_of
 from heatproof.graphs.operators.emission import Dim, Emitter
 
 EPSILON = 1e-5
@@ -30,10 +31,9 @@ MATRIX_CELLS_PER_ROUND = 40
 class Filler:
     """Fills tensors of axes N, C, H, W in the graph of one rewrite."""
 
-    def __init__(self, emit: Emitter, masks: Pyramid, spread: Spreader, batch: Dim) -> None:
+    def __init__(self, emit: Emitter, masks: Pyramid, batch: Dim) -> None:
         self._emit = emit
         self._masks = masks
-        self._spread = spread
         self._batch = batch
         self._weights: dict[tuple[Mask, int, ir.DataType], list[ir.Value]] = {}
         self._grown_masks: dict[tuple[Mask, int], ir.Value] = {}
@@ -77,7 +77,7 @@ class Filler:
                 shape=(self._batch, cells, *mask.size),
                 name="fill_units",
             )
-            filled = self.filled(visible, mask, rounds)
+            filled = self.filled(declare_role(visible, Role.UNITS), mask, rounds)
             self._matrices[key] = self._emit.node(
                 "Reshape",
                 filled,
@@ -90,8 +90,9 @@ class Filler:
 
     def _round(self, visible: ir.Value, scale: ir.Value) -> ir.Value:
         means = box_means(self._emit, visible)
-        fresh = self._emit.node("Mul", means, self._spread.fitted(scale, visible), like=visible)
-        return self._emit.node("Add", visible, declare(fresh, Derivative.ZERO), like=visible)
+        fresh = self._emit.node("Mul", means, scale, like=visible)
+        declare(declare_role(fresh, Role.FILLING), Derivative.ZERO)
+        return declare_role(self._emit.node("Add", visible, fresh, like=visible), Role.FILLED)
 
     def _scales(self, mask: Mask, rounds: int, dtype: ir.DataType) -> list[ir.Value]:
         """The factor A of each round."""

@@ -1,0 +1,153 @@
+"""Keeps what layer masking adds in ONNX Runtime's blocked layout and out of the way of its fusions.
+
+A product with a mask is computed in one of these forms, M spread over the channels of x:
+
+    relu(x) . M              = relu(x - (1 - M) . huge)         also hard-swish
+    clip(x, 0, b) . M        = relu(clip(x, 0, b) - (1 - M) . huge)
+    (x . sigmoid(x)) . M     = (x . M) . sigmoid(x)
+    x . M
+"""
+
+from collections.abc import Callable, Mapping
+
+import onnx_ir as ir
+
+from heatproof.graphs.lowering.blocking import Layouts, Spreader
+from heatproof.graphs.lowering.boxes import fast_box_means
+from heatproof.graphs.nodes.constants import number
+from heatproof.graphs.nodes.forms import is_sigmoid_of
+from heatproof.graphs.nodes.roles import Role, hand_on_notes, role_of
+from heatproof.graphs.operators.emission import Emitter, attributes_of
+from heatproof.graphs.operators.traits import Trait, has
+
+_AS_THEY_ARE = (Role.UNITS, Role.FILLED)  # maps that cost too little, or have come from one
+
+HUGE = 1e30
+"""Far above any activation of float32, far below its overflow."""
+
+
+def block(model: ir.Model) -> None:
+    """Rewrites the nodes that hide and fill cells, in place; names of other tensors are kept."""
+    graph = model.graph
+    marked = [(node, role) for node in graph if (role := role_of(node)) is not None]
+    if marked:
+        lowering = _Blocking(graph)
+        for node, role in marked:
+            lowering.lower(node, role)
+
+
+class _Blocking:
+    """One pass over a graph, in its order."""
+
+    def __init__(self, graph: ir.Graph) -> None:
+        self._graph = graph
+        self._emit = Emitter(graph)
+        self._layouts = Layouts()
+        self._spread = Spreader(self._emit, self._layouts)
+        self._floors: dict[ir.Value, ir.Value] = {}
+        self._blocked: dict[ir.Value, ir.Value] = {}
+        self._rules: Mapping[Role, Callable[[ir.Node], ir.Value | None]] = {
+            Role.HIDING: self._hidden,
+            Role.BOX: self._means,
+            Role.FILLING: self._filling,
+            Role.FILLED: self._filled,
+        }
+
+    def lower(self, node: ir.Node, role: Role) -> None:
+        """Puts the faster form of a node in its place, if there is one."""
+        self._emit.before(node)
+        new = self._rules[role](node) if role in self._rules else None
+        if new is None:
+            return
+        old = node.outputs[0]
+        new.name, old.name = old.name, f"{old.name}_portable"
+        ir.convenience.replace_all_uses_with(old, new, replace_graph_outputs=True)
+        hand_on_notes(node, new)
+        self._graph.remove(node, safe=True)
+
+    def _hidden(self, node: ir.Node) -> ir.Value:
+        value, mask = _operands(node)
+        return self._product(value, mask, f"{value.name}_visible")
+
+    def _means(self, node: ir.Node) -> ir.Value | None:
+        """Boxes of tensors of many channels read them in the blocked layout."""
+        value = node.inputs[0]
+        if value is None:
+            return None
+        if role_of(value.producer()) not in _AS_THEY_ARE and value not in self._blocked:
+            self._blocked[value] = self._spread.blocked(value)
+        return fast_box_means(self._emit, self._blocked.get(value, value))
+
+    def _filling(self, node: ir.Node) -> ir.Value:
+        means, scale = _operands(node)
+        return self._emit.node("Mul", means, self._spread.fitted(scale, means), like=means)
+
+    def _filled(self, node: ir.Node) -> None:
+        """A round adds to the tensor that its box has read."""
+        value, _ = _operands(node)
+        node.replace_input_with(0, self._blocked.get(value, value))
+
+    def _product(self, value: ir.Value, mask: ir.Value, name: str) -> ir.Value:
+        if self._layouts.is_blocked(value) and value.dtype == ir.DataType.FLOAT:
+            lowered = self._lowered(value, mask, name)
+            if lowered is not None:
+                return lowered
+        pair = _gated(value, self._layouts)
+        if pair:
+            part = self._product(pair[0], mask, f"{name}_input")
+            return self._emit.node("Mul", part, pair[1], like=value, name=name)
+        if self._layouts.is_blocked(value):
+            mask = self._spread.fitted(mask, value)
+        return self._emit.node("Mul", value, mask, like=value, name=name)
+
+    def _lowered(self, value: ir.Value, mask: ir.Value, name: str) -> ir.Value | None:
+        """The tensor by way of an activation that is 0 far below zero, if it has one."""
+        node = value.producer()
+        x = None if node is None else node.inputs[0]
+        if node is None or x is None:
+            return None
+        if has(node, Trait.ZERO_FAR_BELOW):
+            far_below = self._spread.added(self._floor(mask), x, f"{name}_input")
+            attributes = attributes_of(node)
+            return self._emit.node(
+                node.op_type, far_below, like=value, name=name, attributes=attributes
+            )
+        if node.op_type == "Clip" and _least(node) == 0:
+            # The convolution before takes a Clip in, but not behind a sum.
+            far_below = self._spread.added(self._floor(mask), value, f"{name}_input")
+            return self._emit.node("Relu", far_below, like=value, name=name)
+        return None
+
+    def _floor(self, mask: ir.Value) -> ir.Value:
+        """0 in visible cells, -huge in hidden ones."""
+        if mask not in self._floors:
+            one = self._emit.scalar(1.0, mask.dtype)
+            hidden = self._emit.node("Sub", mask, one, like=mask)
+            huge = self._emit.scalar(HUGE, mask.dtype)
+            self._floors[mask] = self._emit.node("Mul", hidden, huge, like=mask, name="mask_floor")
+        return self._floors[mask]
+
+
+def _operands(node: ir.Node) -> tuple[ir.Value, ir.Value]:
+    first, second = node.inputs
+    if first is None or second is None:
+        message = f"node {node.name!r} of a rewrite lacks an operand"
+        raise TypeError(message)
+    return first, second
+
+
+def _least(clip: ir.Node) -> float | None:
+    """The lower bound of a Clip, an attribute before opset 11."""
+    bound = clip.inputs[1] if len(clip.inputs) > 1 else None
+    return clip.attributes.get_float("min", None) if bound is None else number(bound)
+
+
+def _gated(value: ir.Value, layouts: Layouts) -> tuple[ir.Value, ir.Value] | None:
+    """X and sigmoid(x) of a product x . sigmoid(x), if x is blocked."""
+    node = value.producer()
+    if node is None or node.op_type != "Mul":
+        return None
+    for x, gate in (node.inputs, node.inputs[::-1]):
+        if x is not None and layouts.is_blocked(x) and is_sigmoid_of(gate, x):
+            return x, gate  # type: ignore[return-value] # a sigmoid is not absent
+    return None

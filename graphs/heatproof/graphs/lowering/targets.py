@@ -1,0 +1,56 @@
+"""Where a rewritten graph is to run, and what is done to it for that place."""
+
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+import onnx_ir as ir
+from onnx_ir.passes import common
+
+from heatproof.graphs.lowering.hiding import block
+from heatproof.graphs.lowering.partitioning import partition
+from heatproof.graphs.lowering.steps import smooth_steps
+from heatproof.graphs.lowering.sums import settle_sums
+
+
+class Target(StrEnum):
+    """Where a graph runs.
+
+    CPU: ONNX Runtime on a processor. CUDA: ONNX Runtime on an NVIDIA GPU, which has fast kernels
+    for all that rules write, so that nothing is done. PORTABLE: any runtime.
+    """
+
+    CPU = "cpu"
+    CUDA = "cuda"
+    PORTABLE = "portable"
+
+
+_PASSES: Final[Mapping[Target, tuple[Callable[[ir.Model], None], ...]]] = MappingProxyType(
+    {
+        # Masks are spread over the channels of one group only: groups come first.
+        Target.CPU: (partition, block, smooth_steps, settle_sums),
+        Target.CUDA: (),
+        Target.PORTABLE: (),
+    }
+)
+
+
+def lowered(model: ir.Model, target: Target) -> ir.Model:
+    """Returns a copy of a model as `lower` makes it."""
+    copy = model.clone()
+    lower(copy, target)
+    return copy
+
+
+def lower(model: ir.Model, target: Target) -> None:
+    """Brings a graph into the form that is fastest at its target, in place.
+
+    Results are the same but for the order of sums. Nodes without a role keep theirs, except sums
+    that would depend on the number of threads.
+    """
+    before = len(model.graph)
+    for lowering in _PASSES[target]:
+        lowering(model)
+    if len(model.graph) != before:
+        common.RemoveUnusedNodesPass()(model)

@@ -1,0 +1,58 @@
+"""What nodes are for, where a lowering may compute the same in a form that is faster.
+
+Rules write plain mathematics and say the role of some nodes. The role travels in the metadata of a
+node, through saving and loading; a runtime that does not know it computes the node as it stands.
+"""
+
+from enum import StrEnum
+
+import onnx_ir as ir
+
+_KEY = "heatproof.role"
+
+
+class Role(StrEnum):
+    """What a node is for."""
+
+    HIDING = "hiding"
+    """Mul(x, mask): zeros in hidden cells, which are finite; the mask [N, 1, H, W] is binary."""
+
+    BOX = "box"
+    """AveragePool(x): means over each cell's 3 x 3 surroundings, with zeros behind the border."""
+
+    FILLING = "filling"
+    """Mul(means, scale): what a round of the fill puts into hidden cells; scale [N, 1, H, W]."""
+
+    FILLED = "filled"
+    """Add(x, filling): a tensor after a round of the fill."""
+
+    UNITS = "units"
+    """The unit vectors of a map, which are filled once for all channels."""
+
+    STEP = "step"
+    """Where(Greater(y, bound), x, 0) or with Less: keeps x on one side of a constant bound."""
+
+    COMPLEMENT = "complement"
+    """Sub(1, s) of s in [0, 1]."""
+
+
+def declare_role(value: ir.Value, role: Role) -> ir.Value:
+    """Notes on the node that computes a value what it is for; returns the value."""
+    node = value.producer()
+    if node is not None:
+        node.metadata_props[_KEY] = role.value
+    return value
+
+
+def role_of(node: ir.Node | None) -> Role | None:
+    """The role of a node, or None if it has none."""
+    note = None if node is None else node.metadata_props.get(_KEY)
+    return Role(note) if note in list(Role) else None
+
+
+def hand_on_notes(node: ir.Node, to: ir.Value) -> None:
+    """Gives what takes a node's place all that is noted of it but its role, which is played."""
+    maker = to.producer()
+    if maker is not None:
+        notes = {key: note for key, note in node.metadata_props.items() if key != _KEY}
+        maker.metadata_props.update(notes)

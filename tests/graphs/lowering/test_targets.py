@@ -1,0 +1,130 @@
+"""Graphs lowered for a processor: the same function, in forms of other operators."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import pytest
+from numpy.typing import NDArray
+
+from heatproof.graphs.gradients import differentiated
+from heatproof.graphs.lowering import Target, lower, lowered
+from heatproof.graphs.masking import MaskingOptions, Mode, layer_masked
+from heatproof.graphs.nodes.derivatives import Derivative, declared
+from heatproof.graphs.preparation import prepared
+from tests.graphs.sessions import opened
+
+Array = NDArray[Any]
+NETWORKS = [
+    "resnet_basic", "resnet_bottleneck", "mobilenet_v2", "mobilenet_v3", "efficientnet", "densenet",
+]  # fmt: skip
+STRICT = MaskingOptions(mode=Mode.STRICT)
+
+# Single precision: boxes and masks are summed in another order.
+TOLERANCE = 2e-5
+
+
+def bytes_of(model: ir.Model) -> bytes:
+    return ir.to_proto(model).SerializeToString(deterministic=True)
+
+
+def operators(model: ir.Model) -> set[str]:
+    return {node.op_type for node in model.graph}
+
+
+def agree(found: Array, wanted: Array) -> None:
+    np.testing.assert_allclose(found, wanted, atol=TOLERANCE * np.abs(wanted).max(), rtol=0)
+
+
+@pytest.mark.parametrize("options", [MaskingOptions(), STRICT], ids=lambda options: options.mode)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_masked_networks_answer_the_same(
+    name: str, options: MaskingOptions, networks: dict[str, ir.Model], feeds: dict[str, Array]
+) -> None:
+    masked = layer_masked(networks[name], options)
+    fast = lowered(masked, Target.CPU)
+    assert bytes_of(fast) != bytes_of(masked)
+    found, wanted = (opened(model)(**feeds) for model in (fast, masked))
+    assert found.keys() == wanted.keys()
+    for output, expected in wanted.items():
+        agree(found[output], expected)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_gradients_are_the_same(
+    name: str, networks: dict[str, ir.Model], feeds: dict[str, Array]
+) -> None:
+    inputs = feeds | {"output_gradient": np.eye(2, 7, dtype=np.float32)}
+    for model in (networks[name], layer_masked(networks[name])):
+        gradient = differentiated(model)
+        given = {value.name or "": inputs[value.name or ""] for value in gradient.graph.inputs}
+        plain, fast = (opened(one)(**given) for one in (gradient, lowered(gradient, Target.CPU)))
+        agree(fast["input_gradient"], plain["input_gradient"])
+
+
+def test_steps_keep_every_bit(networks: dict[str, ir.Model], feeds: dict[str, Array]) -> None:
+    """At a bound, below and above: what flows back is the gradient or zero."""
+    gradient = differentiated(networks["mobilenet_v2"])
+    fast = lowered(gradient, Target.CPU)
+    assert {"Greater", "Less", "Where"} <= operators(gradient)
+    assert not {"Greater", "Less", "Where"} & operators(fast)
+    given = {"image": feeds["image"], "output_gradient": np.eye(2, 7, dtype=np.float32)}
+    plain, quick = (opened(one, fused=False)(**given) for one in (gradient, fast))
+    np.testing.assert_array_equal(quick["input_gradient"], plain["input_gradient"])
+
+
+@pytest.mark.parametrize("target", [Target.PORTABLE, Target.CUDA])
+def test_other_targets_get_what_the_rules_write(
+    target: Target, networks: dict[str, ir.Model]
+) -> None:
+    masked = layer_masked(networks["mobilenet_v2"])
+    before = bytes_of(masked)
+    assert bytes_of(lowered(masked, target)) == before
+    # Nothing of a processor's is left in the rules: masks are spread by broadcasting alone.
+    ones = [
+        value for value in masked.graph.initializers.values() if "masking" in (value.name or "")
+    ]
+    assert all(value.shape is not None and value.shape.rank() < 4 for value in ones)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_plain_networks_keep_their_nodes(name: str, networks: dict[str, ir.Model]) -> None:
+    plain = prepared(networks[name])
+    before = bytes_of(plain)
+    lower(plain, Target.CPU)
+    assert bytes_of(plain) == before
+
+
+def test_lowering_twice_changes_nothing_more(networks: dict[str, ir.Model]) -> None:
+    once = lowered(layer_masked(networks["efficientnet"]), Target.CPU)
+    assert bytes_of(lowered(once, Target.CPU)) == bytes_of(once)
+
+
+def test_filled_cells_stay_constants_of_the_derivative(networks: dict[str, ir.Model]) -> None:
+    def constants(model: ir.Model) -> int:
+        return sum(declared(node) is Derivative.ZERO for node in model.graph)
+
+    masked = layer_masked(networks["resnet_basic"])
+    assert constants(lowered(masked, Target.CPU)) == constants(masked) > 0
+
+
+def test_saved_graphs_are_lowered_like_fresh_ones(networks: dict[str, ir.Model]) -> None:
+    masked = layer_masked(networks["mobilenet_v3"])
+    read = ir.from_proto(onnx.load_from_string(bytes_of(masked)))
+    assert bytes_of(lowered(read, Target.CPU)) == bytes_of(lowered(masked, Target.CPU))
+
+
+def test_bounds_that_a_slope_cannot_tell_stay_comparisons(
+    text_model: Callable[[str], onnx.ModelProto],
+) -> None:
+    text = """<ir_version: 10, opset_import: ["" : 18]>
+    g (float[N, 6] x) => (float[N, 6] y) <float low = {0}, float high = {200}>
+    { y = Clip (x, low, high) }"""
+    gradient = differentiated(ir.from_proto(text_model(text)), of="y", wrt="x")
+    fast = lowered(gradient, Target.CPU)
+    assert {"HardSigmoid", "Less"} <= operators(fast)
+    x = np.array([[-1, 0, 1e-30, 199.99, 200, 201]], np.float32)
+    found = opened(fast)(x=x, output_gradient=np.ones_like(x))["input_gradient"]
+    np.testing.assert_array_equal(found, [[0, 0, 1, 1, 0, 0]])
