@@ -28,7 +28,8 @@ place, `heatproof.server.api.interceptors`; nothing else knows status codes.
 """
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import ClassVar, Final
 
@@ -231,3 +232,13 @@ class StorageFailedError(InternalError):
     """The disk or the database of the server cannot be read or written."""
 
     reason = "STORAGE_FAILED"
+
+
+@contextmanager
+def placed(path: str) -> Iterator[None]:
+    """Puts errors at a field of the request, or below it if they name a field themselves."""
+    try:
+        yield
+    except HeatproofError as error:
+        field = f"{path}.{error.field}" if error.field else path
+        raise type(error)(error.message, field=field, metadata=error.metadata) from error

@@ -5,7 +5,7 @@ from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from enum import StrEnum
 from typing import Any, Final, cast
 
-from heatproof.evaluators.errors import InvalidArgumentError
+from heatproof.evaluators.errors import InvalidArgumentError, placed
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +89,9 @@ def check_parameters(thing: object) -> None:
 
 
 def _check_nested(thing: object, name: str) -> None:
-    try:
+    kind = getattr(thing, "name", "")
+    with placed(f"{name}.{kind}" if kind else name):
         check_parameters(thing)
-    except InvalidArgumentError as error:
-        kind = getattr(thing, "name", "")
-        path = ".".join(part for part in (name, kind, error.field) if part)
-        raise InvalidArgumentError(f"{name}: {error.message}", field=path) from error
 
 
 def parameters_of(kind: type) -> tuple[ParameterFacts, ...]:

@@ -24,6 +24,7 @@ from heatproof.server.workers.inputs import (
     StoredImage,
 )
 from heatproof.server.workers.protocol import Workers
+from heatproof.server.workers.tasks import CheckImages
 
 _BATCH: Final = 32
 """Images that a worker decodes in one task: other tasks get their turn in between."""
@@ -73,8 +74,6 @@ class DatasetUploads:
 
     async def _check_pending(self, intake: "_Intake") -> None:
         """Has a worker decode the images that none has seen yet."""
-        from heatproof.server.workers.tasks import CheckImages  # noqa: PLC0415  # loads ONNX
-
         if intake.pending:
             first = len(intake.records) - len(intake.pending)
             await self._workers.call(CheckImages(tuple(intake.pending), first))

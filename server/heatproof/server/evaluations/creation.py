@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from heatproof.evaluators.errors import InvalidArgumentError
+from heatproof.evaluators.errors import InvalidArgumentError, placed
 from heatproof.evaluators.evaluation.inventory import Inventory
 from heatproof.evaluators.evaluation.plan import resolved_spec
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
@@ -14,7 +14,6 @@ from heatproof.server.evaluations.environment import Environment
 from heatproof.server.evaluations.runs.evaluation_run import Surroundings
 from heatproof.server.evaluations.scheduling import Scheduler
 from heatproof.server.evaluations.store.records import NewEvaluation, StoredEvaluation
-from heatproof.server.field_paths import under
 from heatproof.server.models.model_store import ModelStore
 from heatproof.server.resource_names import DatasetName, ModelName
 from heatproof.server.workers.inputs import ModelFiles, StoredImage
@@ -69,7 +68,7 @@ class Creation:
             UnsupportedOperatorError: a model cannot do what the spec needs.
         """
         key = _checked_request_id(request_id)
-        with under("spec"):
+        with placed("spec"):
             images = await asyncio.to_thread(self._images, spec)
             models = await asyncio.to_thread(found_models, spec, self._around.models)
             inventory = Inventory.of(image.known for image in images)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
-from heatproof.evaluators.errors import DeadlineExceededError, InvalidArgumentError
+from heatproof.evaluators.errors import DeadlineExceededError, InvalidArgumentError, placed
 from heatproof.evaluators.evaluation.engine import shards
 from heatproof.evaluators.evaluation.inventory import Inventory
 from heatproof.evaluators.evaluation.plan import resolved_spec
@@ -16,7 +16,6 @@ from heatproof.server.api.codec.evaluations import serialized_environment, seria
 from heatproof.server.evaluations.creation import found_models
 from heatproof.server.evaluations.environment import Environment
 from heatproof.server.evaluations.store.records import ImageRow, State, StoredEvaluation
-from heatproof.server.field_paths import under
 from heatproof.server.models.model_store import ModelStore
 from heatproof.server.workers.inputs import StoredImage
 from heatproof.server.workers.protocol import Done, Failed, Partial, Workers
@@ -71,7 +70,7 @@ class InlineEvaluations:
     async def _evaluate(
         self, spec: EvaluationSpec, images: tuple[StoredImage, ...], create_time: datetime
     ) -> InlineEvaluation:
-        with under("spec"):
+        with placed("spec"):
             models = await asyncio.to_thread(found_models, spec, self._models)
             inventory = _inventory(images)
             spec = resolved_spec(spec, inventory)

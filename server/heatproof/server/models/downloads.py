@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import ExitStack, aclosing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from heatproof.evaluators.errors import InternalError, InvalidArgumentError
 from heatproof.server.models.model_store import ModelStore
@@ -16,10 +16,7 @@ from heatproof.server.resource_names import ModelName
 from heatproof.server.storage.blob_ownership import StoredFile
 from heatproof.server.storage.integrity import damaged
 from heatproof.server.workers.protocol import Workers
-
-if TYPE_CHECKING:
-    from heatproof.server.workers.tasks import Rewrite
-
+from heatproof.server.workers.tasks import Rewrite, RewriteModel
 
 MAX_FILE_NAME_BYTES: Final = 200
 """File systems take 255; the rest is for suffixes."""
@@ -77,8 +74,6 @@ class ModelDownloads:
         return files
 
     async def _rewritten(self, name: ModelName, rewrite: "Rewrite", path: Path) -> list[Path]:
-        from heatproof.server.workers.tasks import RewriteModel  # noqa: PLC0415  # loads ONNX
-
         model = await asyncio.to_thread(self._store.files, name)
         task = RewriteModel(model, rewrite, path.parent, path.name)
         paths = [path.parent / name for name in await self._workers.call(task)]

@@ -12,6 +12,7 @@ from heatproof.server.models.transfers import Chunk, FileInfo, Reception, receiv
 from heatproof.server.resource_names import ModelName, check_display_name
 from heatproof.server.workers.inputs import ModelFiles
 from heatproof.server.workers.protocol import Lane, Workers
+from heatproof.server.workers.tasks import InspectModel
 
 MODEL_FILE: Final = "model.onnx"
 """Location of the model file itself."""
@@ -111,8 +112,6 @@ class ModelUploads:
             NotFoundError: it is not stored.
             InvalidArgumentError: what is stated contradicts the graph.
         """
-        from heatproof.server.workers.tasks import InspectModel  # noqa: PLC0415  # loads ONNX
-
         stored = await asyncio.to_thread(self._store.get, name)
         if stated == UNSTATED:
             return stored
@@ -122,8 +121,6 @@ class ModelUploads:
 
     async def _inspected(self, name: ModelName, files: Reception) -> bytes:
         """Serialised facts of a model that has arrived."""
-        from heatproof.server.workers.tasks import InspectModel  # noqa: PLC0415  # loads ONNX
-
         (_, model), *external = files.parts
         paths = {location: partial.path for location, partial in external}
         task = InspectModel(ModelFiles(str(name), model.path, paths))

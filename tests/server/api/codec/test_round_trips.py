@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from heatproof.evaluators.errors import InvalidArgumentError, UnknownNameError
+from heatproof.evaluators.errors import InvalidArgumentError, UnknownNameError, placed
 from heatproof.evaluators.evaluation.results import (
     ImageResult,
     ImageScore,
@@ -30,7 +30,7 @@ from heatproof.evaluators.metrics import METRICS
 from heatproof.evaluators.outcomes import Curve, Direction, Reason, Undefined
 from heatproof.evaluators.registry.parameters import Range
 from heatproof.evaluators.removal import REMOVALS, Blur, RemovalOperator
-from heatproof.server.api.codec import decode, decode_choice, encode, under
+from heatproof.server.api.codec import decode, decode_choice, encode
 from heatproof.server.api.codec.fields.hints import hints_of
 from heatproof.server.api.codec.fields.tensors import array, check_finite, check_tensor, fill_tensor
 from heatproof.v1 import (
@@ -196,7 +196,7 @@ def test_explicit_fields_override_the_preset() -> None:
 
 
 def test_preprocessing_without_preset_and_resize_says_how_to_name_one() -> None:
-    with under("spec.preprocessing"), pytest.raises(InvalidArgumentError) as caught:
+    with placed("spec.preprocessing"), pytest.raises(InvalidArgumentError) as caught:
         decode(preprocessing_pb2.Preprocessing(height=224), Preprocessing)
     assert caught.value.field == "resize"
     assert "imagenet, tf or unit" in caught.value.message
@@ -252,7 +252,7 @@ METRIC: Mapping[str, Any] = {"deletion": {"steps": 5000}}
     ],
 )
 def test_a_bad_field_is_named_by_its_whole_path(message: Any, field: str, words: str) -> None:
-    with pytest.raises(InvalidArgumentError) as caught, under("spec"):
+    with pytest.raises(InvalidArgumentError) as caught, placed("spec"):
         decode(message, EvaluationSpec)
     assert caught.value.field == field
     assert words in caught.value.message

@@ -3,5 +3,3 @@
 from heatproof.server.api.codec.fields.decoding import decode as decode
 from heatproof.server.api.codec.fields.decoding import decode_choice as decode_choice
 from heatproof.server.api.codec.fields.encoding import encode as encode
-from heatproof.server.field_paths import fields_under as fields_under
-from heatproof.server.field_paths import under as under

@@ -3,12 +3,11 @@
 from dataclasses import replace
 from typing import Final
 
-from heatproof.evaluators.errors import InvalidArgumentError
+from heatproof.evaluators.errors import InvalidArgumentError, placed
 from heatproof.server.api.codec.evaluations import encode_evaluation, fitted, read_image_result
 from heatproof.server.evaluations.creation import Quote, Rules
 from heatproof.server.evaluations.inline import InlineEvaluation
 from heatproof.server.evaluations.store.records import StoredEvaluation
-from heatproof.server.field_paths import under
 from heatproof.server.settings import MAX_REPLY_BYTES
 from heatproof.server.workers.tasks import RecordedEvaluation
 from heatproof.v1 import evaluation_pb2, gate_pb2
@@ -78,7 +77,7 @@ def decode_baseline(request: pb.GateEvaluationRequest) -> str | RecordedEvaluati
         case "baseline_model":
             return request.baseline_model
         case "recorded_baseline":
-            with under("recorded_baseline"):
+            with placed("recorded_baseline"):
                 return _recorded(request.recorded_baseline)
         case _:
             return None
@@ -92,7 +91,7 @@ def decode_rules(request: pb.CreateEvaluationRequest) -> Rules | None:
     """
     baseline = None
     if request.HasField("recorded_baseline"):
-        with under("recorded_baseline"):
+        with placed("recorded_baseline"):
             baseline = _recorded(request.recorded_baseline)
     if request.HasField("policy"):
         return Rules(request.policy.SerializeToString(), baseline)

@@ -6,7 +6,7 @@ from typing import Final
 
 from google.rpc import status_pb2
 
-from heatproof.evaluators.errors import InvalidArgumentError, LimitExceededError
+from heatproof.evaluators.errors import InvalidArgumentError, LimitExceededError, placed
 from heatproof.evaluators.evaluation.results import ImageResult, MetricResult, Sampling, Summary
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.queries.class_outputs import ClassOutput
@@ -14,7 +14,6 @@ from heatproof.evaluators.queries.model_warnings import ModelWarning
 from heatproof.server.api.codec.fields.decoding import decode
 from heatproof.server.api.codec.fields.encoding import encode
 from heatproof.server.evaluations.store.records import ImageRow, State, StoredEvaluation
-from heatproof.server.field_paths import under
 from heatproof.server.settings import MAX_REPLY_BYTES
 from heatproof.v1 import class_output_pb2, evaluation_pb2, results_pb2
 
@@ -33,7 +32,7 @@ def decode_spec(message: evaluation_pb2.EvaluationSpec) -> EvaluationSpec:
         InvalidArgumentError: names the field below `spec`.
         LimitExceededError: it is larger than any sound one.
     """
-    with under("spec"):
+    with placed("spec"):
         _check_size(message)
         spec = decode(message, EvaluationSpec)
         if len(spec.models) > _MAX_MODELS or len(set(spec.models)) < len(spec.models):

@@ -1,11 +1,11 @@
 """Messages of the services that explain images and hide regions of them."""
 
 import asyncio
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 
 import numpy as np
 
-from heatproof.evaluators.errors import InvalidArgumentError, LimitExceededError
+from heatproof.evaluators.errors import InvalidArgumentError, LimitExceededError, placed
 from heatproof.evaluators.evaluation.engine import Explanation, MaskedPredictions
 from heatproof.evaluators.evaluation.spec import Target
 from heatproof.evaluators.explainers import Explainer
@@ -19,9 +19,9 @@ from heatproof.server.api.codec.fields.enums import decode_enum
 from heatproof.server.api.codec.fields.tensors import fill_tensor
 from heatproof.server.api.codec.images import ImageBounds, decode_image, decode_images, mask_stack
 from heatproof.server.api.codec.statements import decode_statement
-from heatproof.server.field_paths import under
 from heatproof.server.settings import MAX_REPLY_BYTES
 from heatproof.server.workers.inputs import FramedSource, ModelFiles
+from heatproof.server.workers.tasks import Explain, PredictMasked
 from heatproof.v1 import (
     class_output_pb2,
     evaluation_pb2,
@@ -30,9 +30,6 @@ from heatproof.v1 import (
     results_pb2,
 )
 from heatproof.v1.explainers import explainer_pb2
-
-if TYPE_CHECKING:
-    from heatproof.server.workers.tasks import Explain, PredictMasked
 
 MAX_IMAGES: Final = 16
 MAX_MASKS: Final = 1000
@@ -46,14 +43,12 @@ async def decode_explain(
     model: ModelFiles,
     facts: bytes,
     bounds: ImageBounds,
-) -> "Explain":
+) -> Explain:
     """Makes the task of a request; `facts` is what is stored of its model.
 
     Raises:
         InvalidArgumentError: a field is unusable; names its path.
     """
-    from heatproof.server.workers.tasks import Explain  # noqa: PLC0415  # loads ONNX
-
     preprocessing = _preprocessing(request)
     explainers = tuple(_explainer(item, index) for index, item in enumerate(request.explainers))
     return Explain(
@@ -72,19 +67,19 @@ async def decode_explain(
 def _preprocessing(
     request: explanation_service_pb2.ExplainRequest | masking_service_pb2.PredictRequest,
 ) -> Preprocessing:
-    with under("preprocessing"):
+    with placed("preprocessing"):
         return decode(request.preprocessing, Preprocessing)
 
 
 def _explainer(message: explainer_pb2.Explainer, index: int) -> Explainer:
-    with under(f"explainers[{index}]"):
+    with placed(f"explainers[{index}]"):
         return cast("Explainer", decode_choice(message))
 
 
 def _target(number: int) -> Target:
     if not number:
         return Target.PREDICTED
-    with under("target"):
+    with placed("target"):
         return Target(decode_enum(evaluation_pb2.EvaluationSpec.Target.DESCRIPTOR, number, Target))
 
 
@@ -123,17 +118,15 @@ async def decode_predict(
     *,
     classes: int,
     bounds: ImageBounds,
-) -> "PredictMasked":
+) -> PredictMasked:
     """Makes the task of a request.
 
     Raises:
         InvalidArgumentError: a field is unusable; names its path.
         LimitExceededError: the reply would be too large.
     """
-    from heatproof.server.workers.tasks import PredictMasked  # noqa: PLC0415  # loads ONNX
-
     masks = await asyncio.to_thread(_masks, request, classes, bounds)
-    with under("image"):
+    with placed("image"):
         image = decode_image(request.image, bounds)
     return PredictMasked(
         model=model,
@@ -178,7 +171,7 @@ def _removal(
     request: masking_service_pb2.PredictRequest, *, is_needed: bool
 ) -> RemovalOperator | None:
     if request.HasField("removal"):
-        with under("removal"):
+        with placed("removal"):
             return cast("RemovalOperator", decode_choice(request.removal))
     if is_needed:
         raise InvalidArgumentError(

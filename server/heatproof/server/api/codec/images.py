@@ -13,13 +13,13 @@ from heatproof.evaluators.errors import (
     InvalidArgumentError,
     InvalidImageError,
     LimitExceededError,
+    placed,
 )
 from heatproof.evaluators.images.sources import Frame, FramedBox
 from heatproof.server.api.codec.fields.decoding import decode
 from heatproof.server.api.codec.fields.enums import decode_enum
 from heatproof.server.api.codec.fields.tensors import array, binarised, check_finite, check_tensor
 from heatproof.server.datasets.image_groups import GroupCheck
-from heatproof.server.field_paths import under
 from heatproof.server.workers.inputs import ArraySource, EncodedSource, FramedSource, StoredImage
 from heatproof.v1 import image_pb2, tensor_pb2
 
@@ -75,7 +75,7 @@ def _pixels(message: image_pb2.Image, bounds: ImageBounds) -> EncodedSource | Ar
         case "encoded":
             return _encoded(message.encoded, bounds)
         case "pixels":
-            with under("pixels"):
+            with placed("pixels"):
                 return _tensor_pixels(message.pixels, bounds)
         case _:
             raise InvalidImageError("the image has no pixels; set encoded or pixels")
@@ -119,11 +119,11 @@ def _object_mask(message: image_pb2.Image, bounds: ImageBounds) -> FramedSource 
     if not message.HasField("object_mask"):
         return None
     mask = message.object_mask
-    with under("object_mask"):
+    with placed("object_mask"):
         frame = _frame(mask.frame)
         match mask.WhichOneof("source"):
             case "mask":
-                with under("mask"):
+                with placed("mask"):
                     return FramedSource(frame, check_tensor(mask.mask, "uint8", 2))
             case "encoded":
                 return FramedSource(frame, _encoded(mask.encoded, bounds))
@@ -132,7 +132,7 @@ def _object_mask(message: image_pb2.Image, bounds: ImageBounds) -> FramedSource 
 
 
 def _box(message: image_pb2.Box, index: int) -> FramedBox:
-    with under(f"boxes[{index}]"):
+    with placed(f"boxes[{index}]"):
         box = decode(message, FramedBox)
         if not (0 <= box.left < box.right and 0 <= box.top < box.bottom):
             raise InvalidArgumentError(
@@ -145,7 +145,7 @@ def _box(message: image_pb2.Box, index: int) -> FramedBox:
 def _maps(message: image_pb2.Image, bounds: ImageBounds) -> dict[str, FramedSource]:
     maps: dict[str, FramedSource] = {}
     for index, item in enumerate(message.attribution_maps):
-        with under(f"attribution_maps[{index}]"):
+        with placed(f"attribution_maps[{index}]"):
             if item.name in maps:
                 raise InvalidArgumentError(
                     f"two maps are named {item.name!r}; names are unique within an image",
@@ -157,7 +157,7 @@ def _maps(message: image_pb2.Image, bounds: ImageBounds) -> dict[str, FramedSour
 
 def _map(message: image_pb2.AttributionMap, bounds: ImageBounds) -> FramedSource:
     frame = _frame(message.frame)
-    with under("values"):
+    with placed("values"):
         source = check_tensor(message.values, "float32", 2, 3)
         if math.prod(source.shape[-2:]) > bounds.max_pixels:
             raise LimitExceededError(
@@ -169,7 +169,7 @@ def _map(message: image_pb2.AttributionMap, bounds: ImageBounds) -> FramedSource
 
 
 def _frame(number: int) -> Frame:
-    with under("frame"):
+    with placed("frame"):
         return Frame(decode_enum(_FRAME, number, Frame))
 
 
@@ -192,7 +192,7 @@ def mask_stack(
         InvalidArgumentError: the tensor is not [masks, height, width], holds floats between 0 and
             1 without a threshold, or has no frame.
     """
-    with under("masks"):
+    with placed("masks"):
         source = check_tensor(message, "uint8 float32", 3)
         if not np.prod(source.shape[1:]) <= bounds.max_pixels:
             raise LimitExceededError("the masks have too many pixels", field="shape")
@@ -211,7 +211,7 @@ async def read_images(
     """
     index = 0
     async for message in messages:
-        with under(f"images[{index}]"):
+        with placed(f"images[{index}]"):
             yield await asyncio.to_thread(decode_image, message, bounds)
         index += 1
 
@@ -232,7 +232,7 @@ async def decode_images(
         )
 
     def checked(index: int, message: image_pb2.Image) -> StoredImage:
-        with under(f"images[{index}]"):
+        with placed(f"images[{index}]"):
             return decode_image(message, bounds)
 
     images = tuple(

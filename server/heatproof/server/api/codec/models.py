@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING
 
+from heatproof.evaluators.errors import placed
 from heatproof.server.api.catalog import catalogue
 from heatproof.server.api.codec.fields.decoding import decode
 from heatproof.server.api.codec.fields.encoding import encode
 from heatproof.server.api.usability import usability
-from heatproof.server.field_paths import under
 from heatproof.server.models.downloads import DownloadModelHeader
 from heatproof.server.models.model_store import StoredModel
 from heatproof.server.models.transfers import Chunk
@@ -39,7 +39,7 @@ def decode_rewrite(message: model_service_pb2.DownloadModelRequest) -> "Rewrite 
 
     match message.WhichOneof("rewrite"):
         case "layer_masking":
-            with under("layer_masking"):
+            with placed("layer_masking"):
                 return decode(message.layer_masking, MaskingOptions)
         case "gradient":
             return GradientRewrite(message.gradient.output)

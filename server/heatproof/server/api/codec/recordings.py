@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable
 
+from heatproof.evaluators.errors import placed
 from heatproof.evaluators.evaluation.results import ImageResult, MetricResult
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.gate.policy import Evaluated, Policy, Verdict
 from heatproof.evaluators.queries.model_warnings import ModelWarning
 from heatproof.server.api.codec.fields.decoding import decode
 from heatproof.server.api.codec.fields.encoding import encode
-from heatproof.server.field_paths import under
 from heatproof.v1 import evaluation_pb2, gate_pb2, results_pb2
 
 
@@ -36,7 +36,7 @@ def read_policy(data: bytes) -> Policy:
     Raises:
         InvalidArgumentError: names the field below `policy`.
     """
-    with under("policy"):
+    with placed("policy"):
         return decode(gate_pb2.Policy.FromString(data), Policy)
 
 

@@ -1,8 +1,8 @@
 """What users state of a model's class output."""
 
+from heatproof.evaluators.errors import placed
 from heatproof.evaluators.queries.class_outputs import Activation, Statement
 from heatproof.server.api.codec.fields.enums import decode_enum
-from heatproof.server.field_paths import under
 from heatproof.v1 import class_output_pb2
 
 
@@ -14,6 +14,6 @@ def decode_statement(output: str, activation: int) -> Statement:
     """
     if not activation:
         return Statement(output)
-    with under("activation"):
+    with placed("activation"):
         enum = class_output_pb2.Activation.DESCRIPTOR
         return Statement(output, Activation(decode_enum(enum, activation, Activation)))

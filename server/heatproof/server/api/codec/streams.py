@@ -5,9 +5,8 @@ from typing import TypeVar
 
 from google.protobuf.message import Message
 
-from heatproof.evaluators.errors import InvalidArgumentError
+from heatproof.evaluators.errors import InvalidArgumentError, placed
 from heatproof.server.api.codec.fields.decoding import decode
-from heatproof.server.field_paths import under
 
 H = TypeVar("H")
 T = TypeVar("T")
@@ -26,7 +25,7 @@ async def read_header(messages: AsyncIterator[Message], kind: type[H]) -> H:
             f"the first message of the stream must be the header, not {arm or 'nothing'}",
             field="header",
         )
-    with under("header"):
+    with placed("header"):
         return decode(getattr(message, "header"), kind)  # noqa: B009  # messages have no common attribute
 
 

@@ -2,7 +2,6 @@
 
 from typing import Final
 
-import grpc
 from google.protobuf import any_pb2, duration_pb2
 from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
@@ -43,11 +42,6 @@ def status_of(error: HeatproofError, place: str = "") -> status_pb2.Status:
 def from_os_error(error: OSError) -> HeatproofError | None:
     """A full or failing disk as an error of the tree; None for what is a defect."""
     return of_os_error(error)
-
-
-def grpc_code(status: status_pb2.Status) -> grpc.StatusCode:
-    """The status code as grpcio has it."""
-    return next(code for code in grpc.StatusCode if code.value[0] == status.code)
 
 
 def _info(error: HeatproofError) -> error_details_pb2.ErrorInfo:

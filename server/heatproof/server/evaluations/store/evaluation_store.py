@@ -79,15 +79,6 @@ class EvaluationStore:
             _claim(connection, name, new)
             return _get(connection, name)
 
-    def requested(self, new: NewEvaluation) -> StoredEvaluation | None:
-        """The evaluation that a `request_id` has created, if any.
-
-        Raises:
-            ConflictError: it has another spec.
-        """
-        with self._engine.connect() as connection:
-            return _requested(connection, new)
-
     def get(self, name: EvaluationName) -> StoredEvaluation:
         """Finds an evaluation.
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from heatproof.evaluators.errors import InvalidImageError
+from heatproof.evaluators.errors import InvalidImageError, placed
 from heatproof.evaluators.evaluation import engine
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.images.arrays import Masks
@@ -11,7 +11,6 @@ from heatproof.evaluators.images.preprocessing import Preprocessing
 from heatproof.evaluators.images.sources import FramedMask, SourceImage
 from heatproof.evaluators.removal import Black
 from heatproof.server.api.codec.explanations import encode_explanation, encode_predictions
-from heatproof.server.field_paths import under
 from heatproof.server.workers.execution.context import Bench
 from heatproof.server.workers.execution.images import lazily_read, read_array, read_image
 from heatproof.server.workers.inputs import ArraySource, FramedSource
@@ -52,7 +51,7 @@ def predict_masked(task: PredictMasked, bench: Bench) -> bytes:
     )
     sized = task.preprocessing.sized(predictor.facts.height, predictor.facts.width)
     bench.report(f"predicting {task.image.display_name!r}")
-    with under("image"):
+    with placed("image"):
         image = read_image(task.image, bench.shelf.image_limits)
     masks = _masks(task.masks, image, sized)
     # Nothing is hidden without masks, so any operator answers for none.

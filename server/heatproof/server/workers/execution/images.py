@@ -2,7 +2,8 @@
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final, overload
 
 import numpy as np
@@ -12,10 +13,10 @@ from heatproof.evaluators.errors import (
     HeatproofError,
     InvalidImageError,
     NotFoundError,
+    placed,
 )
 from heatproof.evaluators.images.decoding import ImageLimits, decode_image
 from heatproof.evaluators.images.sources import FramedMap, FramedMask, SourceImage, SourcePixels
-from heatproof.server.field_paths import joined, under
 from heatproof.server.storage.integrity import read_sound
 from heatproof.server.workers.execution.context import Bench
 from heatproof.server.workers.inputs import (
@@ -41,10 +42,8 @@ def check_images(task: CheckImages, bench: Bench) -> tuple[ImageFacts, ...]:
     facts: list[ImageFacts] = []
     for index, image in enumerate(task.images, task.first):
         bench.report(f"decoding image {index}, {image.display_name!r}", images=len(facts))
-        try:
+        with _named(image, index):
             pixels = read_image(image, bench.shelf.image_limits).pixels
-        except HeatproofError as error:
-            raise _placed(error, image, index) from error
         facts.append(ImageFacts(height=pixels.shape[0], width=pixels.shape[1]))
     return tuple(facts)
 
@@ -85,18 +84,21 @@ class _LazyImages(Sequence[SourceImage]):
             raise TypeError(message)
         image = self._images[index]
         self._on_fetch(index)
-        try:
+        with _named(image, index):
             return read_image(image, self._limits)
+
+
+@contextmanager
+def _named(image: StoredImage, index: int) -> Iterator[None]:
+    """Errors raised inside get the name of their image, and its place in the request."""
+    with placed(f"images[{index}]"):
+        try:
+            yield
         except HeatproofError as error:
-            raise _placed(error, image, index) from error
-
-
-def _placed(error: HeatproofError, image: StoredImage, index: int) -> HeatproofError:
-    """The error with the name of its image and the place of it in the request."""
-    named = f"{image.display_name!r}: {error.message}" if image.display_name else error.message
-    return type(error)(
-        named, metadata=error.metadata, field=joined(f"images[{index}]", error.field)
-    )
+            if not image.display_name:
+                raise
+            named = f"{image.display_name!r}: {error.message}"
+            raise type(error)(named, field=error.field, metadata=error.metadata) from error
 
 
 def read_image(image: StoredImage, limits: ImageLimits) -> SourceImage:
@@ -119,14 +121,14 @@ def read_image(image: StoredImage, limits: ImageLimits) -> SourceImage:
 
 
 def _object_mask(image: StoredImage, limits: ImageLimits) -> FramedMask | None:
-    with under("object_mask"):
+    with placed("object_mask"):
         return None if image.object_mask is None else read_mask(image.object_mask, limits)
 
 
 def _attribution_maps(image: StoredImage) -> dict[str, FramedMap]:
     maps: dict[str, FramedMap] = {}
     for index, (name, framed) in enumerate(image.attribution_maps.items()):
-        with under(f"attribution_maps[{index}]"):
+        with placed(f"attribution_maps[{index}]"):
             maps[name] = read_map(framed)
     return maps
 

@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 
 import cv2
 
-from heatproof.evaluators.errors import HeatproofError
+from heatproof.evaluators.errors import HeatproofError, placed
 from heatproof.evaluators.images.decoding import ImageLimits
 from heatproof.evaluators.images.preprocessing import Preprocessing
 from heatproof.evaluators.queries.class_outputs import Statement
@@ -20,7 +20,6 @@ from heatproof.graphs.files.loading import Model, load_model
 from heatproof.graphs.predictor import OrtPredictor
 from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.graphs.runtime.sessions import SessionCache, SessionSettings
-from heatproof.server.field_paths import fields_under
 from heatproof.server.storage.integrity import Verifier
 from heatproof.server.workers.inputs import ModelFiles
 from heatproof.server.workers.local.messages import WorkerSettings
@@ -131,7 +130,7 @@ def _preprocessing_fields() -> Iterator[None]:
     except HeatproofError as error:
         if error.field in {"", *(field.name for field in fields(Statement))}:
             raise
-        with fields_under("preprocessing"):
+        with placed("preprocessing"):
             raise
 
 

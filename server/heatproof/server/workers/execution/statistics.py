@@ -1,5 +1,6 @@
 """Summarises and judges evaluations, away from the event loop of the server."""
 
+from heatproof.evaluators.errors import placed
 from heatproof.evaluators.evaluation.doubts import doubts
 from heatproof.evaluators.evaluation.results import ImageResult
 from heatproof.evaluators.evaluation.summaries import clean_accuracy, sampling
@@ -19,7 +20,6 @@ from heatproof.server.api.codec.recordings import (
     read_policy,
     serialized_verdict,
 )
-from heatproof.server.field_paths import under
 from heatproof.server.workers.execution.context import Bench
 from heatproof.server.workers.execution.images import mask_digest
 from heatproof.server.workers.tasks import CheckPolicy, Judge, RecordedEvaluation, Summarise
@@ -39,7 +39,7 @@ def check_policy(task: CheckPolicy, bench: Bench) -> None:
     bench.report("checking the policy")
     spec = read_spec(task.spec)
     policy = read_policy(task.policy)
-    with under("policy"):
+    with placed("policy"):
         require_sound(policy)
         require_answerable(policy, spec)
         require_labels(policy, [label for _, label, _ in task.images])

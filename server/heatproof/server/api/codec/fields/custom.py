@@ -7,11 +7,10 @@ from typing import Any
 
 from google.protobuf import struct_pb2
 
-from heatproof.evaluators.errors import InvalidArgumentError, UnknownNameError
+from heatproof.evaluators.errors import InvalidArgumentError, UnknownNameError, placed
 from heatproof.evaluators.registry.parameters import check_parameters
 from heatproof.evaluators.registry.registry import Registry
 from heatproof.server.api.codec.fields.hints import FieldHint, hints_of
-from heatproof.server.field_paths import under
 from heatproof.v1 import custom_pb2
 
 
@@ -28,9 +27,9 @@ def decode_custom(
         raise InvalidArgumentError(
             f"{message.name!r} is no plug-in: set the field `{message.name}` instead", field="name"
         )
-    with under("name"):
+    with placed("name"):
         kind = registry[message.name]
-    with under("parameters"):
+    with placed("parameters"):
         value = kind(**_parameters(message.parameters, kind))
         check_parameters(value)
     return value
@@ -47,7 +46,7 @@ def _parameters(given: struct_pb2.Struct, kind: type) -> dict[str, object]:
     hints = {hint.name: hint for hint in hints_of(kind)}
     values = {}
     for name, value in given.items():
-        with under(name):
+        with placed(name):
             if name not in hints:
                 raise UnknownNameError.among("parameter", name, hints)
             values[name] = _coerced(value, hints[name])

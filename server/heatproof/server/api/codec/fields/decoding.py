@@ -12,7 +12,7 @@ from google.protobuf import timestamp_pb2
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
-from heatproof.evaluators.errors import InvalidArgumentError
+from heatproof.evaluators.errors import InvalidArgumentError, placed
 from heatproof.evaluators.images.preprocessing import Preprocessing, preset
 from heatproof.evaluators.outcomes import Undefined
 from heatproof.evaluators.registry.parameters import check_parameters
@@ -21,7 +21,6 @@ from heatproof.server.api.codec.fields.custom import decode_custom
 from heatproof.server.api.codec.fields.descriptors import fields_of, is_set, map_value
 from heatproof.server.api.codec.fields.enums import decode_enum
 from heatproof.server.api.codec.fields.hints import FieldHint, hints_of
-from heatproof.server.field_paths import under
 from heatproof.v1 import preprocessing_pb2, results_pb2
 
 T = TypeVar("T")
@@ -80,7 +79,7 @@ def _zero(field: FieldDescriptor, hint: FieldHint) -> object:
 
 def _value(value: Any, field: FieldDescriptor, hint: FieldHint) -> object:  # noqa: ANN401  # protobuf's values
     if not field.is_repeated:
-        with under(field.name):
+        with placed(field.name):
             return _single(value, field, hint.element)
     inner = map_value(field)
     if inner is not None:
@@ -100,7 +99,7 @@ def _mapping(
 
 
 def _item(value: Any, field: FieldDescriptor, kind: Any, path: str) -> object:  # noqa: ANN401  # as above
-    with under(path):
+    with placed(path):
         return _single(value, field, kind)
 
 
@@ -135,7 +134,7 @@ def decode_choice(message: Message) -> Any:  # noqa: ANN401  # any registered cl
         raise InvalidArgumentError(
             f"no {registry.kind} is chosen; choose from {', '.join(registry)}"
         )
-    with under(arm):
+    with placed(arm):
         if arm == CUSTOM:
             return decode_custom(getattr(message, arm), registry, fields_of(message))
         value = _plain(getattr(message, arm), registry[arm])

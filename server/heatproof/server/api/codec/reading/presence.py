@@ -8,9 +8,8 @@ from google.api import field_behavior_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
-from heatproof.evaluators.errors import InvalidArgumentError
+from heatproof.evaluators.errors import InvalidArgumentError, placed
 from heatproof.server.api.codec.fields.descriptors import map_value
-from heatproof.server.field_paths import under
 
 _HINTS: Final = MappingProxyType(
     {
@@ -40,12 +39,12 @@ def check_required(message: Message) -> None:
 
 def _check_inside(field: FieldDescriptor, value: Message) -> None:
     if not field.is_repeated:
-        with under(field.name):
+        with placed(field.name):
             check_required(value)
         return
     if map_value(field) is None:
         for index, item in enumerate(value):  # type: ignore[arg-type, var-annotated]  # a repeated field's value is a container
-            with under(f"{field.name}[{index}]"):
+            with placed(f"{field.name}[{index}]"):
                 check_required(item)
 
 

@@ -12,8 +12,12 @@ from typing import Final
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from heatproof.evaluators.errors import HeatproofError, InvalidArgumentError, LimitExceededError
-from heatproof.server.field_paths import joined
+from heatproof.evaluators.errors import (
+    HeatproofError,
+    InvalidArgumentError,
+    LimitExceededError,
+    placed,
+)
 
 VARINT: Final = 0
 _FIXED64: Final = 1
@@ -117,6 +121,10 @@ class _Known:
     inner: Descriptor | None
     packed_size: int
 
+    def place(self, index: int) -> str:
+        """Its part of a path; `index` counts where it repeats."""
+        return f"{self.name}[{index}]" if self.is_repeated else self.name
+
 
 @dataclass(slots=True)
 class _Count:
@@ -138,12 +146,14 @@ class _Count:
                 before = seen.get(number, 0)
                 seen[number] = before + self._counted(found, before, kind, last - first)
             if found.is_text and last - first > MAX_TEXT_BYTES:
-                raise _placed(_endless(last - first), found, seen.get(number, 0) - 1)
+                with placed(found.place(seen.get(number, 0) - 1)):
+                    raise _endless(last - first)
             if found.inner is not None and kind == DELIMITED and first < last:
-                try:
+                try:  # a context for each of many messages would take longer than reading them
                     self.walk(found.inner, first, last, depth - 1)
-                except HeatproofError as error:
-                    raise _placed(error, found, seen.get(number, 0) - 1) from error
+                except HeatproofError:
+                    with placed(found.place(seen.get(number, 0) - 1)):
+                        raise
 
     def _counted(self, found: _Known, before: int, kind: int, size: int) -> int:
         count = size // found.packed_size if found.packed_size and kind == DELIMITED else 1
@@ -193,8 +203,3 @@ def _packed_size(field: FieldDescriptor) -> int:
     if not field.is_repeated or field.cpp_type in _UNPACKABLE:
         return 0
     return _PACKED_SIZES.get(field.type, 1)
-
-
-def _placed(error: HeatproofError, found: _Known, index: int) -> HeatproofError:
-    place = f"{found.name}[{index}]" if found.is_repeated else found.name
-    return type(error)(error.message, field=joined(place, error.field), metadata=error.metadata)
