@@ -5,11 +5,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from heatproof.evaluators.evaluation.requirements import capabilities_of
 from heatproof.evaluators.explainers import EXPLAINERS
 from heatproof.evaluators.metrics import METRICS
+from heatproof.evaluators.metrics.metric import MetricFacts
 from heatproof.evaluators.registry.parameters import ParameterFacts, parameters_of
-from heatproof.evaluators.registry.registry import Registry
+from heatproof.evaluators.registry.registry import Registered, Registry
 from heatproof.evaluators.removal import REMOVALS
+from heatproof.evaluators.removal.operator import RemovalFacts
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES: dict[str, Registry[Any]] = {
@@ -20,15 +23,16 @@ PAGES: dict[str, Registry[Any]] = {
 TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
-def table(kind: type) -> str:
+def table(kind: type[Registered]) -> str:
     """The facts and parameters of one class, in Markdown."""
-    lines = [f"- **Reference**: {kind.reference}"]  # type: ignore[attr-defined]  # registered
-    needs = ", ".join(f"`{need}`" for need in kind.needs)  # type: ignore[attr-defined]  # as above
+    facts = kind.facts
+    lines = [f"- **Reference**: {facts.reference}"]
+    needs = ", ".join(f"`{need}`" for need in (*facts.reads, *capabilities_of(kind)))
     lines += [f"- **Needs**: {needs or 'nothing'}"]
-    if hasattr(kind, "direction"):
-        lines += [f"- **Direction**: {kind.direction.replace('_', ' ')}"]
-    if hasattr(kind, "content_free"):
-        lines += [f"- **Content-free**: {'yes' if kind.content_free else 'no'}"]
+    if isinstance(facts, MetricFacts):
+        lines += [f"- **Direction**: {facts.direction.replace('_', ' ')}"]
+    if isinstance(facts, RemovalFacts):
+        lines += [f"- **Content-free**: {'yes' if facts.content_free else 'no'}"]
     parameters = parameters_of(kind)
     if parameters:
         lines += ["", "| parameter | type | default | range | what it sets |"]

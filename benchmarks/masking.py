@@ -14,6 +14,9 @@ import onnxruntime as ort
 from networks import ARCHITECTURES, OPSETS, networks
 from timing import interleaved
 
+from heatproof.evaluators.queries.passes import IMAGE, ModelPass
+from heatproof.evaluators.queries.predictor import Batch
+from heatproof.evaluators.removal import Mode
 from heatproof.graphs.canonical import CanonicalModel
 from heatproof.graphs.files.saving import to_bytes
 from heatproof.graphs.lowering import Target, lowered
@@ -76,11 +79,16 @@ def passes(canonical: CanonicalModel, batch: int, threads: int) -> dict[str, Cal
         batch_size=batch,
         cancellation=Cancellation(),
     )
+    masked = {mode: ModelPass("benchmark", masking=mode) for mode in Mode}
     return {
-        "plain": lambda: predictor.logits(images),
-        "layer-masked": lambda: predictor.masked_logits(images, masks, "reference"),
-        "strict": lambda: predictor.masked_logits(images, masks, "strict"),
-        "gradient": lambda: predictor.gradients(images, seed, ""),
+        "plain": lambda: predictor.submit(ModelPass("benchmark"), Batch(images)).result(),
+        "layer-masked": lambda: predictor.submit(
+            masked[Mode.REFERENCE], Batch(images, masks)
+        ).result(),
+        "strict": lambda: predictor.submit(masked[Mode.STRICT], Batch(images, masks)).result(),
+        "gradient": lambda: predictor.submit(
+            ModelPass("benchmark", wrt=IMAGE), Batch(images, output_gradients=seed)
+        ).result(),
     }
 
 

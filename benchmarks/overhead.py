@@ -10,6 +10,9 @@ from networks import networks
 from numpy.typing import NDArray
 from timing import interleaved
 
+from heatproof.evaluators.queries.passes import IMAGE, ModelPass
+from heatproof.evaluators.queries.predictor import Batch
+from heatproof.evaluators.removal import Mode
 from heatproof.graphs.canonical import CanonicalModel
 from heatproof.graphs.files.saving import to_bytes
 from heatproof.graphs.gradients import differentiated
@@ -50,21 +53,26 @@ def passes(canonical: CanonicalModel, batch: int, threads: int) -> dict[str, Cal
         cancellation=Cancellation(),
     )
     image, floats = canonical.input_name, masks[:, np.newaxis].astype(np.float32)
+    masked = {mode: ModelPass("benchmark", masking=mode) for mode in Mode}
     return {
         "bare plain": bare(canonical.model, threads, {image: images}),
-        "plain": lambda: predictor.logits(images),
+        "plain": lambda: predictor.submit(ModelPass("benchmark"), Batch(images)).result(),
         "bare layer-masked": bare(
             lowered(layer_masked(canonical.model), Target.CPU),
             threads,
             {image: images, "mask": floats},
         ),
-        "layer-masked": lambda: predictor.masked_logits(images, masks, "reference"),
+        "layer-masked": lambda: predictor.submit(
+            masked[Mode.REFERENCE], Batch(images, masks)
+        ).result(),
         "bare gradient": bare(
             lowered(differentiated(canonical.model), Target.CPU),
             threads,
             {image: images, "output_gradient": seed},
         ),
-        "gradient": lambda: predictor.gradients(images, seed, ""),
+        "gradient": lambda: predictor.submit(
+            ModelPass("benchmark", wrt=IMAGE), Batch(images, output_gradients=seed)
+        ).result(),
     }
 
 

@@ -1,33 +1,36 @@
 """Predictors with closed forms, on which every definition can be checked by hand."""
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import replace
-from typing import TypeVar, cast
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from heatproof.evaluators.explainers import Explainer
-from heatproof.evaluators.metrics import Case, Setting
-from heatproof.evaluators.queries.batching import Packer
+from heatproof.evaluators.metrics import Case, Given
+from heatproof.evaluators.queries.batching import Batcher
+from heatproof.evaluators.queries.passes import IMAGE, ModelPass
 from heatproof.evaluators.queries.predictor import (
-    Gradients,
-    MaskedLogits,
+    Answers,
+    Batch,
     Predictor,
     PredictorFacts,
     Shortfall,
 )
 from heatproof.evaluators.queries.procedure import (
     Answer,
+    GradientView,
+    LazyImage,
     MaskedView,
-    Picture,
     Procedure,
     Query,
     predict,
 )
-from heatproof.evaluators.queries.sample import Scene
-from heatproof.evaluators.queries.scheduler import Job, Rounds, Task
-from heatproof.evaluators.removal import Black, RemovalOperator
+from heatproof.evaluators.queries.sample import Sample
+from heatproof.evaluators.queries.scheduler import Job, Scheduler
+from heatproof.evaluators.registry.registry import Reads
+from heatproof.evaluators.removal import Black, RemovalOperator, RemovalView, Render
 
 T = TypeVar("T")
 
@@ -40,12 +43,17 @@ def facts(
     side: int = SIDE,
     classes: int = 3,
     batch_size: int = BATCH,
-    layer_masking: Shortfall | None = None,
-    gradients: Shortfall | None = None,
+    shortfalls: Sequence[Shortfall] = (),
     cam_tensor: str = "features",
     probabilities: str = "softmax",
     model: str = "models/toy",
+    layers: tuple[str, ...] = (),
+    in_flight: int = 1,
 ) -> PredictorFacts:
+    def supports(run: ModelPass) -> Shortfall | None:
+        found = (known for known in shortfalls if known.capability in run.capabilities)
+        return next(found, None)
+
     return PredictorFacts(
         model=model,
         height=side,
@@ -54,9 +62,9 @@ def facts(
         probabilities=probabilities,
         batch_size=batch_size,
         cam_tensor=cam_tensor,
-        layer_masking=layer_masking,
-        gradients=gradients,
-        activation_gradients=gradients,
+        supports=supports,
+        layers=layers,
+        in_flight=in_flight,
     )
 
 
@@ -84,27 +92,40 @@ class ToyPredictor:
     def facts(self) -> PredictorFacts:
         return self._facts
 
+    def submit(self, run: ModelPass, batch: Batch) -> "Future[Answers]":
+        assert run.model == self._facts.model
+        future: Future[Answers] = Future()
+        future.set_result(self.answers(run, batch))
+        return future
+
+    def answers(self, run: ModelPass, batch: Batch) -> Answers:
+        assert (run.masking is None) == (batch.masks is None)
+        assert (run.wrt is None) == (batch.output_gradients is None)
+        if batch.masks is not None:
+            return self._masked(batch.images, batch.masks)
+        if batch.output_gradients is not None:
+            return self._gradients(batch.images, batch.output_gradients, run.wrt or "")
+        return Answers(self.logits(batch.images))
+
     def logits(self, images: np.ndarray) -> np.ndarray:
         self._check(images)
         return np.stack([np.asarray(self._logits(image), np.float32) for image in images])
 
-    def masked_logits(self, images: np.ndarray, masks: np.ndarray, mode: str) -> MaskedLogits:
-        assert mode in {"reference", "strict"}
+    def _masked(self, images: np.ndarray, masks: np.ndarray) -> Answers:
         assert masks.dtype == np.bool_
         assert masks.shape == (len(images), *images.shape[2:])
         self.masks.append(masks.copy())
         hidden = np.where(masks[:, None], images, np.float32(0))
-        coverage = masks.mean(axis=(1, 2)).astype(np.float32)
-        return MaskedLogits(self.logits(hidden), coverage)
+        return Answers(self.logits(hidden), masks.mean(axis=(1, 2)).astype(np.float32))
 
-    def gradients(self, images: np.ndarray, output_gradients: np.ndarray, tensor: str) -> Gradients:
+    def _gradients(self, images: np.ndarray, weights: np.ndarray, tensor: str) -> Answers:
         assert self._jacobian is not None
-        assert output_gradients.dtype == np.float32
+        assert weights.dtype == np.float32
         logits = self.logits(images)
         jacobians = np.stack([self._jacobian(image) for image in images])
-        found = np.einsum("nk,nk...->n...", output_gradients.astype(np.float64), jacobians)
+        found = np.einsum("nk,nk...->n...", weights.astype(np.float64), jacobians)
         activations = images if not tensor else features(images)
-        return Gradients(logits, activations, found.astype(np.float32))
+        return Answers(logits, activations=activations, gradients=found.astype(np.float32))
 
     def _check(self, images: np.ndarray) -> None:
         own = self._facts
@@ -141,17 +162,48 @@ def pixels(seed: int = 0, *, low: float = 0.5, high: float = 1.0, side: int = SI
     return rng.uniform(low, high, (3, side, side)).astype(np.float32)
 
 
-def ask(procedure: Procedure[T], predictor: Predictor) -> T:
-    """Runs one procedure against a predictor."""
-    packer = Packer(predictor)
+def run_one(procedure: Procedure[T], batcher: Batcher) -> T:
+    """Runs one procedure against a model's batches."""
 
     def job() -> Job[T]:
-        results = yield [Task(packer, procedure)]
+        results = yield [procedure]
         return cast("T", results[0])
 
-    rounds: Rounds[T] = Rounds((packer,), 1, lambda: None)
-    (found,) = list[T](rounds.run(iter([job()])))
+    (found,) = list[T](scheduler([batcher], 1).run(iter([job()])))
     return found
+
+
+def scheduler(
+    batchers: Sequence[Batcher], window: int, on_batch: Callable[[], None] = lambda: None
+) -> Scheduler[Any]:
+    """A scheduler of models, found by their names."""
+    return Scheduler({batcher.facts.model: batcher for batcher in batchers}, window, on_batch)
+
+
+def ask(procedure: Procedure[T], predictor: Predictor) -> T:
+    """Runs one procedure against a predictor."""
+    return run_one(procedure, Batcher(predictor))
+
+
+def view(
+    image: LazyImage,
+    mask: np.ndarray | None = None,
+    removal: RemovalOperator | None = None,
+    model: str = "models/toy",
+) -> MaskedView:
+    """Asks a toy for a prediction."""
+    masking = None if removal is None else removal.masking
+    return MaskedView(image, ModelPass(model, masking=masking), mask, removal)
+
+
+def gradient_view(image: LazyImage, weights: np.ndarray, wrt: str = IMAGE) -> GradientView:
+    """Asks a toy for a gradient."""
+    return GradientView(image, ModelPass("models/toy", wrt=wrt), weights)
+
+
+def bound(removal: RemovalOperator, image: np.ndarray, seed: int = 0) -> Render:
+    """Draws an image with pixels removed."""
+    return removal.bind(RemovalView(image, np.random.default_rng(seed)))
 
 
 def answer(procedure: Procedure[T], respond: Callable[[Query], Answer]) -> T:
@@ -164,21 +216,25 @@ def answer(procedure: Procedure[T], respond: Callable[[Query], Answer]) -> T:
         return cast("T", end.value)
 
 
-def scene_of(
+def sample_of(
     predictor: Predictor, image: np.ndarray, *, seed: int = 0, **maps: np.ndarray
-) -> Scene:
+) -> Sample:
     """The image as the predictor sees it; its top class is explained."""
-    picture = Picture.of(image)
-    clean = ask(predict(MaskedView(picture)), predictor)
-    return Scene(
+    pixels = LazyImage.of(image)
+    clean = ask(predict(view(pixels, model=predictor.facts.model)), predictor)
+    return Sample(
         facts=predictor.facts,
-        picture=picture,
+        image=pixels,
         digest=hashlib.sha256(image.tobytes()).hexdigest(),
         seed=seed,
         target=int(clean.logits.argmax()),
         clean=clean,
         maps=maps,
     )
+
+
+EVERYTHING = tuple(Reads)
+"""What a case of the tests hands over, whatever the metric declares."""
 
 
 def case_of(
@@ -192,10 +248,23 @@ def case_of(
     object_mask: np.ndarray | None = None,
 ) -> Case:
     """An image to score, black being the removal operator unless another one is named."""
-    scene = replace(scene_of(predictor, image, seed=seed), object_mask=object_mask)
-    setting = Setting(predictor.facts, removal or Black(), explainer)
-    made = None if attribution is None else attribution.astype(np.float64)
-    return Case(scene, setting, made)
+    given = Given(
+        removal=removal or Black(),
+        explainer=explainer,
+        sample=sample_of(predictor, image, seed=seed),
+        map=None if attribution is None else attribution.astype(np.float64),
+        objects=object_mask,
+    )
+    return Case(EVERYTHING, predictor.facts, given)
+
+
+def planned(
+    model: PredictorFacts,
+    removal: RemovalOperator | None = None,
+    explainer: Explainer | None = None,
+) -> Case:
+    """What will be scored with, while there is no image."""
+    return Case(EVERYTHING, model, Given(removal, explainer))
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

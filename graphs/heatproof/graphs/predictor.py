@@ -1,25 +1,29 @@
 """The predictor of the science, over ONNX Runtime."""
 
 import hashlib
-from collections.abc import Callable
+from concurrent.futures import Future
+from functools import cached_property
 
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from heatproof.evaluators.images.arrays import Images, Logits, Masks
+from heatproof.evaluators.images.arrays import Images
 from heatproof.evaluators.queries.class_outputs import ClassOutput, Reading
 from heatproof.evaluators.queries.model_warnings import Doubt, ModelWarning
-from heatproof.evaluators.queries.predictor import Gradients, MaskedLogits, PredictorFacts
+from heatproof.evaluators.queries.passes import IMAGE, ModelPass
+from heatproof.evaluators.queries.predictor import Answers, Batch, PredictorFacts
 from heatproof.graphs.canonical.model import CanonicalModel
 from heatproof.graphs.files.notes import Note, notes_of
+from heatproof.graphs.gating import GATE_INPUT, gated
 from heatproof.graphs.gradients import (
     INPUT_GRADIENT,
     OUTPUT_GRADIENT,
     differentiated,
 )
-from heatproof.graphs.masking import MaskingOptions, Mode, layer_masked
+from heatproof.graphs.masking import MaskingOptions, layer_masked
 from heatproof.graphs.masking.rewriting import COVERAGE_OUTPUT, MASK_INPUT
+from heatproof.graphs.randomization import layers_of, randomized
 from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.graphs.runtime.sessions import Session, SessionCache
 from heatproof.graphs.tapping import tapped
@@ -64,6 +68,10 @@ class OrtPredictor:
     @property
     def facts(self) -> PredictorFacts:
         """What the model is and can do."""
+        return self._facts
+
+    @cached_property
+    def _facts(self) -> PredictorFacts:
         canonical = self._canonical
         return PredictorFacts(
             model=self._model,
@@ -73,10 +81,9 @@ class OrtPredictor:
             probabilities="sigmoid" if canonical.are_independent else "softmax",
             batch_size=self._batch_size,
             cam_tensor=canonical.cam_tensor,
-            layer_masking=canonical.capabilities.layer_masking,
-            gradients=canonical.capabilities.gradients,
-            activation_gradients=canonical.capabilities.activation_gradients,
+            supports=canonical.capabilities.supports,
             tensors=canonical.tensors,
+            layers=layers_of(canonical.model),
             reading=self._reading(),
             warnings=tuple(self._warning(note) for note in notes_of(canonical.model)),
         )
@@ -99,57 +106,67 @@ class OrtPredictor:
         )
         return Reading(output, found.tolerance, found.is_linear)
 
-    def logits(self, images: Images) -> Logits:
-        """Runs the plain model.
+    def submit(self, run: ModelPass, batch: Batch) -> "Future[Answers]":
+        """Runs a batch at once; the future holds the answers, or the error, when this returns.
 
-        Raises:
-            CancelledError: the work was cancelled.
+        The future raises UnsupportedOperatorError for a node without a rule, UnknownNameError for a
+        tensor or layer that the model lacks, CancelledError if the work was cancelled.
         """
-        session = self._session("plain", lambda: self._canonical.model)
-        return self._run(session, self._image_feed(images), self._canonical.logits)[0]
+        future: Future[Answers] = Future()
+        try:
+            future.set_result(self._answers(run, batch))
+        except Exception as error:  # noqa: BLE001  # whoever waits gets it
+            future.set_exception(error)
+        return future
 
-    def masked_logits(self, images: Images, masks: Masks, mode: str) -> MaskedLogits:
-        """Runs the layer-masked model; `mode` is `reference` or `strict`.
+    def _answers(self, run: ModelPass, batch: Batch) -> Answers:
+        session = self._session(run)
+        masked = () if run.masking is None else (COVERAGE_OUTPUT,)
+        derived = () if run.wrt is None else (INPUT_GRADIENT,)
+        wrt = (run.wrt,) if run.wrt else ()
+        names = (self._canonical.logits, *masked, *derived, *dict.fromkeys((*wrt, *run.taps)))
+        fetched = self._run(session, self._feeds(run, batch), *names)
+        found = dict(zip(names, fetched, strict=True))
+        return Answers(
+            logits=found[self._canonical.logits],
+            coverage=found.get(COVERAGE_OUTPUT),
+            activations=batch.images if run.wrt == IMAGE else found.get(run.wrt or ""),
+            gradients=found.get(INPUT_GRADIENT),
+            features={name: found[name] for name in run.taps},
+        )
 
-        Raises:
-            UnsupportedOperatorError: the model has a node without a masking rule.
-            CancelledError: the work was cancelled.
-        """
-        session = self._session(f"masked/{mode}", lambda: self._masked(Mode(mode)))
-        feeds = self._image_feed(images)
-        feeds[MASK_INPUT] = np.ascontiguousarray(masks[:, np.newaxis], np.float32)
-        logits, coverage = self._run(session, feeds, self._canonical.logits, COVERAGE_OUTPUT)
-        return MaskedLogits(logits, coverage)
+    def _feeds(self, run: ModelPass, batch: Batch) -> dict[str, NDArray[np.generic]]:
+        feeds = self._image_feed(batch.images)
+        if run.masking is not None and batch.masks is not None:
+            feeds[MASK_INPUT] = np.ascontiguousarray(batch.masks[:, np.newaxis], np.float32)
+        if run.wrt is not None and batch.output_gradients is not None:
+            feeds[OUTPUT_GRADIENT] = np.ascontiguousarray(batch.output_gradients, np.float32)
+        if run.gate is not None and batch.gates is not None:
+            feeds[GATE_INPUT] = np.ascontiguousarray(batch.gates, np.float32)
+        return feeds
 
-    def gradients(self, images: Images, output_gradients: Logits, tensor: str) -> Gradients:
-        """Multiplies gradients of the logits into the Jacobian by `tensor`; "" is the input.
-
-        Raises:
-            UnsupportedOperatorError: a node between the two has no gradient.
-            UnknownNameError: the model has no such tensor.
-            CancelledError: the work was cancelled.
-        """
-        session = self._session(f"gradient/{tensor}", lambda: self._differentiated(tensor))
-        feeds = self._image_feed(images)
-        feeds[OUTPUT_GRADIENT] = np.ascontiguousarray(output_gradients, np.float32)
-        fetched = [self._canonical.logits, INPUT_GRADIENT, *([tensor] if tensor else [])]
-        logits, gradient, *activations = self._run(session, feeds, *fetched)
-        return Gradients(logits, activations[0] if activations else images, gradient)
-
-    def _masked(self, mode: Mode) -> ir.Model:
-        # `Masks` are booleans.
-        return layer_masked(self._canonical.model, MaskingOptions(mode=mode), trusted=True)
-
-    def _differentiated(self, tensor: str) -> ir.Model:
-        model, logits = self._canonical.model, self._canonical.logits
-        if not tensor:
-            return differentiated(model, of=logits, wrt=self._canonical.input_name)
-        return differentiated(tapped(model, (tensor,)), of=logits, wrt=tensor)
-
-    def _session(self, form: str, build: Callable[[], ir.Model]) -> Session:
+    def _session(self, run: ModelPass) -> Session:
         self._cancellation.check()
         self._canonical.row_check.run(self._cancellation)
-        return self._sessions.get(f"{self.key}/{form}", build)
+        form = f"{run.weights}|{run.gate}|{run.masking}|{run.wrt}|{run.taps}"
+        return self._sessions.get(f"{self.key}/{form}", lambda: self._rewritten(run))
+
+    def _rewritten(self, run: ModelPass) -> ir.Model:
+        """Weights first, for masking and gradients follow from the graph that they leave."""
+        model, logits = self._canonical.model, self._canonical.logits
+        if run.weights.layers:
+            model = randomized(model, run.weights.layers, run.weights.seed)
+        if run.gate is not None:
+            model = gated(model, run.gate)
+        if run.masking is not None:
+            # `Masks` are booleans.
+            model = layer_masked(model, MaskingOptions(mode=run.masking), trusted=True)
+        taps = {*run.taps, run.wrt or IMAGE} - {IMAGE}
+        if taps:
+            model = tapped(model, sorted(taps))
+        if run.wrt is None:
+            return model
+        return differentiated(model, of=logits, wrt=run.wrt or self._canonical.input_name)
 
     def _image_feed(self, images: Images) -> dict[str, NDArray[np.generic]]:
         if len(images) != self._batch_size:

@@ -14,7 +14,6 @@ from heatproof.evaluators.evaluation.engine import (
     explain,
     predict_masked,
 )
-from heatproof.evaluators.evaluation.inventory import Inventory, KnownImage
 from heatproof.evaluators.evaluation.results import ImageResult, ImageScore
 from heatproof.evaluators.evaluation.spec import EvaluationSpec, Target
 from heatproof.evaluators.explainers import (
@@ -25,6 +24,7 @@ from heatproof.evaluators.explainers import (
     Saliency,
     Supplied,
 )
+from heatproof.evaluators.images.inventory import Inventory, KnownImage
 from heatproof.evaluators.images.preprocessing import PRESETS
 from heatproof.evaluators.images.sources import Frame, FramedMap
 from heatproof.evaluators.metrics import (
@@ -35,6 +35,7 @@ from heatproof.evaluators.metrics import (
     OcclusionRobustness,
 )
 from heatproof.evaluators.outcomes import Reason, Score, Undefined
+from heatproof.evaluators.queries.passes import Capability
 from heatproof.evaluators.queries.predictor import Predictor, Shortfall
 from heatproof.evaluators.removal import Black, Blur, Layer
 from tests.evaluators.toys import SIDE, ToyPredictor, facts, linear, softmax
@@ -388,7 +389,7 @@ def test_masks_of_another_size_are_refused() -> None:
 
 
 def test_masks_inside_a_network_without_rules_are_refused() -> None:
-    own = facts(layer_masking=Shortfall("layer_masking", "node 'n': Loop"))
+    own = facts(shortfalls=[Shortfall(Capability.LAYER_MASKING, "node 'n': Loop")])
     with pytest.raises(UnsupportedOperatorError, match="Loop"):
         predict_masked(source(0), masks(1), Layer(), PRESETS["unit"], linear(WEIGHTS, own=own))
 

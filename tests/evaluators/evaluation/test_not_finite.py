@@ -3,6 +3,7 @@
 import hashlib
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -29,7 +30,8 @@ from heatproof.evaluators.metrics import (
     OcclusionRobustness,
 )
 from heatproof.evaluators.outcomes import Reason, Score, Undefined
-from heatproof.evaluators.queries.predictor import Gradients, MaskedLogits
+from heatproof.evaluators.queries.passes import ModelPass
+from heatproof.evaluators.queries.predictor import Answers, Batch
 from heatproof.evaluators.removal import Black, Layer
 from tests.evaluators.toys import SIDE, ToyPredictor, facts, linear
 
@@ -84,23 +86,24 @@ class Ailing(ToyPredictor):
                 self._spoil(row)
         return found
 
-    def masked_logits(self, images: np.ndarray, masks: np.ndarray, mode: str) -> MaskedLogits:
-        found = super().masked_logits(images, masks, mode)
-        if self._fault == "masked":
-            for row, mask in zip(found.logits, masks, strict=True):
+    def answers(self, run: ModelPass, batch: Batch) -> Answers:
+        found = super().answers(run, batch)
+        if batch.masks is not None and self._fault == "masked":
+            for row, mask in zip(found.logits, batch.masks, strict=True):
                 if lot(mask):
                     self._spoil(row)
-        return found
+        return found if found.gradients is None else self._ailing(found, batch.images)
 
-    def gradients(self, images: np.ndarray, output_gradients: np.ndarray, tensor: str) -> Gradients:
-        found = super().gradients(images, output_gradients, tensor)
+    def _ailing(self, found: Answers, images: np.ndarray) -> Answers:
+        assert found.gradients is not None
+        assert found.activations is not None
         gradients, activations = found.gradients.copy(), found.activations.copy()
         for row, image in zip(gradients, images, strict=True):
             if self._fault == "gradients" or (self._fault == "some gradients" and lot(image)):
                 self._spoil(row)
         if self._fault == "activations":
             self._spoil(activations)
-        return Gradients(found.logits, activations, gradients)
+        return replace(found, activations=activations, gradients=gradients)
 
     def _spoil(self, array: np.ndarray) -> None:
         array[...] = self._value if self._whole else array

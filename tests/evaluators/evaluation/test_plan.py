@@ -1,4 +1,4 @@
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +10,6 @@ from heatproof.evaluators.errors import (
     UnsupportedOperatorError,
 )
 from heatproof.evaluators.evaluation.engine import Progress, SourceImage, evaluate, plan, shards
-from heatproof.evaluators.evaluation.inventory import Inventory, KnownImage
 from heatproof.evaluators.evaluation.spec import EvaluationSpec, Target
 from heatproof.evaluators.explainers import (
     Centre,
@@ -23,6 +22,7 @@ from heatproof.evaluators.explainers import (
     Saliency,
     Supplied,
 )
+from heatproof.evaluators.images.inventory import Inventory, KnownImage
 from heatproof.evaluators.images.preprocessing import PRESETS
 from heatproof.evaluators.metrics import (
     Deletion,
@@ -32,8 +32,8 @@ from heatproof.evaluators.metrics import (
     OcclusionCorrectedDeletion,
     OcclusionRobustness,
 )
+from heatproof.evaluators.queries.passes import Capability
 from heatproof.evaluators.queries.predictor import Shortfall
-from heatproof.evaluators.registry.registry import Need
 from heatproof.evaluators.removal import Black, Blur, Layer, RemovalOperator, White
 from tests.evaluators.toys import SIDE, facts, linear
 
@@ -45,8 +45,11 @@ SPEC = EvaluationSpec(
     removals=(Black(), Blur()),
 )
 FACTS = {"models/toy": facts()}
-NO_GRADIENTS = Shortfall("gradients", "node 'n1': no rule for Loop")
-NO_MASKING = Shortfall("layer_masking", "node 'n2': no rule for NonZero")
+NO_GRADIENTS = tuple(
+    Shortfall(capability, "node 'n1': no rule for Loop")
+    for capability in (Capability.GRADIENTS, Capability.ACTIVATION_GRADIENTS)
+)
+NO_MASKING = (Shortfall(Capability.LAYER_MASKING, "node 'n2': no rule for NonZero"),)
 
 
 def images(count: int, *, label: int | None = None, maps: Collection[str] = ()) -> Inventory:
@@ -55,8 +58,10 @@ def images(count: int, *, label: int | None = None, maps: Collection[str] = ()) 
     )
 
 
-def refused(spec: EvaluationSpec, **changes: object) -> HeatproofError:
-    own = replace(FACTS["models/toy"], **changes)  # type: ignore[arg-type]  # fields of PredictorFacts
+def refused(
+    spec: EvaluationSpec, shortfalls: Sequence[Shortfall] = (), **changes: object
+) -> HeatproofError:
+    own = replace(facts(shortfalls=shortfalls), **changes)  # type: ignore[arg-type]  # fields of PredictorFacts
     with pytest.raises(HeatproofError) as caught:
         plan(spec, {"models/toy": own}, images(1))
     return caught.value
@@ -139,7 +144,7 @@ def test_faults_are_placed_at_their_field(change: dict[str, object], field: str)
 def test_models_without_gradients_are_refused_with_the_reason(
     change: dict[str, object], lacks: str, field: str
 ) -> None:
-    error = refused(replace(SPEC, **change), **{lacks: NO_GRADIENTS})  # type: ignore[arg-type]  # as above
+    error = refused(replace(SPEC, **change), [NO_GRADIENTS[lacks == "activation_gradients"]])  # type: ignore[arg-type]  # as above
     assert isinstance(error, UnsupportedOperatorError)
     assert error.field == field
     assert "no rule for Loop" in error.message
@@ -155,7 +160,7 @@ def test_models_without_gradients_are_refused_with_the_reason(
 def test_models_without_masking_rules_are_refused_with_the_reason(
     change: dict[str, object], field: str
 ) -> None:
-    error = refused(replace(SPEC, **change), layer_masking=NO_MASKING)  # type: ignore[arg-type]  # as above
+    error = refused(replace(SPEC, **change), shortfalls=NO_MASKING)  # type: ignore[arg-type]  # as above
     assert isinstance(error, UnsupportedOperatorError)
     assert error.field == field
     assert "NonZero" in error.message
@@ -163,7 +168,7 @@ def test_models_without_masking_rules_are_refused_with_the_reason(
 
 def test_what_is_not_used_needs_not_be_there() -> None:
     spec = replace(SPEC, metrics=(OcclusionRobustness(2, 4),), explainers=(), removals=(Black(),))
-    assert len(plan(spec, {"models/toy": facts(gradients=NO_GRADIENTS)}, images(1)).results) == 1
+    assert len(plan(spec, {"models/toy": facts(shortfalls=NO_GRADIENTS)}, images(1)).results) == 1
 
 
 @pytest.mark.parametrize("count", [0, 1, 31, 32, 33, 100, 1000])
@@ -201,8 +206,8 @@ def test_no_more_predictions_are_made_than_planned(metric: Metric) -> None:
     spec = replace(
         SPEC,
         metrics=(metric,),
-        explainers=explainers if Need.EXPLAINER in metric.needs else (),
-        removals=EVERY_REMOVAL if Need.REMOVAL in metric.needs else (),
+        explainers=explainers if metric.takes_explainer else (),
+        removals=EVERY_REMOVAL if metric.takes_removal else (),
     )
     predictor = linear(np.random.default_rng(0).uniform(-1e-3, 6e-3, (3, SIDE, SIDE)))
     pictures = [

@@ -16,18 +16,19 @@ from heatproof.evaluators.explainers import (
     Supplied,
 )
 from heatproof.evaluators.outcomes import Reason, Undefined
-from heatproof.evaluators.queries.procedure import Gradient, Picture, Prediction
-from heatproof.evaluators.queries.sample import Scene
+from heatproof.evaluators.queries.procedure import Gradient, LazyImage, Prediction
+from heatproof.evaluators.queries.sample import Sample
 from heatproof.evaluators.removal import Black, Grey, Layer, RemovalOperator, White
 from tests.evaluators.toys import (
     SIDE,
     ToyPredictor,
     ask,
+    bound,
     facts,
     features,
     linear,
     pixels,
-    scene_of,
+    sample_of,
     softmax,
 )
 
@@ -37,12 +38,12 @@ def weights(seed: int = 0) -> np.ndarray:
 
 
 def explained(explainer: Explainer, predictor: ToyPredictor, image: np.ndarray) -> np.ndarray:
-    return explained_scene(explainer, predictor, scene_of(predictor, image))
+    return explained_sample(explainer, predictor, sample_of(predictor, image))
 
 
-def explained_scene(explainer: Explainer, predictor: ToyPredictor, scene: Scene) -> np.ndarray:
+def explained_sample(explainer: Explainer, predictor: ToyPredictor, sample: Sample) -> np.ndarray:
     explainer.check(predictor.facts)
-    made = ask(explainer.explain(scene), predictor)
+    made = ask(explainer.explain(sample), predictor)
     assert not isinstance(made, Undefined)
     assert made.shape == (SIDE, SIDE)
     assert made.dtype == np.float64
@@ -59,17 +60,17 @@ def test_random_draws_one_number_a_cell_anew_for_every_image_and_seed() -> None:
     assert np.array_equal(made, np.kron(made[::8, ::8], np.ones((8, 8))))
     assert len(np.unique(made)) == 16
     assert not np.array_equal(made, explained(Random(grid=4), predictor, pixels(1)))
-    reseeded = explained_scene(Random(4), predictor, scene_of(predictor, pixels(0), seed=1))
+    reseeded = explained_sample(Random(4), predictor, sample_of(predictor, pixels(0), seed=1))
     assert not np.array_equal(made, reseeded)
 
 
 def test_random_is_the_same_for_all_models_but_not_for_a_perturbed_image() -> None:
     one, other = linear(weights(0)), linear(weights(1))
     assert np.array_equal(explained(Random(), one, pixels()), explained(Random(), other, pixels()))
-    scene = scene_of(one, pixels())
-    moved = scene.moved(Picture.of(pixels(7)), scene.clean)
-    anew = explained_scene(Random(), one, moved)
-    assert not np.array_equal(explained_scene(Random(), one, scene), anew)
+    sample = sample_of(one, pixels())
+    moved = sample.moved(LazyImage.of(pixels(7)), sample.clean)
+    anew = explained_sample(Random(), one, moved)
+    assert not np.array_equal(explained_sample(Random(), one, sample), anew)
 
 
 @pytest.mark.parametrize("sigma", [0.1, 0.25, 2.0])
@@ -82,9 +83,9 @@ def test_centre_is_a_gaussian_in_units_of_the_side(sigma: float) -> None:
 
 def test_supplied_takes_the_map_of_its_name_or_says_that_there_is_none() -> None:
     predictor = linear(weights())
-    scene = scene_of(predictor, pixels(), own=np.arange(1024.0).reshape(SIDE, SIDE))
-    assert np.array_equal(explained_scene(Supplied("own"), predictor, scene), scene.maps["own"])
-    missing = ask(Supplied("other").explain(scene), predictor)
+    sample = sample_of(predictor, pixels(), own=np.arange(1024.0).reshape(SIDE, SIDE))
+    assert np.array_equal(explained_sample(Supplied("own"), predictor, sample), sample.maps["own"])
+    missing = ask(Supplied("other").explain(sample), predictor)
     assert isinstance(missing, Undefined)
     assert missing.reason is Reason.NO_MAP
     assert "other" in missing.detail
@@ -109,7 +110,7 @@ def test_occlusion_is_the_mean_drop_over_the_covering_patches(
                     drops[row][column].append(drop)
     expected = [[np.mean(found) for found in row] for row in drops]
     np.testing.assert_allclose(made, expected, rtol=0, atol=1e-14)
-    assert Occlusion(patch, stride).predictions(predictor.facts) == len(starts) ** 2
+    assert Occlusion(patch, stride).cost(predictor.facts) == len(starts) ** 2
 
 
 def test_occlusion_hides_inside_the_network_if_asked_to() -> None:
@@ -149,9 +150,9 @@ def test_rise_of_a_constant_model_is_its_probability_everywhere() -> None:
 @pytest.mark.parametrize("share", [0.2, 0.8])
 def test_rise_is_the_weighted_sum_of_the_masks_that_the_model_saw(share: float) -> None:
     predictor, image = linear(weights()), np.ones((3, SIDE, SIDE), np.float32)
-    scene = scene_of(predictor, image)
+    sample = sample_of(predictor, image)
     predictor.batches.clear()
-    made = explained_scene(Rise(40, 5, share), predictor, scene)
+    made = explained_sample(Rise(40, 5, share), predictor, sample)
     # on a white image the pictures are the masks themselves
     masks = np.concatenate(predictor.batches)[:40, 0].astype(np.float64)
     scores = [probability(predictor, np.stack([mask] * 3).astype(np.float32)) for mask in masks]
@@ -167,9 +168,9 @@ def test_rise_shows_every_image_and_model_the_same_masks() -> None:
     seen = []
     for seed in (0, 1):
         predictor = linear(weights(seed))
-        scene = scene_of(predictor, white)
+        sample = sample_of(predictor, white)
         predictor.batches.clear()
-        explained_scene(Rise(8, 5), predictor, scene)
+        explained_sample(Rise(8, 5), predictor, sample)
         seen.append(np.concatenate(predictor.batches))
     assert np.array_equal(seen[0], seen[1])
 
@@ -186,7 +187,7 @@ def test_integrated_gradients_of_a_linear_model_are_weight_times_difference(
 ) -> None:
     image = pixels()
     made = explained(IntegratedGradients(steps=3, baseline=baseline), linear(weights()), image)
-    start = baseline.bind(image)(np.zeros((SIDE, SIDE), np.bool_))
+    start = bound(baseline, image)(np.zeros((SIDE, SIDE), np.bool_))
     expected = (weights() * (image.astype(np.float64) - start)).sum(axis=0)
     np.testing.assert_allclose(made, expected, rtol=1e-5, atol=1e-8)
 
@@ -271,8 +272,8 @@ def test_grad_cam_refuses_a_tensor_that_the_model_lacks() -> None:
 
 def test_grad_cam_refuses_a_tensor_that_is_not_spatial() -> None:
     predictor = linear(weights())
-    scene = scene_of(predictor, pixels())
-    procedure = GradCam("vector").explain(scene)
+    sample = sample_of(predictor, pixels())
+    procedure = GradCam("vector").explain(sample)
     next(procedure)
     flat = np.ones(7, np.float32)
     with pytest.raises(InvalidArgumentError, match=r"'vector' has the shape \(7,\)"):
@@ -281,10 +282,10 @@ def test_grad_cam_refuses_a_tensor_that_is_not_spatial() -> None:
 
 def test_maps_are_made_for_the_target_and_not_for_the_top_class() -> None:
     predictor = linear(weights())
-    scene = scene_of(predictor, pixels())
-    object.__setattr__(scene, "target", 1)
-    assert (explained_scene(Saliency(), predictor, scene) == 0).all()
-    occluded = explained_scene(Occlusion(8, 8), predictor, scene)
-    clean = scene.clean
+    sample = sample_of(predictor, pixels())
+    object.__setattr__(sample, "target", 1)
+    assert (explained_sample(Saliency(), predictor, sample) == 0).all()
+    occluded = explained_sample(Occlusion(8, 8), predictor, sample)
+    clean = sample.clean
     assert isinstance(clean, Prediction)
     assert occluded.mean() < 0  # removing what speaks for class 0 speaks for class 1

@@ -7,13 +7,11 @@ from hypothesis import strategies as st
 
 from heatproof.evaluators.errors import InternalError
 from heatproof.evaluators.images.arrays import Image
-from heatproof.evaluators.queries.batching import Packer, Recent, probabilities
+from heatproof.evaluators.queries.batching import Batcher, Recent, probabilities
 from heatproof.evaluators.queries.procedure import (
     Answer,
     Gradient,
-    GradientView,
-    MaskedView,
-    Picture,
+    LazyImage,
     Prediction,
 )
 from heatproof.evaluators.removal import Black, Blur, Layer, Mode
@@ -24,9 +22,11 @@ from tests.evaluators.toys import (
     ToyPredictor,
     facts,
     features,
+    gradient_view,
     linear,
     pixels,
     softmax,
+    view,
 )
 
 WEIGHTS = np.random.default_rng(0).uniform(0, 6e-3, (3, SIDE, SIDE))
@@ -36,18 +36,19 @@ def mask(seed: int) -> np.ndarray:
     return np.random.default_rng(seed).random((SIDE, SIDE)) < 0.5
 
 
-def run_all(packer: Packer) -> None:
-    while packer.waiting:
-        packer.run()
+def run_all(batcher: Batcher) -> None:
+    while batcher.waiting:
+        batcher.submit()
+        batcher.collect()
 
 
 def test_answers_go_to_those_who_asked() -> None:
     predictor = linear(WEIGHTS)
-    packer = Packer(predictor)
+    batcher = Batcher(predictor)
     found: dict[int, Answer] = {}
     for seed in range(11):  # two full batches and a tail
-        packer.ask(MaskedView(Picture.of(pixels(seed))), partial(found.__setitem__, seed))
-    run_all(packer)
+        batcher.ask(view(LazyImage.of(pixels(seed))), partial(found.__setitem__, seed))
+    run_all(batcher)
     for seed in range(11):
         answer = found[seed]
         assert isinstance(answer, Prediction)
@@ -55,80 +56,80 @@ def test_answers_go_to_those_who_asked() -> None:
         assert np.array_equal(answer.logits, logits)
         np.testing.assert_allclose(answer.probabilities, softmax(logits), rtol=1e-14)
         assert answer.coverage == 1
-    assert packer.rows_done == 11
+    assert batcher.rows_done == 11
     assert len(predictor.batches) == 3
 
 
 def test_the_tail_is_padded_with_its_first_row() -> None:
     predictor = linear(WEIGHTS)
-    packer = Packer(predictor)
+    batcher = Batcher(predictor)
     for seed in range(2):
-        packer.ask(MaskedView(Picture.of(pixels(seed))), lambda _: None)
-    run_all(packer)
+        batcher.ask(view(LazyImage.of(pixels(seed))), lambda _: None)
+    run_all(batcher)
     expected = [pixels(0), pixels(1), pixels(0), pixels(0)]
     assert np.array_equal(predictor.batches[0], np.stack(expected))
-    assert packer.rows_done == 2
+    assert batcher.rows_done == 2
 
 
 def test_equal_queries_are_answered_once_whether_they_wait_or_were_answered() -> None:
     predictor = linear(WEIGHTS)
-    packer = Packer(predictor)
+    batcher = Batcher(predictor)
     found: list[Answer] = []
-    picture, twin = Picture.of(pixels()), Picture.of(pixels().copy())
-    for view in (
-        MaskedView(picture, mask(0), Black()),
-        MaskedView(twin, mask(0).copy(), Black()),
+    picture, twin = LazyImage.of(pixels()), LazyImage.of(pixels().copy())
+    for one in (
+        view(picture, mask(0), Black()),
+        view(twin, mask(0).copy(), Black()),
     ):
-        packer.ask(view, found.append)
-    run_all(packer)
-    packer.ask(MaskedView(picture, mask(0), Black()), found.append)
+        batcher.ask(one, found.append)
+    run_all(batcher)
+    batcher.ask(view(picture, mask(0), Black()), found.append)
     assert len(found) == 3
     assert found[0] is found[1] is found[2]
-    assert packer.rows_done == 1
+    assert batcher.rows_done == 1
 
 
 def test_queries_that_differ_in_anything_are_not_mixed_up() -> None:
     predictor = linear(WEIGHTS)
-    packer = Packer(predictor)
+    batcher = Batcher(predictor)
     views = [
-        MaskedView(Picture.of(pixels(0)), mask(0), Black()),
-        MaskedView(Picture.of(pixels(1)), mask(0), Black()),
-        MaskedView(Picture.of(pixels(0)), mask(1), Black()),
-        MaskedView(Picture.of(pixels(0)), mask(0), Blur(sigma=1.0)),
-        MaskedView(Picture.of(pixels(0)), mask(0), Blur(sigma=2.0)),
-        MaskedView(Picture.of(pixels(0)), mask(0), Layer()),
-        MaskedView(Picture.of(pixels(0)), mask(0), Layer(mode=Mode.STRICT)),
-        MaskedView(Picture.of(pixels(0))),
+        view(LazyImage.of(pixels(0)), mask(0), Black()),
+        view(LazyImage.of(pixels(1)), mask(0), Black()),
+        view(LazyImage.of(pixels(0)), mask(1), Black()),
+        view(LazyImage.of(pixels(0)), mask(0), Blur(sigma=1.0)),
+        view(LazyImage.of(pixels(0)), mask(0), Blur(sigma=2.0)),
+        view(LazyImage.of(pixels(0)), mask(0), Layer()),
+        view(LazyImage.of(pixels(0)), mask(0), Layer(mode=Mode.STRICT)),
+        view(LazyImage.of(pixels(0))),
     ]
-    for view in views:
-        packer.ask(view, lambda _: None)
-    run_all(packer)
-    assert packer.rows_done == len(views)
+    for one in views:
+        batcher.ask(one, lambda _: None)
+    run_all(batcher)
+    assert batcher.rows_done == len(views)
 
 
 def test_a_view_that_hides_nothing_is_the_clean_picture_for_every_operator() -> None:
     predictor = linear(WEIGHTS)
-    packer = Packer(predictor)
+    batcher = Batcher(predictor)
     everything = np.ones((SIDE, SIDE), np.bool_)
     for removal in (Black(), Blur(sigma=1.0), Layer()):
-        packer.ask(MaskedView(Picture.of(pixels()), everything, removal), lambda _: None)
-    packer.ask(MaskedView(Picture.of(pixels())), lambda _: None)
-    run_all(packer)
-    assert packer.rows_done == 1
+        batcher.ask(view(LazyImage.of(pixels()), everything, removal), lambda _: None)
+    batcher.ask(view(LazyImage.of(pixels())), lambda _: None)
+    run_all(batcher)
+    assert batcher.rows_done == 1
     assert not predictor.masks
 
 
 def test_each_way_of_running_the_model_fills_batches_of_its_own() -> None:
     predictor = linear(WEIGHTS)
-    packer = Packer(predictor)
+    batcher = Batcher(predictor)
     weights = np.array([1, 0, 0], np.float32)
     found: list[Answer] = []
     for seed in range(BATCH):
-        picture = Picture.of(pixels(seed))
-        packer.ask(MaskedView(picture, mask(seed), Layer()), found.append)
-        packer.ask(GradientView(picture, weights), found.append)
-        packer.ask(MaskedView(picture, mask(seed), Black()), found.append)
-    run_all(packer)
+        picture = LazyImage.of(pixels(seed))
+        batcher.ask(view(picture, mask(seed), Layer()), found.append)
+        batcher.ask(gradient_view(picture, weights), found.append)
+        batcher.ask(view(picture, mask(seed), Black()), found.append)
+    run_all(batcher)
     assert len(predictor.batches) == 3
     assert len(predictor.masks) == 1
     assert all(np.array_equal(row, mask(seed)) for seed, row in enumerate(predictor.masks[0]))
@@ -143,11 +144,11 @@ def test_gradients_come_with_the_tensor_that_they_are_taken_in() -> None:
         return np.ones((3, 3, SIDE // 8, SIDE // 8))
 
     predictor = ToyPredictor(lambda image: np.zeros(3) * image[0, 0, 0], jacobian=jacobian)
-    packer = Packer(predictor)
+    batcher = Batcher(predictor)
     found: list[Answer] = []
     weights = np.array([0.5, 0, 2], np.float32)
-    packer.ask(GradientView(Picture.of(pixels()), weights, "features"), found.append)
-    run_all(packer)
+    batcher.ask(gradient_view(LazyImage.of(pixels()), weights, "features"), found.append)
+    run_all(batcher)
     (answer,) = found
     assert isinstance(answer, Gradient)
     assert np.array_equal(answer.activation, features(pixels()[None])[0])
@@ -161,12 +162,12 @@ def test_pixels_are_drawn_only_when_their_batch_is_cut() -> None:
         drawn.append(index)
         return pixels(index)
 
-    packer = Packer(linear(WEIGHTS))
+    batcher = Batcher(linear(WEIGHTS))
     for index in range(6):
-        picture = Picture(str(index), partial(draw, index))
-        packer.ask(MaskedView(picture), lambda _: None)
+        picture = LazyImage(str(index), partial(draw, index))
+        batcher.ask(view(picture), lambda _: None)
     assert drawn == []
-    packer.run()
+    batcher.submit()
     assert drawn == [0, 1, 2, 3]
 
 
@@ -179,19 +180,20 @@ def test_an_operator_is_bound_once_to_an_image(monkeypatch: pytest.MonkeyPatch) 
         return original(image, sigma)
 
     monkeypatch.setattr(blur_module, "blurred", counted)
-    packer = Packer(linear(WEIGHTS))
+    batcher = Batcher(linear(WEIGHTS))
     for seed in range(9):
-        packer.ask(MaskedView(Picture.of(pixels()), mask(seed), Blur(sigma=3.0)), lambda _: None)
-    run_all(packer)
+        batcher.ask(view(LazyImage.of(pixels()), mask(seed), Blur(sigma=3.0)), lambda _: None)
+    run_all(batcher)
     assert bound == [3.0]
 
 
 def test_logits_of_another_shape_are_the_models_fault_and_named() -> None:
     predictor = ToyPredictor(lambda image: np.zeros(5) * image[0, 0, 0])
-    packer = Packer(predictor)
-    packer.ask(MaskedView(Picture.of(pixels())), lambda _: None)
+    batcher = Batcher(predictor)
+    batcher.ask(view(LazyImage.of(pixels())), lambda _: None)
+    batcher.submit()
     with pytest.raises(InternalError, match=r"models/toy answered with logits \(4, 5\)"):
-        packer.run()
+        batcher.collect()
 
 
 @settings(max_examples=30, deadline=None)
@@ -226,7 +228,7 @@ def test_memory_of_answers_is_bounded_and_forgets_what_was_used_longest_ago() ->
 
 
 def test_many_classes_shorten_the_memory_of_answers() -> None:
-    few = Packer(linear(WEIGHTS))._known
+    few = Batcher(linear(WEIGHTS))._known
     own = facts(classes=20_000)
-    many = Packer(ToyPredictor(lambda _: np.zeros(20_000), own=own))._known
+    many = Batcher(ToyPredictor(lambda _: np.zeros(20_000), own=own))._known
     assert many._most * 12 * 20_000 <= 32 << 20 < few._most * 12 * 20_000

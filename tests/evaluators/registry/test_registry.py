@@ -11,7 +11,7 @@ from heatproof.evaluators.metrics import METRICS, Deletion
 from heatproof.evaluators.outcomes import Direction
 from heatproof.evaluators.registry import plugins
 from heatproof.evaluators.registry.parameters import Range, check_parameters, parameters_of
-from heatproof.evaluators.registry.registry import Need, Registry, summary_of
+from heatproof.evaluators.registry.registry import Reads, Registry, summary_of
 from heatproof.evaluators.removal import REMOVALS, Black, Blur, Layer
 
 ALL = [(registry, name) for registry in (METRICS, EXPLAINERS, REMOVALS) for name in registry]
@@ -41,10 +41,10 @@ def test_the_registries_hold_what_the_contract_offers() -> None:
 @pytest.mark.parametrize(("registry", "name"), ALL)
 def test_every_class_says_what_it_is(registry: Registry[Any], name: str) -> None:
     kind = registry[name]
-    assert kind.name == name
+    assert kind.facts.name == name
     assert kind.__name__.lower() == name.replace("_", "")
-    assert kind.reference
-    assert all(isinstance(need, Need) for need in kind.needs)
+    assert kind.facts.reference
+    assert all(isinstance(read, Reads) for read in kind.facts.reads)
     assert summary_of(kind).endswith(".")
     assert summary_of(kind).count(". ") == 0
 
@@ -77,8 +77,8 @@ def test_values_outside_a_range_are_refused_by_name(registry: Registry[Any], nam
 
 @pytest.mark.parametrize("metric", list(METRICS))
 def test_metrics_have_a_direction_and_a_category(metric: str) -> None:
-    assert isinstance(METRICS[metric].direction, Direction)
-    assert METRICS[metric].category
+    assert isinstance(METRICS[metric].facts.direction, Direction)
+    assert METRICS[metric].facts.category
 
 
 @pytest.mark.parametrize(

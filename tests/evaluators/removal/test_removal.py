@@ -4,7 +4,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
-from heatproof.evaluators.registry.registry import Need
 from heatproof.evaluators.removal import (
     REMOVALS,
     Black,
@@ -16,7 +15,7 @@ from heatproof.evaluators.removal import (
     RemovalOperator,
     White,
 )
-from tests.evaluators.toys import pixels
+from tests.evaluators.toys import bound, pixels
 
 PIXEL_OPERATORS: tuple[RemovalOperator, ...] = (Black(), White(), Grey(), Mean(), Blur(sigma=2.0))
 
@@ -28,7 +27,7 @@ def random_mask(seed: int) -> np.ndarray:
 @given(st.integers(0, 99), st.sampled_from(PIXEL_OPERATORS))
 def test_visible_pixels_keep_their_bits(seed: int, removal: RemovalOperator) -> None:
     image, mask = pixels(seed), random_mask(seed)
-    shown = removal.bind(image)(mask)
+    shown = bound(removal, image)(mask)
     assert shown.dtype == np.float32
     assert np.array_equal(shown[:, mask], image[:, mask])
 
@@ -39,13 +38,13 @@ def test_visible_pixels_keep_their_bits(seed: int, removal: RemovalOperator) -> 
 )
 def test_hidden_pixels_take_the_colour(removal: RemovalOperator, colour: tuple[float, ...]) -> None:
     image, mask = pixels(), random_mask(1)
-    hidden = removal.bind(image)(mask)[:, ~mask]
+    hidden = bound(removal, image)(mask)[:, ~mask]
     assert (hidden == np.array(colour, np.float32)[:, None]).all()
 
 
 def test_mean_paints_the_mean_of_each_channel_of_the_whole_image() -> None:
     image = pixels()
-    hidden = Mean().bind(image)(np.zeros((32, 32), np.bool_))
+    hidden = bound(Mean(), image)(np.zeros((32, 32), np.bool_))
     expected = image.astype(np.float64).mean(axis=(1, 2))
     # one rounding to float32
     np.testing.assert_allclose(hidden[:, 0, 0], expected, rtol=1e-7)
@@ -55,7 +54,7 @@ def test_mean_paints_the_mean_of_each_channel_of_the_whole_image() -> None:
 @pytest.mark.parametrize("sigma", [0.5, 2.0, 10.0])
 def test_blur_is_the_gaussian_with_reflected_borders(sigma: float) -> None:
     image = pixels()
-    hidden = Blur(sigma=sigma).bind(image)(np.zeros((32, 32), np.bool_))
+    hidden = bound(Blur(sigma=sigma), image)(np.zeros((32, 32), np.bool_))
     oracle = gaussian_filter(
         image.astype(np.float64), (0, sigma, sigma), mode="reflect", truncate=4
     )
@@ -68,18 +67,17 @@ def test_content_free_operators_and_only_they_ignore_hidden_pixels(
 ) -> None:
     mask = random_mask(2)
     image, other = pixels(0), np.where(mask, pixels(0), pixels(1))
-    same = np.array_equal(removal.bind(image)(mask), removal.bind(other)(mask))
-    assert same == removal.content_free
+    same = np.array_equal(bound(removal, image)(mask), bound(removal, other)(mask))
+    assert same == removal.facts.content_free
 
 
 def test_layer_leaves_pixels_to_the_network() -> None:
     image = pixels()
     layer = Layer(mode=Mode.STRICT)
-    assert layer.bind(image)(random_mask(0)) is image
-    assert layer.masking_mode == "strict"
-    assert layer.needs == (Need.LAYER_MASKING,)
+    assert bound(layer, image)(random_mask(0)) is image
+    assert layer.masking is Mode.STRICT
 
 
 def test_only_layer_removes_inside_the_network() -> None:
-    inside = [name for name in REMOVALS if REMOVALS[name]().masking_mode]
+    inside = [name for name in REMOVALS if REMOVALS[name]().masking]
     assert inside == ["layer"]

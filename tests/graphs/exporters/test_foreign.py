@@ -24,6 +24,8 @@ from heatproof.evaluators.errors import (
 )
 from heatproof.evaluators.images.preprocessing import PRESETS
 from heatproof.evaluators.queries.class_outputs import COARSE
+from heatproof.evaluators.queries.passes import IMAGE, ModelPass
+from heatproof.evaluators.removal import Mode
 from heatproof.graphs.canonical import CanonicalModel, canonicalize
 from heatproof.graphs.files.loading import load_model
 from heatproof.graphs.files.notes import notes_of
@@ -33,6 +35,7 @@ from heatproof.graphs.inspection.inspecting import ModelFacts, Support, inspect
 from heatproof.graphs.masking import layer_masked
 from heatproof.graphs.predictor import OrtPredictor
 from heatproof.graphs.runtime import Cancellation, SessionCache, SessionSettings
+from tests.graphs import passes
 from tests.graphs.exporters.foreign_forms import FORMS, ORACLES, STORED, TAIL, network, stored
 
 Array = NDArray[Any]
@@ -191,17 +194,18 @@ def test_what_inspection_reports_explanations_can_use(case: Case) -> None:
     run, facts = predictor(canonical), case.facts
     rng = np.random.default_rng(0)
     images = rng.random((2, 3, height, width), np.float32)
-    logits = run.logits(images)
+    logits = passes.logits(run, images)
     assert logits.shape == (2, run.facts.classes)
     assert np.isfinite(logits).all()
-    assert (run.facts.layer_masking is None) == facts.layer_masking.supported
+    masking = ModelPass("m", masking=Mode.REFERENCE)
+    assert (run.facts.supports(masking) is None) == facts.layer_masking.supported
     if facts.layer_masking.supported:
-        masked = run.masked_logits(images, np.ones((2, height, width), np.bool_), "reference")
+        masked = passes.masked(run, images, np.ones((2, height, width), np.bool_), "reference")
         np.testing.assert_allclose(masked.logits, logits, 2e-2, 2e-2)
     vectors = np.ones_like(logits)
     if facts.gradients.supported:
-        assert run.facts.gradients is None
-        gradient = run.gradients(images, vectors, "").gradients
+        assert run.facts.supports(ModelPass("m", wrt=IMAGE)) is None
+        gradient = passes.gradients(run, images, vectors, "").gradients
         assert np.abs(gradient).max() > 0
 
 

@@ -1,6 +1,7 @@
 """Models that answer differently each time, or by their neighbours, are refused by name."""
 
 import threading
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ from heatproof.evaluators.errors import (
 )
 from heatproof.evaluators.images.preprocessing import PRESETS
 from heatproof.evaluators.queries.model_warnings import Doubt
+from heatproof.evaluators.queries.passes import IMAGE, ModelPass
+from heatproof.evaluators.removal import Mode
 from heatproof.graphs.canonical import CanonicalModel, canonicalize
 from heatproof.graphs.files.notes import notes_of
 from heatproof.graphs.gradients import differentiated, gradient_blockers
@@ -33,6 +36,7 @@ from heatproof.graphs.runtime import (
     open_session,
 )
 from tests.graphs.exporters.foreign_forms import TAIL, network
+from tests.graphs.passes import gradients, logits
 
 WEIGHTS = "float[4, 3, 3, 3] w, float[5, 4] v, float[5] b"
 NORM = "float[4] g = {1, 1, 1, 1}, float[4] o = {0, 0, 0, 0}"
@@ -291,10 +295,13 @@ LATE = {
 def test_rows_of_what_may_run_for_ever_are_compared_before_the_first_answer(kind: str) -> None:
     sound, mixed = LATE[kind]
     run = predictor(mixed)
-    for pass_of in (run.logits, lambda batch: run.gradients(batch, np.ones((2, 5), "f"), "")):
+    for pass_of in (
+        partial(logits, run),
+        lambda batch: gradients(run, batch, np.ones((2, 5), "f"), ""),
+    ):
         with pytest.raises(UnsupportedModelError, match=r"the_.*depends on the others"):
             pass_of(images(2))
-    assert np.isfinite(predictor(sound).logits(images(2))).all()
+    assert np.isfinite(logits(predictor(sound), images(2))).all()
 
 
 def test_rows_behind_exploding_constants_are_compared_before_the_first_answer(
@@ -304,7 +311,7 @@ def test_rows_behind_exploding_constants_are_compared_before_the_first_answer(
     monkeypatch.setattr(where, lambda _: False)
     run = predictor(between("m = ReduceMean <axes = [0]> (k) c = Sub (k, m)"))
     with pytest.raises(UnsupportedModelError, match=r"the_.*depends on the others"):
-        run.logits(images(2))
+        logits(run, images(2))
 
 
 def test_comparing_rows_can_be_cancelled() -> None:
@@ -313,7 +320,7 @@ def test_comparing_rows_can_be_cancelled() -> None:
     timer = threading.Timer(0.3, cancellation.cancel)
     timer.start()
     with pytest.raises(CancelledError):
-        run.logits(images(2))
+        logits(run, images(2))
     timer.join()
 
 
@@ -337,16 +344,16 @@ def test_a_dynamically_quantized_model_answers_for_each_image_as_for_it_alone(
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     run, batch = predictor(model), images(2) * np.array([0.2, 1], np.float32)[:, None, None, None]
     alone = [session.run(None, {"image": batch[row : row + 1]})[0] for row in (0, 1)]
-    np.testing.assert_allclose(run.logits(batch), np.concatenate(alone), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(logits(run, batch), np.concatenate(alone), rtol=1e-5, atol=1e-6)
     together = session.run(None, {"image": batch})[0]
-    assert np.abs(together - run.logits(batch)).max() > 1e-3, "the neighbours would have counted"
+    assert np.abs(together - logits(run, batch)).max() > 1e-3, "the neighbours would have counted"
     (warning,) = run.facts.warnings
     assert warning.reason is Doubt.MODEL_FORM
     assert "DynamicQuantizeLinear" in warning.text
     assert "every image is run by itself" in warning.text
     assert inspect(named(model)).notes == (warning.text,)
-    assert run.facts.layer_masking is not None
-    assert run.facts.gradients is not None
+    for asked in (ModelPass("", masking=Mode.REFERENCE), ModelPass("", wrt=IMAGE)):
+        assert run.facts.supports(asked) is not None
 
 
 def test_a_freed_batch_is_noted_alike_by_inspection_and_evaluation() -> None:

@@ -19,13 +19,16 @@ from heatproof.evaluators.errors import (
     UnsupportedOperatorError,
 )
 from heatproof.evaluators.images.preprocessing import PRESETS
+from heatproof.evaluators.queries.passes import IMAGE, ModelPass, Weights
 from heatproof.evaluators.queries.predictor import Predictor
+from heatproof.evaluators.removal import Mode
 from heatproof.graphs.canonical import canonicalize
 from heatproof.graphs.files.saving import to_bytes
 from heatproof.graphs.predictor import OrtPredictor
 from heatproof.graphs.runtime import sessions as runtime_sessions
 from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.graphs.runtime.sessions import SessionCache, SessionSettings, open_session
+from tests.graphs.passes import gradients, logits, masked
 
 Parse = Callable[[str], onnx.ModelProto]
 
@@ -83,8 +86,13 @@ def test_it_is_a_predictor(text_model: Parse) -> None:
     facts = built.facts
     assert (facts.height, facts.width, facts.classes, facts.batch_size) == (16, 16, 5, 4)
     assert (facts.probabilities, facts.cam_tensor) == ("softmax", "last")
-    assert facts.layer_masking is None
-    assert facts.gradients is None
+    for run in (
+        ModelPass(facts.model, masking=Mode.STRICT),
+        ModelPass(facts.model, wrt=IMAGE),
+        ModelPass(facts.model, wrt="last", taps=("c",), gate="c"),
+        ModelPass(facts.model, Weights(facts.layers, 1)),
+    ):
+        assert facts.supports(run) is None
 
 
 def test_plain_logits_are_those_of_bare_onnx_runtime(text_model: Parse) -> None:
@@ -92,15 +100,15 @@ def test_plain_logits_are_those_of_bare_onnx_runtime(text_model: Parse) -> None:
     bare = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     expected = bare.run(None, {"image": images()})[0]
     # The same kernels on the same weights; only the number of threads differs.
-    np.testing.assert_allclose(predictor(model).logits(images()), expected, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(logits(predictor(model), images()), expected, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("mode", ["reference", "strict"])
 def test_a_mask_of_ones_hides_nothing(text_model: Parse, mode: str) -> None:
     built = predictor(text_model(NET))
-    masked = built.masked_logits(images(), np.ones((4, 16, 16), bool), mode)
-    np.testing.assert_allclose(masked.logits, built.logits(images()), rtol=1e-5, atol=1e-5)
-    np.testing.assert_array_equal(masked.coverage, np.ones(4, np.float32))
+    seen = masked(built, images(), np.ones((4, 16, 16), bool), mode)
+    np.testing.assert_allclose(seen.logits, logits(built, images()), rtol=1e-5, atol=1e-5)
+    np.testing.assert_array_equal(seen.coverage, np.ones(4, np.float32))
 
 
 def test_what_a_mask_hides_does_not_matter(text_model: Parse) -> None:
@@ -108,10 +116,8 @@ def test_what_a_mask_hides_does_not_matter(text_model: Parse) -> None:
     masks = np.zeros((4, 16, 16), bool)
     masks[:, 4:12, 2:9] = True
     garbage = np.where(masks[:, np.newaxis], images(), np.float32(1e6))
-    clean = built.masked_logits(images(), masks, "reference")
-    np.testing.assert_array_equal(
-        built.masked_logits(garbage, masks, "reference").logits, clean.logits
-    )
+    clean = masked(built, images(), masks, "reference")
+    np.testing.assert_array_equal(masked(built, garbage, masks, "reference").logits, clean.logits)
     assert np.all((clean.coverage > 0) & (clean.coverage < 1))
 
 
@@ -123,7 +129,7 @@ def test_gradients_are_those_of_torch(text_model: Parse, tensor: str) -> None:
         for stored in model.graph.initializer
     }
     seed = np.eye(5, dtype=np.float32)[[0, 1, 2, 4]] * np.float32(3)
-    found = predictor(model).gradients(images(), seed, tensor)
+    found = gradients(predictor(model), images(), seed, tensor)
     x = torch.tensor(images(), requires_grad=True)
     c = torch.nn.functional.conv2d(x, weights["w"], padding=1)
     d = torch.nn.functional.conv2d(c.relu(), weights["u"], padding=1, stride=2)
@@ -140,7 +146,7 @@ def test_class_activation_gradients_are_those_of_the_head(text_model: Parse) -> 
     model = text_model(NET)
     weights = next(onnx.numpy_helper.to_array(t) for t in model.graph.initializer if t.name == "v")
     seed = np.eye(5, dtype=np.float32)[[0, 3, 1, 1]]
-    found = predictor(model).gradients(images(), seed, "last")
+    found = gradients(predictor(model), images(), seed, "last")
     # scores = v mean(last): d scores_c / d last = v_c / (8 * 8), exactly representable divisor.
     expected = np.broadcast_to((seed @ weights)[:, :, np.newaxis, np.newaxis] / 64, (4, 8, 8, 8))
     np.testing.assert_allclose(found.gradients, expected, rtol=1e-6)
@@ -148,7 +154,7 @@ def test_class_activation_gradients_are_those_of_the_head(text_model: Parse) -> 
 
 def test_an_unknown_tensor_is_refused_by_name(text_model: Parse) -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'last'"):
-        predictor(text_model(NET)).gradients(images(), np.ones((4, 5), np.float32), "lst")
+        gradients(predictor(text_model(NET)), images(), np.ones((4, 5), np.float32), "lst")
 
 
 def test_a_model_that_cannot_be_masked_says_why_and_still_predicts(text_model: Parse) -> None:
@@ -159,12 +165,12 @@ def test_a_model_that_cannot_be_masked_says_why_and_still_predicts(text_model: P
             )
         )
     )
-    assert built.logits(images()).shape == (4, 5)
-    shortfall = built.facts.layer_masking
+    assert logits(built, images()).shape == (4, 5)
+    shortfall = built.facts.supports(ModelPass("models/sha256-00", masking=Mode.REFERENCE))
     assert shortfall is not None
     assert "CumSum-14" in shortfall.reason
     with pytest.raises(UnsupportedOperatorError, match="CumSum-14"):
-        built.masked_logits(images(), np.ones((4, 16, 16), bool), "reference")
+        masked(built, images(), np.ones((4, 16, 16), bool), "reference")
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -175,9 +181,9 @@ def test_equal_rows_give_equal_bits_for_any_number_of_threads(
     one = predictor(model, settings=SessionSettings(threads=1))
     other = predictor(model, settings=SessionSettings(threads=threads))
     calls: list[Callable[[OrtPredictor], NDArray[np.float32]]] = [
-        lambda built: built.logits(images()),
-        lambda built: built.masked_logits(images(), masks, "strict").logits,
-        lambda built: built.gradients(images(), seed, "").gradients,
+        lambda built: logits(built, images()),
+        lambda built: masked(built, images(), masks, "strict").logits,
+        lambda built: gradients(built, images(), seed, "").gradients,
     ]
     for call in calls:
         assert call(one).tobytes() == call(other).tobytes()
@@ -215,26 +221,26 @@ def test_cancellation_stops_a_run_midway(text_model: Parse) -> None:
     timer = threading.Timer(0.2, cancellation.cancel)
     timer.start()
     with pytest.raises(CancelledError):
-        built.logits(images())
+        logits(built, images())
     timer.join()
 
 
 def test_nothing_starts_after_a_cancellation(text_model: Parse) -> None:
     cancellation = Cancellation()
     built = predictor(text_model(NET), cancellation=cancellation)
-    built.logits(images())
+    logits(built, images())
     cancellation.cancel()
     cancellation.cancel()
     with pytest.raises(CancelledError):
-        built.logits(images())
+        logits(built, images())
 
 
 def test_one_cancellation_leaves_others_alone(text_model: Parse) -> None:
     sessions = SessionCache(1 << 30, SETTINGS)
     cancelled, other = Cancellation(), Cancellation()
-    predictor(text_model(NET), cancellation=cancelled, sessions=sessions).logits(images())
+    logits(predictor(text_model(NET), cancellation=cancelled, sessions=sessions), images())
     cancelled.cancel()
-    predictor(text_model(NET), cancellation=other, sessions=sessions).logits(images())
+    logits(predictor(text_model(NET), cancellation=other, sessions=sessions), images())
 
 
 @pytest.fixture
@@ -351,8 +357,8 @@ def test_rewritten_models_load_without_warnings(
     text_model: Parse, capfd: pytest.CaptureFixture[str]
 ) -> None:
     built = predictor(text_model(NET))
-    built.logits(images())
-    built.masked_logits(images(), np.ones((4, 16, 16), bool), "reference")
-    built.masked_logits(images(), np.ones((4, 16, 16), bool), "strict")
-    built.gradients(images(), np.ones((4, 5), np.float32), "last")
+    logits(built, images())
+    masked(built, images(), np.ones((4, 16, 16), bool), "reference")
+    masked(built, images(), np.ones((4, 16, 16), bool), "strict")
+    gradients(built, images(), np.ones((4, 5), np.float32), "last")
     assert capfd.readouterr().err == ""

@@ -11,8 +11,8 @@ from heatproof.evaluators.errors import InvalidArgumentError
 from heatproof.evaluators.evaluation.jobs import Explained, evaluation_job, explanation_job
 from heatproof.evaluators.evaluation.plan import Plan as Plan
 from heatproof.evaluators.evaluation.plan import ResultKey as ResultKey
-from heatproof.evaluators.evaluation.plan import check_explainers, check_removals
 from heatproof.evaluators.evaluation.plan import plan as plan
+from heatproof.evaluators.evaluation.requirements import check_explainers, check_removals
 from heatproof.evaluators.evaluation.results import CleanPrediction, ImageResult
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.explainers import Explainer
@@ -22,12 +22,14 @@ from heatproof.evaluators.images.overlay import overlay
 from heatproof.evaluators.images.preprocessing import Preprocessing
 from heatproof.evaluators.images.sources import SourceImage as SourceImage
 from heatproof.evaluators.outcomes import Undefined
-from heatproof.evaluators.queries.batching import Packer
+from heatproof.evaluators.queries.batching import Batcher
 from heatproof.evaluators.queries.class_outputs import ClassOutput
 from heatproof.evaluators.queries.first_answers import FirstAnswers
-from heatproof.evaluators.queries.predictor import Predictor
-from heatproof.evaluators.queries.procedure import MaskedView, Picture, Prediction, predict
-from heatproof.evaluators.queries.scheduler import Job, Rounds, Task
+from heatproof.evaluators.queries.passes import ModelPass
+from heatproof.evaluators.queries.predictor import Predictor, PredictorFacts
+from heatproof.evaluators.queries.procedure import LazyImage, MaskedView, Prediction, predict
+from heatproof.evaluators.queries.scheduler import Job, Scheduler
+from heatproof.evaluators.queries.seeds import seed_of
 from heatproof.evaluators.removal import RemovalOperator
 
 
@@ -116,26 +118,26 @@ def evaluate(
             where i counts within this shard. Or the answers contradict the stated activation.
         UnsupportedModelError: the first answers look like probabilities of an unknown activation.
     """
-    packers = {model: Packer(predictors[model]) for model in spec.models}
+    batchers = {model: Batcher(predictors[model]) for model in spec.models}
+    facts = {model: batcher.facts for model, batcher in batchers.items()}
     done = 0
 
     def report() -> None:
-        on_progress(Progress(done, sum(packer.rows_done for packer in packers.values())))
+        on_progress(Progress(done, sum(batcher.rows_done for batcher in batchers.values())))
 
     expected = len(images)
-    watches = {model: FirstAnswers(p.facts.reading, expected) for model, p in packers.items()}
-    jobs = (evaluation_job(spec, packers, i, images[i], watches) for i in range(expected))
-    rounds: Rounds[ImageResult] = Rounds(*_lanes(packers.values()), report)
-    for result in rounds.run(jobs):
+    watches = {model: FirstAnswers(known.reading, expected) for model, known in facts.items()}
+    jobs = (evaluation_job(spec, facts, i, images[i], watches) for i in range(expected))
+    scheduler: Scheduler[ImageResult] = Scheduler(batchers, _window(facts.values()), report)
+    for result in scheduler.run(jobs):
         done += 1
         report()
         yield result
 
 
-def _lanes(packers: Iterable[Packer]) -> tuple[tuple[Packer, ...], int]:
-    """The models, and how many images are under way: one for each row of the largest batch."""
-    found = tuple(packers)
-    return found, max(_WINDOW, *(packer.facts.batch_size for packer in found))
+def _window(models: Iterable[PredictorFacts]) -> int:
+    """How many images are under way: one for each row of the batches that are."""
+    return max(_WINDOW, *(facts.batch_size * facts.in_flight for facts in models))
 
 
 def explain(
@@ -154,11 +156,13 @@ def explain(
         UnsupportedOperatorError: the model lacks what an explainer needs.
     """
     check_explainers(spec.explainers, predictor.facts)
-    packer = Packer(predictor)
-    watch = FirstAnswers(predictor.facts.reading, len(images))
-    jobs = (explanation_job(spec, packer, i, images[i], watch) for i in range(len(images)))
-    rounds: Rounds[Explained] = Rounds(*_lanes([packer]), lambda: None)
-    for index, explained in enumerate(rounds.run(jobs)):
+    facts = predictor.facts
+    watch = FirstAnswers(facts.reading, len(images))
+    jobs = (explanation_job(spec, facts, i, images[i], watch) for i in range(len(images)))
+    scheduler: Scheduler[Explained] = Scheduler(
+        {facts.model: Batcher(predictor)}, _window([facts]), lambda: None
+    )
+    for index, explained in enumerate(scheduler.run(jobs)):
         yield from _explanations(spec, index, explained)
 
 
@@ -167,8 +171,8 @@ def _explanations(spec: EvaluationSpec, index: int, explained: Explained) -> Ite
         values = explained.maps[explainer]
         png = b""
         if spec.keep_overlays and not isinstance(values, Undefined):
-            png = overlay(explained.scene.picture.draw(), values)
-        reading = explained.scene.facts.reading
+            png = overlay(explained.sample.image.draw(), values)
+        reading = explained.sample.facts.reading
         output = None if reading is None else reading.output
         yield Explanation(index, explainer, explained.prediction, values, png, output)
 
@@ -195,11 +199,14 @@ def predict_masked(
             field="masks",
         )
     sized = preprocessing.sized(facts.height, facts.width)
-    picture = Picture.of(image_to_input(image.pixels, sized))
-    packer = Packer(predictor)
-    rounds: Rounds[list[Prediction]] = Rounds((packer,), 1, lambda: None)
-    views = [MaskedView(picture, mask, removal) for mask in masks]
-    (found,) = rounds.run(iter([_predictions(packer, views)]))
+    pixels = LazyImage.of(image_to_input(image.pixels, sized))
+    run = ModelPass(facts.model, masking=removal.masking)
+    seed = seed_of(0, image.digest, "removal")
+    views = [MaskedView(pixels, run, mask, removal, seed) for mask in masks]
+    scheduler: Scheduler[list[Prediction]] = Scheduler(
+        {facts.model: Batcher(predictor)}, 1, lambda: None
+    )
+    (found,) = scheduler.run(iter([_predictions(views)]))
     watch = FirstAnswers(facts.reading, len(found))
     for answer in found:
         watch.see(answer.logits)
@@ -207,11 +214,11 @@ def predict_masked(
     logits = np.array([answer.logits for answer in found], np.float32)
     return MaskedPredictions(
         logits.reshape(len(views), facts.classes),
-        coverage if removal.masking_mode else None,
+        None if removal.masking is None else coverage,
         None if facts.reading is None else facts.reading.output,
     )
 
 
-def _predictions(packer: Packer, views: Sequence[MaskedView]) -> Job[list[Prediction]]:
-    found = yield [Task(packer, predict(view)) for view in views]
+def _predictions(views: Sequence[MaskedView]) -> Job[list[Prediction]]:
+    found = yield [predict(view) for view in views]
     return list(found)

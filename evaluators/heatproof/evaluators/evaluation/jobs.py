@@ -6,8 +6,8 @@ from math import isfinite
 
 import numpy as np
 
-from heatproof.evaluators.errors import InvalidArgumentError
-from heatproof.evaluators.evaluation.plan import ResultKey, placed, result_keys
+from heatproof.evaluators.errors import InvalidArgumentError, placed
+from heatproof.evaluators.evaluation.plan import ResultKey, result_keys
 from heatproof.evaluators.evaluation.results import (
     ClassProbability,
     CleanPrediction,
@@ -22,13 +22,14 @@ from heatproof.evaluators.images.frames import image_to_input, map_to_input, mas
 from heatproof.evaluators.images.overlay import overlay
 from heatproof.evaluators.images.preprocessing import Preprocessing
 from heatproof.evaluators.images.sources import SourceImage
-from heatproof.evaluators.metrics import Case, Setting
+from heatproof.evaluators.metrics import Case, Given
 from heatproof.evaluators.outcomes import Curve, Outcome, Reason, Score, Undefined
-from heatproof.evaluators.queries.batching import Packer
 from heatproof.evaluators.queries.first_answers import FirstAnswers
-from heatproof.evaluators.queries.procedure import MaskedView, Picture, Prediction, predict
-from heatproof.evaluators.queries.sample import Scene
-from heatproof.evaluators.queries.scheduler import Job, Task
+from heatproof.evaluators.queries.passes import ModelPass
+from heatproof.evaluators.queries.predictor import PredictorFacts
+from heatproof.evaluators.queries.procedure import LazyImage, MaskedView, Prediction, predict
+from heatproof.evaluators.queries.sample import Sample
+from heatproof.evaluators.queries.scheduler import Job
 
 _TOP = 5
 
@@ -38,70 +39,76 @@ class Explained:
     """One image with its maps, as one model sees it.
 
     Attributes:
-        scene: the image.
+        sample: the image.
         prediction: the model's answer to it.
         maps: a map for each explainer, or why there is none.
+        objects: where the object is, in the model's input frame; None if that did not come.
+        label: the true class; None if that did not come.
     """
 
-    scene: Scene
+    sample: Sample
     prediction: CleanPrediction
     maps: Mapping[Explainer, Map | Undefined]
+    objects: Mask | None
+    label: int | None
 
 
 def evaluation_job(
     spec: EvaluationSpec,
-    packers: Mapping[str, Packer],
+    facts: Mapping[str, PredictorFacts],
     index: int,
     image: SourceImage,
     watches: Mapping[str, FirstAnswers],
 ) -> Job[ImageResult]:
-    """Evaluates one image with all models of a spec; `watches` see the answers to it."""
-    predictions: list[CleanPrediction] = []
-    scores: list[ImageScore] = []
-    overlays: list[Overlay] = []
-    keys = list(enumerate(result_keys(spec)))
+    """Evaluates one image with all models of a spec; `watches` see the answers to it.
+
+    All models explain it before any score is made, for a score may compare them.
+    """
+    explained: dict[str, Explained] = {}
     for model in spec.models:
-        explained = yield from explanation_job(spec, packers[model], index, image, watches[model])
-        own = [(place, key) for place, key in keys if key.models == (model,)]
-        scores += yield from _scores(explained, packers[model], own)
-        predictions.append(explained.prediction)
-        if spec.keep_overlays:
-            overlays += _overlays(model, explained)
+        explained[model] = yield from explanation_job(
+            spec, facts[model], index, image, watches[model]
+        )
+    scores = yield from _scores(explained, result_keys(spec))
     return ImageResult(
         image=image.digest,
         display_name=image.display_name,
         label=image.label,
-        predictions=tuple(predictions),
+        predictions=tuple(found.prediction for found in explained.values()),
         scores=tuple(scores),
-        overlays=tuple(overlays),
+        overlays=tuple(_overlays(explained)) if spec.keep_overlays else (),
         group=image.group,
         object_mask="" if image.object_mask is None else image.object_mask.digest,
     )
 
 
 def explanation_job(
-    spec: EvaluationSpec, packer: Packer, index: int, image: SourceImage, watch: FirstAnswers
+    spec: EvaluationSpec,
+    facts: PredictorFacts,
+    index: int,
+    image: SourceImage,
+    watch: FirstAnswers,
 ) -> Job[Explained]:
     """Predicts and explains one image with one model; `watch` sees the answer to it."""
-    facts = packer.facts
     _check_label(spec, image, index, facts.classes)
     preprocessing = spec.preprocessing.sized(facts.height, facts.width)
     with placed(f"images[{index}]"):
-        picture = Picture.of(image_to_input(image.pixels, preprocessing))
-    (clean,) = yield [Task(packer, predict(MaskedView(picture)))]
+        pixels = LazyImage.of(image_to_input(image.pixels, preprocessing))
+    (clean,) = yield [predict(MaskedView(pixels, ModelPass(facts.model)))]
     watch.see(clean.logits)
-    scene = Scene(
+    sample = Sample(
         facts=facts,
-        picture=picture,
+        image=pixels,
         digest=image.digest,
         seed=spec.seed,
         target=_target(spec, image, clean),
         clean=clean,
         maps=_supplied(spec, image, index, preprocessing),
-        object_mask=_object_mask(image, index, preprocessing),
     )
-    maps = yield from _maps(spec, packer, scene)
-    return Explained(scene, _clean_prediction(facts.model, scene), maps)
+    objects = _object_mask(image, index, preprocessing)
+    maps = yield from _maps(spec, sample)
+    prediction = _clean_prediction(facts.model, sample)
+    return Explained(sample, prediction, maps, objects, image.label)
 
 
 def _check_label(spec: EvaluationSpec, image: SourceImage, index: int, classes: int) -> None:
@@ -149,14 +156,12 @@ def _object_mask(image: SourceImage, index: int, preprocessing: Preprocessing) -
         return mask_to_input(image.object_mask, source, preprocessing)
 
 
-def _maps(
-    spec: EvaluationSpec, packer: Packer, scene: Scene
-) -> Job[dict[Explainer, Map | Undefined]]:
+def _maps(spec: EvaluationSpec, sample: Sample) -> Job[dict[Explainer, Map | Undefined]]:
     """Makes each map once, however many metrics read it."""
     explainers = tuple(dict.fromkeys(spec.explainers))
-    if not np.isfinite(scene.clean.logits).all():
+    if not np.isfinite(sample.clean.logits).all():
         return dict.fromkeys(explainers, _not_finite("the model's answer to the clean image"))
-    found = yield [Task(packer, explainer.explain(scene)) for explainer in explainers]
+    found = yield [explainer.explain(sample) for explainer in explainers]
     return {explainer: _sound_map(made) for explainer, made in zip(explainers, found, strict=True)}
 
 
@@ -170,36 +175,55 @@ def _not_finite(what: str) -> Undefined:
     return Undefined(Reason.NOT_FINITE, f"{what} holds NaN or infinity")
 
 
-def _scores(
-    explained: Explained, packer: Packer, keys: Sequence[tuple[int, ResultKey]]
-) -> Job[list[ImageScore]]:
+def _scores(explained: Mapping[str, Explained], keys: Sequence[ResultKey]) -> Job[list[ImageScore]]:
     """Scores an image by every result that can be scored; the others get their reason."""
-    reasons = {place: _missing(explained, key) for place, key in keys}
-    scored = [(place, key) for place, key in keys if reasons[place] is None]
-    found = yield [Task(packer, key.metric.score(_case(explained, key))) for _, key in scored]
-    outcomes = {place: _sound(made) for (place, _), made in zip(scored, found, strict=True)}
-    for place, reason in reasons.items():
-        if reason is not None:
+    outcomes: dict[int, Outcome] = {}
+    scored: list[int] = []
+    for place, key in enumerate(keys):
+        reason = _missing(explained, key)
+        if reason is None:
+            scored.append(place)
+        else:
             outcomes[place] = Outcome(reason)
+    found = yield [keys[place].metric.score(_case(explained, keys[place])) for place in scored]
+    outcomes |= {place: _sound(made) for place, made in zip(scored, found, strict=True)}
     return [
         ImageScore(place, outcomes[place].score, outcomes[place].parts, outcomes[place].curves)
-        for place, _ in keys
+        for place in range(len(keys))
     ]
 
 
-def _missing(explained: Explained, key: ResultKey) -> Undefined | None:
-    if not np.isfinite(explained.scene.clean.logits).all():
-        return _not_finite("the model's answer to the clean image")
-    if key.explainer is None:
-        return None
-    made = explained.maps[key.explainer]
-    return made if isinstance(made, Undefined) else None
+def _missing(explained: Mapping[str, Explained], key: ResultKey) -> Undefined | None:
+    """Why an image has no score; what compares a panel needs a map of every model."""
+    for model in key.models:
+        found = explained[model]
+        if not np.isfinite(found.sample.clean.logits).all():
+            return _not_finite("the model's answer to the clean image")
+        made = None if key.explainer is None else found.maps[key.explainer]
+        if isinstance(made, Undefined):
+            return made
+    return None
 
 
-def _case(explained: Explained, key: ResultKey) -> Case:
-    setting = Setting(explained.scene.facts, key.removal, key.explainer)
-    made = None if key.explainer is None else explained.maps[key.explainer]
-    return Case(explained.scene, setting, None if isinstance(made, Undefined) else made)
+def _case(explained: Mapping[str, Explained], key: ResultKey) -> Case:
+    own = explained[key.models[0]]
+    maps = {model: _made(explained[model], key.explainer) for model in key.models}
+    given = Given(
+        removal=key.removal,
+        explainer=key.explainer,
+        sample=own.sample,
+        map=maps[key.models[0]],
+        objects=own.objects,
+        label=own.label,
+        panel={model: explained[model].sample for model in key.models},
+        panel_maps={model: made for model, made in maps.items() if made is not None},
+    )
+    return Case(key.metric.reads, own.sample.facts, given)
+
+
+def _made(explained: Explained, explainer: Explainer | None) -> Map | None:
+    made = None if explainer is None else explained.maps[explainer]
+    return None if isinstance(made, Undefined) else made
 
 
 def _sound(outcome: Outcome) -> Outcome:
@@ -221,17 +245,18 @@ def _is_finite(curve: Curve) -> bool:
     return all(map(isfinite, curve.values))
 
 
-def _clean_prediction(model: str, scene: Scene) -> CleanPrediction:
-    probabilities = scene.clean.probabilities
+def _clean_prediction(model: str, sample: Sample) -> CleanPrediction:
+    probabilities = sample.clean.probabilities
     if not np.isfinite(probabilities).all():
-        return CleanPrediction(model, scene.target, ())
+        return CleanPrediction(model, sample.target, ())
     best = np.argsort(-probabilities, kind="stable")[:_TOP]
     top = tuple(ClassProbability(int(index), float(probabilities[index])) for index in best)
-    return CleanPrediction(model, scene.target, top)
+    return CleanPrediction(model, sample.target, top)
 
 
-def _overlays(model: str, explained: Explained) -> Iterator[Overlay]:
-    image = explained.scene.picture.draw()
-    for explainer, made in explained.maps.items():
-        if not isinstance(made, Undefined):
-            yield Overlay(model, explainer, overlay(image, made))
+def _overlays(explained: Mapping[str, Explained]) -> Iterator[Overlay]:
+    for model, found in explained.items():
+        image = found.sample.image.draw()
+        for explainer, made in found.maps.items():
+            if not isinstance(made, Undefined):
+                yield Overlay(model, explainer, overlay(image, made))

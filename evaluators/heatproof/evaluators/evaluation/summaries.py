@@ -19,7 +19,6 @@ from heatproof.evaluators.evaluation.results import (
     Summary,
 )
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
-from heatproof.evaluators.metrics.metric import DescribesCurves
 from heatproof.evaluators.outcomes import Curve, Reason, Score, Undefined
 from heatproof.evaluators.statistics.arms import Arm, Contrast
 from heatproof.evaluators.statistics.intervals import Intervals, Limits, Measured, intervals
@@ -234,8 +233,6 @@ def _metric_result(
 
 def _described(key: ResultKey, curves: Mapping[str, Curve], scored: int) -> dict[str, Summary]:
     """What the metric reads off the mean curves."""
-    if not isinstance(key.metric, DescribesCurves):
-        return {}
     numbers = key.metric.described(curves)
     return {name: Summary(value, None, None, scored, {}) for name, value in numbers.items()}
 

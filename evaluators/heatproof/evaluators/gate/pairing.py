@@ -18,9 +18,9 @@ from heatproof.evaluators.evaluation.summaries import (
     units_of,
 )
 from heatproof.evaluators.gate.policy import Evaluated
-from heatproof.evaluators.metrics.metric import ReadsObjects
 from heatproof.evaluators.outcomes import Direction
 from heatproof.evaluators.registry.parameters import Range
+from heatproof.evaluators.registry.registry import Reads
 from heatproof.evaluators.statistics.arms import Arm, Contrast
 from heatproof.evaluators.statistics.intervals import Intervals
 from heatproof.evaluators.statistics.reductions import Reduction
@@ -123,7 +123,7 @@ def _differing_images(candidate: Evaluated, baseline: Evaluated) -> dict[str, st
         return {"images": f" ({counts}, {_named((alone or others)[0])} first)"}
     is_strict = candidate.spec.target is Target.LABEL
     found = {"labels": [i for k, i in mine.items() if _labels_differ(i, theirs[k], is_strict)]}
-    if any(isinstance(m, ReadsObjects) and m.reads_objects() for m in candidate.spec.metrics):
+    if any(Reads.OBJECTS in metric.reads for metric in candidate.spec.metrics):
         found["object_masks"] = [
             image for key, image in mine.items() if image.object_mask != theirs[key].object_mask
         ]

@@ -1,17 +1,16 @@
 """What can be said of a policy before anything is evaluated."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Final
 
-from heatproof.evaluators.errors import InvalidArgumentError
-from heatproof.evaluators.evaluation.plan import placed
+from heatproof.evaluators.errors import InvalidArgumentError, placed
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.explainers import Explainer
 from heatproof.evaluators.gate.policy import Check, CleanAccuracy, Policy, Rule
-from heatproof.evaluators.metrics.metric import DependsOnImages, is_answered_by
-from heatproof.evaluators.registry.registry import Need, Registered
+from heatproof.evaluators.metrics.metric import Metric, is_answered_by
+from heatproof.evaluators.registry.registry import Registered
 from heatproof.evaluators.removal import RemovalOperator
 
 
@@ -116,7 +115,7 @@ def require_answerable(policy: Policy, spec: EvaluationSpec) -> None:
     for number, check in enumerate(policy.checks):
         with placed(f"checks[{number}]"):
             _require_metric(check, spec)
-            for part in _PARTS:
+            for part in _TAKES:
                 _require_part(check, part, getattr(policy, f"{part}s"), getattr(spec, f"{part}s"))
 
 
@@ -131,11 +130,14 @@ def require_comparable_scores(policy: Policy, spec: EvaluationSpec) -> None:
             continue
         with placed(f"checks[{number}].metric.{check.metric.name}"):
             for metric in spec.metrics:
-                if is_answered_by(check.metric, metric) and isinstance(metric, DependsOnImages):
+                if is_answered_by(check.metric, metric):
                     metric.require_comparable()
 
 
-_PARTS: Final[Mapping[str, Need]] = {"explainer": Need.EXPLAINER, "removal": Need.REMOVAL}
+_TAKES: Final[Mapping[str, Callable[[Metric], bool]]] = {
+    "explainer": lambda metric: metric.takes_explainer,
+    "removal": lambda metric: metric.takes_removal,
+}
 
 
 def _require_metric(check: Check, spec: EvaluationSpec) -> None:
@@ -153,7 +155,7 @@ def _require_part(
     """Refuses an explainer or a removal operator that no result of the check's metric has."""
     own: Registered | None = getattr(check, part)
     name = check.metric.name
-    if _PARTS[part] not in check.metric.needs:
+    if not _TAKES[part](check.metric):
         if own is not None:
             raise InvalidArgumentError(
                 f"{name} is scored without {part}s; leave {part} out", field=part
@@ -184,8 +186,8 @@ def wanted(
     removals = (check.removal,) if check.removal else policy.removals
     explainers = (check.explainer,) if check.explainer else policy.explainers
     return product(
-        removals if Need.REMOVAL in check.metric.needs else (None,),
-        explainers if Need.EXPLAINER in check.metric.needs else (None,),
+        removals if check.metric.takes_removal else (None,),
+        explainers if check.metric.takes_explainer else (None,),
     )
 
 

@@ -1,5 +1,7 @@
 """How explanations are scored."""
 
+from heatproof.evaluators.metrics.case import Case as Case
+from heatproof.evaluators.metrics.case import Given as Given
 from heatproof.evaluators.metrics.comparison.occlusion_corrected_deletion import (
     OcclusionCorrectedDeletion as OcclusionCorrectedDeletion,
 )
@@ -13,9 +15,7 @@ from heatproof.evaluators.metrics.faithfulness.deletion import Deletion as Delet
 from heatproof.evaluators.metrics.faithfulness.insertion import Insertion as Insertion
 from heatproof.evaluators.metrics.functions.distances import Distance as Distance
 from heatproof.evaluators.metrics.metric import METRICS as METRICS
-from heatproof.evaluators.metrics.metric import Case as Case
 from heatproof.evaluators.metrics.metric import Metric as Metric
-from heatproof.evaluators.metrics.metric import Setting as Setting
 from heatproof.evaluators.metrics.robustness.explanation_consistency import Background as Background
 from heatproof.evaluators.metrics.robustness.explanation_consistency import (
     ExplanationConsistency as ExplanationConsistency,

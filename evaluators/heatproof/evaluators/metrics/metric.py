@@ -1,177 +1,154 @@
 """The seam for metrics."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, runtime_checkable
+from enum import StrEnum
+from typing import ClassVar
 
-from heatproof.evaluators.errors import InternalError
-from heatproof.evaluators.evaluation.inventory import Inventory
-from heatproof.evaluators.explainers.explainer import Explainer
-from heatproof.evaluators.images.arrays import Map
-from heatproof.evaluators.metrics.faithfulness.curves import Track
+from heatproof.evaluators.images.inventory import Inventory
+from heatproof.evaluators.metrics.case import Case
 from heatproof.evaluators.outcomes import Curve, Direction, Outcome
+from heatproof.evaluators.queries.passes import ModelPass
 from heatproof.evaluators.queries.predictor import PredictorFacts
 from heatproof.evaluators.queries.procedure import Procedure
-from heatproof.evaluators.queries.sample import Scene
-from heatproof.evaluators.regions.grid import Grid
-from heatproof.evaluators.registry.registry import Need, Registry
-from heatproof.evaluators.removal.operator import RemovalOperator
-from heatproof.evaluators.statistics.reductions import Reduction
+from heatproof.evaluators.registry.registry import Facts, Reads, Registered, Registry
+from heatproof.evaluators.statistics.reductions import Mean, Reduction
+
+
+class MetricCategory(StrEnum):
+    """Groups of the catalog."""
+
+    FAITHFULNESS = "faithfulness"
+    AXIOMS = "axioms"
+    ROBUSTNESS = "robustness"
+    RANDOMIZATION = "randomization"
+    LOCALIZATION = "localization"
+    COMPLEXITY = "complexity"
+    AGREEMENT = "agreement"
+    COMPARISON = "comparison"
+    MASKING = "masking"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricFacts(Facts):
+    """What a metric says of itself.
+
+    Attributes:
+        category: its group in the catalog.
+        direction: what a good score is.
+    """
+
+    category: MetricCategory
+    direction: Direction
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
-    """What a metric is scored with.
+class Cost:
+    """Upper bound of what one image costs beside the clean image, the empty ones and the maps.
 
     Attributes:
-        facts: what the model is and can do.
-        removal: the removal operator; None if the metric needs none.
-        explainer: the explainer; None if the metric needs none.
+        views: predictions.
+        gradients: gradients, each a row as well.
+        explanations: maps that the case's explainer makes anew.
     """
 
-    facts: PredictorFacts
-    removal: RemovalOperator | None
-    explainer: Explainer | None
+    views: int = 0
+    gradients: int = 0
+    explanations: int = 0
 
-    def track(self, side: int, steps: int) -> Track:
-        """How a metric that removes cells draws its curves.
-
-        Raises:
-            InternalError: the metric does not declare that it needs a removal operator.
-        """
-        if self.removal is None:
-            raise InternalError("a metric draws curves but does not need a removal operator")
-        return Track(Grid(self.facts.height, self.facts.width, side), steps, self.removal)
+    def rows(self, explanation: int) -> int:
+        """Rows in all, where a map costs `explanation` of them."""
+        return self.views + self.gradients + self.explanations * explanation
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Case:
-    """One image to score.
+class Metric(Registered, ABC):
+    """Scores one image. The reductions are properties, for parameters may decide the range."""
 
-    Attributes:
-        scene: the image as the model sees it.
-        setting: what the metric is scored with.
-        attribution: the explainer's map; None if the metric needs none.
-    """
+    __slots__ = ()
 
-    scene: Scene
-    setting: Setting
-    attribution: Map | None
+    # Narrower than in the base, and never assigned anew.
+    facts: ClassVar[MetricFacts]  # pyright: ignore[reportIncompatibleVariableOverride]
 
     @property
-    def map(self) -> Map:
-        """The explainer's map.
+    def direction(self) -> Direction:
+        """What a good score is."""
+        return self.facts.direction
 
-        Raises:
-            InternalError: the metric does not declare that it needs an explainer.
-        """
-        if self.attribution is None:
-            raise InternalError("a metric reads a map but does not need an explainer")
-        return self.attribution
+    @property
+    def reads(self) -> tuple[Reads, ...]:
+        """What comes into a score from outside; parameters may add to it."""
+        return self.facts.reads
 
+    @property
+    def takes_explainer(self) -> bool:
+        """Whether a score depends on an explainer."""
+        return not {Reads.ATTRIBUTION, Reads.EXPLAINER}.isdisjoint(self.reads)
 
-@runtime_checkable
-class Metric(Protocol):
-    """Scores one image.
-
-    Attributes:
-        name: key in the registry.
-        reference: paper it comes from, or `Heatproof`.
-        needs: `explainer` and `removal` say what a score depends on; `gradients` what it takes.
-        category: group in the catalog, such as `faithfulness`.
-        direction: what a good score is.
-
-    The reductions are properties, for parameters may decide the range.
-    """
-
-    name: ClassVar[str]
-    reference: ClassVar[str]
-    needs: ClassVar[tuple[Need, ...]]
-    category: ClassVar[str]
-    direction: ClassVar[Direction]
+    @property
+    def takes_removal(self) -> bool:
+        """Whether a score depends on a removal operator."""
+        return Reads.REMOVAL in self.reads
 
     @property
     def reduction(self) -> Reduction:
         """How the images' scores become the data set's, with the range and atoms of a score."""
-        ...
+        return Mean()
 
     @property
     def part_reductions(self) -> Mapping[str, Reduction]:
         """The same for parts; parts not named here are averaged, without range and atoms."""
-        ...
+        return {}
 
-    def check(self, setting: Setting) -> None:
-        """Refuses parameters that do not fit together, the model or the operator.
-
-        Raises:
-            InvalidArgumentError: its field is the parameter at fault.
-        """
-        ...
-
-    def predictions(self, setting: Setting) -> int:
-        """Upper bound of the rows that one image costs, the clean and the empty image excluded."""
-        ...
-
-    def score(self, case: Case) -> Procedure[Outcome]:
-        """Scores one image."""
-        ...
-
-
-@runtime_checkable
-class DependsOnImages(Protocol):
-    """A metric with a parameter that may be left to what comes with the images."""
-
-    def resolved(self, inventory: Inventory) -> Metric:
-        """The metric with that parameter decided, the same for all images.
+    def resolved(self, inventory: Inventory) -> "Metric":  # most leave nothing open
+        """The metric with every parameter decided that may be left to the images.
 
         Raises:
             InvalidArgumentError: the images lack what the parameter reads; names the parameter.
         """
-        ...
+        return self
 
-    def leaves_open(self, other: Metric) -> bool:
+    def leaves_open(self, other: "Metric") -> bool:  # as above
         """Whether `other` is this metric with its open parameter decided."""
-        ...
+        return False
 
-    def require_comparable(self) -> None:
+    def require_comparable(self) -> None:  # most compare
         """Refuses parameters by which scores of two models cannot be compared.
 
         Raises:
             InvalidArgumentError: names the parameter and what to choose instead.
         """
-        ...
 
+    def passes(self, model: PredictorFacts) -> tuple[ModelPass, ...]:  # most ask for predictions
+        """Ways to run the model beyond the plain one and the operator's, which it must support."""
+        return ()
 
-@runtime_checkable
-class DescribesCurves(Protocol):
-    """A metric that also reads numbers off the mean curves of the data set."""
+    def check(self, case: Case) -> None:  # most parameters fit any model
+        """Refuses parameters that do not fit together, the model or the operator.
 
-    def described(self, curves: Mapping[str, Curve]) -> Mapping[str, float]:
-        """Descriptive parts, without an interval, by name."""
-        ...
+        Args:
+            case: what will be scored with; its image is not there yet.
 
+        Raises:
+            InvalidArgumentError: its field is the parameter at fault.
+        """
 
-@runtime_checkable
-class ReadsObjects(Protocol):
-    """A metric that may read the object masks of the images."""
+    def cost(self, case: Case) -> Cost:  # maps alone cost nothing
+        """Upper bound of what one image costs; `case` holds no image yet."""
+        return Cost()
 
-    def reads_objects(self) -> bool:
-        """Whether its scores depend on them."""
-        ...
+    def described(self, curves: Mapping[str, Curve]) -> Mapping[str, float]:  # most describe none
+        """Descriptive parts read off the mean curves of the data set, without an interval."""
+        return {}
 
-
-def resolved(metric: Metric, inventory: Inventory) -> Metric:
-    """The metric with every parameter decided that may be left to the images.
-
-    Raises:
-        InvalidArgumentError: at the parameter, if the images lack what it reads.
-    """
-    return metric.resolved(inventory) if isinstance(metric, DependsOnImages) else metric
+    @abstractmethod
+    def score(self, case: Case) -> Procedure[Outcome]:
+        """Scores one image."""
 
 
 def is_answered_by(asked: Metric, given: Metric) -> bool:
     """Whether a result of `given` answers who asked for `asked`."""
-    return asked == given or (isinstance(asked, DependsOnImages) and asked.leaves_open(given))
+    return asked == given or asked.leaves_open(given)
 
 
 METRICS: Registry[Metric] = Registry("metric")

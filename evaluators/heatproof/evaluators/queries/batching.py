@@ -2,9 +2,9 @@
 
 import hashlib
 from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
-from enum import StrEnum
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
 from typing import Final, Generic, TypeVar
 
 import numpy as np
@@ -12,10 +12,11 @@ from jaxtyping import Float32, Float64
 from scipy.special import expit, softmax
 
 from heatproof.evaluators.errors import InternalError
-from heatproof.evaluators.images.arrays import Image, Images, Logits
-from heatproof.evaluators.queries.predictor import Predictor, PredictorFacts
+from heatproof.evaluators.images.arrays import Image, Logits, Mask
+from heatproof.evaluators.queries.passes import ModelPass
+from heatproof.evaluators.queries.predictor import Answers, Batch, Predictor, PredictorFacts
 from heatproof.evaluators.queries.procedure import Answer, Gradient, MaskedView, Prediction, Query
-from heatproof.evaluators.removal.operator import Render
+from heatproof.evaluators.removal.operator import RemovalView, Render
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -23,22 +24,6 @@ V = TypeVar("V")
 _REMEMBERED_BYTES: Final = 32 << 20
 _REMEMBERED_MOST: Final = 4096
 _BOUND_OPERATORS: Final = 16
-
-
-class Kind(StrEnum):
-    """Ways to run a model; each fills batches of its own."""
-
-    PLAIN = "plain"
-    MASKED = "masked"
-    GRADIENT = "gradient"
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """A lane: a way to run the model, with its masking mode or tensor."""
-
-    kind: Kind
-    detail: str = ""
 
 
 @dataclass(slots=True, eq=False)
@@ -72,23 +57,25 @@ class Recent(Generic[K, V]):
             self._values.popitem(last=False)
 
 
-class Packer:
-    """Collects queries to one model and runs them in batches of its fixed size.
+class Batcher:
+    """Collects queries to one model and submits them in batches of its fixed size.
 
-    A last, incomplete batch is padded with its own first row. Pixels are drawn when a batch is cut.
+    Each way to run the model fills batches of its own. A last, incomplete batch is padded with its
+    own first row. Pixels are drawn when a batch is cut.
     """
 
     def __init__(self, predictor: Predictor) -> None:
         self.facts: PredictorFacts = predictor.facts
         self.rows_done = 0
         self._predictor = predictor
-        self._lanes: dict[Route, deque[Request]] = {}
+        self._lanes: dict[ModelPass, deque[Request]] = {}
         self._open: dict[Hashable, Request] = {}
         row_bytes = 12 * self.facts.classes + 512
         self._known: Recent[Hashable, Answer] = Recent(
             min(_REMEMBERED_MOST, max(self.facts.batch_size, _REMEMBERED_BYTES // row_bytes))
         )
         self._renders: Recent[Hashable, Render] = Recent(_BOUND_OPERATORS)
+        self._submitted: deque[tuple[list[Request], Future[Answers]]] = deque()
 
     @property
     def waiting(self) -> int:
@@ -99,6 +86,11 @@ class Packer:
     def fullest(self) -> int:
         """Rows in the fullest lane."""
         return max((len(lane) for lane in self._lanes.values()), default=0)
+
+    @property
+    def in_flight(self) -> int:
+        """Batches whose answers have not been taken."""
+        return len(self._submitted)
 
     def ask(self, query: Query, answered: Callable[[Answer], None]) -> None:
         """Queues a query; an equal one that waits or was answered lately is not run again."""
@@ -111,60 +103,71 @@ class Packer:
         request = self._open.get(key)
         if request is None:
             request = self._open[key] = Request(query, key)
-            self._lanes.setdefault(_route(query), deque()).append(request)
+            self._lanes.setdefault(query.run, deque()).append(request)
         request.waiting.append(answered)
 
-    def run(self) -> None:
-        """Cuts one batch from the fullest lane, the oldest one of several, and answers it."""
-        route = max(self._lanes, key=lambda route: len(self._lanes[route]))
-        lane = self._lanes[route]
+    def submit(self) -> None:
+        """Cuts one batch from the fullest lane, the oldest one of several, and submits it."""
+        run = max(self._lanes, key=lambda run: len(self._lanes[run]))
+        lane = self._lanes[run]
         requests = [lane.popleft() for _ in range(min(len(lane), self.facts.batch_size))]
-        answers = self._answers(route, requests)
+        future = self._predictor.submit(run, self._batch(requests))
+        self._submitted.append((requests, future))
+
+    def collect(self) -> None:
+        """Waits for the batch that was submitted first and hands its answers out."""
+        requests, future = self._submitted.popleft()
+        answers = future.result()
         self.rows_done += len(requests)
-        for request, answer in zip(requests, answers, strict=True):
+        for row, request in enumerate(requests):
+            answer = self._answer(request.query, answers, row)
             del self._open[request.key]
             if isinstance(answer, Prediction):
                 self._known.put(request.key, answer)
             for answered in request.waiting:
                 answered(answer)
 
-    def _answers(self, route: Route, requests: list[Request]) -> list[Answer]:
-        if route.kind is Kind.GRADIENT:
-            return self._gradient(route, requests)
-        if route.kind is Kind.MASKED:
-            return self._masked(route, requests)
-        logits = self._predictor.logits(self._images(requests))
-        return [self._prediction(row, 1.0) for row in self._checked(logits)[: len(requests)]]
-
-    def _masked(self, route: Route, requests: list[Request]) -> list[Answer]:
-        masks = self._padded([_mask(request.query, self.facts) for request in requests])
-        answer = self._predictor.masked_logits(self._images(requests), masks, route.detail)
-        rows = zip(self._checked(answer.logits), answer.coverage.tolist(), strict=True)
-        return [self._prediction(*row) for row, _ in zip(rows, requests, strict=False)]
-
-    def _gradient(self, route: Route, requests: list[Request]) -> list[Answer]:
-        weights = self._padded([_weights(request.query) for request in requests])
-        answer = self._predictor.gradients(self._images(requests), weights, route.detail)
-        rows = zip(answer.activations, answer.gradients, strict=True)
-        # Copies: views would keep the whole batch alive.
-        return [Gradient(a.copy(), g.copy()) for (a, g), _ in zip(rows, requests, strict=False)]
-
-    def _images(self, requests: list[Request]) -> Images:
-        return self._padded([self._draw(request.query) for request in requests])
+    def _batch(self, requests: Sequence[Request]) -> Batch:
+        queries = [request.query for request in requests]
+        run = queries[0].run
+        return Batch(
+            images=self._padded(self._draw(query) for query in queries),
+            masks=None if run.masking is None else self._padded(map(self._mask, queries)),
+            output_gradients=None if run.wrt is None else self._padded(map(_weights, queries)),
+            gates=None if run.gate is None else self._padded(map(_gate, queries)),
+        )
 
     def _draw(self, query: Query) -> Image:
-        picture = query.picture
         if not isinstance(query, MaskedView) or query.mask is None or query.removal is None:
-            return picture.draw()
-        key = picture.key, query.removal
+            return query.image.draw()
+        key = query.image.key, query.removal, query.seed
         render = self._renders.get(key)
         if render is None:
-            render = query.removal.bind(picture.draw())
+            view = RemovalView(query.image.draw(), np.random.default_rng(query.seed))
+            render = query.removal.bind(view)
             self._renders.put(key, render)
         return render(query.mask)
 
-    def _padded(self, rows: list[np.ndarray]) -> np.ndarray:
-        return np.stack(rows + rows[:1] * (self.facts.batch_size - len(rows)))
+    def _mask(self, query: Query) -> Mask:
+        if isinstance(query, MaskedView) and query.mask is not None:
+            return query.mask
+        return np.ones((self.facts.height, self.facts.width), np.bool_)
+
+    def _padded(self, rows: Iterator[np.ndarray]) -> np.ndarray:
+        found = list(rows)
+        return np.stack(found + found[:1] * (self.facts.batch_size - len(found)))
+
+    def _answer(self, query: Query, answers: Answers, row: int) -> Answer:
+        """One row of a batch; copied, for a view would keep the whole batch alive."""
+        if isinstance(query, MaskedView):
+            logits = self._checked(answers.logits)[row].copy()
+            coverage = 1.0 if answers.coverage is None else float(answers.coverage[row])
+            features = {name: values[row].copy() for name, values in answers.features.items()}
+            shares = probabilities(logits, self.facts.probabilities)
+            return Prediction(logits, shares, coverage, features)
+        if answers.activations is None or answers.gradients is None:
+            raise InternalError(f"{self.facts.model} answered without the gradient that was asked")
+        return Gradient(answers.activations[row].copy(), answers.gradients[row].copy())
 
     def _checked(self, logits: Logits) -> Logits:
         wanted = self.facts.batch_size, self.facts.classes
@@ -173,10 +176,6 @@ class Packer:
                 f"{self.facts.model} answered with logits {logits.shape}, not {wanted}"
             )
         return logits
-
-    def _prediction(self, row: Float32[np.ndarray, "classes"], coverage: float) -> Prediction:
-        own = row.copy()
-        return Prediction(own, probabilities(own, self.facts.probabilities), coverage)
 
 
 def probabilities(
@@ -192,33 +191,29 @@ def probabilities(
 def _simplest(query: Query) -> Query:
     """Where nothing is hidden nothing is removed: the plain model answers for all operators."""
     if isinstance(query, MaskedView) and query.mask is not None and query.mask.all():
-        return MaskedView(query.picture)
+        run = replace(query.run, masking=None)
+        return replace(query, run=run, mask=None, removal=None)
     return query
 
 
 def _key(query: Query) -> Hashable:
+    own = query.run, query.image.key
     if not isinstance(query, MaskedView):
-        return query.picture.key, query.tensor, query.output_gradient.tobytes()
+        return *own, query.output_gradient.tobytes()
+    gate = b"" if query.gate is None else query.gate.tobytes()
     if query.mask is None:
-        return query.picture.key
-    return query.picture.key, query.removal, hashlib.sha256(np.packbits(query.mask).data).digest()
+        return *own, gate
+    mask = hashlib.sha256(np.packbits(query.mask).data).digest()
+    return *own, gate, query.removal, query.seed, mask
 
 
-def _route(query: Query) -> Route:
-    if not isinstance(query, MaskedView):
-        return Route(Kind.GRADIENT, query.tensor)
-    if query.removal is not None and query.removal.masking_mode:
-        return Route(Kind.MASKED, query.removal.masking_mode)
-    return Route(Kind.PLAIN)
-
-
-def _mask(query: Query, facts: PredictorFacts) -> np.ndarray:
-    if isinstance(query, MaskedView) and query.mask is not None:
-        return query.mask
-    return np.ones((facts.height, facts.width), np.bool_)
-
-
-def _weights(query: Query) -> np.ndarray:
+def _weights(query: Query) -> Float32[np.ndarray, "classes"]:
     if isinstance(query, MaskedView):
         raise InternalError("a masked view has no output gradient")
     return query.output_gradient
+
+
+def _gate(query: Query) -> Float32[np.ndarray, "channels"]:
+    if not isinstance(query, MaskedView) or query.gate is None:
+        raise InternalError("a pass with a gate was asked without its factors")
+    return query.gate

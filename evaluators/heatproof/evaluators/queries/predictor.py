@@ -1,6 +1,8 @@
 """The seam between the science and whatever runs the model."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -9,19 +11,24 @@ from jaxtyping import Float32
 from heatproof.evaluators.images.arrays import Images, Logits, Masks
 from heatproof.evaluators.queries.class_outputs import Reading
 from heatproof.evaluators.queries.model_warnings import ModelWarning
+from heatproof.evaluators.queries.passes import Capability, ModelPass
 
 
 @dataclass(frozen=True, slots=True)
 class Shortfall:
-    """A capability that a model lacks, and why.
+    """A pass that a model cannot run, and why.
 
     Attributes:
-        capability: `layer_masking`, `gradients` or `activation_gradients`.
+        capability: what the model lacks.
         reason: the blocking node and what is supported.
     """
 
-    capability: str
+    capability: Capability
     reason: str
+
+
+def _everything(run: ModelPass) -> Shortfall | None:  # noqa: ARG001  # whatever is asked
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +43,10 @@ class PredictorFacts:
         probabilities: how logits become probabilities: `softmax` or `sigmoid`.
         batch_size: rows of every batch, at least 2; the caller pads.
         cam_tensor: default tensor for class activation maps, "" if there is none.
-        layer_masking: None if regions can be hidden inside the network, else why not.
-        gradients: None if gradients by the image can be had, else why not.
-        activation_gradients: the same of gradients by `cam_tensor`, which need no gradient of what
-            lies before it, such as a preprocessing of whole numbers inside the graph.
+        supports: None for a pass that the model can run, else why not; found when asked.
         tensors: names of the tensors that can be differentiated by; empty if they are not known.
+        layers: names of the layers whose weights can be drawn anew, in the order of the graph.
+        in_flight: batches to submit before the answers to the first of them are awaited.
         reading: how the class scores are read from the model's output; None if that is not known.
         warnings: what was done to the model before it was run.
     """
@@ -52,64 +58,66 @@ class PredictorFacts:
     probabilities: str
     batch_size: int
     cam_tensor: str
-    layer_masking: Shortfall | None
-    gradients: Shortfall | None
-    activation_gradients: Shortfall | None
+    supports: Callable[[ModelPass], Shortfall | None] = field(
+        default=_everything, compare=False, repr=False
+    )
     tensors: frozenset[str] = frozenset()
+    layers: tuple[str, ...] = ()
+    in_flight: int = 1
     reading: Reading | None = None
     warnings: tuple[ModelWarning, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class MaskedLogits:
-    """Answers of a layer-masked model.
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """What a pass is run on; every array has `batch_size` rows.
+
+    Attributes:
+        images: canonical images, RGB in [0, 1].
+        masks: visible pixels; None if the pass masks nothing.
+        output_gradients: weight of each class score; None for a forward pass alone.
+        gates: factor of each channel of the gated tensor; None if the pass gates nothing.
+    """
+
+    images: Images
+    masks: Masks | None = None
+    output_gradients: Logits | None = None
+    gates: Float32[np.ndarray, "batch channels"] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answers:
+    """What a pass gives for a batch; every array has `batch_size` rows.
 
     Attributes:
         logits: class scores.
-        coverage: visible share of the last spatial mask, in [0, 1].
-    """
-
-    logits: Logits
-    coverage: Float32[np.ndarray, "batch"]
-
-
-@dataclass(frozen=True, slots=True)
-class Gradients:
-    """Vector-Jacobian products of a batch.
-
-    Attributes:
-        logits: class scores of the forward pass.
-        activations: the tensor that was differentiated by; the images themselves for the input.
+        coverage: visible share of the last spatial mask, in [0, 1]; None without masking.
+        activations: the tensor that was differentiated by; the images themselves for the input;
+            None for a forward pass alone.
         gradients: gradient in that tensor, of its shape.
+        features: the tapped tensors by name.
     """
 
     logits: Logits
-    activations: Float32[np.ndarray, "batch ..."]
-    gradients: Float32[np.ndarray, "batch ..."]
+    coverage: Float32[np.ndarray, "batch"] | None = None
+    activations: Float32[np.ndarray, "batch ..."] | None = None
+    gradients: Float32[np.ndarray, "batch ..."] | None = None
+    features: Mapping[str, Float32[np.ndarray, "batch ..."]] = field(default_factory=dict)
 
 
 @runtime_checkable
 class Predictor(Protocol):
-    """Runs one model on full batches of canonical images: RGB in [0, 1].
-
-    Every method takes exactly `facts.batch_size` rows. Equal rows at equal positions give equal
-    bits. All raise UnsupportedOperatorError if the model lacks the capability, and CancelledError
-    within one batch after a cancellation.
-    """
+    """Runs one model on full batches."""
 
     @property
     def facts(self) -> PredictorFacts:
         """What the model is and can do."""
         ...
 
-    def logits(self, images: Images) -> Logits:
-        """Runs the plain model."""
-        ...
+    def submit(self, run: ModelPass, batch: Batch) -> "Future[Answers]":
+        """Runs a batch of exactly `facts.batch_size` rows, perhaps beside others.
 
-    def masked_logits(self, images: Images, masks: Masks, mode: str) -> MaskedLogits:
-        """Runs the layer-masked model; `mode` is `reference` or `strict`."""
-        ...
-
-    def gradients(self, images: Images, output_gradients: Logits, tensor: str) -> Gradients:
-        """Multiplies gradients of the logits into the Jacobian by `tensor`; "" is the input."""
+        Equal rows at equal positions give equal bits. The future raises UnsupportedOperatorError if
+        the model cannot run the pass, and CancelledError within one batch after a cancellation.
+        """
         ...

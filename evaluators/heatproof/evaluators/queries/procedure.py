@@ -6,8 +6,8 @@ share full batches, and equal queries are answered once.
 """
 
 import hashlib
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final, TypeAlias, TypeVar, overload
 
@@ -15,18 +15,19 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from heatproof.evaluators.images.arrays import Image, Mask
+from heatproof.evaluators.queries.passes import ModelPass
 from heatproof.evaluators.removal.operator import RemovalOperator
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Picture:
+class LazyImage:
     """Pixels with an identity, so that equal queries are recognised without comparing pixels.
 
     Attributes:
         key: digest of the pixels, or of all that determines them.
-        draw: gives the pixels, RGB in [0, 1]; called when a batch is cut, so that waiting pictures
+        draw: gives the pixels, RGB in [0, 1]; called when a batch is cut, so that waiting images
             need no memory.
     """
 
@@ -34,8 +35,8 @@ class Picture:
     draw: Callable[[], Image]
 
     @classmethod
-    def of(cls, pixels: Image) -> "Picture":
-        """A picture of pixels at hand."""
+    def of(cls, pixels: Image) -> "LazyImage":
+        """An image whose pixels are at hand."""
         digest = hashlib.sha256(repr(pixels.shape).encode())
         digest.update(np.ascontiguousarray(pixels).data)
         return cls(digest.hexdigest(), lambda: pixels)
@@ -43,17 +44,23 @@ class Picture:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MaskedView:
-    """Asks for the prediction of a picture whose hidden cells are removed by an operator.
+    """Asks for the prediction of an image whose hidden cells are removed by an operator.
 
     Attributes:
-        picture: the clean pixels.
+        image: the clean pixels.
+        run: how the model is run; it masks if the operator hides cells inside the network.
         mask: visibility; None hides nothing.
         removal: how cells are removed; None with `mask` None.
+        seed: of what the operator draws.
+        gate: factor of each channel of the tensor `run.gate`; None if it gates nothing.
     """
 
-    picture: Picture
+    image: LazyImage
+    run: ModelPass
     mask: Mask | None = None
     removal: RemovalOperator | None = None
+    seed: int = 0
+    gate: Float32[np.ndarray, "channels"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +71,13 @@ class Prediction:
         logits: class scores.
         probabilities: softmax or sigmoid of the logits, in float64.
         coverage: visible share of the last spatial mask; 1 for pixel operators.
+        features: the tensors that `run.taps` names.
     """
 
     logits: Float32[np.ndarray, "classes"]
     probabilities: Float64[np.ndarray, "classes"]
     coverage: float
+    features: Mapping[str, Float32[np.ndarray, "..."]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,14 +85,14 @@ class GradientView:
     """Asks for a gradient of the logits.
 
     Attributes:
-        picture: where to differentiate.
+        image: where to differentiate.
+        run: how the model is run; `run.wrt` is the tensor to differentiate by.
         output_gradient: weight of each logit.
-        tensor: tensor to differentiate by; "" is the input.
     """
 
-    picture: Picture
+    image: LazyImage
+    run: ModelPass
     output_gradient: Float32[np.ndarray, "classes"]
-    tensor: str = ""
 
 
 @dataclass(frozen=True, slots=True)

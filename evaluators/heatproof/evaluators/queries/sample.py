@@ -1,42 +1,58 @@
 """One image as one model sees it: what explainers and metrics work on."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Float32
 
 from heatproof.evaluators.images.arrays import Map, Mask
+from heatproof.evaluators.queries.passes import IMAGE, TRAINED, ModelPass, Weights
 from heatproof.evaluators.queries.predictor import PredictorFacts
-from heatproof.evaluators.queries.procedure import Picture, Prediction
-from heatproof.evaluators.queries.seeds import generator
+from heatproof.evaluators.queries.procedure import (
+    GradientView,
+    LazyImage,
+    MaskedView,
+    Prediction,
+    Procedure,
+    predict,
+)
+from heatproof.evaluators.queries.seeds import generator, seed_of
+from heatproof.evaluators.removal.operator import RemovalOperator
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Scene:
+class Sample:
     """One image as one model sees it.
+
+    Its views carry the model and its weights, so that whoever asks through the sample asks
+    the right one.
 
     Attributes:
         facts: what the model is and can do.
-        picture: the image in the model's input frame.
+        image: the image in the model's input frame.
         digest: SHA-256 of the image's bytes.
         seed: of everything random.
         target: class that is explained.
-        clean: the model's answer to `picture`.
+        clean: the model's answer to `image`.
         maps: the caller's maps by name, in the model's input frame.
         object_mask: where the object is, in the model's input frame; None if it was not given.
-        variant: "" for the image itself; names a perturbed version of it.
+        label: the true class; None if it was not given.
+        weights: weights of the model that are drawn anew.
+        is_perturbed: whether the pixels were changed, so that `image` is not what was uploaded.
     """
 
     facts: PredictorFacts
-    picture: Picture
+    image: LazyImage
     digest: str
     seed: int
     target: int
     clean: Prediction
-    maps: Mapping[str, Map]
+    maps: Mapping[str, Map] = field(default_factory=dict)
     object_mask: Mask | None = None
-    variant: str = ""
+    label: int | None = None
+    weights: Weights = TRAINED
+    is_perturbed: bool = False
 
     @property
     def height(self) -> int:
@@ -50,12 +66,16 @@ class Scene:
 
     @property
     def confidence(self) -> float:
-        """Probability of the target on the clean picture."""
+        """Probability of the target on the clean image."""
         return self.probability(self.clean)
 
     def probability(self, answer: Prediction) -> float:
         """Probability of the target."""
         return float(answer.probabilities[self.target])
+
+    def logit(self, answer: Prediction) -> float:
+        """Logit of the target."""
+        return float(answer.logits[self.target])
 
     def margin(self, answer: Prediction) -> float:
         """Logit of the target less the highest other one.
@@ -79,6 +99,37 @@ class Scene:
         """Randomness for a purpose: the same for all models, explainers and operators."""
         return generator(self.seed, self.digest, purpose)
 
-    def moved(self, picture: Picture, answer: Prediction) -> "Scene":
-        """The same scene after a perturbation of its pixels."""
-        return replace(self, picture=picture, clean=answer, variant=picture.key)
+    def view(
+        self,
+        mask: Mask | None = None,
+        removal: RemovalOperator | None = None,
+        *,
+        image: LazyImage | None = None,
+    ) -> MaskedView:
+        """Asks for a prediction of the image, or of another one, with cells removed."""
+        masking = None if removal is None else removal.masking
+        run = ModelPass(self.facts.model, self.weights, masking)
+        seed = 0 if removal is None else seed_of(self.seed, self.digest, "removal")
+        return MaskedView(image or self.image, run, mask, removal, seed)
+
+    def gradient_view(
+        self,
+        output_gradient: Float32[np.ndarray, "classes"] | None = None,
+        *,
+        wrt: str = IMAGE,
+        image: LazyImage | None = None,
+    ) -> GradientView:
+        """Asks for a gradient of the target's logit, or of other weights of the logits."""
+        run = ModelPass(self.facts.model, self.weights, wrt=wrt)
+        weights = self.target_weights if output_gradient is None else output_gradient
+        return GradientView(image or self.image, run, weights)
+
+    def moved(self, image: LazyImage, answer: Prediction) -> "Sample":
+        """The same sample after a perturbation of its pixels."""
+        return replace(self, image=image, clean=answer, is_perturbed=True)
+
+    def reweighted(self, weights: Weights) -> "Procedure[Sample]":
+        """The same sample as the model with other weights sees it; the target stays."""
+        other = replace(self, weights=weights)
+        answer = yield from predict(other.view())
+        return replace(other, clean=answer)

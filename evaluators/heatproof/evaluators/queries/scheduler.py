@@ -1,35 +1,26 @@
 """Advances many procedures side by side, so that their queries share batches."""
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
 
-from heatproof.evaluators.queries.batching import Packer
+from heatproof.evaluators.queries.batching import Batcher
 from heatproof.evaluators.queries.procedure import Answer, Procedure
 
 T = TypeVar("T")
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Task:
-    """A procedure and the model that it asks."""
-
-    packer: Packer
-    procedure: Procedure[Any]
-
-
-Job: TypeAlias = Generator[Sequence[Task], Sequence[Any], T]
-"""Yields tasks that may run side by side, receives their results in order, returns its own."""
+Job: TypeAlias = Generator[Sequence[Procedure[Any]], Sequence[Any], T]
+"""Yields procedures that may run side by side, receives their results in order, returns its own."""
 
 
 @dataclass(slots=True, eq=False)
 class _Running:
-    """A task under way: it waits until all its queries are answered."""
+    """A procedure under way: it waits until all its queries are answered."""
 
-    task: Task
+    procedure: Procedure[Any]
     done: Callable[[Any], None]
     answers: list[Answer | None] = field(default_factory=list)
     missing: int = 0
@@ -37,7 +28,7 @@ class _Running:
 
 @dataclass(slots=True, eq=False)
 class _Forked(Generic[T]):
-    """A job that waits for its tasks."""
+    """A job that waits for its procedures."""
 
     job: Job[T]
     done: Callable[[T], None]
@@ -45,27 +36,28 @@ class _Forked(Generic[T]):
     missing: int = 0
 
 
-class Rounds(Generic[T]):
+class Scheduler(Generic[T]):
     """Runs jobs in order, a bounded number at a time, and gives their results in order.
 
-    Single-threaded, and a function of the jobs alone: which rows share a batch depends on nothing
-    else. Procedures are started only while the batches are not full, so that memory depends neither
-    on the number of jobs nor on the procedures in them.
+    Answers are taken in the order in which batches were submitted, so that which rows share a batch
+    is a function of the jobs and models alone. Procedures are started only while the batches are
+    not full, so that memory depends neither on the number of jobs nor on the procedures in them.
 
     Args:
-        packers: the models.
+        batchers: the models by name.
         window: jobs under way at a time.
         on_batch: called after every batch.
     """
 
     def __init__(
-        self, packers: Sequence[Packer], window: int, on_batch: Callable[[], None]
+        self, batchers: Mapping[str, Batcher], window: int, on_batch: Callable[[], None]
     ) -> None:
-        self._packers = packers
+        self._batchers = batchers
         self._window = window
         self._on_batch = on_batch
         self._ready: deque[_Running] = deque()
         self._awake: deque[_Running] = deque()
+        self._submitted: deque[Batcher] = deque()
         self._finished: dict[int, T] = {}
 
     def run(self, jobs: Iterator[Job[T]]) -> Iterator[T]:
@@ -86,7 +78,7 @@ class Rounds(Generic[T]):
                 continue
             if given in self._finished:
                 continue
-            if not self._flush():
+            if not self._work():
                 return
 
     def _admit(self, index: int, job: Job[T]) -> None:
@@ -97,18 +89,18 @@ class Rounds(Generic[T]):
 
     def _fork(self, forked: _Forked[T], *, first: bool = False) -> None:
         try:
-            tasks = next(forked.job) if first else forked.job.send(forked.results)
-            while not tasks:
-                tasks = forked.job.send([])
+            procedures = next(forked.job) if first else forked.job.send(forked.results)
+            while not procedures:
+                procedures = forked.job.send([])
         except StopIteration as end:
             forked.done(end.value)
             return
-        forked.results, forked.missing = [None] * len(tasks), len(tasks)
-        for place, task in enumerate(tasks):
-            self._ready.append(_Running(task, self._joined(forked, place)))
+        forked.results, forked.missing = [None] * len(procedures), len(procedures)
+        for place, procedure in enumerate(procedures):
+            self._ready.append(_Running(procedure, self._joined(forked, place)))
 
     def _joined(self, forked: _Forked[T], place: int) -> Callable[[Any], None]:
-        def join(result: Any) -> None:  # noqa: ANN401  # tasks of a job differ in their results
+        def join(result: Any) -> None:  # noqa: ANN401  # procedures of a job differ in their results
             forked.results[place] = result
             forked.missing -= 1
             if not forked.missing:
@@ -127,7 +119,7 @@ class Rounds(Generic[T]):
             self._advance(self._awake.popleft())
 
     def _advance(self, running: _Running, *, first: bool = False) -> None:
-        procedure = running.task.procedure
+        procedure = running.procedure
         try:
             # Answers of a model may be NaN or infinite; what comes of them gets a status.
             with np.errstate(invalid="ignore", over="ignore"):
@@ -139,7 +131,7 @@ class Rounds(Generic[T]):
             return
         running.answers, running.missing = [None] * len(queries), len(queries)
         for place, query in enumerate(queries):
-            running.task.packer.ask(query, self._answered(running, place))
+            self._batchers[query.run.model].ask(query, self._answered(running, place))
 
     def _answered(self, running: _Running, place: int) -> Callable[[Answer], None]:
         def answered(answer: Answer) -> None:
@@ -152,14 +144,20 @@ class Rounds(Generic[T]):
         return answered
 
     def _is_full(self) -> bool:
-        return any(packer.fullest >= packer.facts.batch_size for packer in self._packers)
+        return any(b.fullest >= b.facts.batch_size for b in self._batchers.values())
 
-    def _flush(self) -> bool:
-        """Runs the packer with the fullest lane; says whether there was anything to run."""
-        packer = max(self._packers, key=lambda packer: packer.fullest / packer.facts.batch_size)
-        if not packer.waiting:
+    def _work(self) -> bool:
+        """Submits a batch or takes the answers of one; says whether there was anything to do."""
+        batcher = max(self._batchers.values(), key=lambda b: b.fullest / b.facts.batch_size)
+        is_full = batcher.fullest >= batcher.facts.batch_size
+        if batcher.waiting and (is_full or not self._submitted):
+            batcher.submit()
+            self._submitted.append(batcher)
+            if batcher.in_flight < batcher.facts.in_flight:
+                return True  # what else there is to run is found before the answers are awaited
+        if not self._submitted:
             return False
-        packer.run()
+        self._submitted.popleft().collect()
         self._on_batch()
         return True
 

@@ -5,8 +5,8 @@ import hashlib
 import numpy as np
 
 
-def generator(seed: int, digest: str, purpose: str) -> np.random.Generator:
-    """Randomness for one purpose on one image.
+def seed_of(seed: int, digest: str, purpose: str) -> int:
+    """The seed of one purpose on one image.
 
     Depends on nothing else, so that all models, explainers and removal operators meet the same
     draws, and neither order nor number of workers matters.
@@ -17,4 +17,9 @@ def generator(seed: int, digest: str, purpose: str) -> np.random.Generator:
         purpose: what is drawn, such as `order/3`.
     """
     text = f"heatproof/{seed}/{digest}/{purpose}".encode()
-    return np.random.default_rng(int.from_bytes(hashlib.sha256(text).digest(), "big"))
+    return int.from_bytes(hashlib.sha256(text).digest(), "big")
+
+
+def generator(seed: int, digest: str, purpose: str) -> np.random.Generator:
+    """Randomness for one purpose on one image; see `seed_of`."""
+    return np.random.default_rng(seed_of(seed, digest, purpose))

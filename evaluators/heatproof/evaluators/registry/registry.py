@@ -5,40 +5,67 @@ The catalog service, the validator and the tables of the docs all read these reg
 
 import inspect
 from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar, Generic, Protocol, TypeVar, cast, runtime_checkable
+from typing import ClassVar, Generic, TypeVar, cast
 
 from heatproof.evaluators.errors import UnknownNameError
 
 
-class Need(StrEnum):
-    """What a metric, explainer or removal operator cannot do without."""
-
-    EXPLAINER = "explainer"
-    REMOVAL = "removal"
-    GRADIENTS = "gradients"
-    ACTIVATION_GRADIENTS = "activation_gradients"
-    LAYER_MASKING = "layer_masking"
-    MAPS = "maps"
-
-
-@runtime_checkable
-class Registered(Protocol):
-    """What every registered class says of itself; its docstring's first sentence is its summary.
+class Reads(StrEnum):
+    """What comes from outside into a score or a map; whoever declares it is handed it.
 
     Attributes:
-        name: key in the registry, field of the proto's oneof, name of the module's topic.
-        reference: paper it comes from, or `Heatproof` for a definition of its own.
-        needs: what it cannot do without.
+        ATTRIBUTION: the map of an explainer.
+        EXPLAINER: the explainer itself, which makes maps anew; supplied maps do not serve.
+        REMOVAL: a removal operator.
+        OBJECTS: the object mask of the image.
+        LABEL: the true class of the image.
+        MAPS: the maps that were uploaded with the image.
+        RANDOMIZED_MODELS: the model with weights of some layers drawn anew.
+        PANEL: the image as all models of the spec see it.
     """
 
-    name: ClassVar[str]
-    reference: ClassVar[str]
-    needs: ClassVar[tuple[Need, ...]]
+    ATTRIBUTION = "attribution"
+    EXPLAINER = "explainer"
+    REMOVAL = "removal"
+    OBJECTS = "objects"
+    LABEL = "label"
+    MAPS = "maps"
+    RANDOMIZED_MODELS = "randomized_models"
+    PANEL = "panel"
 
 
-T = TypeVar("T")
-C = TypeVar("C")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What a registered class says of itself; its docstring's first sentence is its summary.
+
+    Attributes:
+        name: key in the registry, field of the proto's oneof, name of the module.
+        reference: paper it comes from, or `Heatproof` for a definition of its own.
+        reads: what comes into it from outside.
+    """
+
+    name: str
+    reference: str
+    reads: tuple[Reads, ...] = ()
+
+
+class Registered:
+    """What metrics, explainers and removal operators have in common; equal values are one thing."""
+
+    __slots__ = ()
+
+    facts: ClassVar[Facts]
+
+    @property
+    def name(self) -> str:
+        """Key in the registry."""
+        return self.facts.name
+
+
+T = TypeVar("T", bound=Registered)
+C = TypeVar("C", bound=Registered)
 
 
 def summary_of(kind: type) -> str:
@@ -48,19 +75,19 @@ def summary_of(kind: type) -> str:
 
 
 class Registry(Generic[T]):
-    """Classes of one kind, each `Registered`, by name; a duplicate raises."""
+    """Classes of one kind by name; a duplicate raises."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self._classes: dict[str, type[T]] = {}
 
     def register(self, cls: type[C]) -> type[C]:
-        """Registers the decorated class, which keeps its own type, under its `name`.
+        """Registers the decorated class, which keeps its own type, under its `facts.name`.
 
         Raises:
             ValueError: the name is taken; a mistake of a plug-in's author.
         """
-        name = cast("type[Registered]", cls).name
+        name = cls.facts.name
         if name in self._classes:
             message = f"two {self.kind}s named {name!r}"
             raise ValueError(message)

@@ -1,12 +1,13 @@
 """How regions of an image are hidden from the model."""
 
 from heatproof.evaluators.removal.blur import Blur as Blur
-from heatproof.evaluators.removal.colors import Black as Black
-from heatproof.evaluators.removal.colors import Grey as Grey
-from heatproof.evaluators.removal.colors import Mean as Mean
-from heatproof.evaluators.removal.colors import White as White
+from heatproof.evaluators.removal.colours import Black as Black
+from heatproof.evaluators.removal.colours import Grey as Grey
+from heatproof.evaluators.removal.colours import Mean as Mean
+from heatproof.evaluators.removal.colours import White as White
 from heatproof.evaluators.removal.layer import Layer as Layer
-from heatproof.evaluators.removal.layer import Mode as Mode
 from heatproof.evaluators.removal.operator import REMOVALS as REMOVALS
+from heatproof.evaluators.removal.operator import Mode as Mode
 from heatproof.evaluators.removal.operator import RemovalOperator as RemovalOperator
+from heatproof.evaluators.removal.operator import RemovalView as RemovalView
 from heatproof.evaluators.removal.operator import Render as Render

@@ -8,8 +8,13 @@ import numpy as np
 
 from heatproof.evaluators.images.arrays import Image, Mask
 from heatproof.evaluators.registry.parameters import Range, parameter
-from heatproof.evaluators.registry.registry import Need
-from heatproof.evaluators.removal.operator import REMOVALS, Render
+from heatproof.evaluators.removal.operator import (
+    REMOVALS,
+    RemovalFacts,
+    RemovalOperator,
+    RemovalView,
+    Render,
+)
 
 _REACH: Final = 4.0
 """Standard deviations after which the kernel is cut off; its tail holds under 1e-4 of the mass."""
@@ -27,13 +32,12 @@ def blurred(image: Image, sigma: float) -> Image:
 
 @REMOVALS.register
 @dataclass(frozen=True, slots=True)
-class Blur:
+class Blur(RemovalOperator):
     """Replaces removed pixels by the image blurred with a Gaussian, so it leaks removed content."""
 
-    name: ClassVar[str] = "blur"
-    reference: ClassVar[str] = "Fong and Vedaldi 2017, arXiv 1704.03296"
-    needs: ClassVar[tuple[Need, ...]] = ()
-    content_free: ClassVar[bool] = False
+    facts: ClassVar[RemovalFacts] = RemovalFacts(
+        name="blur", reference="Fong and Vedaldi 2017, arXiv 1704.03296", content_free=False
+    )
 
     sigma: float = parameter(
         10.0,
@@ -41,16 +45,11 @@ class Blur:
         within=Range(0, 100, lower_included=False),
     )
 
-    @property
-    def masking_mode(self) -> str:
-        """Removes in pixel space."""
-        return ""
-
-    def bind(self, image: Image) -> Render:
+    def bind(self, view: RemovalView) -> Render:
         """Blurs the whole image once."""
-        background = blurred(image, self.sigma)
+        background = blurred(view.image, self.sigma)
 
         def render(mask: Mask) -> Image:
-            return np.where(mask, image, background)
+            return np.where(mask, view.image, background)
 
         return render

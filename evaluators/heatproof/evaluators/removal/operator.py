@@ -1,39 +1,72 @@
 """The seam for removal operators."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import ClassVar, Protocol, TypeAlias, runtime_checkable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar, TypeAlias
+
+import numpy as np
 
 from heatproof.evaluators.images.arrays import Image, Mask
-from heatproof.evaluators.registry.registry import Need, Registry
+from heatproof.evaluators.registry.registry import Facts, Registered, Registry
 
 Render: TypeAlias = Callable[[Mask], Image]
 """Draws one image with the hidden pixels of a mask removed; visible pixels keep their bits."""
 
 
-@runtime_checkable
-class RemovalOperator(Protocol):
-    """Hides regions of an image, in pixel space or inside the network.
+class Mode(StrEnum):
+    """How far layer masking fills hidden cells, and how pools treat them.
+
+    REFERENCE is the paper's own code. STRICT fills every hidden cell that a kernel can read and
+    takes the statistics of a pool over its visible cells only.
+    """
+
+    REFERENCE = "reference"
+    STRICT = "strict"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RemovalView:
+    """What an operator sees of an image, once for all masks.
 
     Attributes:
-        name: key in the registry.
-        reference: paper it comes from, or `Heatproof`.
-        needs: `layer_masking` for operators inside the network.
+        image: the clean pixels.
+        rng: randomness of this image, the same for all models, metrics and explainers, so that the
+            masks of a curve nest.
+    """
+
+    image: Image
+    rng: np.random.Generator
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemovalFacts(Facts):
+    """What a removal operator says of itself.
+
+    Attributes:
         content_free: whether what it paints is independent of what it removes.
     """
 
-    name: ClassVar[str]
-    reference: ClassVar[str]
-    needs: ClassVar[tuple[Need, ...]]
-    content_free: ClassVar[bool]
+    content_free: bool
+
+
+class RemovalOperator(Registered, ABC):
+    """Hides regions of an image, in pixel space or inside the network."""
+
+    __slots__ = ()
+
+    # Narrower than in the base, and never assigned anew.
+    facts: ClassVar[RemovalFacts]  # pyright: ignore[reportIncompatibleVariableOverride]
 
     @property
-    def masking_mode(self) -> str:
-        """`reference` or `strict` if the network itself hides regions, "" for pixel operators."""
-        ...
+    def masking(self) -> Mode | None:
+        """The rules by which the network itself hides regions; None for pixel operators."""
+        return None
 
-    def bind(self, image: Image) -> Render:
+    @abstractmethod
+    def bind(self, view: RemovalView) -> Render:
         """Does once what all masks of an image share, such as its blur."""
-        ...
 
 
 REMOVALS: Registry[RemovalOperator] = Registry("removal operator")

@@ -82,7 +82,7 @@ def canonicalize(
         cam_tensor=cam_tensor,
         tensors=frozenset(value.name or "" for node in canonical.graph for value in node.outputs),
         preprocessing=sized,
-        capabilities=Capabilities(canonical, logits, cam_tensor),
+        capabilities=Capabilities(canonical, logits),
         row_check=row_check,
         is_run_alone=bool(alone),
     )

@@ -43,7 +43,7 @@ class CanonicalModel:
         cam_tensor: default tensor for class activation maps: the last feature map; "" if none.
         tensors: names of all tensors that the graph computes.
         preprocessing: what the graph contains, with the size resolved.
-        capabilities: whether the graph can be masked and differentiated.
+        capabilities: which passes beyond the plain one the graph can run.
         row_check: to be run before the first answer; does nothing if it has been.
         is_run_alone: whether every pass must hold one image, for what shares a batch shares scales.
     """

@@ -4,17 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from heatproof.evaluators.errors import InvalidArgumentError
-
-
-class Mode(StrEnum):
-    """How far hidden cells are filled, and how pools treat them.
-
-    REFERENCE is the paper's own code. STRICT fills every hidden cell that a kernel can read and
-    takes the statistics of a pool over its visible cells only.
-    """
-
-    REFERENCE = "reference"
-    STRICT = "strict"
+from heatproof.evaluators.removal.operator import Mode as Mode
 
 
 class ConcatVote(StrEnum):

@@ -5,11 +5,12 @@ from functools import cache
 from importlib import metadata
 from typing import Any
 
+from heatproof.evaluators.evaluation.requirements import capabilities_of
 from heatproof.evaluators.explainers import EXPLAINERS
 from heatproof.evaluators.metrics import METRICS
 from heatproof.evaluators.outcomes import Direction
 from heatproof.evaluators.registry.parameters import ParameterFacts, parameters_of
-from heatproof.evaluators.registry.registry import Need, Registry, summary_of
+from heatproof.evaluators.registry.registry import Registered, Registry, summary_of
 from heatproof.evaluators.removal import REMOVALS
 
 
@@ -38,19 +39,20 @@ class CatalogEntry:
     reference: str
     category: str
     direction: Direction | None
-    needs: tuple[Need, ...]
+    needs: tuple[str, ...]
     parameters: tuple[ParameterInfo, ...]
 
     @classmethod
-    def of(cls, kind: type[Any]) -> "CatalogEntry":
+    def of(cls, kind: type[Registered]) -> "CatalogEntry":
         """Reads a class."""
+        facts = kind.facts
         return cls(
-            name=kind.name,
+            name=facts.name,
             summary=summary_of(kind),
-            reference=kind.reference,
-            category=getattr(kind, "category", ""),
-            direction=getattr(kind, "direction", None),
-            needs=tuple(kind.needs),
+            reference=facts.reference,
+            category=getattr(facts, "category", ""),
+            direction=getattr(facts, "direction", None),
+            needs=(*facts.reads, *capabilities_of(kind)),
             parameters=tuple(map(ParameterInfo.of, parameters_of(kind))),
         )
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from heatproof.evaluators.registry.registry import Need
+from heatproof.evaluators.queries.passes import Capability
+from heatproof.evaluators.registry.registry import Reads
 from heatproof.server.api.catalog import Catalog, CatalogEntry
 from heatproof.v1 import model_pb2
 
@@ -69,7 +70,7 @@ def _shortfall(name: str, support: model_pb2.Support) -> str:
 
 def _besides(entry: CatalogEntry, facts: model_pb2.ModelFacts) -> str:
     """What else has to be given."""
-    if Need.MAPS in entry.needs:
+    if Reads.MAPS in entry.needs:
         return "needs maps that come with the images"
     by_default = any(tensor.is_default for tensor in facts.cam_tensors)
     if any(known.name == "tensor" for known in entry.parameters) and not by_default:
@@ -77,12 +78,12 @@ def _besides(entry: CatalogEntry, facts: model_pb2.ModelFacts) -> str:
     return ""
 
 
-_CAPABILITIES: Final[Mapping[Need, Callable[[model_pb2.ModelFacts], str]]] = MappingProxyType(
+_CAPABILITIES: Final[Mapping[str, Callable[[model_pb2.ModelFacts], str]]] = MappingProxyType(
     {
-        Need.GRADIENTS: lambda facts: _shortfall("gradients", facts.gradients),
-        Need.ACTIVATION_GRADIENTS: lambda facts: _shortfall(
+        Capability.GRADIENTS: lambda facts: _shortfall("gradients", facts.gradients),
+        Capability.ACTIVATION_GRADIENTS: lambda facts: _shortfall(
             "gradients by an activation", facts.activation_gradients
         ),
-        Need.LAYER_MASKING: lambda facts: _shortfall("layer masking", facts.layer_masking),
+        Capability.LAYER_MASKING: lambda facts: _shortfall("layer masking", facts.layer_masking),
     }
 )

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from heatproof.evaluators.errors import InvalidArgumentError, placed
-from heatproof.evaluators.evaluation.inventory import Inventory
 from heatproof.evaluators.evaluation.plan import resolved_spec
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
+from heatproof.evaluators.images.inventory import Inventory
 from heatproof.server.api.codec.evaluations import serialized_environment, serialized_spec
 from heatproof.server.evaluations.environment import Environment
 from heatproof.server.evaluations.runs.evaluation_run import Surroundings

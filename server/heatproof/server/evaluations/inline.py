@@ -9,9 +9,9 @@ from typing import Final
 
 from heatproof.evaluators.errors import DeadlineExceededError, InvalidArgumentError, placed
 from heatproof.evaluators.evaluation.engine import shards
-from heatproof.evaluators.evaluation.inventory import Inventory
 from heatproof.evaluators.evaluation.plan import resolved_spec
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
+from heatproof.evaluators.images.inventory import Inventory
 from heatproof.server.api.codec.evaluations import serialized_environment, serialized_spec
 from heatproof.server.evaluations.creation import found_models
 from heatproof.server.evaluations.environment import Environment

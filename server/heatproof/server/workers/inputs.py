@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from heatproof.evaluators.evaluation.inventory import KnownImage
+from heatproof.evaluators.images.inventory import KnownImage
 from heatproof.evaluators.images.sources import Frame, FramedBox
 
 Content: TypeAlias = bytes | Path

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
-from heatproof.evaluators.evaluation.inventory import Inventory
 from heatproof.evaluators.evaluation.spec import EvaluationSpec, Target
 from heatproof.evaluators.explainers import Explainer
+from heatproof.evaluators.images.inventory import Inventory
 from heatproof.evaluators.images.preprocessing import Preprocessing
 from heatproof.evaluators.queries.class_outputs import UNSTATED, Statement
 from heatproof.evaluators.removal import RemovalOperator

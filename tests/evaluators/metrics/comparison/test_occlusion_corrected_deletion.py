@@ -15,20 +15,32 @@ from heatproof.evaluators.explainers import Centre, Random
 from heatproof.evaluators.images.preprocessing import Preprocessing, Resize
 from heatproof.evaluators.metrics import (
     Case,
+    Given,
     OcclusionCorrectedDeletion,
     OcclusionRobustness,
     ScoreScale,
-    Setting,
 )
 from heatproof.evaluators.metrics.comparison.random_orders import random_order
+from heatproof.evaluators.metrics.functions.curves import Schedule
 from heatproof.evaluators.outcomes import Outcome, Reason, Score, Undefined
-from heatproof.evaluators.queries.procedure import Answer, MaskedView, Picture, Prediction, Query
-from heatproof.evaluators.queries.sample import Scene
+from heatproof.evaluators.queries.procedure import Answer, LazyImage, MaskedView, Prediction, Query
+from heatproof.evaluators.queries.sample import Sample
+from heatproof.evaluators.regions.grid import Grid
 from heatproof.evaluators.removal import Black, Layer
 from heatproof.evaluators.statistics.arms import Contrast
 from heatproof.evaluators.statistics.bootstrap import bootstrap_t
 from heatproof.evaluators.statistics.reductions import RatioOfMeans
-from tests.evaluators.toys import SIDE, ToyPredictor, answer, ask, case_of, facts, linear, pixels
+from tests.evaluators.toys import (
+    SIDE,
+    ToyPredictor,
+    answer,
+    ask,
+    case_of,
+    facts,
+    linear,
+    pixels,
+    planned,
+)
 
 CELLS = 4
 METRIC = OcclusionCorrectedDeletion(grid=CELLS, steps=8, orders=10)
@@ -56,10 +68,10 @@ def scored(
         return prediction(score(query.mask[::8, ::8]))
 
     clean = prediction(score(np.ones((CELLS, CELLS), np.bool_)))
-    picture = Picture.of(pixels())
     own = facts(classes=2)
-    scene = Scene(own, picture, digest, 0, 0, clean, {})
-    case = Case(scene, Setting(own, Black(), Centre()), attribution.astype(np.float64))
+    sample = Sample(own, LazyImage.of(pixels()), digest, 0, 0, clean)
+    given = Given(Black(), Centre(), sample, attribution.astype(np.float64))
+    case = Case(metric.reads, own, given)
     return answer(metric.score(case), respond)
 
 
@@ -193,11 +205,11 @@ def drops_of(score: CellScore) -> np.ndarray:
 def marginal_drops_of(score: CellScore, steps: int = 8, digest: str = "ab") -> np.ndarray:
     """Each cell's mean drop along the random orders, written out."""
     own = facts(classes=2)
-    scene = Scene(own, Picture.of(pixels()), digest, 0, 0, prediction(0.5), {})
-    track = Setting(own, Black(), None).track(CELLS, steps)
+    sample = Sample(own, LazyImage.of(pixels()), digest, 0, 0, prediction(0.5))
+    schedule = Schedule(Grid(SIDE, SIDE, CELLS), steps, Black())
     total = np.zeros(CELLS * CELLS)
     for index in range(METRIC.orders):
-        order = random_order(scene, track, f"order/{index}")
+        order = random_order(sample, schedule, f"order/{index}")
         visible = np.ones(CELLS * CELLS, np.bool_)
         for block in np.split(order, steps):
             before = score(visible.reshape(CELLS, CELLS))
@@ -458,10 +470,10 @@ def test_the_logit_margin_is_not_bent_by_the_temperature() -> None:
 
 def test_the_margin_is_to_the_highest_other_logit_and_of_a_sigmoid_the_logit() -> None:
     answer = Prediction(np.array([2.0, 5.0, 3.5], np.float32), np.full(3, 1 / 3), 1.0)
-    picture = Picture.of(pixels())
+    image = LazyImage.of(pixels())
     for kind, target, expected in [("softmax", 1, 1.5), ("softmax", 0, -3.0), ("sigmoid", 2, 3.5)]:
-        scene = Scene(facts(probabilities=kind), picture, "ab", 0, target, answer, {})
-        assert scene.margin(answer) == expected
+        sample = Sample(facts(probabilities=kind), image, "ab", 0, target, answer)
+        assert sample.margin(answer) == expected
 
 
 def test_normalized_deletion_is_the_area_of_the_scaled_mean_of_scaled_curves() -> None:
@@ -503,12 +515,12 @@ def test_the_interval_of_the_uniform_control_covers_0_as_often_as_it_says() -> N
 def test_small_cells_are_refused_with_layer_masking_only(
     metric: OcclusionCorrectedDeletion | OcclusionRobustness,
 ) -> None:
-    metric.check(Setting(facts(), Black(), None))
+    metric.check(planned(facts(), Black()))
     with pytest.raises(InvalidArgumentError, match="at most 2") as caught:
-        metric.check(Setting(facts(), Layer(), None))
+        metric.check(planned(facts(), Layer()))
     assert caught.value.field == "grid"
-    type(metric)(grid=2, steps=4).check(Setting(facts(), Layer(), None))
-    type(metric)(grid=14).check(Setting(facts(side=224), Layer(), None))
+    type(metric)(grid=2, steps=4).check(planned(facts(), Layer()))
+    type(metric)(grid=14).check(planned(facts(side=224), Layer()))
 
 
 def test_what_is_predicted_is_what_is_asked_at_most() -> None:
@@ -518,7 +530,7 @@ def test_what_is_predicted_is_what_is_asked_at_most() -> None:
 
     def respond(query: Query) -> Answer:
         asked.append(query)
-        return case.scene.clean
+        return case.sample.clean
 
     answer(METRIC.score(case), respond)
     masks = {
@@ -528,7 +540,7 @@ def test_what_is_predicted_is_what_is_asked_at_most() -> None:
         if query.mask is not None
     }
     ends = 2  # the clean and the empty image
-    assert len(masks) - ends <= METRIC.predictions(case.setting)
+    assert len(masks) - ends <= METRIC.cost(case).views
 
 
 def test_models_that_never_fall_are_robust() -> None:

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from heatproof.evaluators.errors import InvalidArgumentError
 from heatproof.evaluators.metrics import Deletion, Insertion
-from heatproof.evaluators.metrics.faithfulness.curves import (
+from heatproof.evaluators.metrics.functions.curves import (
     CurveScale,
-    Trace,
-    Track,
+    PerturbationCurve,
+    Schedule,
     deletion_curve,
     insertion_curve,
 )
@@ -21,10 +21,11 @@ from tests.evaluators.toys import (
     SIDE,
     ToyPredictor,
     ask,
+    bound,
     case_of,
     linear,
     pixels,
-    scene_of,
+    sample_of,
     softmax,
 )
 
@@ -61,10 +62,10 @@ def replayed(
 @pytest.mark.parametrize("adding", [False, True])
 def test_curves_are_those_of_removing_cells_one_image_at_a_time(steps: int, adding: bool) -> None:
     predictor, image = linear(weighted()), pixels()
-    scene = scene_of(predictor, image)
+    sample = sample_of(predictor, image)
     order = np.random.default_rng(1).permutation(16)
     draw = insertion_curve if adding else deletion_curve
-    trace = ask(draw(scene, Track(GRID, steps, Black()), order), predictor)
+    trace = ask(draw(sample, Schedule(GRID, steps, Black()), order), predictor)
     counts = [index * 16 // steps for index in range(steps + 1)]
     assert trace.fractions.tolist() == [count / 16 for count in counts]
     expected = replayed(predictor, image, order, counts, adding=adding)
@@ -79,18 +80,18 @@ def test_the_area_is_the_trapezoid_written_out(values: list[float]) -> None:
     fractions = np.linspace(0, 1, len(values))
     widths = np.diff(fractions)
     heights = [(a + b) / 2 for a, b in pairwise(values)]
-    area = Trace(fractions, np.array(values), 0).area
+    area = PerturbationCurve(fractions, np.array(values), 0).area
     assert area == pytest.approx(float(np.dot(widths, heights)), abs=1e-14)
 
 
 def test_insertion_of_the_reverse_mirrors_deletion() -> None:
     # Both walk through the same images from the other end.
     predictor = linear(weighted())
-    scene = scene_of(predictor, pixels())
+    sample = sample_of(predictor, pixels())
     order = np.random.default_rng(3).permutation(16)
-    track = Track(GRID, 16, Black())
-    removed = ask(deletion_curve(scene, track, order), predictor)
-    added = ask(insertion_curve(scene, track, order[::-1].copy()), predictor)
+    schedule = Schedule(GRID, 16, Black())
+    removed = ask(deletion_curve(sample, schedule, order), predictor)
+    added = ask(insertion_curve(sample, schedule, order[::-1].copy()), predictor)
     assert np.array_equal(removed.values, added.values[::-1])
 
 
@@ -115,10 +116,10 @@ def test_curves_end_at_the_clean_and_the_empty_image(removal: RemovalOperator) -
     case = case_of(predictor, image, pixels(5)[0], removal=removal)
     removed = ask(Deletion(4, 8).score(case), predictor).curves["deletion"].values
     added = ask(Insertion(4, 8).score(case), predictor).curves["insertion"].values
-    assert removed[0] == added[-1] == case.scene.confidence
+    assert removed[0] == added[-1] == case.sample.confidence
     assert removed[-1] == added[0]
     hidden = np.zeros((SIDE, SIDE), np.bool_)
-    empty = np.zeros_like(image) if isinstance(removal, Layer) else removal.bind(image)(hidden)
+    empty = np.zeros_like(image) if isinstance(removal, Layer) else bound(removal, image)(hidden)
     logits = predictor._logits(empty).astype(np.float32)
     assert removed[-1] == pytest.approx(softmax(logits)[0], rel=1e-14)
 
@@ -143,13 +144,13 @@ def test_relative_curves_start_at_one() -> None:
     relative = ask(Deletion(4, 8, CurveScale.RELATIVE).score(case), predictor)
     assert relative.curves["deletion"].values[0] == 1
     assert isinstance(plain.score, float)
-    assert relative.score == pytest.approx(plain.score / case.scene.confidence, rel=1e-14)
+    assert relative.score == pytest.approx(plain.score / case.sample.confidence, rel=1e-14)
 
 
 def test_relative_curves_of_an_unconfident_image_have_a_status() -> None:
     predictor = ToyPredictor(lambda image: np.array([-20 + image.sum() * 0, 0, 0]))
     case = case_of(predictor, pixels(), pixels(5)[0])
-    object.__setattr__(case.scene, "target", 0)
+    object.__setattr__(case.sample, "target", 0)
     outcome = ask(Deletion(4, 8, CurveScale.RELATIVE).score(case), predictor)
     assert isinstance(outcome.score, Undefined)
     assert outcome.score.reason is Reason.NO_CONFIDENCE
@@ -187,5 +188,5 @@ def test_scores_depend_on_the_order_of_a_map_alone() -> None:
 
 def test_more_steps_than_cells_are_refused() -> None:
     with pytest.raises(InvalidArgumentError, match="16 cells") as caught:
-        Track(GRID, 17, Black()).check()
+        Schedule(GRID, 17, Black()).check()
     assert caught.value.field == "steps"

@@ -7,28 +7,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heatproof.evaluators.errors import InvalidArgumentError
-from heatproof.evaluators.evaluation.inventory import Inventory, KnownImage
-from heatproof.evaluators.explainers import Centre, Explainer, Occlusion, Saliency, Supplied
+from heatproof.evaluators.explainers import Centre, Explainer, Occlusion, Saliency
+from heatproof.evaluators.explainers.explainer import ExplainerCategory, ExplainerFacts
 from heatproof.evaluators.images.arrays import Map
+from heatproof.evaluators.images.inventory import Inventory, KnownImage
 from heatproof.evaluators.metrics import (
     Background,
     Deletion,
     Distance,
     ExplanationConsistency,
-    Setting,
 )
 from heatproof.evaluators.metrics.functions.distances import DISTANCES, unit_scaled
-from heatproof.evaluators.metrics.metric import is_answered_by
+from heatproof.evaluators.metrics.metric import Cost, is_answered_by
 from heatproof.evaluators.metrics.robustness.attack import (
     Attack,
     cross_entropy_gradient,
     random_attack,
 )
 from heatproof.evaluators.outcomes import Outcome, Reason, Undefined
-from heatproof.evaluators.queries.predictor import PredictorFacts
 from heatproof.evaluators.queries.procedure import Procedure
-from heatproof.evaluators.queries.sample import Scene
-from heatproof.evaluators.registry.registry import Need
+from heatproof.evaluators.queries.sample import Sample
 from tests.evaluators.toys import (
     SIDE,
     ToyPredictor,
@@ -37,31 +35,26 @@ from tests.evaluators.toys import (
     facts,
     linear,
     pixels,
-    scene_of,
+    planned,
+    sample_of,
 )
 
 
 @dataclass(frozen=True)
-class Reading:
+class Reading(Explainer):
     """An explainer of the pixels alone: the red channel, or a constant once it has changed."""
 
+    facts: ClassVar[ExplainerFacts] = ExplainerFacts(
+        name="reading", reference="test", category=ExplainerCategory.CONTROLS
+    )
+
     first_only: bool = False
-    name: ClassVar[str] = "reading"
-    reference: ClassVar[str] = "test"
-    needs: ClassVar[tuple[Need, ...]] = ()
 
-    def check(self, facts: PredictorFacts) -> None:
-        del facts
-
-    def predictions(self, facts: PredictorFacts) -> int:
-        del facts
-        return 0
-
-    def explain(self, scene: Scene) -> Procedure[Map | Undefined]:
+    def explain(self, sample: Sample) -> Procedure[Map | Undefined]:
         yield from ()
-        if self.first_only and scene.variant:
+        if self.first_only and sample.is_perturbed:
             return np.zeros((SIDE, SIDE))
-        red: Map = scene.picture.draw()[0].astype(np.float64)
+        red: Map = sample.image.draw()[0].astype(np.float64)
         return red
 
 
@@ -77,7 +70,7 @@ def scored(
     image: np.ndarray,
     explainer: Explainer,
 ) -> Outcome:
-    made = ask(explainer.explain(scene_of(predictor, image)), predictor)
+    made = ask(explainer.explain(sample_of(predictor, image)), predictor)
     assert not isinstance(made, Undefined)
     return ask(metric.score(case_of(predictor, image, made, explainer=explainer)), predictor)
 
@@ -176,10 +169,10 @@ def test_the_attack_lowers_the_confidence_more_than_noise_of_the_same_size() -> 
     assert change < 0
     heat = unit_scaled(image[0].astype(np.float64))
     assert heat is not None
-    scene = scene_of(predictor, image)
+    sample = sample_of(predictor, image)
     attacked = predictor._logits(changed(predictor, image, ExplanationConsistency()))[0]
     for index in range(5):
-        noisy = random_attack(scene, Attack(heat < 0.2, 8 / 255, 1), index)
+        noisy = random_attack(sample, Attack(heat < 0.2, 8 / 255, 1), index)
         assert not np.array_equal(noisy, image)
         assert predictor._logits(noisy)[0] > attacked
 
@@ -322,7 +315,7 @@ def test_a_model_that_reads_the_background_is_less_consistent_than_one_that_does
     scores = []
     for weights in (signed() * OBJECT, signed() * (OBJECT * 0.3 + ~OBJECT)):
         predictor = linear(weights)
-        made = ask(Saliency().explain(scene_of(predictor, image)), predictor)
+        made = ask(Saliency().explain(sample_of(predictor, image)), predictor)
         assert not isinstance(made, Undefined)
         case = case_of(predictor, image, made, explainer=Saliency(), object_mask=OBJECT)
         outcome = ask(ExplanationConsistency(epsilon=0.05).score(case), predictor)
@@ -361,7 +354,7 @@ def test_an_object_background_without_any_mask_is_refused() -> None:
 def test_a_shared_background_is_refused_by_name() -> None:
     with pytest.raises(InvalidArgumentError, match="shared") as caught:
         ExplanationConsistency(background=Background.SHARED).check(
-            Setting(facts(), None, Saliency())
+            planned(facts(), None, Saliency())
         )
     assert caught.value.field == "background"
 
@@ -380,7 +373,7 @@ def test_a_result_answers_who_left_its_background_open_and_nobody_else() -> None
 def test_a_confident_model_is_still_attacked() -> None:
     # p rounds to 1 in float64; the direction must not vanish with 1 - p.
     predictor, image = linear(signed() + 0.05), pixels(low=0.3, high=0.7)
-    assert scene_of(predictor, image).confidence == 1
+    assert sample_of(predictor, image).confidence == 1
     outcome = scored(ExplanationConsistency(), predictor, image, Reading())
     assert isinstance(outcome.score, float)
 
@@ -430,11 +423,6 @@ def test_maps_are_made_anew_by_the_explainer(explainer: Explainer) -> None:
 def test_a_blind_explainer_is_wholly_consistent() -> None:
     outcome = scored(ExplanationConsistency(), linear(signed()), pixels(low=0.0), Centre(sigma=0.1))
     assert outcome.score == 1
-
-
-def test_supplied_maps_are_refused_as_they_cannot_be_made_anew() -> None:
-    with pytest.raises(InvalidArgumentError, match="supplied cannot"):
-        ExplanationConsistency().check(Setting(facts(), None, Supplied()))
 
 
 MAPS = [np.random.default_rng(seed).random((SIDE, SIDE)) for seed in range(3)]
@@ -519,7 +507,7 @@ def test_scaling_clips_negatives_and_reaches_both_ends() -> None:
 
 
 def test_costs_grow_with_steps_and_controls() -> None:
-    setting = Setting(facts(), None, Saliency())
+    setting = planned(facts(), None, Saliency())
     base = ExplanationConsistency()
-    assert base.predictions(setting) == 2 + 4 * 2
-    assert replace(base, steps=3, controls=1).predictions(setting) == 6 + 2 * 2
+    assert base.cost(setting) == Cost(views=1 + 4, gradients=1, explanations=4)
+    assert replace(base, steps=3, controls=1).cost(setting) == Cost(3 + 2, 3, 2)

@@ -9,6 +9,8 @@ from onnx import numpy_helper
 
 from heatproof.evaluators.images.preprocessing import preset
 from heatproof.evaluators.queries.class_outputs import Statement
+from heatproof.evaluators.queries.passes import ModelPass
+from heatproof.evaluators.queries.predictor import Batch
 from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.graphs.runtime.sessions import MAX_SESSIONS
 from heatproof.server.workers.execution.model_cache import Shelf
@@ -38,7 +40,8 @@ def predict(shelf: Shelf, files: ModelFiles) -> None:
     shelf.begin_task()
     predictor = shelf.predictor(files, preset("unit"), Statement(), Cancellation())
     facts = predictor.facts
-    predictor.logits(np.zeros((facts.batch_size, 3, facts.height, facts.width), np.float32))
+    images = np.zeros((facts.batch_size, 3, facts.height, facts.width), np.float32)
+    predictor.submit(ModelPass(facts.model), Batch(images)).result()
 
 
 @pytest.fixture

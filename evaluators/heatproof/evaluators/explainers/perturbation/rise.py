@@ -9,24 +9,30 @@ import cv2
 import numpy as np
 from jaxtyping import Float32
 
-from heatproof.evaluators.explainers.explainer import EXPLAINERS
+from heatproof.evaluators.explainers.explainer import (
+    EXPLAINERS,
+    Explainer,
+    ExplainerCategory,
+    ExplainerFacts,
+)
 from heatproof.evaluators.images.arrays import Map
 from heatproof.evaluators.outcomes import Undefined
 from heatproof.evaluators.queries.predictor import PredictorFacts
-from heatproof.evaluators.queries.procedure import MaskedView, Picture, Procedure, ask, chunks
-from heatproof.evaluators.queries.sample import Scene
+from heatproof.evaluators.queries.procedure import LazyImage, MaskedView, Procedure, ask, chunks
+from heatproof.evaluators.queries.sample import Sample
 from heatproof.evaluators.registry.parameters import Range, parameter
-from heatproof.evaluators.registry.registry import Need
 
 
 @EXPLAINERS.register
 @dataclass(frozen=True, slots=True)
-class Rise:
+class Rise(Explainer):
     """Averages random smooth masks weighted by the class probability under them."""
 
-    name: ClassVar[str] = "rise"
-    reference: ClassVar[str] = "Petsiuk et al. 2018, arXiv 1806.07421"
-    needs: ClassVar[tuple[Need, ...]] = ()
+    facts: ClassVar[ExplainerFacts] = ExplainerFacts(
+        name="rise",
+        reference="Petsiuk et al. 2018, arXiv 1806.07421",
+        category=ExplainerCategory.PERTURBATION,
+    )
 
     masks: int = parameter(1000, "Number of masks.", within=Range(1, 100_000))
     grid: int = parameter(7, "Cells along each side of the coarse mask.", within=Range(2, 64))
@@ -36,30 +42,27 @@ class Rise:
         within=Range(0, 1, lower_included=False, upper_included=False),
     )
 
-    def check(self, facts: PredictorFacts) -> None:
-        """Every combination is sound."""
-
-    def predictions(self, facts: PredictorFacts) -> int:
+    def cost(self, model: PredictorFacts) -> int:
         """Asks once for each mask."""
         return self.masks
 
-    def explain(self, scene: Scene) -> Procedure[Map | Undefined]:
+    def explain(self, sample: Sample) -> Procedure[Map | Undefined]:
         """`1 / (n p) sum_i s(x . M_i) M_i`."""
         # One stream for the image and its perturbed versions: their maps differ by the model alone.
-        rng = scene.rng("rise")
-        total = np.zeros((scene.height, scene.width))
+        rng = sample.rng("rise")
+        total = np.zeros((sample.height, sample.width))
         for chunk in chunks(range(self.masks)):
-            masks = [self._mask(scene, rng) for _ in chunk]
-            answers = yield from ask([_view(scene, mask) for mask in masks])
+            masks = [self._mask(sample, rng) for _ in chunk]
+            answers = yield from ask([_view(sample, mask) for mask in masks])
             for mask, answer in zip(masks, answers, strict=True):
-                total += answer.probabilities[scene.target] * mask.draw()
+                total += answer.probabilities[sample.target] * mask.draw()
         return total / (self.masks * self.visible_probability)
 
-    def _mask(self, scene: Scene, rng: np.random.Generator) -> "SmoothMask":
+    def _mask(self, sample: Sample, rng: np.random.Generator) -> "SmoothMask":
         cells = (rng.random((self.grid, self.grid)) < self.visible_probability).astype(np.float32)
-        cell = ceil(scene.height / self.grid), ceil(scene.width / self.grid)
+        cell = ceil(sample.height / self.grid), ceil(sample.width / self.grid)
         shift = int(rng.integers(cell[0])), int(rng.integers(cell[1]))
-        return SmoothMask(cells, cell, shift, (scene.height, scene.width))
+        return SmoothMask(cells, cell, shift, (sample.height, sample.width))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,7 +98,8 @@ class SmoothMask:
         return np.asarray(magnified[top : top + height, left : left + width], np.float32)
 
 
-def _view(scene: Scene, mask: SmoothMask) -> MaskedView:
-    picture = scene.picture
-    # Waiting pictures hold no pixels: each is drawn when its batch is cut.
-    return MaskedView(Picture(f"{picture.key}/{mask.key}", lambda: picture.draw() * mask.draw()))
+def _view(sample: Sample, mask: SmoothMask) -> MaskedView:
+    image = sample.image
+    # Waiting images hold no pixels: each is drawn when its batch is cut.
+    seen = LazyImage(f"{image.key}/{mask.key}", lambda: image.draw() * mask.draw())
+    return sample.view(image=seen)

@@ -9,25 +9,26 @@ from typing import ClassVar, Final
 
 import numpy as np
 
+from heatproof.evaluators.metrics.case import Case
 from heatproof.evaluators.metrics.comparison.random_orders import (
     RandomCurves,
     check_cells,
     random_curves,
     random_order,
 )
-from heatproof.evaluators.metrics.faithfulness.curves import (
-    Trace,
-    Track,
+from heatproof.evaluators.metrics.functions.curves import (
+    PerturbationCurve,
+    Schedule,
     deletion_curve,
     low_confidence,
 )
-from heatproof.evaluators.metrics.metric import METRICS, Case, Setting
+from heatproof.evaluators.metrics.metric import METRICS, Cost, Metric, MetricCategory, MetricFacts
 from heatproof.evaluators.outcomes import Curve, Direction, Outcome, Reason, Score, Undefined
-from heatproof.evaluators.queries.procedure import MaskedView, Procedure, Reading, respond
-from heatproof.evaluators.queries.sample import Scene
+from heatproof.evaluators.queries.procedure import Procedure, Reading, respond
+from heatproof.evaluators.queries.sample import Sample
 from heatproof.evaluators.regions.grid import Order, descending, saliency_order
 from heatproof.evaluators.registry.parameters import NOT_NEGATIVE, UNBOUNDED, UNIT, Range, parameter
-from heatproof.evaluators.registry.registry import Need
+from heatproof.evaluators.registry.registry import Reads
 from heatproof.evaluators.statistics.reductions import Mean, RatioOfMeans, Reduction
 
 MIN_PLACE_EFFECT: Final = 0.01
@@ -48,9 +49,9 @@ class ScoreScale(StrEnum):
     PROBABILITY = "probability"
     LOGIT_MARGIN = "logit_margin"
 
-    def reading(self, scene: Scene) -> Reading:
-        """Reads an answer about the scene's target."""
-        return scene.probability if self is ScoreScale.PROBABILITY else scene.margin
+    def reading(self, sample: Sample) -> Reading:
+        """Reads an answer about the sample's target."""
+        return sample.probability if self is ScoreScale.PROBABILITY else sample.margin
 
     @property
     def range(self) -> Range:
@@ -60,7 +61,7 @@ class ScoreScale(StrEnum):
 
 @METRICS.register
 @dataclass(frozen=True, slots=True)
-class OcclusionCorrectedDeletion:
+class OcclusionCorrectedDeletion(Metric):
     """Takes deletion relative to the model's random orders and its own occlusion oracle.
 
     `(RA - DA(map)) / (RA - DA*)` of areas under the class's probability `s`: 0 is no better than
@@ -70,11 +71,13 @@ class OcclusionCorrectedDeletion:
     bear occlusion compare fairly with others. Ours.
     """
 
-    name: ClassVar[str] = "occlusion_corrected_deletion"
-    reference: ClassVar[str] = "Heatproof, after Won et al. 2023, arXiv 2303.14608"
-    needs: ClassVar[tuple[Need, ...]] = (Need.EXPLAINER, Need.REMOVAL)
-    category: ClassVar[str] = "faithfulness"
-    direction: ClassVar[Direction] = Direction.HIGHER_IS_BETTER
+    facts: ClassVar[MetricFacts] = MetricFacts(
+        name="occlusion_corrected_deletion",
+        reference="Heatproof, after Won et al. 2023, arXiv 2303.14608",
+        category=MetricCategory.COMPARISON,
+        direction=Direction.HIGHER_IS_BETTER,
+        reads=(Reads.ATTRIBUTION, Reads.REMOVAL),
+    )
 
     grid: int = parameter(14, "Cells along each side of the image.", within=Range(2, 64))
     steps: int = parameter(28, "Steps of the curve; at most the cells.", within=Range(1, 1000))
@@ -114,34 +117,34 @@ class OcclusionCorrectedDeletion:
             ("random_area", area), ("random_area", "oracle_area"), 0.0, part_range=self.scale.range
         )
 
-    def check(self, setting: Setting) -> None:
+    def check(self, case: Case) -> None:
         """Refuses cells that are too small and more steps than cells."""
-        check_cells(self._track(setting))
+        check_cells(self._schedule(case))
 
-    def predictions(self, setting: Setting) -> int:
+    def cost(self, case: Case) -> Cost:
         """Random orders, map, two oracles and two controls, and each cell alone."""
-        return (self.orders + 5) * (self.steps - 1) + self.grid * self.grid
+        return Cost(views=(self.orders + 5) * (self.steps - 1) + self.grid * self.grid)
 
     def score(self, case: Case) -> Procedure[Outcome]:
         """Scores one image."""
-        scene, track = case.scene, self._track(case.setting)
-        if reason := low_confidence(scene):
+        sample, schedule = case.sample, self._schedule(case)
+        if reason := low_confidence(sample):
             return Outcome(reason)
-        own = saliency_order(track.grid, case.map, scene.rng("ties"))
+        own = saliency_order(schedule.grid, case.map, sample.rng("ties"))
         if isinstance(own, Undefined):
             return Outcome(own)
-        read = self.scale.reading(scene)
-        random = yield from random_curves(scene, track, self.orders, read)
+        read = self.scale.reading(sample)
+        random = yield from random_curves(sample, schedule, self.orders, read)
         orders = {
             "deletion": own,
-            "single_drop": (yield from single_drop_order(scene, track, read)),
-            "marginal_drop": descending(random.marginal_drops, scene.rng("ties")),
-            "uniform": random_order(scene, track, "order/uniform"),
-            "rolled": _rolled_order(case, track),
+            "single_drop": (yield from single_drop_order(sample, schedule, read)),
+            "marginal_drop": descending(random.marginal_drops, sample.rng("ties")),
+            "uniform": random_order(sample, schedule, "order/uniform"),
+            "rolled": _rolled_order(case, schedule),
         }
         traces = {}
         for name, order in orders.items():
-            traces[name] = yield from deletion_curve(scene, track, order, read)
+            traces[name] = yield from deletion_curve(sample, schedule, order, read)
         return self._outcome(random, traces)
 
     def described(self, curves: Mapping[str, Curve]) -> Mapping[str, float]:
@@ -158,10 +161,10 @@ class OcclusionCorrectedDeletion:
         area = np.trapezoid(scaled, curves["normalized"].fractions)
         return {"normalized_deletion": float(area)}
 
-    def _track(self, setting: Setting) -> Track:
-        return setting.track(self.grid, self.steps)
+    def _schedule(self, case: Case) -> Schedule:
+        return Schedule(case.grid(self.grid), self.steps, case.removal)
 
-    def _outcome(self, random: RandomCurves, traces: Mapping[str, Trace]) -> Outcome:
+    def _outcome(self, random: RandomCurves, traces: Mapping[str, PerturbationCurve]) -> Outcome:
         oracle = min((traces[name] for name in _ORACLES), key=lambda trace: trace.area)
         found = {"random": random.mean, "oracle": oracle, **traces}
         areas = {name: trace.area for name, trace in found.items()}
@@ -179,24 +182,22 @@ class OcclusionCorrectedDeletion:
         return Outcome(weakness or _corrected(areas, "deletion"), parts, curves)
 
 
-def single_drop_order(scene: Scene, track: Track, read: Reading) -> Procedure[Order]:
+def single_drop_order(sample: Sample, schedule: Schedule, read: Reading) -> Procedure[Order]:
     """The order of the drops of the score when one cell alone is removed."""
-    cells = np.arange(track.grid.cells)
-    views = (
-        MaskedView(scene.picture, track.grid.spread(cells != cell), track.removal) for cell in cells
-    )
+    cells = np.arange(schedule.grid.cells)
+    views = (sample.view(schedule.grid.spread(cells != cell), schedule.removal) for cell in cells)
     found = yield from respond(views, read)
-    return descending(read(scene.clean) - found.values, scene.rng("ties"))
+    return descending(read(sample.clean) - found.values, sample.rng("ties"))
 
 
-def _rolled_order(case: Case, track: Track) -> Order:
+def _rolled_order(case: Case, schedule: Schedule) -> Order:
     """The order of the own map shifted cyclically by about half: it keeps its clustering."""
-    rng, side = case.scene.rng("roll"), track.grid.side
+    rng, side = case.sample.rng("roll"), schedule.grid.side
     nearest = max(1, side // 4)
     shift = rng.integers(nearest, side - nearest, size=2, endpoint=True)
-    means = track.grid.means(case.map).reshape(side, side)
+    means = schedule.grid.means(case.map).reshape(side, side)
     rolled = np.roll(means, tuple(shift.tolist()), axis=(0, 1))
-    return descending(rolled.reshape(-1), case.scene.rng("ties"))
+    return descending(rolled.reshape(-1), case.sample.rng("ties"))
 
 
 def _corrected(areas: Mapping[str, float], name: str) -> float:
@@ -232,7 +233,7 @@ def _ratio(areas: Mapping[str, float]) -> Score:
     return 1 - areas["deletion"] / areas["random"]
 
 
-def _normalized(trace: Trace) -> dict[str, Curve]:
+def _normalized(trace: PerturbationCurve) -> dict[str, Curve]:
     """The curve divided by its maximum; nothing where that is not positive."""
     highest = float(trace.values.max())
     return {"normalized": trace.over(highest).curve()} if highest > 0 else {}

@@ -4,30 +4,33 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from heatproof.evaluators.metrics.case import Case
 from heatproof.evaluators.metrics.comparison.random_orders import check_cells, random_curves
-from heatproof.evaluators.metrics.faithfulness.curves import Track, low_confidence
-from heatproof.evaluators.metrics.metric import METRICS, Case, Setting
+from heatproof.evaluators.metrics.functions.curves import Schedule, low_confidence
+from heatproof.evaluators.metrics.metric import METRICS, Cost, Metric, MetricCategory, MetricFacts
 from heatproof.evaluators.outcomes import Direction, Outcome
 from heatproof.evaluators.queries.procedure import Procedure
 from heatproof.evaluators.registry.parameters import NOT_NEGATIVE, Range, parameter
-from heatproof.evaluators.registry.registry import Need
+from heatproof.evaluators.registry.registry import Reads
 from heatproof.evaluators.statistics.reductions import Mean, Reduction
 
 
 @METRICS.register
 @dataclass(frozen=True, slots=True)
-class OcclusionRobustness:
+class OcclusionRobustness(Metric):
     """Takes the mean area under relative deletion curves in random orders.
 
     `RA`, a property of model and operator: the share of its confidence that the model keeps under
     any occlusion, and the confound that `OcclusionCorrectedDeletion` takes out. Ours.
     """
 
-    name: ClassVar[str] = "occlusion_robustness"
-    reference: ClassVar[str] = "Heatproof, after Won et al. 2023, arXiv 2303.14608"
-    needs: ClassVar[tuple[Need, ...]] = (Need.REMOVAL,)
-    category: ClassVar[str] = "occlusion"
-    direction: ClassVar[Direction] = Direction.HIGHER_IS_BETTER
+    facts: ClassVar[MetricFacts] = MetricFacts(
+        name="occlusion_robustness",
+        reference="Heatproof, after Won et al. 2023, arXiv 2303.14608",
+        category=MetricCategory.COMPARISON,
+        direction=Direction.HIGHER_IS_BETTER,
+        reads=(Reads.REMOVAL,),
+    )
 
     grid: int = parameter(14, "Cells along each side of the image.", within=Range(2, 64))
     steps: int = parameter(28, "Steps of the curve; at most the cells.", within=Range(1, 1000))
@@ -43,22 +46,22 @@ class OcclusionRobustness:
         """Counts of points without coverage."""
         return {"n_zero_coverage": Mean(NOT_NEGATIVE)}
 
-    def check(self, setting: Setting) -> None:
+    def check(self, case: Case) -> None:
         """Refuses cells that are too small and more steps than cells."""
-        check_cells(self._track(setting))
+        check_cells(self._schedule(case))
 
-    def predictions(self, setting: Setting) -> int:
+    def cost(self, case: Case) -> Cost:
         """Every point of every order but the ends."""
-        return self.orders * (self.steps - 1)
+        return Cost(views=self.orders * (self.steps - 1))
 
     def score(self, case: Case) -> Procedure[Outcome]:
         """Scores one image."""
-        if reason := low_confidence(case.scene):
+        if reason := low_confidence(case.sample):
             return Outcome(reason)
-        found = yield from random_curves(case.scene, self._track(case.setting), self.orders)
-        trace = found.mean.over(case.scene.confidence)
+        found = yield from random_curves(case.sample, self._schedule(case), self.orders)
+        trace = found.mean.over(case.sample.confidence)
         parts = {"n_zero_coverage": float(trace.zero_coverage)}
         return Outcome(trace.area, parts, {"random": trace.curve()})
 
-    def _track(self, setting: Setting) -> Track:
-        return setting.track(self.grid, self.steps)
+    def _schedule(self, case: Case) -> Schedule:
+        return Schedule(case.grid(self.grid), self.steps, case.removal)

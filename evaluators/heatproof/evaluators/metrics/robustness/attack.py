@@ -9,14 +9,12 @@ from jaxtyping import Float32, Float64
 from heatproof.evaluators.images.arrays import Image, Mask
 from heatproof.evaluators.outcomes import Reason, Undefined
 from heatproof.evaluators.queries.procedure import (
-    GradientView,
-    MaskedView,
-    Picture,
+    LazyImage,
     Procedure,
     differentiate,
     predict,
 )
-from heatproof.evaluators.queries.sample import Scene
+from heatproof.evaluators.queries.sample import Sample
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,18 +51,18 @@ class Attack:
         return np.where(self.background, bounded, clean)
 
 
-def gradient_attack(scene: Scene, attack: Attack) -> Procedure[Image | Undefined]:
+def gradient_attack(sample: Sample, attack: Attack) -> Procedure[Image | Undefined]:
     """Raises the cross-entropy of the target by the sign of its gradient: FGSM, or PGD."""
-    clean = pixels = scene.picture.draw()
-    picture, answer = scene.picture, scene.clean
+    clean = pixels = sample.image.draw()
+    image, answer = sample.image, sample.clean
     for step in range(attack.steps):
         if step:
-            picture = Picture.of(pixels)
-            answer = yield from predict(MaskedView(picture))
+            image = LazyImage.of(pixels)
+            answer = yield from predict(sample.view(image=image))
         weights = cross_entropy_gradient(
-            answer.probabilities, scene.target, scene.facts.probabilities
+            answer.probabilities, sample.target, sample.facts.probabilities
         )
-        found = yield from differentiate(GradientView(picture, weights))
+        found = yield from differentiate(sample.gradient_view(weights, image=image))
         direction = np.sign(found.gradient)
         if not np.isfinite(direction).all():
             return Undefined(Reason.NOT_FINITE, "the gradient holds NaN or infinity")
@@ -74,10 +72,10 @@ def gradient_attack(scene: Scene, attack: Attack) -> Procedure[Image | Undefined
     return pixels
 
 
-def random_attack(scene: Scene, attack: Attack, index: int) -> Image:
+def random_attack(sample: Sample, attack: Attack, index: int) -> Image:
     """Moves every background pixel by epsilon up or down at random: what noise does."""
-    clean = scene.picture.draw()
-    signs = scene.rng(f"signs/{index}").choice(np.array([-1, 1], np.float32), clean.shape)
+    clean = sample.image.draw()
+    signs = sample.rng(f"signs/{index}").choice(np.array([-1, 1], np.float32), clean.shape)
     return attack.moved(clean, clean, signs, attack.epsilon)
 
 

@@ -11,24 +11,26 @@ from typing import ClassVar, Final
 import numpy as np
 
 from heatproof.evaluators.errors import InvalidArgumentError
-from heatproof.evaluators.evaluation.inventory import Inventory
 from heatproof.evaluators.explainers.explainer import Explainer
 from heatproof.evaluators.images.arrays import Map, Mask
+from heatproof.evaluators.images.inventory import Inventory
+from heatproof.evaluators.metrics.case import Case
 from heatproof.evaluators.metrics.functions.distances import DISTANCES, Distance, unit_scaled
-from heatproof.evaluators.metrics.metric import METRICS, Case, Metric, Setting
+from heatproof.evaluators.metrics.metric import METRICS, Cost, Metric, MetricCategory, MetricFacts
 from heatproof.evaluators.metrics.robustness.attack import Attack, gradient_attack, random_attack
 from heatproof.evaluators.outcomes import Direction, Outcome, Reason, Score, Undefined
+from heatproof.evaluators.queries.passes import IMAGE, ModelPass
+from heatproof.evaluators.queries.predictor import PredictorFacts
 from heatproof.evaluators.queries.procedure import (
-    MaskedView,
-    Picture,
+    LazyImage,
     Procedure,
     chunks,
     predict,
     together,
 )
-from heatproof.evaluators.queries.sample import Scene
+from heatproof.evaluators.queries.sample import Sample
 from heatproof.evaluators.registry.parameters import UNIT, Range, parameter
-from heatproof.evaluators.registry.registry import Need
+from heatproof.evaluators.registry.registry import Reads
 from heatproof.evaluators.statistics.reductions import Mean, Proportion, Reduction
 
 MIN_BACKGROUND: Final = 0.05
@@ -91,7 +93,7 @@ _CLIPPED: Final[Mapping[str, Reduction]] = MappingProxyType(
 
 @METRICS.register
 @dataclass(frozen=True, slots=True)
-class ExplanationConsistency:
+class ExplanationConsistency(Metric):
     """Compares the map with the map after an adversarial attack on the background alone.
 
     `E = 1 - D`, or 0 if the class flips (published form); the distance `D`, the background `B`
@@ -99,11 +101,13 @@ class ExplanationConsistency:
     paper's training weight.
     """
 
-    name: ClassVar[str] = "explanation_consistency"
-    reference: ClassVar[str] = "Heatproof, after Wu et al. 2024, arXiv 2408.04600"
-    needs: ClassVar[tuple[Need, ...]] = (Need.EXPLAINER, Need.GRADIENTS)
-    category: ClassVar[str] = "robustness"
-    direction: ClassVar[Direction] = Direction.HIGHER_IS_BETTER
+    facts: ClassVar[MetricFacts] = MetricFacts(
+        name="explanation_consistency",
+        reference="Heatproof, after Wu et al. 2024, arXiv 2408.04600",
+        category=MetricCategory.ROBUSTNESS,
+        direction=Direction.HIGHER_IS_BETTER,
+        reads=(Reads.ATTRIBUTION, Reads.EXPLAINER),
+    )
 
     threshold: float = parameter(
         0.2,
@@ -147,9 +151,15 @@ class ExplanationConsistency:
             return False
         return replace(self, background=other.background) == other
 
-    def reads_objects(self) -> bool:
-        """Whether the object decides the background."""
-        return self.background is not Background.MAP
+    @property
+    def reads(self) -> tuple[Reads, ...]:
+        """The object too, where it decides the background."""
+        objects = () if self.background is Background.MAP else (Reads.OBJECTS,)
+        return (*self.facts.reads, *objects)
+
+    def passes(self, model: PredictorFacts) -> tuple[ModelPass, ...]:
+        """A gradient by the image."""
+        return (ModelPass(model.model, wrt=IMAGE),)
 
     def require_comparable(self) -> None:
         """Refuses the map's background: a diffuse map would leave little to attack, and win."""
@@ -160,32 +170,26 @@ class ExplanationConsistency:
                 field="background",
             )
 
-    def check(self, setting: Setting) -> None:
-        """Refuses supplied maps, which cannot be made anew for the attacked image, and `shared`."""
+    def check(self, case: Case) -> None:
+        """Refuses `shared`, which needs a panel of models."""
         if self.background is Background.SHARED:
             raise InvalidArgumentError(
                 "background shared, what no map of the compared models shows, comes with the "
                 "comparison of models, which this version lacks: choose object or map",
                 field="background",
             )
-        explainer = setting.explainer
-        if explainer is not None and Need.MAPS in explainer.needs:
-            raise InvalidArgumentError(
-                f"{self.name} makes every map anew for the attacked image, which "
-                f"{explainer.name} cannot: choose another explainer for it"
-            )
 
-    def predictions(self, setting: Setting) -> int:
+    def cost(self, case: Case) -> Cost:
         """Gradient and prediction of each step, and all attacked images with their maps."""
-        maps = setting.explainer.predictions(setting.facts) if setting.explainer else 0
-        return 2 * self.steps + (1 + self.controls) * (1 + maps)
+        attacked = 1 + self.controls
+        return Cost(self.steps + attacked, self.steps, attacked)
 
     def score(self, case: Case) -> Procedure[Outcome]:
         """Scores one image; every part is there, or says why not."""
         heat = unit_scaled(case.map)
         if heat is None:
             return _unscored(_constant("clean"))
-        background = self._background(case.scene, heat)
+        background = self._background(case, heat)
         if isinstance(background, Undefined):
             return _unscored(background)
         share = float(background.mean())
@@ -193,20 +197,20 @@ class ExplanationConsistency:
             detail = f"the background is {share:.1%} of the image, under {MIN_BACKGROUND:.0%}"
             return _unscored(Undefined(Reason.NO_BACKGROUND, detail), share)
         attack = Attack(background, self.epsilon, self.steps)
-        attacked = yield from gradient_attack(case.scene, attack)
+        attacked = yield from gradient_attack(case.sample, attack)
         if isinstance(attacked, Undefined):
             return _unscored(attacked, share)
-        pictures = chain([Picture.of(attacked)], self._controls(case.scene, attack))
-        found, *controls = yield from self._compared(case, heat, pictures)
+        images = chain([LazyImage.of(attacked)], self._controls(case.sample, attack))
+        found, *controls = yield from self._compared(case, heat, images)
         shared = {"background_share": share, "control_random": _mean_consistency(controls)}
         return _outcome(found, shared)
 
-    def _background(self, scene: Scene, heat: Map) -> Mask | Undefined:
+    def _background(self, case: Case, heat: Map) -> Mask | Undefined:
         """Pixels that may change; a background left open falls to the image's own mask."""
-        mask = scene.object_mask
-        if self.background is Background.MAP or (
-            self.background is Background.AUTO and mask is None
-        ):
+        if self.background is Background.MAP:
+            return heat < self.threshold
+        mask = case.objects
+        if self.background is Background.AUTO and mask is None:
             return heat < self.threshold
         if mask is None:
             return Undefined(Reason.NO_OBJECT, "the image came without an object mask")
@@ -215,35 +219,33 @@ class ExplanationConsistency:
             return Undefined(Reason.NO_OBJECT, detail)
         return ~mask
 
-    def _controls(self, scene: Scene, attack: Attack) -> Iterator[Picture]:
+    def _controls(self, sample: Sample, attack: Attack) -> Iterator[LazyImage]:
         """The image under random signs on the same background; drawn when a batch is cut."""
-        changed = f"{scene.picture.key}/{attack.key}"
+        changed = f"{sample.image.key}/{attack.key}"
         for index in range(self.controls):
-            yield Picture(f"{changed}/{index}", partial(random_attack, scene, attack, index))
+            yield LazyImage(f"{changed}/{index}", partial(random_attack, sample, attack, index))
 
     def _compared(
-        self, case: Case, heat: Map, pictures: Iterable[Picture]
+        self, case: Case, heat: Map, images: Iterable[LazyImage]
     ) -> Procedure[list[_Comparison]]:
         found: list[_Comparison] = []
-        for chunk in chunks(pictures):
+        for chunk in chunks(images):
             found += yield from together(self._compare(case, heat, one) for one in chunk)
         return found
 
-    def _compare(self, case: Case, heat: Map, picture: Picture) -> Procedure[_Comparison]:
-        answer = yield from predict(MaskedView(picture))
+    def _compare(self, case: Case, heat: Map, image: LazyImage) -> Procedure[_Comparison]:
+        answer = yield from predict(case.sample.view(image=image))
         if not np.isfinite(answer.logits).all():
             reason = Undefined(Reason.NOT_FINITE, "the answer to the attacked image is not finite")
             return _Comparison(flipped=False, distance=reason, confidence_change=reason)
-        scene = case.scene.moved(picture, answer)
-        distance = yield from self._distance(scene, case.setting.explainer, heat)
-        flipped = answer.logits.argmax() != case.scene.clean.logits.argmax()
-        change = scene.confidence - case.scene.confidence
+        sample = case.sample.moved(image, answer)
+        distance = yield from self._distance(sample, case.explainer, heat)
+        flipped = answer.logits.argmax() != case.sample.clean.logits.argmax()
+        change = sample.confidence - case.sample.confidence
         return _Comparison(bool(flipped), distance, change)
 
-    def _distance(self, scene: Scene, explainer: Explainer | None, heat: Map) -> Procedure[Score]:
-        if explainer is None:
-            return _constant("attacked")
-        attribution = yield from explainer.explain(scene)
+    def _distance(self, sample: Sample, explainer: Explainer, heat: Map) -> Procedure[Score]:
+        attribution = yield from explainer.explain(sample)
         if isinstance(attribution, Undefined):
             return attribution
         if not np.isfinite(attribution).all():

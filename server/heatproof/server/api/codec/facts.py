@@ -72,8 +72,5 @@ def explained_predictions(
         probabilities="softmax",
         batch_size=2,
         cam_tensor="",
-        layer_masking=None,
-        gradients=None,
-        activation_gradients=None,
     )
-    return 1 + sum(explainer.predictions(nominal) for explainer in explainers)
+    return 1 + sum(explainer.cost(nominal) for explainer in explainers)

@@ -13,8 +13,8 @@ from jaxtyping import Float64, Int64
 
 from heatproof.evaluators.errors import InvalidArgumentError
 from heatproof.evaluators.outcomes import Curve, Reason, Undefined
-from heatproof.evaluators.queries.procedure import MaskedView, Procedure, Reading, respond
-from heatproof.evaluators.queries.sample import Scene
+from heatproof.evaluators.queries.procedure import Procedure, Reading, respond
+from heatproof.evaluators.queries.sample import Sample
 from heatproof.evaluators.regions.grid import Grid, Order, ranks
 from heatproof.evaluators.registry.parameters import NOT_NEGATIVE, UNIT, Range
 from heatproof.evaluators.removal.operator import RemovalOperator
@@ -36,7 +36,7 @@ class CurveScale(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Trace:
+class PerturbationCurve:
     """A curve with what is known about its points.
 
     Attributes:
@@ -54,9 +54,9 @@ class Trace:
         """Area by the trapezoid rule."""
         return float(np.trapezoid(self.values, self.fractions))
 
-    def over(self, divisor: float) -> "Trace":
+    def over(self, divisor: float) -> "PerturbationCurve":
         """The curve divided by a number."""
-        return Trace(self.fractions, self.values / divisor, self.zero_coverage)
+        return PerturbationCurve(self.fractions, self.values / divisor, self.zero_coverage)
 
     def curve(self) -> Curve:
         """The curve as a result."""
@@ -64,8 +64,8 @@ class Trace:
 
 
 @dataclass(frozen=True, slots=True)
-class Track:
-    """How curves are drawn: cells, steps and operator, which all curves of a metric share."""
+class Schedule:
+    """How curves are drawn: the cells, steps and operator that all curves of a metric share."""
 
     grid: Grid
     steps: int
@@ -77,7 +77,7 @@ class Track:
         return np.arange(self.steps + 1, dtype=np.int64) * self.grid.cells // self.steps
 
     def check(self) -> None:
-        """Refuses more steps than cells.
+        """Refuses cells smaller than a pixel and more steps than cells.
 
         Raises:
             InvalidArgumentError: at `grid` or `steps`.
@@ -92,34 +92,36 @@ class Track:
 
 
 def deletion_curve(
-    scene: Scene, track: Track, order: Order, read: Reading | None = None
-) -> Procedure[Trace]:
-    """Removes cells from the clean picture in order; reads the probability unless told what."""
+    sample: Sample, schedule: Schedule, order: Order, read: Reading | None = None
+) -> Procedure[PerturbationCurve]:
+    """Removes cells from the clean image in order; reads the probability unless told what."""
     places = ranks(order)
-    masks = (places >= count for count in track.counts)
-    return _trace(scene, track, masks, read or scene.probability)
+    masks = (places >= count for count in schedule.counts)
+    return _drawn(sample, schedule, masks, read or sample.probability)
 
 
-def insertion_curve(scene: Scene, track: Track, order: Order) -> Procedure[Trace]:
-    """Adds cells to the empty picture in order."""
+def insertion_curve(
+    sample: Sample, schedule: Schedule, order: Order
+) -> Procedure[PerturbationCurve]:
+    """Adds cells to the empty image in order."""
     places = ranks(order)
-    masks = (places < count for count in track.counts)
-    return _trace(scene, track, masks, scene.probability)
+    masks = (places < count for count in schedule.counts)
+    return _drawn(sample, schedule, masks, sample.probability)
 
 
-def _trace(
-    scene: Scene, track: Track, masks: Iterator[np.ndarray], read: Reading
-) -> Procedure[Trace]:
-    views = (
-        MaskedView(scene.picture, track.grid.spread(visible), track.removal) for visible in masks
-    )
+def _drawn(
+    sample: Sample, schedule: Schedule, masks: Iterator[np.ndarray], read: Reading
+) -> Procedure[PerturbationCurve]:
+    views = (sample.view(schedule.grid.spread(visible), schedule.removal) for visible in masks)
     found = yield from respond(views, read)
-    return Trace(track.counts / track.grid.cells, found.values, found.zero_coverage)
+    return PerturbationCurve(
+        schedule.counts / schedule.grid.cells, found.values, found.zero_coverage
+    )
 
 
-def low_confidence(scene: Scene) -> Undefined | None:
-    """Why relative curves of the scene mean nothing, if they do."""
-    if scene.confidence >= MIN_CONFIDENCE:
+def low_confidence(sample: Sample) -> Undefined | None:
+    """Why relative curves of the sample mean nothing, if they do."""
+    if sample.confidence >= MIN_CONFIDENCE:
         return None
-    detail = f"the clean image has class {scene.target} at {scene.confidence:.2g} only"
+    detail = f"the clean image has class {sample.target} at {sample.confidence:.2g} only"
     return Undefined(Reason.NO_CONFIDENCE, detail)

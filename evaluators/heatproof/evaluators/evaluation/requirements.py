@@ -1,0 +1,221 @@
+"""What a spec asks of its models and images, held against what these are."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
+from typing import Any, Final, cast
+
+from heatproof.evaluators.errors import InvalidArgumentError, UnsupportedOperatorError, placed
+from heatproof.evaluators.evaluation.spec import EvaluationSpec, Target
+from heatproof.evaluators.explainers import Explainer, Supplied
+from heatproof.evaluators.images.inventory import Inventory, Presence
+from heatproof.evaluators.metrics import Case, Metric
+from heatproof.evaluators.queries.passes import Capability, ModelPass
+from heatproof.evaluators.queries.predictor import PredictorFacts
+from heatproof.evaluators.registry.parameters import check_parameters
+from heatproof.evaluators.registry.registry import Reads, Registered
+from heatproof.evaluators.removal import RemovalOperator
+
+_LISTS: Final[Mapping[str, tuple[str, Callable[[Metric], bool]]]] = {
+    "explainers": ("explainer", lambda metric: metric.takes_explainer),
+    "removals": ("removal", lambda metric: metric.takes_removal),
+}
+"""The fields of a spec that metrics are combined with: one of them in words, and who takes it."""
+
+_SMALLEST_PANEL: Final = 2
+
+
+def require_complete(spec: EvaluationSpec) -> None:
+    """Refuses a spec that scores nothing, or whose metrics lack what they are combined with.
+
+    Raises:
+        InvalidArgumentError: at the field that is empty.
+    """
+    if not spec.metrics:
+        raise InvalidArgumentError("metrics is empty: name at least one metric", field="metrics")
+    for field, (one, takes) in _LISTS.items():
+        wanting = [metric.name for metric in spec.metrics if takes(metric)]
+        if wanting and not getattr(spec, field):
+            raise InvalidArgumentError(
+                f"{wanting[0]} needs {field}: name at least one {one}", field=field
+            )
+
+
+def check_use(spec: EvaluationSpec) -> None:
+    """Refuses explainers and removal operators that no result would have.
+
+    Raises:
+        InvalidArgumentError: at `explainers` or `removals`.
+    """
+    for field, (_, takes) in _LISTS.items():
+        is_read = any(map(takes, spec.metrics))
+        is_drawn = field == "explainers" and spec.keep_overlays
+        if getattr(spec, field) and not is_read and not is_drawn:
+            raise InvalidArgumentError(
+                f"none of the metrics reads {field}, so no result would have one: leave {field} "
+                "out, or name a metric that needs them",
+                field=field,
+            )
+
+
+def check_panels(spec: EvaluationSpec) -> None:
+    """Refuses to compare a panel of one model.
+
+    Raises:
+        InvalidArgumentError: at the metric.
+    """
+    for index, metric in enumerate(spec.metrics):
+        if Reads.PANEL in metric.reads and len(spec.models) < _SMALLEST_PANEL:
+            raise InvalidArgumentError(
+                f"{metric.name} compares models, and there is one: name at least "
+                f"{_SMALLEST_PANEL} in models",
+                field=f"metrics[{index}].{metric.name}",
+            )
+
+
+def check_inventory(
+    spec: EvaluationSpec, facts: Mapping[str, PredictorFacts], inventory: Inventory
+) -> None:
+    """Refuses a spec that reads what did not come with the images, and labels that are no class.
+
+    Raises:
+        InvalidArgumentError: at what reads it, or at `dataset`.
+    """
+    for model in spec.models:
+        _check_highest_label(facts[model], inventory)
+    if spec.target is Target.LABEL:
+        _check_labels("target label", "or explain the predicted class", "target", inventory)
+    for index, metric in enumerate(spec.metrics):
+        field = f"metrics[{index}].{metric.name}"
+        if Reads.LABEL in metric.reads:
+            _check_labels(metric.name, f"or leave {metric.name} out", field, inventory)
+        if Reads.OBJECTS in metric.reads and not inventory.objects.count:
+            raise InvalidArgumentError(
+                f"{metric.name} reads object masks, and none of {inventory.images} images has one: "
+                f"send masks (--masks), or leave {metric.name} out",
+                field=field,
+            )
+    for index, explainer in enumerate(spec.explainers):
+        if isinstance(explainer, Supplied):
+            with placed(f"explainers[{index}].{explainer.name}"):
+                _check_maps(explainer.map_name, inventory)
+
+
+def _check_labels(reader: str, way_out: str, field: str, inventory: Inventory) -> None:
+    if (unlabelled := inventory.labels.first_without) is not None:
+        raise InvalidArgumentError(
+            f"{reader} needs a label for every image; {_lacking(inventory, inventory.labels)} "
+            f"have none, {unlabelled!r} first: label them, {way_out}",
+            field=field,
+        )
+
+
+def _check_maps(name: str, inventory: Inventory) -> None:
+    found = inventory.with_map(name)
+    if found.first_without is None:
+        return
+    known = ", ".join(map(repr, inventory.maps)) or "none"
+    raise InvalidArgumentError(
+        f"{_lacking(inventory, found)} images came without a map named {name!r}, "
+        f"{found.first_without!r} first; names of maps that came: {known}. Send a map with every "
+        "image, or leave these images or the explainer supplied out",
+        field="map_name",
+    )
+
+
+def _lacking(inventory: Inventory, presence: Presence) -> str:
+    return f"{inventory.images - presence.count} of {inventory.images}"
+
+
+def _check_highest_label(facts: PredictorFacts, inventory: Inventory) -> None:
+    if inventory.highest_label is None:
+        return
+    label, image = inventory.highest_label
+    if label >= facts.classes:
+        raise InvalidArgumentError(
+            f"{image!r} has the label {label}, but {facts.model} has {facts.classes} classes, 0 to "
+            f"{facts.classes - 1}: correct the labels",
+            field="dataset",
+        )
+
+
+def check_explainers(explainers: Sequence[Explainer], facts: PredictorFacts) -> None:
+    """Refuses explainers whose parameters are wrong or that the model cannot serve.
+
+    Raises:
+        InvalidArgumentError: at a path such as `explainers[1].rise.masks`.
+        UnsupportedOperatorError: the model cannot run a pass that is asked.
+    """
+    for index, explainer in enumerate(explainers):
+        with placed(f"explainers[{index}].{explainer.name}"):
+            check_parameters(explainer)
+            _check_passes(explainer, explainer.passes(facts), facts)
+            explainer.check(facts)
+
+
+def check_removals(removals: Sequence[RemovalOperator], facts: PredictorFacts) -> None:
+    """Refuses removal operators as `check_explainers` does explainers."""
+    for index, removal in enumerate(removals):
+        with placed(f"removals[{index}].{removal.name}"):
+            check_parameters(removal)
+            _check_passes(removal, (), facts)
+
+
+def check_metric(
+    metric: Metric, facts: PredictorFacts, cases: Iterable[tuple[Case, Explainer | None]]
+) -> None:
+    """Refuses a metric as `check_explainers` does explainers, in all its combinations.
+
+    Args:
+        metric: the metric.
+        facts: the model.
+        cases: what it will be scored with, each with its explainer.
+    """
+    check_parameters(metric)
+    _check_passes(metric, metric.passes(facts), facts)
+    for case, explainer in cases:
+        if Reads.EXPLAINER in metric.reads and explainer and Reads.MAPS in explainer.facts.reads:
+            raise InvalidArgumentError(
+                f"{metric.name} makes every map anew, which {explainer.name} cannot: choose "
+                "another explainer for it"
+            )
+        metric.check(case)
+
+
+def _check_passes(thing: Registered, passes: Iterable[ModelPass], facts: PredictorFacts) -> None:
+    """Refuses passes that the model cannot run, those of operators inside a thing included."""
+    for run in (*passes, *_masked_passes(thing, facts.model)):
+        shortfall = facts.supports(run)
+        if shortfall is not None:
+            raise UnsupportedOperatorError(
+                f"{thing.name} needs {shortfall.capability}, which {facts.model} lacks: "
+                f"{shortfall.reason}",
+                metadata={"model": facts.model, "capability": shortfall.capability},
+            )
+
+
+def _masked_passes(thing: Registered, model: str) -> Iterator[ModelPass]:
+    nested = (getattr(thing, field.name) for field in fields(cast("Any", thing)))
+    for part in (thing, *nested):
+        if isinstance(part, RemovalOperator) and part.masking is not None:
+            yield ModelPass(model, masking=part.masking)
+
+
+def capabilities_of(kind: type[Registered]) -> tuple[Capability, ...]:
+    """What a model must be able to do for a registered class with its defaults."""
+    thing = kind()
+    own = thing.passes(_ANY_MODEL) if isinstance(thing, Explainer | Metric) else ()
+    passes = (*own, *_masked_passes(thing, _ANY_MODEL.model))
+    return tuple(dict.fromkeys(asked for run in passes for asked in run.capabilities))
+
+
+_ANY_MODEL: Final = PredictorFacts(
+    model="any",
+    height=224,
+    width=224,
+    classes=1000,
+    probabilities="softmax",
+    batch_size=2,
+    cam_tensor="features",
+    layers=("layer",),
+)
+"""Stands for a model that can do everything, to learn what passes are asked of it."""

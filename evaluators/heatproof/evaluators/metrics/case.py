@@ -1,0 +1,126 @@
+"""What a metric is handed: exactly what it declares to read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from heatproof.evaluators.errors import InternalError
+from heatproof.evaluators.explainers.explainer import Explainer
+from heatproof.evaluators.images.arrays import Map, Mask
+from heatproof.evaluators.queries.passes import Weights
+from heatproof.evaluators.queries.predictor import PredictorFacts
+from heatproof.evaluators.queries.procedure import Procedure
+from heatproof.evaluators.queries.sample import Sample
+from heatproof.evaluators.regions.grid import Grid
+from heatproof.evaluators.registry.registry import Reads
+from heatproof.evaluators.removal.operator import RemovalOperator
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Given:
+    """All there is for a score, whoever reads it; None or empty where there is nothing.
+
+    Attributes:
+        removal: the removal operator.
+        explainer: the explainer.
+        sample: the image as the model sees it; None while a score is only planned.
+        map: the explainer's map.
+        objects: where the object is, in the model's input frame; None for an image without.
+        label: the true class.
+        panel: the image as each model of the spec sees it, by the models' names.
+        panel_maps: the explainer's map on each model; a model without one is absent.
+    """
+
+    removal: RemovalOperator | None = None
+    explainer: Explainer | None = None
+    sample: Sample | None = None
+    map: Map | None = None
+    objects: Mask | None = None
+    label: int | None = None
+    panel: Mapping[str, Sample] = field(default_factory=dict)
+    panel_maps: Mapping[str, Map] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Case:
+    """One score to make: a model, what the metric is combined with, and the image.
+
+    Every property but `model` raises InternalError, a mistake of the metric's author, where the
+    metric does not declare that it reads it.
+
+    Attributes:
+        reads: what the metric declares.
+        model: what the model is and can do.
+        given: all there is.
+    """
+
+    reads: tuple[Reads, ...]
+    model: PredictorFacts
+    given: Given
+
+    @property
+    def sample(self) -> Sample:
+        """The image as the model sees it."""
+        if self.given.sample is None:
+            raise InternalError("a metric asks for an image while its score is only planned")
+        return self.given.sample
+
+    @property
+    def removal(self) -> RemovalOperator:
+        """The removal operator."""
+        return self._held(Reads.REMOVAL, self.given.removal)
+
+    @property
+    def explainer(self) -> Explainer:
+        """The explainer, which makes maps anew."""
+        return self._held(Reads.EXPLAINER, self.given.explainer)
+
+    @property
+    def map(self) -> Map:
+        """The explainer's map."""
+        return self._held(Reads.ATTRIBUTION, self.given.map)
+
+    @property
+    def objects(self) -> Mask | None:
+        """Where the object is, in the model's input frame; None if the image came without."""
+        self._require(Reads.OBJECTS)
+        return self.given.objects
+
+    @property
+    def label(self) -> int:
+        """The true class."""
+        return self._held(Reads.LABEL, self.given.label)
+
+    @property
+    def panel(self) -> Mapping[str, Sample]:
+        """The image as each model of the panel sees it, by the models' names."""
+        self._require(Reads.PANEL)
+        return self.given.panel
+
+    @property
+    def panel_maps(self) -> Mapping[str, Map]:
+        """The explainer's map on each model of the panel; a model without one is absent."""
+        self._require(Reads.PANEL)
+        self._require(Reads.ATTRIBUTION)
+        return self.given.panel_maps
+
+    def randomized(self, weights: Weights) -> Procedure[Sample]:
+        """The image as the model sees it with weights of some layers drawn anew."""
+        self._require(Reads.RANDOMIZED_MODELS)
+        return self.sample.reweighted(weights)
+
+    def grid(self, side: int) -> Grid:
+        """The model's input split into `side * side` cells."""
+        return Grid(self.model.height, self.model.width, side)
+
+    def _held(self, what: Reads, value: T | None) -> T:
+        self._require(what)
+        if value is None:
+            raise InternalError(f"a metric reads {what}, which it was not given")
+        return value
+
+    def _require(self, what: Reads) -> None:
+        if what not in self.reads:
+            raise InternalError(f"a metric reads {what} but does not declare it")
