@@ -5,12 +5,11 @@ Ablation-CAM (Desai and Ramaswamy 2020, WACV) sets one channel after the other t
 
 from typing import Final
 
-import numpy as np
 import onnx_ir as ir
 
 from heatproof.evaluators.errors import UnknownNameError, UnsupportedModelError
-from heatproof.graphs.nodes.constants import constant
 from heatproof.graphs.nodes.surroundings import mark_surrounding
+from heatproof.graphs.operators.emitter import Emitter
 
 GATE_INPUT: Final = "gate"
 """Added input, float32 [N, channels]: the factors of the channels."""
@@ -52,17 +51,13 @@ def _gate(graph: ir.Graph, value: ir.Value, axis: int) -> None:
     readers = tuple(value.uses())
     gate, channels = _gate_input(value, axis)
     graph.inputs.append(gate)
-    nodes = _product(graph, value, gate, {axis: channels})
-    product = nodes[-1].outputs[0]
+    product = _product(graph, value, gate, {axis: channels})
     value.name, product.name = f"{value.name}/ungated", value.name
     for node, index in readers:
         node.replace_input_with(index, product)
     for index, output in enumerate(graph.outputs):
         if output is value:
             graph.outputs[index] = product
-    producer = value.producer()
-    if producer is not None:
-        graph.insert_after(producer, nodes)
 
 
 def _gate_input(value: ir.Value, axis: int) -> tuple[ir.Value, int]:
@@ -79,23 +74,21 @@ def _gate_input(value: ir.Value, axis: int) -> tuple[ir.Value, int]:
     return mark_surrounding(gate), channels
 
 
-def _product(
-    graph: ir.Graph, value: ir.Value, gate: ir.Value, sizes: dict[int, int]
-) -> list[ir.Node]:
-    """The nodes that multiply a value by a gate whose channels lie on the axis of `sizes`."""
+def _product(graph: ir.Graph, value: ir.Value, gate: ir.Value, sizes: dict[int, int]) -> ir.Value:
+    """A value times a gate whose channels lie on the axis of `sizes`."""
+    op = Emitter(graph)
+    op.before(_following(graph, value))
     rank = 0 if value.shape is None else value.shape.rank()
     target = [0, *(sizes.get(axis, 1) for axis in range(1, rank))]  # 0: as long as the batch
-    shape = constant(f"{GATE_INPUT}/shape", np.array(target, np.int64))
-    graph.register_initializer(shape)
-    nodes = [ir.node("Reshape", [gate, shape], name=f"{GATE_INPUT}/Reshape")]
+    factors = op("Reshape", gate, op.integers(*target), dtype=gate.dtype)
     if value.dtype is not None and value.dtype != ir.DataType.FLOAT:
-        to = {"to": int(value.dtype)}
-        nodes.append(ir.node("Cast", nodes[-1].outputs, to, name=f"{GATE_INPUT}/Cast"))
-    factors = nodes[-1].outputs[0]
-    nodes.append(ir.node("Mul", [value, factors], name=f"{GATE_INPUT}/Mul"))
-    for node in nodes:
-        node.outputs[0].name = f"{node.name}:0"
-        node.outputs[0].type = None if value.dtype is None else ir.TensorType(value.dtype)
-    nodes[0].outputs[0].type = ir.TensorType(ir.DataType.FLOAT)
-    nodes[-1].outputs[0].shape = value.shape
-    return nodes
+        factors = op("Cast", factors, dtype=value.dtype, to=int(value.dtype))
+    return op("Mul", value, factors, like=value)
+
+
+def _following(graph: ir.Graph, value: ir.Value) -> ir.Node | None:
+    """The node behind the one that computes a value."""
+    nodes = iter(graph)
+    producer = value.producer()
+    next(node for node in nodes if node is producer)
+    return next(nodes, None)

@@ -84,7 +84,7 @@ def test_other_targets_get_what_the_rules_write(
     assert bytes_of(lowered(masked, target)) == before
     # Nothing of a processor's is left in the rules: masks are spread by broadcasting alone.
     ones = [
-        value for value in masked.graph.initializers.values() if "masking" in (value.name or "")
+        value for value in masked.graph.initializers.values() if "heatproof" in (value.name or "")
     ]
     assert all(value.shape is not None and value.shape.rank() < 4 for value in ones)
 

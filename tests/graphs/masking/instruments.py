@@ -9,7 +9,7 @@ import onnx_ir as ir
 from heatproof.graphs.masking.masks.pyramid import Pyramid
 from heatproof.graphs.masking.rewriting import Rewrite
 from heatproof.graphs.masking.states import Mask, Spatial, State
-from heatproof.graphs.operators.emission import Emitter
+from heatproof.graphs.operators.emitter import Emitter
 
 GARBAGE_INPUT = "garbage"
 """The number that the hidden cells of an instrumented model hold, float32 of rank 0."""
@@ -72,12 +72,12 @@ def _mask_of(value: ir.Value, states: Mapping[str, State]) -> Mask:
 
 def cut_at(plain: ir.Model, places: list[Exit]) -> None:
     """Feeds the head of a plain model zeros, in place, where the exits are."""
-    emit = Emitter(plain.graph)
-    never = emit.constant(np.array(False))
+    op = Emitter(plain.graph)
+    never = op.constant(np.array(False))
     for place in places:
-        zero = emit.scalar(0, place.value.dtype)
-        emit.before(place.readers[0][0] if place.readers else None)
-        zeros = emit.node("Where", never, place.value, zero, like=place.value)
+        zero = op.scalar(0, place.value.dtype)
+        op.before(place.readers[0][0] if place.readers else None)
+        zeros = op("Where", never, place.value, zero, like=place.value)
         for node, index in place.readers:
             node.replace_input_with(index, zeros)
         if not place.readers:
@@ -100,10 +100,10 @@ def instrument(rewrite: Rewrite) -> None:
     """
     graph = rewrite.model.graph
     garbage = ir.val(GARBAGE_INPUT, ir.DataType.FLOAT, ir.Shape(()))
-    emit = Emitter(graph)
-    masks = Pyramid(emit, graph.inputs[0].shape[0] if graph.inputs[0].shape else None)
+    op = Emitter(graph)
+    masks = Pyramid(op, graph.inputs[0].shape[0] if graph.inputs[0].shape else None)
     for value, state in list(_poisoned(rewrite)):
-        _poison(value, state, garbage, emit, masks)
+        _poison(value, state, garbage, op, masks)
     graph.inputs.append(garbage)
     shown = {mask.value: None for mask in masks_of(rewrite)}
     graph.outputs.extend(value for value in shown if value not in graph.outputs)
@@ -119,18 +119,18 @@ def _poisoned(rewrite: Rewrite) -> Iterator[tuple[ir.Value, Spatial]]:
 
 
 def _poison(
-    value: ir.Value, state: Spatial, garbage: ir.Value, emit: Emitter, masks: Pyramid
+    value: ir.Value, state: Spatial, garbage: ir.Value, op: Emitter, masks: Pyramid
 ) -> None:
     """Lets all readers of a tensor read garbage in its hidden cells."""
     uses = list(value.uses())
     visible = masks.view(state.mask, state.axes, ir.DataType.BOOL)
     dtype = value.dtype or ir.DataType.FLOAT
-    spoilt = emit.node("Cast", garbage, like=garbage, dtype=dtype, attributes={"to": dtype.value})
+    spoilt = op("Cast", garbage, like=garbage, dtype=dtype, to=dtype.value)
     name = f"{value.name}_spoilt"
     if dtype == ir.DataType.BOOL:  # of which ONNX Runtime has no Where
-        hidden = emit.node("Not", visible, like=visible)
-        poisoned = emit.node("Or", value, hidden, like=value, name=name)
+        hidden = op("Not", visible, like=visible)
+        poisoned = op("Or", value, hidden, like=value, name=name)
     else:
-        poisoned = emit.node("Where", visible, value, spoilt, like=value, name=name)
+        poisoned = op("Where", visible, value, spoilt, like=value, name=name)
     for node, index in uses:
         node.replace_input_with(index, poisoned)

@@ -15,7 +15,7 @@ from heatproof.graphs.canonical import canonicalize
 from heatproof.graphs.files.loading import load_model
 from heatproof.graphs.inspection.inspecting import inspect
 from heatproof.graphs.masking import layer_masked, masking_blockers
-from heatproof.graphs.operators.emission import Emitter
+from heatproof.graphs.operators.emitter import Emitter
 from heatproof.graphs.preparation import prepared
 from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.graphs.runtime.folding import folds_within_budget
@@ -223,11 +223,11 @@ def test_paddings_beyond_all_masks_are_refused(store: Store) -> None:
 
 def test_names_of_new_tensors_take_the_time_of_their_number() -> None:
     model = ir.from_proto(onnx.parser.parse_model(
-        f"{HEADER} g (float[N, 3] masking_constant_7) => (float[N, 3] y) "
-        "{ y = Relu (masking_constant_7) }"
+        f"{HEADER} g (float[N, 3] heatproof_constant_7) => (float[N, 3] y) "
+        "{ y = Relu (heatproof_constant_7) }"
     ))  # fmt: skip
     emitter = Emitter(model.graph)
     count = 20_000  # quadratic would be two hundred million steps
     names = {emitter.constant_of_its_own(np.zeros(1)).name for _ in range(count)}
     assert len(names) == count
-    assert "masking_constant_7" not in names
+    assert "heatproof_constant_7" not in names

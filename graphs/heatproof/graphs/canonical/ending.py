@@ -4,13 +4,12 @@ from typing import Final
 
 import numpy as np
 import onnx_ir as ir
-from numpy.typing import NDArray
 
 from heatproof.graphs.heads.axes import class_axis, holds_one_value
 from heatproof.graphs.heads.choosing import ClassOutput
 from heatproof.graphs.heads.scores import Kind, Scores
-from heatproof.graphs.nodes.constants import constant
 from heatproof.graphs.nodes.surroundings import mark_surrounding
+from heatproof.graphs.operators.emitter import Attributes, Emitter
 from heatproof.graphs.preparation import infer_shapes
 
 LEAST_SHARE: Final = 1e-12
@@ -49,8 +48,7 @@ class _Ending:
     """The tensor that becomes the logits."""
 
     def __init__(self, graph: ir.Graph, value: ir.Value) -> None:
-        self._graph = graph
-        self._prefix = value.name or "scores"
+        self._op = Emitter(graph)
         self.value = value
 
     def cast(self) -> None:
@@ -65,7 +63,7 @@ class _Ending:
         is_in_order = class_axis(self.value) is not None or holds_one_value(self.value)
         if not is_in_order:
             target = np.array([-1, classes or 1], np.int64)
-            self.value = self._node("Reshape", self.value, self._constant("shape", target))
+            self.value = self._node("Reshape", self.value, self._op.constant(target))
         elif self.value.shape is not None and self.value.shape.rank() != _LOGITS_RANK:
             self.value = self._node("Flatten", self.value, axis=1)
 
@@ -74,38 +72,31 @@ class _Ending:
         if scores.kind is Kind.LOG_SOFTMAX:
             return
         if scores.total != 1:
-            self.value = self._node("Mul", self.value, self._number("share", 1 / scores.total))
+            self.value = self._node("Mul", self.value, self._number(1 / scores.total))
         if scores.kind is Kind.SOFTMAX:
             self.value = self._logarithm(self.value, LEAST_SHARE)
             return
-        rest = self._node("Sub", self._number("one", 1), self.value)
+        rest = self._node("Sub", self._number(1), self.value)
         against = self._logarithm(rest, LEAST_CHANCE)
         self.value = self._node("Sub", self._logarithm(self.value, LEAST_CHANCE), against)
 
     def _logarithm(self, x: ir.Value, least: float) -> ir.Value:
         # No upper bound: a value above 1, which is no probability, must show in its logit.
-        return self._node("Log", self._node("Max", x, self._number("least", least)))
+        return self._node("Log", self._node("Max", x, self._number(least)))
 
     def tell_apart(self) -> None:
         """Two logits of one."""
-        sides = self._constant("sides", np.array([[-0.5, 0.5]], np.float32))
+        sides = self._op.constant(np.array([[-0.5, 0.5]], np.float32))
         self.value = self._node("MatMul", self.value, sides)
 
-    def _number(self, name: str, number: float) -> ir.Value:
-        return self._constant(name, np.array(number, np.float32))
-
-    def _constant(self, name: str, array: NDArray[np.generic]) -> ir.Value:
-        full = f"{self._prefix}/{name}"
-        while full in self._graph.initializers:
-            full += "'"
-        value = constant(full, array)
-        self._graph.register_initializer(value)
-        return value
+    def _number(self, number: float) -> ir.Value:
+        return self._op.scalar(number)
 
     def _node(self, op_type: str, *inputs: ir.Value, **attributes: int) -> ir.Value:
+        given: Attributes = {**attributes}
         name = f"{inputs[0].name}/{op_type}"
-        node = ir.node(op_type, inputs, attributes, name=name)
-        node.outputs[0].name = f"{name}:0"
-        node.outputs[0].dtype = ir.DataType.FLOAT
-        self._graph.append(mark_surrounding(node))
-        return node.outputs[0]
+        output = self._op(op_type, *inputs, dtype=ir.DataType.FLOAT, name=name, **given)
+        node = output.producer()
+        if node is not None:
+            mark_surrounding(node)
+        return output

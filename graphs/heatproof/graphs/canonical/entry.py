@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from heatproof.evaluators.errors import InvalidArgumentError
 from heatproof.evaluators.images.preprocessing import ChannelOrder, Preprocessing
 from heatproof.graphs.heads.signature import ImageInput, Layout
-from heatproof.graphs.nodes.constants import constant
 from heatproof.graphs.nodes.surroundings import mark_surrounding
+from heatproof.graphs.operators.emitter import Attribute, Attributes, Emitter
 
 LUMINANCE = (0.299, 0.587, 0.114)
 """Weights of R, G and B in the luminance of ITU-R BT.601, as in Pillow's mode L."""
@@ -34,24 +34,20 @@ def insert_entry(
     new = ir.Value(
         name=image.name, shape=ir.Shape([batch, 3, *size]), type=ir.TensorType(ir.DataType.FLOAT)
     )
-    tape = _Entry(image.name)
-    value = tape.normalized(new, image, preprocessing)
-    value = tape.converted(value, image)
+    entry = _Entry(graph)
+    value = entry.normalized(new, image, preprocessing)
+    value = entry.converted(value, image)
     graph.inputs[list(graph.inputs).index(old)] = new
     old.name = f"{image.name}/original"
     old.replace_all_uses_with(value)
-    for initializer in tape.constants:
-        graph.register_initializer(initializer)
-    graph.insert_before(graph[0], tape.nodes)
 
 
 class _Entry:
-    """The nodes and constants of the entry."""
+    """The nodes of the entry, in front of all others."""
 
-    def __init__(self, prefix: str) -> None:
-        self._prefix = prefix
-        self.nodes: list[ir.Node] = []
-        self.constants: list[ir.Value] = []
+    def __init__(self, graph: ir.Graph) -> None:
+        self._op = Emitter(graph)
+        self._op.before(graph[0])
 
     def normalized(self, x: ir.Value, image: ImageInput, wanted: Preprocessing) -> ir.Value:
         """Applies channel order, scale, mean and std to a float32 image."""
@@ -61,9 +57,9 @@ class _Entry:
         if wanted.channel_order is ChannelOrder.BGR:
             return self._mixed(x, np.eye(3)[::-1] * factor[:, np.newaxis], offset)
         if np.any(factor != 1):
-            x = self._node("Mul", x, self._constant("factor", factor.reshape(1, -1, 1, 1)))
+            x = self._node("Mul", x, self._constant(factor.reshape(1, -1, 1, 1)))
         if np.any(offset != 0):
-            x = self._node("Add", x, self._constant("offset", offset.reshape(1, -1, 1, 1)))
+            x = self._node("Add", x, self._constant(offset.reshape(1, -1, 1, 1)))
         return x
 
     def converted(self, x: ir.Value, image: ImageInput) -> ir.Value:
@@ -72,7 +68,7 @@ class _Entry:
             x = self._node("Transpose", x, perm=_TO_NHWC)
         if image.dtype == ir.DataType.UINT8:
             # Cast truncates; Round exists from opset 11 only.
-            x = self._node("Add", x, self._constant("half", np.array(0.5)))
+            x = self._node("Add", x, self._constant(np.array(0.5)))
         if image.dtype != ir.DataType.FLOAT:
             x = self._node("Cast", x, to=int(image.dtype))
         return x
@@ -80,22 +76,19 @@ class _Entry:
     def _mixed(
         self, x: ir.Value, weights: NDArray[np.float64], bias: NDArray[np.float64]
     ) -> ir.Value:
-        mixing = self._constant("mixing", weights[:, :, np.newaxis, np.newaxis])
-        return self._node("Conv", x, mixing, self._constant("offset", bias), kernel_shape=(1, 1))
+        mixing = self._constant(weights[:, :, np.newaxis, np.newaxis])
+        return self._node("Conv", x, mixing, self._constant(bias), kernel_shape=(1, 1))
 
-    def _constant(self, name: str, array: NDArray[np.float64]) -> ir.Value:
-        value = constant(f"{self._prefix}/{name}", array.astype(np.float32))
-        self.constants.append(value)
-        return value
+    def _constant(self, array: NDArray[np.float64]) -> ir.Value:
+        return self._op.constant(array, ir.DataType.FLOAT)
 
-    def _node(
-        self, op_type: str, *inputs: ir.Value, **attributes: int | tuple[int, ...]
-    ) -> ir.Value:
-        name = f"{self._prefix}/{op_type}_{len(self.nodes)}"
-        node = ir.node(op_type, inputs, attributes, name=name)
-        node.outputs[0].name = f"{name}:0"
-        self.nodes.append(mark_surrounding(node))
-        return node.outputs[0]
+    def _node(self, op_type: str, *inputs: ir.Value, **attributes: Attribute) -> ir.Value:
+        given: Attributes = {**attributes}
+        output = self._op(op_type, *inputs, name=f"{inputs[0].name}/{op_type}", **given)
+        node = output.producer()
+        if node is not None:
+            mark_surrounding(node)
+        return output
 
 
 def _affine(

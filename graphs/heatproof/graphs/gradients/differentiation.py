@@ -18,7 +18,7 @@ from heatproof.graphs.gradients.composites import (
     expand_composites,
     return_to_composites,
 )
-from heatproof.graphs.gradients.emitter import Emitter
+from heatproof.graphs.gradients.emitter import GradientEmitter
 from heatproof.graphs.gradients.paths import (
     Path,
     differentiable_inputs,
@@ -91,7 +91,7 @@ class _Sweep:
     end: ir.Value
     path: Path
     stands: Stands
-    op: Emitter
+    op: GradientEmitter
 
     @classmethod
     def prepare(
@@ -112,7 +112,7 @@ class _Sweep:
             raise UnsupportedModelError(
                 f"{end.name!r} does not depend on {start.name!r}; choose a tensor before it"
             )
-        return cls(copy, start, end, path, stands, Emitter(copy.graph, path.active))
+        return cls(copy, start, end, path, stands, GradientEmitter(copy.graph, path.active))
 
     def run(self, blockers: list[Blocker] | None = None) -> ir.Value:
         """Appends the gradient graph and returns the gradient at the start.

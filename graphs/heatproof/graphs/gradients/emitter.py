@@ -1,6 +1,5 @@
 """Writes the nodes of a gradient graph, in the words of the model's own opset."""
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -8,10 +7,8 @@ import numpy as np
 import onnx_ir as ir
 
 from heatproof.evaluators.errors import UnsupportedOperatorError
+from heatproof.graphs.operators.emitter import Attribute, Attributes, Emitter, Operand
 from heatproof.graphs.operators.rules import Operator
-
-Operand = ir.Value | float | None
-AttributeValue = int | float | str | Sequence[int] | Sequence[float]
 
 _AXES_AS_INPUT = {
     "ReduceSum": 13,
@@ -23,26 +20,20 @@ _AXES_AS_INPUT = {
 }
 
 
-class Emitter:
-    """Appends nodes and constants to a graph.
+class GradientEmitter(Emitter):
+    """An emitter that knows the forward node whose gradient is written.
 
-    A rule calls it like a function, `op("Mul", gradient, y)`; plain floats become scalars of the
-    element type of the forward node.
+    Plain numbers have the element type of that node.
 
     Attributes:
-        opset: version of the ai.onnx operators in use.
         active: forward values on a path between the two ends, which need gradients.
     """
 
     def __init__(self, graph: ir.Graph, active: frozenset[ir.Value]) -> None:
-        self.opset = graph.opset_imports[""]
+        super().__init__(graph)
         self.active = active
-        self._graph = graph
         self._node: ir.Node | None = None
         self._dtype = ir.DataType.FLOAT
-        self._constants: dict[tuple[str, tuple[int, ...], bytes], ir.Value] = {}
-        self._taken = _names(graph)
-        self._count = 0
 
     def begin(self, node: ir.Node) -> None:
         """Starts on the gradient of a forward node: names and element types follow it."""
@@ -62,56 +53,18 @@ class Emitter:
         """Element type of the forward node at hand."""
         return self._dtype.numpy()
 
-    def __call__(self, op_type: str, *inputs: Operand, **attributes: AttributeValue) -> ir.Value:
-        """Appends a node with one output and returns that output."""
-        return self.several(op_type, *inputs, outputs=1, **attributes)[0]
-
-    def several(
-        self, op_type: str, *inputs: Operand, outputs: int, **attributes: AttributeValue
-    ) -> Sequence[ir.Value]:
-        """Appends a node with several outputs."""
-        operands = [self.scalar(x) if isinstance(x, int | float) else x for x in inputs]
-        name = self._fresh(f"{self._origin()}/gradient/{op_type}")
-        node = ir.node(op_type, operands, attributes, num_outputs=outputs, name=name)
-        for index, value in enumerate(node.outputs):
-            value.name = self._fresh(f"{name}:{index}")
-        self._graph.append(node)
-        return node.outputs
-
-    def constant(self, array: np.ndarray) -> ir.Value:
-        """An initializer; equal arrays share one."""
-        array = np.require(array, requirements="C")  # unlike ascontiguousarray it keeps rank 0
-        # Weights may be large: their digest stands for them, not a second copy.
-        digest = hashlib.sha256(array.reshape(-1).view(np.uint8).data).digest()
-        key = (array.dtype.str, array.shape, digest)
-        if key not in self._constants:
-            name = self._fresh(f"{self._origin()}/gradient/constant")
-            tensor = ir.tensor(array, name=name)
-            value = ir.Value(
-                name=name,
-                shape=ir.Shape(array.shape),
-                type=ir.TensorType(tensor.dtype),
-                const_value=tensor,
-            )
-            self._graph.register_initializer(value)
-            self._constants[key] = value
-        return self._constants[key]
-
-    def scalar(self, number: float) -> ir.Value:
-        """A rank-0 constant of the element type at hand."""
-        return self.constant(np.array(number, self.dtype))
-
-    def ints(self, numbers: Sequence[int]) -> ir.Value:
-        """A list of int64, as shapes and axes are."""
-        return self.constant(np.array(numbers, np.int64).reshape(-1))
+    def scalar(self, number: float, dtype: ir.DataType | None = None) -> ir.Value:
+        """A constant of rank 0, of the element type at hand unless another is given."""
+        return super().scalar(number, dtype or self._dtype)
 
     def over(
-        self, op_type: str, x: ir.Value, axes: Sequence[int], **attributes: AttributeValue
+        self, op_type: str, x: ir.Value, axes: Sequence[int], **attributes: Attribute
     ) -> ir.Value:
         """Appends a node that works along axes, which moved from attribute to input over time."""
+        given: Attributes = {**attributes}
         if self.opset >= _AXES_AS_INPUT[op_type]:
-            return self(op_type, x, self.ints(axes), **attributes)
-        return self(op_type, x, axes=list(axes), **attributes)
+            return self(op_type, x, self.integers(*axes), **given)
+        return self(op_type, x, axes=list(axes), **given)
 
     def sum_over(self, x: ir.Value, axes: Sequence[int], *, keepdims: bool = True) -> ir.Value:
         """Sums along axes."""
@@ -125,7 +78,7 @@ class Emitter:
         self, x: ir.Value, starts: Sequence[int], ends: Sequence[int], axes: Sequence[int]
     ) -> ir.Value:
         """Takes a range along each axis."""
-        return self("Slice", x, self.ints(starts), self.ints(ends), self.ints(axes))
+        return self("Slice", x, self.integers(*starts), self.integers(*ends), self.integers(*axes))
 
     def mask(self, condition: ir.Value, x: Operand) -> ir.Value:
         """Keeps x where a condition holds, zero elsewhere."""
@@ -140,22 +93,9 @@ class Emitter:
             metadata={"node": self._origin(), "operator": operator, "reason": reason},
         )
 
+    def _stem(self, op_type: str, like: ir.Value | None) -> str:
+        del like
+        return f"{self._origin()}/gradient/{op_type}"
+
     def _origin(self) -> str:
         return (self._node.name or "") if self._node is not None else ""
-
-    def _fresh(self, stem: str) -> str:
-        self._count += 1
-        name = f"{stem}_{self._count}"
-        while name in self._taken:
-            self._count += 1
-            name = f"{stem}_{self._count}"
-        self._taken.add(name)
-        return name
-
-
-def _names(graph: ir.Graph) -> set[str]:
-    taken = {value.name or "" for value in (*graph.inputs, *graph.initializers.values())}
-    for node in ir.traversal.RecursiveGraphIterator(graph):
-        taken.add(node.name or "")
-        taken.update(value.name or "" for value in node.outputs)
-    return taken

@@ -9,22 +9,22 @@ import onnx_ir as ir
 
 from heatproof.evaluators.errors import InvalidModelError
 from heatproof.graphs.gradients.broadcasting import summed_to
-from heatproof.graphs.gradients.emitter import Emitter
+from heatproof.graphs.gradients.emitter import GradientEmitter
 from heatproof.graphs.operators.rules import RuleTable
 
 Gradients = Sequence[ir.Value | None]
 
-Rule = Callable[[ir.Node, Gradients, Emitter], Gradients]
+Rule = Callable[[ir.Node, Gradients, GradientEmitter], Gradients]
 """From the gradients at the outputs of a node to those at its inputs: the transposed Jacobian.
 
 A gradient has the shape and element type of its value; None is zero. Only inputs in
-`Emitter.active` need one.
+`GradientEmitter.active` need one.
 """
 
-SingleRule = Callable[[ir.Node, ir.Value, Emitter], ir.Value]
+SingleRule = Callable[[ir.Node, ir.Value, GradientEmitter], ir.Value]
 """A rule of an operator whose gradient goes from its only output to its first input."""
 
-Derivative = Callable[[ir.Node, Emitter], ir.Value]
+Derivative = Callable[[ir.Node, GradientEmitter], ir.Value]
 """dy/dx of an elementwise function of the first input."""
 
 WrapperT = TypeVar("WrapperT", bound=Callable[..., object])
@@ -48,7 +48,7 @@ def by_input(versions: Mapping[str, Sequence[int]]) -> Callable[[SingleRule], Si
     def register(rule: SingleRule) -> SingleRule:
         @GRADIENTS.family(versions)
         @documented_by(rule)
-        def _(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
+        def _(node: ir.Node, gradients: Gradients, op: GradientEmitter) -> Gradients:
             gradient = gradients[0]
             if any(value in op.active for value in node.inputs[1:] if value is not None):
                 raise op.refusal("its parameters depend on the differentiated tensor")
@@ -65,7 +65,7 @@ def elementwise(versions: Mapping[str, Sequence[int]]) -> Callable[[Derivative],
     def register(derivative: Derivative) -> Derivative:
         @by_input(versions)
         @documented_by(derivative)
-        def _(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+        def _(node: ir.Node, gradient: ir.Value, op: GradientEmitter) -> ir.Value:
             return op("Mul", gradient, derivative(node, op))
 
         return derivative
@@ -79,7 +79,7 @@ def broadcasting(versions: Mapping[str, Sequence[int]]) -> Callable[[Rule], Rule
     def register(rule: Rule) -> Rule:
         @GRADIENTS.family(versions)
         @documented_by(rule)
-        def _(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
+        def _(node: ir.Node, gradients: Gradients, op: GradientEmitter) -> Gradients:
             given = rule(node, gradients, op)
             return [
                 None
@@ -101,7 +101,7 @@ def first(node: ir.Node) -> ir.Value:
     return value
 
 
-def constant_of(value: ir.Value | None, what: str, op: Emitter) -> np.ndarray:
+def constant_of(value: ir.Value | None, what: str, op: GradientEmitter) -> np.ndarray:
     """The array of a constant parameter; refuses one that is computed."""
     tensor = None if value is None else ir.convenience.get_const_tensor(value)
     if tensor is None:

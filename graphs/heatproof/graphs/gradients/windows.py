@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import onnx_ir as ir
 
 from heatproof.graphs.gradients.broadcasting import known_sizes
-from heatproof.graphs.gradients.emitter import Emitter
+from heatproof.graphs.gradients.emitter import GradientEmitter
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Window:
 
 
 def windows_of(
-    node: ir.Node, kernel: Sequence[int], op: Emitter, *, transposed: bool = False
+    node: ir.Node, kernel: Sequence[int], op: GradientEmitter, *, transposed: bool = False
 ) -> tuple[Window, ...]:
     """The windows of a convolution or a pooling, one per spatial axis.
 
@@ -91,7 +91,9 @@ def _starting(window: Window) -> int | None:
     return min(window.outputs, -(-(window.inputs + window.begin) // window.stride))
 
 
-def _paddings(node: ir.Node, windows: Sequence[Window], op: Emitter) -> list[tuple[int, int]]:
+def _paddings(
+    node: ir.Node, windows: Sequence[Window], op: GradientEmitter
+) -> list[tuple[int, int]]:
     """Padding at both ends of each axis; SAME centres it, and an odd rest goes where it says."""
     auto_pad = node.attributes.get_string("auto_pad", "NOTSET")
     if auto_pad == "NOTSET" and node.attributes.get_ints("output_shape") is None:
@@ -104,7 +106,7 @@ def _paddings(node: ir.Node, windows: Sequence[Window], op: Emitter) -> list[tup
     return [(half, total - half) for half, total in zip(halves, totals, strict=True)]
 
 
-def _same_padding(window: Window, op: Emitter) -> int:
+def _same_padding(window: Window, op: GradientEmitter) -> int:
     if not window.is_open:
         return max(0, window.end)
     if window.stride > 1:
@@ -112,7 +114,9 @@ def _same_padding(window: Window, op: Emitter) -> int:
     return window.reach
 
 
-def cropped(x: ir.Value, begins: Sequence[int], ends: Sequence[int], op: Emitter) -> ir.Value:
+def cropped(
+    x: ir.Value, begins: Sequence[int], ends: Sequence[int], op: GradientEmitter
+) -> ir.Value:
     """Cuts positions off both ends of the last axes."""
     if not any((*begins, *ends)):
         return x

@@ -12,7 +12,7 @@ import numpy as np
 import onnx_ir as ir
 
 from heatproof.graphs.nodes.shapes import channels_of
-from heatproof.graphs.operators.emission import Emitter
+from heatproof.graphs.operators.emitter import Emitter
 from heatproof.graphs.operators.traits import Trait, has
 
 LEAST_CHANNELS = 8
@@ -55,8 +55,8 @@ def _sources(value: ir.Value | None) -> Iterator[ir.Value | None] | None:
 class Spreader:
     """Spreads values of one channel over many."""
 
-    def __init__(self, emit: Emitter, layouts: Layouts) -> None:
-        self._emit = emit
+    def __init__(self, op: Emitter, layouts: Layouts) -> None:
+        self._op = op
         self._layouts = layouts
         self._spread: dict[tuple[ir.Value, int], ir.Value] = {}
 
@@ -66,11 +66,11 @@ class Spreader:
         if channels < LEAST_CHANNELS:
             return value
         if (value, channels) not in self._spread:
-            ones = self._emit.constant(np.ones((channels, 1, 1, 1)), value.dtype)
+            ones = self._op.constant(np.ones((channels, 1, 1, 1)), value.dtype)
             shape = value.shape
             dims = [] if shape is None else [shape[0], channels, *list(shape)[2:]]
             name = f"{value.name}_spread"
-            self._spread[value, channels] = self._emit.node(
+            self._spread[value, channels] = self._op(
                 "Conv", value, ones, like=value, shape=dims, name=name
             )
         return self._spread[value, channels]
@@ -83,14 +83,14 @@ class Spreader:
         else reads that: hence weights of its own, or equal convolutions would become one.
         """
         channels = channels_of(to)
-        ones = self._emit.constant_of_its_own(np.ones((channels, 1, 1, 1)), value.dtype)
-        spread = self._emit.node("Conv", value, ones, like=to, name=f"{name}_spread")
-        return self._emit.node("Add", spread, to, like=to, name=name)
+        ones = self._op.constant_of_its_own(np.ones((channels, 1, 1, 1)), value.dtype)
+        spread = self._op("Conv", value, ones, like=to, name=f"{name}_spread")
+        return self._op("Add", spread, to, like=to, name=name)
 
     def blocked(self, value: ir.Value) -> ir.Value:
         """The same tensor in the blocked layout."""
         channels = channels_of(value)
         if channels < LEAST_CHANNELS or self._layouts.is_blocked(value):
             return value
-        ones = self._emit.constant(np.ones((channels, 1, 1, 1)), value.dtype)
-        return self._emit.node("Conv", value, ones, like=value, attributes={"group": channels})
+        ones = self._op.constant(np.ones((channels, 1, 1, 1)), value.dtype)
+        return self._op("Conv", value, ones, like=value, group=channels)

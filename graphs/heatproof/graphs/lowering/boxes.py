@@ -5,7 +5,7 @@ import onnx_ir as ir
 
 from heatproof.graphs.lowering.blocking import LEAST_CHANNELS
 from heatproof.graphs.nodes.shapes import channels_of
-from heatproof.graphs.operators.emission import Attribute, Emitter
+from heatproof.graphs.operators.emitter import Attributes, Emitter
 
 CELLS = 9
 """Of a box."""
@@ -13,43 +13,42 @@ CELLS = 9
 SLOW_AVERAGE_POOL = 19
 """Opset from which ONNX Runtime has no fast average pool outside its blocked layout."""
 
-_WINDOW: dict[str, Attribute] = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}
+_WINDOW: Attributes = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}
 
 
-def fast_box_means(emit: Emitter, value: ir.Value) -> ir.Value | None:
+def fast_box_means(op: Emitter, value: ir.Value) -> ir.Value | None:
     """The means of a map as another operator than a pool; None where the pool is fastest."""
     channels = channels_of(value)
-    if channels < LEAST_CHANNELS and emit.opset < SLOW_AVERAGE_POOL:
+    if channels < LEAST_CHANNELS and op.opset < SLOW_AVERAGE_POOL:
         return None
     if channels == 1:
-        return _mean_of_shifted(emit, value)
-    ninth = emit.constant(np.full((channels, 1, 3, 3), 1 / CELLS), value.dtype)
-    attributes = _WINDOW | {"group": channels}
-    return emit.node("Conv", value, ninth, like=value, attributes=attributes)
+        return _mean_of_shifted(op, value)
+    ninth = op.constant(np.full((channels, 1, 3, 3), 1 / CELLS), value.dtype)
+    return op("Conv", value, ninth, like=value, group=channels, **_WINDOW)
 
 
-def _mean_of_shifted(emit: Emitter, value: ir.Value) -> ir.Value:
+def _mean_of_shifted(op: Emitter, value: ir.Value) -> ir.Value:
     """The sum of shifted copies, rows first; a convolution would compute a block of channels."""
     total = value
     for axis in (2, 3):
-        total = _sum_of_shifted(emit, total, axis)
-    return emit.node("Mul", total, emit.scalar(1 / CELLS, value.dtype), like=value)
+        total = _sum_of_shifted(op, total, axis)
+    return op("Mul", total, op.scalar(1 / CELLS, value.dtype), like=value)
 
 
-def _sum_of_shifted(emit: Emitter, value: ir.Value, axis: int) -> ir.Value:
+def _sum_of_shifted(op: Emitter, value: ir.Value, axis: int) -> ir.Value:
     sizes = list(value.shape or ())
     size = sizes[axis]
     if not isinstance(size, int):
         message = f"masks have static sizes, not {value.shape}"
         raise TypeError(message)
     sizes[axis] = size + 2
-    pads = emit.integers(*(int(place % 4 == axis) for place in range(8)))
-    padded = emit.node("Pad", value, pads, like=value, shape=sizes)
+    pads = op.integers(*(int(place % 4 == axis) for place in range(8)))
+    padded = op("Pad", value, pads, like=value, shape=sizes)
     before, here, after = (
-        emit.node(
-            "Slice", padded, emit.integers(shift), emit.integers(shift + size), emit.integers(axis),
+        op(
+            "Slice", padded, op.integers(shift), op.integers(shift + size), op.integers(axis),
             like=value,
         )
         for shift in range(3)
     )  # fmt: skip
-    return emit.node("Add", emit.node("Add", before, here, like=value), after, like=value)
+    return op("Add", op("Add", before, here, like=value), after, like=value)

@@ -17,7 +17,7 @@ from heatproof.graphs.lowering.boxes import fast_box_means
 from heatproof.graphs.nodes.constants import number
 from heatproof.graphs.nodes.forms import is_sigmoid_of
 from heatproof.graphs.nodes.roles import Role, hand_on_notes, role_of
-from heatproof.graphs.operators.emission import Emitter, attributes_of
+from heatproof.graphs.operators.emitter import Emitter, attributes_of
 from heatproof.graphs.operators.traits import Trait, has
 
 _AS_THEY_ARE = (Role.UNITS, Role.FILLED)  # maps that cost too little, or have come from one
@@ -41,9 +41,9 @@ class _Blocking:
 
     def __init__(self, graph: ir.Graph) -> None:
         self._graph = graph
-        self._emit = Emitter(graph)
+        self._op = Emitter(graph)
         self._layouts = Layouts()
-        self._spread = Spreader(self._emit, self._layouts)
+        self._spread = Spreader(self._op, self._layouts)
         self._floors: dict[ir.Value, ir.Value] = {}
         self._blocked: dict[ir.Value, ir.Value] = {}
         self._rules: Mapping[Role, Callable[[ir.Node], ir.Value | None]] = {
@@ -55,7 +55,7 @@ class _Blocking:
 
     def lower(self, node: ir.Node, role: Role) -> None:
         """Puts the faster form of a node in its place, if there is one."""
-        self._emit.before(node)
+        self._op.before(node)
         new = self._rules[role](node) if role in self._rules else None
         if new is None:
             return
@@ -76,11 +76,11 @@ class _Blocking:
             return None
         if role_of(value.producer()) not in _AS_THEY_ARE and value not in self._blocked:
             self._blocked[value] = self._spread.blocked(value)
-        return fast_box_means(self._emit, self._blocked.get(value, value))
+        return fast_box_means(self._op, self._blocked.get(value, value))
 
     def _filling(self, node: ir.Node) -> ir.Value:
         means, scale = _operands(node)
-        return self._emit.node("Mul", means, self._spread.fitted(scale, means), like=means)
+        return self._op("Mul", means, self._spread.fitted(scale, means), like=means)
 
     def _filled(self, node: ir.Node) -> None:
         """A round adds to the tensor that its box has read."""
@@ -95,10 +95,10 @@ class _Blocking:
         pair = _gated(value, self._layouts)
         if pair:
             part = self._product(pair[0], mask, f"{name}_input")
-            return self._emit.node("Mul", part, pair[1], like=value, name=name)
+            return self._op("Mul", part, pair[1], like=value, name=name)
         if self._layouts.is_blocked(value):
             mask = self._spread.fitted(mask, value)
-        return self._emit.node("Mul", value, mask, like=value, name=name)
+        return self._op("Mul", value, mask, like=value, name=name)
 
     def _lowered(self, value: ir.Value, mask: ir.Value, name: str) -> ir.Value | None:
         """The tensor by way of an activation that is 0 far below zero, if it has one."""
@@ -109,22 +109,20 @@ class _Blocking:
         if has(node, Trait.ZERO_FAR_BELOW):
             far_below = self._spread.added(self._floor(mask), x, f"{name}_input")
             attributes = attributes_of(node)
-            return self._emit.node(
-                node.op_type, far_below, like=value, name=name, attributes=attributes
-            )
+            return self._op(node.op_type, far_below, like=value, name=name, **attributes)
         if node.op_type == "Clip" and _least(node) == 0:
             # The convolution before takes a Clip in, but not behind a sum.
             far_below = self._spread.added(self._floor(mask), value, f"{name}_input")
-            return self._emit.node("Relu", far_below, like=value, name=name)
+            return self._op("Relu", far_below, like=value, name=name)
         return None
 
     def _floor(self, mask: ir.Value) -> ir.Value:
         """0 in visible cells, -huge in hidden ones."""
         if mask not in self._floors:
-            one = self._emit.scalar(1.0, mask.dtype)
-            hidden = self._emit.node("Sub", mask, one, like=mask)
-            huge = self._emit.scalar(HUGE, mask.dtype)
-            self._floors[mask] = self._emit.node("Mul", hidden, huge, like=mask, name="mask_floor")
+            one = self._op.scalar(1.0, mask.dtype)
+            hidden = self._op("Sub", mask, one, like=mask)
+            huge = self._op.scalar(HUGE, mask.dtype)
+            self._floors[mask] = self._op("Mul", hidden, huge, like=mask, name="mask_floor")
         return self._floors[mask]
 
 

@@ -18,7 +18,7 @@ import onnx_ir as ir
 
 from heatproof.graphs.lowering.sections import Section, is_per_channel, section_from
 from heatproof.graphs.nodes.constants import constant
-from heatproof.graphs.operators.emission import Attribute, Dim, attributes_of
+from heatproof.graphs.operators.emitter import Attributes, Dim, Emitter, attributes_of
 
 BLOCK = 16
 """Channels of a group are a multiple of this, the widest block of ONNX Runtime's layout."""
@@ -81,7 +81,8 @@ class _Writer:
 
     def __init__(self, graph: ir.Graph, place: ir.Node) -> None:
         self._graph = graph
-        self._place = place
+        self._op = Emitter(graph)
+        self._op.before(place)
 
     def part(self, section: Section, group: slice) -> ir.Value:
         """The section's result, or the mixer's, from the channels of one group."""
@@ -123,7 +124,7 @@ class _Writer:
         self,
         op_type: str,
         operands: Sequence[ir.Value | None],
-        attributes: Mapping[str, Attribute],
+        attributes: Attributes,
         *,
         like: ir.Value,
         shape: Sequence[Dim] | None = None,
@@ -132,11 +133,10 @@ class _Writer:
     ) -> ir.Value:
         """Adds a node, of the type of `like`, and of its shape if none is given."""
         name = f"{like.name}_channels_{group.start}_{op_type}"
-        dims = like.shape if shape is None else ir.Shape(shape)
-        output = ir.Value(name=name, type=like.type, shape=dims)
-        made = ir.node(op_type, operands, attributes=dict(attributes), outputs=[output], name=name)
-        made.metadata_props.update(notes or {})
-        self._graph.insert_before(self._place, made)
+        output = self._op(op_type, *operands, like=like, shape=shape, name=name, **attributes)
+        maker = output.producer()
+        if maker is not None:
+            maker.metadata_props.update(notes or {})
         return output
 
     def _operand(

@@ -11,7 +11,7 @@ import onnx_ir as ir
 
 from heatproof.graphs.nodes.constants import number
 from heatproof.graphs.nodes.roles import Role, role_of
-from heatproof.graphs.operators.emission import Emitter
+from heatproof.graphs.operators.emitter import Emitter
 
 # Slopes of the steps: below a bound of 2^7 neither overflows, and at a bound the step is 0.
 _STEEP: Final = 2.0**120
@@ -22,18 +22,18 @@ _LARGEST_BOUND: Final = 2.0**7
 def smooth_steps(model: ir.Model) -> None:
     """Writes steps and complements as HardSigmoids, in place, where that is exact."""
     graph = model.graph
-    emit: Emitter | None = None
+    op: Emitter | None = None
     for node in tuple(graph):
         role = role_of(node)
         if role in (Role.STEP, Role.COMPLEMENT):
-            emit = emit or Emitter(graph)
-            emit.before(node)
-            new = _step(node, emit) if role is Role.STEP else _complement(node, emit)
+            op = op or Emitter(graph)
+            op.before(node)
+            new = _step(node, op) if role is Role.STEP else _complement(node, op)
             if new is not None:
                 _replace(graph, node, new)
 
 
-def _step(node: ir.Node, emit: Emitter) -> ir.Value | None:
+def _step(node: ir.Node, op: Emitter) -> ir.Value | None:
     """The product of x and a HardSigmoid of y, for Where(y > bound, x, 0) or y < bound."""
     condition, x, _ = node.inputs
     comparison = None if condition is None else condition.producer()
@@ -45,17 +45,15 @@ def _step(node: ir.Node, emit: Emitter) -> ir.Value | None:
         return None
     steep = _STEEPEST if bound == 0 else _STEEP
     slope = {"Greater": steep, "Less": -_STEEP}[comparison.op_type]
-    attributes = {"alpha": slope, "beta": -bound * slope}
-    step = emit.node("HardSigmoid", y, like=y, attributes=attributes)
-    return emit.node("Mul", x, step, like=node.outputs[0])
+    step = op("HardSigmoid", y, like=y, alpha=slope, beta=-bound * slope)
+    return op("Mul", x, step, like=node.outputs[0])
 
 
-def _complement(node: ir.Node, emit: Emitter) -> ir.Value | None:
+def _complement(node: ir.Node, op: Emitter) -> ir.Value | None:
     share = node.inputs[1]
     if share is None or share.dtype is None:
         return None
-    attributes = {"alpha": -1.0, "beta": 1.0}
-    return emit.node("HardSigmoid", share, like=share, attributes=attributes)
+    return op("HardSigmoid", share, like=share, alpha=-1.0, beta=1.0)
 
 
 def _replace(graph: ir.Graph, node: ir.Node, new: ir.Value) -> None:

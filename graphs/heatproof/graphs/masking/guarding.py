@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 import onnx_ir as ir
 
 from heatproof.graphs.masking.scope import Scope
-from heatproof.graphs.operators.emission import Dim
+from heatproof.graphs.operators.emitter import Dim
 
 _AXES_AS_INPUT = 18  # opset from which ReduceL1 takes its axes as an input
 
@@ -19,10 +19,10 @@ def alarm(scope: Scope, visibility: ir.Value, wanted: ir.Value) -> ir.Value:
 
     It is NaN also where the visibility is NaN or infinite, whatever is wanted.
     """
-    error = scope.emit.node("Sub", visibility, wanted, like=visibility, name="mask_error")
+    error = scope.op("Sub", visibility, wanted, like=visibility, name="mask_error")
     total = _total(scope, error, range(1, 4), (scope.batch, 1, 1, 1))
-    negative = scope.emit.node("Neg", total, like=total)
-    return scope.emit.node("Sqrt", negative, like=total, name="mask_alarm")
+    negative = scope.op("Neg", total, like=total)
+    return scope.op("Sqrt", negative, like=total, name="mask_alarm")
 
 
 def guard(graph: ir.Graph, indices: Iterable[int], scope: Scope, alarm: ir.Value) -> None:
@@ -40,16 +40,16 @@ def _guarded(value: ir.Value, scope: Scope, alarm: ir.Value) -> ir.Value:
     """The output under its own name; no runtime adds bfloat16 on a processor."""
     if value.dtype is ir.DataType.BFLOAT16:
         wide = _cast(value, ir.DataType.FLOAT, scope)
-        total = scope.emit.node("Add", wide, _fitted(alarm, wide, scope), like=wide)
+        total = scope.op("Add", wide, _fitted(alarm, wide, scope), like=wide)
         shown = _cast(total, value.dtype, scope)
     else:
-        shown = scope.emit.node("Add", value, _fitted(alarm, value, scope), like=value)
+        shown = scope.op("Add", value, _fitted(alarm, value, scope), like=value)
     value.name, shown.name = f"{value.name}_unguarded", value.name
     return shown
 
 
 def _cast(value: ir.Value, dtype: ir.DataType, scope: Scope) -> ir.Value:
-    return scope.emit.node("Cast", value, like=value, dtype=dtype, attributes={"to": dtype.value})
+    return scope.op("Cast", value, like=value, dtype=dtype, to=dtype.value)
 
 
 def _fitted(alarm: ir.Value, value: ir.Value, scope: Scope) -> ir.Value:
@@ -63,14 +63,11 @@ def _fitted(alarm: ir.Value, value: ir.Value, scope: Scope) -> ir.Value:
         dims = sizes = (1,) * rank
     if dtype != alarm.dtype:
         alarm = _cast(alarm, dtype, scope)
-    return scope.emit.node("Reshape", alarm, scope.emit.integers(*dims), like=alarm, shape=sizes)
+    return scope.op("Reshape", alarm, scope.op.integers(*dims), like=alarm, shape=sizes)
 
 
 def _total(scope: Scope, value: ir.Value, axes: Sequence[int], shape: tuple[Dim, ...]) -> ir.Value:
     """Sum |x| over axes, which stay as 1."""
-    if scope.emit.opset >= _AXES_AS_INPUT:
-        return scope.emit.node(
-            "ReduceL1", value, scope.emit.integers(*axes), like=value, shape=shape
-        )
-    attributes = {"axes": tuple(axes)}
-    return scope.emit.node("ReduceL1", value, like=value, shape=shape, attributes=attributes)
+    if scope.op.opset >= _AXES_AS_INPUT:
+        return scope.op("ReduceL1", value, scope.op.integers(*axes), like=value, shape=shape)
+    return scope.op("ReduceL1", value, like=value, shape=shape, axes=tuple(axes))

@@ -150,7 +150,7 @@ def _enter(graph: ir.Graph, image: ImageInput, options: MaskingOptions) -> tuple
         MASK_INPUT, ir.DataType.FLOAT, ir.Shape((batch, 1, image.height, image.width))
     )
     graph.inputs.append(visibility)
-    scope.emit.before(next(iter(graph), None))
+    scope.op.before(next(iter(graph), None))
     axes = NCHW if image.layout is Layout.NCHW else NHWC
     mask = scope.masks.source(visibility, image.height, image.width, options.threshold)
     state = Spatial(mask, axes, finite=False)
@@ -174,7 +174,7 @@ def _walk(graph: ir.Graph, scope: Scope) -> list[Blocker]:
     blockers: list[Blocker] = []
     unknown: set[ir.Value] = set()
     for node in tuple(graph):
-        scope.emit.before(node)
+        scope.op.before(node)
         unseen = unknown.intersection(values_read(node))
         try:
             if not unseen:
@@ -221,7 +221,7 @@ def _apply(node: ir.Node, scope: Scope) -> None:
 
 def _leave(graph: ir.Graph, scope: Scope, warning: ir.Value | None) -> None:
     """Adds the coverage, hides the hidden cells of spatial outputs, and lets masks warn."""
-    scope.emit.before(None)
+    scope.op.before(None)
     exits: set[Mask] = set()
     reached = [index for index, value in enumerate(graph.outputs) if scope.state(value)]
     for index, value in enumerate(graph.outputs):
@@ -259,11 +259,11 @@ def _coverage(exits: set[Mask], scope: Scope) -> ir.Value:
     ]
     least = shares[0]
     for share in shares[1:]:
-        least = scope.emit.node("Min", least, share, like=share)
-    return scope.emit.node(
+        least = scope.op("Min", least, share, like=share)
+    return scope.op(
         "Reshape",
         least,
-        scope.emit.integers(-1),
+        scope.op.integers(-1),
         like=least,
         shape=(scope.batch,),
         name=COVERAGE_OUTPUT,

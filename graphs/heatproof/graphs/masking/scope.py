@@ -12,7 +12,7 @@ from heatproof.graphs.masking.masks.borders import Box, image_box
 from heatproof.graphs.masking.masks.pyramid import Pyramid
 from heatproof.graphs.masking.options import MaskingOptions
 from heatproof.graphs.masking.states import NCHW, Axes, Flat, Mask, Spatial, State
-from heatproof.graphs.operators.emission import Dim, Emitter
+from heatproof.graphs.operators.emitter import Dim, Emitter
 from heatproof.graphs.operators.rules import Operator
 
 Refill = Callable[[int], ir.Value]
@@ -23,7 +23,7 @@ class Scope:
     """The graph being rewritten, with the state of every tensor seen so far.
 
     Attributes:
-        emit: adds nodes before the node under work.
+        op: adds nodes before the node under work.
         masks: derives masks.
         options: the caller's choices.
         batch: the batch dimension, a number or a symbol.
@@ -33,13 +33,13 @@ class Scope:
 
     def __init__(self, graph: ir.Graph, options: MaskingOptions, batch: Dim) -> None:
         self.graph = graph
-        self.emit = Emitter(graph)
-        self.masks = Pyramid(self.emit, batch)
+        self.op = Emitter(graph)
+        self.masks = Pyramid(self.op, batch)
         self.options = options
         self.batch = batch
         self.states: dict[ir.Value, State] = {}
-        self._filler = Filler(self.emit, self.masks, batch)
-        self.hider = Hider(self.emit, self.masks)
+        self._filler = Filler(self.op, self.masks, batch)
+        self.hider = Hider(self.op, self.masks)
         self._replaced: dict[ir.Value, ir.Value] = {}
         self._refills: dict[ir.Value, Refill] = {}
 
@@ -106,12 +106,12 @@ class Scope:
 
     def _filled_inside(self, value: ir.Value, state: Spatial, rounds: int, box: Box) -> ir.Value:
         """The tensor with its image filled as if there were no border around it."""
-        cut = box.cut(value, self.emit)
+        cut = box.cut(value, self.op)
         mask = self.masks.reading(state.mask, *box.lines())
         inner = self.filled(cut, Spatial(mask, state.axes, state.finite), rounds)
-        framed = box.framed(inner, self.emit)
-        image = self.emit.constant(box.cells()[None, None], ir.DataType.BOOL)
-        return self.emit.node("Where", image, framed, value, like=value)
+        framed = box.framed(inner, self.op)
+        image = self.op.constant(box.cells()[None, None], ir.DataType.BOOL)
+        return self.op("Where", image, framed, value, like=value)
 
     def declare_refill(self, value: ir.Value, refill: Refill) -> None:
         """Says how to make a filled version of a tensor other than by filling the tensor."""

@@ -8,7 +8,7 @@ import pytest
 
 from heatproof.graphs.lowering.boxes import SLOW_AVERAGE_POOL, fast_box_means
 from heatproof.graphs.masking.cells.boxes import box_means
-from heatproof.graphs.operators.emission import Emitter
+from heatproof.graphs.operators.emitter import Emitter
 from tests.graphs.sessions import opened
 
 Form = Callable[[Emitter, ir.Value], ir.Value | None]

@@ -9,21 +9,22 @@ from collections.abc import Sequence
 
 import onnx_ir as ir
 
-from heatproof.graphs.gradients.emitter import Emitter, Operand
+from heatproof.graphs.gradients.emitter import GradientEmitter
 from heatproof.graphs.gradients.table import Gradients, broadcasting, by_input, elementwise, first
 from heatproof.graphs.nodes.roles import Role, declare_role
+from heatproof.graphs.operators.emitter import Operand
 
 _SELU_ALPHA, _SELU_GAMMA = 1.67326319217681884765625, 1.05070102214813232421875
 
 
 @by_input({"Relu": (6, 13, 14)})
-def relu(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+def relu(node: ir.Node, gradient: ir.Value, op: GradientEmitter) -> ir.Value:
     """Gives dx = dy where y > 0."""
     return _kept_between(node.outputs[0], (0.0, None), gradient, op)
 
 
 @by_input({"Clip": (11, 12, 13)})
-def clip(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+def clip(node: ir.Node, gradient: ir.Value, op: GradientEmitter) -> ir.Value:
     """Gives dx = dy where low < y < high, as torch's hardtanh: zero at the bounds."""
     y = node.outputs[0]
     low, high, *_ = (*node.inputs[1:], None, None)
@@ -36,7 +37,7 @@ def clip(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
 
 
 def _kept_between(
-    y: ir.Value, bounds: tuple[float | None, float | None], gradient: ir.Value, op: Emitter
+    y: ir.Value, bounds: tuple[float | None, float | None], gradient: ir.Value, op: GradientEmitter
 ) -> ir.Value:
     """Keeps dy where low < y < high."""
     low, high = bounds
@@ -48,7 +49,7 @@ def _kept_between(
 
 
 def _masked_between(
-    y: ir.Value, bounds: Sequence[Operand], gradient: ir.Value, op: Emitter
+    y: ir.Value, bounds: Sequence[Operand], gradient: ir.Value, op: GradientEmitter
 ) -> ir.Value:
     """As `_kept_between`, for computed bounds."""
     low, high = bounds
@@ -60,14 +61,14 @@ def _masked_between(
 
 
 @by_input({"LeakyRelu": (6, 16)})
-def leaky_relu(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+def leaky_relu(node: ir.Node, gradient: ir.Value, op: GradientEmitter) -> ir.Value:
     """Gives dx = dy where x > 0, alpha dy elsewhere."""
     alpha = node.attributes.get_float("alpha", 0.01)
     return op("Where", op("Greater", first(node), 0.0), gradient, op("Mul", gradient, alpha))
 
 
 @broadcasting({"PRelu": (9, 16)})
-def prelu(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
+def prelu(node: ir.Node, gradients: Gradients, op: GradientEmitter) -> Gradients:
     """Gives dx = dy where x > 0, slope dy elsewhere; dslope = x dy where x <= 0."""
     (gradient,), (x, slope) = gradients, node.inputs
     if x is None:
@@ -78,19 +79,19 @@ def prelu(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
 
 
 @elementwise({"Sigmoid": (6, 13)})
-def sigmoid(node: ir.Node, op: Emitter) -> ir.Value:
+def sigmoid(node: ir.Node, op: GradientEmitter) -> ir.Value:
     """Gives y (1 - y)."""
     y = node.outputs[0]
     return op("Mul", y, complement(y, op))
 
 
-def complement(share: ir.Value, op: Emitter) -> ir.Value:
+def complement(share: ir.Value, op: GradientEmitter) -> ir.Value:
     """Gives 1 - s for s in [0, 1]."""
     return declare_role(op("Sub", 1.0, share), Role.COMPLEMENT)
 
 
 @by_input({"HardSigmoid": (6, 22)})
-def hard_sigmoid(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+def hard_sigmoid(node: ir.Node, gradient: ir.Value, op: GradientEmitter) -> ir.Value:
     """Gives dx = alpha dy where 0 < y < 1."""
     y = node.outputs[0]
     scaled = op("Mul", gradient, node.attributes.get_float("alpha", 0.2))
@@ -98,7 +99,7 @@ def hard_sigmoid(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
 
 
 @by_input({"HardSwish": (14, 22)})
-def hard_swish(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+def hard_swish(node: ir.Node, gradient: ir.Value, op: GradientEmitter) -> ir.Value:
     """Gives dx = 0, (x / 3 + 1 / 2) dy, dy where x <= -3, between, x >= 3."""
     x = first(node)
     middle = op("Mul", gradient, op("Add", op("Mul", x, 1 / 3), 0.5))
@@ -107,14 +108,14 @@ def hard_swish(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
 
 
 @by_input({"Elu": (6, 22)})
-def elu(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+def elu(node: ir.Node, gradient: ir.Value, op: GradientEmitter) -> ir.Value:
     """Gives dx = dy where x > 0, alpha e^x dy elsewhere."""
     x, alpha = first(node), node.attributes.get_float("alpha", 1.0)
     return _exponential_below_zero(x, gradient, op("Mul", gradient, alpha), op)
 
 
 @by_input({"Selu": (6, 22)})
-def selu(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+def selu(node: ir.Node, gradient: ir.Value, op: GradientEmitter) -> ir.Value:
     """Gives dx = gamma dy where x > 0, gamma alpha e^x dy elsewhere."""
     alpha = node.attributes.get_float("alpha", _SELU_ALPHA)
     scaled = op("Mul", gradient, node.attributes.get_float("gamma", _SELU_GAMMA))
@@ -122,61 +123,63 @@ def selu(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
 
 
 @by_input({"Celu": (12, 28)})
-def celu(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+def celu(node: ir.Node, gradient: ir.Value, op: GradientEmitter) -> ir.Value:
     """Gives dx = dy where x > 0, e^(x / alpha) dy elsewhere."""
     x = op("Mul", first(node), 1 / node.attributes.get_float("alpha", 1.0))
     return _exponential_below_zero(x, gradient, gradient, op)
 
 
-def _exponential_below_zero(x: ir.Value, above: ir.Value, below: ir.Value, op: Emitter) -> ir.Value:
+def _exponential_below_zero(
+    x: ir.Value, above: ir.Value, below: ir.Value, op: GradientEmitter
+) -> ir.Value:
     """`above` where x > 0, e^x `below` elsewhere; e^x is never computed where it overflows."""
     decay = op("Mul", below, op("Exp", op("Min", x, 0.0)))
     return op("Where", op("Greater", x, 0.0), above, decay)
 
 
 @by_input({"ThresholdedRelu": (10, 22)})
-def thresholded_relu(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+def thresholded_relu(node: ir.Node, gradient: ir.Value, op: GradientEmitter) -> ir.Value:
     """Gives dx = dy where x > alpha."""
     alpha = node.attributes.get_float("alpha", 1.0)
     return op.mask(op("Greater", first(node), alpha), gradient)
 
 
 @by_input({"Shrink": (9,)})
-def shrink(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+def shrink(node: ir.Node, gradient: ir.Value, op: GradientEmitter) -> ir.Value:
     """Gives dx = dy where |x| > lambd."""
     lambd = node.attributes.get_float("lambd", 0.5)
     return op.mask(op("Greater", op("Abs", first(node)), lambd), gradient)
 
 
 @elementwise({"Softplus": (1, 22)})
-def softplus(node: ir.Node, op: Emitter) -> ir.Value:
+def softplus(node: ir.Node, op: GradientEmitter) -> ir.Value:
     """sigmoid(x)."""
     return op("Sigmoid", first(node))
 
 
 @elementwise({"Softsign": (1, 22)})
-def softsign(node: ir.Node, op: Emitter) -> ir.Value:
+def softsign(node: ir.Node, op: GradientEmitter) -> ir.Value:
     """1 / (1 + |x|)^2."""
     width = op("Add", op("Abs", first(node)), 1.0)
     return op("Reciprocal", op("Mul", width, width))
 
 
 @elementwise({"Tanh": (6, 13)})
-def tanh(node: ir.Node, op: Emitter) -> ir.Value:
+def tanh(node: ir.Node, op: GradientEmitter) -> ir.Value:
     """1 - y^2."""
     y = node.outputs[0]
     return op("Sub", 1.0, op("Mul", y, y))
 
 
 @elementwise({"Erf": (9, 13)})
-def erf(node: ir.Node, op: Emitter) -> ir.Value:
+def erf(node: ir.Node, op: GradientEmitter) -> ir.Value:
     """2 / sqrt(pi) e^(-x^2)."""
     x = first(node)
     return op("Mul", op("Exp", op("Neg", op("Mul", x, x))), 2 / math.sqrt(math.pi))
 
 
 @elementwise({"Gelu": (20,)})
-def gelu(node: ir.Node, op: Emitter) -> ir.Value:
+def gelu(node: ir.Node, op: GradientEmitter) -> ir.Value:
     """Phi(x) + x phi(x), or the derivative of the tanh approximation."""
     x = first(node)
     if node.attributes.get_string("approximate", "none") == "tanh":
@@ -186,7 +189,7 @@ def gelu(node: ir.Node, op: Emitter) -> ir.Value:
     return op("Add", area, op("Mul", x, density))
 
 
-def _gelu_tanh(x: ir.Value, op: Emitter) -> ir.Value:
+def _gelu_tanh(x: ir.Value, op: GradientEmitter) -> ir.Value:
     """For y = x (1 + t) / 2, t = tanh(u), u = c (x + a x^3): (1 + t + x (1 - t^2) u') / 2."""
     scale, cubic = math.sqrt(2 / math.pi), 0.044715
     square = op("Mul", x, x)
@@ -198,7 +201,7 @@ def _gelu_tanh(x: ir.Value, op: Emitter) -> ir.Value:
 
 
 @elementwise({"Swish": (24,)})
-def swish(node: ir.Node, op: Emitter) -> ir.Value:
+def swish(node: ir.Node, op: GradientEmitter) -> ir.Value:
     """Gives s + alpha y (1 - s), with s = sigmoid(alpha x)."""
     alpha = node.attributes.get_float("alpha", 1.0)
     s = op("Sigmoid", op("Mul", first(node), alpha))

@@ -10,13 +10,13 @@ import numpy as np
 import onnx_ir as ir
 
 from heatproof.graphs.gradients.broadcasting import known_sizes
-from heatproof.graphs.gradients.emitter import Emitter
+from heatproof.graphs.gradients.emitter import GradientEmitter
 from heatproof.graphs.gradients.table import by_input, first
 from heatproof.graphs.gradients.windows import Window, cropped, windows_of
 
 
 @by_input({"Conv": (11, 22)})
-def conv(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+def conv(node: ir.Node, gradient: ir.Value, op: GradientEmitter) -> ir.Value:
     """dx[i] = sum_k w[k]^T dy[(i + p - k d) / s] over the taps k where the quotient is whole."""
     weights = node.inputs[1]
     if weights is None:
@@ -30,7 +30,7 @@ def conv(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
     return cut_to(first(node), spread, windows, op)
 
 
-def _kernel(weights: ir.Value, op: Emitter) -> tuple[int, ...]:
+def _kernel(weights: ir.Value, op: GradientEmitter) -> tuple[int, ...]:
     kernel = tuple(size for size in known_sizes(weights, op)[2:] if size is not None)
     if len(kernel) < len(known_sizes(weights, op)[2:]):
         raise op.refusal("the size of its kernel is dynamic")
@@ -38,7 +38,11 @@ def _kernel(weights: ir.Value, op: Emitter) -> tuple[int, ...]:
 
 
 def transposed_convolution(
-    gradient: ir.Value, weights: ir.Value, windows: Sequence[Window], group: int, op: Emitter
+    gradient: ir.Value,
+    weights: ir.Value,
+    windows: Sequence[Window],
+    group: int,
+    op: GradientEmitter,
 ) -> ir.Value:
     """Spreads dy over the inputs with the weights of the forward pass [C_out, C_in / g, ...].
 
@@ -61,17 +65,23 @@ def _left_over(window: Window) -> int:
     return window.stride - 1 if window.is_open else max(0, -window.end)
 
 
-def cut_to(x: ir.Value, spread: ir.Value, windows: Sequence[Window], op: Emitter) -> ir.Value:
+def cut_to(
+    x: ir.Value, spread: ir.Value, windows: Sequence[Window], op: GradientEmitter
+) -> ir.Value:
     """Cuts off what lies behind the end of x, where its length is known only at run time."""
     if not any(window.is_open and window.stride > 1 for window in windows):
         return spread
-    last, count = op.ints([2**63 - 1]), len(windows)
-    ends = op("Slice", op("Shape", x), op.ints([2]), last, op.ints([0]))
-    return op("Slice", spread, op.ints([0] * count), ends, op.ints(range(2, 2 + count)))
+    last, count = op.integers(2**63 - 1), len(windows)
+    ends = op("Slice", op("Shape", x), op.integers(2), last, op.integers(0))
+    return op("Slice", spread, op.integers(*([0] * count)), ends, op.integers(*range(2, 2 + count)))
 
 
 def _flipped_convolution(
-    gradient: ir.Value, weights: np.ndarray, windows: Sequence[Window], group: int, op: Emitter
+    gradient: ir.Value,
+    weights: np.ndarray,
+    windows: Sequence[Window],
+    group: int,
+    op: GradientEmitter,
 ) -> ir.Value:
     begins = [window.reach - window.begin for window in windows]
     ends = [window.reach - window.end for window in windows]
@@ -94,7 +104,7 @@ def _transposed(weights: np.ndarray, group: int) -> np.ndarray:
 
 
 @by_input({"ConvTranspose": (11, 22)})
-def conv_transpose(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+def conv_transpose(node: ir.Node, gradient: ir.Value, op: GradientEmitter) -> ir.Value:
     """A transposed convolution is the transpose of a convolution, which is its gradient."""
     weights = node.inputs[1]
     if weights is None:

@@ -10,7 +10,7 @@ import numpy as np
 import onnx_ir as ir
 
 from heatproof.graphs.gradients.broadcasting import known_sizes, spread_as
-from heatproof.graphs.gradients.emitter import Emitter
+from heatproof.graphs.gradients.emitter import GradientEmitter
 from heatproof.graphs.gradients.table import GRADIENTS, Gradients
 
 
@@ -47,7 +47,7 @@ def read_equation(text: str, ranks: Sequence[int]) -> Equation:
 
 
 @GRADIENTS.family({"Einsum": (12, 28)})
-def einsum(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
+def einsum(node: ir.Node, gradients: Gradients, op: GradientEmitter) -> Gradients:
     """Gives d x_i = einsum of dy and the other factors, to the indices of x_i."""
     factors = [value for value in node.inputs if value is not None]
     ranks = [len(known_sizes(value, op)) for value in factors]
@@ -62,7 +62,7 @@ def einsum(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
 
 
 def _by_factor(
-    equation: Equation, factor: tuple[list[ir.Value], int], gradient: ir.Value, op: Emitter
+    equation: Equation, factor: tuple[list[ir.Value], int], gradient: ir.Value, op: GradientEmitter
 ) -> ir.Value:
     """The einsum of all but one factor, spread over the indices that only this one has."""
     factors, position = factor
@@ -86,7 +86,7 @@ def _by_factor(
     return _on_diagonals(x, own, spread_as(x, product, op) if alone else product, op)
 
 
-def _on_diagonals(x: ir.Value, term: str, gradient: ir.Value, op: Emitter) -> ir.Value:
+def _on_diagonals(x: ir.Value, term: str, gradient: ir.Value, op: GradientEmitter) -> ir.Value:
     """Keeps a gradient where the positions along axes of one letter agree."""
     known = known_sizes(x, op)
     for letter in {letter for letter in term if term.count(letter) > 1}:

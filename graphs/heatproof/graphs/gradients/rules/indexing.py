@@ -10,7 +10,7 @@ import numpy as np
 import onnx_ir as ir
 
 from heatproof.graphs.gradients.broadcasting import known_sizes, shaped_as
-from heatproof.graphs.gradients.emitter import Emitter
+from heatproof.graphs.gradients.emitter import GradientEmitter
 from heatproof.graphs.gradients.rules.shapes import length_of, put, scattered, scattered_at_run_time
 from heatproof.graphs.gradients.table import GRADIENTS, Gradients, by_input, constant_of, first
 
@@ -19,7 +19,7 @@ _LARGEST_SELECTION = 1 << 22  # elements of a matrix that adds up repeated place
 
 
 @by_input({"Gather": (11, 13)})
-def gather(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+def gather(node: ir.Node, gradient: ir.Value, op: GradientEmitter) -> ir.Value:
     """Adds dy up in the places it was taken from."""
     x, indices = first(node), node.inputs[1]
     if indices is None:
@@ -35,20 +35,20 @@ def gather(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
     places = tensor.numpy().reshape(-1) % length
     if taken != 1:
         after = [-1 if size is None else size for size in rest]
-        gradient = op("Reshape", gradient, op.ints([0] * axis + [len(places), *after]))
+        gradient = op("Reshape", gradient, op.integers(*([0] * axis + [len(places), *after])))
     if length * len(places) > _LARGEST_SELECTION and op.opset >= _ADDING_OPSET:
         flat = op.constant(places.astype(np.int64))
         return scattered_at_run_time(gradient, (flat, 1), count, along, op)
     return scattered(gradient, places, length, along, op)
 
 
-def _require_adding(op: Emitter) -> None:
+def _require_adding(op: GradientEmitter) -> None:
     if op.opset < _ADDING_OPSET:
         raise op.refusal(f"computed indices need opset {_ADDING_OPSET}; export with that or later")
 
 
 @by_input({"GatherElements": (11, 13)})
-def gather_elements(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+def gather_elements(node: ir.Node, gradient: ir.Value, op: GradientEmitter) -> ir.Value:
     """Adds dy up along the axis, in the places it was taken from."""
     x, indices = first(node), node.inputs[1]
     axis = node.attributes.get_int("axis", 0)
@@ -59,7 +59,7 @@ def gather_elements(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
 
 
 def _selected(
-    x: ir.Value, indices: ir.Value | None, gradient: ir.Value, axis: int, op: Emitter
+    x: ir.Value, indices: ir.Value | None, gradient: ir.Value, axis: int, op: GradientEmitter
 ) -> ir.Value:
     """Adds up along an axis by a product with one-hot vectors of the indices."""
     known = known_sizes(x, op)
@@ -79,7 +79,7 @@ def _selected(
 
 
 @by_input({"GatherND": (11, 12, 13)})
-def gather_nd(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+def gather_nd(node: ir.Node, gradient: ir.Value, op: GradientEmitter) -> ir.Value:
     """Adds dy up in the places it was taken from."""
     x, indices = first(node), node.inputs[1]
     if node.attributes.get_int("batch_dims", 0):
@@ -93,10 +93,10 @@ def gather_nd(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
         raise op.refusal("the sizes of the axes that it takes from are dynamic")
     sizes = [size or 0 for size in known[:depth]]
     strides = [math.prod(sizes[k + 1 :]) for k in range(depth)]
-    positive = op("Mod", indices, op.ints(sizes))  # negative indices count from the end
-    flat = op.sum_over(op("Mul", positive, op.ints(strides)), [len(taken) - 1], keepdims=False)
+    positive = op("Mod", indices, op.integers(*sizes))  # negative indices count from the end
+    flat = op.sum_over(op("Mul", positive, op.integers(*strides)), [len(taken) - 1], keepdims=False)
     along = (0, len(known) - depth + 1)
-    count = op.ints([math.prod(sizes)])
+    count = op.integers(math.prod(sizes))
     return shaped_as(
         x, scattered_at_run_time(gradient, (flat, len(taken) - 1), count, along, op), op
     )
@@ -107,7 +107,7 @@ def _are_unique(indices: np.ndarray) -> bool:
     return not (rows < 0).any() and len(np.unique(rows, axis=0)) == len(rows)
 
 
-def _with_batch_indices(node: ir.Node, op: Emitter) -> ir.Value:
+def _with_batch_indices(node: ir.Node, op: GradientEmitter) -> ir.Value:
     """Indices that name the batch too: those of the batch, then the given ones."""
     batch = node.attributes.get_int("batch_dims", 0)
     indices = constant_of(node.inputs[1], "its indices", op)
@@ -116,7 +116,7 @@ def _with_batch_indices(node: ir.Node, op: Emitter) -> ir.Value:
 
 
 @GRADIENTS.family({"ScatterND": (11, 13, 16, 18)})
-def scatter_nd(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
+def scatter_nd(node: ir.Node, gradients: Gradients, op: GradientEmitter) -> Gradients:
     """Updates get dy from their places; so does the data from all others, or where they add."""
     (gradient,), (_, indices, updates) = gradients, node.inputs
     adds = _adds(node, op)
@@ -125,7 +125,7 @@ def scatter_nd(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
 
 
 @GRADIENTS.family({"ScatterElements": (11, 13, 16, 18)})
-def scatter_elements(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
+def scatter_elements(node: ir.Node, gradients: Gradients, op: GradientEmitter) -> Gradients:
     """Updates get dy from their places; so does the data from all others, or where they add."""
     (gradient,), (_, indices, updates) = gradients, node.inputs
     axis, adds = node.attributes.get_int("axis", 0), _adds(node, op)
@@ -134,11 +134,11 @@ def scatter_elements(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradie
     return [kept, None, op("GatherElements", gradient, indices, axis=axis)]
 
 
-def _zeros_as(value: ir.Value | None, op: Emitter) -> ir.Value:
+def _zeros_as(value: ir.Value | None, op: GradientEmitter) -> ir.Value:
     return op("Expand", 0.0, op("Shape", value))
 
 
-def _adds(node: ir.Node, op: Emitter) -> bool:
+def _adds(node: ir.Node, op: GradientEmitter) -> bool:
     reduction = node.attributes.get_string("reduction", "none")
     if reduction not in ("none", "add"):
         raise op.refusal(f"reduction {reduction} is not supported; none and add are")
@@ -146,7 +146,7 @@ def _adds(node: ir.Node, op: Emitter) -> bool:
 
 
 @GRADIENTS.family({"TopK": (11, 24)})
-def top_k(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
+def top_k(node: ir.Node, gradients: Gradients, op: GradientEmitter) -> Gradients:
     """Puts dy in the places of the chosen elements, zeros elsewhere."""
     (gradient, _), shape = gradients, op("Shape", first(node))
     if gradient is None:

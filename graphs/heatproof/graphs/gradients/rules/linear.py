@@ -4,12 +4,12 @@ import numpy as np
 import onnx_ir as ir
 
 from heatproof.graphs.gradients.broadcasting import known_sizes, shaped_as, summed_to
-from heatproof.graphs.gradients.emitter import Emitter
+from heatproof.graphs.gradients.emitter import GradientEmitter
 from heatproof.graphs.gradients.table import GRADIENTS, Gradients
 
 
 @GRADIENTS.family({"Gemm": (11, 13)})
-def gemm(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
+def gemm(node: ir.Node, gradients: Gradients, op: GradientEmitter) -> Gradients:
     """For y = alpha a b + beta c, a and b possibly transposed."""
     gradient = gradients[0]
     a, b, c = (*node.inputs, None)[:3]
@@ -29,7 +29,7 @@ def gemm(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
 
 
 @GRADIENTS.family({"MatMul": (9, 13)})
-def matmul(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
+def matmul(node: ir.Node, gradients: Gradients, op: GradientEmitter) -> Gradients:
     """Gives da = dy b^T and db = a^T dy, summed over broadcast axes; vectors become matrices."""
     a, b = node.inputs
     gradient = gradients[0]
@@ -53,7 +53,7 @@ def matmul(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
     return [da, db]
 
 
-def diagonal_product(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
+def diagonal_product(node: ir.Node, gradients: Gradients, op: GradientEmitter) -> Gradients:
     """Gives da = dy diag(b), for a product that counts as one with the diagonal of b."""
     matrix = node.inputs[1]
     if matrix is None or matrix in op.active:
@@ -73,7 +73,7 @@ def _batch(
     return None if shape is None else list(shape)[: shape.rank() - 2 + a_is_row + b_is_column]
 
 
-def _swapped(matrix: ir.Value, factor: ir.Value, op: Emitter) -> ir.Value:
+def _swapped(matrix: ir.Value, factor: ir.Value, op: GradientEmitter) -> ir.Value:
     """Transposes the last two axes; constants when the graph is written."""
     tensor = ir.convenience.get_const_tensor(matrix)
     if tensor is not None:
@@ -83,7 +83,10 @@ def _swapped(matrix: ir.Value, factor: ir.Value, op: Emitter) -> ir.Value:
 
 
 def _to_factor(
-    factor: ir.Value, gradient: ir.Value, batch: list[int | ir.SymbolicDim] | None, op: Emitter
+    factor: ir.Value,
+    gradient: ir.Value,
+    batch: list[int | ir.SymbolicDim] | None,
+    op: GradientEmitter,
 ) -> ir.Value:
     """From [*batch, m, k] to the shape of a factor."""
     if factor.shape is None or batch is None:

@@ -7,14 +7,14 @@ import numpy as np
 import onnx_ir as ir
 
 from heatproof.graphs.gradients.broadcasting import known_sizes, shaped_as
-from heatproof.graphs.gradients.emitter import Emitter
+from heatproof.graphs.gradients.emitter import GradientEmitter
 from heatproof.graphs.gradients.table import by_input, first
 
 _EPSILON = 1e-5  # default of every schema here
 
 
 @by_input({"BatchNormalization": (9, 14, 15)})
-def batch_normalization(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+def batch_normalization(node: ir.Node, gradient: ir.Value, op: GradientEmitter) -> ir.Value:
     """At inference an affine map: dx = dy scale / sqrt(var + epsilon)."""
     if node.attributes.get_int("training_mode", 0):
         raise op.refusal("it is in training mode; export the model with model.eval()")
@@ -29,11 +29,11 @@ def batch_normalization(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Va
         factor = (s / np.sqrt(v + epsilon)).astype(op.dtype).reshape(column)
         return op("Mul", gradient, op.constant(factor))
     computed = op("Div", scale, op("Sqrt", op("Add", variance, epsilon)))
-    return op("Mul", gradient, op("Reshape", computed, op.ints(column)))
+    return op("Mul", gradient, op("Reshape", computed, op.integers(*column)))
 
 
 @by_input({"LayerNormalization": (17,)})
-def layer_normalization(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+def layer_normalization(node: ir.Node, gradient: ir.Value, op: GradientEmitter) -> ir.Value:
     """Standardises over the axes from `axis` on."""
     x = first(node)
     rank = len(known_sizes(x, op))
@@ -43,7 +43,7 @@ def layer_normalization(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Va
 
 
 @by_input({"RMSNormalization": (23,)})
-def rms_normalization(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+def rms_normalization(node: ir.Node, gradient: ir.Value, op: GradientEmitter) -> ir.Value:
     """Divides by the root of the mean square over the axes from `axis` on."""
     x = first(node)
     rank = len(known_sizes(x, op))
@@ -53,7 +53,7 @@ def rms_normalization(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Valu
 
 
 @by_input({"InstanceNormalization": (6, 22)})
-def instance_normalization(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+def instance_normalization(node: ir.Node, gradient: ir.Value, op: GradientEmitter) -> ir.Value:
     """Standardises each channel of each image."""
     x = first(node)
     rank = len(known_sizes(x, op))
@@ -62,17 +62,17 @@ def instance_normalization(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir
 
 
 @by_input({"GroupNormalization": (21,)})
-def group_normalization(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+def group_normalization(node: ir.Node, gradient: ir.Value, op: GradientEmitter) -> ir.Value:
     """Standardises each group of channels."""
     x = first(node)
     weighted = op("Mul", gradient, _column(node.inputs[1], len(known_sizes(x, op)), op))
-    split = op.ints([0, node.attributes.get_int("num_groups", 1), -1])
+    split = op.integers(0, node.attributes.get_int("num_groups", 1), -1)
     grouped, pulled = op("Reshape", x, split), op("Reshape", weighted, split)
     return shaped_as(x, standardised(grouped, pulled, [2], _epsilon(node), op), op)
 
 
 @by_input({"MeanVarianceNormalization": (9, 13)})
-def mean_variance_normalization(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+def mean_variance_normalization(node: ir.Node, gradient: ir.Value, op: GradientEmitter) -> ir.Value:
     """Standardises over given axes: y = (x - mean) / (std + 1e-9)."""
     axes = list(node.attributes.get_ints("axes") or [0, 2, 3])
     return standardised(first(node), gradient, axes, 0.0, op)
@@ -82,9 +82,9 @@ def _epsilon(node: ir.Node) -> float:
     return node.attributes.get_float("epsilon", _EPSILON)
 
 
-def _column(scale: ir.Value | None, rank: int, op: Emitter) -> ir.Value:
+def _column(scale: ir.Value | None, rank: int, op: GradientEmitter) -> ir.Value:
     """One value per channel, to multiply [N, C, ...]."""
-    return op("Reshape", scale, op.ints([-1, *[1] * (rank - 2)]))
+    return op("Reshape", scale, op.integers(-1, *[1] * (rank - 2)))
 
 
 def standardised(
@@ -92,7 +92,7 @@ def standardised(
     gradient: ir.Value,
     axes: Sequence[int],
     epsilon: float,
-    op: Emitter,
+    op: GradientEmitter,
     *,
     centred: bool = True,
 ) -> ir.Value:
@@ -118,7 +118,7 @@ def standardised(
 
 
 @by_input({"LRN": (1, 13)})
-def lrn(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+def lrn(node: ir.Node, gradient: ir.Value, op: GradientEmitter) -> ir.Value:
     """For y = x d^-beta, d = bias + alpha / size sum x^2 over the window of neighbouring channels.
 
     dx = dy d^-beta - 2 alpha beta / size x sum(dy y / d) over the mirrored window.
@@ -145,7 +145,7 @@ def _band(channels: int, size: int) -> np.ndarray:
 
 
 @by_input({"Softmax": (11, 13)})
-def softmax(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+def softmax(node: ir.Node, gradient: ir.Value, op: GradientEmitter) -> ir.Value:
     """Gives dx = y (dy - sum(y dy))."""
     y = node.outputs[0]
     total = op.sum_over(op("Mul", y, gradient), _softmax_axes(node, op))
@@ -153,13 +153,13 @@ def softmax(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
 
 
 @by_input({"LogSoftmax": (11, 13)})
-def log_softmax(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+def log_softmax(node: ir.Node, gradient: ir.Value, op: GradientEmitter) -> ir.Value:
     """Gives dx = dy - e^y sum(dy)."""
     total = op.sum_over(gradient, _softmax_axes(node, op))
     return op("Sub", gradient, op("Mul", op("Exp", node.outputs[0]), total))
 
 
-def _softmax_axes(node: ir.Node, op: Emitter) -> list[int]:
+def _softmax_axes(node: ir.Node, op: GradientEmitter) -> list[int]:
     """One axis; before opset 13 all axes from that one on."""
     rank = len(known_sizes(first(node), op))
     if op.opset >= 13:  # as above
@@ -168,7 +168,7 @@ def _softmax_axes(node: ir.Node, op: Emitter) -> list[int]:
 
 
 @by_input({"LpNormalization": (1, 22)})
-def lp_normalization(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+def lp_normalization(node: ir.Node, gradient: ir.Value, op: GradientEmitter) -> ir.Value:
     """For y = x / |x|: dx = (dy - v sum(y dy)) / |x|, v = y if p = 2 and sign(x) if p = 1."""
     x, y = first(node), node.outputs[0]
     axes = [node.attributes.get_int("axis", -1) % len(known_sizes(x, op))]

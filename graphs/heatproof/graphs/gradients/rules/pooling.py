@@ -13,17 +13,18 @@ from heatproof.graphs.gradients.broadcasting import (
     shaped_as,
     spread_as,
 )
-from heatproof.graphs.gradients.emitter import Emitter
+from heatproof.graphs.gradients.emitter import GradientEmitter
 from heatproof.graphs.gradients.rules.convolution import cut_to, transposed_convolution
 from heatproof.graphs.gradients.rules.shapes import put
 from heatproof.graphs.gradients.table import GRADIENTS, Gradients, by_input, first
 from heatproof.graphs.gradients.windows import Window, windows_of
+from heatproof.graphs.operators.emitter import Attributes, attributes_of
 
 _MOST_WEIGHTS = 1 << 26
 """Numbers that the kernel of a gradient may hold."""
 
 
-def _kernel(node: ir.Node, op: Emitter) -> Sequence[int]:
+def _kernel(node: ir.Node, op: GradientEmitter) -> Sequence[int]:
     kernel = node.attributes.get_ints("kernel_shape")
     if kernel is None:
         raise op.refusal("it has no kernel_shape")
@@ -31,7 +32,7 @@ def _kernel(node: ir.Node, op: Emitter) -> Sequence[int]:
 
 
 @by_input({"AveragePool": (11, 19, 22)})
-def average_pool(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+def average_pool(node: ir.Node, gradient: ir.Value, op: GradientEmitter) -> ir.Value:
     """Sums dy / n over the windows an input is in; each window averages n elements."""
     windows = windows_of(node, _kernel(node, op), op)
     channels = known_sizes(first(node), op)[1]
@@ -43,7 +44,9 @@ def average_pool(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
     return cut_to(first(node), spread, windows, op)
 
 
-def _uniform(weight: float, channels: int, windows: Sequence[Window], op: Emitter) -> ir.Value:
+def _uniform(
+    weight: float, channels: int, windows: Sequence[Window], op: GradientEmitter
+) -> ir.Value:
     """A kernel [channels, 1, window] of one number."""
     shape = (channels, 1, *(window.kernel for window in windows))
     if math.prod(shape) > _MOST_WEIGHTS:
@@ -52,7 +55,7 @@ def _uniform(weight: float, channels: int, windows: Sequence[Window], op: Emitte
 
 
 def _shared(
-    node: ir.Node, gradient: ir.Value, windows: Sequence[Window], op: Emitter
+    node: ir.Node, gradient: ir.Value, windows: Sequence[Window], op: GradientEmitter
 ) -> tuple[ir.Value, float]:
     """Two factors of dy / n: a number if all windows average equally many elements."""
     if any(window.is_open for window in windows):
@@ -64,7 +67,7 @@ def _shared(
 
 
 def _shared_at_run_time(
-    node: ir.Node, gradient: ir.Value, windows: Sequence[Window], op: Emitter
+    node: ir.Node, gradient: ir.Value, windows: Sequence[Window], op: GradientEmitter
 ) -> tuple[ir.Value, float]:
     """Counts elements of windows over maps of dynamic size by a convolution of ones with ones."""
     kernel = [window.kernel for window in windows]
@@ -73,7 +76,7 @@ def _shared_at_run_time(
     padded = any(window.begin or window.after for window in windows)
     if not padded or node.attributes.get_int("count_include_pad", 0) == 1:
         return gradient, 1 / math.prod(kernel)
-    ones = op("Expand", 1.0, op("Concat", op.ints([1, 1]), _extent(first(node), op), axis=0))
+    ones = op("Expand", 1.0, op("Concat", op.integers(1, 1), _extent(first(node), op), axis=0))
     counts = op(
         "Conv",
         ones,
@@ -85,9 +88,9 @@ def _shared_at_run_time(
     return op("Div", gradient, counts), 1.0
 
 
-def _extent(x: ir.Value, op: Emitter) -> ir.Value:
+def _extent(x: ir.Value, op: GradientEmitter) -> ir.Value:
     """Sizes of the axes after batch and channels, found when the graph runs."""
-    return op("Slice", op("Shape", x), op.ints([2]), op.ints([2**63 - 1]), op.ints([0]))
+    return op("Slice", op("Shape", x), op.integers(2), op.integers(2**63 - 1), op.integers(0))
 
 
 def _counts(node: ir.Node, windows: Sequence[Window]) -> np.ndarray:
@@ -105,7 +108,7 @@ def _counts(node: ir.Node, windows: Sequence[Window]) -> np.ndarray:
 
 
 @GRADIENTS.family({"MaxPool": (11, 12, 22)})
-def max_pool(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
+def max_pool(node: ir.Node, gradients: Gradients, op: GradientEmitter) -> Gradients:
     """Sends dy to the first maximum of its window, as in torch.
 
     A second MaxPool tells where the maxima are. Its copy of the output is not used: the model's own
@@ -121,14 +124,14 @@ def max_pool(node: ir.Node, gradients: Gradients, op: Emitter) -> Gradients:
         if any(window.is_open for window in windows):
             raise op.refusal("overlapping windows over a dynamic size need opset 16 or later")
         return [_spread_by_taps(x, gradient, (places, windows), op)]
-    elements = op("Reshape", op("Size", x), op.ints([1]))
-    flat = (op("Reshape", places, op.ints([-1])), op("Reshape", gradient, op.ints([-1])))
+    elements = op("Reshape", op("Size", x), op.integers(1))
+    flat = (op("Reshape", places, op.integers(-1)), op("Reshape", gradient, op.integers(-1)))
     adding = {"reduction": "add"} if overlap else {}
     return [shaped_as(x, put(elements, flat, op, axis=0, **adding), op)]
 
 
 def _spread_by_taps(
-    x: ir.Value, gradient: ir.Value, source: tuple[ir.Value, Sequence[Window]], op: Emitter
+    x: ir.Value, gradient: ir.Value, source: tuple[ir.Value, Sequence[Window]], op: GradientEmitter
 ) -> ir.Value:
     """Spreads dy over the taps of each window: all of it to the one at the maximum."""
     places, windows = source
@@ -137,24 +140,16 @@ def _spread_by_taps(
     taps = _tap_positions(windows)
     chosen = op("Equal", op.over("Unsqueeze", in_plane, [2]), op.constant(taps))
     spread = op("Where", chosen, op.over("Unsqueeze", gradient, [2]), 0.0)
-    merged = op("Reshape", spread, op.ints([-1, *taps.shape]))
+    merged = op("Reshape", spread, op.integers(-1, *taps.shape))
     one_hot = np.eye(taps.shape[0], dtype=op.dtype)
     weights = op.constant(one_hot.reshape(-1, 1, *(window.kernel for window in windows)))
     return shaped_as(x, transposed_convolution(merged, weights, windows, 1, op), op)
 
 
-def _pooling_attributes(node: ir.Node) -> dict[str, int | str | Sequence[int]]:
+def _pooling_attributes(node: ir.Node) -> Attributes:
     """All but the order in which the places are counted, which is by rows here."""
-    found: dict[str, int | str | Sequence[int]] = {}
-    for name, attribute in node.attributes.items():
-        if name == "storage_order":
-            continue
-        if attribute.type == ir.AttributeType.INTS:
-            found[name] = attribute.as_ints()
-        elif attribute.type == ir.AttributeType.INT:
-            found[name] = attribute.as_int()
-        elif attribute.type == ir.AttributeType.STRING:
-            found[name] = attribute.as_string()
+    found = attributes_of(node)
+    found.pop("storage_order", None)
     return found
 
 
@@ -176,7 +171,7 @@ def _tap_positions(windows: Sequence[Window]) -> np.ndarray:
 
 
 @by_input({"GlobalAveragePool": (1, 22)})
-def global_average_pool(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+def global_average_pool(node: ir.Node, gradient: ir.Value, op: GradientEmitter) -> ir.Value:
     """Gives dx = dy / (height * width)."""
     x = first(node)
     spatial = known_sizes(x, op)[2:]
@@ -187,16 +182,16 @@ def global_average_pool(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Va
 
 
 @by_input({"GlobalMaxPool": (1, 22)})
-def global_max_pool(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+def global_max_pool(node: ir.Node, gradient: ir.Value, op: GradientEmitter) -> ir.Value:
     """Sends dy to the first maximum of each channel."""
     x = first(node)
-    flat = op("Reshape", x, op.ints([0, 0, -1]))
+    flat = op("Reshape", x, op.integers(0, 0, -1))
     place = op("ArgMax", flat, axis=2, keepdims=1)
     chosen = op("Equal", place, _positions(flat, known_sizes(x, op)[2:], op))
-    return shaped_as(x, op.mask(chosen, op("Reshape", gradient, op.ints([0, 0, 1]))), op)
+    return shaped_as(x, op.mask(chosen, op("Reshape", gradient, op.integers(0, 0, 1))), op)
 
 
-def _positions(flat: ir.Value, spatial: Sequence[int | None], op: Emitter) -> ir.Value:
+def _positions(flat: ir.Value, spatial: Sequence[int | None], op: GradientEmitter) -> ir.Value:
     """0, 1, 2, ... over the cells of a map."""
     static = [size for size in spatial if size is not None]
     if len(static) == len(spatial):
@@ -206,7 +201,7 @@ def _positions(flat: ir.Value, spatial: Sequence[int | None], op: Emitter) -> ir
 
 
 @by_input({"LpPool": (11, 18, 22)})
-def lp_pool(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+def lp_pool(node: ir.Node, gradient: ir.Value, op: GradientEmitter) -> ir.Value:
     """For y = (sum |x|^p)^(1/p): dx = sign(x) |x|^(p - 1) sum(dy y^(1 - p)) over the windows."""
     x, p = first(node), node.attributes.get_int("p", 2)
     windows = windows_of(node, _kernel(node, op), op)
@@ -220,20 +215,20 @@ def lp_pool(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
 
 
 @by_input({"GlobalLpPool": (2, 22)})
-def global_lp_pool(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+def global_lp_pool(node: ir.Node, gradient: ir.Value, op: GradientEmitter) -> ir.Value:
     """For y = (sum |x|^p)^(1/p): dx = sign(x) |x|^(p - 1) dy y^(1 - p)."""
     x, p = first(node), node.attributes.get_int("p", 2)
     return op("Mul", _slope(x, p, op), _over_norm(node.outputs[0], gradient, p, op))
 
 
-def _slope(x: ir.Value, p: int, op: Emitter) -> ir.Value:
+def _slope(x: ir.Value, p: int, op: GradientEmitter) -> ir.Value:
     """Gives sign(x) |x|^(p - 1)."""
     if p == 2:  # the usual norm
         return x
     return op("Sign", x) if p == 1 else op("Mul", op("Sign", x), op("Pow", op("Abs", x), p - 1.0))
 
 
-def _over_norm(norm: ir.Value, gradient: ir.Value, p: int, op: Emitter) -> ir.Value:
+def _over_norm(norm: ir.Value, gradient: ir.Value, p: int, op: GradientEmitter) -> ir.Value:
     """Gives dy y^(1 - p), zero where y = 0."""
     positive = op("Greater", norm, 0.0)
     return op.mask(

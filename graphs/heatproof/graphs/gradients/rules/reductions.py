@@ -6,10 +6,10 @@ import numpy as np
 import onnx_ir as ir
 
 from heatproof.graphs.gradients.broadcasting import known_sizes, reciprocal_ratio, spread_as
-from heatproof.graphs.gradients.emitter import Emitter
+from heatproof.graphs.gradients.emitter import GradientEmitter
 from heatproof.graphs.gradients.table import by_input, constant_of, documented_by, first
 
-Spreading = Callable[[ir.Node, ir.Value, ir.Value, Emitter], ir.Value]
+Spreading = Callable[[ir.Node, ir.Value, ir.Value, GradientEmitter], ir.Value]
 """From dy and y, both with the reduced axes as length 1, to dx."""
 
 
@@ -19,7 +19,7 @@ def _reduction(versions: dict[str, Sequence[int]]) -> Callable[[Spreading], Spre
     def register(spreading: Spreading) -> Spreading:
         @by_input(versions)
         @documented_by(spreading)
-        def _(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+        def _(node: ir.Node, gradient: ir.Value, op: GradientEmitter) -> ir.Value:
             axes = _axes(node, op)
             y = node.outputs[0]
             if not node.attributes.get_int("keepdims", 1) and axes:
@@ -32,7 +32,7 @@ def _reduction(versions: dict[str, Sequence[int]]) -> Callable[[Spreading], Spre
     return register
 
 
-def _axes(node: ir.Node, op: Emitter) -> list[int]:
+def _axes(node: ir.Node, op: GradientEmitter) -> list[int]:
     rank = len(known_sizes(first(node), op))
     axes: Sequence[int] = node.attributes.get_ints("axes") or ()
     if len(node.inputs) > 1 and node.inputs[1] is not None:
@@ -43,19 +43,19 @@ def _axes(node: ir.Node, op: Emitter) -> list[int]:
 
 
 @_reduction({"ReduceSum": (11, 13)})
-def reduce_sum(node: ir.Node, gradient: ir.Value, y: ir.Value, op: Emitter) -> ir.Value:  # noqa: ARG001 - as every rule
+def reduce_sum(node: ir.Node, gradient: ir.Value, y: ir.Value, op: GradientEmitter) -> ir.Value:  # noqa: ARG001 - as every rule
     """Gives dx = dy."""
     return spread_as(first(node), gradient, op)
 
 
 @_reduction({"ReduceMean": (11, 13, 18)})
-def reduce_mean(node: ir.Node, gradient: ir.Value, y: ir.Value, op: Emitter) -> ir.Value:  # noqa: ARG001 - as every rule
+def reduce_mean(node: ir.Node, gradient: ir.Value, y: ir.Value, op: GradientEmitter) -> ir.Value:  # noqa: ARG001 - as every rule
     """Gives dx = dy / n."""
     shared = op("Mul", gradient, _share(node, _axes(node, op), op))
     return spread_as(first(node), shared, op)
 
 
-def _share(node: ir.Node, axes: Sequence[int], op: Emitter) -> ir.Value:
+def _share(node: ir.Node, axes: Sequence[int], op: GradientEmitter) -> ir.Value:
     """1 / n with n the number of elements reduced into one."""
     sizes = [known_sizes(first(node), op)[axis] for axis in axes]
     static = [size for size in sizes if size is not None]
@@ -65,7 +65,9 @@ def _share(node: ir.Node, axes: Sequence[int], op: Emitter) -> ir.Value:
 
 
 @_reduction({"ReduceMax": (11, 12, 13, 18, 20), "ReduceMin": (11, 12, 13, 18, 20)})
-def reduce_extremum(node: ir.Node, gradient: ir.Value, y: ir.Value, op: Emitter) -> ir.Value:
+def reduce_extremum(
+    node: ir.Node, gradient: ir.Value, y: ir.Value, op: GradientEmitter
+) -> ir.Value:
     """Gives dy in equal shares to the elements that attain the extremum, as torch's amax."""
     dtype = node.outputs[0].dtype
     if dtype is None:
@@ -76,7 +78,7 @@ def reduce_extremum(node: ir.Node, gradient: ir.Value, y: ir.Value, op: Emitter)
 
 
 @_reduction({"ReduceProd": (11, 13, 18)})
-def reduce_prod(node: ir.Node, gradient: ir.Value, y: ir.Value, op: Emitter) -> ir.Value:
+def reduce_prod(node: ir.Node, gradient: ir.Value, y: ir.Value, op: GradientEmitter) -> ir.Value:
     """Gives dy times the product of the other elements, which zeros do not hide."""
     x, axes = first(node), _axes(node, op)
     zero = op("Equal", x, 0.0)
@@ -88,13 +90,13 @@ def reduce_prod(node: ir.Node, gradient: ir.Value, y: ir.Value, op: Emitter) -> 
 
 
 @_reduction({"ReduceL1": (11, 13, 18)})
-def reduce_l1(node: ir.Node, gradient: ir.Value, y: ir.Value, op: Emitter) -> ir.Value:  # noqa: ARG001 - as every rule
+def reduce_l1(node: ir.Node, gradient: ir.Value, y: ir.Value, op: GradientEmitter) -> ir.Value:  # noqa: ARG001 - as every rule
     """Gives dx = dy sign(x)."""
     return op("Mul", gradient, op("Sign", first(node)))
 
 
 @_reduction({"ReduceL2": (11, 13, 18)})
-def reduce_l2(node: ir.Node, gradient: ir.Value, y: ir.Value, op: Emitter) -> ir.Value:
+def reduce_l2(node: ir.Node, gradient: ir.Value, y: ir.Value, op: GradientEmitter) -> ir.Value:
     """Gives dx = dy x / y, zero where y = 0."""
     positive = op("Greater", y, 0.0)
     scaled = op("Div", gradient, op("Where", positive, y, 1.0))
@@ -102,18 +104,25 @@ def reduce_l2(node: ir.Node, gradient: ir.Value, y: ir.Value, op: Emitter) -> ir
 
 
 @_reduction({"ReduceSumSquare": (11, 13, 18)})
-def reduce_sum_square(node: ir.Node, gradient: ir.Value, y: ir.Value, op: Emitter) -> ir.Value:  # noqa: ARG001 - as every rule
+def reduce_sum_square(
+    node: ir.Node,
+    gradient: ir.Value,
+    y: ir.Value,  # noqa: ARG001 - as every rule
+    op: GradientEmitter,
+) -> ir.Value:
     """Gives dx = 2 x dy."""
     return op("Mul", op("Mul", gradient, 2.0), first(node))
 
 
 @_reduction({"ReduceLogSum": (11, 13, 18, 28)})
-def reduce_log_sum(node: ir.Node, gradient: ir.Value, y: ir.Value, op: Emitter) -> ir.Value:
+def reduce_log_sum(node: ir.Node, gradient: ir.Value, y: ir.Value, op: GradientEmitter) -> ir.Value:
     """Gives dx = dy / e^y."""
     return spread_as(first(node), op("Div", gradient, op("Exp", y)), op)
 
 
 @_reduction({"ReduceLogSumExp": (11, 13, 18, 28)})
-def reduce_log_sum_exp(node: ir.Node, gradient: ir.Value, y: ir.Value, op: Emitter) -> ir.Value:
+def reduce_log_sum_exp(
+    node: ir.Node, gradient: ir.Value, y: ir.Value, op: GradientEmitter
+) -> ir.Value:
     """Gives dx = dy e^(x - y)."""
     return op("Mul", gradient, op("Exp", op("Sub", first(node), y)))

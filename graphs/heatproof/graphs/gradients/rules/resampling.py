@@ -10,7 +10,7 @@ import numpy as np
 import onnx_ir as ir
 
 from heatproof.graphs.gradients.broadcasting import known_sizes
-from heatproof.graphs.gradients.emitter import Emitter
+from heatproof.graphs.gradients.emitter import GradientEmitter
 from heatproof.graphs.gradients.rules.shapes import along_axis, padded, scattered
 from heatproof.graphs.gradients.table import by_input, constant_of, first
 from heatproof.graphs.operators.resizing import interpolation, keeps
@@ -24,7 +24,7 @@ _PAD_AXES = 3  # position of the input that names the padded axes
 
 
 @by_input({"Pad": (11, 13, 18, 19, 21, 23, 24, 25)})
-def pad(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+def pad(node: ir.Node, gradient: ir.Value, op: GradientEmitter) -> ir.Value:
     """Crops the padding; in other modes than constant it also adds up what was repeated."""
     x = first(node)
     rank = len(known_sizes(x, op))
@@ -49,7 +49,7 @@ def pad(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
     return total
 
 
-def _paddings(node: ir.Node, rank: int, op: Emitter) -> list[tuple[int, int, int]]:
+def _paddings(node: ir.Node, rank: int, op: GradientEmitter) -> list[tuple[int, int, int]]:
     """Axis, positions before and after it."""
     pads = [int(n) for n in constant_of(node.inputs[1], "its pads", op)]
     axes: Sequence[int] = range(rank)
@@ -59,7 +59,7 @@ def _paddings(node: ir.Node, rank: int, op: Emitter) -> list[tuple[int, int, int
 
 
 def _unpadded(
-    x: ir.Value, along: tuple[int, int], counts: tuple[int, int], op: Emitter
+    x: ir.Value, along: tuple[int, int], counts: tuple[int, int], op: GradientEmitter
 ) -> ir.Value:
     """Takes positions off both ends of an axis; negative counts add zeros."""
     before, after = counts
@@ -71,7 +71,7 @@ def _unpadded(
 
 
 @by_input({"Resize": (11, 13, 18, 19)})
-def resize(node: ir.Node, gradient: ir.Value, op: Emitter) -> ir.Value:
+def resize(node: ir.Node, gradient: ir.Value, op: GradientEmitter) -> ir.Value:
     """Multiplies each resized axis by the transposed interpolation matrix."""
     old, new = known_sizes(first(node), op), known_sizes(node.outputs[0], op)
     total = gradient

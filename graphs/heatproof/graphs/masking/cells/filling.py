@@ -19,7 +19,7 @@ from heatproof.graphs.masking.states import NCHW, Mask
 from heatproof.graphs.nodes.derivatives import Derivative, declare
 from heatproof.graphs.nodes.roles import Role, declare_role
 from heatproof.graphs.nodes.shapes import channels_of
-from heatproof.graphs.operators.emission import Dim, Emitter
+from heatproof.graphs.operators.emitter import Dim, Emitter
 
 EPSILON = 1e-5
 """Added to the number of visible neighbours; as in the authors' code."""
@@ -31,8 +31,8 @@ MATRIX_CELLS_PER_ROUND = 40
 class Filler:
     """Fills tensors of axes N, C, H, W in the graph of one rewrite."""
 
-    def __init__(self, emit: Emitter, masks: Pyramid, batch: Dim) -> None:
-        self._emit = emit
+    def __init__(self, op: Emitter, masks: Pyramid, batch: Dim) -> None:
+        self._op = op
         self._masks = masks
         self._batch = batch
         self._weights: dict[tuple[Mask, int, ir.DataType], list[ir.Value]] = {}
@@ -51,16 +51,16 @@ class Filler:
         matrix = self._matrix(mask, rounds, _dtype(value))
         channels = channels_of(value)
         cells = mask.height * mask.width
-        rows = self._emit.node(
+        rows = self._op(
             "Reshape",
             value,
-            self._emit.integers(0, channels, cells),
+            self._op.integers(0, channels, cells),
             like=value,
             shape=(self._batch, channels, cells),
         )
-        product = declare(self._emit.node("MatMul", rows, matrix, like=rows), Derivative.DIAGONAL)
-        target = self._emit.integers(0, channels, *mask.size)
-        return self._emit.node("Reshape", product, target, like=value, shape=shape)
+        product = declare(self._op("MatMul", rows, matrix, like=rows), Derivative.DIAGONAL)
+        target = self._op.integers(0, channels, *mask.size)
+        return self._op("Reshape", product, target, like=value, shape=shape)
 
     def _matrix(self, mask: Mask, rounds: int, dtype: ir.DataType) -> ir.Value:
         """The fill as a matrix [N, from, to], made by filling the unit vectors."""
@@ -68,9 +68,9 @@ class Filler:
         if key not in self._matrices:
             cells = mask.height * mask.width
             units = np.eye(cells).reshape(1, cells, *mask.size)
-            visible = self._emit.node(
+            visible = self._op(
                 "Mul",
-                self._emit.constant(units, dtype),
+                self._op.constant(units, dtype),
                 self._masks.view(mask, NCHW, dtype),
                 like=mask.value,
                 dtype=dtype,
@@ -78,10 +78,10 @@ class Filler:
                 name="fill_units",
             )
             filled = self.filled(declare_role(visible, Role.UNITS), mask, rounds)
-            self._matrices[key] = self._emit.node(
+            self._matrices[key] = self._op(
                 "Reshape",
                 filled,
-                self._emit.integers(0, cells, cells),
+                self._op.integers(0, cells, cells),
                 like=filled,
                 shape=(self._batch, cells, cells),
                 name="fill_matrix",
@@ -89,10 +89,10 @@ class Filler:
         return self._matrices[key]
 
     def _round(self, visible: ir.Value, scale: ir.Value) -> ir.Value:
-        means = box_means(self._emit, visible)
-        fresh = self._emit.node("Mul", means, scale, like=visible)
+        means = box_means(self._op, visible)
+        fresh = self._op("Mul", means, scale, like=visible)
         declare(declare_role(fresh, Role.FILLING), Derivative.ZERO)
-        return declare_role(self._emit.node("Add", visible, fresh, like=visible), Role.FILLED)
+        return declare_role(self._op("Add", visible, fresh, like=visible), Role.FILLED)
 
     def _scales(self, mask: Mask, rounds: int, dtype: ir.DataType) -> list[ir.Value]:
         """The factor A of each round."""
@@ -105,15 +105,13 @@ class Filler:
         scales = self._scales(mask, rounds - 1, dtype) if rounds > 1 else []
         before = self._grown(mask, rounds - 1)
         after = self._grown(mask, rounds)
-        density = box_means(self._emit, before)
-        guard = self._emit.scalar(EPSILON / CELLS, density.dtype)
-        divisor = self._emit.node("Add", density, guard, like=density)
-        fresh = self._emit.node("Sub", after, before, like=before)
-        scale = self._emit.node("Div", fresh, divisor, like=fresh, name="fill_scale")
+        density = box_means(self._op, before)
+        guard = self._op.scalar(EPSILON / CELLS, density.dtype)
+        divisor = self._op("Add", density, guard, like=density)
+        fresh = self._op("Sub", after, before, like=before)
+        scale = self._op("Div", fresh, divisor, like=fresh, name="fill_scale")
         if dtype != scale.dtype:
-            scale = self._emit.node(
-                "Cast", scale, like=scale, dtype=dtype, attributes={"to": dtype.value}
-            )
+            scale = self._op("Cast", scale, like=scale, dtype=dtype, to=dtype.value)
         return [*scales, scale]
 
     def _grown(self, mask: Mask, rounds: int) -> ir.Value:
@@ -121,11 +119,12 @@ class Filler:
         if rounds == 0:
             return mask.value
         if (mask, rounds) not in self._grown_masks:
-            self._grown_masks[mask, rounds] = self._emit.node(
+            self._grown_masks[mask, rounds] = self._op(
                 "MaxPool",
                 self._grown(mask, rounds - 1),
                 like=mask.value,
-                attributes={"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]},
+                kernel_shape=[3, 3],
+                pads=[1, 1, 1, 1],
                 name="fill_mask",
             )
         return self._grown_masks[mask, rounds]

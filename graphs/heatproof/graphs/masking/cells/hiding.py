@@ -9,14 +9,14 @@ import onnx_ir as ir
 from heatproof.graphs.masking.masks.pyramid import Pyramid
 from heatproof.graphs.masking.states import NCHW, Spatial
 from heatproof.graphs.nodes.roles import Role, declare_role
-from heatproof.graphs.operators.emission import Emitter
+from heatproof.graphs.operators.emitter import Emitter
 
 
 class Hider:
     """Makes masked versions of tensors, each once."""
 
-    def __init__(self, emit: Emitter, masks: Pyramid) -> None:
-        self._emit = emit
+    def __init__(self, op: Emitter, masks: Pyramid) -> None:
+        self._op = op
         self._masks = masks
         self._visible: dict[tuple[ir.Value, float, bool], ir.Value] = {}
 
@@ -56,10 +56,10 @@ class Hider:
         dtype = value.dtype or ir.DataType.FLOAT
         if state.finite and not hidden and dtype.is_floating_point():
             mask = self._masks.view(state.mask, state.axes, dtype)
-            shown = self._emit.node("Mul", value, mask, like=value, name=name)
+            shown = self._op("Mul", value, mask, like=value, name=name)
             return declare_role(shown, Role.HIDING) if state.axes == NCHW else shown
         mask = self._masks.view(state.mask, state.axes, ir.DataType.BOOL)
         if dtype == ir.DataType.BOOL and not hidden:  # ONNX Runtime has no Where for these
-            return self._emit.node("And", mask, value, like=value, name=name)
-        other = self._emit.scalar(hidden, dtype)
-        return self._emit.node("Where", mask, value, other, like=value, name=name)
+            return self._op("And", mask, value, like=value, name=name)
+        other = self._op.scalar(hidden, dtype)
+        return self._op("Where", mask, value, other, like=value, name=name)

@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 
 from heatproof.graphs.masking.states import Cells, Mask
-from heatproof.graphs.operators.emission import Emitter
+from heatproof.graphs.operators.emitter import Emitter
 from heatproof.graphs.operators.windows import Incidence, Pair
 
 _SLICES_BY_INPUT = 10  # opset from which Slice takes its parameters as inputs
@@ -42,23 +42,30 @@ class Box:
         rows, columns = (lines.any(axis=0) for lines in self.lines())
         return np.outer(rows, columns)
 
-    def cut(self, value: ir.Value, emit: Emitter) -> ir.Value:
+    def cut(self, value: ir.Value, op: Emitter) -> ir.Value:
         """The cells of the box."""
         dims = [*list(value.shape or ())[:2], *self.size]
-        if emit.opset < _SLICES_BY_INPUT:
-            named = {"starts": self.first, "ends": self.last, "axes": [2, 3]}
-            return emit.node("Slice", value, like=value, shape=dims, attributes=named)
-        bounds = (emit.integers(*numbers) for numbers in (self.first, self.last, (2, 3)))
-        return emit.node("Slice", value, *bounds, like=value, shape=dims)
+        if op.opset < _SLICES_BY_INPUT:
+            return op(
+                "Slice",
+                value,
+                like=value,
+                shape=dims,
+                starts=self.first,
+                ends=self.last,
+                axes=[2, 3],
+            )
+        bounds = (op.integers(*numbers) for numbers in (self.first, self.last, (2, 3)))
+        return op("Slice", value, *bounds, like=value, shape=dims)
 
-    def framed(self, inner: ir.Value, emit: Emitter) -> ir.Value:
+    def framed(self, inner: ir.Value, op: Emitter) -> ir.Value:
         """The map again, with zeros around the box."""
         behind = [self.whole[i] - self.last[i] for i in (0, 1)]
         pads = [0, 0, *self.first, 0, 0, *behind]
         dims = [*list(inner.shape or ())[:2], *self.whole]
-        if emit.opset < _PADS_BY_INPUT:
-            return emit.node("Pad", inner, like=inner, shape=dims, attributes={"pads": pads})
-        return emit.node("Pad", inner, emit.integers(*pads), like=inner, shape=dims)
+        if op.opset < _PADS_BY_INPUT:
+            return op("Pad", inner, like=inner, shape=dims, pads=pads)
+        return op("Pad", inner, op.integers(*pads), like=inner, shape=dims)
 
 
 def image_box(mask: Mask) -> Box | None:

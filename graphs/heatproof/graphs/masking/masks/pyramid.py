@@ -10,7 +10,7 @@ import onnx_ir as ir
 from heatproof.evaluators.errors import UnsupportedModelError
 from heatproof.graphs.masking.options import ConcatVote
 from heatproof.graphs.masking.states import NCHW, Axes, Cells, Mask, Reach
-from heatproof.graphs.operators.emission import Attribute, Dim, Emitter
+from heatproof.graphs.operators.emitter import Attributes, Dim, Emitter
 from heatproof.graphs.operators.windows import Incidence, Window
 
 _MOST_CELLS = 1 << 26
@@ -23,8 +23,8 @@ SHARE_GUARD = 1e-8
 class Pyramid:
     """Derives masks from masks; equal derivations give the same mask."""
 
-    def __init__(self, emit: Emitter, batch: Dim) -> None:
-        self._emit = emit
+    def __init__(self, op: Emitter, batch: Dim) -> None:
+        self._op = op
         self._batch = batch
         self._derived: dict[tuple[object, ...], Mask] = {}
         self._views: dict[tuple[object, ...], ir.Value] = {}
@@ -33,21 +33,21 @@ class Pyramid:
         self, visibility: ir.Value, height: int, width: int, threshold: float | None
     ) -> Mask:
         """The image's own mask; what is not above the threshold, or one half, is hidden."""
-        visible = self._emit.node(
+        visible = self._op(
             "Greater",
             visibility,
-            self._emit.scalar(0.5 if threshold is None else threshold, ir.DataType.FLOAT),
+            self._op.scalar(0.5 if threshold is None else threshold, ir.DataType.FLOAT),
             like=visibility,
             dtype=ir.DataType.BOOL,
             name="mask_visible",
         )
         reach = Reach(np.eye(height, dtype=bool), np.eye(width, dtype=bool))
-        value = self._emit.node(
+        value = self._op(
             "Cast",
             visible,
             like=visibility,
             name="mask_binary",
-            attributes={"to": ir.DataType.FLOAT.value},
+            to=ir.DataType.FLOAT.value,
         )
         mask = Mask(value, height, width, reach)
         self._views[mask, NCHW, ir.DataType.BOOL] = visible
@@ -94,8 +94,8 @@ class Pyramid:
         border: Cells = ~_composed(_composed(rows, mask.image), columns.T)
         value = hold(self.of_image(mask))
         if border.any():
-            shown = self._emit.constant(border[None, None], ir.DataType.FLOAT)
-            value = self._emit.node("Max", value, shown, like=value)
+            shown = self._op.constant(border[None, None], ir.DataType.FLOAT)
+            value = self._op("Max", value, shown, like=value)
         height, width = border.shape
         return Mask(value, height, width, reach, border if border.any() else None)
 
@@ -105,8 +105,8 @@ class Pyramid:
             return mask.value
         key = (mask, "image")
         if key not in self._views:
-            image = self._emit.constant(mask.image[None, None], ir.DataType.FLOAT)
-            self._views[key] = self._emit.node("Mul", mask.value, image, like=mask.value)
+            image = self._op.constant(mask.image[None, None], ir.DataType.FLOAT)
+            self._views[key] = self._op("Mul", mask.value, image, like=mask.value)
         return self._views[key]
 
     def _held(self, image: ir.Value, lines: Incidence, axis: int) -> ir.Value:
@@ -116,35 +116,33 @@ class Pyramid:
         dims = list(image.shape or ())
         dims[axis] = len(lines)
         if (lines.sum(axis=1) <= 1).all():
-            places = self._emit.integers(*lines.argmax(axis=1).tolist())
-            return self._emit.node(
-                "Gather", image, places, like=image, shape=dims, attributes={"axis": axis}
-            )
-        matrix = self._emit.constant(lines if axis == 2 else lines.T, ir.DataType.FLOAT)
+            places = self._op.integers(*lines.argmax(axis=1).tolist())
+            return self._op("Gather", image, places, like=image, shape=dims, axis=axis)
+        matrix = self._op.constant(lines if axis == 2 else lines.T, ir.DataType.FLOAT)
         factors = (matrix, image) if axis == 2 else (image, matrix)
-        count = self._emit.node("MatMul", *factors, like=image, shape=dims, name="mask_counted")
+        count = self._op("MatMul", *factors, like=image, shape=dims, name="mask_counted")
         return self._bounded(count, "Min", 1.0)
 
     def _pooled(self, image: ir.Value, window: Window) -> ir.Value:
         shape = (self._batch, 1, *window.target)
-        geometry: dict[str, Attribute] = {
+        geometry: Attributes = {
             "kernel_shape": window.kernel,
             "strides": window.strides,
             "pads": window.pads,
         }
         if not window.has_wide_padding and window.dilations == (1, 1):
-            return self._emit.node(
-                "MaxPool", image, like=image, shape=shape, name="mask_pooled", attributes=geometry
+            return self._op(
+                "MaxPool", image, like=image, shape=shape, name="mask_pooled", **geometry
             )
-        ones = self._emit.constant(np.ones((1, 1, *window.kernel), np.float32))
-        dilated = geometry | {"dilations": window.dilations}
-        count = self._emit.node(
-            "Conv", image, ones, like=image, shape=shape, name="mask_counted", attributes=dilated
+        ones = self._op.constant(np.ones((1, 1, *window.kernel), np.float32))
+        geometry["dilations"] = window.dilations
+        count = self._op(
+            "Conv", image, ones, like=image, shape=shape, name="mask_counted", **geometry
         )
         return self._bounded(count, "Min", 1.0)
 
     def _bounded(self, value: ir.Value, op_type: str, bound: float) -> ir.Value:
-        return self._emit.node(op_type, value, self._emit.scalar(bound, value.dtype), like=value)
+        return self._op(op_type, value, self._op.scalar(bound, value.dtype), like=value)
 
     def intersection(self, masks: Sequence[Mask]) -> Mask:
         """Visible where every mask is; one row or column stands for all of them."""
@@ -171,11 +169,9 @@ class Pyramid:
 
     def _majority(self, masks: Sequence[Mask]) -> Mask:
         votes = self._folded("Add", masks).value
-        half = self._emit.scalar(len(masks) / 2, votes.dtype)
-        elected = self._emit.node("Greater", votes, half, like=votes, dtype=ir.DataType.BOOL)
-        value = self._emit.node(
-            "Cast", elected, like=votes, attributes={"to": ir.DataType.FLOAT.value}
-        )
+        half = self._op.scalar(len(masks) / 2, votes.dtype)
+        elected = self._op("Greater", votes, half, like=votes, dtype=ir.DataType.BOOL)
+        value = self._op("Cast", elected, like=votes, to=ir.DataType.FLOAT.value)
         return Mask(value, *masks[0].size, border=_common_border(masks))
 
     def vote(self, masks: Sequence[Mask], rule: ConcatVote) -> Mask:
@@ -191,7 +187,7 @@ class Pyramid:
         total = masks[0]
         for mask in masks[1:]:
             height, width = max(total.height, mask.height), max(total.width, mask.width)
-            value = self._emit.node(
+            value = self._op(
                 op_type,
                 total.value,
                 mask.value,
@@ -208,12 +204,12 @@ class Pyramid:
 
     def _join(self, masks: Sequence[Mask], axis: int) -> Mask:
         border: Cells = ~np.concatenate([mask.image for mask in masks], axis)
-        value = self._emit.node(
+        value = self._op(
             "Concat",
             *(mask.value for mask in masks),
             like=masks[0].value,
             shape=(self._batch, 1, *border.shape),
-            attributes={"axis": axis + 2},
+            axis=axis + 2,
         )
         reach = _joined_reach([mask.reach for mask in masks], axis)
         height, width = border.shape
@@ -232,25 +228,19 @@ class Pyramid:
         value = self.view(mask, NCHW, dtype)
         if axes.height is not None and axes.width is not None and axes.height > axes.width:
             turned = (self._batch, 1, mask.width, mask.height)
-            value = self._emit.node(
-                "Transpose", value, like=value, shape=turned, attributes={"perm": [0, 1, 3, 2]}
-            )
+            value = self._op("Transpose", value, like=value, shape=turned, perm=[0, 1, 3, 2])
         sizes = axes.sizes(mask)
         dims = [sizes.get(axis, 1) for axis in range(1, axes.rank)]
         shape = (self._batch, *dims)
-        return self._emit.node(
-            "Reshape", value, self._emit.integers(0, *dims), like=value, shape=shape
-        )
+        return self._op("Reshape", value, self._op.integers(0, *dims), like=value, shape=shape)
 
     def _typed(self, mask: Mask, dtype: ir.DataType) -> ir.Value:
         if dtype == mask.value.dtype:
             return mask.value
         if dtype == ir.DataType.BOOL:
-            half = self._emit.scalar(0.5, mask.value.dtype)
-            return self._emit.node("Greater", mask.value, half, like=mask.value, dtype=dtype)
-        return self._emit.node(
-            "Cast", mask.value, like=mask.value, dtype=dtype, attributes={"to": dtype.value}
-        )
+            half = self._op.scalar(0.5, mask.value.dtype)
+            return self._op("Greater", mask.value, half, like=mask.value, dtype=dtype)
+        return self._op("Cast", mask.value, like=mask.value, dtype=dtype, to=dtype.value)
 
     def share(self, mask: Mask) -> ir.Value:
         """The visible share of the map, [N, 1, 1, 1]."""
@@ -268,17 +258,17 @@ class Pyramid:
         kernel = (mask.height if rows else 1, mask.width if columns else 1)
         left = (mask.height // kernel[0], mask.width // kernel[1])
         share = self.share(mask) if left == (1, 1) else self._averaged(mask, kernel, left)
-        guard = self._emit.scalar(SHARE_GUARD, share.dtype)
-        return Mask(self._emit.node("Add", share, guard, like=share), *left)
+        guard = self._op.scalar(SHARE_GUARD, share.dtype)
+        return Mask(self._op("Add", share, guard, like=share), *left)
 
     def _averaged(self, mask: Mask, kernel: tuple[int, int], left: tuple[int, int]) -> ir.Value:
-        return self._emit.node(
+        return self._op(
             "AveragePool",
             mask.value,
             like=mask.value,
             shape=(self._batch, 1, *left),
             name="mask_share",
-            attributes={"kernel_shape": kernel},
+            kernel_shape=kernel,
         )
 
     def reduced(self, mask: Mask, *, rows: bool, columns: bool) -> Mask:
@@ -291,16 +281,14 @@ class Pyramid:
         """The visible share of the cells that hold some part of the image, [N, 1, 1, 1]."""
         if mask.border is None:
             return self.share(mask)
-        whole = self._mean(self._emit.constant(mask.image[None, None], ir.DataType.FLOAT))
+        whole = self._mean(self._op.constant(mask.image[None, None], ir.DataType.FLOAT))
         seen = self._mean(self.of_image(mask))
-        return self._emit.node("Div", seen, whole, like=seen)
+        return self._op("Div", seen, whole, like=seen)
 
     def _mean(self, value: ir.Value) -> ir.Value:
         batch = self._batch if value.shape is None else value.shape[0]
         shape = (batch, 1, 1, 1)
-        return self._emit.node(
-            "GlobalAveragePool", value, like=value, shape=shape, name="mask_share"
-        )
+        return self._op("GlobalAveragePool", value, like=value, shape=shape, name="mask_share")
 
     def _once(self, key: tuple[object, ...], make: Callable[[], Mask]) -> Mask:
         if key not in self._derived:

@@ -23,8 +23,8 @@ def grouped(node: ir.Node, state: Spatial, scope: Scope) -> Spatial | None:
     if not isinstance(channels, int) or not isinstance(groups, int) or channels % groups:
         return None
     dims = [groups, channels // groups, *cells]
-    target = scope.emit.integers(0, *(dim for dim in dims if isinstance(dim, int)))
-    apart = scope.emit.node("Reshape", value, target, like=value, shape=(scope.batch, *dims))
+    target = scope.op.integers(0, *(dim for dim in dims if isinstance(dim, int)))
+    apart = scope.op("Reshape", value, target, like=value, shape=(scope.batch, *dims))
     scope.replace_output(node, apart)
     return Spatial(state.mask, state.axes.moved(len(dims) + 1, lambda axis: axis + 1), state.finite)
 

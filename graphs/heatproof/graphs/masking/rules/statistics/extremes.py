@@ -12,7 +12,7 @@ from heatproof.graphs.masking.rules.statistics.reductions import (
 from heatproof.graphs.masking.scope import Scope
 from heatproof.graphs.masking.states import Flat, Spatial
 from heatproof.graphs.masking.table import RULES
-from heatproof.graphs.operators.emission import attributes_of
+from heatproof.graphs.operators.emitter import attributes_of
 
 
 @RULES.rule("GlobalMaxPool", 1, 22)
@@ -43,9 +43,9 @@ def reduce_log_sum_exp(node: ir.Node, scope: Scope) -> Spatial | Flat:
     if value is None:
         raise scope.refusal(node, "it has no input")
     cut = wide(scope.visible(value, reduction.state, lowest(value)), scope)
-    total = scope.emit.node(
+    total = scope.op(
         node.op_type, cut, *node.inputs[1:], like=output, dtype=cut.dtype,
-        attributes=attributes_of(node),
+        **attributes_of(node),
     )  # fmt: skip
     if scope.options.mode is Mode.STRICT:
         total = _lifted(total, reduction, scope)
@@ -79,9 +79,7 @@ def _extreme(node: ir.Node, reduction: Reduction, scope: Scope, hidden: float) -
         node.replace_input_with(0, scope.visible(value, reduction.state))
         return outcome
     cut = scope.visible(value, reduction.state, hidden)
-    most = scope.emit.node(
-        node.op_type, cut, *node.inputs[1:], like=output, attributes=attributes_of(node)
-    )
+    most = scope.op(node.op_type, cut, *node.inputs[1:], like=output, **attributes_of(node))
     scope.replace_output(node, scope.visible(most, _unsafe(reduction.reduced(scope))))
     return outcome
 
@@ -90,7 +88,7 @@ def _lifted(total: ir.Value, reduction: Reduction, scope: Scope) -> ir.Value:
     """Plus the logarithm of all cells over visible ones."""
     dtype = total.dtype or ir.DataType.FLOAT
     share = scope.masks.view(reduction.share(scope), reduction.left, dtype)
-    return scope.emit.node("Sub", total, scope.emit.node("Log", share, like=share), like=total)
+    return scope.op("Sub", total, scope.op("Log", share, like=share), like=total)
 
 
 def _unsafe(state: Spatial) -> Spatial:

@@ -11,7 +11,7 @@ import onnx_ir as ir
 from heatproof.graphs.masking.options import GlobalPool
 from heatproof.graphs.masking.scope import Scope
 from heatproof.graphs.masking.states import Axes, Mask, Spatial
-from heatproof.graphs.operators.emission import Attribute
+from heatproof.graphs.operators.emitter import Attributes
 
 _HALVES = frozenset({ir.DataType.FLOAT16, ir.DataType.BFLOAT16})
 _AXES_INPUT = {"ReduceSum": 13}  # opset from which axes are an input
@@ -27,20 +27,20 @@ def cast(value: ir.Value, dtype: ir.DataType | None, scope: Scope) -> ir.Value:
     """The tensor in another type."""
     if dtype is None or value.dtype == dtype:
         return value
-    return scope.emit.node("Cast", value, like=value, dtype=dtype, attributes={"to": dtype.value})
+    return scope.op("Cast", value, like=value, dtype=dtype, to=dtype.value)
 
 
 def reduced(op_type: str, value: ir.Value, axes: Collection[int], scope: Scope) -> ir.Value:
     """A reduction that leaves axes of size 1."""
     listed = sorted(axes)
     dims = [1 if axis in axes else size for axis, size in enumerate(value.shape or ())]
-    attributes: dict[str, Attribute] = {"keepdims": 1}
+    attributes: Attributes = {"keepdims": 1}
     operands = [value]
-    if scope.emit.opset >= _AXES_INPUT.get(op_type, _AXES_INPUT_OF_OTHERS):
-        operands.append(scope.emit.integers(*listed))
+    if scope.op.opset >= _AXES_INPUT.get(op_type, _AXES_INPUT_OF_OTHERS):
+        operands.append(scope.op.integers(*listed))
     else:
         attributes["axes"] = listed
-    return scope.emit.node(op_type, *operands, like=value, shape=dims, attributes=attributes)
+    return scope.op(op_type, *operands, like=value, shape=dims, **attributes)
 
 
 def mean_of_visible(
@@ -64,9 +64,9 @@ def divided(value: ir.Value, share: Mask, axes: Axes, scope: Scope, root: float 
     """A tensor divided by a share, or by a root of it."""
     divisor = scope.masks.view(share, axes, value.dtype or ir.DataType.FLOAT)
     if root != 1:
-        exponent = scope.emit.scalar(1 / root, divisor.dtype)
-        divisor = scope.emit.node("Pow", divisor, exponent, like=divisor)
-    return scope.emit.node("Div", value, divisor, like=value)
+        exponent = scope.op.scalar(1 / root, divisor.dtype)
+        divisor = scope.op("Pow", divisor, exponent, like=divisor)
+    return scope.op("Div", value, divisor, like=value)
 
 
 def is_renormalized(state: Spatial, scope: Scope) -> bool:

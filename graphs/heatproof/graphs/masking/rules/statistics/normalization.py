@@ -18,7 +18,7 @@ from heatproof.graphs.masking.scope import Scope
 from heatproof.graphs.masking.states import Spatial
 from heatproof.graphs.masking.table import RULES
 from heatproof.graphs.nodes.constants import is_finite
-from heatproof.graphs.operators.emission import Dim
+from heatproof.graphs.operators.emitter import Dim
 
 MVN_EPSILON = 1e-9
 """Added to the standard deviation by MeanVarianceNormalization."""
@@ -79,10 +79,10 @@ def mean_variance_normalization(node: ir.Node, scope: Scope) -> Spatial:
     if not axes.intersection(state.axes.spatial):
         return _own_cell(node, state, MVN_EPSILON)
     centred, variance = _moments(wide(scope.visible(value, state), scope), state, axes, scope)
-    deviation = scope.emit.node("Sqrt", variance, like=variance)
-    guard = scope.emit.scalar(MVN_EPSILON, variance.dtype)
-    divisor = scope.emit.node("Add", deviation, guard, like=deviation)
-    normal = scope.emit.node("Div", centred, divisor, like=centred)
+    deviation = scope.op("Sqrt", variance, like=variance)
+    guard = scope.op.scalar(MVN_EPSILON, variance.dtype)
+    divisor = scope.op("Add", deviation, guard, like=deviation)
+    normal = scope.op("Div", centred, divisor, like=centred)
     return _finished(node, normal, scope)
 
 
@@ -108,12 +108,12 @@ def _divide_by_mean_norm(node: ir.Node, state: Spatial, axis: int, scope: Scope)
         raise scope.refusal(node, "it has no input")
     norm = reduced(f"ReduceL{power}", wide(value, scope), {axis}, scope)
     mean = divided(norm, share_along(state, {axis}, scope), state.axes, scope, power)
-    nothing = scope.emit.node(
-        "Equal", mean, scope.emit.scalar(0, mean.dtype), like=mean, dtype=ir.DataType.BOOL
+    nothing = scope.op(
+        "Equal", mean, scope.op.scalar(0, mean.dtype), like=mean, dtype=ir.DataType.BOOL
     )
-    one = scope.emit.scalar(1, mean.dtype)
-    divisor = cast(scope.emit.node("Where", nothing, one, mean, like=mean), output.dtype, scope)
-    scope.replace_output(node, scope.emit.node("Div", value, divisor, like=output))
+    one = scope.op.scalar(1, mean.dtype)
+    divisor = cast(scope.op("Where", nothing, one, mean, like=mean), output.dtype, scope)
+    scope.replace_output(node, scope.op("Div", value, divisor, like=output))
 
 
 def _last_axes(node: ir.Node, scope: Scope, *, centre: bool) -> Spatial:
@@ -151,10 +151,10 @@ def _normalized(
     """(X.M - mean) / sqrt(variance + epsilon) in single precision at least; hidden cells are 0."""
     visible = wide(scope.visible(value, state), scope)
     centred, variance = _moments(visible, state, axes, scope, centre=centre)
-    guard = scope.emit.scalar(epsilon, variance.dtype)
-    guarded = scope.emit.node("Add", variance, guard, like=variance)
-    deviation = scope.emit.node("Sqrt", guarded, like=guarded)
-    return scope.emit.node("Div", centred, deviation, like=centred)
+    guard = scope.op.scalar(epsilon, variance.dtype)
+    guarded = scope.op("Add", variance, guard, like=variance)
+    deviation = scope.op("Sqrt", guarded, like=guarded)
+    return scope.op("Div", centred, deviation, like=centred)
 
 
 def _moments(
@@ -164,10 +164,10 @@ def _moments(
     centred = visible
     if centre:
         mean = mean_of_visible(visible, state, axes, scope)
-        shifted = scope.emit.node("Sub", visible, mean, like=visible)
+        shifted = scope.op("Sub", visible, mean, like=visible)
         mask = scope.masks.view(state.mask, state.axes, visible.dtype or ir.DataType.FLOAT)
-        centred = scope.emit.node("Mul", shifted, mask, like=visible)
-    square = scope.emit.node("Mul", centred, centred, like=centred)
+        centred = scope.op("Mul", shifted, mask, like=visible)
+    square = scope.op("Mul", centred, centred, like=centred)
     return centred, mean_of_visible(square, state, axes, scope)
 
 
@@ -175,7 +175,7 @@ def _affine(normal: ir.Value, parameters: list[ir.Value | None], scope: Scope) -
     """Normal . scale + bias, as far as there are such parameters."""
     for op_type, one in zip(("Mul", "Add"), parameters, strict=False):
         if one is not None:
-            normal = scope.emit.node(op_type, normal, cast(one, normal.dtype, scope), like=normal)
+            normal = scope.op(op_type, normal, cast(one, normal.dtype, scope), like=normal)
     return normal
 
 
@@ -200,10 +200,10 @@ def _reshaped(value: ir.Value | None, dims: list[int], scope: Scope) -> ir.Value
         return None
     size = value.shape[0] if value.shape is not None else None
     shape = [size if dim < 0 else dim for dim in dims]
-    return scope.emit.node("Reshape", value, scope.emit.integers(*dims), like=value, shape=shape)
+    return scope.op("Reshape", value, scope.op.integers(*dims), like=value, shape=shape)
 
 
 def _in_shape(value: ir.Value, sizes: Sequence[Dim], scope: Scope) -> ir.Value:
     """The tensor with other sizes behind the batch."""
-    dims = scope.emit.integers(0, *[int(size) for size in sizes if isinstance(size, int)])
-    return scope.emit.node("Reshape", value, dims, like=value, shape=(scope.batch, *sizes))
+    dims = scope.op.integers(0, *[int(size) for size in sizes if isinstance(size, int)])
+    return scope.op("Reshape", value, dims, like=value, shape=(scope.batch, *sizes))

@@ -10,7 +10,7 @@ from heatproof.graphs.masking.scope import Scope
 from heatproof.graphs.masking.states import Axes, Flat, Mask, Spatial
 from heatproof.graphs.masking.table import RULES
 from heatproof.graphs.nodes.constants import integers
-from heatproof.graphs.operators.emission import attributes_of
+from heatproof.graphs.operators.emitter import attributes_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,10 +170,10 @@ def _divide(node: ir.Node, reduction: Reduction, scope: Scope, root: float = 1) 
     if reduction.state.counts is not None:  # each of these means weighs as much as it has cells
         dtype = operand.dtype or ir.DataType.FLOAT
         weights = scope.masks.view(reduction.state.counts, reduction.state.axes, dtype)
-        operand = scope.emit.node("Mul", operand, weights, like=operand)
-    whole = scope.emit.node(
+        operand = scope.op("Mul", operand, weights, like=operand)
+    whole = scope.op(
         node.op_type, operand, *node.inputs[1:], like=output, dtype=operand.dtype,
-        attributes=attributes_of(node),
+        **attributes_of(node),
     )  # fmt: skip
     mean = divided(whole, reduction.share(scope), reduction.left, scope, root)
     scope.replace_output(node, cast(mean, output.dtype, scope))

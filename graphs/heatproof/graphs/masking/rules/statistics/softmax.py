@@ -27,6 +27,6 @@ def softmax(node: ir.Node, scope: Scope) -> Spatial:
 
 
 def _axes(node: ir.Node, scope: Scope, rank: int) -> set[int]:
-    if scope.emit.opset >= _ONE_AXIS:
+    if scope.op.opset >= _ONE_AXIS:
         return {node.attributes.get_int("axis", -1) % rank}
     return set(range(node.attributes.get_int("axis", 1) % rank, rank))

@@ -12,7 +12,7 @@ from heatproof.graphs.masking.rules.movement import NOTHING, moved, places
 from heatproof.graphs.masking.scope import Scope
 from heatproof.graphs.masking.states import Spatial
 from heatproof.graphs.masking.table import RULES
-from heatproof.graphs.operators.emission import attributes_of
+from heatproof.graphs.operators.emitter import attributes_of
 from heatproof.graphs.operators.pads import Pads, pads_of
 from heatproof.graphs.operators.windows import Incidence
 
@@ -56,8 +56,6 @@ def _fill_before(node: ir.Node, value: ir.Value, state: Spatial, scope: Scope) -
 
     def refill(rounds: int) -> ir.Value:
         filled = scope.filled(value, state, rounds)
-        return scope.emit.node(
-            "Pad", filled, *node.inputs[1:], like=output, attributes=attributes_of(node)
-        )
+        return scope.op("Pad", filled, *node.inputs[1:], like=output, **attributes_of(node))
 
     scope.declare_refill(output, refill)

@@ -9,7 +9,7 @@ from heatproof.graphs.masking.rules.statistics.reductions import Reduction, aver
 from heatproof.graphs.masking.scope import Scope
 from heatproof.graphs.masking.states import NCHW, Flat, Mask, Spatial
 from heatproof.graphs.masking.table import RULES
-from heatproof.graphs.operators.emission import attributes_of
+from heatproof.graphs.operators.emitter import attributes_of
 from heatproof.graphs.operators.windows import Window, window_of
 
 
@@ -26,7 +26,7 @@ def max_pool(node: ir.Node, scope: Scope) -> Spatial:
         return Spatial(mask, NCHW)
     output = node.outputs[0]
     cut = scope.visible(value, state, lowest(value))
-    most = scope.emit.node("MaxPool", cut, like=output, attributes=attributes_of(node))
+    most = scope.op("MaxPool", cut, like=output, **attributes_of(node))
     # The lowest number left in a hidden cell would overflow in the next product.
     scope.replace_output(node, scope.visible(most, Spatial(mask, NCHW, finite=False)))
     return Spatial(mask, NCHW)
@@ -73,15 +73,15 @@ def _renormalize(node: ir.Node, scope: Scope, before: Mask, after: Mask) -> None
     shape = (scope.batch, 1, *after.size)
 
     def pooled(image: ir.Value) -> ir.Value:
-        return scope.emit.node(node.op_type, image, like=image, shape=shape, attributes=attributes)
+        return scope.op(node.op_type, image, like=image, shape=shape, **attributes)
 
-    mean = scope.emit.node(node.op_type, node.inputs[0], like=output, attributes=attributes)
-    whole = pooled(scope.emit.constant(before.image[None, None], ir.DataType.FLOAT))
+    mean = scope.op(node.op_type, node.inputs[0], like=output, **attributes)
+    whole = pooled(scope.op.constant(before.image[None, None], ir.DataType.FLOAT))
     seen = pooled(scope.masks.of_image(before))
-    zero, one = (scope.emit.scalar(number, seen.dtype) for number in (0.0, 1.0))
-    some = scope.emit.node("Greater", seen, zero, like=seen, dtype=ir.DataType.BOOL)
-    ratio = scope.emit.node("Div", whole, seen, like=seen)
+    zero, one = (scope.op.scalar(number, seen.dtype) for number in (0.0, 1.0))
+    some = scope.op("Greater", seen, zero, like=seen, dtype=ir.DataType.BOOL)
+    ratio = scope.op("Div", whole, seen, like=seen)
     # Windows without a visible cell of the image are hidden, or hold nothing but border.
-    factor = scope.emit.node("Where", some, ratio, one, like=seen)
-    scaled = scope.emit.node("Mul", mean, cast(factor, output.dtype, scope), like=output)
+    factor = scope.op("Where", some, ratio, one, like=seen)
+    scaled = scope.op("Mul", mean, cast(factor, output.dtype, scope), like=output)
     scope.replace_output(node, scaled)

@@ -41,7 +41,7 @@ def _lines(node: ir.Node, state: Spatial, scope: Scope) -> dict[int, Incidence]:
 
 def _weighted(node: ir.Node, axis: int, scope: Scope) -> Incidence:
     try:
-        matrix = interpolation(node, axis, scope.emit.opset)
+        matrix = interpolation(node, axis, scope.op.opset)
     except LookupError as error:
         raise scope.refusal(node, str(error)) from error
     weighted: Incidence = matrix.T != 0
