@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from heatproof.server.api import evaluation_documents
 from heatproof.server.evaluations.runs.evaluation_run import Surroundings
 from heatproof.server.evaluations.runs.persistence import Persistence
 from heatproof.server.evaluations.runs.progress import Board
@@ -29,6 +30,7 @@ async def scheduling(
         datasets=stores.datasets,
         workers=workers,
         board=board or Board(),
+        documents=evaluation_documents,
         parallel_shards=parallel,
         persistence=persistence or Persistence(),
     )

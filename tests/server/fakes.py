@@ -16,6 +16,7 @@ from heatproof.evaluators.evaluation.results import (
     Overlay,
 )
 from heatproof.evaluators.outcomes import Curve
+from heatproof.server.api.codec import worker_documents
 from heatproof.server.api.codec.evaluations import image_row
 from heatproof.server.workers.execution import statistics
 from heatproof.server.workers.execution.context import Bench
@@ -113,7 +114,7 @@ def fake_result(task: RunShard, image: StoredImage) -> ImageResult:
 
 
 def _answer(task: Task[Any, Any]) -> Done[Any] | Failed:
-    bench = Bench(_NeverCancelled(), lambda _: None, _no_shelf)  # type: ignore[arg-type]
+    bench = Bench(_NeverCancelled(), lambda _: None, _no_shelf, worker_documents)  # type: ignore[arg-type]
     try:
         match task:
             case PlanEvaluation():

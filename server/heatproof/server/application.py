@@ -9,7 +9,8 @@ import structlog
 from grpc import aio  # pyright: ignore[reportAttributeAccessIssue] # the stubs forget it
 
 from heatproof.evaluators.registry.plugins import load_plugins, plugin_paths
-from heatproof.server.api import standard_services
+from heatproof.server.api import evaluation_documents, standard_services
+from heatproof.server.api.codec.worker_documents import check_document
 from heatproof.server.api.interceptors import (
     Admission,
     GuardInterceptor,
@@ -66,9 +67,18 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
         protection = await asyncio.to_thread(probe, confinement)
         _warn(protection, settings)
         granted = replace(pool_settings(settings), confinement=confinement).granted()
-        pool = await stack.enter_async_context(WorkerPool(granted))
+        pool = await stack.enter_async_context(WorkerPool(granted, check_document))
         workers = MendingWorkers(pool, stores.holdings)
-        evaluations = await stack.enter_async_context(evaluating(settings, stores, workers))
+        evaluations = await stack.enter_async_context(
+            evaluating(
+                settings,
+                workers,
+                evaluation_documents,
+                store=stores.evaluations,
+                models=stores.models,
+                datasets=stores.datasets,
+            )
+        )
         server = aio.server(
             interceptors=_interceptors(settings),
             options=_options(settings),

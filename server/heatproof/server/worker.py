@@ -14,9 +14,10 @@ def main(descriptor: int, confinement: Confinement) -> None:
     if confinement.mode is Mode.REQUIRE and protection.missing:
         raise SystemExit(f"the sandbox is required, but incomplete: {dict(protection.missing)}")
     # A sandbox holds for one thread and its children, and libraries start threads when they load.
+    from heatproof.server.api.codec import worker_documents  # noqa: PLC0415
     from heatproof.server.workers.local.process import serve  # noqa: PLC0415
 
-    serve(Connection(descriptor))
+    serve(Connection(descriptor), worker_documents)
 
 
 if __name__ == "__main__":

@@ -9,10 +9,12 @@ import pytest
 
 from heatproof.evaluators.errors import FailedPreconditionError
 from heatproof.server.data_check import inspect_stores
-from heatproof.server.evaluations.store.records import ImageRow, ShardRows
+from heatproof.server.evaluations.store.records import ShardRows
 from heatproof.server.resource_names import DatasetName
 from heatproof.server.settings import Settings
 from heatproof.server.stores import inspected, opened_stores
+from heatproof.server.workers.image_rows import ImageRow
+from tests.server.storage.directories import version_0_1
 from tests.server.world import World, model_bytes, opened_world, store_model
 
 
@@ -103,7 +105,8 @@ def test_the_url_of_another_directory_is_refused(used: Path, other: Path, tmp_pa
         assert inspect_stores(stores.holdings).findings == ()
 
 
-def test_a_directory_that_was_never_marked_is_taken_as_it_is(used: Path) -> None:
+def test_a_directory_that_was_never_marked_is_taken_as_it_is(tmp_path: Path) -> None:
+    used = version_0_1(tmp_path / "first")  # whose first databases had no identity
     (used / "identity").unlink()
     with closing(sqlite3.connect(used / "heatproof.sqlite")) as database:
         database.execute("DROP TABLE identity")

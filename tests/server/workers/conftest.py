@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 
 from heatproof.server.workers.local.pool import PoolSettings, WorkerPool
+from tests.server.workers.pools import started
 
 ROOT = str(Path.cwd())
 
@@ -30,5 +31,5 @@ async def pool(
     settings: PoolSettings, _workers_know_fault_tasks: None
 ) -> AsyncIterator[WorkerPool]:
     """One pool for all tests that leave it as they find it."""
-    async with WorkerPool(settings) as pool:
+    async with started(settings) as pool:
         yield pool

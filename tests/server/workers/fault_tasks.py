@@ -13,9 +13,8 @@ import numpy as np
 from heatproof.evaluators.errors import InvalidImageError
 from heatproof.server.workers.execution.context import Bench
 from heatproof.server.workers.limits import Amount, Effort
-from heatproof.server.workers.protocol import Task
+from heatproof.server.workers.protocol import Document, Task
 from heatproof.server.workers.tasks import PredictMasked
-from heatproof.v1 import masking_service_pb2
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +190,7 @@ class PredictUnchecked(Task[object, bytes]):
     """Predicts with a loader that opens whatever a model names."""
 
     executor: ClassVar[str] = "tests.server.workers.trespassing:predict_unchecked"
-    value: ClassVar[Any] = masking_service_pb2.PredictResponse
+    value: ClassVar[Any] = Document("PredictResponse")
 
     task: PredictMasked
 

@@ -5,7 +5,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from heatproof.server.datasets.dataset_store import DatasetStore
 from heatproof.server.evaluations.creation import Creation
+from heatproof.server.evaluations.documents import EvaluationDocuments
 from heatproof.server.evaluations.environment import Environment
 from heatproof.server.evaluations.gating import Gates
 from heatproof.server.evaluations.inline import InlineEvaluations
@@ -17,9 +19,9 @@ from heatproof.server.evaluations.scheduling import Scheduler
 from heatproof.server.evaluations.store.evaluation_store import EvaluationStore
 from heatproof.server.evaluations.store.records import StoredEvaluation
 from heatproof.server.evaluations.watching import Tempo, watch
+from heatproof.server.models.model_store import ModelStore
 from heatproof.server.resource_names import EvaluationName
 from heatproof.server.settings import Settings
-from heatproof.server.stores import Stores
 from heatproof.server.workers.protocol import Workers
 
 
@@ -68,29 +70,36 @@ class Evaluations:
 
 @asynccontextmanager
 async def evaluating(
-    settings: Settings, stores: Stores, workers: Workers
+    settings: Settings,
+    workers: Workers,
+    documents: EvaluationDocuments,
+    *,
+    store: EvaluationStore,
+    models: ModelStore,
+    datasets: DatasetStore,
 ) -> AsyncIterator[Evaluations]:
     """Drives evaluations; leaving the context puts the running ones back into the queue."""
     board, environment = Board(), Environment(workers)
     around = Surroundings(
-        store=stores.evaluations,
-        models=stores.models,
-        datasets=stores.datasets,
+        store=store,
+        models=models,
+        datasets=datasets,
         workers=workers,
         board=board,
+        documents=documents,
         parallel_shards=settings.workers,
         persistence=Persistence(settings.storage_patience_seconds),
     )
     async with (
         Scheduler(around) as scheduler,
-        deleting_old(stores.evaluations, days=settings.retention_days),
+        deleting_old(store, days=settings.retention_days),
     ):
         yield Evaluations(
-            store=stores.evaluations,
+            store=store,
             scheduler=scheduler,
             creation=Creation(around, scheduler, environment),
-            inline=InlineEvaluations(stores.models, workers, environment),
-            gates=Gates(stores.evaluations, workers),
+            inline=InlineEvaluations(models, workers, environment, documents),
+            gates=Gates(store, workers, documents),
             board=board,
             tempo=Tempo(),
         )

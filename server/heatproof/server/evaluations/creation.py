@@ -9,7 +9,6 @@ from heatproof.evaluators.errors import InvalidArgumentError, placed
 from heatproof.evaluators.evaluation.plan import resolved_spec
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.images.inventory import Inventory
-from heatproof.server.api.codec.evaluations import serialized_environment, serialized_spec
 from heatproof.server.evaluations.environment import Environment
 from heatproof.server.evaluations.runs.evaluation_run import Surroundings
 from heatproof.server.evaluations.scheduling import Scheduler
@@ -75,16 +74,17 @@ class Creation:
             spec = resolved_spec(spec, inventory)
             plan = await self._around.workers.call(PlanEvaluation(spec, models, inventory))
         if rules is not None:
-            await self._around.workers.call(_checking(rules, spec, images))
+            await self._around.workers.call(self._checking(rules, spec, images))
         speed = await asyncio.to_thread(self._around.store.speed, spec.models)
+        documents = self._around.documents
         new = NewEvaluation(
-            spec=serialized_spec(spec),
+            spec=documents.serialized_spec(spec),
             models=spec.models,
             dataset=spec.dataset,
             request_id=key,
             images=inventory.images,
             predictions=plan.predictions,
-            environment=serialized_environment(await self._environment.describe())
+            environment=documents.serialized_environment(await self._environment.describe())
             + plan.model_facts,
         )
         seconds = plan.predictions / speed / self._around.parallel_shards if speed else None
@@ -102,6 +102,13 @@ class Creation:
         self._scheduler.submit(stored)
         return stored
 
+    def _checking(
+        self, rules: Rules, spec: EvaluationSpec, images: Sequence[StoredImage]
+    ) -> CheckPolicy:
+        known = tuple((image.digest, image.label, image.object_mask) for image in images)
+        written = self._around.documents.serialized_spec(spec)
+        return CheckPolicy(rules.policy, written, known, rules.baseline)
+
     def _images(self, spec: EvaluationSpec) -> tuple[StoredImage, ...]:
         if not spec.dataset:
             raise InvalidArgumentError(
@@ -111,11 +118,6 @@ class Creation:
         name = DatasetName.parse(spec.dataset, field="dataset")
         self._around.datasets.get(name, field="dataset")
         return tuple(self._around.datasets.all_images(name))
-
-
-def _checking(rules: Rules, spec: EvaluationSpec, images: Sequence[StoredImage]) -> CheckPolicy:
-    known = tuple((image.digest, image.label, image.object_mask) for image in images)
-    return CheckPolicy(rules.policy, serialized_spec(spec), known, rules.baseline)
 
 
 def found_models(spec: EvaluationSpec, store: ModelStore) -> tuple[ModelFiles, ...]:

@@ -4,7 +4,7 @@ import asyncio
 from typing import TypeAlias
 
 from heatproof.evaluators.errors import FailedPreconditionError, InvalidArgumentError
-from heatproof.server.api.codec.evaluations import encode_evaluation, read_spec
+from heatproof.server.evaluations.documents import EvaluationDocuments
 from heatproof.server.evaluations.store.evaluation_store import EvaluationStore
 from heatproof.server.evaluations.store.records import State, StoredEvaluation
 from heatproof.server.resource_names import EvaluationName
@@ -18,7 +18,10 @@ Baseline: TypeAlias = str | RecordedEvaluation | None
 class Gates:
     """Judges ended evaluations by policies; stores nothing."""
 
-    def __init__(self, store: EvaluationStore, workers: Workers) -> None:
+    def __init__(
+        self, store: EvaluationStore, workers: Workers, documents: EvaluationDocuments
+    ) -> None:
+        self._documents = documents
         self._store = store
         self._workers = workers
 
@@ -41,7 +44,7 @@ class Gates:
         """
         stored = await asyncio.to_thread(self._store.get, name)
         _require_success(stored)
-        models = read_spec(stored.spec).models
+        models = self._documents.read_spec(stored.spec).models
         candidate = await asyncio.to_thread(self._recorded, stored, _chosen(model, models))
         if isinstance(baseline, str):
             other = _known(baseline, models, field="baseline_model")
@@ -50,7 +53,7 @@ class Gates:
 
     def _recorded(self, stored: StoredEvaluation, model: str) -> RecordedEvaluation:
         images = self._store.all_image_rows(stored.number, "basic")
-        return RecordedEvaluation(model, encode_evaluation(stored).SerializeToString(), images)
+        return RecordedEvaluation(model, self._documents.serialized_evaluation(stored), images)
 
 
 def _require_success(stored: StoredEvaluation) -> None:

@@ -12,11 +12,12 @@ from heatproof.evaluators.evaluation.engine import shards
 from heatproof.evaluators.evaluation.plan import resolved_spec
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.images.inventory import Inventory
-from heatproof.server.api.codec.evaluations import serialized_environment, serialized_spec
 from heatproof.server.evaluations.creation import found_models
+from heatproof.server.evaluations.documents import EvaluationDocuments
 from heatproof.server.evaluations.environment import Environment
-from heatproof.server.evaluations.store.records import ImageRow, State, StoredEvaluation
+from heatproof.server.evaluations.store.records import State, StoredEvaluation
 from heatproof.server.models.model_store import ModelStore
+from heatproof.server.workers.image_rows import ImageRow
 from heatproof.server.workers.inputs import StoredImage
 from heatproof.server.workers.protocol import Done, Failed, Partial, Workers
 from heatproof.server.workers.tasks import PlanEvaluation, RunShard, Summarise
@@ -42,7 +43,14 @@ class InlineEvaluation:
 class InlineEvaluations:
     """Evaluates a few images at once."""
 
-    def __init__(self, models: ModelStore, workers: Workers, environment: Environment) -> None:
+    def __init__(
+        self,
+        models: ModelStore,
+        workers: Workers,
+        environment: Environment,
+        documents: EvaluationDocuments,
+    ) -> None:
+        self._documents = documents
         self._models = models
         self._workers = workers
         self._environment = environment
@@ -78,9 +86,11 @@ class InlineEvaluations:
         _check_predictions(plan.predictions)
         whole = RunShard(spec, models, images, predictions=plan.predictions // max(len(images), 1))
         rows, done = await self._rows(whole)
-        environment = serialized_environment(await self._environment.describe())
+        environment = self._documents.serialized_environment(await self._environment.describe())
         environment += plan.model_facts
-        summary = Summarise(serialized_spec(spec), tuple(row.curves for row in rows), environment)
+        summary = Summarise(
+            self._documents.serialized_spec(spec), tuple(row.curves for row in rows), environment
+        )
         evaluation = StoredEvaluation(
             number=0,
             name="",

@@ -98,3 +98,28 @@ class TaskLimits:
         if awaited and seconds > self.most_request_seconds:
             return Allowance(self.most_request_seconds, "most_request_seconds")
         return Allowance(seconds, setting)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSettings:
+    """What one worker may use.
+
+    Attributes:
+        threads: threads a network may use.
+        niceness: added to the server's own.
+        session_bytes: memory of the networks that are kept ready between tasks.
+        max_model_bytes: size of a model's files.
+        max_image_pixels: pixels of an image, read from its header.
+        preload: whether to load the libraries before the first task comes.
+        pulse_seconds: time between two signs of life.
+        tidy_seconds: time without a task after which a worker drops what belongs to deleted models.
+    """
+
+    threads: int
+    niceness: int = 0
+    session_bytes: int = 2 << 30
+    max_model_bytes: int = 4 << 30
+    max_image_pixels: int = 100_000_000
+    preload: bool = True
+    pulse_seconds: float = 1.0
+    tidy_seconds: float = 10.0

@@ -4,7 +4,7 @@ A task runs in a failure domain of its own: its crash, its hang or its hunger fo
 task alone. Closing the iterator of a running task cancels it.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from enum import StrEnum
@@ -31,6 +31,21 @@ class Lane(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Document:
+    """The type of a serialised message of the contract.
+
+    Attributes:
+        message: name of the message, such as `ImageResult`.
+    """
+
+    message: str
+
+
+DocumentCheck: TypeAlias = Callable[[str, bytes], None]
+"""Called with the name of a message and bytes; raises ValueError if they are none."""
+
+
+@dataclass(frozen=True, slots=True)
 class Task(Generic[P, V]):
     """A piece of work: a picklable value.
 
@@ -43,7 +58,7 @@ class Task(Generic[P, V]):
         effort: what its duration grows with.
         way_out: what a caller can do whose task takes too long or too much memory.
         partial: type of the partial results, the only one that the server takes from a worker: a
-            builtin, a container, a dataclass; or a message of the contract, for its bytes.
+            builtin, a container, a dataclass; or a `Document`, for its bytes.
         value: type of the value, likewise.
     """
 
@@ -58,12 +73,15 @@ class Task(Generic[P, V]):
         return Amount()
 
     @classmethod
-    def check_partial(cls, value: Any) -> None:  # noqa: ANN401  # of the declared type
+    def check_partial(cls, value: Any, check: DocumentCheck) -> None:  # noqa: ANN401  # of the declared type
         """Refuses a partial result that no worker of ours sends, beyond its type.
+
+        Args:
+            value: the result.
+            check: checks documents in it.
 
         Raises:
             ValueError: it is none.
-            DecodeError: a message in it cannot be read.
         """
 
     @classmethod

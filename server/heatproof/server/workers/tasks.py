@@ -10,18 +10,10 @@ from heatproof.evaluators.images.inventory import Inventory
 from heatproof.evaluators.images.preprocessing import Preprocessing
 from heatproof.evaluators.queries.class_outputs import UNSTATED, Statement
 from heatproof.evaluators.removal import RemovalOperator
-from heatproof.server.evaluations.store.records import ImageRow
+from heatproof.server.workers.image_rows import ImageRow
 from heatproof.server.workers.inputs import ArraySource, FramedSource, ModelFiles, StoredImage
 from heatproof.server.workers.limits import Amount, Effort
-from heatproof.server.workers.protocol import Task
-from heatproof.v1 import (
-    evaluation_pb2,
-    explanation_service_pb2,
-    gate_pb2,
-    masking_service_pb2,
-    model_pb2,
-    results_pb2,
-)
+from heatproof.server.workers.protocol import Document, DocumentCheck, Task
 
 if TYPE_CHECKING:  # the server itself never loads ONNX
     from heatproof.graphs.masking.options import MaskingOptions
@@ -41,7 +33,7 @@ class InspectModel(Task[object, bytes]):
     """
 
     executor: ClassVar[str] = f"{_EXECUTION}.models:inspect_model"
-    value: ClassVar[Any] = model_pb2.ModelFacts
+    value: ClassVar[Any] = Document("ModelFacts")
     effort: ClassVar[Effort] = Effort.INSPECTION
     way_out: ClassVar[str] = "a smaller graph, such as one that a simplifier has folded"
 
@@ -199,10 +191,10 @@ class RunShard(Task[ImageRow, int]):
         )
 
     @classmethod
-    def check_partial(cls, value: ImageRow) -> None:
+    def check_partial(cls, value: ImageRow, check: DocumentCheck) -> None:
         """Reads the messages of a row once."""
         for data in (value.basic, value.curves, value.overlays):
-            results_pb2.ImageResult.FromString(data)
+            check("ImageResult", data)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,7 +214,7 @@ class Explain(Task[bytes, None]):
     """
 
     executor: ClassVar[str] = f"{_EXECUTION}.explanations:explain"
-    partial: ClassVar[Any] = explanation_service_pb2.Explanation
+    partial: ClassVar[Any] = Document("Explanation")
 
     model: ModelFiles
     preprocessing: Preprocessing
@@ -254,7 +246,7 @@ class PredictMasked(Task[object, bytes]):
     """
 
     executor: ClassVar[str] = f"{_EXECUTION}.explanations:predict_masked"
-    value: ClassVar[Any] = masking_service_pb2.PredictResponse
+    value: ClassVar[Any] = Document("PredictResponse")
 
     model: ModelFiles
     preprocessing: Preprocessing
@@ -281,7 +273,7 @@ class Summarise(Task[object, bytes]):
     """
 
     executor: ClassVar[str] = f"{_EXECUTION}.statistics:summarise"
-    value: ClassVar[Any] = evaluation_pb2.Evaluation
+    value: ClassVar[Any] = Document("Evaluation")
     effort: ClassVar[Effort] = Effort.STATISTICS
     way_out: ClassVar[str] = "fewer images or metrics"
 
@@ -332,7 +324,7 @@ class Judge(Task[object, bytes]):
     """Judges an evaluation by a policy; its value is a serialised `Verdict`."""
 
     executor: ClassVar[str] = f"{_EXECUTION}.statistics:judge"
-    value: ClassVar[Any] = gate_pb2.Verdict
+    value: ClassVar[Any] = Document("Verdict")
     effort: ClassVar[Effort] = Effort.STATISTICS
     way_out: ClassVar[str] = "fewer images or metrics"
 

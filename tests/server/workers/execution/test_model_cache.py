@@ -15,7 +15,7 @@ from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.graphs.runtime.sessions import MAX_SESSIONS
 from heatproof.server.workers.execution.model_cache import Shelf
 from heatproof.server.workers.inputs import ModelFiles
-from heatproof.server.workers.local.messages import WorkerSettings
+from heatproof.server.workers.limits import WorkerSettings
 
 
 def stored(folder: Path, number: int) -> ModelFiles:

@@ -18,6 +18,7 @@ from heatproof.evaluators.errors import (
 from heatproof.server.workers.local.pool import PoolSettings, WorkerPool
 from heatproof.server.workers.protocol import Done, Lane, Partial, Progress
 from tests.server.workers.fault_tasks import Blunder, Count, Describe, Eat, Hoard, Refuse, Wait
+from tests.server.workers.pools import started
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -114,7 +115,7 @@ async def test_a_cancelled_caller_cancels_the_task(pool: WorkerPool) -> None:
 async def test_a_task_that_ignores_its_cancellation_loses_its_worker(
     settings: PoolSettings,
 ) -> None:
-    async with WorkerPool(replace(settings, grace_seconds=0.05)) as pool:
+    async with started(replace(settings, grace_seconds=0.05)) as pool:
         before = await pool.call(Count(0))
         async with aclosing(pool.run(Wait(deaf=True))) as events:
             await anext(events)
@@ -124,7 +125,7 @@ async def test_a_task_that_ignores_its_cancellation_loses_its_worker(
 
 @pytest.mark.parametrize("deaf", [False, True])
 async def test_a_hanging_task_fails_at_its_deadline(settings: PoolSettings, deaf: bool) -> None:
-    async with WorkerPool(replace(settings, grace_seconds=0.05)) as pool:
+    async with started(replace(settings, grace_seconds=0.05)) as pool:
         await pool.call(Count(0))
         with pytest.raises(DeadlineExceededError, match="it was at: waiting"):
             await pool.call(Wait(deaf=deaf), seconds=0.3)
@@ -140,7 +141,7 @@ async def test_waiting_counts_towards_the_deadline(pool: WorkerPool) -> None:
 
 
 async def test_a_hungry_task_is_killed_and_told_so(settings: PoolSettings) -> None:
-    async with WorkerPool(replace(settings, memory_bytes=600 << 20)) as pool:
+    async with started(replace(settings, memory_bytes=600 << 20)) as pool:
         with pytest.raises(LimitExceededError, match=r"600 MiB.*eating"):
             await pool.call(Eat(800))
 
@@ -150,14 +151,14 @@ async def test_a_hungry_task_is_killed_and_told_so(settings: PoolSettings) -> No
 async def test_memory_left_by_an_earlier_task_is_not_held_against_the_next(
     settings: PoolSettings,
 ) -> None:
-    async with WorkerPool(replace(settings, memory_bytes=700 << 20)) as pool:
+    async with started(replace(settings, memory_bytes=700 << 20)) as pool:
         before = await pool.call(Hoard(450))
         assert await pool.call(Eat(350, seconds=0.5)) == 350 << 20
         assert await pool.call(Count(0)) != before
 
 
 async def test_a_full_lane_refuses_with_a_delay(settings: PoolSettings) -> None:
-    async with WorkerPool(replace(settings, max_waiting=1, retry_seconds=2.5)) as pool:
+    async with started(replace(settings, max_waiting=1, retry_seconds=2.5)) as pool:
         async with aclosing(pool.run(Wait())) as events:
             await anext(events)
             waiting = asyncio.create_task(pool.call(Count(0)))
@@ -180,7 +181,7 @@ async def test_tasks_are_served_in_the_order_of_their_arrival(pool: WorkerPool) 
 
 
 async def test_closing_the_pool_ends_its_processes_and_its_tasks(settings: PoolSettings) -> None:
-    async with WorkerPool(settings) as pool:
+    async with started(settings) as pool:
         pid = await pool.call(Count(0))
         call = asyncio.create_task(pool.call(Wait()))
         await asyncio.sleep(0.01)

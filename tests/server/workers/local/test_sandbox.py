@@ -15,7 +15,7 @@ from onnx import TensorProto, numpy_helper
 from heatproof.evaluators.errors import FailedPreconditionError, HeatproofError
 from heatproof.evaluators.images.preprocessing import preset
 from heatproof.server.workers.inputs import ArraySource, ModelFiles, StoredImage
-from heatproof.server.workers.local.pool import PoolSettings, WorkerPool
+from heatproof.server.workers.local.pool import PoolSettings
 from heatproof.server.workers.local.sandbox import probing
 from heatproof.server.workers.local.sandbox.confinement import (
     Confinement,
@@ -28,6 +28,7 @@ from heatproof.server.workers.protocol import Lane
 from heatproof.server.workers.tasks import PredictMasked
 from heatproof.v1 import masking_service_pb2
 from tests.server.workers.fault_tasks import Describe, PredictUnchecked, Trespass
+from tests.server.workers.pools import started
 
 SECRET = b"-----PRIVATE KEY----- hunter2"
 PROTECTION = probing.probe(Confinement(mode=Mode.AUTO))
@@ -64,7 +65,7 @@ def confined(settings: PoolSettings, task: Trespass) -> PoolSettings:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def outcomes(confined: PoolSettings, task: Trespass) -> dict[str, str]:
-    async with WorkerPool(confined) as pool:
+    async with started(confined) as pool:
         found: dict[str, str] = await pool.call(task)
         return found
 
@@ -76,7 +77,7 @@ async def free(settings: PoolSettings, tmp_path_factory: pytest.TempPathFactory)
     (root / "scratch").mkdir()
     for name in ("secret", "blob"):
         (root / name).write_bytes(b"x")
-    async with WorkerPool(settings) as pool:
+    async with started(settings) as pool:
         found: dict[str, str] = await pool.call(
             Trespass(root / "secret", root / "blob", root / "scratch")
         )
@@ -108,7 +109,7 @@ async def test_nothing_but_a_workers_trade_is_allowed_inside(
 async def test_only_interactive_workers_write_at_all(
     confined: PoolSettings, task: Trespass
 ) -> None:
-    async with WorkerPool(confined) as pool:
+    async with started(confined) as pool:
         found = await pool.call(task, lane=Lane.INSPECTION)
     assert found["write into scratch"] == "PermissionError"
     assert found["read a blob"] == "done"
@@ -155,7 +156,7 @@ def robbery(task: Trespass) -> PredictUnchecked:
 async def test_without_both_lines_a_model_reads_any_file(
     settings: PoolSettings, task: Trespass
 ) -> None:
-    async with WorkerPool(settings) as pool:
+    async with started(settings) as pool:
         reply = masking_service_pb2.PredictResponse.FromString(await pool.call(robbery(task)))
     assert np.frombuffer(reply.logits.data, "<f4").astype("u1").tobytes() == SECRET
 
@@ -163,7 +164,7 @@ async def test_without_both_lines_a_model_reads_any_file(
 async def test_the_second_line_alone_stops_a_model_that_reads_files(
     confined: PoolSettings, task: Trespass
 ) -> None:
-    async with WorkerPool(confined) as pool:
+    async with started(confined) as pool:
         with pytest.raises(HeatproofError):
             await pool.call(robbery(task))
         assert (await pool.call(Describe()))["pid"]

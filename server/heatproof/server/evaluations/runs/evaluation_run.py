@@ -9,9 +9,8 @@ from typing import ParamSpec, TypeVar
 from heatproof.evaluators.errors import HeatproofError, InternalError
 from heatproof.evaluators.evaluation.engine import shards
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
-from heatproof.server.api.codec.evaluations import read_spec
-from heatproof.server.api.interceptors.status import status_of
 from heatproof.server.datasets.dataset_store import DatasetStore
+from heatproof.server.evaluations.documents import EvaluationDocuments
 from heatproof.server.evaluations.runs.persistence import TRANSIENT, Persistence
 from heatproof.server.evaluations.runs.progress import Board, Tally
 from heatproof.server.evaluations.runs.shard_run import ShardRun
@@ -37,6 +36,7 @@ class Surroundings:
         datasets: the data sets.
         workers: where shards are computed.
         board: where progress is shown.
+        documents: reads and writes what is stored.
         parallel_shards: shards of one evaluation in work at a time.
         persistence: how long the stores are tried.
         endings: how evaluations have ended whose end could not be stored yet, by name.
@@ -47,6 +47,7 @@ class Surroundings:
     datasets: DatasetStore
     workers: Workers
     board: Board
+    documents: EvaluationDocuments
     parallel_shards: int = 1
     persistence: Persistence = field(default_factory=Persistence)
     endings: dict[str, Ending] = field(default_factory=dict)
@@ -71,7 +72,7 @@ class EvaluationRun:
         tally = Tally(stored.images_done, stored.predictions_done)
         self._around.board.open(stored.name, tally)
         try:
-            spec = read_spec(stored.spec)
+            spec = self._around.documents.read_spec(stored.spec)
             models = await self._patiently(self._models, spec)
             predictions = stored.predictions_total // max(stored.images_total, 1)
             blank = RunShard(spec, models, (), predictions=predictions)
@@ -91,12 +92,15 @@ class EvaluationRun:
         except HeatproofError as failure:
             error = error or failure
             state = State.FAILED if state is State.SUCCEEDED else state
-        status = b"" if error is None else _serialized(error)
+        status = b"" if error is None else self._around.documents.serialized_error(error)
         await self._end(Ending(state, results, status, cut))
 
     async def abandon(self, error: HeatproofError) -> None:
         """Ends the evaluation as failed, with the stored shards and without a summary."""
-        around, ending = self._around, Ending(State.FAILED, b"", _serialized(error))
+        around, ending = (
+            self._around,
+            Ending(State.FAILED, b"", self._around.documents.serialized_error(error)),
+        )
         around.endings[self._stored.name] = ending
         around.board.announce(self._stored.name)
         await around.persistence.at_all_costs(partial(around.store.end, self._stored, ending))
@@ -161,8 +165,3 @@ def _first(errors: BaseExceptionGroup[HeatproofError]) -> HeatproofError:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error if isinstance(error, HeatproofError) else InternalError(str(error))
-
-
-def _serialized(error: HeatproofError) -> bytes:
-    data: bytes = status_of(error).SerializeToString()
-    return data

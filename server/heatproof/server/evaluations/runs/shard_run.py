@@ -5,7 +5,8 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from heatproof.server.evaluations.runs.progress import Board, Tally
-from heatproof.server.evaluations.store.records import ImageRow, ShardRows
+from heatproof.server.evaluations.store.records import ShardRows
+from heatproof.server.workers.image_rows import ImageRow
 from heatproof.server.workers.protocol import Done, Event, Failed, Lane, Partial, Progress, Workers
 from heatproof.server.workers.tasks import RunShard
 

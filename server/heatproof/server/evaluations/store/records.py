@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
+from heatproof.server.workers.image_rows import ImageRow
+
 
 class State(StrEnum):
     """Where an evaluation stands."""
@@ -95,21 +97,6 @@ class StoredEvaluation:
         per_image = self.predictions_total // self.images_total
         left = per_image * (self.images_total - self.images_done)
         return min(self.predictions_total, self.predictions_done + left)
-
-
-@dataclass(frozen=True, slots=True)
-class ImageRow:
-    """Result of one image, as serialised `ImageResult` messages.
-
-    Attributes:
-        basic: without curves and overlays.
-        curves: without overlays.
-        overlays: nothing but overlays; `curves + overlays` is the whole message.
-    """
-
-    basic: bytes
-    curves: bytes
-    overlays: bytes
 
 
 @dataclass(frozen=True, slots=True)

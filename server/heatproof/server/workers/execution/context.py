@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from heatproof.graphs.runtime.cancellation import Cancellation
+from heatproof.server.workers.documents import WorkerDocuments
 from heatproof.server.workers.protocol import Partial, Progress
 
 if TYPE_CHECKING:
@@ -21,11 +22,13 @@ class Bench:
         cancellation: set from another thread to stop the task.
         send: sends an event to the server.
         open_shelf: finds the shelf of the worker.
+        documents: reads and writes messages of the contract.
     """
 
     cancellation: Cancellation
     send: Callable[[Progress | Partial[Any]], None]
     open_shelf: "Callable[[], Shelf]"
+    documents: WorkerDocuments
 
     @property
     def shelf(self) -> "Shelf":

@@ -8,7 +8,6 @@ from heatproof.evaluators.errors import HeatproofError
 from heatproof.evaluators.evaluation import engine
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.queries.predictor import Predictor
-from heatproof.server.api.codec.evaluations import image_row, serialized_model_facts
 from heatproof.server.workers.execution.context import Bench
 from heatproof.server.workers.execution.images import lazily_read
 from heatproof.server.workers.inputs import ModelFiles
@@ -20,7 +19,7 @@ def plan_evaluation(task: PlanEvaluation, bench: Bench) -> PlannedWork:
     predictors = _predictors(task.models, task.spec, bench)
     facts = {name: predictor.facts for name, predictor in predictors.items()}
     planned = engine.plan(task.spec, facts, task.inventory)
-    told = serialized_model_facts(planned.class_outputs, planned.warnings)
+    told = bench.documents.serialized_model_facts(planned.class_outputs, planned.warnings)
     return PlannedWork(planned.predictions, told)
 
 
@@ -35,7 +34,7 @@ def run_shard(task: RunShard, bench: Bench) -> int:
     images = lazily_read(task.images, bench.shelf.image_limits, diary.fetch)
     try:
         for result in engine.evaluate(task.spec, images, predictors, diary.note):
-            bench.emit(image_row(result))
+            bench.emit(bench.documents.image_row(result))
     except HeatproofError as error:
         raise _placed(error, task.first) from error
     return diary.predictions

@@ -10,7 +10,6 @@ from heatproof.evaluators.images.frames import mask_to_input
 from heatproof.evaluators.images.preprocessing import Preprocessing
 from heatproof.evaluators.images.sources import FramedMask, SourceImage
 from heatproof.evaluators.removal import Black
-from heatproof.server.api.codec.explanations import encode_explanation, encode_predictions
 from heatproof.server.workers.execution.context import Bench
 from heatproof.server.workers.execution.images import lazily_read, read_array, read_image
 from heatproof.server.workers.inputs import ArraySource, FramedSource
@@ -40,7 +39,7 @@ def explain(task: Explain, bench: Bench) -> None:
 
     images = lazily_read(task.images, bench.shelf.image_limits, note)
     for explanation in engine.explain(spec, images, predictor):
-        bench.emit(encode_explanation(explanation).SerializeToString())
+        bench.emit(bench.documents.serialized_explanation(explanation))
 
 
 def predict_masked(task: PredictMasked, bench: Bench) -> bytes:
@@ -57,7 +56,7 @@ def predict_masked(task: PredictMasked, bench: Bench) -> bytes:
     # Nothing is hidden without masks, so any operator answers for none.
     removal = Black() if task.removal is None else task.removal
     found = engine.predict_masked(image, masks, removal, sized, predictor)
-    return encode_predictions(found).SerializeToString()
+    return bench.documents.serialized_predictions(found)
 
 
 def _masks(framed: FramedSource | None, image: SourceImage, sized: Preprocessing) -> Masks:

@@ -22,7 +22,7 @@ from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.graphs.runtime.sessions import SessionCache, SessionSettings
 from heatproof.server.storage.integrity import Verifier
 from heatproof.server.workers.inputs import ModelFiles
-from heatproof.server.workers.local.messages import WorkerSettings
+from heatproof.server.workers.limits import WorkerSettings
 
 _BATCH_PIXELS: Final = 16 * 224 * 224
 """Pixels of a batch: large enough to fill the cores, small enough for the caches and the memory."""

@@ -11,7 +11,6 @@ from heatproof.graphs.heads.choosing import logits_of
 from heatproof.graphs.inspection.inspecting import inspect
 from heatproof.graphs.masking import MaskingOptions, layer_masked
 from heatproof.graphs.runtime.verification import verify_file
-from heatproof.server.api.codec.facts import serialized_facts
 from heatproof.server.workers.execution.context import Bench
 from heatproof.server.workers.tasks import InspectModel, RewriteModel
 
@@ -36,7 +35,7 @@ def inspect_model(task: InspectModel, bench: Bench) -> bytes:
     bench.report("parsing the model")
     model = bench.shelf.load(task.model)
     bench.report("describing the model")
-    return serialized_facts(inspect(model, task.stated))
+    return bench.documents.serialized_facts(inspect(model, task.stated))
 
 
 @_seldom_collected()

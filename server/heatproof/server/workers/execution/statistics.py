@@ -13,13 +13,6 @@ from heatproof.evaluators.gate.soundness import (
     require_labels,
     require_sound,
 )
-from heatproof.server.api.codec.evaluations import read_class_outputs, read_spec, serialized_results
-from heatproof.server.api.codec.recordings import (
-    read_evaluated,
-    read_images,
-    read_policy,
-    serialized_verdict,
-)
 from heatproof.server.workers.execution.context import Bench
 from heatproof.server.workers.execution.images import mask_digest
 from heatproof.server.workers.tasks import CheckPolicy, Judge, RecordedEvaluation, Summarise
@@ -28,17 +21,17 @@ from heatproof.server.workers.tasks import CheckPolicy, Judge, RecordedEvaluatio
 def summarise(task: Summarise, bench: Bench) -> bytes:
     """Summarises the results of images."""
     bench.report(f"summarising {len(task.images)} images")
-    spec, images = read_spec(task.spec), read_images(task.images)
+    spec, images = bench.documents.read_spec(task.spec), bench.documents.read_images(task.images)
     results, accuracy = summarise_images(spec, images), clean_accuracy(spec, images)
-    warnings = doubts(images, read_class_outputs(task.environment), accuracy)
-    return serialized_results(results, accuracy, sampling(spec, images), warnings)
+    warnings = doubts(images, bench.documents.read_class_outputs(task.environment), accuracy)
+    return bench.documents.serialized_results(results, accuracy, sampling(spec, images), warnings)
 
 
 def check_policy(task: CheckPolicy, bench: Bench) -> None:
     """Checks a policy, and its baseline, before the evaluation runs."""
     bench.report("checking the policy")
-    spec = read_spec(task.spec)
-    policy = read_policy(task.policy)
+    spec = bench.documents.read_spec(task.spec)
+    policy = bench.documents.read_policy(task.policy)
     with placed("policy"):
         require_sound(policy)
         require_answerable(policy, spec)
@@ -49,17 +42,17 @@ def check_policy(task: CheckPolicy, bench: Bench) -> None:
             for digest, label, mask in task.images
         )
         candidate = Evaluated(spec.models[0], spec, (), images)
-        require_comparable(candidate, _evaluated(task.baseline))
+        require_comparable(candidate, _evaluated(task.baseline, bench))
 
 
 def judge(task: Judge, bench: Bench) -> bytes:
     """Judges a candidate by a policy."""
     bench.report("judging")
-    policy = read_policy(task.policy)
-    candidate = _evaluated(task.candidate)
-    baseline = None if task.baseline is None else _evaluated(task.baseline)
-    return serialized_verdict(judge_evaluation(policy, candidate, baseline))
+    policy = bench.documents.read_policy(task.policy)
+    candidate = _evaluated(task.candidate, bench)
+    baseline = None if task.baseline is None else _evaluated(task.baseline, bench)
+    return bench.documents.serialized_verdict(judge_evaluation(policy, candidate, baseline))
 
 
-def _evaluated(recorded: RecordedEvaluation) -> Evaluated:
-    return read_evaluated(recorded.model, recorded.evaluation, recorded.images)
+def _evaluated(recorded: RecordedEvaluation, bench: Bench) -> Evaluated:
+    return bench.documents.read_evaluated(recorded.model, recorded.evaluation, recorded.images)

@@ -10,12 +10,20 @@ from multiprocessing.connection import Connection
 from typing import Annotated, Any, Final
 
 import msgspec
-from google.protobuf.message import DecodeError, Message
 
 from heatproof.evaluators import errors
 from heatproof.evaluators.errors import HeatproofError
 from heatproof.server.workers.local.messages import Begun, Pulse, Report
-from heatproof.server.workers.protocol import Done, Event, Failed, Partial, Progress, Task
+from heatproof.server.workers.protocol import (
+    Document,
+    DocumentCheck,
+    Done,
+    Event,
+    Failed,
+    Partial,
+    Progress,
+    Task,
+)
 
 MAX_FRAME_BYTES: Final = 64 << 20
 """Bytes of one frame; the largest is the summary of an evaluation with thousands of curves."""
@@ -110,7 +118,9 @@ def encode(report: Report) -> bytes:
     return frame
 
 
-def decode(frame: bytes, task: Task[Any, Any] | None, number: int) -> Report | None:
+def decode(
+    frame: bytes, task: Task[Any, Any] | None, number: int, check: DocumentCheck
+) -> Report | None:
     """Reads a report on a task of this number; None if it is about another one.
 
     Raises:
@@ -121,8 +131,8 @@ def decode(frame: bytes, task: Task[Any, Any] | None, number: int) -> Report | N
         found = _FRAMES.decode(frame)
         if found.number != number and not isinstance(found.form, _Pulse):
             return None
-        return Report(found.number, _event(found.form, task))
-    except (msgspec.MsgspecError, DecodeError, ValueError, RecursionError) as error:
+        return Report(found.number, _event(found.form, task, check))
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise MalformedFrameError(str(error)) from error
 
 
@@ -151,7 +161,9 @@ def _failure(error: HeatproofError) -> _Failed:
     return _Failed(kind.__name__, error.message[:_MAX_TEXT], error.field[:_MAX_TEXT], metadata)
 
 
-def _event(form: object, task: Task[Any, Any] | None) -> Event[Any, Any] | Begun | Pulse:
+def _event(
+    form: object, task: Task[Any, Any] | None, check: DocumentCheck
+) -> Event[Any, Any] | Begun | Pulse:
     match form:
         case _Begun():
             return Begun()
@@ -162,11 +174,11 @@ def _event(form: object, task: Task[Any, Any] | None) -> Event[Any, Any] | Begun
         case _Failed():
             return Failed(_error(form))
         case _Partial() if task is not None:
-            value = _value(form.value, task.partial)
-            task.check_partial(value)
+            value = _value(form.value, task.partial, check)
+            task.check_partial(value, check)
             return Partial(value)
         case _Done() if task is not None:
-            value = _value(form.value, task.value)
+            value = _value(form.value, task.value, check)
             task.check_value(value)
             return Done(value)
     message = "a result of no task"
@@ -180,11 +192,11 @@ def _error(form: _Failed) -> HeatproofError:
     return _ERRORS[form.kind](form.message, field=form.field, metadata=form.metadata)
 
 
-def _value(raw: msgspec.Raw, kind: Any) -> Any:  # noqa: ANN401  # as the task declares
-    """Reads a value; a message of the contract stays serialised once it has been read."""
-    if isinstance(kind, type) and issubclass(kind, Message):
+def _value(raw: msgspec.Raw, kind: Any, check: DocumentCheck) -> Any:  # noqa: ANN401  # as the task declares
+    """Reads a value; a document stays as it is once it has been checked."""
+    if isinstance(kind, Document):
         data: bytes = _decoder(bytes).decode(raw)
-        kind.FromString(data)
+        check(kind.message, data)
         return data
     return _decoder(kind).decode(raw)
 

@@ -19,7 +19,7 @@ from typing import Any, Final, TypeAlias
 
 import psutil
 
-from heatproof.server.workers.limits import TaskLimits
+from heatproof.server.workers.limits import TaskLimits, WorkerSettings
 from heatproof.server.workers.local.encoding import MalformedFrameError, decode, receive
 from heatproof.server.workers.local.mailbox import Mailbox
 from heatproof.server.workers.local.messages import (
@@ -29,10 +29,9 @@ from heatproof.server.workers.local.messages import (
     Order,
     Pulse,
     Report,
-    WorkerSettings,
 )
 from heatproof.server.workers.local.sandbox.confinement import Confinement
-from heatproof.server.workers.protocol import Done, Event, Failed, Task
+from heatproof.server.workers.protocol import DocumentCheck, Done, Event, Failed, Task
 
 _log = logging.getLogger(__name__)
 
@@ -88,7 +87,10 @@ class WorkerProcess:
     The process is started by exec, never by fork, and imports nothing of the caller's main module.
     """
 
-    def __init__(self, settings: WorkerSettings, confinement: Confinement) -> None:
+    def __init__(
+        self, settings: WorkerSettings, confinement: Confinement, check: DocumentCheck
+    ) -> None:
+        self._check = check
         self._loop = asyncio.get_running_loop()
         self._popen, self._connection = _launch(settings, confinement)
         self._usage = psutil.Process(self._popen.pid)
@@ -229,7 +231,7 @@ class WorkerProcess:
 
     def _pass_on(self, frame: bytes) -> None:
         mailbox, task, number = self._mailbox, self._task, self._tasks
-        report = decode(frame, task, number)
+        report = decode(frame, task, number, self._check)
         if report is None:
             return
         if not isinstance(report.event, Pulse) and mailbox is not None:

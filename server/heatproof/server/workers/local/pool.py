@@ -13,14 +13,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self, TypeVar
 
 from heatproof.evaluators.errors import OverloadedError
-from heatproof.server.workers.limits import TaskLimits
+from heatproof.server.workers.limits import TaskLimits, WorkerSettings
 from heatproof.server.workers.local.attempts import Attempts
 from heatproof.server.workers.local.grants import granted_cores, granted_memory
 from heatproof.server.workers.local.handle import Cause, WorkerProcess
-from heatproof.server.workers.local.messages import WorkerSettings
 from heatproof.server.workers.local.sandbox.confinement import Confinement
 from heatproof.server.workers.local.slots import Seat, SeatQueue
 from heatproof.server.workers.protocol import (
+    DocumentCheck,
     Event,
     Failed,
     Lane,
@@ -124,9 +124,13 @@ class PoolSettings:
 
 
 class WorkerPool(Workers):
-    """Runs every task in a process of its lane; used in one event loop."""
+    """Runs every task in a process of its lane; used in one event loop.
 
-    def __init__(self, settings: PoolSettings) -> None:
+    `check` reads the documents that workers send, whose bytes nobody trusts.
+    """
+
+    def __init__(self, settings: PoolSettings, check: DocumentCheck) -> None:
+        self._check = check
         self._settings = settings.granted()
         self._background: set[asyncio.Task[None]] = set()
         self._retired: set[WorkerProcess] = set()
@@ -175,7 +179,7 @@ class WorkerPool(Workers):
     def _seat(self, lane: Lane) -> Seat:
         niceness = _BULK_NICENESS if lane is Lane.BULK else 0
         told, confined = self._settings.worker(niceness), self._settings.confined(lane)
-        return Seat(lambda: WorkerProcess(told, confined))
+        return Seat(lambda: WorkerProcess(told, confined, self._check))
 
     def _attempts(self, task: Task[P, V], lane: Lane, deadline: float | None) -> Attempts:
         limits = self._settings.limits

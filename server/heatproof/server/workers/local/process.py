@@ -22,7 +22,9 @@ from typing import TYPE_CHECKING, Any
 from heatproof.evaluators.errors import HeatproofError, InternalError, LimitExceededError
 from heatproof.evaluators.registry.plugins import load_plugins
 from heatproof.graphs.runtime.cancellation import Cancellation
+from heatproof.server.workers.documents import WorkerDocuments
 from heatproof.server.workers.execution.context import Bench
+from heatproof.server.workers.limits import WorkerSettings
 from heatproof.server.workers.local.encoding import encode
 from heatproof.server.workers.local.messages import (
     Assign,
@@ -31,7 +33,6 @@ from heatproof.server.workers.local.messages import (
     Order,
     Pulse,
     Report,
-    WorkerSettings,
 )
 from heatproof.server.workers.protocol import Done, Event, Failed, Task
 
@@ -92,7 +93,7 @@ class _Agenda:
             self.latest.cancellation.cancel()
 
 
-def serve(connection: "Connection[Any, Order]") -> None:
+def serve(connection: "Connection[Any, Order]", documents: WorkerDocuments) -> None:
     """Runs the tasks that come through `connection`; ends the process with the server."""
     settings = connection.recv()
     if not isinstance(settings, WorkerSettings):
@@ -113,7 +114,7 @@ def serve(connection: "Connection[Any, Order]") -> None:
         except queue.Empty:
             _tidy(open_shelf)
         else:
-            _work(job, line, open_shelf)
+            _work(job, line, open_shelf, documents)
 
 
 def _tidy(open_shelf: "functools._lru_cache_wrapper[Shelf]") -> None:
@@ -160,12 +161,17 @@ def _control(connection: "Connection[Any, Order]", agenda: _Agenda) -> None:
         os._exit(1)
 
 
-def _work(job: _Job, line: _Line, open_shelf: "functools._lru_cache_wrapper[Shelf]") -> None:
+def _work(
+    job: _Job,
+    line: _Line,
+    open_shelf: "functools._lru_cache_wrapper[Shelf]",
+    documents: WorkerDocuments,
+) -> None:
     send = functools.partial(line.send, job.assignment.number)
     send(Begun())
     if open_shelf.cache_info().currsize:
         open_shelf().begin_task()
-    outcome = _outcome(job, Bench(job.cancellation, send, open_shelf))
+    outcome = _outcome(job, Bench(job.cancellation, send, open_shelf, documents))
     try:
         send(outcome)
     except (TypeError, ValueError) as error:

@@ -1,0 +1,20 @@
+"""The messages that are stored of evaluations: this module is their `EvaluationDocuments`."""
+
+from heatproof.evaluators.errors import HeatproofError
+from heatproof.server.api.codec.evaluations import encode_evaluation
+from heatproof.server.api.codec.evaluations import read_spec as read_spec
+from heatproof.server.api.codec.evaluations import serialized_environment as serialized_environment
+from heatproof.server.api.codec.evaluations import serialized_spec as serialized_spec
+from heatproof.server.api.interceptors.status import status_of
+from heatproof.server.evaluations.store.records import StoredEvaluation
+
+
+def serialized_evaluation(stored: StoredEvaluation) -> bytes:
+    """Writes an evaluation."""
+    return encode_evaluation(stored).SerializeToString()
+
+
+def serialized_error(error: HeatproofError) -> bytes:
+    """Writes why an evaluation has failed."""
+    data: bytes = status_of(error).SerializeToString()
+    return data

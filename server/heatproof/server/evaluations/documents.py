@@ -1,0 +1,32 @@
+"""The seam between evaluations and the contract, whose messages they store as bytes."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from heatproof.evaluators.errors import HeatproofError
+from heatproof.evaluators.evaluation.spec import EvaluationSpec
+from heatproof.server.evaluations.store.records import StoredEvaluation
+
+
+class EvaluationDocuments(Protocol):
+    """Reads and writes what is stored of evaluations, as messages of the contract."""
+
+    def serialized_spec(self, spec: EvaluationSpec) -> bytes:
+        """Writes an `EvaluationSpec`; equal specs give equal bytes."""
+        ...
+
+    def read_spec(self, data: bytes) -> EvaluationSpec:
+        """Reads an `EvaluationSpec`."""
+        ...
+
+    def serialized_environment(self, environment: Mapping[str, str]) -> bytes:
+        """Writes what computes an evaluation, a part of an `Evaluation`."""
+        ...
+
+    def serialized_evaluation(self, stored: StoredEvaluation) -> bytes:
+        """Writes an `Evaluation`."""
+        ...
+
+    def serialized_error(self, error: HeatproofError) -> bytes:
+        """Writes why an evaluation has failed, a `google.rpc.Status`."""
+        ...

@@ -1,0 +1,18 @@
+"""Results of images on their way from a worker to the store."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRow:
+    """Result of one image, as serialised `ImageResult` messages.
+
+    Attributes:
+        basic: without curves and overlays.
+        curves: without overlays.
+        overlays: nothing but overlays; `curves + overlays` is the whole message.
+    """
+
+    basic: bytes
+    curves: bytes
+    overlays: bytes
