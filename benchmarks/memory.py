@@ -121,7 +121,7 @@ def server(path: Path) -> Mapping[str, int]:
     """The whole way by a client and its server: upload, inspect, rewrite, download."""
     own = psutil.Process()
     with tempfile.TemporaryDirectory(dir=path.parent.parent) as folder, Client.embedded() as client:
-        client.metrics()
+        client.catalog()
         starts = {process.pid: peak_of(process.pid) for process in family(own)}
         client.rewrite(path, Path(folder) / "out.onnx", LayerMasking())
         peaks = {process.pid: peak_of(process.pid) for process in family(own)}

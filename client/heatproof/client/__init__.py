@@ -44,31 +44,54 @@ from heatproof.client.errors import (
     UnavailableError,
     UsageError,
 )
+from heatproof.v1.catalog_service_pb2 import Catalog, ServerInfo
+from heatproof.v1.dataset_pb2 import Dataset
+from heatproof.v1.explainers.explainer_pb2 import Explainer
+from heatproof.v1.gate_pb2 import Baseline, Policy
+from heatproof.v1.image_pb2 import Image
+from heatproof.v1.metrics.metric_pb2 import Metric
+from heatproof.v1.model_pb2 import Model
+from heatproof.v1.model_service_pb2 import Gradient, LayerMasking
+from heatproof.v1.preprocessing_pb2 import Preprocessing
+from heatproof.v1.removal.removal_operator_pb2 import RemovalOperator
 
 __all__ = [
     "AnnotationSources",
     "AsyncClient",
+    "Baseline",
+    "Catalog",
     "Client",
     "ConflictError",
     "DataLossError",
+    "Dataset",
     "DeadlineExceededError",
     "EvaluationCancelledError",
     "EvaluationFailedError",
     "ExplainedImage",
+    "Explainer",
     "FailedPreconditionError",
     "FieldViolation",
     "GateReport",
+    "Gradient",
     "HeatproofError",
+    "Image",
     "InternalError",
     "InvalidArgumentError",
+    "LayerMasking",
+    "Metric",
     "MissingExtraError",
+    "Model",
     "NotFoundError",
     "PartialAnnotationsWarning",
     "PermissionDeniedError",
+    "Policy",
     "PolicyError",
+    "Preprocessing",
     "Progress",
+    "RemovalOperator",
     "Report",
     "ResourceExhaustedError",
+    "ServerInfo",
     "ServerNotInstalledError",
     "ServerStartError",
     "ServiceError",

@@ -1,12 +1,11 @@
 """The client for event loops."""
 
 import asyncio
-import functools
 from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Generic, ParamSpec, Self, TypeVar, overload
+from types import MethodType, TracebackType
+from typing import Any, Concatenate, Final, Generic, ParamSpec, Self, TypeVar, overload
 
 import grpc
 from grpc import aio  # pyright: ignore[reportAttributeAccessIssue] # the stubs forget it
@@ -25,6 +24,7 @@ from heatproof.client.clients.flows import (
     models,
 )
 from heatproof.client.clients.sending import Sending
+from heatproof.client.clients.signatures import describe
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -34,27 +34,27 @@ class Awaiting(Generic[P, R]):
     """A method of `AsyncClient`: a coroutine that performs a flow, with its parameters."""
 
     def __init__(self, flow: Callable[P, Flow[R]]) -> None:
+        async def method(client: "AsyncClient", *args: P.args, **kwargs: P.kwargs) -> R:
+            check_keywords(flow, kwargs)
+            return await client.perform(flow(*args, **kwargs))
+
+        describe(method, flow, "AsyncClient")
         self._flow = flow
+        self._method = method
         self.__doc__ = flow.__doc__
 
     @overload
-    def __get__(self, client: None, owner: type["AsyncClient"]) -> Callable[P, Flow[R]]: ...
+    def __get__(
+        self, client: None, owner: type["AsyncClient"]
+    ) -> Callable[Concatenate["AsyncClient", P], Coroutine[Any, Any, R]]: ...
     @overload
     def __get__(
         self, client: "AsyncClient", owner: type["AsyncClient"]
     ) -> Callable[P, Coroutine[Any, Any, R]]: ...
     def __get__(
         self, client: "AsyncClient | None", owner: type["AsyncClient"]
-    ) -> Callable[P, Coroutine[Any, Any, R]] | Callable[P, Flow[R]]:
-        if client is None:
-            return self._flow
-
-        @functools.wraps(self._flow)
-        async def method(*args: P.args, **kwargs: P.kwargs) -> R:
-            check_keywords(self._flow, kwargs)
-            return await client.perform(self._flow(*args, **kwargs))
-
-        return method
+    ) -> Callable[..., Coroutine[Any, Any, R]]:
+        return self._method if client is None else MethodType(self._method, client)
 
 
 class AsyncClient:
@@ -70,14 +70,14 @@ class AsyncClient:
     explain: Final = Awaiting(explanations.explain)
     inspect: Final = Awaiting(models.inspect)
     rewrite: Final = Awaiting(models.rewrite)
-    metrics: Final = Awaiting(catalog.metrics)
     server_info: Final = Awaiting(catalog.server_info)
-    dataset: Final = Awaiting(datasets.dataset)
+    upload_dataset: Final = Awaiting(datasets.upload_dataset)
     delete_model: Final = Awaiting(models.delete_model)
     delete_dataset: Final = Awaiting(datasets.delete_dataset)
     # Last, for from here on these names are the methods and no longer the modules.
     models: Final = Awaiting(models.models)
     datasets: Final = Awaiting(datasets.datasets)
+    catalog: Final = Awaiting(catalog.catalog)
 
     def __init__(self, channel: aio.Channel, server: EmbeddedServer | None = None) -> None:
         self._channel = channel

@@ -1,12 +1,11 @@
 """The blocking client."""
 
-import functools
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Generic, ParamSpec, Self, TypeVar, overload
+from types import MethodType, TracebackType
+from typing import Concatenate, Final, Generic, ParamSpec, Self, TypeVar, overload
 
 import grpc
 
@@ -24,6 +23,7 @@ from heatproof.client.clients.flows import (
     models,
 )
 from heatproof.client.clients.sending import Sending
+from heatproof.client.clients.signatures import describe
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -33,25 +33,23 @@ class Blocking(Generic[P, R]):
     """A method of `Client`: performs a flow, with its parameters, and returns its result."""
 
     def __init__(self, flow: Callable[P, Flow[R]]) -> None:
+        def method(client: "Client", *args: P.args, **kwargs: P.kwargs) -> R:
+            check_keywords(flow, kwargs)
+            return client.perform(flow(*args, **kwargs))
+
+        describe(method, flow, "Client")
         self._flow = flow
+        self._method = method
         self.__doc__ = flow.__doc__
 
     @overload
-    def __get__(self, client: None, owner: type["Client"]) -> Callable[P, Flow[R]]: ...
+    def __get__(
+        self, client: None, owner: type["Client"]
+    ) -> Callable[Concatenate["Client", P], R]: ...
     @overload
     def __get__(self, client: "Client", owner: type["Client"]) -> Callable[P, R]: ...
-    def __get__(
-        self, client: "Client | None", owner: type["Client"]
-    ) -> Callable[P, R] | Callable[P, Flow[R]]:
-        if client is None:
-            return self._flow
-
-        @functools.wraps(self._flow)
-        def method(*args: P.args, **kwargs: P.kwargs) -> R:
-            check_keywords(self._flow, kwargs)
-            return client.perform(self._flow(*args, **kwargs))
-
-        return method
+    def __get__(self, client: "Client | None", owner: type["Client"]) -> Callable[..., R]:
+        return self._method if client is None else MethodType(self._method, client)
 
 
 class Client:
@@ -67,14 +65,14 @@ class Client:
     explain: Final = Blocking(explanations.explain)
     inspect: Final = Blocking(models.inspect)
     rewrite: Final = Blocking(models.rewrite)
-    metrics: Final = Blocking(catalog.metrics)
     server_info: Final = Blocking(catalog.server_info)
-    dataset: Final = Blocking(datasets.dataset)
+    upload_dataset: Final = Blocking(datasets.upload_dataset)
     delete_model: Final = Blocking(models.delete_model)
     delete_dataset: Final = Blocking(datasets.delete_dataset)
     # Last, for from here on these names are the methods and no longer the modules.
     models: Final = Blocking(models.models)
     datasets: Final = Blocking(datasets.datasets)
+    catalog: Final = Blocking(catalog.catalog)
 
     def __init__(self, channel: grpc.Channel, server: EmbeddedServer | None = None) -> None:
         self._channel = channel

@@ -16,7 +16,7 @@ from heatproof.v1.catalog_service_pb2 import CatalogEntry, ParameterInfo
 def metrics(server: shared.ServerOptions) -> None:
     """List metrics, explainers and removal operators with their parameters and references."""
     with server.connected() as client:
-        catalog = client.metrics()
+        catalog = client.catalog()
     _show("metric", catalog.metrics)
     _show("explainer", catalog.explainers)
     _show("removal operator", catalog.removals)

@@ -1,4 +1,5 @@
 import asyncio
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,8 @@ def test_both_clients_offer_the_same_methods() -> None:
 
     assert public(Client) == public(AsyncClient)
     for name in public(Client) - {"close", "connect", "embedded", "perform"}:
-        assert getattr(Client, name) is getattr(AsyncClient, name)
+        methods = getattr(Client, name), getattr(AsyncClient, name)
+        assert inspect.signature(methods[0]) == inspect.signature(methods[1])
 
 
 def test_a_report_becomes_tables(client: Client, model_file: Path, image_folder: Path) -> None:
@@ -90,7 +92,7 @@ def test_an_unreachable_server_is_tried_again_and_again(
 ) -> None:
     script.failures["GetCatalog"] = [fakes.status("UNAVAILABLE", "restarting")] * 3
 
-    assert client.metrics().metrics[0].name == "deletion"
+    assert client.catalog().metrics[0].name == "deletion"
     assert pauses == [0.2, 0.4, 0.8]
 
 
@@ -100,7 +102,7 @@ def test_patience_with_an_unreachable_server_ends(
     script.failures["GetCatalog"] = [fakes.status("UNAVAILABLE", "gone")] * 99
 
     with pytest.raises(UnavailableError, match="gone"):
-        client.metrics()
+        client.catalog()
     assert len(pauses) == 5
 
 
@@ -110,7 +112,7 @@ def test_an_overloaded_server_says_when_to_come_back(
     later = error_details_pb2.RetryInfo(retry_delay=duration_pb2.Duration(seconds=7))
     script.failures["GetCatalog"] = [fakes.status("RESOURCE_EXHAUSTED", "full", later)]
 
-    client.metrics()
+    client.catalog()
 
     assert pauses == [7.0]
 
@@ -121,7 +123,7 @@ def test_a_limit_is_no_reason_to_try_again(
     script.failures["GetCatalog"] = [fakes.status("RESOURCE_EXHAUSTED", "too large")]
 
     with pytest.raises(ResourceExhaustedError):
-        client.metrics()
+        client.catalog()
     assert pauses == []
 
 
@@ -134,7 +136,7 @@ def test_a_message_that_grpc_itself_refuses_is_told_with_a_way_out(
     with pytest.raises(
         ResourceExhaustedError, match=r"62914560 bytes.*HEATPROOF_MAX_MESSAGE"
     ) as it:
-        client.metrics()
+        client.catalog()
     assert it.value.reason == "LIMIT_EXCEEDED"
 
 

@@ -16,10 +16,10 @@ GET: Final = Rpc(CatalogServiceStub, "GetCatalog")
 GET_SERVER_INFO: Final = Rpc(CatalogServiceStub, "GetServerInfo")
 
 
-def metrics() -> Flow[Catalog]:
+def catalog() -> Flow[Catalog]:
     """Gets metrics, explainers and removal operators with their parameters and references."""
-    catalog: Catalog = yield from patiently(Unary(GET, GetCatalogRequest()))
-    return catalog
+    found: Catalog = yield from patiently(Unary(GET, GetCatalogRequest()))
+    return found
 
 
 def server_info() -> Flow[ServerInfo]:

@@ -54,7 +54,7 @@ class AnnotationOptions(TypedDict, total=False):
     maps_frame: str
 
 
-def dataset(
+def upload_dataset(
     images: DatasetSource,
     *,
     display_name: str = "",

@@ -3,9 +3,7 @@
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final, TypeAlias, TypeVar, Unpack
-
-from google.protobuf.message import Message
+from typing import Final, TypeAlias, Unpack
 
 from heatproof.client.clients.effects import Flow, Rpc, Unary, work
 from heatproof.client.clients.flows.datasets import AnnotationOptions, DatasetSource
@@ -13,6 +11,7 @@ from heatproof.client.clients.flows.evaluations import annotation_options, run
 from heatproof.client.clients.progress import OnProgress, ignore
 from heatproof.client.clients.retries import patiently
 from heatproof.client.documents import messages
+from heatproof.client.documents.messages import AnyMessage
 from heatproof.client.documents.model_files import ModelSource
 from heatproof.client.documents.policies import (
     NO_PREPROCESSING,
@@ -35,8 +34,6 @@ GATE: Final = Rpc(EvaluationServiceStub, "GateEvaluation")
 
 BaselineSource: TypeAlias = ModelSource | Baseline
 """A baseline: the JSON report of an earlier gate, or a model to evaluate in the same run."""
-
-AnyMessage = TypeVar("AnyMessage", bound=Message)
 
 
 class GateOptions(AnnotationOptions, StatementOptions, total=False):
@@ -80,8 +77,7 @@ def gate(
     """
     stated = messages.read(PolicyModel, statement_options(options))
     rules = yield from work(lambda: _rules(policy, preprocessing, stated))
-    spec = _spec(rules)
-    spec.keep_overlays = options.get("keep_overlays", False)
+    spec = _spec(rules, keep_overlays=options.get("keep_overlays", False))
     recorded = yield from work(lambda: _recorded(baseline))
     models = [model] if baseline is None or recorded else [model, _as_model(baseline)]
     asked = CreateEvaluationRequest(spec=spec, policy=rules, recorded_baseline=_outline(recorded))
@@ -114,7 +110,7 @@ def _rules(
     return rules
 
 
-def _spec(policy: Policy) -> EvaluationSpec:
+def _spec(policy: Policy, *, keep_overlays: bool) -> EvaluationSpec:
     return EvaluationSpec(
         preprocessing=policy.model.preprocessing,
         output=policy.model.output,
@@ -124,6 +120,7 @@ def _spec(policy: Policy) -> EvaluationSpec:
         removals=policy.removals,
         target=policy.target,
         seed=policy.seed,
+        keep_overlays=keep_overlays,
     )
 
 

@@ -1,0 +1,38 @@
+"""Methods of the clients, as `inspect.signature` and `help` show them."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any, get_args
+
+SELF = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+def describe(method: Callable[..., Any], flow: Callable[..., Any], owner: str) -> None:
+    """Gives a method the name, the text and the parameters of its flow, and the flow's result.
+
+    Args:
+        method: takes the client and the arguments of the flow.
+        flow: a generator function; its `**options: Unpack[...]` become parameters by keyword, which
+            show `...` for their default, as they may be left out.
+        owner: class of the method.
+    """
+    parameters = [SELF, *_parameters(flow)]
+    result = get_args(inspect.signature(flow).return_annotation)[-1]
+    signature = inspect.Signature(parameters, return_annotation=result)
+    method.__name__, method.__doc__ = flow.__name__, flow.__doc__
+    method.__qualname__ = f"{owner}.{flow.__name__}"
+    method.__annotations__ = {one.name: one.annotation for one in parameters[1:]}
+    method.__annotations__["return"] = result
+    method.__signature__ = signature  # type: ignore[attr-defined]  # read by inspect
+
+
+def _parameters(flow: Callable[..., Any]) -> Iterator[inspect.Parameter]:
+    for parameter in inspect.signature(flow).parameters.values():
+        if parameter.kind is not parameter.VAR_KEYWORD:
+            yield parameter
+            continue
+        (options,) = get_args(parameter.annotation)
+        for name, annotation in inspect.get_annotations(options).items():
+            yield parameter.replace(
+                name=name, kind=parameter.KEYWORD_ONLY, annotation=annotation, default=...
+            )
