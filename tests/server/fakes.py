@@ -2,11 +2,12 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from heatproof.evaluators.errors import HeatproofError
+from heatproof.evaluators.evaluation.column_blocks import written
 from heatproof.evaluators.evaluation.plan import result_keys
 from heatproof.evaluators.evaluation.results import (
     ClassProbability,
@@ -15,6 +16,7 @@ from heatproof.evaluators.evaluation.results import (
     ImageScore,
     Overlay,
 )
+from heatproof.evaluators.evaluation.tabulation import Tabulation
 from heatproof.evaluators.outcomes import Curve
 from heatproof.server.api.codec import worker_documents
 from heatproof.server.api.codec.evaluations import image_row
@@ -37,7 +39,10 @@ from heatproof.server.workers.tasks import (
     PlanEvaluation,
     PlannedWork,
     RunShard,
-    Summarise,
+    ShardTotals,
+    SummarizeImages,
+    SummarizeScores,
+    TabulateRows,
 )
 from tests.server.world import PREDICTIONS_PER_IMAGE
 
@@ -80,17 +85,21 @@ class FakeWorkers(Workers):
         self.shards[task.first] += 1
         assert lane is Lane.BULK
         yield Progress("start")
+        tabulation = Tabulation(task.spec)
         for done, image in enumerate(task.images, 1):
             if self.held is not None and len(self.computed) >= self.held_after:
                 await self.held.wait()
             await asyncio.sleep(0)
             yield Progress(f"image {image.display_name}", PREDICTIONS_PER_IMAGE * done, done)
-            yield Partial(image_row(fake_result(task, image)))
+            result = fake_result(task, image)
+            tabulation.add(result)
+            yield Partial(image_row(result))
             self.computed.append(image.digest)
             if self.error is not None and task.first == self.failing:
                 yield Failed(self.error)
                 return
-        yield Done(PREDICTIONS_PER_IMAGE * len(task.images))
+        predictions = PREDICTIONS_PER_IMAGE * len(task.images)
+        yield Done(ShardTotals(predictions, written(tabulation.columns())))
 
 
 def fake_result(task: RunShard, image: StoredImage) -> ImageResult:
@@ -113,24 +122,26 @@ def fake_result(task: RunShard, image: StoredImage) -> ImageResult:
     )
 
 
+_STATISTICS: dict[type[Task[Any, Any]], Callable[[Any, Bench], Any]] = {
+    TabulateRows: statistics.tabulate_rows,
+    SummarizeImages: statistics.summarize_images,
+    SummarizeScores: statistics.summarize_scores,
+    CheckPolicy: statistics.check_policy,
+    Judge: statistics.judge,
+}
+
+
 def _answer(task: Task[Any, Any]) -> Done[Any] | Failed:
+    match task:
+        case PlanEvaluation():
+            return Done(PlannedWork(PREDICTIONS_PER_IMAGE * task.inventory.images))
+        case DescribeEnvironment():
+            return Done({"heatproof": "fake"})
     bench = Bench(_NeverCancelled(), lambda _: None, _no_shelf, worker_documents)  # type: ignore[arg-type]
     try:
-        match task:
-            case PlanEvaluation():
-                total = PREDICTIONS_PER_IMAGE * task.inventory.images
-                return Done(PlannedWork(total))
-            case Summarise():
-                return Done(statistics.summarise(task, bench))
-            case CheckPolicy():
-                return Done(statistics.check_policy(task, bench))
-            case Judge():
-                return Done(statistics.judge(task, bench))
-            case DescribeEnvironment():
-                return Done({"heatproof": "fake"})
+        return Done(_STATISTICS[type(task)](task, bench))
     except HeatproofError as error:
         return Failed(error)
-    raise AssertionError(task)
 
 
 class _NeverCancelled:

@@ -1,7 +1,7 @@
 """Models, images and specs, and stores that hold them."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -110,7 +110,7 @@ def store_model(stores: Stores, data: bytes) -> str:
     return stores.models.add(name, "tiny", [("model.onnx", blob)], b"").name
 
 
-def store_dataset(stores: Stores, seeds: range) -> str:
+def store_dataset(stores: Stores, seeds: Sequence[int]) -> str:
     """Stores the pictures of these seeds and returns the name of the data set."""
     files = [png(seed) for seed in seeds]
     digests = [hashlib.sha256(data).hexdigest() for data in files]

@@ -4,6 +4,7 @@ import pytest
 
 from heatproof.evaluators.evaluation.results import ClassProbability, CleanPrediction, ImageResult
 from heatproof.evaluators.evaluation.summaries import accuracy_of
+from heatproof.evaluators.evaluation.tabulation import image_columns
 
 
 def image(label: int | None, *predictions: CleanPrediction) -> ImageResult:
@@ -26,7 +27,7 @@ def answer(*classes: int, model: str = "m") -> CleanPrediction:
     ],
 )
 def test_what_counts_as_a_hit(shown: ImageResult, hit: float | None) -> None:
-    sample = accuracy_of("m", [shown])
+    sample = accuracy_of("m", image_columns([shown], [True]))
 
     assert sample.arm.count == (hit is not None)
     assert hit is None or sample.arm.numerators[0] == hit

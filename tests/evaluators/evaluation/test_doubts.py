@@ -8,6 +8,7 @@ from heatproof.evaluators.evaluation.doubts import doubts
 from heatproof.evaluators.evaluation.results import ClassProbability, CleanPrediction, ImageResult
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.evaluation.summaries import clean_accuracy
+from heatproof.evaluators.evaluation.tabulation import tabulated
 from heatproof.evaluators.images.preprocessing import PRESETS
 from heatproof.evaluators.queries.class_outputs import Basis, ClassOutput
 from heatproof.evaluators.queries.model_warnings import Doubt, ModelWarning
@@ -34,7 +35,8 @@ def reasons(images: list[ImageResult], classes: int = 10) -> list[Doubt]:
 def warned_of(images: list[ImageResult], outputs: list[ClassOutput]) -> tuple[ModelWarning, ...]:
     models = tuple(held.model for held in outputs)
     spec = EvaluationSpec(models=models, preprocessing=PRESETS["unit"], metrics=())
-    return doubts(images, outputs, clean_accuracy(spec, images))
+    columns = tabulated(spec, images).images
+    return doubts(columns, outputs, clean_accuracy(spec, columns))
 
 
 @pytest.mark.parametrize(("count", "warned"), [(4, False), (5, True), (40, True)])

@@ -12,7 +12,8 @@ from heatproof.evaluators.evaluation.engine import SourceImage, evaluate
 from heatproof.evaluators.evaluation.plan import result_keys
 from heatproof.evaluators.evaluation.results import ImageResult, ImageScore
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
-from heatproof.evaluators.evaluation.summaries import summarise
+from heatproof.evaluators.evaluation.summaries import summarize
+from heatproof.evaluators.evaluation.tabulation import tabulated
 from heatproof.evaluators.explainers import (
     GradCam,
     IntegratedGradients,
@@ -166,4 +167,4 @@ def test_whatever_is_not_finite_gives_scores_or_statuses(
         assert all(isinstance(one.score, Undefined) for one in result.scores)
         assert without == {Reason.NOT_FINITE}
         assert result.predictions[0].top == ()
-    assert summarise(SPEC, [result])
+    assert summarize(SPEC, tabulated(SPEC, [result]))

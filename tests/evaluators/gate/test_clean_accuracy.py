@@ -14,7 +14,8 @@ from heatproof.evaluators.evaluation.results import (
     ImageScore,
 )
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
-from heatproof.evaluators.evaluation.summaries import summarise
+from heatproof.evaluators.evaluation.summaries import summarize
+from heatproof.evaluators.evaluation.tabulation import tabulated
 from heatproof.evaluators.explainers.controls.centre import Centre
 from heatproof.evaluators.gate import judge
 from heatproof.evaluators.gate.policy import (
@@ -56,7 +57,8 @@ def answered(hits: int, *, labelled: int = IMAGES, model: str = "m") -> Evaluate
         )
         for place in range(IMAGES)
     )
-    return Evaluated(model, spec, summarise(spec, images), images)
+    columns = tabulated(spec, images)
+    return Evaluated(model, spec, summarize(spec, columns), columns)
 
 
 def answer(model: str, top: int) -> CleanPrediction:

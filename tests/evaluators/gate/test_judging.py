@@ -9,7 +9,8 @@ import pytest
 from heatproof.evaluators.errors import FailedPreconditionError, InvalidArgumentError
 from heatproof.evaluators.evaluation.results import ImageResult, ImageScore
 from heatproof.evaluators.evaluation.spec import EvaluationSpec, Target
-from heatproof.evaluators.evaluation.summaries import summarise
+from heatproof.evaluators.evaluation.summaries import summarize
+from heatproof.evaluators.evaluation.tabulation import tabulated
 from heatproof.evaluators.explainers.controls.centre import Centre
 from heatproof.evaluators.explainers.controls.random import Random
 from heatproof.evaluators.gate import judge
@@ -62,7 +63,8 @@ def evaluated(scores: Any, metric: Any = None, parts: Any = None, seed: int = 0)
         )
         for place, score in enumerate(scores)
     )
-    return Evaluated("m", spec, summarise(spec, images), images)
+    columns = tabulated(spec, images)
+    return Evaluated("m", spec, summarize(spec, columns), columns)
 
 
 def score_of(score: Any) -> Any:
@@ -253,7 +255,7 @@ def _fails(metrics: Any, mine: Any, theirs: Any) -> bool:
         # A regression reads of the summary only how many images were scored: one will do for all.
         template = TEMPLATE
         results = tuple(replace(template, metric=metric) for metric in metrics)
-        sides.append(Evaluated("m", spec, results, images))
+        sides.append(Evaluated("m", spec, results, tabulated(spec, images)))
     checks = tuple(Check(metric=metric, max_regression=0.0) for metric in metrics)
     found = judge(Policy(checks=checks), *sides).checks
     return any(check.outcome is CheckOutcome.FAIL for check in found)
@@ -304,11 +306,16 @@ def test_the_tolerance_is_one_of_scores_and_not_of_areas() -> None:
 
 def changed(found: Evaluated, places: range, **changes: Any) -> Evaluated:
     """The evaluation with something else about some images."""
-    images = [
-        replace(image, **changes) if place in places else image
-        for place, image in enumerate(found.images)
-    ]
-    return replace(found, images=tuple(images))
+    images = found.columns.images
+    names = {"image": "digests", "label": "labels", "object_mask": "object_masks"}
+    columns: dict[str, Any] = {
+        names[field]: tuple(
+            value if place in places else held
+            for place, held in enumerate(getattr(images, names[field]))
+        )
+        for field, value in changes.items()
+    }
+    return replace(found, columns=replace(found.columns, images=replace(images, **columns)))
 
 
 OTHERWISE: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {

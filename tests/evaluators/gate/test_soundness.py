@@ -6,14 +6,16 @@ from typing import Any, ClassVar
 import pytest
 
 from heatproof.evaluators.errors import InvalidArgumentError
+from heatproof.evaluators.evaluation.plan import result_keys
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.explainers import Centre, Random
 from heatproof.evaluators.gate.policy import Check, Policy
-from heatproof.evaluators.gate.soundness import require_answerable, require_sound
+from heatproof.evaluators.gate.soundness import compared_results, require_answerable, require_sound
 from heatproof.evaluators.images.preprocessing import PRESETS
 from heatproof.evaluators.metrics import Deletion, Insertion, OcclusionRobustness
 from heatproof.evaluators.registry.parameters import Range
 from heatproof.evaluators.removal import Black, White
+from heatproof.evaluators.statistics.intervals import Intervals
 from heatproof.evaluators.statistics.reductions import Mean, Reduction
 
 SPEC = EvaluationSpec(
@@ -97,3 +99,32 @@ def test_a_bound_that_no_score_can_cross_is_refused(
     with pytest.raises(InvalidArgumentError, match=rf"{lies} every score.*\[0, 1\]") as caught:
         require_sound(policy(Check(metric=Bounded(), **bounds)))
     assert caught.value.field == f"checks[0].{field}"
+
+
+@pytest.mark.parametrize(
+    ("check", "changes", "expected"),
+    [
+        (Check(metric=Insertion(), min=0.1), {}, set()),
+        (
+            Check(metric=Insertion(), min=0.1),
+            {"interval": Intervals.BOUNDED},
+            {("m", "centre"), ("m", "random"), ("n", "centre"), ("n", "random")},
+        ),
+        (
+            Check(metric=Insertion(), explainer=Centre(), max_regression=0.1),
+            {},
+            {("m", "centre"), ("n", "centre")},
+        ),
+        (Check(metric=OcclusionRobustness(), max_regression=0.0), {}, {("m", None), ("n", None)}),
+    ],
+)
+def test_a_verdict_reads_the_images_scores_only_of_what_it_compares(
+    check: Check, changes: dict[str, Any], expected: set[tuple[str, str | None]]
+) -> None:
+    spec = replace(SPEC, models=("m", "n", "other"))
+    keys = result_keys(spec)
+    found = compared_results(policy(check, **changes), spec, {"m", "n"})
+    assert {
+        (keys[index].models[0], keys[index].explainer and keys[index].explainer.name)
+        for index in found
+    } == expected

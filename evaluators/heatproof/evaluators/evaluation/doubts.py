@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from heatproof.evaluators.evaluation.results import ImageResult, Summary
+from heatproof.evaluators.evaluation.columns import ImageColumns
+from heatproof.evaluators.evaluation.results import Summary
 from heatproof.evaluators.evaluation.summaries import units_of
 from heatproof.evaluators.queries.class_outputs import ClassOutput
 from heatproof.evaluators.queries.model_warnings import Doubt, ModelWarning
@@ -17,7 +18,7 @@ _CHECK: Final = "check preprocessing, labels and the class output before trustin
 
 
 def doubts(
-    images: Sequence[ImageResult],
+    images: ImageColumns,
     outputs: Sequence[ClassOutput],
     clean_accuracy: Mapping[str, Summary],
 ) -> tuple[ModelWarning, ...]:
@@ -26,12 +27,12 @@ def doubts(
     Units of sampling count as for intervals: equal images once, and groups where there are some.
 
     Args:
-        images: results of the images.
+        images: what the models answer to each.
         outputs: how the scores of each model are read, with its number of classes.
         clean_accuracy: of each model on these images; without an entry for a lack of labels.
     """
     units = units_of(images, seed=0)  # which are counted, not ordered
-    distinct = [images[place] for place in units.images]
+    distinct = images.taken(units.images)
     return tuple(
         warning
         for output in outputs
@@ -42,14 +43,14 @@ def doubts(
     )
 
 
-def _one_class(
-    images: Sequence[ImageResult], units: Units, output: ClassOutput
-) -> Iterator[ModelWarning]:
+def _one_class(images: ImageColumns, units: Units, output: ClassOutput) -> Iterator[ModelWarning]:
+    tops = images.answers_of(output.model)
     answers = [
-        (prediction.top[0].class_index, image.label, number)
-        for image, number in zip(images, units.unit.tolist(), strict=True)
-        for prediction in image.predictions
-        if prediction.model == output.model and prediction.top
+        (top, label, number)
+        for top, label, number in zip(
+            tops.tolist(), images.labels, units.unit.tolist(), strict=True
+        )
+        if top >= 0
     ]
     answered = len({number for _, _, number in answers})
     if answered < FEWEST_ANSWERS or len({top for top, _, _ in answers}) > 1:
@@ -66,12 +67,12 @@ def _one_class(
 
 
 def _chance(
-    images: Sequence[ImageResult], output: ClassOutput, accuracy: Summary | None
+    images: ImageColumns, output: ClassOutput, accuracy: Summary | None
 ) -> Iterator[ModelWarning]:
     """Holds the interval of the clean accuracy, which needs 8 units, against chance."""
     if accuracy is None or accuracy.interval is None or accuracy.value is None:
         return
-    labels = [image.label for image in images if image.label is not None]
+    labels = [label for label in images.labels if label is not None]
     chance, why = _best_guess(labels, output.classes)
     low, high = accuracy.interval.lower, accuracy.interval.upper
     if low > chance:

@@ -1,17 +1,22 @@
 """From the scores of images to the scores of a data set, with their intervals."""
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from jaxtyping import Float64
 
+from heatproof.evaluators.errors import InternalError
+from heatproof.evaluators.evaluation.columns import (
+    NO_CLASS,
+    NOT_ASKED,
+    Columns,
+    ImageColumns,
+    ResultColumns,
+    ScoreColumn,
+)
 from heatproof.evaluators.evaluation.plan import ResultKey, result_keys
 from heatproof.evaluators.evaluation.results import (
-    ImageResult,
-    ImageScore,
     Interval,
     MetricResult,
     Sampling,
@@ -19,7 +24,7 @@ from heatproof.evaluators.evaluation.results import (
     Summary,
 )
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
-from heatproof.evaluators.outcomes import Curve, Reason, Score, Undefined
+from heatproof.evaluators.outcomes import Curve
 from heatproof.evaluators.statistics.arms import Arm, Contrast
 from heatproof.evaluators.statistics.intervals import Intervals, Limits, Measured, intervals
 from heatproof.evaluators.statistics.reductions import Mean, Proportion, Reduction
@@ -34,104 +39,110 @@ class Quantity:
     """One quantity over the images, such as a score or a part of it.
 
     Attributes:
-        scores: one an image; None where the image was not evaluated.
-        arm: the same as columns of numbers.
+        scores: one an image.
+        arm: what of them is summed.
         reduction: how they become one number.
     """
 
-    scores: Sequence[Score | None]
+    scores: ScoreColumn
     arm: Arm
     reduction: Reduction
 
+    @classmethod
+    def of(
+        cls, scores: ScoreColumn, reduction: Reduction, parts: Mapping[str, ScoreColumn]
+    ) -> "Quantity":
+        """Prepares scores for their reduction; parts that are not there are absent."""
+        absent = ScoreColumn.absent(len(scores.codes))
+        columns = {name: parts.get(name, absent).values for name in reduction.parts}
+        return cls(scores, reduction.arm(scores.values, columns), reduction)
 
-def summarise(spec: EvaluationSpec, images: Sequence[ImageResult]) -> tuple[MetricResult, ...]:
-    """Summarises every result of a spec, in the order of `result_keys`.
+    def is_estimable(self) -> bool:
+        """Whether it is a number: something was scored, and no ratio divides by nothing."""
+        if self.arm.count == 0 or not np.isfinite(self.arm.estimate()):
+            return False
+        mean_denominator = self.arm.denominators.sum() / self.arm.count
+        return bool(mean_denominator > self.reduction.min_denominator)
+
+
+def summarize(spec: EvaluationSpec, columns: Columns) -> tuple[MetricResult, ...]:
+    """Summarizes results of a spec, in the order of `result_keys`.
 
     Args:
         spec: what was asked.
-        images: results of the images, all of them or those that were finished.
+        columns: all images or those that were finished, and the results that are wanted.
+
+    Raises:
+        InternalError: the sums of curves are over other images than those that count.
     """
-    units = units_of(images, seed=spec.seed)
-    counted = [images[place] for place in units.images]
+    units = units_of(columns.images, seed=spec.seed)
+    require_curves_of(columns.images, units)
     keys = result_keys(spec)
-    scores = _by_result(counted, len(keys))
-    quantities = [quantities_of(key, column) for key, column in zip(keys, scores, strict=True)]
+    held = {index: columns.results[index] for index in sorted(columns.results)}
+    quantities = [
+        quantities_of(keys[index], own.taken(units.images)) for index, own in held.items()
+    ]
     flat = [quantity for group in quantities for quantity in group.values()]
     summaries = iter(summaries_of(flat, units, seed=spec.seed))
     return tuple(
-        _metric_result(key, column, {name: (group[name], next(summaries)) for name in group})
-        for key, column, group in zip(keys, scores, quantities, strict=True)
+        _metric_result(keys[index], own, {name: next(summaries) for name in group})
+        for (index, own), group in zip(held.items(), quantities, strict=True)
     )
 
 
-def units_of(images: Sequence[ImageResult], *, seed: int) -> Units:
+def units_of(images: ImageColumns, *, seed: int) -> Units:
     """The units of sampling of an evaluation."""
-    return Units.of([image.image for image in images], [image.group for image in images], seed=seed)
+    return Units.of(images.digests, images.groups, seed=seed)
 
 
-def sampling(spec: EvaluationSpec, images: Sequence[ImageResult]) -> Sampling:
+def require_curves_of(images: ImageColumns, units: Units) -> None:
+    """Refuses sums of curves over other images than those that count.
+
+    Raises:
+        InternalError: a shard was tabulated as if its images had no copies in earlier shards.
+    """
+    if not np.array_equal(np.flatnonzero(images.counted), units.images):
+        raise InternalError(
+            "the sums of curves are over other images than the scores; tabulate their shards again"
+        )
+
+
+def sampling(spec: EvaluationSpec, images: ImageColumns) -> Sampling:
     """Says what is the unit of sampling and how many there are."""
     units = units_of(images, seed=spec.seed)
     unit = SamplingUnit.GROUP if units.grouped else SamplingUnit.IMAGE
     return Sampling(unit, units.count, len(units.images), units.copies)
 
 
-def clean_accuracy(spec: EvaluationSpec, images: Sequence[ImageResult]) -> Mapping[str, Summary]:
+def clean_accuracy(spec: EvaluationSpec, images: ImageColumns) -> Mapping[str, Summary]:
     """Top-1 accuracy of each model on the clean images that have a label; {} without labels."""
     units = units_of(images, seed=spec.seed)
-    counted = [images[place] for place in units.images]
+    counted = images.taken(units.images)
     quantities = {model: accuracy_of(model, counted) for model in spec.models}
     held = {model: quantity for model, quantity in quantities.items() if quantity.arm.count}
     summaries = summaries_of(list(held.values()), units, seed=spec.seed)
     return dict(zip(held, summaries, strict=True))
 
 
-def accuracy_of(model: str, images: Sequence[ImageResult]) -> Quantity:
-    """Whether a model's top class is the label: 1 or 0, None for an image without a label."""
-    hits = [_hit(model, image) for image in images]
-    return _quantity(hits, Proportion(), {})
+def accuracy_of(model: str, images: ImageColumns) -> Quantity:
+    """Whether a model's top class is the label: 1 or 0; nothing for an image without a label.
+
+    A model without a top class, as of NaN, misses it.
+    """
+    hits = [
+        None if label is None or top == NOT_ASKED else float(top != NO_CLASS and top == label)
+        for label, top in zip(images.labels, images.answers_of(model).tolist(), strict=True)
+    ]
+    return Quantity.of(ScoreColumn.of(hits), Proportion(), {})
 
 
-def _hit(model: str, image: ImageResult) -> float | None:
-    """Whether the top class is the label; a model without a top class, as of NaN, misses it."""
-    if image.label is None:
-        return None
-    tops = [held.top for held in image.predictions if held.model == model]
-    return float(any(top[0].class_index == image.label for top in tops if top)) if tops else None
-
-
-def quantities_of(key: ResultKey, scores: Sequence[ImageScore | None]) -> dict[str, Quantity]:
+def quantities_of(key: ResultKey, columns: ResultColumns) -> dict[str, Quantity]:
     """The headline of a result under "", and its parts under their names."""
-    names = sorted({name for score in scores if score for name in score.parts})
-    columns: dict[str, list[Score | None]] = {
-        name: [score.parts.get(name) if score else None for score in scores] for name in names
+    reductions = {**key.metric.part_reductions, "": key.metric.reduction}
+    return {
+        name: Quantity.of(column, reductions.get(name, Mean()), columns.scores)
+        for name, column in columns.scores.items()
     }
-    reductions = key.metric.part_reductions
-    quantities = {
-        name: _quantity(columns[name], reductions.get(name, Mean()), columns) for name in names
-    }
-    headline = [score.score if score else None for score in scores]
-    return {"": _quantity(headline, key.metric.reduction, columns), **quantities}
-
-
-def _quantity(
-    scores: Sequence[Score | None],
-    reduction: Reduction,
-    parts: Mapping[str, Sequence[Score | None]],
-) -> Quantity:
-    nothing = [None] * len(scores)
-    columns = {name: _column(parts.get(name, nothing)) for name in reduction.parts}
-    return Quantity(scores, reduction.arm(_column(scores), columns), reduction)
-
-
-def _column(scores: Sequence[Score | None]) -> Float64[np.ndarray, "images"]:
-    """Scores as numbers, NaN where there is none."""
-    return np.array([np.nan if not isinstance(s, float) else s for s in scores], dtype=np.float64)
-
-
-def measured(quantity: Quantity, units: Units) -> Measured:
-    """A quantity of images as one of units."""
-    return Measured(units.summed(quantity.arm), quantity.reduction, units.grouped, units.largest)
 
 
 def summaries_of(
@@ -141,7 +152,7 @@ def summaries_of(
     seed: int,
     kind: Intervals = Intervals.STANDARD,
 ) -> list[Summary]:
-    """Summarises quantities over the images that count, with their intervals on the same resamples.
+    """Summarizes quantities over the images that count, with their intervals on the same resamples.
 
     Args:
         quantities: over the images that count, in their order.
@@ -149,73 +160,37 @@ def summaries_of(
         seed: of the resamples.
         kind: which intervals bounded means and proportions get.
     """
-    scores = [measured(quantity, units) for quantity in quantities]
+    scores = [
+        Measured(units.summed(held.arm), held.reduction, units.grouped, units.largest)
+        for held in quantities
+    ]
     limits = intervals(scores, seed=seed, level=LEVEL, kind=kind)
     return [_summary(*held) for held in zip(quantities, scores, limits, strict=True)]
 
 
 def _summary(quantity: Quantity, score: Measured, limits: Limits | None) -> Summary:
-    if not is_estimable(quantity):
-        return Summary(None, None, None, 0, _reasons(quantity.scores), 0)
+    if not quantity.is_estimable():
+        everything = np.ones(len(quantity.scores.codes), np.bool_)
+        return Summary(None, None, None, 0, quantity.scores.reasons(everything), 0)
     standard_error = Contrast((score.arm,)).standard_error()
     interval = None
     if limits is not None:
         interval = Interval(limits.lower, limits.upper, LEVEL, limits.method)
-    left_out = [
-        held
-        for held, scored in zip(quantity.scores, quantity.arm.scored, strict=True)
-        if not scored
-    ]
     return Summary(
         value=score.arm.estimate(),
         standard_error=standard_error if np.isfinite(standard_error) else None,
         interval=interval,
         scored=quantity.arm.count,
-        undefined=_reasons(left_out),
+        undefined=quantity.scores.reasons(~quantity.arm.scored),
         units=score.arm.count,
     )
 
 
-def is_estimable(quantity: Quantity) -> bool:
-    """Whether the quantity is a number: something was scored, and no ratio divides by nothing."""
-    if quantity.arm.count == 0 or not np.isfinite(quantity.arm.estimate()):
-        return False
-    mean_denominator = quantity.arm.denominators.sum() / quantity.arm.count
-    return bool(mean_denominator > quantity.reduction.min_denominator)
-
-
-def _reasons(scores: Iterable[Score | None]) -> dict[str, int]:
-    """Why images have no score, counted; an image that was not evaluated has no reason."""
-    return dict(sorted(Counter(_reason(s) for s in scores if s is not None).items()))
-
-
-def _reason(score: Score) -> str:
-    if isinstance(score, Undefined):
-        return str(score.reason)
-    # Scored alone, but the data set's denominator is nothing to divide by.
-    return str(Reason.NO_PLACE_EFFECT if np.isfinite(score) else Reason.NOT_FINITE)
-
-
-def _by_result(images: Sequence[ImageResult], results: int) -> list[list[ImageScore | None]]:
-    columns: list[list[ImageScore | None]] = [[None] * len(images) for _ in range(results)]
-    for place, image in enumerate(images):
-        for score in image.scores:
-            columns[score.result][place] = score
-    return columns
-
-
 def _metric_result(
-    key: ResultKey,
-    scores: Sequence[ImageScore | None],
-    summarised: Mapping[str, tuple[Quantity, Summary]],
+    key: ResultKey, columns: ResultColumns, summaries: Mapping[str, Summary]
 ) -> MetricResult:
-    quantity, summary = summarised[""]
-    curves = [
-        score.curves
-        for score, scored in zip(scores, quantity.arm.scored, strict=True)
-        if scored and score is not None
-    ]
-    mean_curves = _mean_curves(curves)
+    curves = {name: summed.mean() for name, summed in columns.curves.items()}
+    summary = summaries[""]
     return MetricResult(
         models=key.models,
         metric=key.metric,
@@ -224,10 +199,10 @@ def _metric_result(
         direction=key.metric.direction,
         summary=summary,
         parts={
-            **{name: part for name, (_, part) in summarised.items() if name},
-            **_described(key, mean_curves, summary.scored),
+            **{name: part for name, part in summaries.items() if name},
+            **_described(key, curves, summary.scored),
         },
-        curves=mean_curves,
+        curves=curves,
     )
 
 
@@ -235,13 +210,3 @@ def _described(key: ResultKey, curves: Mapping[str, Curve], scored: int) -> dict
     """What the metric reads off the mean curves."""
     numbers = key.metric.described(curves)
     return {name: Summary(value, None, None, scored, {}) for name, value in numbers.items()}
-
-
-def _mean_curves(curves: Sequence[Mapping[str, Curve]]) -> dict[str, Curve]:
-    names = sorted({name for group in curves for name in group})
-    return {name: _mean_curve([g[name] for g in curves if name in g]) for name in names}
-
-
-def _mean_curve(curves: Sequence[Curve]) -> Curve:
-    values = np.array([curve.values for curve in curves], dtype=np.float64).mean(axis=0)
-    return replace(curves[0], values=tuple(values.tolist()))

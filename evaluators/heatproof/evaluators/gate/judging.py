@@ -31,12 +31,12 @@ from heatproof.evaluators.gate.policy import (
 )
 from heatproof.evaluators.gate.regressions import Comparison, judge_regressions
 from heatproof.evaluators.gate.soundness import (
+    covers,
     is_bounded,
     require_comparable_scores,
     require_sound,
     wanted,
 )
-from heatproof.evaluators.metrics.metric import is_answered_by
 from heatproof.evaluators.queries.model_warnings import Doubt
 from heatproof.evaluators.statistics.intervals import Intervals
 
@@ -86,12 +86,7 @@ def judge(policy: Policy, candidate: Evaluated, baseline: Evaluated | None) -> V
 def _targets(policy: Policy, candidate: Evaluated) -> Iterator[Target]:
     for number, check in enumerate(policy.checks):
         for index, result in enumerate(candidate.results):
-            if (
-                result.models == (candidate.model,)
-                and is_answered_by(check.metric, result.metric)
-                and check.explainer in (None, result.explainer)
-                and check.removal in (None, result.removal)
-            ):
+            if result.models == (candidate.model,) and covers(check, result):
                 yield Target(number, check, index)
 
 
@@ -145,7 +140,7 @@ def _pair(target: Target, policy: Policy, candidate: Evaluated, baseline: Evalua
 def _shortage(target: Target, candidate: Evaluated) -> str:
     """Says that too few images have a score; "" if enough have."""
     summary = _summary(target, candidate, Intervals.STANDARD)
-    total = len({image.image for image in candidate.images})
+    total = len(set(candidate.columns.images.digests))
     if total and summary.scored / total >= target.check.min_scored:
         return ""
     needed = f"at least {target.check.min_scored:.0%} are needed"
@@ -208,7 +203,7 @@ def _warnings(
 ) -> tuple[str, ...]:
     mine = (held for held in candidate.warnings if held.model == candidate.model)
     warnings = [f"{h.reason}: {h.text}" for h in mine if h.reason is not Doubt.MODEL_FORM]
-    units = units_of(candidate.images, seed=policy.seed)
+    units = units_of(candidate.columns.images, seed=policy.seed)
     if units.count < policy.min_images:
         unit = "group" if units.grouped else "image"
         warnings.append(

@@ -7,8 +7,9 @@ import numpy as np
 from jaxtyping import Bool
 
 from heatproof.evaluators.errors import FailedPreconditionError
+from heatproof.evaluators.evaluation.columns import ImageColumns, Places
 from heatproof.evaluators.evaluation.plan import result_keys
-from heatproof.evaluators.evaluation.results import ImageResult, ImageScore, MetricResult, Summary
+from heatproof.evaluators.evaluation.results import MetricResult, Summary
 from heatproof.evaluators.evaluation.spec import Target
 from heatproof.evaluators.evaluation.summaries import (
     Quantity,
@@ -115,36 +116,46 @@ def require_comparable(candidate: Evaluated, baseline: Evaluated) -> None:
 
 def _differing_images(candidate: Evaluated, baseline: Evaluated) -> dict[str, str]:
     """What differs in the images or in what came with them, with the first of them."""
-    mine, theirs = _by_digest(candidate), _by_digest(baseline)
-    alone = [image for key, image in mine.items() if key not in theirs]
-    others = [image for key, image in theirs.items() if key not in mine]
-    if alone or others:
-        counts = f"{len(alone)} only in the candidate, {len(others)} only in the baseline"
-        return {"images": f" ({counts}, {_named((alone or others)[0])} first)"}
+    mine, theirs = candidate.columns.images, baseline.columns.images
+    own, other = mine.first_places(), theirs.first_places()
+    alone = [_named(mine, place) for digest, place in own.items() if digest not in other]
+    strange = [_named(theirs, place) for digest, place in other.items() if digest not in own]
+    if alone or strange:
+        counts = f"{len(alone)} only in the candidate, {len(strange)} only in the baseline"
+        return {"images": f" ({counts}, {(alone or strange)[0]} first)"}
+    places = [(place, other[digest]) for digest, place in own.items()]
     is_strict = candidate.spec.target is Target.LABEL
-    found = {"labels": [i for k, i in mine.items() if _labels_differ(i, theirs[k], is_strict)]}
+    found = {
+        "labels": [
+            _named(mine, place)
+            for place, at in places
+            if _labels_differ(mine.labels[place], theirs.labels[at], is_strict)
+        ]
+    }
     if any(Reads.OBJECTS in metric.reads for metric in candidate.spec.metrics):
         found["object_masks"] = [
-            image for key, image in mine.items() if image.object_mask != theirs[key].object_mask
+            _named(mine, place)
+            for place, at in places
+            if mine.object_masks[place] != theirs.object_masks[at]
         ]
     return {
-        name: f" (of {len(images)} of {len(mine)} images, {_named(images[0])} first)"
+        name: f" (of {len(images)} of {len(own)} images, {images[0]} first)"
         for name, images in found.items()
         if images
     }
 
 
-def _labels_differ(mine: ImageResult, theirs: ImageResult, is_strict: bool) -> bool:  # noqa: FBT001  # a rule
+def _labels_differ(mine: int | None, theirs: int | None, is_strict: bool) -> bool:  # noqa: FBT001  # a rule
     """Whether labels contradict each other; a label that only one has does so if it is explained.
 
     Else the candidate's labels hold for both.
     """
-    given = None not in {mine.label, theirs.label}
-    return mine.label != theirs.label and (given or is_strict)
+    given = None not in {mine, theirs}
+    return mine != theirs and (given or is_strict)
 
 
-def _named(image: ImageResult) -> str:
-    return repr(image.display_name or image.image[:12])
+def _named(images: ImageColumns, place: int) -> str:
+    return repr(images.display_names[place] or images.digests[place][:12])
 
 
 def pair(
@@ -158,27 +169,25 @@ def pair(
     Raises:
         FailedPreconditionError: the baseline has no such result.
     """
-    key = (result.metric, result.removal, result.explainer)
-    units = units_of(candidate.images, seed=candidate.spec.seed)
-    images = [candidate.images[place].image for place in units.images]
-    mine, theirs = _quantity(candidate, key, images), _quantity(baseline, key, images)
+    units = _units(candidate)
+    digests = _counted(candidate, units)
+    mine, theirs = _quantity(candidate, result, digests), _quantity(baseline, result, digests)
     return paired(mine, theirs, units, result.direction, tolerance=tolerance)
 
 
 def accuracy_summary(kind: Intervals, evaluated: Evaluated) -> Summary:
     """The clean accuracy of the model that is judged, with intervals of a kind."""
-    units = units_of(evaluated.images, seed=evaluated.spec.seed)
-    images = [evaluated.images[place] for place in units.images]
-    quantity = accuracy_of(evaluated.model, images)
+    units = _units(evaluated)
+    quantity = accuracy_of(evaluated.model, evaluated.columns.images.taken(units.images))
     return summaries_of([quantity], units, seed=evaluated.spec.seed, kind=kind)[0]
 
 
 def accuracy_pair(candidate: Evaluated, baseline: Evaluated) -> Pair:
     """Pairs the clean answers of two models; the candidate's labels hold for both."""
-    units = units_of(candidate.images, seed=candidate.spec.seed)
-    images = [candidate.images[place] for place in units.images]
-    held = _by_digest(baseline)
-    others = [replace(held[image.image], label=image.label) for image in images]
+    units = _units(candidate)
+    images = candidate.columns.images.taken(units.images)
+    places = _places(baseline, images.digests)
+    others = replace(baseline.columns.images.taken(places), labels=images.labels)
     mine = accuracy_of(candidate.model, images)
     theirs = accuracy_of(baseline.model, others)
     return paired(mine, theirs, units, Direction.HIGHER_IS_BETTER, tolerance=0.0)
@@ -213,35 +222,39 @@ def paired(
 
 
 def summary_by(kind: Intervals, result: MetricResult, evaluated: Evaluated) -> Summary:
-    """Summarises a result anew, with other intervals."""
-    units = units_of(evaluated.images, seed=evaluated.spec.seed)
-    images = [evaluated.images[place].image for place in units.images]
-    quantity = _quantity(evaluated, (result.metric, result.removal, result.explainer), images)
+    """Summarizes a result anew, with other intervals."""
+    units = _units(evaluated)
+    quantity = _quantity(evaluated, result, _counted(evaluated, units))
     return summaries_of([quantity], units, seed=evaluated.spec.seed, kind=kind)[0]
 
 
-def _by_digest(evaluated: Evaluated) -> Mapping[str, ImageResult]:
-    """Images by the digest of their bytes, in their order; the first of equal ones."""
-    held: dict[str, ImageResult] = {}
-    for image in evaluated.images:
-        held.setdefault(image.image, image)
-    return held
+def _units(evaluated: Evaluated) -> Units:
+    return units_of(evaluated.columns.images, seed=evaluated.spec.seed)
 
 
-def _quantity(evaluated: Evaluated, key: tuple[object, ...], images: Sequence[str]) -> Quantity:
+def _counted(evaluated: Evaluated, units: Units) -> tuple[str, ...]:
+    """Digests of the images that count, in their order."""
+    return evaluated.columns.images.taken(units.images).digests
+
+
+def _places(evaluated: Evaluated, digests: Sequence[str]) -> Places:
+    """Where images are in an evaluation that has all of them."""
+    first = evaluated.columns.images.first_places()
+    return np.array([first[digest] for digest in digests], np.int64)
+
+
+def _quantity(evaluated: Evaluated, result: MetricResult, digests: Sequence[str]) -> Quantity:
+    """The same score of another evaluation, over these images."""
+    key = (result.metric, result.removal, result.explainer)
     for index, found in enumerate(result_keys(evaluated.spec)):
         own_key = (found.metric, found.removal, found.explainer)
         if found.models == (evaluated.model,) and own_key == key:
-            held = _by_digest(evaluated)
-            return quantities_of(found, [_score(held[image], index) for image in images])[""]
+            columns = evaluated.columns.results[index].taken(_places(evaluated, digests))
+            return quantities_of(found, columns)[""]
     raise FailedPreconditionError(
         f"the evaluation of {evaluated.model!r} lacks a result that the other has; "
         "evaluate the baseline again under this policy"
     )
-
-
-def _score(image: ImageResult, result: int) -> ImageScore | None:
-    return next((score for score in image.scores if score.result == result), None)
 
 
 def _snapped(arm: Arm, to: Arm, tolerance: float) -> Arm:

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, TypeAlias
 
-from heatproof.evaluators.evaluation.results import ImageResult, Interval, MetricResult
+from heatproof.evaluators.evaluation.columns import Columns
+from heatproof.evaluators.evaluation.results import Interval, MetricResult
 from heatproof.evaluators.evaluation.spec import EvaluationSpec, Target
 from heatproof.evaluators.explainers import Explainer
 from heatproof.evaluators.images.preprocessing import Preprocessing
@@ -106,14 +107,14 @@ class Evaluated:
         model: the model that is judged.
         spec: what was asked.
         results: results of all models of the spec.
-        images: results of the images.
+        columns: the images, and the results that are compared or summarized anew.
         warnings: what makes the scores of a model doubtful.
     """
 
     model: str
     spec: EvaluationSpec
     results: tuple[MetricResult, ...]
-    images: tuple[ImageResult, ...]
+    columns: Columns
     warnings: tuple[ModelWarning, ...] = ()
 
 

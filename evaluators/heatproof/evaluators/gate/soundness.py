@@ -1,17 +1,20 @@
 """What can be said of a policy before anything is evaluated."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Final
 
 from heatproof.evaluators.errors import InvalidArgumentError, placed
+from heatproof.evaluators.evaluation.plan import ResultKey, result_keys
+from heatproof.evaluators.evaluation.results import MetricResult
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.explainers import Explainer
 from heatproof.evaluators.gate.policy import Check, CleanAccuracy, Policy, Rule
 from heatproof.evaluators.metrics.metric import Metric, is_answered_by
 from heatproof.evaluators.registry.registry import Registered
 from heatproof.evaluators.removal import RemovalOperator
+from heatproof.evaluators.statistics.intervals import Intervals
 
 
 def require_sound(policy: Policy) -> None:
@@ -188,6 +191,34 @@ def wanted(
     return product(
         removals if check.metric.takes_removal else (None,),
         explainers if check.metric.takes_explainer else (None,),
+    )
+
+
+def compared_results(
+    policy: Policy, spec: EvaluationSpec, models: Collection[str]
+) -> frozenset[int]:
+    """Indices of the results of which a verdict reads the scores of all images.
+
+    Those of some models that a check compares with a baseline; under intervals other than those
+    that the evaluation has made, those that a check bounds too.
+    """
+    anew = policy.interval is not Intervals.STANDARD
+    reading = [check for check in policy.checks if anew or check.max_regression is not None]
+    return frozenset(
+        index
+        for index, key in enumerate(result_keys(spec))
+        if len(key.models) == 1
+        and key.models[0] in models
+        and any(covers(check, key) for check in reading)
+    )
+
+
+def covers(check: Check, result: ResultKey | MetricResult) -> bool:
+    """Whether a check is about a result, whatever its model."""
+    return (
+        is_answered_by(check.metric, result.metric)
+        and check.explainer in (None, result.explainer)
+        and check.removal in (None, result.removal)
     )
 
 

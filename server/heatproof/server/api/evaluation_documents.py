@@ -5,6 +5,7 @@ from heatproof.server.api.codec.evaluations import encode_evaluation
 from heatproof.server.api.codec.evaluations import read_spec as read_spec
 from heatproof.server.api.codec.evaluations import serialized_environment as serialized_environment
 from heatproof.server.api.codec.evaluations import serialized_spec as serialized_spec
+from heatproof.server.api.codec.recordings import read_policy as read_policy
 from heatproof.server.api.interceptors.status import status_of
 from heatproof.server.evaluations.store.records import StoredEvaluation
 

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from heatproof.evaluators.errors import HeatproofError
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
+from heatproof.evaluators.gate.policy import Policy
 from heatproof.server.evaluations.store.records import StoredEvaluation
 
 
@@ -17,6 +18,14 @@ class EvaluationDocuments(Protocol):
 
     def read_spec(self, data: bytes) -> EvaluationSpec:
         """Reads an `EvaluationSpec`."""
+        ...
+
+    def read_policy(self, data: bytes) -> Policy:
+        """Reads a `Policy`.
+
+        Raises:
+            InvalidArgumentError: names the field below `policy`.
+        """
         ...
 
     def serialized_environment(self, environment: Mapping[str, str]) -> bytes:

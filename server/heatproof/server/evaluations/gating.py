@@ -1,15 +1,20 @@
 """Judges ended evaluations."""
 
 import asyncio
+from dataclasses import replace
 from typing import TypeAlias
 
 from heatproof.evaluators.errors import FailedPreconditionError, InvalidArgumentError
+from heatproof.evaluators.evaluation.column_blocks import blocks_of
+from heatproof.evaluators.evaluation.plan import result_keys
+from heatproof.evaluators.gate.soundness import compared_results
+from heatproof.server.evaluations.columns import IMAGES, EvaluationColumns, StoredShards
 from heatproof.server.evaluations.documents import EvaluationDocuments
 from heatproof.server.evaluations.store.evaluation_store import EvaluationStore
 from heatproof.server.evaluations.store.records import State, StoredEvaluation
 from heatproof.server.resource_names import EvaluationName
-from heatproof.server.workers.protocol import Workers
-from heatproof.server.workers.tasks import Judge, RecordedEvaluation
+from heatproof.server.workers.protocol import Lane, Workers
+from heatproof.server.workers.tasks import Judge, RecordedEvaluation, TabulatedEvaluation
 
 Baseline: TypeAlias = str | RecordedEvaluation | None
 """Another model of the same evaluation, a recorded evaluation, or nothing."""
@@ -44,16 +49,33 @@ class Gates:
         """
         stored = await asyncio.to_thread(self._store.get, name)
         _require_success(stored)
-        models = self._documents.read_spec(stored.spec).models
-        candidate = await asyncio.to_thread(self._recorded, stored, _chosen(model, models))
+        spec = self._documents.read_spec(stored.spec)
+        chosen = _chosen(model, spec.models)
+        other: str | None = None
         if isinstance(baseline, str):
-            other = _known(baseline, models, field="baseline_model")
-            baseline = RecordedEvaluation(other, candidate.evaluation, candidate.images)
-        return await self._workers.call(Judge(policy, candidate, baseline))
+            other = _known(baseline, spec.models, field="baseline_model")
+        compared = compared_results(
+            self._documents.read_policy(policy), spec, {chosen, other or chosen}
+        )
+        candidate = await self._tabulated(stored, chosen, compared, len(result_keys(spec)))
+        held = None if isinstance(baseline, str) else baseline
+        against = replace(candidate, model=other) if other is not None else held
+        return await self._workers.call(Judge(policy, candidate, against))
 
-    def _recorded(self, stored: StoredEvaluation, model: str) -> RecordedEvaluation:
-        images = self._store.all_image_rows(stored.number, "basic")
-        return RecordedEvaluation(model, self._documents.serialized_evaluation(stored), images)
+    async def _tabulated(
+        self, stored: StoredEvaluation, model: str, compared: frozenset[int], results: int
+    ) -> TabulatedEvaluation:
+        """An evaluation with the scores of the results that are compared."""
+        shards = (StoredShards(self._store, stored.number, asyncio.to_thread),)
+        columns = EvaluationColumns(self._workers, stored.spec, shards, lane=Lane.INTERACTIVE)
+        images = await columns.block(IMAGES)
+        scores = {
+            span.start: await columns.block(block)
+            for block, span in enumerate(blocks_of(results), IMAGES + 1)
+            if not compared.isdisjoint(span)
+        }
+        evaluation = await asyncio.to_thread(self._documents.serialized_evaluation, stored)
+        return TabulatedEvaluation(model, evaluation, images, scores)
 
 
 def _require_success(stored: StoredEvaluation) -> None:

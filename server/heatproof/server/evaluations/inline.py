@@ -2,25 +2,26 @@
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
 from heatproof.evaluators.errors import DeadlineExceededError, InvalidArgumentError, placed
-from heatproof.evaluators.evaluation.engine import shards
-from heatproof.evaluators.evaluation.plan import resolved_spec
+from heatproof.evaluators.evaluation.engine import shards as shards_of
+from heatproof.evaluators.evaluation.plan import resolved_spec, result_keys
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.images.inventory import Inventory
+from heatproof.server.evaluations.columns import EvaluationColumns, HeldShards, summarized
 from heatproof.server.evaluations.creation import found_models
 from heatproof.server.evaluations.documents import EvaluationDocuments
 from heatproof.server.evaluations.environment import Environment
-from heatproof.server.evaluations.store.records import State, StoredEvaluation
+from heatproof.server.evaluations.runs.shard_run import ShardRun
+from heatproof.server.evaluations.store.records import ShardRows, State, StoredEvaluation
 from heatproof.server.models.model_store import ModelStore
 from heatproof.server.workers.image_rows import ImageRow
 from heatproof.server.workers.inputs import StoredImage
-from heatproof.server.workers.protocol import Done, Failed, Partial, Workers
-from heatproof.server.workers.tasks import PlanEvaluation, RunShard, Summarise
+from heatproof.server.workers.protocol import Lane, Workers
+from heatproof.server.workers.tasks import PlanEvaluation, RunShard
 
 MAX_IMAGES: Final = 16
 MAX_PREDICTIONS: Final = 5_000
@@ -85,16 +86,25 @@ class InlineEvaluations:
             plan = await self._workers.call(PlanEvaluation(spec, models, inventory))
         _check_predictions(plan.predictions)
         whole = RunShard(spec, models, images, predictions=plan.predictions // max(len(images), 1))
-        rows, done = await self._rows(whole)
+        finished = await self._shards(whole)
+        rows = tuple(row for shard in finished for row in shard.images)
         environment = self._documents.serialized_environment(await self._environment.describe())
         environment += plan.model_facts
-        summary = Summarise(
-            self._documents.serialized_spec(spec), tuple(row.curves for row in rows), environment
+        written = self._documents.serialized_spec(spec)
+        shards, lane = (HeldShards(finished),), Lane.INTERACTIVE
+        columns = EvaluationColumns(self._workers, written, shards, lane=lane)
+        results = await summarized(
+            self._workers,
+            columns,
+            written,
+            environment,
+            results=len(result_keys(spec)),
+            lane=lane,
         )
         evaluation = StoredEvaluation(
             number=0,
             name="",
-            spec=summary.spec,
+            spec=written,
             dataset="",
             state=State.SUCCEEDED,
             error=b"",
@@ -103,29 +113,22 @@ class InlineEvaluations:
             images_total=len(images),
             images_done=len(rows),
             predictions_total=plan.predictions,
-            predictions_done=done,
-            results=await self._workers.call(summary),
+            predictions_done=sum(shard.predictions for shard in finished),
+            results=results,
             environment=environment,
         )
         return InlineEvaluation(evaluation, rows)
 
-    async def _rows(self, whole: RunShard) -> tuple[tuple[ImageRow, ...], int]:
-        """Results of the images, cut into the shards that a durable evaluation would have."""
-        rows: list[ImageRow] = []
-        predictions = 0
-        for positions in shards(len(whole.images)):
+    async def _shards(self, whole: RunShard) -> list[ShardRows]:
+        """Computes the shards that a durable evaluation would have."""
+        finished = []
+        for number, positions in enumerate(shards_of(len(whole.images))):
             images = whole.images[positions.start : positions.stop]
-            shard = replace(whole, images=images, first=positions.start)
-            async with aclosing(self._workers.run(shard)) as events:
-                async for event in events:
-                    match event:
-                        case Partial():
-                            rows.append(event.value)
-                        case Done():
-                            predictions += event.value
-                        case Failed():
-                            raise event.error
-        return tuple(rows), predictions
+            task = replace(whole, images=images, first=positions.start)
+            run = ShardRun(number, task, "")
+            await run.compute(self._workers, lane=Lane.INTERACTIVE)
+            finished.append(run.rows())
+        return finished
 
 
 def _check_request(spec: EvaluationSpec, images: Sequence[StoredImage]) -> None:

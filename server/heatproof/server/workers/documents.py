@@ -1,8 +1,9 @@
 """The seam between the workers and the contract, whose messages they hand on as bytes."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
+from heatproof.evaluators.evaluation.columns import Columns
 from heatproof.evaluators.evaluation.engine import Explanation, MaskedPredictions
 from heatproof.evaluators.evaluation.results import ImageResult, MetricResult, Sampling, Summary
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
@@ -40,14 +41,17 @@ class WorkerDocuments(Protocol):
         """Writes predictions under masks, a `PredictResponse`."""
         ...
 
-    def serialized_results(
+    def serialized_results(self, results: Sequence[MetricResult]) -> bytes:
+        """Writes some results of an evaluation, a part of an `Evaluation`."""
+        ...
+
+    def serialized_image_summary(
         self,
-        results: Sequence[MetricResult],
         clean_accuracy: Mapping[str, Summary],
         sampling: Sampling,
         warnings: Sequence[ModelWarning],
     ) -> bytes:
-        """Writes the results of an evaluation, a part of an `Evaluation`."""
+        """Writes what is said of the images, a part of an `Evaluation`."""
         ...
 
     def serialized_verdict(self, verdict: Verdict) -> bytes:
@@ -62,12 +66,14 @@ class WorkerDocuments(Protocol):
         """Reads how the answers of models are read, from a part of an `Evaluation`."""
         ...
 
-    def read_images(self, images: Iterable[bytes]) -> tuple[ImageResult, ...]:
-        """Reads `ImageResult` messages."""
+    def read_rows(self, images: Iterable[bytes]) -> Iterator[ImageResult]:
+        """Reads `ImageResult` messages, one after the other."""
         ...
 
-    def read_evaluated(self, model: str, evaluation: bytes, images: Iterable[bytes]) -> Evaluated:
-        """Reads an ended `Evaluation` for one of its models."""
+    def read_evaluated(
+        self, model: str, evaluation: bytes, columns: Callable[[EvaluationSpec], Columns]
+    ) -> Evaluated:
+        """Reads an ended `Evaluation` for one of its models; `columns` finds its scores."""
         ...
 
     def read_policy(self, data: bytes) -> Policy:

@@ -85,8 +85,8 @@ class Task(Generic[P, V]):
         """
 
     @classmethod
-    def check_value(cls, value: Any) -> None:  # noqa: ANN401  # as above
-        """Refuses a value that no worker of ours sends, beyond its type.
+    def check_value(cls, value: Any, check: DocumentCheck) -> None:  # noqa: ANN401  # as above
+        """Refuses a value that no worker of ours sends, beyond its type; see `check_partial`.
 
         Raises:
             ValueError: it is none.

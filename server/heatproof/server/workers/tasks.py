@@ -1,9 +1,12 @@
 """What can be asked of a worker."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
+from heatproof.evaluators.errors import FailedPreconditionError
+from heatproof.evaluators.evaluation import column_blocks
 from heatproof.evaluators.evaluation.spec import EvaluationSpec, Target
 from heatproof.evaluators.explainers import Explainer
 from heatproof.evaluators.images.inventory import Inventory
@@ -85,7 +88,7 @@ class RewriteModel(Task[object, tuple[str, ...]]):
         return Amount(model_bytes=self.model.size_bytes)
 
     @classmethod
-    def check_value(cls, value: tuple[str, ...]) -> None:
+    def check_value(cls, value: tuple[str, ...], check: DocumentCheck) -> None:  # noqa: ARG003  # holds none
         """Refuses names that lead out of the folder."""
         if not value or any(name == ".." or PurePath(name).name != name for name in value):
             message = f"{value[:3]} are no names of files in the folder"
@@ -162,8 +165,33 @@ class PlanEvaluation(Task[object, PlannedWork]):
 
 
 @dataclass(frozen=True, slots=True)
-class RunShard(Task[ImageRow, int]):
-    """Evaluates some images; its value is the number of predictions made.
+class ShardTotals:
+    """What a shard comes to beside the results of its images.
+
+    Attributes:
+        predictions: predictions made.
+        columns: what statistics read, as blocks.
+    """
+
+    predictions: int
+    columns: tuple[bytes, ...]
+
+
+def _check_columns(columns: tuple[bytes, ...]) -> None:
+    """Reads blocks of columns once.
+
+    Raises:
+        ValueError: there is none, or one cannot be read.
+    """
+    try:
+        column_blocks.check(columns)
+    except FailedPreconditionError as error:
+        raise ValueError(error.message) from error
+
+
+@dataclass(frozen=True, slots=True)
+class RunShard(Task[ImageRow, ShardTotals]):
+    """Evaluates some images.
 
     Attributes:
         spec: what is asked.
@@ -175,7 +203,7 @@ class RunShard(Task[ImageRow, int]):
 
     executor: ClassVar[str] = f"{_EXECUTION}.evaluations:run_shard"
     partial: ClassVar[Any] = ImageRow
-    value: ClassVar[Any] = int
+    value: ClassVar[Any] = ShardTotals
 
     spec: EvaluationSpec
     models: tuple[ModelFiles, ...]
@@ -195,6 +223,11 @@ class RunShard(Task[ImageRow, int]):
         """Reads the messages of a row once."""
         for data in (value.basic, value.curves, value.overlays):
             check("ImageResult", data)
+
+    @classmethod
+    def check_value(cls, value: ShardTotals, check: DocumentCheck) -> None:  # noqa: ARG003  # holds none
+        """Reads the columns once."""
+        _check_columns(value.columns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,28 +296,97 @@ class PredictMasked(Task[object, bytes]):
 
 
 @dataclass(frozen=True, slots=True)
-class Summarise(Task[object, bytes]):
-    """Summarises an evaluation; its value is a serialised `Evaluation` with the results alone.
+class TabulateRows(Task[object, tuple[bytes, ...]]):
+    """Makes the columns of a shard of its rows; its value are the blocks.
+
+    For shards that were cut short, that a release without columns wrote, or whose images have
+    copies in earlier shards.
 
     Attributes:
         spec: serialised `EvaluationSpec`.
         images: serialised `ImageResult` messages with curves.
+        counted: places of the images whose curves count; None: the first of equal ones.
+    """
+
+    executor: ClassVar[str] = f"{_EXECUTION}.statistics:tabulate_rows"
+    value: ClassVar[Any] = tuple[bytes, ...]
+    effort: ClassVar[Effort] = Effort.STATISTICS
+    way_out: ClassVar[str] = "fewer metrics"
+
+    spec: bytes
+    images: tuple[bytes, ...]
+    counted: tuple[int, ...] | None = None
+
+    @classmethod
+    def check_value(cls, value: tuple[bytes, ...], check: DocumentCheck) -> None:  # noqa: ARG003  # holds none
+        """Reads the columns once."""
+        _check_columns(value)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSummary:
+    """What is said of the images of an evaluation.
+
+    Attributes:
+        summary: serialised `Evaluation` with clean accuracy, sampling and warnings alone.
+        recounted: shards whose sums of curves are over other images than those that count: its
+            place among the shards, and the places of the images that count in it.
+    """
+
+    summary: bytes
+    recounted: tuple[tuple[int, tuple[int, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SummarizeImages(Task[object, ImageSummary]):
+    """Summarizes what is known of the images of an evaluation beside their scores.
+
+    Attributes:
+        spec: serialised `EvaluationSpec`.
+        images: the blocks of images of all shards, in their order.
         environment: serialised `Evaluation` with the readings of the models.
     """
 
-    executor: ClassVar[str] = f"{_EXECUTION}.statistics:summarise"
-    value: ClassVar[Any] = Document("Evaluation")
+    executor: ClassVar[str] = f"{_EXECUTION}.statistics:summarize_images"
+    value: ClassVar[Any] = ImageSummary
     effort: ClassVar[Effort] = Effort.STATISTICS
-    way_out: ClassVar[str] = "fewer images or metrics"
+    way_out: ClassVar[str] = "fewer images"
 
     spec: bytes
     images: tuple[bytes, ...]
     environment: bytes
 
+    @classmethod
+    def check_value(cls, value: ImageSummary, check: DocumentCheck) -> None:
+        """Reads the message once."""
+        check("Evaluation", value.summary)
+
+
+@dataclass(frozen=True, slots=True)
+class SummarizeScores(Task[object, bytes]):
+    """Summarizes some results; its value is a serialised `Evaluation` with these alone.
+
+    Attributes:
+        spec: serialised `EvaluationSpec`.
+        images: the blocks of images of all shards, in their order.
+        first: index of the first of the results.
+        scores: the blocks of scores of all shards, likewise.
+    """
+
+    executor: ClassVar[str] = f"{_EXECUTION}.statistics:summarize_scores"
+    value: ClassVar[Any] = Document("Evaluation")
+    effort: ClassVar[Effort] = Effort.STATISTICS
+    way_out: ClassVar[str] = "fewer images"
+
+    spec: bytes
+    images: tuple[bytes, ...]
+    first: int
+    scores: tuple[bytes, ...]
+
 
 @dataclass(frozen=True, slots=True)
 class RecordedEvaluation:
-    """An ended evaluation, as a verdict reads it.
+    """An ended evaluation as a client has kept it.
 
     Attributes:
         model: the model that is judged.
@@ -295,6 +397,23 @@ class RecordedEvaluation:
     model: str
     evaluation: bytes
     images: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TabulatedEvaluation:
+    """An ended evaluation as this server has kept it.
+
+    Attributes:
+        model: the model that is judged.
+        evaluation: serialised `Evaluation`.
+        images: the blocks of images of all shards, in their order.
+        scores: likewise those of the results that are compared, by the index of the first result.
+    """
+
+    model: str
+    evaluation: bytes
+    images: tuple[bytes, ...]
+    scores: Mapping[int, tuple[bytes, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,8 +448,8 @@ class Judge(Task[object, bytes]):
     way_out: ClassVar[str] = "fewer images or metrics"
 
     policy: bytes
-    candidate: RecordedEvaluation
-    baseline: RecordedEvaluation | None
+    candidate: TabulatedEvaluation
+    baseline: TabulatedEvaluation | RecordedEvaluation | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from heatproof.evaluators.errors import InvalidArgumentError
 from heatproof.evaluators.evaluation.plan import result_keys
 from heatproof.evaluators.evaluation.results import ImageResult, ImageScore, MetricResult
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
-from heatproof.evaluators.evaluation.summaries import Quantity, quantities_of, summarise
+from heatproof.evaluators.evaluation.summaries import Quantity, quantities_of, summarize
+from heatproof.evaluators.evaluation.tabulation import tabulated
 from heatproof.evaluators.explainers import Centre, Random
 from heatproof.evaluators.images.preprocessing import Preprocessing, Resize
 from heatproof.evaluators.metrics import (
@@ -117,16 +118,19 @@ SPEC = EvaluationSpec(
 def samples(outcomes: list[Outcome]) -> dict[str, Quantity]:
     """The data set's score under "", and its parts, before any interval is made."""
     (key,) = result_keys(SPEC)
-    return quantities_of(key, [ImageScore(0, o.score, o.parts, o.curves) for o in outcomes])
+    return quantities_of(key, tabulated(SPEC, results_of(outcomes)).results[0])
 
 
-def over_data(outcomes: list[Outcome]) -> MetricResult:
-    """The data set's result, as an evaluation summarises it."""
-    images = [
+def results_of(outcomes: list[Outcome]) -> list[ImageResult]:
+    return [
         ImageResult(f"{place:064d}", "", None, (), (ImageScore(0, o.score, o.parts, o.curves),))
         for place, o in enumerate(outcomes)
     ]
-    (result,) = summarise(SPEC, images)
+
+
+def over_data(outcomes: list[Outcome]) -> MetricResult:
+    """The data set's result, as an evaluation summarizes it."""
+    (result,) = summarize(SPEC, tabulated(SPEC, results_of(outcomes)))
     return result
 
 

@@ -16,6 +16,10 @@ from hypothesis import strategies as st
 
 from heatproof.evaluators import errors
 from heatproof.evaluators.errors import HeatproofError, InvalidImageError, WorkerCrashedError
+from heatproof.evaluators.evaluation.column_blocks import written
+from heatproof.evaluators.evaluation.columns import Columns, ResultColumns, ScoreColumn
+from heatproof.evaluators.evaluation.results import ImageResult
+from heatproof.evaluators.evaluation.tabulation import image_columns
 from heatproof.server.api.codec.worker_documents import check_document
 from heatproof.server.workers import tasks
 from heatproof.server.workers.image_rows import ImageRow
@@ -45,6 +49,13 @@ KINDS = [
 TEXT = st.text(max_size=20)
 COUNT = st.integers(0, 1 << 62)
 NUMBER = 3
+BLOCKS = written(
+    Columns(
+        image_columns([ImageResult("abc", "", 1, (), ())], [True]),
+        {0: ResultColumns({"": ScoreColumn.of([0.5])})},
+    )
+)
+"""Columns of a shard of one image."""
 ROW = results_pb2.ImageResult(image="abc", label=1).SerializeToString()
 OF_ANY_MESSAGE = b"\xf8\x07\x01"
 """Field 127, which no message of the contract knows."""
@@ -66,6 +77,13 @@ def values(kind: Any) -> st.SearchStrategy[Any]:
             st.builds(tasks.ImageFacts, height=COUNT, width=COUNT), max_size=3
         ).map(tuple),
         tasks.PlannedWork: st.builds(tasks.PlannedWork, predictions=COUNT),
+        tasks.ShardTotals: st.builds(tasks.ShardTotals, COUNT, st.just(BLOCKS)),
+        tuple[bytes, ...]: st.just(BLOCKS),
+        tasks.ImageSummary: st.builds(
+            tasks.ImageSummary,
+            st.just(b""),
+            st.lists(st.tuples(COUNT, st.lists(COUNT).map(tuple))).map(tuple),
+        ),
     }
     return known[kind]
 
@@ -128,6 +146,10 @@ def wrong_values(kind: Any) -> Iterator[Any]:
         yield None
     if kind is tuple[str, ...]:
         yield from ([], ["../heatproof.sqlite"], [".."], ["a/b"], ["/etc/passwd"])
+    if kind is tuple[bytes, ...]:
+        yield from ([], [b"", BLOCKS[1]], [BLOCKS[0], BLOCKS[1][:-9]], [BLOCKS[0], BLOCKS[0]])
+    if kind is tasks.ShardTotals:
+        yield {"predictions": 1, "columns": [BLOCKS[0], b"\x91\x07"]}
     if kind is ImageRow:
         yield {"basic": _unreadable(), "curves": b"", "overlays": b""}
     if isinstance(kind, Document):

@@ -62,15 +62,19 @@ def read_spec(data: bytes) -> EvaluationSpec:
     return decode(evaluation_pb2.EvaluationSpec.FromString(data), EvaluationSpec)
 
 
-def serialized_results(
-    results: Sequence[MetricResult],
-    clean_accuracy: Mapping[str, Summary],
-    sampling: Sampling,
-    warnings: Sequence[ModelWarning],
-) -> bytes:
-    """Writes the results of an evaluation; `warnings` are those that its answers give."""
+def serialized_results(results: Sequence[MetricResult]) -> bytes:
+    """Writes some results of an evaluation; several such messages in a row are one."""
     message = evaluation_pb2.Evaluation(
-        results=[encode(result, results_pb2.MetricResult) for result in results],
+        results=[encode(result, results_pb2.MetricResult) for result in results]
+    )
+    return message.SerializeToString(deterministic=True)
+
+
+def serialized_image_summary(
+    clean_accuracy: Mapping[str, Summary], sampling: Sampling, warnings: Sequence[ModelWarning]
+) -> bytes:
+    """Writes what is said of the images; `warnings` are those that the answers to them give."""
+    message = evaluation_pb2.Evaluation(
         clean_accuracy={
             model: encode(summary, results_pb2.Summary) for model, summary in clean_accuracy.items()
         },

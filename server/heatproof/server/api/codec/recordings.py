@@ -1,8 +1,9 @@
 """Ended evaluations and verdicts as the workers read and write them."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from heatproof.evaluators.errors import placed
+from heatproof.evaluators.evaluation.columns import Columns
 from heatproof.evaluators.evaluation.results import ImageResult, MetricResult
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.gate.policy import Evaluated, Policy, Verdict
@@ -12,20 +13,29 @@ from heatproof.server.api.codec.fields.encoding import encode
 from heatproof.v1 import evaluation_pb2, gate_pb2, results_pb2
 
 
-def read_images(images: Iterable[bytes]) -> tuple[ImageResult, ...]:
-    """Reads the results of images."""
-    messages = map(results_pb2.ImageResult.FromString, images)
-    return tuple(decode(message, ImageResult) for message in messages)
+def read_rows(images: Iterable[bytes]) -> Iterator[ImageResult]:
+    """Reads the results of images, one after the other."""
+    for data in images:
+        yield decode(results_pb2.ImageResult.FromString(data), ImageResult)
 
 
-def read_evaluated(model: str, evaluation: bytes, images: Iterable[bytes]) -> Evaluated:
-    """Reads an ended evaluation for one of its models."""
+def read_evaluated(
+    model: str, evaluation: bytes, columns: Callable[[EvaluationSpec], Columns]
+) -> Evaluated:
+    """Reads an ended evaluation for one of its models.
+
+    Args:
+        model: the model that is judged.
+        evaluation: serialised `Evaluation`.
+        columns: finds the scores of its images.
+    """
     message = evaluation_pb2.Evaluation.FromString(evaluation)
+    spec = decode(message.spec, EvaluationSpec)
     return Evaluated(
         model=model,
-        spec=decode(message.spec, EvaluationSpec),
+        spec=spec,
         results=tuple(decode(result, MetricResult) for result in message.results),
-        images=read_images(images),
+        columns=columns(spec),
         warnings=tuple(decode(warning, ModelWarning) for warning in message.warnings),
     )
 

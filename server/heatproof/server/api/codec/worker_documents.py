@@ -8,13 +8,16 @@ from heatproof.evaluators.evaluation.engine import Explanation, MaskedPrediction
 from heatproof.server.api.codec.evaluations import image_row as image_row
 from heatproof.server.api.codec.evaluations import read_class_outputs as read_class_outputs
 from heatproof.server.api.codec.evaluations import read_spec as read_spec
+from heatproof.server.api.codec.evaluations import (
+    serialized_image_summary as serialized_image_summary,
+)
 from heatproof.server.api.codec.evaluations import serialized_model_facts as serialized_model_facts
 from heatproof.server.api.codec.evaluations import serialized_results as serialized_results
 from heatproof.server.api.codec.explanations import encode_explanation, encode_predictions
 from heatproof.server.api.codec.facts import serialized_facts as serialized_facts
 from heatproof.server.api.codec.recordings import read_evaluated as read_evaluated
-from heatproof.server.api.codec.recordings import read_images as read_images
 from heatproof.server.api.codec.recordings import read_policy as read_policy
+from heatproof.server.api.codec.recordings import read_rows as read_rows
 from heatproof.server.api.codec.recordings import serialized_verdict as serialized_verdict
 from heatproof.v1 import (
     evaluation_pb2,

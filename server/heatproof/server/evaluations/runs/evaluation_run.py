@@ -8,8 +8,15 @@ from typing import ParamSpec, TypeVar
 
 from heatproof.evaluators.errors import HeatproofError, InternalError
 from heatproof.evaluators.evaluation.engine import shards
+from heatproof.evaluators.evaluation.plan import result_keys
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.server.datasets.dataset_store import DatasetStore
+from heatproof.server.evaluations.columns import (
+    EvaluationColumns,
+    HeldShards,
+    StoredShards,
+    summarized,
+)
 from heatproof.server.evaluations.documents import EvaluationDocuments
 from heatproof.server.evaluations.runs.persistence import TRANSIENT, Persistence
 from heatproof.server.evaluations.runs.progress import Board, Tally
@@ -20,7 +27,7 @@ from heatproof.server.models.model_store import ModelStore
 from heatproof.server.resource_names import DatasetName, ModelName
 from heatproof.server.workers.inputs import ModelFiles
 from heatproof.server.workers.protocol import Lane, Workers
-from heatproof.server.workers.tasks import RunShard, Summarise
+from heatproof.server.workers.tasks import RunShard
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -84,7 +91,7 @@ class EvaluationRun:
             raise _first(errors) from errors
 
     async def conclude(self, state: State, error: HeatproofError | None = None) -> None:
-        """Summarises what was computed, unfinished shards included, and ends the evaluation."""
+        """Summarizes what was computed, unfinished shards included, and ends the evaluation."""
         cut = tuple(run.rows() for run in self._running.values() if run.images)
         results = b""
         try:
@@ -137,11 +144,17 @@ class EvaluationRun:
             )
             task = replace(blank, images=images, first=positions.start)
             run = self._running[number] = ShardRun(number, task, self._stored.name)
-            await run.compute(around.workers, around.board, tally)
+            tell = partial(self._tell, run, tally)
+            await run.compute(around.workers, lane=Lane.BULK, told=tell)
             await self._patiently(around.store.add_shard, self._stored.number, run.rows())
             del self._running[number]
             tally.finish(number, len(run.images), run.predictions)
             around.board.announce(self._stored.name)
+
+    def _tell(self, run: ShardRun, tally: Tally) -> None:
+        """Shows how far a shard is."""
+        tally.running[run.number] = (len(run.images), run.predictions)
+        self._around.board.announce(self._stored.name)
 
     def _models(self, spec: EvaluationSpec) -> tuple[ModelFiles, ...]:
         names = map(ModelName.parse, spec.models)
@@ -153,11 +166,18 @@ class EvaluationRun:
         return [(number, positions) for number, positions in numbered if number not in finished]
 
     async def _summary(self, cut: Sequence[ShardRows]) -> bytes:
-        store, number = self._around.store, self._stored.number
-        stored = await self._patiently(store.all_image_rows, number, "curves")
-        images = (*stored, *(image.curves for rows in cut for image in rows.images))
-        task = Summarise(self._stored.spec, images, self._stored.environment)
-        return await self._around.workers.call(task, lane=Lane.BULK)
+        around, stored = self._around, self._stored
+        kept = StoredShards(around.store, stored.number, around.persistence.patiently)
+        shards = (kept, HeldShards(cut))
+        columns = EvaluationColumns(around.workers, stored.spec, shards, lane=Lane.BULK)
+        return await summarized(
+            around.workers,
+            columns,
+            stored.spec,
+            stored.environment,
+            results=len(result_keys(around.documents.read_spec(stored.spec))),
+            lane=Lane.BULK,
+        )
 
 
 def _first(errors: BaseExceptionGroup[HeatproofError]) -> HeatproofError:

@@ -1,14 +1,14 @@
-"""Computes one shard of a durable evaluation."""
+"""Computes one shard of an evaluation."""
 
 import time
+from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
-from heatproof.server.evaluations.runs.progress import Board, Tally
 from heatproof.server.evaluations.store.records import ShardRows
 from heatproof.server.workers.image_rows import ImageRow
 from heatproof.server.workers.protocol import Done, Event, Failed, Lane, Partial, Progress, Workers
-from heatproof.server.workers.tasks import RunShard
+from heatproof.server.workers.tasks import RunShard, ShardTotals
 
 
 @dataclass(slots=True)
@@ -21,6 +21,7 @@ class ShardRun:
         name: name of the evaluation.
         images: results so far.
         predictions: predictions so far.
+        columns: what statistics read of the finished shard; () before it is.
     """
 
     number: int
@@ -28,31 +29,43 @@ class ShardRun:
     name: str
     images: list[ImageRow] = field(default_factory=list)
     predictions: int = 0
+    columns: tuple[bytes, ...] = ()
     _started: float | None = None
 
     def rows(self) -> ShardRows:
         """What is to be stored."""
         seconds = 0.0 if self._started is None else time.monotonic() - self._started
         return ShardRows(
-            self.number, self.task.first, tuple(self.images), self.predictions, seconds
+            shard=self.number,
+            first=self.task.first,
+            images=tuple(self.images),
+            predictions=self.predictions,
+            seconds=seconds,
+            columns=self.columns,
         )
 
-    async def compute(self, workers: Workers, board: Board, tally: Tally) -> None:
+    async def compute(
+        self, workers: Workers, *, lane: Lane, told: Callable[[], None] = lambda: None
+    ) -> None:
         """Runs the shard to its end.
+
+        Args:
+            workers: where it is computed.
+            lane: where it waits.
+            told: called after every event.
 
         Raises:
             HeatproofError: what the task fails with.
         """
-        async with aclosing(workers.run(self.task, lane=Lane.BULK)) as events:
+        async with aclosing(workers.run(self.task, lane=lane)) as events:
             is_done = False
             while not is_done:
                 event = await anext(events)
                 self._started = self._started or time.monotonic()  # when a worker took it up
                 is_done = self._take(event)
-                tally.running[self.number] = (len(self.images), self.predictions)
-                board.announce(self.name)
+                told()
 
-    def _take(self, event: Event[ImageRow, int]) -> bool:
+    def _take(self, event: Event[ImageRow, ShardTotals]) -> bool:
         """Notes an event and says whether it is the last."""
         match event:
             case Progress():
@@ -60,7 +73,8 @@ class ShardRun:
             case Partial():
                 self.images.append(event.value)
             case Done():
-                self.predictions = event.value
+                self.predictions = event.value.predictions
+                self.columns = event.value.columns
             case Failed():
                 raise event.error
         return isinstance(event, Done)

@@ -35,7 +35,12 @@ from heatproof.server.evaluations.store.records import (
     State,
     StoredEvaluation,
 )
-from heatproof.server.evaluations.store.tables import evaluations, image_results, shards
+from heatproof.server.evaluations.store.tables import (
+    evaluations,
+    image_results,
+    score_columns,
+    shards,
+)
 from heatproof.server.resource_names import EvaluationName
 from heatproof.server.storage import pages
 from heatproof.server.storage.blob_ownership import Holdings
@@ -210,7 +215,7 @@ class EvaluationStore:
             return frozenset(connection.scalars(query))
 
     def image_rows(
-        self, number: int, columns: tuple[str, ...], *, after: int = -1
+        self, number: int, columns: tuple[str, ...], *, after: int = -1, shard: int | None = None
     ) -> tuple[tuple[int, bytes], ...]:
         """A few serialised `ImageResult` messages with their positions in the data set, in order.
 
@@ -218,25 +223,38 @@ class EvaluationStore:
             number: the evaluation.
             columns: fields of `ImageRow` that are joined.
             after: the position before the first one that is wanted.
+            shard: the only shard that is wanted; None for all.
         """
         table = image_results
+        within = () if shard is None else (table.c.shard == shard,)
         query = (
             select(table.c.position, *(table.c[column] for column in columns))
-            .where(table.c.evaluation == number, table.c.position > after)
+            .where(table.c.evaluation == number, table.c.position > after, *within)
             .order_by(table.c.position)
             .limit(_ROWS_AT_ONCE)
         )
         with self._engine.connect() as connection:
             return tuple((row[0], b"".join(row[1:])) for row in connection.execute(query))
 
-    def all_image_rows(self, number: int, column: str) -> tuple[bytes, ...]:
-        """One part of the result of every image, in the order of the data set."""
+    def all_image_rows(
+        self, number: int, column: str, *, shard: int | None = None
+    ) -> tuple[bytes, ...]:
+        """One part of the result of every image, or those of a shard, in their order."""
         found: list[bytes] = []
-        rows = self.image_rows(number, (column,))
+        rows = self.image_rows(number, (column,), shard=shard)
         while rows:
             found += (data for _, data in rows)
-            rows = self.image_rows(number, (column,), after=rows[-1][0])
+            rows = self.image_rows(number, (column,), after=rows[-1][0], shard=shard)
         return tuple(found)
+
+    def columns(self, number: int, block: int) -> dict[int, bytes]:
+        """One block of the columns of every shard that has them, by its number."""
+        table = score_columns
+        query = select(table.c.shard, table.c.data).where(
+            table.c.evaluation == number, table.c.block == block
+        )
+        with self._engine.connect() as connection:
+            return {row.shard: row.data for row in connection.execute(query)}
 
     def speed(self, models: tuple[str, ...]) -> float | None:
         """Predictions a second of one worker on these models so far; None if never measured."""
@@ -366,9 +384,15 @@ def _add_shard(connection: Connection, number: int, rows: ShardRows) -> None:
     ]
     connection.execute(insert(shards).values(shard))
     connection.execute(insert(image_results), images)
+    columns = [
+        {"evaluation": number, "block": block, "shard": rows.shard, "data": data}
+        for block, data in enumerate(rows.columns)
+    ]
+    if columns:
+        connection.execute(insert(score_columns), columns)
 
 
 def _delete(connection: Connection, number: int) -> None:
-    for table in (image_results, shards):
+    for table in (image_results, score_columns, shards):
         connection.execute(delete(table).where(table.c.evaluation == number))
     connection.execute(delete(evaluations).where(evaluations.c.number == number))

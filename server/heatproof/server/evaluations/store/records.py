@@ -109,6 +109,7 @@ class ShardRows:
         images: results of its images, in order.
         predictions: predictions made.
         seconds: time that took.
+        columns: what statistics read of it, as blocks; () of a shard that was cut short.
     """
 
     shard: int
@@ -116,6 +117,7 @@ class ShardRows:
     images: tuple[ImageRow, ...]
     predictions: int
     seconds: float
+    columns: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,16 @@ shards = Table(
     comment="A shard is here with all its images or not at all",
 )
 
+score_columns = Table(
+    "score_columns",
+    metadata,
+    Column("evaluation", ForeignKey(evaluations.c.number), primary_key=True),
+    Column("block", Integer, primary_key=True),
+    Column("shard", Integer, primary_key=True),
+    Column("data", LargeBinary, nullable=False),
+    comment="What statistics read of a shard: block 0 its images, the others some results each",
+)
+
 image_results = Table(
     "image_results",
     metadata,

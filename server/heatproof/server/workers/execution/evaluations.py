@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 from heatproof.evaluators.errors import HeatproofError
 from heatproof.evaluators.evaluation import engine
+from heatproof.evaluators.evaluation.column_blocks import written
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
+from heatproof.evaluators.evaluation.tabulation import Tabulation
 from heatproof.evaluators.queries.predictor import Predictor
 from heatproof.server.workers.execution.context import Bench
 from heatproof.server.workers.execution.images import lazily_read
 from heatproof.server.workers.inputs import ModelFiles
-from heatproof.server.workers.tasks import PlanEvaluation, PlannedWork, RunShard
+from heatproof.server.workers.tasks import PlanEvaluation, PlannedWork, RunShard, ShardTotals
 
 
 def plan_evaluation(task: PlanEvaluation, bench: Bench) -> PlannedWork:
@@ -23,21 +25,23 @@ def plan_evaluation(task: PlanEvaluation, bench: Bench) -> PlannedWork:
     return PlannedWork(planned.predictions, told)
 
 
-def run_shard(task: RunShard, bench: Bench) -> int:
-    """Evaluates the images of a shard and emits the result of each.
+def run_shard(task: RunShard, bench: Bench) -> ShardTotals:
+    """Evaluates the images of a shard and emits the result of each; ends with its columns.
 
     Raises:
         InvalidArgumentError: an image is unusable; its field counts within the data set.
     """
     predictors = _predictors(task.models, task.spec, bench)
     diary = _Diary(task, bench)
+    tabulation = Tabulation(task.spec)
     images = lazily_read(task.images, bench.shelf.image_limits, diary.fetch)
     try:
         for result in engine.evaluate(task.spec, images, predictors, diary.note):
             bench.emit(bench.documents.image_row(result))
+            tabulation.add(result)
     except HeatproofError as error:
         raise _placed(error, task.first) from error
-    return diary.predictions
+    return ShardTotals(diary.predictions, written(tabulation.columns()))
 
 
 @dataclass(slots=True)

@@ -1,10 +1,29 @@
-"""Summarises and judges evaluations, away from the event loop of the server."""
+"""Summarizes and judges evaluations, away from the event loop of the server."""
+
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
+
+import numpy as np
 
 from heatproof.evaluators.errors import placed
+from heatproof.evaluators.evaluation.column_blocks import (
+    blocks_of,
+    read_images,
+    read_results,
+    written,
+)
+from heatproof.evaluators.evaluation.columns import Columns, ImageColumns
 from heatproof.evaluators.evaluation.doubts import doubts
+from heatproof.evaluators.evaluation.plan import result_keys
 from heatproof.evaluators.evaluation.results import ImageResult
-from heatproof.evaluators.evaluation.summaries import clean_accuracy, sampling
-from heatproof.evaluators.evaluation.summaries import summarise as summarise_images
+from heatproof.evaluators.evaluation.spec import EvaluationSpec
+from heatproof.evaluators.evaluation.summaries import (
+    clean_accuracy,
+    sampling,
+    summarize,
+    units_of,
+)
+from heatproof.evaluators.evaluation.tabulation import image_columns, tabulated
 from heatproof.evaluators.gate import judge as judge_evaluation
 from heatproof.evaluators.gate.pairing import require_comparable
 from heatproof.evaluators.gate.policy import Evaluated
@@ -15,16 +34,63 @@ from heatproof.evaluators.gate.soundness import (
 )
 from heatproof.server.workers.execution.context import Bench
 from heatproof.server.workers.execution.images import mask_digest
-from heatproof.server.workers.tasks import CheckPolicy, Judge, RecordedEvaluation, Summarise
+from heatproof.server.workers.tasks import (
+    CheckPolicy,
+    ImageSummary,
+    Judge,
+    RecordedEvaluation,
+    SummarizeImages,
+    SummarizeScores,
+    TabulatedEvaluation,
+    TabulateRows,
+)
 
 
-def summarise(task: Summarise, bench: Bench) -> bytes:
-    """Summarises the results of images."""
-    bench.report(f"summarising {len(task.images)} images")
-    spec, images = bench.documents.read_spec(task.spec), bench.documents.read_images(task.images)
-    results, accuracy = summarise_images(spec, images), clean_accuracy(spec, images)
+def tabulate_rows(task: TabulateRows, bench: Bench) -> tuple[bytes, ...]:
+    """Makes the columns of a shard of its rows."""
+    bench.report(f"tabulating {len(task.images)} images")
+    spec, rows = bench.documents.read_spec(task.spec), bench.documents.read_rows(task.images)
+    return written(tabulated(spec, rows, task.counted))
+
+
+def summarize_images(task: SummarizeImages, bench: Bench) -> ImageSummary:
+    """Summarizes what is known of the images, and finds curves that are not theirs."""
+    images = read_images(task.images)
+    bench.report(f"summarizing {len(images)} images")
+    spec = bench.documents.read_spec(task.spec)
+    accuracy = clean_accuracy(spec, images)
     warnings = doubts(images, bench.documents.read_class_outputs(task.environment), accuracy)
-    return bench.documents.serialized_results(results, accuracy, sampling(spec, images), warnings)
+    summary = bench.documents.serialized_image_summary(accuracy, sampling(spec, images), warnings)
+    sizes = [len(read_images((data,))) for data in task.images]
+    return ImageSummary(summary, _recounted(images, sizes, spec.seed))
+
+
+def _recounted(
+    images: ImageColumns, sizes: Sequence[int], seed: int
+) -> tuple[tuple[int, tuple[int, ...]], ...]:
+    """Shards of which other images count than were counted: see `ImageSummary.recounted`."""
+    counts = np.zeros(len(images), np.bool_)
+    counts[units_of(images, seed=seed).images] = True
+    spans = enumerate(pairwise(accumulate(sizes, initial=0)))
+    return tuple(
+        (place, tuple(np.flatnonzero(counts[start:stop]).tolist()))
+        for place, (start, stop) in spans
+        if not np.array_equal(counts[start:stop], images.counted[start:stop])
+    )
+
+
+def summarize_scores(task: SummarizeScores, bench: Bench) -> bytes:
+    """Summarizes the results of some blocks."""
+    spec, images = bench.documents.read_spec(task.spec), read_images(task.images)
+    span = _span(spec, task.first)
+    bench.report(f"summarizing results {span.start} to {span.stop - 1} of {len(images)} images")
+    columns = Columns(images, read_results(task.scores, span))
+    return bench.documents.serialized_results(summarize(spec, columns))
+
+
+def _span(spec: EvaluationSpec, first: int) -> range:
+    spans = blocks_of(len(result_keys(spec)))
+    return next(span for span in spans if span.start == first)
 
 
 def check_policy(task: CheckPolicy, bench: Bench) -> None:
@@ -41,7 +107,8 @@ def check_policy(task: CheckPolicy, bench: Bench) -> None:
             ImageResult(digest, "", label, (), (), object_mask=mask_digest(mask) if mask else "")
             for digest, label, mask in task.images
         )
-        candidate = Evaluated(spec.models[0], spec, (), images)
+        columns = Columns(image_columns(images, [True] * len(images)), {})
+        candidate = Evaluated(spec.models[0], spec, (), columns)
         require_comparable(candidate, _evaluated(task.baseline, bench))
 
 
@@ -54,5 +121,24 @@ def judge(task: Judge, bench: Bench) -> bytes:
     return bench.documents.serialized_verdict(judge_evaluation(policy, candidate, baseline))
 
 
-def _evaluated(recorded: RecordedEvaluation, bench: Bench) -> Evaluated:
-    return bench.documents.read_evaluated(recorded.model, recorded.evaluation, recorded.images)
+def _evaluated(held: TabulatedEvaluation | RecordedEvaluation, bench: Bench) -> Evaluated:
+    documents = bench.documents
+    match held:
+        case RecordedEvaluation():
+            rows = documents.read_rows(held.images)
+            return documents.read_evaluated(
+                held.model, held.evaluation, lambda spec: tabulated(spec, rows)
+            )
+        case TabulatedEvaluation():
+            return documents.read_evaluated(
+                held.model, held.evaluation, lambda spec: _columns(held, spec)
+            )
+
+
+def _columns(held: TabulatedEvaluation, spec: EvaluationSpec) -> Columns:
+    results = {
+        index: result
+        for first, blocks in held.scores.items()
+        for index, result in read_results(blocks, _span(spec, first)).items()
+    }
+    return Columns(read_images(held.images), results)

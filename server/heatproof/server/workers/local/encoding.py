@@ -179,7 +179,7 @@ def _event(
             return Partial(value)
         case _Done() if task is not None:
             value = _value(form.value, task.value, check)
-            task.check_value(value)
+            task.check_value(value, check)
             return Done(value)
     message = "a result of no task"
     raise ValueError(message)
