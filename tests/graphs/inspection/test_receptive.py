@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from heatproof.graphs.canonical.spatial import last_feature_map
-from heatproof.graphs.inspection.receptive import Extent, receptive_fields
+from heatproof.graphs.inspection.receptive import ReceptiveField, receptive_fields
 from heatproof.graphs.preparation import prepared
 
 Parse = Callable[[str], onnx.ModelProto]
@@ -108,7 +108,7 @@ NETWORKS: dict[str, Callable[[], list[nn.Module]]] = {
 }  # fmt: skip
 
 
-def brute_force(features: nn.Module) -> Extent:
+def brute_force(features: nn.Module) -> ReceptiveField:
     """From first to last row and column with a gradient, the most of any cell."""
     image = torch.rand(1, 3, *SIDES, requires_grad=True)
     maps = features(image).sum((0, 1))
@@ -120,7 +120,7 @@ def brute_force(features: nn.Module) -> Extent:
                 seen = gradient.abs().sum(others).nonzero()
                 if len(seen):  # the gaps of a transposed convolution see nothing
                     most[axis] = max(most[axis], int(seen.max() - seen.min()) + 1)
-    return Extent(*most)
+    return ReceptiveField(*most)
 
 
 def exported(features: nn.Module) -> ir.Model:
@@ -152,7 +152,7 @@ def test_blocks_that_become_channels_are_seen_together(text_model: Parse) -> Non
         { s = SpaceToDepth <blocksize = 3> (image) c = Conv (s, w)
           p = GlobalAveragePool (c) y = Flatten (p) }""")
     fields = receptive_fields(prepared(ir.from_proto(model)))
-    assert (fields["s"], fields["c"]) == (Extent(3, 3), Extent(9, 3))
+    assert (fields["s"], fields["c"]) == (ReceptiveField(3, 3), ReceptiveField(9, 3))
 
 
 def test_what_cannot_be_followed_is_left_out(text_model: Parse) -> None:
@@ -164,5 +164,5 @@ def test_what_cannot_be_followed_is_left_out(text_model: Parse) -> None:
           scores = MatMul (t, r) mixed = MatMul (r, scores) m = Reshape (mixed, b)
           p = GlobalAveragePool (m) y = Flatten (p) }"""
     fields = receptive_fields(prepared(ir.from_proto(text_model(text))))
-    assert fields["c"] == Extent(3, 3)
+    assert fields["c"] == ReceptiveField(3, 3)
     assert "m" not in fields

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heatproof.graphs.lowering import blocking
-from heatproof.graphs.lowering.blocking import Layouts
+from heatproof.graphs.lowering.blocking import BlockedTensors
 
 CHAIN = 400
 
@@ -50,12 +50,12 @@ def test_answers_are_those_of_the_definition(
     steps: list[tuple[str, int, int]], asked: list[int]
 ) -> None:
     values = _values(steps)
-    layouts = Layouts()
+    tensors = BlockedTensors()
     for index in asked:
         value = values[index % len(values)]
-        assert layouts.is_blocked(value) == _by_definition(value)
+        assert tensors.is_blocked(value) == _by_definition(value)
     for value in values[::-1]:
-        assert layouts.is_blocked(value) == _by_definition(value)
+        assert tensors.is_blocked(value) == _by_definition(value)
 
 
 def test_questions_along_a_chain_of_blocks_take_linear_work(
@@ -70,8 +70,8 @@ def test_questions_along_a_chain_of_blocks_take_linear_work(
 
     monkeypatch.setattr(blocking, "_sources", counted)
     value = ir.node("Conv", [ir.Value(name="x")]).outputs[0]
-    layouts = Layouts()
+    tensors = BlockedTensors()
     for _ in range(CHAIN):
         value = ir.node("Add", [ir.node("Relu", [value]).outputs[0], value]).outputs[0]
-        assert layouts.is_blocked(value)
+        assert tensors.is_blocked(value)
     assert len(followed) < 4 * CHAIN

@@ -9,13 +9,13 @@ import pytest
 from numpy.typing import NDArray
 
 from heatproof.graphs.masking import layer_masked
-from heatproof.graphs.operators.windows import Window, window_of
+from heatproof.graphs.operators.windows import PlaneWindow, window_of
 
 Array = NDArray[Any]
 SOURCE = (11, 8)
 
 
-def slid(mask: Array, window: Window) -> Array:
+def slid(mask: Array, window: PlaneWindow) -> Array:
     """Visible where the window holds a visible image cell, or no image cell at all."""
     height, width = window.target
     result = np.zeros((height, width), np.float32)
@@ -92,7 +92,7 @@ def test_masks_follow_the_windows_of_the_operator(text: str, load: Any) -> None:
 
 
 def test_windows_know_their_cells() -> None:
-    window = Window((3, 1), (2, 1), (2, 1), (2, 0), (5, 2), (3, 2))
+    window = PlaneWindow((3, 1), (2, 1), (2, 1), (2, 0), (5, 2), (3, 2))
     np.testing.assert_array_equal(
         window.incidence(0), [[1, 0, 1, 0, 0][:5], [1, 0, 1, 0, 1], [0, 0, 1, 0, 1]]
     )

@@ -12,8 +12,8 @@ from heatproof.graphs.nodes.captures import values_read
 from heatproof.graphs.nodes.constants import constant_operand, replace_operand
 from heatproof.graphs.operators.rules import Operator
 from heatproof.graphs.preparation import reshape_input
+from heatproof.graphs.preparation.shapes.settling import BATCH
 
-BATCH = "N"
 _RESIZE_WITH_AXES = 18  # opset from which Resize can leave axes alone
 
 

@@ -5,7 +5,7 @@ import onnx_ir as ir
 from heatproof.evaluators.errors import InvalidArgumentError, UnsupportedModelError
 from heatproof.evaluators.images.preprocessing import Preprocessing
 from heatproof.evaluators.queries.class_outputs import Statement
-from heatproof.graphs.canonical.batches import BATCH, free_batch, freed, is_batch_fixed
+from heatproof.graphs.canonical.batches import free_batch, freed, is_batch_fixed
 from heatproof.graphs.canonical.capabilities import Capabilities
 from heatproof.graphs.canonical.ending import end_at_logits
 from heatproof.graphs.canonical.entry import insert_entry
@@ -17,6 +17,7 @@ from heatproof.graphs.heads.signature import ImageInput, Layout, find_class_outp
 from heatproof.graphs.preparation import prepared, reshape_input
 from heatproof.graphs.preparation.pad_folding import fold_pads
 from heatproof.graphs.preparation.repeatability import refuse_unrepeatable
+from heatproof.graphs.preparation.shapes.settling import BATCH
 from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.graphs.runtime.folding import folds_within_budget
 from heatproof.graphs.runtime.sessions import SessionSettings

@@ -6,13 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import onnx_ir as ir
-from numpy.typing import NDArray
 
 from heatproof.evaluators.errors import InvalidModelError, UnsupportedModelError
 from heatproof.graphs.files.notes import Note
 from heatproof.graphs.operators.rules import Operator
 from heatproof.graphs.runtime.cancellation import Cancellation
-from heatproof.graphs.runtime.sessions import Session, SessionSettings, open_session
+from heatproof.graphs.runtime.sessions import Array, Session, SessionSettings, open_session
 from heatproof.graphs.tapping import tapped
 
 _ROWS = 4
@@ -31,8 +30,6 @@ _SCALED_BY_BATCH = frozenset(
     | {("com.microsoft", name) for name in ("DynamicQuantizeMatMul", "DynamicQuantizeLSTM")}
 )
 """Operators that take one scale of all rows of a batch."""
-
-Array = NDArray[np.generic]
 
 
 def run_alone(graph: ir.Graph) -> tuple[Note, ...]:

@@ -20,10 +20,10 @@ _RANK = 4
 _FIRST = (2, 3)  # height and width of [N, C, H, W]
 _LAST = (1, 2)  # and of [N, H, W, C]
 
-Axes: TypeAlias = tuple[int, int]
+PlaneAxes: TypeAlias = tuple[int, int]
 """Where the rows and the columns of a tensor lie."""
 
-Size: TypeAlias = tuple[int | ir.SymbolicDim, int | ir.SymbolicDim]
+PlaneSize: TypeAlias = tuple[int | ir.SymbolicDim, int | ir.SymbolicDim]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +105,9 @@ def _described(value: ir.Value) -> FeatureMap:
     return FeatureMap(value.name or "", channels, height, width)
 
 
-def spatial_axes(model: ir.Model) -> Mapping[ir.Value, Axes]:
+def spatial_axes(model: ir.Model) -> Mapping[ir.Value, PlaneAxes]:
     """Rows and columns of the image and of tensors of rank 4, as far as they are known."""
-    known: dict[ir.Value | None, Axes] = dict(_image_axes(model))
+    known: dict[ir.Value | None, PlaneAxes] = dict(_image_axes(model))
     sizes = {_size(value, axes) for value, axes in known.items()}
     for node in model.graph:
         found = _RULES.get(node.op_type, _kept)(node, _Known(known, sizes))
@@ -118,7 +118,7 @@ def spatial_axes(model: ir.Model) -> Mapping[ir.Value, Axes]:
     return {value: axes for value, axes in known.items() if value is not None}
 
 
-def _image_axes(model: ir.Model) -> Iterator[tuple[ir.Value, Axes]]:
+def _image_axes(model: ir.Model) -> Iterator[tuple[ir.Value, PlaneAxes]]:
     with suppress(UnsupportedModelError):  # operators that define axes are enough
         image = find_image_input(model)
         axes = _FIRST if image.layout is Layout.NCHW else _LAST
@@ -134,26 +134,26 @@ class _Known:
         sizes: heights and widths that maps have had.
     """
 
-    axes: Mapping[ir.Value | None, Axes]
-    sizes: set[Size]
+    axes: Mapping[ir.Value | None, PlaneAxes]
+    sizes: set[PlaneSize]
 
 
-_Rule: TypeAlias = Callable[[ir.Node, _Known], Axes | None]
+_Rule: TypeAlias = Callable[[ir.Node, _Known], PlaneAxes | None]
 
 
-def _planar(_node: ir.Node, _known: _Known) -> Axes:
+def _planar(_node: ir.Node, _known: _Known) -> PlaneAxes:
     """Rows and columns come last by definition of the operator."""
     return _FIRST
 
 
-def _kept(node: ir.Node, known: _Known) -> Axes | None:
+def _kept(node: ir.Node, known: _Known) -> PlaneAxes | None:
     """As in the operand with most cells: gates may have lost their place."""
     operands = [value for value in node.inputs if value in known.axes]
     largest = max(operands, key=lambda value: _cells(value, known.axes[value]), default=None)
     return known.axes.get(largest)
 
 
-def _pooled(node: ir.Node, known: _Known) -> Axes | None:
+def _pooled(node: ir.Node, known: _Known) -> PlaneAxes | None:
     """As in the operand, until a side is pooled to one cell: a row of means is no map."""
     found = known.axes.get(node.inputs[0], _FIRST if "kernel_shape" in node.attributes else None)
     if found is None or node.inputs[0] is None:
@@ -162,27 +162,27 @@ def _pooled(node: ir.Node, known: _Known) -> Axes | None:
     return None if any(before != 1 and after == 1 for before, after in pairs) else found
 
 
-def _transposed(node: ir.Node, known: _Known) -> Axes | None:
+def _transposed(node: ir.Node, known: _Known) -> PlaneAxes | None:
     """Where the permutation puts them."""
     found = known.axes.get(node.inputs[0])
     places = list(node.attributes.get_ints("perm", range(_RANK - 1, -1, -1)))
     return found and (places.index(found[0]), places.index(found[1]))
 
 
-def _reshaped(node: ir.Node, known: _Known) -> Axes | None:
+def _reshaped(node: ir.Node, known: _Known) -> PlaneAxes | None:
     """Where a height and a width lie that a map has had: channel shuffles, tokens put in place."""
     candidates = [known.axes.get(node.inputs[0], _FIRST), _FIRST, _LAST]
     return next((axes for axes in candidates if _size(node.outputs[0], axes) in known.sizes), None)
 
 
-def _size(value: ir.Value | None, axes: Axes) -> Size:
+def _size(value: ir.Value | None, axes: PlaneAxes) -> PlaneSize:
     shape = None if value is None else value.shape
     if shape is None or shape.rank() != _RANK:
         return (1, 1)
     return (shape[axes[0]], shape[axes[1]])
 
 
-def _cells(value: ir.Value | None, axes: Axes) -> int:
+def _cells(value: ir.Value | None, axes: PlaneAxes) -> int:
     rows, columns = (side if isinstance(side, int) else 2 for side in _size(value, axes))
     return rows * columns
 

@@ -24,7 +24,7 @@ A gradient has the shape and element type of its value; None is zero. Only input
 SingleRule = Callable[[ir.Node, ir.Value, GradientEmitter], ir.Value]
 """A rule of an operator whose gradient goes from its only output to its first input."""
 
-Derivative = Callable[[ir.Node, GradientEmitter], ir.Value]
+Slope = Callable[[ir.Node, GradientEmitter], ir.Value]
 """dy/dx of an elementwise function of the first input."""
 
 WrapperT = TypeVar("WrapperT", bound=Callable[..., object])
@@ -59,10 +59,10 @@ def by_input(versions: Mapping[str, Sequence[int]]) -> Callable[[SingleRule], Si
     return register
 
 
-def elementwise(versions: Mapping[str, Sequence[int]]) -> Callable[[Derivative], Derivative]:
+def elementwise(versions: Mapping[str, Sequence[int]]) -> Callable[[Slope], Slope]:
     """Registers a function of one tensor by its derivative: dx = dy * y'(x)."""
 
-    def register(derivative: Derivative) -> Derivative:
+    def register(derivative: Slope) -> Slope:
         @by_input(versions)
         @documented_by(derivative)
         def _(node: ir.Node, gradient: ir.Value, op: GradientEmitter) -> ir.Value:

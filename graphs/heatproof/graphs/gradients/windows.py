@@ -1,57 +1,13 @@
-"""Geometry of sliding windows: which inputs the outputs of a convolution or a pooling read."""
+"""The windows of a convolution or a pooling, as far as its gradient knows their geometry."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import onnx_ir as ir
 
 from heatproof.graphs.gradients.broadcasting import known_sizes
 from heatproof.graphs.gradients.emitter import GradientEmitter
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """A window that slides along one axis.
-
-    Output o reads the inputs o * stride + tap * dilation - begin, over the taps.
-
-    Attributes:
-        kernel: number of taps.
-        stride: step between outputs.
-        dilation: step between taps.
-        begin: padding before the first input.
-        after: padding behind the last input, as declared.
-        inputs: length of the input, or None where dynamic.
-        outputs: length of the output, or None where dynamic.
-    """
-
-    kernel: int
-    stride: int
-    dilation: int
-    begin: int
-    after: int
-    inputs: int | None
-    outputs: int | None
-
-    @property
-    def reach(self) -> int:
-        """Distance from the first to the last tap."""
-        return (self.kernel - 1) * self.dilation
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the lengths are known only when the graph runs."""
-        return self.inputs is None or self.outputs is None
-
-    @property
-    def end(self) -> int:
-        """Padding after the last input that is read; negative where inputs are left over.
-
-        Of dynamic lengths the padding as declared: fewer inputs than a stride may be left over.
-        """
-        if self.inputs is None or self.outputs is None:
-            return self.after
-        return (self.outputs - 1) * self.stride + self.reach + 1 - self.begin - self.inputs
+from heatproof.graphs.operators.windows import Window, begin_of
 
 
 def windows_of(
@@ -102,8 +58,8 @@ def _paddings(
     if auto_pad == "VALID":
         return [(0, 0)] * len(windows)
     totals = [_same_padding(window, op) for window in windows]
-    halves = [total // 2 if auto_pad == "SAME_UPPER" else total - total // 2 for total in totals]
-    return [(half, total - half) for half, total in zip(halves, totals, strict=True)]
+    begins = [begin_of(total, auto_pad) for total in totals]
+    return [(begin, total - begin) for begin, total in zip(begins, totals, strict=True)]
 
 
 def _same_padding(window: Window, op: GradientEmitter) -> int:
@@ -111,7 +67,7 @@ def _same_padding(window: Window, op: GradientEmitter) -> int:
         return max(0, window.end)
     if window.stride > 1:
         raise op.refusal("its automatic padding depends on a dynamic size; fix it in the export")
-    return window.reach
+    return window.span
 
 
 def cropped(

@@ -112,7 +112,7 @@ class Reader:
         )
 
 
-Rule = Callable[[ir.Node, int | None, Reader], Scores | None]
+ReadingRule = Callable[[ir.Node, int | None, Reader], Scores | None]
 
 
 def _kept(node: ir.Node, axis: int | None, reader: Reader) -> Scores | None:
@@ -256,7 +256,7 @@ _CODES: Final[Mapping[ir.DataType | None, tuple[int, int]]] = {
     None: (0, 2**8 - 1),
 }
 
-_RULES: Final[Mapping[str, Rule]] = {
+_RULES: Final[Mapping[str, ReadingRule]] = {
     "Softmax": _softmax,
     "LogSoftmax": _softmax,
     "Sigmoid": _sigmoid,

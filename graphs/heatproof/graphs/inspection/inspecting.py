@@ -22,7 +22,7 @@ from heatproof.graphs.heads.signature import (
     find_class_output,
     find_image_input,
 )
-from heatproof.graphs.inspection.receptive import Extent, receptive_fields
+from heatproof.graphs.inspection.receptive import ReceptiveField, receptive_fields
 from heatproof.graphs.inspection.work import multiply_adds
 from heatproof.graphs.masking import masking_blockers
 from heatproof.graphs.nodes.blockers import Blocker
@@ -333,7 +333,7 @@ def _parameters(model: ir.Model) -> int:
 def _cam_tensors(model: ir.Model, output: ClassOutput | None) -> tuple[CamTensor, ...]:
     last = last_feature_map(model, output.logits) if output else ""
     fields = receptive_fields(model)
-    unknown = Extent(0, 0)
+    unknown = ReceptiveField(0, 0)
     return tuple(
         CamTensor(
             name=found.name,

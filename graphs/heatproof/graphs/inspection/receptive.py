@@ -9,20 +9,20 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from heatproof.graphs.canonical.spatial import Axes, spatial_axes
+from heatproof.graphs.canonical.spatial import PlaneAxes, spatial_axes
 from heatproof.graphs.nodes.constants import constant_operand
 from heatproof.graphs.operators.traits import Trait, has
 from heatproof.graphs.operators.windows import Incidence, Pair, window_of
 
-Sight: TypeAlias = NDArray[np.int64]
+LineBounds: TypeAlias = NDArray[np.int64]
 """[cells, 2]: the first and last row (or column) of the image that each cell sees."""
 
-Sights: TypeAlias = tuple[Sight, Sight]
+FieldBounds: TypeAlias = tuple[LineBounds, LineBounds]
 """Of rows and of columns."""
 
 
 @dataclass(frozen=True, slots=True)
-class Extent:
+class ReceptiveField:
     """What one cell of a feature map sees of the image, from the first to the last.
 
     Attributes:
@@ -34,7 +34,7 @@ class Extent:
     width: int
 
 
-def receptive_fields(model: ir.Model) -> Mapping[str, Extent]:
+def receptive_fields(model: ir.Model) -> Mapping[str, ReceptiveField]:
     """Image rows and columns that a cell depends on, by tensor: the most of any cell.
 
     The model is prepared and of static size. Followed are windows, resampling and what moves
@@ -42,31 +42,31 @@ def receptive_fields(model: ir.Model) -> Mapping[str, Extent]:
     Tensors whose cells cannot be followed, such as those behind attention, are left out.
     """
     axes = spatial_axes(model)
-    sights: dict[ir.Value | None, Sights] = {}
+    bounds: dict[ir.Value | None, FieldBounds] = {}
     for value in model.graph.inputs:
         if value in axes and (size := _size(value, axes[value])):
-            sights[value] = (_each(size[0]), _each(size[1]))
+            bounds[value] = (_each(size[0]), _each(size[1]))
     for node in model.graph:
         for value in node.outputs:
-            found = _seen(node, value, axes, sights)
+            found = _seen(node, value, axes, bounds)
             if found is not None:
-                sights[value] = found
+                bounds[value] = found
     return {
-        value.name or "": Extent(*map(_longest, found))
-        for value, found in sights.items()
+        value.name or "": ReceptiveField(*map(_longest, found))
+        for value, found in bounds.items()
         if value is not None and value in axes
     }
 
 
-def _each(cells: int) -> Sight:
+def _each(cells: int) -> LineBounds:
     return np.repeat(np.arange(cells, dtype=np.int64)[:, None], 2, axis=1)
 
 
-def _longest(sight: Sight) -> int:
-    return int((sight[:, 1] - sight[:, 0]).max()) + 1
+def _longest(lines: LineBounds) -> int:
+    return int((lines[:, 1] - lines[:, 0]).max()) + 1
 
 
-def _size(value: ir.Value | None, axes: Axes) -> Pair | None:
+def _size(value: ir.Value | None, axes: PlaneAxes) -> Pair | None:
     if value is None or value.shape is None:
         return None
     rows, columns = value.shape[axes[0]], value.shape[axes[1]]
@@ -76,38 +76,38 @@ def _size(value: ir.Value | None, axes: Axes) -> Pair | None:
 def _seen(
     node: ir.Node,
     value: ir.Value,
-    axes: Mapping[ir.Value, Axes],
-    sights: Mapping[ir.Value | None, Sights],
-) -> Sights | None:
+    axes: Mapping[ir.Value, PlaneAxes],
+    bounds: Mapping[ir.Value | None, FieldBounds],
+) -> FieldBounds | None:
     """What the cells of an output see; None if that is not known."""
     operand = node.inputs[0] if node.inputs else None
     if operand is None or value not in axes or operand not in axes:
-        return _carried(node, value, axes, sights)
+        return _carried(node, value, axes, bounds)
     before, after = _size(operand, axes[operand]), _size(value, axes[value])
     if before is None or after is None:
         return None
     if node.op_type in _RULES:
-        if operand not in sights:
+        if operand not in bounds:
             return None
         held = _RULES[node.op_type](_Geometry(node, axes[operand], before, after))
         return held and (
-            _through(held[0], sights[operand][0]),
-            _through(held[1], sights[operand][1]),
+            _through(held[0], bounds[operand][0]),
+            _through(held[1], bounds[operand][1]),
         )
-    return _united(node, after, axes, sights)
+    return _united(node, after, axes, bounds)
 
 
 def _carried(
     node: ir.Node,
     value: ir.Value,
-    axes: Mapping[ir.Value, Axes],
-    sights: Mapping[ir.Value | None, Sights],
-) -> Sights | None:
+    axes: Mapping[ir.Value, PlaneAxes],
+    bounds: Mapping[ir.Value | None, FieldBounds],
+) -> FieldBounds | None:
     """What a view of a map sees: its axes are apart until another view brings them together."""
     operand = node.inputs[0] if node.inputs else None
-    found = sights.get(operand)
+    found = bounds.get(operand)
     if found is None or operand is None:
-        return _united(node, _size(value, axes[value]), axes, sights) if value in axes else None
+        return _united(node, _size(value, axes[value]), axes, bounds) if value in axes else None
     if value in axes and _size(value, axes[value]) != (len(found[0]), len(found[1])):
         return None
     keeps_places = value.shape is not None and value.shape == operand.shape
@@ -118,28 +118,28 @@ def _carried(
 def _united(
     node: ir.Node,
     size: Pair | None,
-    axes: Mapping[ir.Value, Axes],
-    sights: Mapping[ir.Value | None, Sights],
-) -> Sights | None:
+    axes: Mapping[ir.Value, PlaneAxes],
+    bounds: Mapping[ir.Value | None, FieldBounds],
+) -> FieldBounds | None:
     """What any operand sees at the same place; operands of one cell are gates."""
     maps = [operand for operand in node.inputs if operand in axes and operand is not None]
     maps = [operand for operand in maps if _size(operand, axes[operand]) == size]
-    if not maps or not all(operand in sights for operand in maps):
+    if not maps or not all(operand in bounds for operand in maps):
         return None
-    rows, columns = (np.stack([sights[operand][axis] for operand in maps]) for axis in (0, 1))
+    rows, columns = (np.stack([bounds[operand][axis] for operand in maps]) for axis in (0, 1))
     return _hull(rows), _hull(columns)
 
 
-def _hull(sights: NDArray[np.int64]) -> Sight:
-    hull: Sight = np.stack([sights[..., 0].min(axis=0), sights[..., 1].max(axis=0)], axis=1)
+def _hull(bounds: NDArray[np.int64]) -> LineBounds:
+    hull: LineBounds = np.stack([bounds[..., 0].min(axis=0), bounds[..., 1].max(axis=0)], axis=1)
     return hull
 
 
-def _through(held: Incidence, sight: Sight) -> Sight:
-    """What windows see whose cells see `sight`; one that holds no cell sees nothing."""
+def _through(held: Incidence, lines: LineBounds) -> LineBounds:
+    """What windows see whose cells see `lines`; one that holds no cell sees nothing."""
     far = np.iinfo(np.int64).max // 4
-    first = np.where(held, sight[:, 0], far).min(axis=1)
-    last = np.where(held, sight[:, 1], -1).max(axis=1)
+    first = np.where(held, lines[:, 0], far).min(axis=1)
+    last = np.where(held, lines[:, 1], -1).max(axis=1)
     return np.stack([first, last], axis=1)
 
 
@@ -155,7 +155,7 @@ class _Geometry:
     """
 
     node: ir.Node
-    axes: Axes
+    axes: PlaneAxes
     before: Pair
     after: Pair
 
@@ -219,7 +219,7 @@ def _resized(at: _Geometry) -> _Held | None:
     place = node.attributes.get_string(
         "coordinate_transformation_mode", "asymmetric" if legacy else "half_pixel"
     )
-    if place not in _PLACES or mode not in _REACHES:
+    if place not in _PLACES or mode not in _NEIGHBORS:
         return None
 
     def weighed(i: int) -> Incidence:
@@ -232,9 +232,9 @@ def _resized(at: _Geometry) -> _Held | None:
             nearest = np.clip(_ROUNDINGS[rounding](position), 0, at.before[i] - 1)
             same: Incidence = nearest[:, None] == cells
             return same
-        reach = _REACHES[mode]
-        lowest = np.clip(np.floor(position) - (reach - 1), 0, at.before[i] - 1)
-        highest = np.clip(np.ceil(position) + (reach - 1), 0, at.before[i] - 1)
+        neighbors = _NEIGHBORS[mode]
+        lowest = np.clip(np.floor(position) - (neighbors - 1), 0, at.before[i] - 1)
+        highest = np.clip(np.ceil(position) + (neighbors - 1), 0, at.before[i] - 1)
         held: Incidence = (cells >= lowest[:, None]) & (cells <= highest[:, None])
         return held
 
@@ -260,7 +260,7 @@ _ROUNDINGS: Mapping[str, Callable[[_Position], _Position]] = MappingProxyType(
         "ceil": np.ceil,
     }
 )
-_REACHES: Mapping[str, int] = MappingProxyType({"nearest": 0, "linear": 1, "cubic": 2})
+_NEIGHBORS: Mapping[str, int] = MappingProxyType({"nearest": 0, "linear": 1, "cubic": 2})
 
 
 def _blocks(at: _Geometry) -> _Held:

@@ -19,7 +19,7 @@ LEAST_CHANNELS = 8
 """Fewer channels would be padded to a block."""
 
 
-class Layouts:
+class BlockedTensors:
     """Knows which tensors stay in the blocked layout; each is followed to its sources once."""
 
     def __init__(self) -> None:
@@ -55,9 +55,9 @@ def _sources(value: ir.Value | None) -> Iterator[ir.Value | None] | None:
 class Spreader:
     """Spreads values of one channel over many."""
 
-    def __init__(self, op: Emitter, layouts: Layouts) -> None:
+    def __init__(self, op: Emitter, blocked: BlockedTensors) -> None:
         self._op = op
-        self._layouts = layouts
+        self._known_blocked = blocked
         self._spread: dict[tuple[ir.Value, int], ir.Value] = {}
 
     def fitted(self, value: ir.Value, like: ir.Value) -> ir.Value:
@@ -90,7 +90,7 @@ class Spreader:
     def blocked(self, value: ir.Value) -> ir.Value:
         """The same tensor in the blocked layout."""
         channels = channels_of(value)
-        if channels < LEAST_CHANNELS or self._layouts.is_blocked(value):
+        if channels < LEAST_CHANNELS or self._known_blocked.is_blocked(value):
             return value
         ones = self._op.constant(np.ones((channels, 1, 1, 1)), value.dtype)
         return self._op("Conv", value, ones, like=value, group=channels)

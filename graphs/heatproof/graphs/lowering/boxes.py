@@ -7,9 +7,6 @@ from heatproof.graphs.lowering.blocking import LEAST_CHANNELS
 from heatproof.graphs.nodes.shapes import channels_of
 from heatproof.graphs.operators.emitter import Attributes, Emitter
 
-CELLS = 9
-"""Of a box."""
-
 SLOW_AVERAGE_POOL = 19
 """Opset from which ONNX Runtime has no fast average pool outside its blocked layout."""
 
@@ -23,7 +20,7 @@ def fast_box_means(op: Emitter, value: ir.Value) -> ir.Value | None:
         return None
     if channels == 1:
         return _mean_of_shifted(op, value)
-    ninth = op.constant(np.full((channels, 1, 3, 3), 1 / CELLS), value.dtype)
+    ninth = op.constant(np.full((channels, 1, 3, 3), 1 / 9), value.dtype)
     return op("Conv", value, ninth, like=value, group=channels, **_WINDOW)
 
 
@@ -32,7 +29,7 @@ def _mean_of_shifted(op: Emitter, value: ir.Value) -> ir.Value:
     total = value
     for axis in (2, 3):
         total = _sum_of_shifted(op, total, axis)
-    return op("Mul", total, op.scalar(1 / CELLS, value.dtype), like=value)
+    return op("Mul", total, op.scalar(1 / 9, value.dtype), like=value)
 
 
 def _sum_of_shifted(op: Emitter, value: ir.Value, axis: int) -> ir.Value:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 
 import onnx_ir as ir
 
-from heatproof.graphs.lowering.blocking import Layouts, Spreader
+from heatproof.graphs.lowering.blocking import BlockedTensors, Spreader
 from heatproof.graphs.lowering.boxes import fast_box_means
 from heatproof.graphs.nodes.constants import number
 from heatproof.graphs.nodes.forms import is_sigmoid_of
@@ -42,8 +42,8 @@ class _Blocking:
     def __init__(self, graph: ir.Graph) -> None:
         self._graph = graph
         self._op = Emitter(graph)
-        self._layouts = Layouts()
-        self._spread = Spreader(self._op, self._layouts)
+        self._in_blocks = BlockedTensors()
+        self._spread = Spreader(self._op, self._in_blocks)
         self._floors: dict[ir.Value, ir.Value] = {}
         self._blocked: dict[ir.Value, ir.Value] = {}
         self._rules: Mapping[Role, Callable[[ir.Node], ir.Value | None]] = {
@@ -88,15 +88,15 @@ class _Blocking:
         node.replace_input_with(0, self._blocked.get(value, value))
 
     def _product(self, value: ir.Value, mask: ir.Value, name: str) -> ir.Value:
-        if self._layouts.is_blocked(value) and value.dtype == ir.DataType.FLOAT:
+        if self._in_blocks.is_blocked(value) and value.dtype == ir.DataType.FLOAT:
             lowered = self._lowered(value, mask, name)
             if lowered is not None:
                 return lowered
-        pair = _gated(value, self._layouts)
+        pair = _gated(value, self._in_blocks)
         if pair:
             part = self._product(pair[0], mask, f"{name}_input")
             return self._op("Mul", part, pair[1], like=value, name=name)
-        if self._layouts.is_blocked(value):
+        if self._in_blocks.is_blocked(value):
             mask = self._spread.fitted(mask, value)
         return self._op("Mul", value, mask, like=value, name=name)
 
@@ -140,12 +140,12 @@ def _least(clip: ir.Node) -> float | None:
     return clip.attributes.get_float("min", None) if bound is None else number(bound)
 
 
-def _gated(value: ir.Value, layouts: Layouts) -> tuple[ir.Value, ir.Value] | None:
+def _gated(value: ir.Value, blocked: BlockedTensors) -> tuple[ir.Value, ir.Value] | None:
     """X and sigmoid(x) of a product x . sigmoid(x), if x is blocked."""
     node = value.producer()
     if node is None or node.op_type != "Mul":
         return None
     for x, gate in (node.inputs, node.inputs[::-1]):
-        if x is not None and layouts.is_blocked(x) and is_sigmoid_of(gate, x):
+        if x is not None and blocked.is_blocked(x) and is_sigmoid_of(gate, x):
             return x, gate  # type: ignore[return-value] # a sigmoid is not absent
     return None

@@ -14,17 +14,17 @@ Cells = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
-    """The cells of the image's own mask that a mask's cell depends on: a block of rows x columns.
+class MaskField:
+    """The receptive field of a mask's cells in the image's own mask: blocks of rows x columns.
 
     A cell is visible iff any image cell of its block is, or the block is empty. Two masks with
-    equal reach are equal; a mask whose blocks contain another's is visible wherever the other is.
+    equal fields are equal; a mask whose blocks contain another's is visible wherever the other is.
     """
 
     rows: Incidence
     columns: Incidence
 
-    def contains(self, other: "Reach") -> bool:
+    def contains(self, other: "MaskField") -> bool:
         """Whether each block contains the other's at the same place, and is empty if that is."""
         return _contains(self.rows, other.rows) and _contains(self.columns, other.columns)
 
@@ -43,7 +43,7 @@ class Mask:
         value: float32 [N, 1, height, width] of zeros (hidden) and ones (visible).
         height: rows, static.
         width: columns, static.
-        reach: its dependence on the image's mask where blocks describe it, else None.
+        field: its dependence on the image's mask where blocks describe it, else None.
         border: cells that hold no part of the image, such as padding, if there are any. They are
             visible, yet no window is visible for their sake, and coverage leaves them out.
     """
@@ -51,7 +51,7 @@ class Mask:
     value: ir.Value
     height: int
     width: int
-    reach: Reach | None = None
+    field: MaskField | None = None
     border: Cells | None = None
 
     @property
@@ -68,9 +68,9 @@ class Mask:
         """Whether this mask is known to be visible wherever the other is."""
         if self is other:
             return True
-        if self.reach is None or other.reach is None:
+        if self.field is None or other.field is None:
             return False
-        return self.reach.contains(other.reach)
+        return self.field.contains(other.field)
 
 
 @dataclass(frozen=True, slots=True)

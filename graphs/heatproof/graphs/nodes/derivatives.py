@@ -21,7 +21,7 @@ class Derivative(StrEnum):
     """A product with a square matrix counts as one with the diagonal of that matrix."""
 
 
-def declare(value: ir.Value, derivative: Derivative) -> ir.Value:
+def declare_derivative(value: ir.Value, derivative: Derivative) -> ir.Value:
     """Notes on the node that computes a value how it is differentiated; returns the value."""
     node = value.producer()
     if node is not None:

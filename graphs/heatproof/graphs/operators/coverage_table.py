@@ -1,11 +1,8 @@
 """The operators that a table of rules covers, as the documentation shows them."""
 
 from collections.abc import Callable
-from typing import TypeVar
 
-from heatproof.graphs.operators.rules import RuleTable
-
-RuleT = TypeVar("RuleT", bound=Callable[..., object])
+from heatproof.graphs.operators.rules import RuleT, RuleTable
 
 
 def operators_table(rules: RuleTable[RuleT]) -> str:

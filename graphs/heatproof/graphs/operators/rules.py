@@ -13,7 +13,7 @@ import onnx_ir as ir
 
 from heatproof.evaluators.errors import UnsupportedOperatorError
 
-RuleT = TypeVar("RuleT")
+RuleT = TypeVar("RuleT", bound=Callable[..., object])
 
 
 class Operator(NamedTuple):

@@ -1,4 +1,4 @@
-"""Geometry of sliding windows: convolutions, pools, and what of an image their windows hold."""
+"""Geometry of sliding windows: which inputs the outputs of a convolution or a pool read."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,7 +15,65 @@ Incidence = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A sliding window over an image of fixed size, with every convention resolved.
+    """A window that slides along one axis.
+
+    Output o reads the inputs o * stride + tap * dilation - begin, over the taps.
+
+    Attributes:
+        kernel: number of taps.
+        stride: step between outputs.
+        dilation: step between taps.
+        begin: padding before the first input.
+        after: padding behind the last input, as declared.
+        inputs: length of the input, or None where dynamic.
+        outputs: length of the output, or None where dynamic.
+    """
+
+    kernel: int
+    stride: int
+    dilation: int
+    begin: int
+    after: int
+    inputs: int | None
+    outputs: int | None
+
+    @property
+    def span(self) -> int:
+        """Distance from the first to the last tap."""
+        return (self.kernel - 1) * self.dilation
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the lengths are known only when the graph runs."""
+        return self.inputs is None or self.outputs is None
+
+    @property
+    def end(self) -> int:
+        """Padding after the last input that is read; negative where inputs are left over.
+
+        Of dynamic lengths the padding as declared: fewer inputs than a stride may be left over.
+        """
+        if self.inputs is None or self.outputs is None:
+            return self.after
+        return (self.outputs - 1) * self.stride + self.span + 1 - self.begin - self.inputs
+
+    def incidence(self) -> Incidence:
+        """Which inputs each output reads; the lengths are known."""
+        first = np.arange(self.outputs or 0) * self.stride - self.begin
+        offsets = np.arange(self.inputs or 0) - first[:, None]
+        steps, rests = np.divmod(offsets, self.dilation)
+        held: Incidence = (rests == 0) & (steps >= 0) & (steps < self.kernel)
+        return held
+
+
+def begin_of(total: int, mode: str) -> int:
+    """Padding in front, of a total that is centred; SAME_LOWER has an odd rest there."""
+    return total // 2 if mode == "SAME_UPPER" else total - total // 2
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneWindow:
+    """A window over the rows and columns of an image of fixed size, every convention resolved.
 
     Attributes:
         kernel: cells that the window reads, height and width.
@@ -33,23 +91,27 @@ class Window:
     source: Pair
     target: Pair
 
+    def along(self, axis: int) -> Window:
+        """The window along the rows (0) or the columns (1)."""
+        return Window(
+            self.kernel[axis],
+            self.strides[axis],
+            self.dilations[axis],
+            begin=self.begins[axis],
+            after=0,
+            inputs=self.source[axis],
+            outputs=self.target[axis],
+        )
+
     @property
     def ends(self) -> Pair:
         """Rows and columns of padding that the last windows reach behind the image."""
-        return _pair(
-            max(last - size, 0) for last, size in zip(self._lasts(), self.source, strict=True)
-        )
-
-    def _lasts(self) -> Pair:
-        """One past the last cell that any window reads, from the first cell of the image."""
-        return _pair(
-            (self.target[i] - 1) * self.strides[i] + self.spans[i] - self.begins[i] for i in (0, 1)
-        )
+        return _pair(max(self.along(axis).end, 0) for axis in (0, 1))
 
     @property
     def spans(self) -> Pair:
         """Rows and columns from the first to the last cell of a window."""
-        return _pair(self.dilations[i] * (self.kernel[i] - 1) + 1 for i in (0, 1))
+        return _pair(self.along(axis).span + 1 for axis in (0, 1))
 
     @property
     def pads(self) -> list[int]:
@@ -85,11 +147,7 @@ class Window:
 
     def incidence(self, axis: int) -> Incidence:
         """Which cells of the image each window holds, along one axis (0 rows, 1 columns)."""
-        first = np.arange(self.target[axis]) * self.strides[axis] - self.begins[axis]
-        offsets = np.arange(self.source[axis]) - first[:, None]
-        steps, rests = np.divmod(offsets, self.dilations[axis])
-        held: Incidence = (rests == 0) & (steps >= 0) & (steps < self.kernel[axis])
-        return held
+        return self.along(axis).incidence()
 
     def counts(self) -> NDArray[np.int64]:
         """Number of image cells in each window, [height, width]."""
@@ -97,7 +155,7 @@ class Window:
         return np.outer(rows, columns)
 
 
-def window_of(node: ir.Node, source: Pair, kernel: Pair) -> Window:
+def window_of(node: ir.Node, source: Pair, kernel: Pair) -> PlaneWindow:
     """Resolves strides, dilations, automatic padding and the rounding of a node's result size."""
     ints = node.attributes.get_ints
     strides = _pair(ints("strides", (1, 1)))
@@ -107,10 +165,8 @@ def window_of(node: ir.Node, source: Pair, kernel: Pair) -> Window:
     if mode in ("SAME_UPPER", "SAME_LOWER"):
         target = _pair(-(-source[i] // strides[i]) for i in (0, 1))
         totals = [max((target[i] - 1) * strides[i] + spans[i] - source[i], 0) for i in (0, 1)]
-        begins = _pair(
-            total // 2 if mode == "SAME_UPPER" else total - total // 2 for total in totals
-        )
-        return Window(kernel, strides, dilations, begins, source, target)
+        begins = _pair(begin_of(total, mode) for total in totals)
+        return PlaneWindow(kernel, strides, dilations, begins, source, target)
     pads = (0, 0, 0, 0) if mode == "VALID" else tuple(ints("pads", (0, 0, 0, 0)))
     rounds_up = bool(node.attributes.get_int("ceil_mode", 0))
     target = _pair(
@@ -122,7 +178,7 @@ def window_of(node: ir.Node, source: Pair, kernel: Pair) -> Window:
         )
         for i in (0, 1)
     )
-    return Window(kernel, strides, dilations, _pair(pads[:2]), source, target)
+    return PlaneWindow(kernel, strides, dilations, _pair(pads[:2]), source, target)
 
 
 def transposed_lines(node: ir.Node, axis: int, source: int, kernel: int) -> Incidence:

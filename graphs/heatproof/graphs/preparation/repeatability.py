@@ -6,11 +6,11 @@ import onnx_ir as ir
 
 from heatproof.evaluators.errors import UnsupportedOperatorError
 from heatproof.graphs.nodes.blockers import Blocker
-from heatproof.graphs.operators.families import RANDOM as RANDOM_OPERATORS
+from heatproof.graphs.operators.families import RANDOM
 from heatproof.graphs.operators.rules import Operator
 from heatproof.graphs.preparation.dropouts import is_training
 
-RANDOM = (
+DIFFERS_EACH_TIME = (
     "it draws random numbers, so that equal images get different answers; export the model with "
     "model.eval()"
 )
@@ -64,8 +64,8 @@ def with_unrepeatable(graph: ir.Graph, blockers: Iterable[Blocker]) -> tuple[Blo
 def _reason(node: ir.Node, operator: Operator) -> str | None:
     if operator.domain != "":
         return None
-    if operator.op_type in RANDOM_OPERATORS:
-        return RANDOM
+    if operator.op_type in RANDOM:
+        return DIFFERS_EACH_TIME
     if operator.op_type == "BatchNormalization" and _normalizes_by_batch(node, operator):
         return TRAINED
     return DROPPED if operator.op_type == "Dropout" and is_training(node) else None

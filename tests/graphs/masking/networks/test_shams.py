@@ -14,7 +14,7 @@ from heatproof.graphs.masking.rules.windows import pooling
 from heatproof.graphs.masking.scope import Scope
 from heatproof.graphs.masking.states import Flat, Mask, Spatial
 from heatproof.graphs.masking.table import Outcome
-from heatproof.graphs.operators.windows import Window
+from heatproof.graphs.operators.windows import PlaneWindow
 from tests.graphs.masking.laws import CHECKS, BrokenLawError, Laws
 from tests.graphs.masking.networks.torch_reading import deviation
 
@@ -79,8 +79,8 @@ def hidden_borders(patch: pytest.MonkeyPatch) -> None:
 def frozen_masks(patch: pytest.MonkeyPatch) -> None:
     """Masks are sampled at the first cell of each window: M' = M where nothing strides."""
 
-    def sampled(self: Pyramid, mask: Mask, window: Window) -> Mask:
-        step = Window((1, 1), window.strides, (1, 1), (0, 0), window.source, window.target)
+    def sampled(self: Pyramid, mask: Mask, window: PlaneWindow) -> Mask:
+        step = PlaneWindow((1, 1), window.strides, (1, 1), (0, 0), window.source, window.target)
         return slide(self, mask, step)
 
     slide = Pyramid.slid

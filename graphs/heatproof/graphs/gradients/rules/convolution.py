@@ -12,7 +12,8 @@ import onnx_ir as ir
 from heatproof.graphs.gradients.broadcasting import known_sizes
 from heatproof.graphs.gradients.emitter import GradientEmitter
 from heatproof.graphs.gradients.table import by_input, first
-from heatproof.graphs.gradients.windows import Window, cropped, windows_of
+from heatproof.graphs.gradients.windows import cropped, windows_of
+from heatproof.graphs.operators.windows import Window
 
 
 @by_input({"Conv": (11, 22)})
@@ -83,8 +84,8 @@ def _flipped_convolution(
     group: int,
     op: GradientEmitter,
 ) -> ir.Value:
-    begins = [window.reach - window.begin for window in windows]
-    ends = [window.reach - window.end for window in windows]
+    begins = [window.span - window.begin for window in windows]
+    ends = [window.span - window.end for window in windows]
     source = cropped(gradient, [max(0, -n) for n in begins], [max(0, -n) for n in ends], op)
     return op(
         "Conv",

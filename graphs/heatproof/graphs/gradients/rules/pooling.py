@@ -17,8 +17,9 @@ from heatproof.graphs.gradients.emitter import GradientEmitter
 from heatproof.graphs.gradients.rules.convolution import cut_to, transposed_convolution
 from heatproof.graphs.gradients.rules.shapes import put
 from heatproof.graphs.gradients.table import GRADIENTS, Gradients, by_input, first
-from heatproof.graphs.gradients.windows import Window, windows_of
+from heatproof.graphs.gradients.windows import windows_of
 from heatproof.graphs.operators.emitter import Attributes, attributes_of
+from heatproof.graphs.operators.windows import Window
 
 _MOST_WEIGHTS = 1 << 26
 """Numbers that the kernel of a gradient may hold."""
@@ -119,7 +120,7 @@ def max_pool(node: ir.Node, gradients: Gradients, op: GradientEmitter) -> Gradie
         raise op.refusal("its indices are differentiated")
     windows = windows_of(node, _kernel(node, op), op)
     _, places = op.several("MaxPool", x, outputs=2, **_pooling_attributes(node))
-    overlap = any(window.stride <= window.reach for window in windows)
+    overlap = any(window.stride <= window.span for window in windows)
     if overlap and op.opset < 16:  # ScatterElements adds up from opset 16
         if any(window.is_open for window in windows):
             raise op.refusal("overlapping windows over a dynamic size need opset 16 or later")

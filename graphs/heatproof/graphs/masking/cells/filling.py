@@ -16,7 +16,7 @@ import onnx_ir as ir
 from heatproof.graphs.masking.cells.boxes import CELLS, box_means
 from heatproof.graphs.masking.masks.pyramid import Pyramid
 from heatproof.graphs.masking.states import NCHW, Mask
-from heatproof.graphs.nodes.derivatives import Derivative, declare
+from heatproof.graphs.nodes.derivatives import Derivative, declare_derivative
 from heatproof.graphs.nodes.roles import Role, declare_role
 from heatproof.graphs.nodes.shapes import channels_of
 from heatproof.graphs.operators.emitter import Dim, Emitter
@@ -58,7 +58,9 @@ class Filler:
             like=value,
             shape=(self._batch, channels, cells),
         )
-        product = declare(self._op("MatMul", rows, matrix, like=rows), Derivative.DIAGONAL)
+        product = declare_derivative(
+            self._op("MatMul", rows, matrix, like=rows), Derivative.DIAGONAL
+        )
         target = self._op.integers(0, channels, *mask.size)
         return self._op("Reshape", product, target, like=value, shape=shape)
 
@@ -91,7 +93,7 @@ class Filler:
     def _round(self, visible: ir.Value, scale: ir.Value) -> ir.Value:
         means = box_means(self._op, visible)
         fresh = self._op("Mul", means, scale, like=visible)
-        declare(declare_role(fresh, Role.FILLING), Derivative.ZERO)
+        declare_derivative(declare_role(fresh, Role.FILLING), Derivative.ZERO)
         return declare_role(self._op("Add", visible, fresh, like=visible), Role.FILLED)
 
     def _scales(self, mask: Mask, rounds: int, dtype: ir.DataType) -> list[ir.Value]:

@@ -9,9 +9,9 @@ import onnx_ir as ir
 
 from heatproof.evaluators.errors import UnsupportedModelError
 from heatproof.graphs.masking.options import ConcatVote
-from heatproof.graphs.masking.states import NCHW, Axes, Cells, Mask, Reach
+from heatproof.graphs.masking.states import NCHW, Axes, Cells, Mask, MaskField
 from heatproof.graphs.operators.emitter import Attributes, Dim, Emitter
-from heatproof.graphs.operators.windows import Incidence, Window
+from heatproof.graphs.operators.windows import Incidence, PlaneWindow
 
 _MOST_CELLS = 1 << 26
 """Cells of the largest mask."""
@@ -41,7 +41,7 @@ class Pyramid:
             dtype=ir.DataType.BOOL,
             name="mask_visible",
         )
-        reach = Reach(np.eye(height, dtype=bool), np.eye(width, dtype=bool))
+        field = MaskField(np.eye(height, dtype=bool), np.eye(width, dtype=bool))
         value = self._op(
             "Cast",
             visible,
@@ -49,11 +49,11 @@ class Pyramid:
             name="mask_binary",
             to=ir.DataType.FLOAT.value,
         )
-        mask = Mask(value, height, width, reach)
+        mask = Mask(value, height, width, field)
         self._views[mask, NCHW, ir.DataType.BOOL] = visible
         return self._shared(mask)
 
-    def slid(self, mask: Mask, window: Window) -> Mask:
+    def slid(self, mask: Mask, window: PlaneWindow) -> Mask:
         """The window rule: visible where the window holds a visible cell, or no cell at all."""
         if window.keeps_cells:
             return mask
@@ -72,7 +72,7 @@ class Pyramid:
         def held(image: ir.Value) -> ir.Value:
             return self._held(self._held(image, rows, 2), columns, 3)
 
-        key = ("reading", mask, *_bytes(Reach(rows, columns)))
+        key = ("reading", mask, *_bytes(MaskField(rows, columns)))
         return self._once(key, lambda: self._read(mask, (rows, columns), held))
 
     def _read(
@@ -85,10 +85,10 @@ class Pyramid:
                 f"a tensor of the model has {len(rows)} x {len(columns)} cells; layer masking "
                 f"takes at most {_MOST_CELLS} cells: use smaller images, paddings and resizings"
             )
-        reach = mask.reach and Reach(
-            _composed(rows, mask.reach.rows), _composed(columns, mask.reach.columns)
+        field = mask.field and MaskField(
+            _composed(rows, mask.field.rows), _composed(columns, mask.field.columns)
         )
-        known = reach and self._known(reach)
+        known = field and self._known(field)
         if known:
             return known
         border: Cells = ~_composed(_composed(rows, mask.image), columns.T)
@@ -97,7 +97,7 @@ class Pyramid:
             shown = self._op.constant(border[None, None], ir.DataType.FLOAT)
             value = self._op("Max", value, shown, like=value)
         height, width = border.shape
-        return Mask(value, height, width, reach, border if border.any() else None)
+        return Mask(value, height, width, field, border if border.any() else None)
 
     def of_image(self, mask: Mask) -> ir.Value:
         """The mask without its border: 1 in the visible cells of the image only."""
@@ -123,7 +123,7 @@ class Pyramid:
         count = self._op("MatMul", *factors, like=image, shape=dims, name="mask_counted")
         return self._bounded(count, "Min", 1.0)
 
-    def _pooled(self, image: ir.Value, window: Window) -> ir.Value:
+    def _pooled(self, image: ir.Value, window: PlaneWindow) -> ir.Value:
         shape = (self._batch, 1, *window.target)
         geometry: Attributes = {
             "kernel_shape": window.kernel,
@@ -211,9 +211,9 @@ class Pyramid:
             shape=(self._batch, 1, *border.shape),
             axis=axis + 2,
         )
-        reach = _joined_reach([mask.reach for mask in masks], axis)
+        field = _joined_field([mask.field for mask in masks], axis)
         height, width = border.shape
-        return Mask(value, height, width, reach, border if border.any() else None)
+        return Mask(value, height, width, field, border if border.any() else None)
 
     def view(self, mask: Mask, axes: Axes, dtype: ir.DataType) -> ir.Value:
         """The mask as it broadcasts against a tensor with these axes."""
@@ -275,7 +275,7 @@ class Pyramid:
         """Visible where any cell along the axes named is."""
         kernel = (mask.height if rows else 1, mask.width if columns else 1)
         left = (mask.height // kernel[0], mask.width // kernel[1])
-        return self.slid(mask, Window(kernel, (1, 1), (1, 1), (0, 0), mask.size, left))
+        return self.slid(mask, PlaneWindow(kernel, (1, 1), (1, 1), (0, 0), mask.size, left))
 
     def coverage(self, mask: Mask) -> ir.Value:
         """The visible share of the cells that hold some part of the image, [N, 1, 1, 1]."""
@@ -296,12 +296,12 @@ class Pyramid:
         return self._derived[key]
 
     def _shared(self, mask: Mask) -> Mask:
-        if mask.reach is None:
+        if mask.field is None:
             return mask
-        return self._derived.setdefault(("reach", *_bytes(mask.reach)), mask)
+        return self._derived.setdefault(("field", *_bytes(mask.field)), mask)
 
-    def _known(self, reach: Reach) -> Mask | None:
-        return self._derived.get(("reach", *_bytes(reach)))
+    def _known(self, field: MaskField) -> Mask | None:
+        return self._derived.get(("field", *_bytes(field)))
 
 
 def _composed(outer: Incidence, inner: Incidence) -> Incidence:
@@ -320,7 +320,7 @@ def _common_border(masks: Sequence[Mask]) -> Cells | None:
     return border if border.any() else None
 
 
-def _joined_reach(parts: Sequence[Reach | None], axis: int) -> Reach | None:
+def _joined_field(parts: Sequence[MaskField | None], axis: int) -> MaskField | None:
     """Blocks of maps one behind the other, if they agree on the other axis."""
     known = [part for part in parts if part is not None]
     if len(known) < len(parts):
@@ -329,11 +329,11 @@ def _joined_reach(parts: Sequence[Reach | None], axis: int) -> Reach | None:
     along = np.concatenate([part.rows if axis == 0 else part.columns for part in known])
     if not all(np.array_equal(across[0], other) for other in across):
         return None
-    return Reach(along, across[0]) if axis == 0 else Reach(across[0], along)
+    return MaskField(along, across[0]) if axis == 0 else MaskField(across[0], along)
 
 
-def _bytes(reach: Reach) -> tuple[object, ...]:
-    return reach.rows.shape, reach.rows.tobytes(), reach.columns.shape, reach.columns.tobytes()
+def _bytes(field: MaskField) -> tuple[object, ...]:
+    return field.rows.shape, field.rows.tobytes(), field.columns.shape, field.columns.tobytes()
 
 
 def _extreme(masks: Sequence[Mask], wins: Callable[[Mask, Mask], bool]) -> Mask | None:
@@ -349,4 +349,4 @@ def _chain(masks: Sequence[Mask]) -> list[Mask] | None:
 
 
 def _extent(mask: Mask) -> int:
-    return 0 if mask.reach is None else int(mask.reach.rows.sum() + mask.reach.columns.sum())
+    return 0 if mask.field is None else int(mask.field.rows.sum() + mask.field.columns.sum())

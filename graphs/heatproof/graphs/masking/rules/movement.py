@@ -37,7 +37,7 @@ def places(indices: Sequence[int], length: int) -> Incidence:
     return lines
 
 
-def reach(lines: Incidence) -> int:
+def field_span(lines: Incidence) -> int:
     """Cells from the first to the last that a cell of the result reads, at most, less one."""
     read = lines[lines.any(axis=1)]
     if not read.size:

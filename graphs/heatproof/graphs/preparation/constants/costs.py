@@ -61,7 +61,7 @@ def read_by(node: ir.Node) -> int:
     return sum(elements_of(value) for value in set(node.inputs))
 
 
-def multiply_adds(node: ir.Node) -> int | None:
+def products_in(node: ir.Node) -> int | None:
     """Upper bound on the multiply-adds of products and convolutions of known sizes, else None."""
     terms = _TERMS.get(node.op_type) if node.domain == "" else None
     return None if terms is None else created_by(node) * terms(node)
@@ -76,7 +76,7 @@ def work_of(node: ir.Node) -> int:
     created, read = created_by(node), read_by(node)
     if max(created, read) > FOLDING_BUDGET or has(node, Trait.LINEAR_COST):
         return created + read
-    products = multiply_adds(node)
+    products = products_in(node)
     return created + read + (created * read if products is None else products // _PRODUCTS)
 
 

@@ -104,10 +104,10 @@ def test_picked_masks_are_known_when_the_graph_is_written(
 ) -> None:
     state = rewritten(graph(f"{nodes} y = Sigmoid (p)", operands), MaskingOptions()).states["p"]
     assert isinstance(state, Spatial)
-    assert state.mask.reach is not None
+    assert state.mask.field is not None
     # A kept cell at each place shows the blocks.
     cells = np.eye(SIZE[0] * SIZE[1]).reshape(-1, 1, *SIZE)
-    rows, columns = state.mask.reach.rows, state.mask.reach.columns
+    rows, columns = state.mask.field.rows, state.mask.field.columns
     np.testing.assert_array_equal(
         pick(cells) > 0, np.einsum("ai,ncij,bj->ncab", rows, cells, columns) > 0
     )

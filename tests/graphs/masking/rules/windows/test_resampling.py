@@ -192,9 +192,9 @@ def test_masks_of_whole_magnifications_are_known_when_the_graph_is_written() -> 
     model = graph(nodes, {"scales": np.array([1, 1, 2, 3], np.float32)})
     state = rewritten(model, MaskingOptions()).states["r"]
     assert isinstance(state, Spatial)
-    assert state.mask.reach is not None
-    np.testing.assert_array_equal(state.mask.reach.rows, np.eye(SIZE[0]).repeat(2, axis=0))
-    np.testing.assert_array_equal(state.mask.reach.columns, np.eye(SIZE[1]).repeat(3, axis=0))
+    assert state.mask.field is not None
+    np.testing.assert_array_equal(state.mask.field.rows, np.eye(SIZE[0]).repeat(2, axis=0))
+    np.testing.assert_array_equal(state.mask.field.columns, np.eye(SIZE[1]).repeat(3, axis=0))
 
 
 @pytest.mark.parametrize(

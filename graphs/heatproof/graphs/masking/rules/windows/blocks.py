@@ -7,7 +7,7 @@ from heatproof.graphs.masking.rules.movement import moved
 from heatproof.graphs.masking.scope import Scope
 from heatproof.graphs.masking.states import NCHW, Spatial
 from heatproof.graphs.masking.table import RULES
-from heatproof.graphs.operators.windows import Window
+from heatproof.graphs.operators.windows import PlaneWindow
 
 
 @RULES.rule("SpaceToDepth", 1, 13, 28)
@@ -18,7 +18,7 @@ def space_to_depth(node: ir.Node, scope: Scope) -> Spatial:
     block, height, width = (size, size), *state.mask.size
     node.replace_input_with(0, scope.filled(value, state, size - 1))
     target = (height // size, width // size)
-    window = Window(block, block, (1, 1), (0, 0), state.mask.size, target)
+    window = PlaneWindow(block, block, (1, 1), (0, 0), state.mask.size, target)
     return Spatial(scope.masks.slid(state.mask, window), NCHW)
 
 

@@ -3,11 +3,11 @@
 import onnx_ir as ir
 
 from heatproof.graphs.masking.options import Mode
-from heatproof.graphs.masking.rules.movement import reach
+from heatproof.graphs.masking.rules.movement import field_span
 from heatproof.graphs.masking.scope import Scope
 from heatproof.graphs.masking.states import NCHW, Spatial
 from heatproof.graphs.masking.table import RULES
-from heatproof.graphs.operators.windows import Window, transposed_lines, window_of
+from heatproof.graphs.operators.windows import PlaneWindow, transposed_lines, window_of
 
 
 @RULES.rule("Conv", 1, 11, 22)
@@ -28,21 +28,21 @@ def transposed_convolution(node: ir.Node, scope: Scope) -> Spatial:
     value, state = scope.image(node)
     kernel = _kernel(node, scope)
     lines = [transposed_lines(node, i, state.mask.size[i], kernel[i]) for i in (0, 1)]
-    rounds = max(map(reach, lines))
+    rounds = max(map(field_span, lines))
     if rounds:
         node.replace_input_with(0, scope.filled(value, state, rounds))
     mask = scope.masks.reading(state.mask, *lines)
     return Spatial(mask, NCHW, state.finite or rounds > 0)
 
 
-def fill_rounds(window: Window, mode: Mode) -> int:
+def fill_rounds(window: PlaneWindow, mode: Mode) -> int:
     """Rounds after which nothing changes that a window with a visible cell reads.
 
     Two cells of a window are at most its span less one apart, so further rounds of the
     reference's K = kernel width cannot be seen.
     """
-    reach = max(window.spans) - 1
-    return reach if mode is Mode.STRICT else min(window.kernel[1], reach)
+    farthest = max(window.spans) - 1
+    return farthest if mode is Mode.STRICT else min(window.kernel[1], farthest)
 
 
 def _kernel(node: ir.Node, scope: Scope) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from heatproof.graphs.masking.scope import Scope
 from heatproof.graphs.masking.states import NCHW, Flat, Mask, Spatial
 from heatproof.graphs.masking.table import RULES
 from heatproof.graphs.operators.emitter import attributes_of
-from heatproof.graphs.operators.windows import Window, window_of
+from heatproof.graphs.operators.windows import PlaneWindow, window_of
 
 
 @RULES.rule("MaxPool", 1, 8, 10, 11, 12, 22)
@@ -59,7 +59,7 @@ def lp_pool(node: ir.Node, scope: Scope) -> Spatial | Flat:
     return scope.exit([state.mask]) if len(window.whole_axes) == 2 else Spatial(mask, NCHW)
 
 
-def _pool_window(node: ir.Node, scope: Scope, state: Spatial) -> Window:
+def _pool_window(node: ir.Node, scope: Scope, state: Spatial) -> PlaneWindow:
     kernel = tuple(node.attributes.get_ints("kernel_shape", ()))
     if len(kernel) != 2:  # height, width
         raise scope.refusal(node, "its kernel is not two-dimensional")

@@ -2,7 +2,7 @@
 
 import onnx_ir as ir
 
-from heatproof.graphs.masking.rules.movement import moved, reach
+from heatproof.graphs.masking.rules.movement import field_span, moved
 from heatproof.graphs.masking.scope import Scope
 from heatproof.graphs.masking.states import NCHW, Spatial
 from heatproof.graphs.masking.table import RULES
@@ -17,7 +17,7 @@ def resize(node: ir.Node, scope: Scope) -> Spatial:
     if value is None or crops(node):
         raise scope.refusal(node, "it crops (coordinate_transformation_mode tf_crop_and_resize)")
     lines = _lines(node, state, scope)
-    rounds = max(map(reach, lines.values()), default=0)
+    rounds = max(map(field_span, lines.values()), default=0)
     if rounds and state.axes != NCHW:
         raise scope.refusal(node, "it interpolates, and its spatial axes are not the last of four")
     if rounds:
