@@ -126,9 +126,7 @@ def pool_settings(settings: Settings) -> PoolSettings:
         inspection_workers=settings.inspection_workers,
         threads=settings.threads,
         memory_bytes=settings.worker_memory_bytes,
-        limits=settings.task_limits,
-        max_model_bytes=settings.max_model_bytes,
-        max_image_pixels=settings.max_image_pixels,
+        limits=settings.limits,
         preload=settings.preload,
     )
 

@@ -5,13 +5,13 @@ import os
 from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from heatproof.evaluators.errors import UnknownNameError
-from heatproof.server.workers.limits import TaskLimits
+from heatproof.server.workers.limits import Limits, TaskLimits
 from heatproof.server.workers.local.sandbox.confinement import Mode
 
 KIBIBYTE: Final = 1 << 10
@@ -27,6 +27,7 @@ LONGEST_SOCKET_PATH: Final = 107
 MAX_CHUNK_BYTES: Final = MEBIBYTE
 """Most bytes of a file in one message."""
 
+_USUAL: Final = Limits()
 _LAST_PORT: Final = 65535
 _PREFIX: Final = "HEATPROOF_"
 _OF_CLIENTS: Final = frozenset({"HEATPROOF_SERVER"})
@@ -48,7 +49,7 @@ def _named(value: object) -> object:
 Folder = Annotated[Path, BeforeValidator(_named), AfterValidator(Path.absolute)]
 
 # Wider ones overflow gRPC's own numbers of 32 bits, or say nothing.
-Count = Annotated[int, Field(gt=0, le=1_000_000)]
+PositiveCount = Annotated[int, Field(gt=0, le=1_000_000)]
 Processes = Annotated[int, Field(gt=0, le=1024)]
 Bytes = Annotated[int, Field(gt=0, le=1 << 60)]
 Seconds = Annotated[float, Field(gt=0, le=2_000_000, allow_inf_nan=False)]
@@ -117,36 +118,47 @@ class Settings(BaseSettings):
     )
 
     inspect_seconds: Seconds = Field(
-        60.0, description="seconds that inspecting an uploaded model may take"
+        _USUAL.tasks.inspect_seconds,
+        description="seconds that inspecting an uploaded model may take",
     )
-    rewrite_seconds: Seconds = Field(600.0, description="seconds that rewriting a model may take")
+    rewrite_seconds: Seconds = Field(
+        _USUAL.tasks.rewrite_seconds, description="seconds that rewriting a model may take"
+    )
     decode_seconds: Seconds = Field(
-        20.0, description="seconds that reading one uploaded image may take"
+        _USUAL.tasks.decode_seconds, description="seconds that reading one uploaded image may take"
     )
     prediction_seconds: Seconds = Field(
-        2.0, description="seconds that one prediction may take, on average"
+        _USUAL.tasks.prediction_seconds,
+        description="seconds that one prediction may take, on average",
     )
     least_request_seconds: Seconds = Field(
-        60.0, description="seconds that anything that predicts or decodes may take at least"
+        _USUAL.tasks.least_request_seconds,
+        description="seconds that anything that predicts or decodes may take at least",
     )
     most_request_seconds: Seconds = Field(
-        3600.0, description="seconds that anything that somebody waits for may take at most"
+        _USUAL.tasks.most_request_seconds,
+        description="seconds that anything that somebody waits for may take at most",
     )
     summary_seconds: Seconds = Field(
-        1800.0, description="seconds that summing up or judging an evaluation may take"
+        _USUAL.tasks.summary_seconds,
+        description="seconds that summing up or judging an evaluation may take",
     )
     silence_seconds: Seconds = Field(
-        900.0, description="seconds without progress after which any task is stopped"
+        _USUAL.tasks.silence_seconds,
+        description="seconds without progress after which any task is stopped",
     )
     unresponsive_seconds: Seconds = Field(
-        60.0, description="seconds without a sign of life after which a worker is replaced"
+        _USUAL.tasks.unresponsive_seconds,
+        description="seconds without a sign of life after which a worker is replaced",
     )
 
-    max_model_bytes: Bytes = Field(4 * GIBIBYTE, description="bytes of a model's files")
-    max_image_bytes: Bytes = Field(15 * MEBIBYTE, description="bytes of one image file")
-    max_image_pixels: Bytes = Field(100_000_000, description="pixels of one image")
-    max_dataset_images: Count = Field(100_000, description="images of one data set")
-    max_dataset_bytes: Bytes = Field(20 * GIBIBYTE, description="bytes of one data set")
+    max_model_bytes: Bytes = Field(_USUAL.max_model_bytes, description="bytes of a model's files")
+    max_image_bytes: Bytes = Field(_USUAL.max_image_bytes, description="bytes of one image file")
+    max_image_pixels: Bytes = Field(_USUAL.max_image_pixels, description="pixels of one image")
+    max_dataset_images: PositiveCount = Field(
+        _USUAL.max_dataset_images, description="images of one data set"
+    )
+    max_dataset_bytes: Bytes = Field(_USUAL.max_dataset_bytes, description="bytes of one data set")
     quota_bytes: Bytes = Field(
         100 * GIBIBYTE, description="bytes of all models and data sets together"
     )
@@ -172,17 +184,17 @@ class Settings(BaseSettings):
         64 * MEBIBYTE, description="bytes of all requests being handled; more are put off"
     )
 
-    max_uploads: Count = Field(8, description="uploads at a time; more are put off")
-    max_computations: Count = Field(
+    max_uploads: PositiveCount = Field(8, description="uploads at a time; more are put off")
+    max_computations: PositiveCount = Field(
         16, description="requests that wait for a worker at a time; more are put off"
     )
-    max_queued_evaluations: Count = Field(
+    max_queued_evaluations: PositiveCount = Field(
         1000, description="evaluations that have not ended; more are put off"
     )
-    max_streams: Count = Field(
+    max_streams: PositiveCount = Field(
         256, description="streams of replies without computation at a time; more are put off"
     )
-    max_calls: Count = Field(
+    max_calls: PositiveCount = Field(
         512, description="calls of any kind but health at a time; more are put off"
     )
     idle_seconds: Seconds = Field(
@@ -217,11 +229,14 @@ class Settings(BaseSettings):
         return self
 
     @property
-    def task_limits(self) -> TaskLimits:
-        """How long tasks may take."""
-        names = (field.name for field in fields(TaskLimits))
-        known = {name: getattr(self, name) for name in names if name in type(self).model_fields}
-        return TaskLimits(**known)
+    def limits(self) -> Limits:
+        """How large things may be, and how long tasks may take."""
+        return Limits(tasks=TaskLimits(**self._of(TaskLimits)), **self._of(Limits))
+
+    def _of(self, kind: type) -> dict[str, Any]:
+        """The settings that are fields of a dataclass."""
+        names = (field.name for field in fields(kind))
+        return {name: getattr(self, name) for name in names if name in type(self).model_fields}
 
     @field_validator("address")
     @classmethod

@@ -7,7 +7,7 @@ from heatproof.server.workers.local.sandbox.confinement import Confinement, Mode
 from heatproof.server.workers.local.sandbox.privileges import volunteer_for_oom
 
 
-def main(descriptor: int, confinement: Confinement) -> None:
+def run(descriptor: int, confinement: Confinement) -> None:
     """Enters the sandbox, then serves."""
     volunteer_for_oom()
     protection = enter(confinement)
@@ -21,4 +21,4 @@ def main(descriptor: int, confinement: Confinement) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), Confinement.parse(sys.argv[2]))
+    run(int(sys.argv[1]), Confinement.parse(sys.argv[2]))

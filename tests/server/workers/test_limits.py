@@ -17,9 +17,15 @@ from heatproof.evaluators.errors import (
     LimitExceededError,
     WorkerCrashedError,
 )
-from heatproof.server.workers.limits import LOADED_BYTES_PER_SECOND, Amount, Effort, TaskLimits
+from heatproof.server.workers.limits import (
+    LOADED_BYTES_PER_SECOND,
+    Amount,
+    Effort,
+    Limits,
+    TaskLimits,
+)
 from heatproof.server.workers.local import handle
-from heatproof.server.workers.local.mailbox import PLACES
+from heatproof.server.workers.local.mailbox import MAX_UNREAD
 from heatproof.server.workers.local.pool import PoolSettings, WorkerPool
 from heatproof.server.workers.protocol import Done, Lane, Progress
 from tests.server.workers.fault_tasks import Count, Describe, Eat, Flood, Hoard, Pass, Wait
@@ -31,7 +37,7 @@ PATIENCE = 60.0
 
 
 def limited(settings: PoolSettings, **limits: float) -> PoolSettings:
-    return replace(settings, limits=TaskLimits(**limits), patience_seconds=0.05)
+    return replace(settings, limits=Limits(tasks=TaskLimits(**limits)), patience_seconds=0.05)
 
 
 async def until(claim: Callable[[], bool]) -> None:
@@ -222,12 +228,12 @@ async def test_a_reader_who_rests_is_no_silence_and_fills_no_memory(
     diary, part = tmp_path / "diary", 1 << 20
     async with started(limited(settings, silence_seconds=0.2)) as pool:
         await pool.call(Count(0))
-        async with aclosing(pool.stream(Flood(4 * PLACES, part, diary))) as parts:
+        async with aclosing(pool.stream(Flood(4 * MAX_UNREAD, part, diary))) as parts:
             received = len(await anext(parts))
             await asyncio.sleep(0.5)
-            assert len(diary.read_text().splitlines()) < 2 * PLACES
+            assert len(diary.read_text().splitlines()) < 2 * MAX_UNREAD
             received += sum([len(found) async for found in parts])
-    assert received == 4 * PLACES * part
+    assert received == 4 * MAX_UNREAD * part
 
 
 async def test_workers_share_one_budget_of_memory(settings: PoolSettings) -> None:

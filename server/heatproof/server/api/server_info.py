@@ -36,6 +36,6 @@ def server_info(pool: PoolSettings, protection: Protection) -> ServerInfo:
         packages={package: version(package) for package in _PACKAGES},
         sandbox_layers=tuple(map(str, protection.layers)),
         missing_sandbox_layers={str(layer): why for layer, why in protection.missing.items()},
-        limit_seconds=asdict(pool.limits),
+        limit_seconds=asdict(pool.limits.tasks),
         worker_memory_bytes=pool.memory_bytes,
     )

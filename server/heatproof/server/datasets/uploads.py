@@ -23,6 +23,7 @@ from heatproof.server.workers.inputs import (
     FramedSource,
     StoredImage,
 )
+from heatproof.server.workers.limits import Limits
 from heatproof.server.workers.protocol import Workers
 from heatproof.server.workers.tasks import CheckImages
 
@@ -32,23 +33,10 @@ _BATCH: Final = 32
 S = TypeVar("S", ArraySource, EncodedSource, ArraySource | EncodedSource)
 
 
-@dataclass(frozen=True, slots=True)
-class DatasetLimits:
-    """How large a data set may be.
-
-    Attributes:
-        max_images: number of images.
-        max_bytes: bytes of images, masks and maps together.
-    """
-
-    max_images: int
-    max_bytes: int
-
-
 class DatasetUploads:
     """Takes data sets in."""
 
-    def __init__(self, store: DatasetStore, workers: Workers, limits: DatasetLimits) -> None:
+    def __init__(self, store: DatasetStore, workers: Workers, limits: Limits) -> None:
         self._store = store
         self._workers = workers
         self._limits = limits
@@ -80,18 +68,18 @@ class DatasetUploads:
             intake.pending.clear()
 
     def _check_count(self, index: int) -> None:
-        if index >= self._limits.max_images:
+        if index >= self._limits.max_dataset_images:
             raise LimitExceededError(
-                f"the data set has more than {self._limits.max_images} images, this server's most; "
-                "split it",
+                f"the data set has more than {self._limits.max_dataset_images} images, this "
+                "server's most; split it",
                 field=f"images[{index}]",
             )
 
     def _check_bytes(self, size_bytes: int, index: int) -> None:
-        if size_bytes > self._limits.max_bytes:
+        if size_bytes > self._limits.max_dataset_bytes:
             raise LimitExceededError(
-                f"the data set has more than {self._limits.max_bytes} bytes, this server's most; "
-                "split it",
+                f"the data set has more than {self._limits.max_dataset_bytes} bytes, this "
+                "server's most; split it",
                 field=f"images[{index}]",
             )
 

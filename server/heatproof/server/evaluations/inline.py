@@ -23,7 +23,7 @@ from heatproof.server.workers.inputs import StoredImage
 from heatproof.server.workers.protocol import Lane, Workers
 from heatproof.server.workers.tasks import PlanEvaluation, RunShard
 
-MAX_IMAGES: Final = 16
+MAX_INLINE_IMAGES: Final = 16
 MAX_PREDICTIONS: Final = 5_000
 MAX_SECONDS: Final = 300.0
 
@@ -138,10 +138,10 @@ def _check_request(spec: EvaluationSpec, images: Sequence[StoredImage]) -> None:
             "CreateEvaluation",
             field="spec.dataset",
         )
-    if len(images) > MAX_IMAGES:
+    if len(images) > MAX_INLINE_IMAGES:
         raise InvalidArgumentError(
-            f"Evaluate takes at most {MAX_IMAGES} images, not {len(images)}; upload them with "
-            "UploadDataset and call CreateEvaluation",
+            f"Evaluate takes at most {MAX_INLINE_IMAGES} images, not {len(images)}; upload them "
+            "with UploadDataset and call CreateEvaluation",
             field="images",
         )
 

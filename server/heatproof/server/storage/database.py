@@ -14,7 +14,7 @@ from heatproof.evaluators.errors import FailedPreconditionError
 from heatproof.server.storage import failures
 from heatproof.server.storage.locks import locked_database
 from heatproof.server.storage.schema import schema_version
-from heatproof.server.storage.upgrading import check_version, upgrade
+from heatproof.server.storage.upgrading import check_version, upgrade_tables
 
 FILE: Final = "heatproof.sqlite"
 
@@ -79,7 +79,7 @@ def opened(
                 if must_exist and not inspect(connection).has_table(schema_version.name):
                     raise _missing(file or "of database_url")
             with engine.begin() as connection:
-                check_version(connection) if read_only else upgrade(connection)
+                check_version(connection) if read_only else upgrade_tables(connection)
             failures.tell(engine)
             yield engine
     finally:

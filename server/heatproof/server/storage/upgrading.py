@@ -17,7 +17,7 @@ _VERSION_0_1: Final = 1
 """What version 0.1 noted in its own table of versions."""
 
 
-def upgrade(connection: Connection) -> None:
+def upgrade_tables(connection: Connection) -> None:
     """Creates the tables, or changes those of an earlier version; all or, if it fails, nothing.
 
     Raises:

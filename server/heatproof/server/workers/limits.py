@@ -1,6 +1,6 @@
-"""How long a task may work on this server, whatever its caller is ready to wait."""
+"""How large things may be on this server, and how long a task may work whoever waits for it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -101,6 +101,27 @@ class TaskLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How large things may be and how long tasks may take; handed on whole from the settings.
+
+    Attributes:
+        tasks: times of tasks.
+        max_model_bytes: bytes of a model's files.
+        max_image_bytes: bytes of an image file, or of the mask or a map of an image.
+        max_image_pixels: pixels of an image however it is given, read from its header.
+        max_dataset_images: images of a data set.
+        max_dataset_bytes: bytes of the images, masks and maps of a data set together.
+    """
+
+    tasks: TaskLimits = field(default_factory=TaskLimits)
+    max_model_bytes: int = 4 << 30
+    max_image_bytes: int = 15 << 20
+    max_image_pixels: int = 100_000_000
+    max_dataset_images: int = 100_000
+    max_dataset_bytes: int = 20 << 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSettings:
     """What one worker may use.
 
@@ -108,8 +129,7 @@ class WorkerSettings:
         threads: threads a network may use.
         niceness: added to the server's own.
         session_bytes: memory of the networks that are kept ready between tasks.
-        max_model_bytes: size of a model's files.
-        max_image_pixels: pixels of an image, read from its header.
+        limits: how large models and images may be.
         preload: whether to load the libraries before the first task comes.
         pulse_seconds: time between two signs of life.
         tidy_seconds: time without a task after which a worker drops what belongs to deleted models.
@@ -118,8 +138,7 @@ class WorkerSettings:
     threads: int
     niceness: int = 0
     session_bytes: int = 2 << 30
-    max_model_bytes: int = 4 << 30
-    max_image_pixels: int = 100_000_000
+    limits: Limits = field(default_factory=Limits)
     preload: bool = True
     pulse_seconds: float = 1.0
     tidy_seconds: float = 10.0

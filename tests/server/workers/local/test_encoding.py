@@ -26,8 +26,8 @@ from heatproof.server.workers.image_rows import ImageRow
 from heatproof.server.workers.local.encoding import (
     MAX_FRAME_BYTES,
     MalformedFrameError,
-    decode,
-    encode,
+    decode_report,
+    encode_report,
 )
 from heatproof.server.workers.local.messages import Begun, Pulse, Report
 from heatproof.server.workers.local.pool import PoolSettings
@@ -89,7 +89,7 @@ def values(kind: Any) -> st.SearchStrategy[Any]:
 
 
 def carried(event: Any, task: Any = None) -> Any:
-    report = decode(encode(Report(NUMBER, event)), task, NUMBER, check_document)
+    report = decode_report(encode_report(Report(NUMBER, event)), task, NUMBER, check_document)
     assert report is not None
     assert report.number == NUMBER
     return report.event
@@ -161,38 +161,38 @@ def wrong_values(kind: Any) -> Iterator[Any]:
 def test_other_types_than_declared_are_refused(kind: Any) -> None:
     for make, declared in ((Partial, kind.partial), (Done, kind.value)):
         for value in wrong_values(declared):
-            frame = encode(Report(NUMBER, make(value)))
+            frame = encode_report(Report(NUMBER, make(value)))
             with pytest.raises(MalformedFrameError):
-                decode(frame, kind, NUMBER, check_document)
+                decode_report(frame, kind, NUMBER, check_document)
 
 
 @given(st.binary(max_size=200))
 def test_no_bytes_do_anything_but_be_refused_or_read(frame: bytes) -> None:
     try:
-        report = decode(frame, Count(1), NUMBER, check_document)
+        report = decode_report(frame, Count(1), NUMBER, check_document)
     except MalformedFrameError:
         return
     assert report is None or isinstance(report, Report)
 
 
 def test_reports_on_other_tasks_are_dropped_unread() -> None:
-    frame = encode(Report(NUMBER - 1, Done({"not": "an int"})))
-    assert decode(frame, Count(1), NUMBER, check_document) is None
+    frame = encode_report(Report(NUMBER - 1, Done({"not": "an int"})))
+    assert decode_report(frame, Count(1), NUMBER, check_document) is None
 
 
 def test_an_unknown_error_is_refused() -> None:
     frame = msgspec.msgpack.encode([NUMBER, ["_Failed", "SystemExit", "", "", {}]])
     with pytest.raises(MalformedFrameError, match="SystemExit"):
-        decode(frame, None, NUMBER, check_document)
+        decode_report(frame, None, NUMBER, check_document)
 
 
 def test_what_is_too_large_or_has_no_encoding_is_not_sent() -> None:
     with pytest.raises(ValueError, match="at most"):
-        encode(Report(NUMBER, Done(bytes(MAX_FRAME_BYTES))))
+        encode_report(Report(NUMBER, Done(bytes(MAX_FRAME_BYTES))))
     with pytest.raises(ValueError, match="2"):
-        encode(Report(NUMBER, Done(1 << 70)))
+        encode_report(Report(NUMBER, Done(1 << 70)))
     with pytest.raises(TypeError):
-        encode(Report(NUMBER, Done(object())))
+        encode_report(Report(NUMBER, Done(object())))
 
 
 class Bomb:
@@ -211,7 +211,7 @@ def framed(payload: bytes) -> bytes:
 
 
 def done(value: object) -> bytes:
-    return framed(encode(Report(1, Done(value))))
+    return framed(encode_report(Report(1, Done(value))))
 
 
 @pytest.mark.asyncio(loop_scope="session")

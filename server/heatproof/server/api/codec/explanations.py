@@ -17,10 +17,11 @@ from heatproof.server.api.codec.fields.decoding import decode, decode_choice
 from heatproof.server.api.codec.fields.encoding import encode
 from heatproof.server.api.codec.fields.enums import decode_enum
 from heatproof.server.api.codec.fields.tensors import fill_tensor
-from heatproof.server.api.codec.images import ImageBounds, decode_image, decode_images, mask_stack
+from heatproof.server.api.codec.images import decode_image, decode_images, mask_stack
 from heatproof.server.api.codec.statements import decode_statement
 from heatproof.server.settings import MAX_REPLY_BYTES
 from heatproof.server.workers.inputs import FramedSource, ModelFiles
+from heatproof.server.workers.limits import Limits
 from heatproof.server.workers.tasks import Explain, PredictMasked
 from heatproof.v1 import (
     class_output_pb2,
@@ -31,7 +32,7 @@ from heatproof.v1 import (
 )
 from heatproof.v1.explainers import explainer_pb2
 
-MAX_IMAGES: Final = 16
+MAX_EXPLAINED_IMAGES: Final = 16
 MAX_MASKS: Final = 1000
 _BYTES_PER_LOGIT: Final = 4
 _ENVELOPE_BYTES: Final = 4096
@@ -42,7 +43,7 @@ async def decode_explain(
     request: explanation_service_pb2.ExplainRequest,
     model: ModelFiles,
     facts: bytes,
-    bounds: ImageBounds,
+    limits: Limits,
 ) -> Explain:
     """Makes the task of a request; `facts` is what is stored of its model.
 
@@ -55,7 +56,7 @@ async def decode_explain(
         model=model,
         preprocessing=preprocessing,
         explainers=explainers,
-        images=await decode_images(request.images, bounds, MAX_IMAGES),
+        images=await decode_images(request.images, limits, MAX_EXPLAINED_IMAGES),
         target=_target(request.target),
         seed=request.seed,
         overlay=request.overlay,
@@ -117,7 +118,7 @@ async def decode_predict(
     model: ModelFiles,
     *,
     classes: int,
-    bounds: ImageBounds,
+    limits: Limits,
 ) -> PredictMasked:
     """Makes the task of a request.
 
@@ -125,9 +126,9 @@ async def decode_predict(
         InvalidArgumentError: a field is unusable; names its path.
         LimitExceededError: the reply would be too large.
     """
-    masks = await asyncio.to_thread(_masks, request, classes, bounds)
+    masks = await asyncio.to_thread(_masks, request, classes, limits)
     with placed("image"):
-        image = decode_image(request.image, bounds)
+        image = decode_image(request.image, limits)
     return PredictMasked(
         model=model,
         preprocessing=_preprocessing(request),
@@ -139,11 +140,11 @@ async def decode_predict(
 
 
 def _masks(
-    request: masking_service_pb2.PredictRequest, classes: int, bounds: ImageBounds
+    request: masking_service_pb2.PredictRequest, classes: int, limits: Limits
 ) -> FramedSource | None:
     if not request.HasField("masks"):
         return None
-    masks = mask_stack(request.masks, request.frame, _threshold(request), bounds)
+    masks = mask_stack(request.masks, request.frame, _threshold(request), limits)
     count = request.masks.shape[0]
     most = min(MAX_MASKS, (MAX_REPLY_BYTES - _ENVELOPE_BYTES) // (_BYTES_PER_LOGIT * (classes + 1)))
     if count > most:

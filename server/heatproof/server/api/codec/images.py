@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import math
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -21,6 +20,7 @@ from heatproof.server.api.codec.fields.enums import decode_enum
 from heatproof.server.api.codec.fields.tensors import array, binarised, check_finite, check_tensor
 from heatproof.server.datasets.image_groups import GroupCheck
 from heatproof.server.workers.inputs import ArraySource, EncodedSource, FramedSource, StoredImage
+from heatproof.server.workers.limits import Limits
 from heatproof.v1 import image_pb2, tensor_pb2
 
 _FRAME: Final = image_pb2.Frame.DESCRIPTOR
@@ -28,27 +28,14 @@ _CHANNELS: Final = 3
 _MAX_GROUP: Final = 200
 
 
-@dataclass(frozen=True, slots=True)
-class ImageBounds:
-    """How large an image may be.
-
-    Attributes:
-        max_bytes: of an image file, or of the mask or a map of an image.
-        max_pixels: of an image, however it is given.
-    """
-
-    max_bytes: int
-    max_pixels: int
-
-
-def decode_image(message: image_pb2.Image, bounds: ImageBounds) -> StoredImage:
+def decode_image(message: image_pb2.Image, limits: Limits) -> StoredImage:
     """Checks an image and what is known about it; image files stay undecoded.
 
     Raises:
         InvalidArgumentError: a tensor, label, box or map is unusable; names its field.
         LimitExceededError: it is too large.
     """
-    pixels = _pixels(message, bounds)
+    pixels = _pixels(message, limits)
     if message.HasField("label") and message.label < 0:
         raise InvalidArgumentError(
             f"label must be at least 0, not {message.label}; leave it unset if it is unknown",
@@ -63,45 +50,47 @@ def decode_image(message: image_pb2.Image, bounds: ImageBounds) -> StoredImage:
         display_name=message.display_name,
         pixels=pixels,
         label=message.label if message.HasField("label") else None,
-        object_mask=_object_mask(message, bounds),
+        object_mask=_object_mask(message, limits),
         boxes=tuple(_box(box, index) for index, box in enumerate(message.boxes)),
-        attribution_maps=_maps(message, bounds),
+        attribution_maps=_maps(message, limits),
         group=message.group,
     )
 
 
-def _pixels(message: image_pb2.Image, bounds: ImageBounds) -> EncodedSource | ArraySource:
+def _pixels(message: image_pb2.Image, limits: Limits) -> EncodedSource | ArraySource:
     match message.WhichOneof("source"):
         case "encoded":
-            return _encoded(message.encoded, bounds)
+            return _encoded(message.encoded, limits)
         case "pixels":
             with placed("pixels"):
-                return _tensor_pixels(message.pixels, bounds)
+                return _tensor_pixels(message.pixels, limits)
         case _:
             raise InvalidImageError("the image has no pixels; set encoded or pixels")
 
 
-def _encoded(data: bytes, bounds: ImageBounds) -> EncodedSource:
+def _encoded(data: bytes, limits: Limits) -> EncodedSource:
     if not data:
         raise InvalidImageError("the image file is empty", field="encoded")
-    if len(data) > bounds.max_bytes:
+    if len(data) > limits.max_image_bytes:
         raise LimitExceededError(
-            f"the image file has {len(data)} bytes; this server takes at most {bounds.max_bytes}",
+            f"the image file has {len(data)} bytes; this server takes at most "
+            f"{limits.max_image_bytes}",
             field="encoded",
         )
     return EncodedSource(data)
 
 
-def _tensor_pixels(message: tensor_pb2.Tensor, bounds: ImageBounds) -> ArraySource:
+def _tensor_pixels(message: tensor_pb2.Tensor, limits: Limits) -> ArraySource:
     source = check_tensor(message, "uint8 float32", 3)
     height, width, channels = source.shape
     if channels != _CHANNELS:
         raise InvalidImageError(
             f"shape must be [height, width, 3], not {list(source.shape)}", field="shape"
         )
-    if height * width > bounds.max_pixels:
+    if height * width > limits.max_image_pixels:
         raise LimitExceededError(
-            f"the image has {height * width} pixels; this server takes at most {bounds.max_pixels}",
+            f"the image has {height * width} pixels; this server takes at most "
+            f"{limits.max_image_pixels}",
             field="shape",
         )
     if source.dtype == "float32":
@@ -115,7 +104,7 @@ def _tensor_pixels(message: tensor_pb2.Tensor, bounds: ImageBounds) -> ArraySour
     return source
 
 
-def _object_mask(message: image_pb2.Image, bounds: ImageBounds) -> FramedSource | None:
+def _object_mask(message: image_pb2.Image, limits: Limits) -> FramedSource | None:
     if not message.HasField("object_mask"):
         return None
     mask = message.object_mask
@@ -126,7 +115,7 @@ def _object_mask(message: image_pb2.Image, bounds: ImageBounds) -> FramedSource 
                 with placed("mask"):
                     return FramedSource(frame, check_tensor(mask.mask, "uint8", 2))
             case "encoded":
-                return FramedSource(frame, _encoded(mask.encoded, bounds))
+                return FramedSource(frame, _encoded(mask.encoded, limits))
             case _:
                 raise InvalidArgumentError("the object mask is empty; set mask or encoded")
 
@@ -142,7 +131,7 @@ def _box(message: image_pb2.Box, index: int) -> FramedBox:
         return box
 
 
-def _maps(message: image_pb2.Image, bounds: ImageBounds) -> dict[str, FramedSource]:
+def _maps(message: image_pb2.Image, limits: Limits) -> dict[str, FramedSource]:
     maps: dict[str, FramedSource] = {}
     for index, item in enumerate(message.attribution_maps):
         with placed(f"attribution_maps[{index}]"):
@@ -151,18 +140,18 @@ def _maps(message: image_pb2.Image, bounds: ImageBounds) -> dict[str, FramedSour
                     f"two maps are named {item.name!r}; names are unique within an image",
                     field="name",
                 )
-            maps[item.name] = _map(item, bounds)
+            maps[item.name] = _map(item, limits)
     return maps
 
 
-def _map(message: image_pb2.AttributionMap, bounds: ImageBounds) -> FramedSource:
+def _map(message: image_pb2.AttributionMap, limits: Limits) -> FramedSource:
     frame = _frame(message.frame)
     with placed("values"):
         source = check_tensor(message.values, "float32", 2, 3)
-        if math.prod(source.shape[-2:]) > bounds.max_pixels:
+        if math.prod(source.shape[-2:]) > limits.max_image_pixels:
             raise LimitExceededError(
                 f"the map has extents {list(source.shape)}; this server takes at most "
-                f"{bounds.max_pixels} pixels",
+                f"{limits.max_image_pixels} pixels",
                 field="shape",
             )
         return FramedSource(frame, check_finite(source))
@@ -184,7 +173,7 @@ def _digest(pixels: EncodedSource | ArraySource) -> str:
 
 
 def mask_stack(
-    message: tensor_pb2.Tensor, frame: int, threshold: float | None, bounds: ImageBounds
+    message: tensor_pb2.Tensor, frame: int, threshold: float | None, limits: Limits
 ) -> FramedSource:
     """Checks the masks of a prediction; those of floats become bytes.
 
@@ -194,15 +183,15 @@ def mask_stack(
     """
     with placed("masks"):
         source = check_tensor(message, "uint8 float32", 3)
-        if not np.prod(source.shape[1:]) <= bounds.max_pixels:
+        if not np.prod(source.shape[1:]) <= limits.max_image_pixels:
             raise LimitExceededError("the masks have too many pixels", field="shape")
         if source.dtype == "float32":
             source = binarised(source, threshold)
     return FramedSource(_frame(frame), source)
 
 
-async def read_images(
-    messages: AsyncIterator[Any], bounds: ImageBounds
+async def receive_images(
+    messages: AsyncIterator[Any], limits: Limits
 ) -> AsyncIterator[StoredImage]:
     """Checks images one by one, off the event loop; errors name them `images[i]`.
 
@@ -212,12 +201,12 @@ async def read_images(
     index = 0
     async for message in messages:
         with placed(f"images[{index}]"):
-            yield await asyncio.to_thread(decode_image, message, bounds)
+            yield await asyncio.to_thread(decode_image, message, limits)
         index += 1
 
 
 async def decode_images(
-    messages: Sequence[image_pb2.Image], bounds: ImageBounds, most: int
+    messages: Sequence[image_pb2.Image], limits: Limits, most: int
 ) -> tuple[StoredImage, ...]:
     """Checks the images of one request, off the event loop.
 
@@ -233,7 +222,7 @@ async def decode_images(
 
     def checked(index: int, message: image_pb2.Image) -> StoredImage:
         with placed(f"images[{index}]"):
-            return decode_image(message, bounds)
+            return decode_image(message, limits)
 
     images = tuple(
         [await asyncio.to_thread(checked, *numbered) for numbered in enumerate(messages)]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from google.protobuf import empty_pb2
 
 from heatproof.server.api.codec.datasets import encode_dataset
-from heatproof.server.api.codec.images import ImageBounds, read_images
+from heatproof.server.api.codec.images import receive_images
 from heatproof.server.api.codec.listing import Listing
 from heatproof.server.api.codec.streams import read_header, read_items
 from heatproof.server.api.interceptors.guard import Context
@@ -15,6 +15,7 @@ from heatproof.server.datasets.dataset_store import DatasetStore
 from heatproof.server.datasets.uploads import DatasetUploads
 from heatproof.server.resource_names import DatasetName, check_display_name
 from heatproof.server.storage.pages import PageRequest
+from heatproof.server.workers.limits import Limits
 from heatproof.v1 import dataset_pb2, dataset_service_pb2_grpc
 from heatproof.v1 import dataset_service_pb2 as pb
 
@@ -32,17 +33,17 @@ class UploadDatasetHeader:
 class DatasetService(dataset_service_pb2_grpc.DatasetServiceServicer):
     """Stores sets of images."""
 
-    def __init__(self, store: DatasetStore, uploads: DatasetUploads, bounds: ImageBounds) -> None:
+    def __init__(self, store: DatasetStore, uploads: DatasetUploads, limits: Limits) -> None:
         self._store = store
         self._uploads = uploads
-        self._bounds = bounds
+        self._limits = limits
 
     async def UploadDataset(
         self, request_iterator: AsyncIterator[pb.UploadDatasetRequest], context: Context
     ) -> dataset_pb2.Dataset:
         """Stores a set of images that come one by one."""
         header = await read_header(request_iterator, UploadDatasetHeader)
-        images = read_images(read_items(request_iterator, "image"), self._bounds)
+        images = receive_images(read_items(request_iterator, "image"), self._limits)
         return encode_dataset(await self._uploads.take(header.display_name, images))
 
     async def GetDataset(

@@ -15,13 +15,14 @@ from heatproof.server.api.codec.evaluation_messages import (
     view_columns,
 )
 from heatproof.server.api.codec.evaluations import decode_spec, encode_evaluation, read_image_result
-from heatproof.server.api.codec.images import ImageBounds, decode_images
+from heatproof.server.api.codec.images import decode_images
 from heatproof.server.api.codec.listing import Listing
 from heatproof.server.api.interceptors.guard import Context
 from heatproof.server.evaluations.assembly import Evaluations
-from heatproof.server.evaluations.inline import MAX_IMAGES
+from heatproof.server.evaluations.inline import MAX_INLINE_IMAGES
 from heatproof.server.resource_names import EvaluationName
 from heatproof.server.storage.pages import PageRequest
+from heatproof.server.workers.limits import Limits
 from heatproof.v1 import evaluation_pb2, evaluation_service_pb2_grpc, gate_pb2, results_pb2
 from heatproof.v1 import evaluation_service_pb2 as pb
 
@@ -29,14 +30,14 @@ from heatproof.v1 import evaluation_service_pb2 as pb
 class EvaluationService(evaluation_service_pb2_grpc.EvaluationServiceServicer):
     """Evaluates explanations."""
 
-    def __init__(self, evaluations: Evaluations, bounds: ImageBounds) -> None:
+    def __init__(self, evaluations: Evaluations, limits: Limits) -> None:
         self._evaluations = evaluations
-        self._bounds = bounds
+        self._limits = limits
 
     async def Evaluate(self, request: pb.EvaluateRequest, context: Context) -> pb.EvaluateResponse:
         """Evaluates a few images while the caller waits."""
         spec = decode_spec(request.spec)
-        images = await decode_images(request.images, self._bounds, MAX_IMAGES)
+        images = await decode_images(request.images, self._limits, MAX_INLINE_IMAGES)
         return encode_evaluated(await self._evaluations.inline.evaluate(spec, images))
 
     async def CreateEvaluation(

@@ -2,7 +2,6 @@
 
 from grpc import aio  # pyright: ignore[reportAttributeAccessIssue] # the stubs forget it
 
-from heatproof.server.api.codec.images import ImageBounds
 from heatproof.server.api.server_info import ServerInfo
 from heatproof.server.api.services.catalog_service import CatalogService
 from heatproof.server.api.services.dataset_service import DatasetService
@@ -10,12 +9,13 @@ from heatproof.server.api.services.evaluation_service import EvaluationService
 from heatproof.server.api.services.explanation_service import ExplanationService
 from heatproof.server.api.services.masking_service import MaskingService
 from heatproof.server.api.services.model_service import ModelService
-from heatproof.server.datasets.uploads import DatasetLimits, DatasetUploads
+from heatproof.server.datasets.uploads import DatasetUploads
 from heatproof.server.evaluations.assembly import Evaluations
 from heatproof.server.models.downloads import ModelDownloads
 from heatproof.server.models.uploads import ModelUploads
 from heatproof.server.settings import Settings
 from heatproof.server.stores import Stores
+from heatproof.server.workers.limits import Limits
 from heatproof.server.workers.protocol import Workers
 from heatproof.v1 import (
     catalog_service_pb2,
@@ -52,22 +52,22 @@ def add_services(
     info: ServerInfo,
 ) -> tuple[str, ...]:
     """Adds every service of the contract and returns their names."""
-    bounds = ImageBounds(settings.max_image_bytes, settings.max_image_pixels)
+    limits = settings.limits
     catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server(CatalogService(info), server)
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(
-        _model_service(settings, stores, workers), server
+        _model_service(stores, workers, limits), server
     )
     dataset_service_pb2_grpc.add_DatasetServiceServicer_to_server(
-        _dataset_service(settings, stores, workers, bounds), server
+        _dataset_service(stores, workers, limits), server
     )
     explanation_service_pb2_grpc.add_ExplanationServiceServicer_to_server(
-        ExplanationService(stores.models, workers, bounds), server
+        ExplanationService(stores.models, workers, limits), server
     )
     masking_service_pb2_grpc.add_MaskingServiceServicer_to_server(
-        MaskingService(stores.models, workers, bounds), server
+        MaskingService(stores.models, workers, limits), server
     )
     evaluation_service_pb2_grpc.add_EvaluationServiceServicer_to_server(
-        EvaluationService(evaluations, bounds), server
+        EvaluationService(evaluations, limits), server
     )
     return tuple(
         service.full_name
@@ -76,14 +76,11 @@ def add_services(
     )
 
 
-def _model_service(settings: Settings, stores: Stores, workers: Workers) -> ModelService:
-    uploads = ModelUploads(stores.models, workers, max_bytes=settings.max_model_bytes)
+def _model_service(stores: Stores, workers: Workers, limits: Limits) -> ModelService:
+    uploads = ModelUploads(stores.models, workers, max_bytes=limits.max_model_bytes)
     return ModelService(stores.models, uploads, ModelDownloads(stores.models, workers))
 
 
-def _dataset_service(
-    settings: Settings, stores: Stores, workers: Workers, bounds: ImageBounds
-) -> DatasetService:
-    limits = DatasetLimits(settings.max_dataset_images, settings.max_dataset_bytes)
+def _dataset_service(stores: Stores, workers: Workers, limits: Limits) -> DatasetService:
     uploads = DatasetUploads(stores.datasets, workers, limits)
-    return DatasetService(stores.datasets, uploads, bounds)
+    return DatasetService(stores.datasets, uploads, limits)

@@ -45,7 +45,7 @@ class Shelf:
 
     def __init__(self, settings: WorkerSettings) -> None:
         cv2.setNumThreads(1)  # the cores are the networks'
-        self._limits = Limits(max_bytes=settings.max_model_bytes)
+        self._limits = Limits(max_bytes=settings.limits.max_model_bytes)
         self._verifier = Verifier()
         self._models: OrderedDict[_Key, CanonicalModel] = OrderedDict()
         runtime = SessionSettings(threads=settings.threads)
@@ -53,7 +53,7 @@ class Shelf:
         self._files: dict[str, Path] = {}
         self._session_keys: dict[str, set[str]] = {}
         self.session_options = _described(runtime)
-        self.image_limits = ImageLimits(max_pixels=settings.max_image_pixels)
+        self.image_limits = ImageLimits(max_pixels=settings.limits.max_image_pixels)
 
     def begin_task(self) -> None:
         """Makes room for what the next task needs."""

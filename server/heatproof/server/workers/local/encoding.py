@@ -30,8 +30,8 @@ MAX_FRAME_BYTES: Final = 64 << 20
 
 _MAX_TEXT: Final = 1 << 16
 
-Text = Annotated[str, msgspec.Meta(max_length=_MAX_TEXT)]
-Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
+_Text = Annotated[str, msgspec.Meta(max_length=_MAX_TEXT)]
+_Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
 
 
 class MalformedFrameError(Exception):
@@ -47,13 +47,13 @@ class _Begun(_Form):
 
 
 class _Pulse(_Form):
-    passes: Count
+    passes: _Count
 
 
 class _Progress(_Form):
-    step: Text
-    predictions: Count
-    images: Count
+    step: _Text
+    predictions: _Count
+    images: _Count
 
 
 class _Partial(_Form):
@@ -65,14 +65,14 @@ class _Done(_Form):
 
 
 class _Failed(_Form):
-    kind: Text
-    message: Text
-    field: Text
-    metadata: dict[Text, Text]
+    kind: _Text
+    message: _Text
+    field: _Text
+    metadata: dict[_Text, _Text]
 
 
 class _Frame(msgspec.Struct, forbid_unknown_fields=True, array_like=True):
-    number: Count
+    number: _Count
     form: _Begun | _Pulse | _Progress | _Partial | _Done | _Failed
 
 
@@ -101,7 +101,7 @@ def receive(connection: "Connection[Any, Any]") -> bytes:
         raise
 
 
-def encode(report: Report) -> bytes:
+def encode_report(report: Report) -> bytes:
     """Writes a report.
 
     Raises:
@@ -118,7 +118,7 @@ def encode(report: Report) -> bytes:
     return frame
 
 
-def decode(
+def decode_report(
     frame: bytes, task: Task[Any, Any] | None, number: int, check: DocumentCheck
 ) -> Report | None:
     """Reads a report on a task of this number; None if it is about another one.

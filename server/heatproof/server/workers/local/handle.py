@@ -20,7 +20,7 @@ from typing import Any, Final, TypeAlias
 import psutil
 
 from heatproof.server.workers.limits import TaskLimits, WorkerSettings
-from heatproof.server.workers.local.encoding import MalformedFrameError, decode, receive
+from heatproof.server.workers.local.encoding import MalformedFrameError, decode_report, receive
 from heatproof.server.workers.local.mailbox import Mailbox
 from heatproof.server.workers.local.messages import (
     Assign,
@@ -231,7 +231,7 @@ class WorkerProcess:
 
     def _pass_on(self, frame: bytes) -> None:
         mailbox, task, number = self._mailbox, self._task, self._tasks
-        report = decode(frame, task, number, self._check)
+        report = decode_report(frame, task, number, self._check)
         if report is None:
             return
         if not isinstance(report.event, Pulse) and mailbox is not None:

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 S = TypeVar("S")
 
-PLACES = 8
+MAX_UNREAD = 8
 """Unread signals of a task; a worker that sends more waits."""
 
 ROOM_BYTES = 64 << 20
@@ -39,7 +39,7 @@ class Mailbox(Generic[S]):
 
     def _has_room(self, size_bytes: int) -> bool:
         fits = sum(self._unread) + size_bytes <= ROOM_BYTES
-        return not self._unread or (fits and len(self._unread) < PLACES)
+        return not self._unread or (fits and len(self._unread) < MAX_UNREAD)
 
     def put(self, signal: S) -> None:
         """Adds a signal, for which a place has been reserved unless it is the last one."""

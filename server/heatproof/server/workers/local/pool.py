@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self, TypeVar
 
 from heatproof.evaluators.errors import OverloadedError
-from heatproof.server.workers.limits import TaskLimits, WorkerSettings
+from heatproof.server.workers.limits import Limits, WorkerSettings
 from heatproof.server.workers.local.attempts import Attempts
 from heatproof.server.workers.local.grants import granted_cores, granted_memory
 from heatproof.server.workers.local.handle import Cause, WorkerProcess
@@ -55,15 +55,13 @@ class PoolSettings:
         threads: threads a network may use; 0 shares the granted cores among the bulk workers.
         memory_bytes: memory at which the largest worker is killed, of all workers together; 0 is
             7/8 of what is granted.
-        limits: how long tasks may take.
+        limits: how large models and images may be, and how long tasks may take.
         poll_seconds: time between two looks at the workers.
         patience_seconds: time that a seat waits for its worker to obey a cancellation.
         grace_seconds: time after which a worker that has not obeyed is killed.
         idle_seconds: time after which a worker without tasks ends, but for the first of each lane.
         max_waiting: tasks that may wait in each lane but the bulk.
         retry_seconds: when a refused caller should try again.
-        max_model_bytes: size of a model's files.
-        max_image_pixels: pixels of an image.
         confinement: the sandbox of the workers; only interactive ones write in its folders.
         preload: whether the first workers start and load their libraries before any task comes.
     """
@@ -73,15 +71,13 @@ class PoolSettings:
     inspection_workers: int = 2
     threads: int = 0
     memory_bytes: int = 0
-    limits: TaskLimits = field(default_factory=TaskLimits)
+    limits: Limits = field(default_factory=Limits)
     poll_seconds: float = 0.2
     patience_seconds: float = 0.5
     grace_seconds: float = 10.0
     idle_seconds: float = 60.0
     max_waiting: int = 64
     retry_seconds: float = 5.0
-    max_model_bytes: int = 4 << 30
-    max_image_pixels: int = 100_000_000
     confinement: Confinement = field(default_factory=Confinement)
     preload: bool = True
 
@@ -99,10 +95,9 @@ class PoolSettings:
             threads=self.threads,
             niceness=niceness,
             session_bytes=min(_SESSION_BYTES, self.memory_bytes // 4),
-            max_model_bytes=self.max_model_bytes,
-            max_image_pixels=self.max_image_pixels,
+            limits=self.limits,
             preload=self.preload,
-            pulse_seconds=min(1.0, self.limits.unresponsive_seconds / 4),
+            pulse_seconds=min(1.0, self.limits.tasks.unresponsive_seconds / 4),
         )
 
     def confined(self, lane: Lane) -> Confinement:
@@ -111,7 +106,7 @@ class PoolSettings:
             self.confinement,
             writable=self.confinement.writable if lane is Lane.INTERACTIVE else (),
             data_bytes=self.memory_bytes + _SPARE_BYTES,
-            file_bytes=_REWRITTEN * self.max_model_bytes,
+            file_bytes=_REWRITTEN * self.limits.max_model_bytes,
         )
 
     def workers(self, lane: Lane) -> int:
@@ -182,7 +177,7 @@ class WorkerPool(Workers):
         return Seat(lambda: WorkerProcess(told, confined, self._check))
 
     def _attempts(self, task: Task[P, V], lane: Lane, deadline: float | None) -> Attempts:
-        limits = self._settings.limits
+        limits = self._settings.limits.tasks
         awaited = lane is not Lane.BULK
         return Attempts(
             task,
@@ -242,7 +237,7 @@ class WorkerPool(Workers):
             # When the whole server has stood still, its workers are not to blame.
             passed, last = min(clock() - last, 2 * poll), clock()
             for process in self._processes():
-                process.watch(passed, self._settings.limits)
+                process.watch(passed, self._settings.limits.tasks)
             self._end_unused(passed)
             self._relieve()
 

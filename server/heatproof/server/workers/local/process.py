@@ -25,7 +25,7 @@ from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.server.workers.documents import WorkerDocuments
 from heatproof.server.workers.execution.context import Bench
 from heatproof.server.workers.limits import WorkerSettings
-from heatproof.server.workers.local.encoding import encode
+from heatproof.server.workers.local.encoding import encode_report
 from heatproof.server.workers.local.messages import (
     Assign,
     Begun,
@@ -62,7 +62,7 @@ class _Line:
             TypeError: a value has a type that has no encoding.
             ValueError: it is too large.
         """
-        frame = encode(Report(number, event))
+        frame = encode_report(Report(number, event))
         try:
             with self._lock:
                 self.connection.send_bytes(frame)
