@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from heatproof.server.api import evaluation_documents
-from heatproof.server.evaluations.runs.evaluation_run import Surroundings
+from heatproof.server.evaluations.runs.evaluation_run import RunContext
 from heatproof.server.evaluations.runs.persistence import Persistence
-from heatproof.server.evaluations.runs.progress import Board
+from heatproof.server.evaluations.runs.progress import ProgressBoard
 from heatproof.server.evaluations.scheduling import Scheduler
 from heatproof.server.workers.protocol import Workers
 from tests.server.world import World
@@ -18,23 +18,23 @@ async def scheduling(
     world: World,
     workers: Workers,
     *,
-    board: Board | None = None,
+    board: ProgressBoard | None = None,
     parallel: int = 1,
     persistence: Persistence | None = None,
 ) -> AsyncIterator[Scheduler]:
     """Drives the evaluations of a world."""
     stores = world.stores
-    around = Surroundings(
+    context = RunContext(
         store=stores.evaluations,
         models=stores.models,
         datasets=stores.datasets,
         workers=workers,
-        board=board or Board(),
+        board=board or ProgressBoard(),
         documents=evaluation_documents,
         parallel_shards=parallel,
         persistence=persistence or Persistence(),
     )
-    async with Scheduler(around) as scheduler:
+    async with Scheduler(context) as scheduler:
         yield scheduler
 
 

@@ -21,7 +21,7 @@ from heatproof.evaluators.outcomes import Curve
 from heatproof.server.api.codec import worker_documents
 from heatproof.server.api.codec.evaluations import image_row
 from heatproof.server.workers.execution import statistics
-from heatproof.server.workers.execution.context import Bench
+from heatproof.server.workers.execution.context import TaskContext
 from heatproof.server.workers.inputs import StoredImage
 from heatproof.server.workers.protocol import (
     Done,
@@ -122,7 +122,7 @@ def fake_result(task: RunShard, image: StoredImage) -> ImageResult:
     )
 
 
-_STATISTICS: dict[type[Task[Any, Any]], Callable[[Any, Bench], Any]] = {
+_STATISTICS: dict[type[Task[Any, Any]], Callable[[Any, TaskContext], Any]] = {
     TabulateRows: statistics.tabulate_rows,
     SummarizeImages: statistics.summarize_images,
     SummarizeScores: statistics.summarize_scores,
@@ -137,9 +137,9 @@ def _answer(task: Task[Any, Any]) -> Done[Any] | Failed:
             return Done(PlannedWork(PREDICTIONS_PER_IMAGE * task.inventory.images))
         case DescribeEnvironment():
             return Done({"heatproof": "fake"})
-    bench = Bench(_NeverCancelled(), lambda _: None, _no_shelf, worker_documents)  # type: ignore[arg-type]
+    context = TaskContext(_NeverCancelled(), lambda _: None, _no_model_cache, worker_documents)  # type: ignore[arg-type]
     try:
-        return Done(_STATISTICS[type(task)](task, bench))
+        return Done(_STATISTICS[type(task)](task, context))
     except HeatproofError as error:
         return Failed(error)
 
@@ -149,5 +149,5 @@ class _NeverCancelled:
         """Never raises."""
 
 
-def _no_shelf() -> Any:
+def _no_model_cache() -> Any:
     raise AssertionError

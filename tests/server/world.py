@@ -129,7 +129,7 @@ def store_dataset(stores: Stores, seeds: Sequence[int]) -> str:
 
 
 def _blob(stores: Stores, data: bytes) -> PartialBlob:
-    partial = stores.holdings.folder.begin()
+    partial = stores.ownership.folder.begin()
     partial.write(data)
     return partial.finish()
 

@@ -27,7 +27,7 @@ from heatproof.server.stores import Stores, opened_stores
 from heatproof.server.workers.local.pool import PoolSettings, WorkerPool
 from heatproof.server.workers.local.sandbox.confinement import Confinement, Mode, Protection
 from heatproof.server.workers.local.sandbox.probing import probe
-from heatproof.server.workers.repair import MendingWorkers
+from heatproof.server.workers.repair import RepairingWorkers
 
 _log = structlog.get_logger()
 
@@ -68,7 +68,7 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
         _warn(protection, settings)
         granted = replace(pool_settings(settings), confinement=confinement).granted()
         pool = await stack.enter_async_context(WorkerPool(granted, check_document))
-        workers = MendingWorkers(pool, stores.holdings)
+        workers = RepairingWorkers(pool, stores.ownership)
         evaluations = await stack.enter_async_context(
             evaluating(
                 settings,
@@ -103,7 +103,7 @@ async def _stop(server: aio.Server, probe: standard_services.Probe, seconds: flo
 
 def confinement_of(settings: Settings, stores: Stores) -> Confinement:
     """The sandbox of the workers: of all that is stored, blobs and scratch alone; and plug-ins."""
-    folder = stores.holdings.folder
+    folder = stores.ownership.folder
     return Confinement(
         mode=settings.sandbox,
         readable=(*map(str, folder.readable), *plugin_paths()),

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Select, func, or_, select, tex
 
 from heatproof.server.evaluations.store.records import UNFINISHED
 from heatproof.server.evaluations.store.tables import evaluations, image_results, shards
-from heatproof.server.storage.blob_ownership import Holdings
+from heatproof.server.storage.blob_ownership import BlobOwnership
 from heatproof.server.storage.schema import blobs, claims, dataset_images, datasets, files, models
 
 _UPLOAD: Final = "upload what holds it again, which repairs it"
@@ -49,32 +49,32 @@ class Inspection:
     notes: tuple[str, ...]
 
 
-def inspect_stores(holdings: Holdings) -> Inspection:
+def inspect_stores(ownership: BlobOwnership) -> Inspection:
     """Reads every file and every row; changes nothing.
 
     Raises:
         StorageFailedError: the disk or the database cannot be read.
     """
-    with holdings.engine.connect() as connection:
+    with ownership.engine.connect() as connection:
         findings = [
             *_database_faults(connection),
-            *_blob_faults(connection, holdings),
+            *_blob_faults(connection, ownership),
             *_row_faults(connection),
             *_image_faults(connection),
         ]
         tables = (models, datasets, evaluations, blobs)
         counts = {table.name: _count(connection, select(table)) for table in tables}
-    return Inspection(counts, tuple(findings), tuple(_notes(holdings)))
+    return Inspection(counts, tuple(findings), tuple(_notes(ownership)))
 
 
 def _count(connection: Connection, query: Select[Any]) -> int:
     return connection.scalar(select(func.count()).select_from(query.subquery())) or 0
 
 
-def _notes(holdings: Holdings) -> Iterator[str]:
-    for digest in holdings.folder.quarantined():
+def _notes(ownership: BlobOwnership) -> Iterator[str]:
+    for digest in ownership.folder.quarantined():
         yield f"quarantine/{digest}: a damaged file that was moved aside; delete it when you like"
-    left = holdings.folder.leftovers()
+    left = ownership.folder.leftovers()
     if left:
         yield f"incoming: {left} files of uploads that were cut off; {_RESTART}"
 
@@ -89,18 +89,18 @@ def _database_faults(connection: Connection) -> Iterator[Finding]:
         yield Finding(f"database, {row[0]} row {row[1]}", f"refers to no {row[2]}", _RESTORE)
 
 
-def _blob_faults(connection: Connection, holdings: Holdings) -> Iterator[Finding]:
+def _blob_faults(connection: Connection, ownership: BlobOwnership) -> Iterator[Finding]:
     """Files that are missing, damaged, or known to nobody."""
     known = {row.digest: row.size_bytes for row in connection.execute(select(blobs))}
-    there = set(holdings.folder.digests())
+    there = set(ownership.folder.digests())
     for digest, size in sorted(known.items()):
         owners = ", ".join(_owners(connection, digest)) or "nothing"
         subject = f"file {digest} of {owners}"
         if digest not in there:
             yield Finding(subject, "is missing", _UPLOAD)
-        elif not holdings.folder.is_sound(digest):
+        elif not ownership.folder.is_sound(digest):
             yield Finding(subject, "holds other bytes than were uploaded", _UPLOAD)
-        elif holdings.path(digest).stat().st_size != size:
+        elif ownership.path(digest).stat().st_size != size:
             yield Finding(subject, f"is listed with {size} bytes", _RESTORE)
     for digest in sorted(there - known.keys()):
         yield Finding(f"file {digest}", "belongs to no model or data set", _RESTART)

@@ -16,7 +16,7 @@ from heatproof.server.models.model_store import ModelStore
 from heatproof.server.settings import Settings
 from heatproof.server.storage import database
 from heatproof.server.storage.belonging import check_belonging, has_files, without_database
-from heatproof.server.storage.blob_ownership import Holdings
+from heatproof.server.storage.blob_ownership import BlobOwnership
 from heatproof.server.storage.blobs import BlobFolder
 from heatproof.server.storage.reserve import Reserve
 
@@ -26,13 +26,13 @@ class Stores:
     """The stores of a server.
 
     Attributes:
-        holdings: blobs and the database.
+        ownership: blobs and the database.
         models: the models.
         datasets: the data sets.
         evaluations: the evaluations.
     """
 
-    holdings: Holdings
+    ownership: BlobOwnership
     models: ModelStore
     datasets: DatasetStore
     evaluations: EvaluationStore
@@ -53,11 +53,11 @@ def opened_stores(settings: Settings) -> Iterator[Stores]:
             reserve.make_room()
             engine = stack.enter_context(_own_database(settings))
             folder = BlobFolder(settings.data_dir)
-            holdings = Holdings(engine, folder, reserve, quota_bytes=settings.quota_bytes)
-            holdings.sweep(keep_unknown=settings.adopt)
+            ownership = BlobOwnership(engine, folder, reserve, quota_bytes=settings.quota_bytes)
+            ownership.sweep(keep_unknown=settings.adopt)
             reserve.fill()
-        evaluations = EvaluationStore(holdings, max_unfinished=settings.max_queued_evaluations)
-        yield Stores(holdings, ModelStore(holdings), DatasetStore(holdings), evaluations)
+        evaluations = EvaluationStore(ownership, max_unfinished=settings.max_queued_evaluations)
+        yield Stores(ownership, ModelStore(ownership), DatasetStore(ownership), evaluations)
 
 
 @contextmanager
@@ -92,7 +92,7 @@ def inspected(settings: Settings) -> Inspection:
             )
             engine = stack.enter_context(opened)
             folder, none = BlobFolder(data_dir), Reserve(data_dir / "reserve", 0)
-        return inspect_stores(Holdings(engine, folder, none, quota_bytes=settings.quota_bytes))
+        return inspect_stores(BlobOwnership(engine, folder, none, quota_bytes=settings.quota_bytes))
 
 
 _RESTORE: Final = "restore it from a backup, or begin with an empty data directory"

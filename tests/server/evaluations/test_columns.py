@@ -131,7 +131,7 @@ async def test_shards_without_columns_get_the_same_ones_from_their_rows(world: W
     found = await ended(world, workers, world.new(SHARD + 5))
     before = [await columns_of(world, found, workers).block(block) for block in (IMAGES, 1)]
     summed = await summary(world, found, workers)
-    with world.stores.holdings.engine.begin() as connection:
+    with world.stores.ownership.engine.begin() as connection:
         connection.execute(delete(score_columns).where(score_columns.c.shard == 1))
     columns = columns_of(world, found, workers)
     assert [await columns.block(block) for block in (IMAGES, 1)] == before
@@ -143,7 +143,7 @@ async def test_columns_of_an_unknown_version_are_refused_by_name(world: World) -
     workers = FakeWorkers()
     found = await ended(world, workers, world.new(3))
     strange = msgspec.msgpack.encode([VERSION + 1, "of a later release"])
-    with world.stores.holdings.engine.begin() as connection:
+    with world.stores.ownership.engine.begin() as connection:
         connection.execute(update(score_columns).values(data=strange))
     words = rf"version {VERSION + 1}, this release reads {VERSION}.*evaluate again"
     with pytest.raises(FailedPreconditionError, match=words):

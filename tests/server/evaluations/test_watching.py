@@ -4,22 +4,22 @@ from itertools import pairwise
 import pytest
 
 from heatproof.evaluators.errors import NotFoundError
-from heatproof.server.evaluations.runs.progress import Board
+from heatproof.server.evaluations.runs.progress import ProgressBoard
 from heatproof.server.evaluations.store.records import State, StoredEvaluation
-from heatproof.server.evaluations.watching import Tempo, watch
+from heatproof.server.evaluations.watching import WatchIntervals, watch
 from heatproof.server.resource_names import EvaluationName
 from tests.server.driving import scheduling, until
 from tests.server.fakes import FakeWorkers
 from tests.server.world import World
 
-QUICK = Tempo(shortest_seconds=0.02, longest_seconds=30.0)
-PULSE = Tempo(shortest_seconds=0.01, longest_seconds=0.03)
+QUICK = WatchIntervals(shortest_seconds=0.02, longest_seconds=30.0)
+PULSE = WatchIntervals(shortest_seconds=0.01, longest_seconds=0.03)
 
 
 async def test_the_first_message_is_the_present_state_and_the_last_the_final_one(
     world: World,
 ) -> None:
-    board, workers = Board(), FakeWorkers(held=asyncio.Event(), held_after=2)
+    board, workers = ProgressBoard(), FakeWorkers(held=asyncio.Event(), held_after=2)
     stored = world.stores.evaluations.add(world.new(6))
     name = EvaluationName.parse(stored.name)
     async with scheduling(world, workers, board=board) as scheduler:
@@ -38,7 +38,7 @@ async def test_the_first_message_is_the_present_state_and_the_last_the_final_one
 
 
 async def test_an_ended_evaluation_is_sent_once(world: World) -> None:
-    board = Board()
+    board = ProgressBoard()
     stored = world.stores.evaluations.add(world.new(2))
     name = EvaluationName.parse(stored.name)
     async with scheduling(world, FakeWorkers(), board=board) as scheduler:
@@ -49,7 +49,7 @@ async def test_an_ended_evaluation_is_sent_once(world: World) -> None:
 
 
 async def test_an_unchanged_evaluation_is_sent_again_from_time_to_time(world: World) -> None:
-    board, workers = Board(), FakeWorkers(held=asyncio.Event(), held_after=1)
+    board, workers = ProgressBoard(), FakeWorkers(held=asyncio.Event(), held_after=1)
     stored = world.stores.evaluations.add(world.new(2))
     name = EvaluationName.parse(stored.name)
     async with scheduling(world, workers, board=board) as scheduler:
@@ -64,7 +64,7 @@ async def test_an_unchanged_evaluation_is_sent_again_from_time_to_time(world: Wo
 
 
 async def test_a_changing_evaluation_is_not_sent_without_a_pause(world: World) -> None:
-    board = Board()
+    board = ProgressBoard()
     stored = world.stores.evaluations.add(world.new(2))
     name = EvaluationName.parse(stored.name)
     clock = asyncio.get_running_loop().time
@@ -87,7 +87,7 @@ async def test_a_changing_evaluation_is_not_sent_without_a_pause(world: World) -
 
 
 async def test_a_slow_reader_misses_states_in_between_but_not_the_last(world: World) -> None:
-    board, workers = Board(), FakeWorkers(held=asyncio.Event())
+    board, workers = ProgressBoard(), FakeWorkers(held=asyncio.Event())
     stored = world.stores.evaluations.add(world.new(20))
     name = EvaluationName.parse(stored.name)
     async with scheduling(world, workers, board=board) as scheduler:
@@ -102,7 +102,7 @@ async def test_a_slow_reader_misses_states_in_between_but_not_the_last(world: Wo
 
 
 async def test_nobody_can_watch_what_is_not_there(world: World) -> None:
-    board = Board()
+    board = ProgressBoard()
     async with scheduling(world, FakeWorkers(), board=board) as scheduler:
         watching = watch(EvaluationName.unused(), scheduler, board, QUICK)
         with pytest.raises(NotFoundError):

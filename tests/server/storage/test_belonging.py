@@ -73,7 +73,7 @@ def test_files_without_a_database_are_adopted_when_told_and_not_deleted(used: Pa
     before = files(used)
     harm(used)
     with opened_stores(Settings(data_dir=used, adopt=True)) as stores:
-        assert inspect_stores(stores.holdings).findings == ()
+        assert inspect_stores(stores.ownership).findings == ()
     assert files(used, "unknown") == before
     assert not files(used)
     with opened_world(used) as world:  # from then on it is an ordinary one
@@ -102,7 +102,7 @@ def test_the_url_of_another_directory_is_refused(used: Path, other: Path, tmp_pa
             pass
     assert len(files(used)) == 7
     with opened_stores(Settings(data_dir=other)) as stores:  # where it belongs it is taken
-        assert inspect_stores(stores.holdings).findings == ()
+        assert inspect_stores(stores.ownership).findings == ()
 
 
 def test_a_directory_that_was_never_marked_is_taken_as_it_is(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_a_directory_that_was_never_marked_is_taken_as_it_is(tmp_path: Path) -> 
     with closing(sqlite3.connect(used / "heatproof.sqlite")) as database:
         database.execute("DROP TABLE identity")
     with opened_stores(Settings(data_dir=used)) as stores:
-        assert inspect_stores(stores.holdings).findings == ()
+        assert inspect_stores(stores.ownership).findings == ()
     assert (used / "identity").exists()
 
 
@@ -170,12 +170,12 @@ def test_the_check_sees_rows_that_do_not_fit(world: World, sql: str, fault: str)
     stored = store.add(world.new(5))
     row = ImageRow(b"", b"", b"")
     store.add_shard(stored.number, ShardRows(0, 0, (row,) * 5, 50, 1.0))
-    assert inspect_stores(world.stores.holdings).findings == ()
+    assert inspect_stores(world.stores.ownership).findings == ()
     with closing(sqlite3.connect(world.settings.data_dir / "heatproof.sqlite")) as database:
         database.execute(sql)
         database.commit()
 
-    assert fault in "\n".join(map(str, inspect_stores(world.stores.holdings).findings))
+    assert fault in "\n".join(map(str, inspect_stores(world.stores.ownership).findings))
 
 
 def test_the_check_refuses_what_is_no_data_directory(tmp_path: Path) -> None:
@@ -191,4 +191,4 @@ def test_an_upload_repairs_a_data_set_that_has_lost_files(world: World) -> None:
         path.write_bytes(b"rubbish")
     assert world.dataset(3) == str(name)
     assert store_model(world.stores, model_bytes()) == world.model
-    assert inspect_stores(world.stores.holdings).findings == ()
+    assert inspect_stores(world.stores.ownership).findings == ()

@@ -11,9 +11,9 @@ from heatproof.evaluators.evaluation.engine import shards
 from heatproof.server.api.codec.evaluations import encode_evaluation
 from heatproof.server.data_check import inspect_stores
 from heatproof.server.evaluations.runs.persistence import Persistence
-from heatproof.server.evaluations.runs.progress import Board
+from heatproof.server.evaluations.runs.progress import ProgressBoard
 from heatproof.server.evaluations.store.records import Ending, State
-from heatproof.server.evaluations.watching import Tempo, watch
+from heatproof.server.evaluations.watching import WatchIntervals, watch
 from heatproof.server.resource_names import DatasetName, EvaluationName, ModelName
 from heatproof.server.storage.pages import PageRequest
 from tests.server.driving import scheduling, until
@@ -23,7 +23,7 @@ from tests.server.world import World, model_bytes, opened_world, store_dataset, 
 
 ERRORS = {FULL: StorageFullError, BROKEN: StorageFailedError}
 QUICK = Persistence(patience_seconds=0.05, first_seconds=0.005, longest_seconds=0.01)
-TEMPO = Tempo(shortest_seconds=0.01, longest_seconds=1.0)
+INTERVALS = WatchIntervals(shortest_seconds=0.01, longest_seconds=1.0)
 MOST_CALLS = 200
 SEVERAL = 2 * len(shards(1000)[0]) + 3
 
@@ -103,12 +103,12 @@ OPERATIONS = (
 
 def faults_found(world: World) -> list[str]:
     """What is wrong on the disk, but files that the next start removes."""
-    found = inspect_stores(world.stores.holdings).findings
+    found = inspect_stores(world.stores.ownership).findings
     return [str(one) for one in found if "next start" not in one.way_out]
 
 
 def orphans(world: World) -> list[str]:
-    found = inspect_stores(world.stores.holdings).findings
+    found = inspect_stores(world.stores.ownership).findings
     return [str(one) for one in found if "next start" in one.way_out]
 
 
@@ -140,8 +140,8 @@ def test_every_write_of_an_operation_may_fail(
             break
     assert at > 2, "no write was seen"
     assert not has_struck, "too many writes"
-    faulty.stores.holdings.sweep()
-    assert inspect_stores(faulty.stores.holdings).findings == ()
+    faulty.stores.ownership.sweep()
+    assert inspect_stores(faulty.stores.ownership).findings == ()
 
 
 @pytest.mark.parametrize("number", [FULL, BROKEN])
@@ -171,13 +171,13 @@ async def test_a_disk_that_stays_broken_fails_the_evaluation_in_memory_until_it_
 ) -> None:
     new = faulty.new(SEVERAL)
     for at in range(3, 7):  # the first two take it into work
-        board = Board()
+        board = ProgressBoard()
         async with scheduling(faulty, FakeWorkers(), board=board, persistence=QUICK) as scheduler:
             stored = faulty.stores.evaluations.add(new)
             name = EvaluationName.parse(stored.name)
             with faults.failing(at, number, lasting=True):
                 scheduler.submit(stored)
-                watched = [one async for one in watch(name, scheduler, board, TEMPO)]
+                watched = [one async for one in watch(name, scheduler, board, INTERVALS)]
                 listed = (await scheduler.page(PageRequest.parse(1, ""))).items[0]
                 assert watched[-1].state is State.FAILED
                 assert listed == watched[-1] == await scheduler.snapshot(name)
@@ -216,7 +216,7 @@ async def test_what_has_ended_in_memory_can_be_deleted_as_soon_as_there_is_room(
         name = EvaluationName.parse(stored.name)
         with faults.failing(3, FULL, lasting=True):
             scheduler.submit(stored)
-            await until(lambda: stored.name in scheduler._around.endings)
+            await until(lambda: stored.name in scheduler._context.endings)
             faults.stop()
             await scheduler.delete(name)
             assert faulty.stores.evaluations.page(PageRequest.parse(1, "")).items == ()
@@ -232,7 +232,7 @@ async def test_a_server_that_ends_in_peace_stores_what_it_has_told(
         name = EvaluationName.parse(stored.name)
         with faults.failing(3, FULL, lasting=True):
             scheduler.submit(stored)
-            await until(lambda: stored.name in scheduler._around.endings)
+            await until(lambda: stored.name in scheduler._context.endings)
             faults.stop()
     assert faulty.stores.evaluations.get(name).state is State.FAILED
 

@@ -65,7 +65,7 @@ def harmed(
 ) -> AbstractContextManager[None]:
     @contextmanager
     def harming() -> Iterator[None]:
-        engine = world.stores.holdings.engine
+        engine = world.stores.ownership.engine
         with harm(world.settings.data_dir / database.FILE):
             if harm is read_only:
                 engine.dispose()
@@ -86,7 +86,7 @@ def test_what_writes_is_refused_by_a_known_error(world: World, harm) -> None:
         ):
             with pytest.raises(EXPECTED):
                 operation()
-    assert inspect_stores(world.stores.holdings).findings == ()
+    assert inspect_stores(world.stores.ownership).findings == ()
     assert store_model(world.stores, model_bytes(3))
 
 
@@ -119,11 +119,11 @@ async def test_a_running_evaluation_ends_as_failed_when_its_patience_does(
         await until(lambda: bool(workers.shards))
         with harmed(world, harm):
             workers.go()
-            await until(lambda: stored.name in scheduler._around.endings)
-            told = scheduler._around.endings[stored.name]
+            await until(lambda: stored.name in scheduler._context.endings)
+            told = scheduler._context.endings[stored.name]
             assert told.state is State.FAILED
         await until(lambda: store.get(name).state.is_final)
     found = store.get(name)
     assert found.state is State.FAILED
     assert "error id" not in encode_evaluation(found).error.message
-    assert inspect_stores(world.stores.holdings).findings == ()
+    assert inspect_stores(world.stores.ownership).findings == ()

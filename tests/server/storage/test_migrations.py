@@ -61,7 +61,7 @@ def test_everything_of_version_0_1_is_read(old: Settings) -> None:
                 ("1.png", 1),
                 ("2.png", 2),
             ]
-            assert inspect_stores(stores.holdings).findings == ()
+            assert inspect_stores(stores.ownership).findings == ()
             queued = stores.evaluations.get(EvaluationName.parse(QUEUED))
             assert queued.state is State.QUEUED
             assert queued.images_total == 3
@@ -98,7 +98,7 @@ def test_the_tables_are_those_that_the_code_declares(
     old: Settings, tmp_path: Path, *, is_old: bool
 ) -> None:
     settings = old if is_old else Settings(data_dir=tmp_path / "fresh", address="127.0.0.1:0")
-    with opened_stores(settings) as stores, stores.holdings.engine.connect() as connection:
+    with opened_stores(settings) as stores, stores.ownership.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
 
 
@@ -163,4 +163,4 @@ def test_a_migration_that_fails_changes_nothing(
             pass
     assert dump(old) == before
     with opened_stores(old) as stores:
-        assert inspect_stores(stores.holdings).findings == ()
+        assert inspect_stores(stores.ownership).findings == ()

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NoReturn
 import numpy as np
 
 from heatproof.evaluators.errors import InvalidImageError
-from heatproof.server.workers.execution.context import Bench
+from heatproof.server.workers.execution.context import TaskContext
 from heatproof.server.workers.limits import Amount, Effort
 from heatproof.server.workers.protocol import Document, Task
 from heatproof.server.workers.tasks import PredictMasked
@@ -31,13 +31,13 @@ class Count(Task[int, int]):
     deaths: int = 0
 
 
-def count(task: Count, bench: Bench) -> int:
+def count(task: Count, context: TaskContext) -> int:
     attempts = _written(task.diary)
     for number in range(task.to):
-        bench.report(f"number {number}", predictions=number)
+        context.report(f"number {number}", predictions=number)
         if number == task.deadly and attempts <= task.deaths:
             os.kill(os.getpid(), signal.SIGSEGV)
-        bench.emit(number)
+        context.emit(number)
     return os.getpid()
 
 
@@ -55,7 +55,7 @@ class Refuse(Task[object, None]):
     executor: ClassVar[str] = "tests.server.workers.fault_tasks:refuse"
 
 
-def refuse(_task: Refuse, _bench: Bench) -> NoReturn:
+def refuse(_task: Refuse, _bench: TaskContext) -> NoReturn:
     raise InvalidImageError("it is no image", field="images[3]", metadata={"image": "3"})
 
 
@@ -66,7 +66,7 @@ class Blunder(Task[object, None]):
     executor: ClassVar[str] = "tests.server.workers.fault_tasks:blunder"
 
 
-def blunder(_task: Blunder, _bench: Bench) -> NoReturn:
+def blunder(_task: Blunder, _bench: TaskContext) -> NoReturn:
     message = "surprise"
     raise KeyError(message)
 
@@ -88,11 +88,11 @@ class Wait(Task[object, str]):
         return Amount(model_bytes=self.model_bytes)
 
 
-def wait(task: Wait, bench: Bench) -> str:
-    bench.report("waiting")
-    while task.deaf or not bench.cancellation.cancelled:
+def wait(task: Wait, context: TaskContext) -> str:
+    context.report("waiting")
+    while task.deaf or not context.cancellation.cancelled:
         time.sleep(0 if task.busy else 0.005)  # stands for a native call
-    bench.cancellation.check()
+    context.cancellation.check()
     return "done"
 
 
@@ -107,12 +107,12 @@ class Eat(Task[object, int]):
     seconds: float = 60.0
 
 
-def eat(task: Eat, bench: Bench) -> int:
-    bench.report("eating")
+def eat(task: Eat, context: TaskContext) -> int:
+    context.report("eating")
     food = np.ones(task.mebibytes << 17)
     end = time.monotonic() + task.seconds
     while time.monotonic() < end:
-        bench.cancellation.check()
+        context.cancellation.check()
         time.sleep(0.005)
     return food.nbytes
 
@@ -127,10 +127,10 @@ class Pass(Task[object, str]):
     seconds: float
 
 
-def run_passes(task: Pass, bench: Bench) -> str:
+def run_passes(task: Pass, context: TaskContext) -> str:
     end = time.monotonic() + task.seconds
     while time.monotonic() < end:
-        with bench.cancellation.run():
+        with context.cancellation.run():
             time.sleep(0.005)
     return "done"
 
@@ -147,9 +147,9 @@ class Flood(Task[bytes, None]):
     diary: Path
 
 
-def flood(task: Flood, bench: Bench) -> None:
+def flood(task: Flood, context: TaskContext) -> None:
     for _ in range(task.parts):
-        bench.emit(bytes(task.part_bytes))
+        context.emit(bytes(task.part_bytes))
         _written(task.diary)
 
 
@@ -163,9 +163,9 @@ class Betray(Task[object, int]):
     sent: bytes
 
 
-def betray(task: Betray, bench: Bench) -> int:
-    bench.report("betraying")
-    line: Any = bench.send.func.__self__  # type: ignore[attr-defined] # a partial of the line's method
+def betray(task: Betray, context: TaskContext) -> int:
+    context.report("betraying")
+    line: Any = context.send.func.__self__  # type: ignore[attr-defined] # a partial of the line's method
     written = 0
     while written < len(task.sent):
         written += os.write(line.connection.fileno(), task.sent[written:])
@@ -208,7 +208,7 @@ class Hoard(Task[object, int]):
     mebibytes: int
 
 
-def hoard(task: Hoard, _bench: Bench) -> int:
+def hoard(task: Hoard, _bench: TaskContext) -> int:
     _hoard.append(np.ones(task.mebibytes << 17))
     return os.getpid()
 
@@ -221,7 +221,7 @@ class Describe(Task[object, dict[str, object]]):
     value: ClassVar[Any] = dict[str, int | str | bool]
 
 
-def describe(_task: Describe, _bench: Bench) -> dict[str, object]:
+def describe(_task: Describe, _bench: TaskContext) -> dict[str, object]:
     return {
         "pid": os.getpid(),
         "main": sys.modules["__main__"].__file__,

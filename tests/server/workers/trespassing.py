@@ -13,12 +13,12 @@ import onnx_ir as ir
 import pytest
 
 from heatproof.graphs.files import loading
-from heatproof.server.workers.execution.context import Bench
+from heatproof.server.workers.execution.context import TaskContext
 from heatproof.server.workers.execution.explanations import predict_masked
 from tests.server.workers.fault_tasks import PredictUnchecked, Trespass
 
 
-def trespass(task: Trespass, _bench: Bench) -> dict[str, str]:
+def trespass(task: Trespass, _bench: TaskContext) -> dict[str, str]:
     return {name: _outcome(act) for name, act in (forbidden(task) | allowed(task)).items()}
 
 
@@ -83,11 +83,11 @@ def _fork() -> None:
     os.waitpid(child, 0)
 
 
-def predict_unchecked(task: PredictUnchecked, bench: Bench) -> bytes:
+def predict_unchecked(task: PredictUnchecked, context: TaskContext) -> bytes:
     """Puts a loader without any check in the place of ours: the first line has fallen."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loading, "_load", lambda path, *_: _naive(path))
-        return predict_masked(task.task, bench)
+        return predict_masked(task.task, context)
 
 
 def _naive(path: Path) -> ir.Model:

@@ -61,7 +61,7 @@ def check(data_dir: Path, told: list[tuple[str, str]]) -> list[State]:
     succeeded = {name for what, name in told if what == "succeeded"}
     settings = Settings(data_dir=data_dir, reserve_bytes=0)
     with opened_stores(settings) as stores:
-        assert inspect_stores(stores.holdings).findings == ()
+        assert inspect_stores(stores.ownership).findings == ()
         files, rows = files_and_rows(data_dir)
         assert files == rows
         assert {name for name in stored - doomed if not has(stores, name)} == set()
@@ -75,7 +75,7 @@ def check(data_dir: Path, told: list[tuple[str, str]]) -> list[State]:
             images = len(stores.evaluations.all_image_rows(one.number, "curves"))
             assert one.state is not State.SUCCEEDED or images == one.images_total
             assert one.state is State.SUCCEEDED or one.name not in succeeded
-        assert inspect_stores(stores.holdings).findings == ()
+        assert inspect_stores(stores.ownership).findings == ()
     return [one.state for one in found]
 
 

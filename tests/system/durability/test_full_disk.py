@@ -61,11 +61,11 @@ def test_on_a_full_disk_nothing_comes_in_and_everything_can_be_deleted(small: Pa
         store.end(running, Ending(State.CANCELLED, b""))
         store.delete(EvaluationName.parse(running.name))
         world.stores.datasets.delete(DatasetName.parse(kept))
-        assert inspect_stores(world.stores.holdings).findings == ()
+        assert inspect_stores(world.stores.ownership).findings == ()
         ballast.unlink()
         assert store_model(world.stores, model_bytes(3))
     with opened_world(small / "data") as world:
-        assert inspect_stores(world.stores.holdings).findings == ()
+        assert inspect_stores(world.stores.ownership).findings == ()
 
 
 def test_a_server_starts_on_a_full_disk(small: Path) -> None:

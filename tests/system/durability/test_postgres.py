@@ -88,7 +88,7 @@ async def test_an_evaluation_runs_to_its_end(world: World) -> None:
     assert before <= found.create_time <= found.end_time <= datetime.now(UTC)
     assert found.create_time.utcoffset() == timedelta(0)
     assert len(world.stores.evaluations.all_image_rows(found.number, "curves")) == SEVERAL
-    assert inspect_stores(world.stores.holdings).findings == ()
+    assert inspect_stores(world.stores.ownership).findings == ()
 
 
 def test_models_and_data_sets_are_claimed_listed_and_deleted(world: World) -> None:
@@ -127,7 +127,7 @@ def test_what_was_stored_is_there_after_a_restart(url: str, tmp_path: Path) -> N
         dataset = world.dataset(3)
     with opened_world(tmp_path / "data", database_url=url) as world:
         assert world.stores.datasets.get(DatasetName.parse(dataset)).images == 3
-        assert inspect_stores(world.stores.holdings).findings == ()
+        assert inspect_stores(world.stores.ownership).findings == ()
 
 
 def test_a_database_has_one_server(world: World, url: str, tmp_path: Path) -> None:
@@ -250,13 +250,13 @@ def test_a_database_of_version_0_1_is_migrated(url: str, tmp_path: Path) -> None
             ended = stores.evaluations.get(EvaluationName.parse(ENDED))
             assert ended.state is State.SUCCEEDED
             assert len(stores.evaluations.all_image_rows(ended.number, "curves")) == 3
-            assert inspect_stores(stores.holdings).findings == ()
-            with stores.holdings.engine.connect() as connection:
+            assert inspect_stores(stores.ownership).findings == ()
+            with stores.ownership.engine.connect() as connection:
                 assert connection.scalar(text("SELECT version FROM schema_version")) == 2
 
 
 def test_the_tables_are_those_that_the_code_declares(url: str, tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path / "data", database_url=url, address="127.0.0.1:0")
-    with opened_stores(settings) as stores, stores.holdings.engine.connect() as connection:
+    with opened_stores(settings) as stores, stores.ownership.engine.connect() as connection:
         found = compare_metadata(MigrationContext.configure(connection), metadata)
     assert [change for change in found if change[1].name != "holder"] == []

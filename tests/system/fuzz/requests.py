@@ -93,7 +93,7 @@ def _kind(method: MethodDescriptor) -> type[Message]:
     return message_factory.GetMessageClass(method.input_type)
 
 
-def _around(method: MethodDescriptor, data: bytes) -> Sequence[bytes]:
+def _context(method: MethodDescriptor, data: bytes) -> Sequence[bytes]:
     """The messages of an upload of which one is `data`: a header in front, any other behind it."""
     header, *rest = (message.SerializeToString() for message in _stream(method))
     is_header = data[:1] == header[:1]
@@ -116,7 +116,7 @@ def _called(method: MethodDescriptor, data: bytes) -> Answer:
         (method.client_streaming, method.server_streaming), "stream_unary"
     )
     call = getattr(_channel(), kind)(path)
-    request = iter(_around(method, data)) if method.client_streaming else data
+    request = iter(_context(method, data)) if method.client_streaming else data
     try:
         reply = call(request, timeout=_SECONDS)
         if method.server_streaming:

@@ -11,7 +11,7 @@ from heatproof.evaluators.errors import NotFoundError
 from heatproof.server.datasets.image_records import Record, image_of
 from heatproof.server.resource_names import DatasetName
 from heatproof.server.storage import pages
-from heatproof.server.storage.blob_ownership import Holdings
+from heatproof.server.storage.blob_ownership import BlobOwnership
 from heatproof.server.storage.blobs import PartialBlob
 from heatproof.server.storage.schema import dataset_images, datasets, utc
 from heatproof.server.workers.inputs import StoredImage
@@ -51,17 +51,17 @@ class NewDataset:
 class DatasetStore:
     """The stored data sets. Blocking; called outside the event loop."""
 
-    def __init__(self, holdings: Holdings) -> None:
-        self.holdings = holdings
+    def __init__(self, ownership: BlobOwnership) -> None:
+        self.ownership = ownership
 
     def add(self, new: NewDataset) -> StoredDataset:
         """Stores a data set; the first of equal ones wins, and what is damaged is repaired."""
         found = self.find(new.name)
         if found is not None:
-            self.holdings.repair(new.parts)
+            self.ownership.repair(new.parts)
             return found
         name, records = str(new.name), new.records
-        with self.holdings.adding(name, new.parts) as connection:
+        with self.ownership.adding(name, new.parts) as connection:
             row = {
                 "name": name,
                 "display_name": new.display_name,
@@ -80,7 +80,7 @@ class DatasetStore:
 
     def find(self, name: DatasetName) -> StoredDataset | None:
         """Finds a data set, or None."""
-        with self.holdings.engine.connect() as connection:
+        with self.ownership.engine.connect() as connection:
             query = select(datasets).where(datasets.c.name == str(name))
             row = connection.execute(query).one_or_none()
         return None if row is None else _stored(row)
@@ -105,9 +105,9 @@ class DatasetStore:
             .where(table.c.position.between(positions.start, positions.stop - 1))
             .order_by(table.c.position)
         )
-        with self.holdings.engine.connect() as connection:
+        with self.ownership.engine.connect() as connection:
             records = connection.scalars(query)
-            return tuple(image_of(record, self.holdings.path) for record in records)
+            return tuple(image_of(record, self.ownership.path) for record in records)
 
     def all_images(self, name: DatasetName) -> Iterator[StoredImage]:
         """Every image, in order; their bytes stay in their files."""
@@ -115,9 +115,9 @@ class DatasetStore:
         query = (
             select(table.c.record).where(table.c.dataset == str(name)).order_by(table.c.position)
         )
-        with self.holdings.engine.connect() as connection:
+        with self.ownership.engine.connect() as connection:
             for record in connection.execution_options(yield_per=1000).scalars(query):
-                yield image_of(record, self.holdings.path)
+                yield image_of(record, self.ownership.path)
 
     def page(
         self,
@@ -125,7 +125,7 @@ class DatasetStore:
         fits: Callable[[StoredDataset], bool] = pages.everything,
     ) -> pages.Page[StoredDataset]:
         """Lists data sets, newest first; a page ends before one that does not fit."""
-        with self.holdings.engine.connect() as connection:
+        with self.ownership.engine.connect() as connection:
 
             def read(number: int) -> StoredDataset | None:
                 query = select(datasets).where(datasets.c.number == number)
@@ -148,7 +148,7 @@ class DatasetStore:
             connection.execute(images)
             connection.execute(delete(datasets).where(datasets.c.name == str(name)))
 
-        self.holdings.remove(str(name), delete_rows)
+        self.ownership.remove(str(name), delete_rows)
 
 
 def _stored(row: Row[Any]) -> StoredDataset:

@@ -49,7 +49,7 @@ class DatasetUploads:
             LimitExceededError: there are too many images or bytes.
         """
         with ExitStack() as stack:
-            room = stack.enter_context(self._store.holdings.reservation())
+            room = stack.enter_context(self._store.ownership.reservation())
             intake = _Intake(self._store, room, stack)
             async for image in images:
                 self._check_count(len(intake.records))
@@ -127,7 +127,7 @@ class _Intake:
     def _written(self, content: Content, location: str) -> PartialBlob:
         data = _bytes(content)
         self.room.grow(len(data))
-        partial = self.store.holdings.folder.begin()
+        partial = self.store.ownership.folder.begin()
         self.stack.callback(partial.discard)
         partial.write(data)
         self.parts.append((location, partial.finish()))

@@ -12,13 +12,13 @@ from heatproof.server.evaluations.environment import Environment
 from heatproof.server.evaluations.gating import Gates
 from heatproof.server.evaluations.inline import InlineEvaluations
 from heatproof.server.evaluations.retention import deleting_old
-from heatproof.server.evaluations.runs.evaluation_run import Surroundings
+from heatproof.server.evaluations.runs.evaluation_run import RunContext
 from heatproof.server.evaluations.runs.persistence import Persistence
-from heatproof.server.evaluations.runs.progress import Board
+from heatproof.server.evaluations.runs.progress import ProgressBoard
 from heatproof.server.evaluations.scheduling import Scheduler
 from heatproof.server.evaluations.store.evaluation_store import EvaluationStore
 from heatproof.server.evaluations.store.records import StoredEvaluation
-from heatproof.server.evaluations.watching import Tempo, watch
+from heatproof.server.evaluations.watching import WatchIntervals, watch
 from heatproof.server.models.model_store import ModelStore
 from heatproof.server.resource_names import EvaluationName
 from heatproof.server.settings import Settings
@@ -36,7 +36,7 @@ class Evaluations:
         inline: evaluates a few images on the spot.
         gates: judges those that have ended.
         board: shows how far they are.
-        tempo: how often watchers hear.
+        intervals: how often watchers hear.
     """
 
     store: EvaluationStore
@@ -44,12 +44,12 @@ class Evaluations:
     creation: Creation
     inline: InlineEvaluations
     gates: Gates
-    board: Board
-    tempo: Tempo
+    board: ProgressBoard
+    intervals: WatchIntervals
 
     def watch(self, name: EvaluationName) -> AsyncIterator[StoredEvaluation]:
         """Follows an evaluation to its end."""
-        return watch(name, self.scheduler, self.board, self.tempo)
+        return watch(name, self.scheduler, self.board, self.intervals)
 
     async def image_rows(self, name: EvaluationName, *columns: str) -> AsyncIterator[bytes]:
         """Serialised `ImageResult` messages of the stored shards, in the order of the data set.
@@ -79,8 +79,8 @@ async def evaluating(
     datasets: DatasetStore,
 ) -> AsyncIterator[Evaluations]:
     """Drives evaluations; leaving the context puts the running ones back into the queue."""
-    board, environment = Board(), Environment(workers)
-    around = Surroundings(
+    board, environment = ProgressBoard(), Environment(workers)
+    context = RunContext(
         store=store,
         models=models,
         datasets=datasets,
@@ -91,15 +91,15 @@ async def evaluating(
         persistence=Persistence(settings.storage_patience_seconds),
     )
     async with (
-        Scheduler(around) as scheduler,
+        Scheduler(context) as scheduler,
         deleting_old(store, days=settings.retention_days),
     ):
         yield Evaluations(
             store=store,
             scheduler=scheduler,
-            creation=Creation(around, scheduler, environment),
+            creation=Creation(context, scheduler, environment),
             inline=InlineEvaluations(models, workers, environment, documents),
             gates=Gates(store, workers, documents),
             board=board,
-            tempo=Tempo(),
+            intervals=WatchIntervals(),
         )

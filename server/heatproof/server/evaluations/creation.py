@@ -10,7 +10,7 @@ from heatproof.evaluators.evaluation.plan import resolved_spec
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.images.inventory import Inventory
 from heatproof.server.evaluations.environment import Environment
-from heatproof.server.evaluations.runs.evaluation_run import Surroundings
+from heatproof.server.evaluations.runs.evaluation_run import RunContext
 from heatproof.server.evaluations.scheduling import Scheduler
 from heatproof.server.evaluations.store.records import NewEvaluation, StoredEvaluation
 from heatproof.server.models.model_store import ModelStore
@@ -20,7 +20,7 @@ from heatproof.server.workers.tasks import CheckPolicy, PlanEvaluation, Recorded
 
 
 @dataclass(frozen=True, slots=True)
-class Quote:
+class EvaluationOffer:
     """What an evaluation would be.
 
     Attributes:
@@ -48,16 +48,14 @@ class Rules:
 class Creation:
     """Checks and stores new evaluations."""
 
-    def __init__(
-        self, around: Surroundings, scheduler: Scheduler, environment: Environment
-    ) -> None:
-        self._around = around
+    def __init__(self, context: RunContext, scheduler: Scheduler, environment: Environment) -> None:
+        self._context = context
         self._scheduler = scheduler
         self._environment = environment
 
-    async def quote(
+    async def offer(
         self, spec: EvaluationSpec, request_id: str, rules: Rules | None = None
-    ) -> Quote:
+    ) -> EvaluationOffer:
         """Checks an evaluation, and by what it will be judged, and counts what it computes.
 
         Raises:
@@ -69,14 +67,14 @@ class Creation:
         key = _checked_request_id(request_id)
         with placed("spec"):
             images = await asyncio.to_thread(self._images, spec)
-            models = await asyncio.to_thread(found_models, spec, self._around.models)
+            models = await asyncio.to_thread(found_models, spec, self._context.models)
             inventory = Inventory.of(image.known for image in images)
             spec = resolved_spec(spec, inventory)
-            plan = await self._around.workers.call(PlanEvaluation(spec, models, inventory))
+            plan = await self._context.workers.call(PlanEvaluation(spec, models, inventory))
         if rules is not None:
-            await self._around.workers.call(self._checking(rules, spec, images))
-        speed = await asyncio.to_thread(self._around.store.speed, spec.models)
-        documents = self._around.documents
+            await self._context.workers.call(self._checking(rules, spec, images))
+        speed = await asyncio.to_thread(self._context.store.speed, spec.models)
+        documents = self._context.documents
         new = NewEvaluation(
             spec=documents.serialized_spec(spec),
             models=spec.models,
@@ -87,10 +85,10 @@ class Creation:
             environment=documents.serialized_environment(await self._environment.describe())
             + plan.model_facts,
         )
-        seconds = plan.predictions / speed / self._around.parallel_shards if speed else None
-        return Quote(new, seconds)
+        seconds = plan.predictions / speed / self._context.parallel_shards if speed else None
+        return EvaluationOffer(new, seconds)
 
-    async def create(self, quote: Quote) -> StoredEvaluation:
+    async def create(self, offer: EvaluationOffer) -> StoredEvaluation:
         """Stores an evaluation and takes it into work; a retry finds the stored one.
 
         Raises:
@@ -98,7 +96,7 @@ class Creation:
             NotFoundError: a model or the data set has gone meanwhile.
             OverloadedError: too many evaluations have not ended.
         """
-        stored = await asyncio.to_thread(self._around.store.add, quote.new)
+        stored = await asyncio.to_thread(self._context.store.add, offer.new)
         self._scheduler.submit(stored)
         return stored
 
@@ -106,7 +104,7 @@ class Creation:
         self, rules: Rules, spec: EvaluationSpec, images: Sequence[StoredImage]
     ) -> CheckPolicy:
         known = tuple((image.digest, image.label, image.object_mask) for image in images)
-        written = self._around.documents.serialized_spec(spec)
+        written = self._context.documents.serialized_spec(spec)
         return CheckPolicy(rules.policy, written, known, rules.baseline)
 
     def _images(self, spec: EvaluationSpec) -> tuple[StoredImage, ...]:
@@ -116,8 +114,8 @@ class Creation:
                 field="dataset",
             )
         name = DatasetName.parse(spec.dataset, field="dataset")
-        self._around.datasets.get(name, field="dataset")
-        return tuple(self._around.datasets.all_images(name))
+        self._context.datasets.get(name, field="dataset")
+        return tuple(self._context.datasets.all_images(name))
 
 
 def found_models(spec: EvaluationSpec, store: ModelStore) -> tuple[ModelFiles, ...]:

@@ -10,7 +10,7 @@ from typing import Final, Self
 import structlog
 
 from heatproof.evaluators.errors import HeatproofError, InternalError
-from heatproof.server.evaluations.runs.evaluation_run import EvaluationRun, Surroundings
+from heatproof.server.evaluations.runs.evaluation_run import EvaluationRun, RunContext
 from heatproof.server.evaluations.store.records import State, StoredEvaluation
 from heatproof.server.resource_names import EvaluationName
 from heatproof.server.storage.pages import Page, PageRequest, everything
@@ -28,9 +28,9 @@ class Scheduler:
     Leaving its context puts running evaluations back into the queue.
     """
 
-    def __init__(self, around: Surroundings) -> None:
-        self._around = around
-        self._store = around.store
+    def __init__(self, context: RunContext) -> None:
+        self._context = context
+        self._store = context.store
         self._places = asyncio.Semaphore(_RUNNING)
         self._drivers: dict[str, asyncio.Task[None]] = {}
         self._cancelling: set[str] = set()
@@ -61,12 +61,12 @@ class Scheduler:
         """
         stored = await asyncio.to_thread(self._store.get, name)
         driver = self._drivers.get(stored.name)
-        has_ended = stored.name in self._around.endings
+        has_ended = stored.name in self._context.endings
         if driver is None or has_ended or stored.name in self._cancelling:
             return
         if await asyncio.to_thread(self._store.begin_cancellation, stored.name):
             self._cancelling.add(stored.name)
-            self._around.board.announce(stored.name)
+            self._context.board.announce(stored.name)
             driver.cancel()
 
     async def snapshot(self, name: EvaluationName) -> StoredEvaluation:
@@ -99,7 +99,7 @@ class Scheduler:
             FailedPreconditionError: it has not ended.
             StorageFullError: not even its end can be stored.
         """
-        ending = self._around.endings.get(str(name))
+        ending = self._context.endings.get(str(name))
         if ending is not None:
             stored = await asyncio.to_thread(self._store.get, name)
             await asyncio.to_thread(self._store.end, stored, ending)
@@ -109,12 +109,12 @@ class Scheduler:
         """What is stored, and what this server knows beyond it."""
         if stored.state.is_final:
             return stored
-        tally = self._around.board.tally(stored.name)
+        tally = self._context.board.tally(stored.name)
         if tally is not None:
             stored = replace(
                 stored, images_done=tally.images_done, predictions_done=tally.predictions_done
             )
-        ending = self._around.endings.get(stored.name)
+        ending = self._context.endings.get(stored.name)
         return stored if ending is None else ending.of(stored)
 
     def _start(self, stored: StoredEvaluation, *, given_up: bool) -> None:
@@ -125,11 +125,11 @@ class Scheduler:
     def _forget(self, name: str) -> None:
         self._drivers.pop(name, None)
         self._cancelling.discard(name)
-        self._around.endings.pop(name, None)
+        self._context.endings.pop(name, None)
 
     async def _supervise(self, stored: StoredEvaluation, *, given_up: bool) -> None:
         """Brings an evaluation to its end, whatever happens on the way."""
-        run = EvaluationRun(stored, self._around)
+        run = EvaluationRun(stored, self._context)
         try:
             try:
                 await self._drive(run, stored, given_up=given_up)
@@ -141,7 +141,7 @@ class Scheduler:
 
     async def _leave(self, stored: StoredEvaluation) -> None:
         """Hands an evaluation over to the next server, by one try."""
-        ending = self._around.endings.get(stored.name)
+        ending = self._context.endings.get(stored.name)
         try:
             if ending is None:
                 await asyncio.to_thread(self._store.requeue, stored.name)
@@ -167,7 +167,7 @@ class Scheduler:
         async with self._places:
             # While it is in the queue it may wait for the disk as long as it takes.
             begin = partial(self._store.begin, stored.name)
-            if not await self._around.persistence.at_all_costs(begin):
+            if not await self._context.persistence.at_all_costs(begin):
                 return  # it was asked to end meanwhile
             try:
                 await run.compute()

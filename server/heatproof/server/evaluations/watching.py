@@ -5,14 +5,14 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from heatproof.server.evaluations.runs.progress import Board
+from heatproof.server.evaluations.runs.progress import ProgressBoard
 from heatproof.server.evaluations.scheduling import Scheduler
 from heatproof.server.evaluations.store.records import StoredEvaluation
 from heatproof.server.resource_names import EvaluationName
 
 
 @dataclass(frozen=True, slots=True)
-class Tempo:
+class WatchIntervals:
     """How often a watcher hears.
 
     Attributes:
@@ -25,7 +25,7 @@ class Tempo:
 
 
 async def watch(
-    name: EvaluationName, scheduler: Scheduler, board: Board, tempo: Tempo
+    name: EvaluationName, scheduler: Scheduler, board: ProgressBoard, intervals: WatchIntervals
 ) -> AsyncIterator[StoredEvaluation]:
     """Yields the state now, then every change of it, the final state last.
 
@@ -40,7 +40,7 @@ async def watch(
         yield snapshot
         if snapshot.state.is_final:
             return
-        await asyncio.sleep(tempo.shortest_seconds)
+        await asyncio.sleep(intervals.shortest_seconds)
         with suppress(TimeoutError):
-            async with asyncio.timeout(tempo.longest_seconds - tempo.shortest_seconds):
+            async with asyncio.timeout(intervals.longest_seconds - intervals.shortest_seconds):
                 await board.changed(str(name), seen)

@@ -55,9 +55,9 @@ class ModelDownloads:
         with ExitStack() as stack:
             if rewrite is None:
                 files = await asyncio.to_thread(self._sound_files, name)
-                paths = [self._store.holdings.path(file.sha256) for file in files]
+                paths = [self._store.ownership.path(file.sha256) for file in files]
             else:
-                folder = stack.enter_context(self._store.holdings.folder.scratch())
+                folder = stack.enter_context(self._store.ownership.folder.scratch())
                 paths = await self._rewritten(name, rewrite, folder / _checked(file_name))
                 files = await asyncio.to_thread(_described, paths)
             yield DownloadModelHeader(files)
@@ -68,7 +68,7 @@ class ModelDownloads:
     def _sound_files(self, name: ModelName) -> tuple[StoredFile, ...]:
         files = self._store.get(name).files
         for file in files:
-            if self._store.holdings.quarantine_if_damaged(file.sha256):
+            if self._store.ownership.quarantine_if_damaged(file.sha256):
                 self._store.get(name)  # NotFoundError if it was deleted meanwhile
                 raise damaged(file.sha256)
         return files

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, delete, insert, select
 from heatproof.evaluators.errors import NotFoundError
 from heatproof.server.resource_names import ModelName
 from heatproof.server.storage import pages
-from heatproof.server.storage.blob_ownership import Holdings, StoredFile, files_of
+from heatproof.server.storage.blob_ownership import BlobOwnership, StoredFile, files_of
 from heatproof.server.storage.blobs import PartialBlob
 from heatproof.server.storage.schema import models, utc
 from heatproof.server.workers.inputs import ModelFiles
@@ -38,8 +38,8 @@ class StoredModel:
 class ModelStore:
     """The stored models. Blocking; called outside the event loop."""
 
-    def __init__(self, holdings: Holdings) -> None:
-        self.holdings = holdings
+    def __init__(self, ownership: BlobOwnership) -> None:
+        self.ownership = ownership
 
     def add(
         self,
@@ -54,16 +54,16 @@ class ModelStore:
         """
         found = self.find(name)
         if found is not None:
-            self.holdings.repair(parts)
+            self.ownership.repair(parts)
             return found
-        with self.holdings.adding(str(name), parts) as connection:
+        with self.ownership.adding(str(name), parts) as connection:
             row = {"name": str(name), "display_name": display_name, "facts": facts}
             connection.execute(insert(models).values(**row, create_time=datetime.now(UTC)))
         return self.get(name)
 
     def find(self, name: ModelName) -> StoredModel | None:
         """Finds a model, or None."""
-        with self.holdings.engine.connect() as connection:
+        with self.ownership.engine.connect() as connection:
             query = select(models).where(models.c.name == str(name))
             row = connection.execute(query).one_or_none()
             return None if row is None else _stored(row, files_of(connection, row.name))
@@ -71,7 +71,7 @@ class ModelStore:
     def find_sound(self, name: ModelName) -> StoredModel | None:
         """Finds a model whose files are all there and undamaged, or None."""
         found = self.find(name)
-        return None if found is None or self.holdings.is_damaged(str(name)) else found
+        return None if found is None or self.ownership.is_damaged(str(name)) else found
 
     def get(self, name: ModelName, *, field: str = "name") -> StoredModel:
         """Finds a model.
@@ -91,14 +91,14 @@ class ModelStore:
             NotFoundError: it is not stored.
         """
         model, *external = self.get(name, field=field).files
-        paths = {file.location: self.holdings.path(file.sha256) for file in external}
-        return ModelFiles(str(name), self.holdings.path(model.sha256), paths)
+        paths = {file.location: self.ownership.path(file.sha256) for file in external}
+        return ModelFiles(str(name), self.ownership.path(model.sha256), paths)
 
     def page(
         self, request: pages.PageRequest, fits: Callable[[StoredModel], bool] = pages.everything
     ) -> pages.Page[StoredModel]:
         """Lists models, newest first; a page ends before one that does not fit."""
-        with self.holdings.engine.connect() as connection:
+        with self.ownership.engine.connect() as connection:
 
             def read(number: int) -> StoredModel | None:
                 query = select(models).where(models.c.number == number)
@@ -119,7 +119,7 @@ class ModelStore:
         def delete_rows(connection: Connection) -> None:
             connection.execute(delete(models).where(models.c.name == str(name)))
 
-        self.holdings.remove(str(name), delete_rows)
+        self.ownership.remove(str(name), delete_rows)
 
 
 def _stored(row: Row[Any], files: tuple[StoredFile, ...]) -> StoredModel:

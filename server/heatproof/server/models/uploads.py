@@ -96,8 +96,8 @@ class ModelUploads:
                 f"{self._max_bytes}",
                 field="header.files",
             )
-        holdings = self._store.holdings
-        with holdings.reservation() as room, receiving(holdings.folder, header.files) as files:
+        ownership = self._store.ownership
+        with ownership.reservation() as room, receiving(ownership.folder, header.files) as files:
             await asyncio.to_thread(room.grow, header.size_bytes)
             await files.receive(chunks)
             facts = await self._inspected(header.name, files)

@@ -33,8 +33,8 @@ class StoredFile:
 class Reservation:
     """Room in the store for bytes that are on their way in."""
 
-    def __init__(self, holdings: "Holdings") -> None:
-        self._holdings = holdings
+    def __init__(self, ownership: "BlobOwnership") -> None:
+        self._ownership = ownership
         self.size_bytes = 0
 
     def grow(self, size_bytes: int) -> None:
@@ -44,11 +44,11 @@ class Reservation:
             LimitExceededError: it does not fit into the quota.
             StorageFullError: it does not fit onto the disk.
         """
-        self._holdings.reserve(size_bytes)
+        self._ownership.reserve(size_bytes)
         self.size_bytes += size_bytes
 
 
-class Holdings:
+class BlobOwnership:
     """The blobs of all models and data sets. Blocking; called outside the event loop."""
 
     def __init__(

@@ -54,7 +54,7 @@ class Task(Generic[P, V]):
 
     Attributes:
         executor: `module:function` that runs the task in the worker: called with the task and a
-            `Bench`, it emits partial results on the bench and returns the value.
+            `TaskContext`, it emits partial results through it and returns the value.
         effort: what its duration grows with.
         way_out: what a caller can do whose task takes too long or too much memory.
         partial: type of the partial results, the only one that the server takes from a worker: a

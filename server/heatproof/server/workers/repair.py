@@ -9,7 +9,7 @@ from heatproof.evaluators.errors import (
     HeatproofError,
     NotFoundError,
 )
-from heatproof.server.storage.blob_ownership import Holdings
+from heatproof.server.storage.blob_ownership import BlobOwnership
 from heatproof.server.workers.protocol import (
     Event,
     Failed,
@@ -21,12 +21,12 @@ from heatproof.server.workers.protocol import (
 )
 
 
-class MendingWorkers(Workers):
+class RepairingWorkers(Workers):
     """Workers whose word on damaged files is checked and acted upon."""
 
-    def __init__(self, workers: Workers, holdings: Holdings) -> None:
+    def __init__(self, workers: Workers, ownership: BlobOwnership) -> None:
         self._workers = workers
-        self._holdings = holdings
+        self._ownership = ownership
 
     async def run(
         self, task: Task[P, V], *, lane: Lane = Lane.INTERACTIVE, seconds: float | None = None
@@ -45,7 +45,7 @@ class MendingWorkers(Workers):
     def _verdict(self, error: DamagedFileError) -> HeatproofError:
         """What is to be told; a worker may be wrong or lie, so the file is read again."""
         digest = error.metadata.get("sha256", "")
-        if not self._holdings.knows(digest):
+        if not self._ownership.knows(digest):
             return NotFoundError("what the request names was deleted meanwhile; upload it again")
-        self._holdings.quarantine_if_damaged(digest)
+        self._ownership.quarantine_if_damaged(digest)
         return error

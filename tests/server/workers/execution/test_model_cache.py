@@ -13,7 +13,7 @@ from heatproof.evaluators.queries.passes import ModelPass
 from heatproof.evaluators.queries.predictor import Batch
 from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.graphs.runtime.sessions import MAX_SESSIONS
-from heatproof.server.workers.execution.model_cache import Shelf
+from heatproof.server.workers.execution.model_cache import ModelCache
 from heatproof.server.workers.inputs import ModelFiles
 from heatproof.server.workers.limits import WorkerSettings
 
@@ -35,34 +35,34 @@ def stored(folder: Path, number: int) -> ModelFiles:
     return ModelFiles(f"models/{number}", path)
 
 
-def predict(shelf: Shelf, files: ModelFiles) -> None:
+def predict(model_cache: ModelCache, files: ModelFiles) -> None:
     """Runs a task on a model."""
-    shelf.begin_task()
-    predictor = shelf.predictor(files, preset("unit"), Statement(), Cancellation())
+    model_cache.begin_task()
+    predictor = model_cache.predictor(files, preset("unit"), Statement(), Cancellation())
     facts = predictor.facts
     images = np.zeros((facts.batch_size, 3, facts.height, facts.width), np.float32)
     predictor.submit(ModelPass(facts.model), Batch(images)).result()
 
 
 @pytest.fixture
-def shelf() -> Shelf:
-    return Shelf(WorkerSettings(threads=1))
+def model_cache() -> ModelCache:
+    return ModelCache(WorkerSettings(threads=1))
 
 
-def test_tiny_models_do_not_heap_up(shelf: Shelf, tmp_path: Path) -> None:
+def test_tiny_models_do_not_heap_up(model_cache: ModelCache, tmp_path: Path) -> None:
     for number in range(MAX_SESSIONS + 5):
-        predict(shelf, stored(tmp_path, number))
-    assert len(shelf._sessions) <= MAX_SESSIONS + 1
+        predict(model_cache, stored(tmp_path, number))
+    assert len(model_cache._sessions) <= MAX_SESSIONS + 1
 
 
-def test_a_deleted_model_leaves_with_its_sessions(shelf: Shelf, tmp_path: Path) -> None:
+def test_a_deleted_model_leaves_with_its_sessions(model_cache: ModelCache, tmp_path: Path) -> None:
     first, second = stored(tmp_path, 1), stored(tmp_path, 2)
     for files in (first, second):
-        predict(shelf, files)
+        predict(model_cache, files)
     first.path.unlink()
-    shelf.tidy()
+    model_cache.tidy()
 
-    assert len(shelf._sessions) == 1
-    assert {key[0] for key in shelf._models} == {second.name}
-    predict(shelf, second)
-    assert len(shelf._sessions) == 1
+    assert len(model_cache._sessions) == 1
+    assert {key[0] for key in model_cache._models} == {second.name}
+    predict(model_cache, second)
+    assert len(model_cache._sessions) == 1

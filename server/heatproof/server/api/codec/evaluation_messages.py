@@ -5,7 +5,7 @@ from typing import Final
 
 from heatproof.evaluators.errors import InvalidArgumentError, placed
 from heatproof.server.api.codec.evaluations import encode_evaluation, fitted, read_image_result
-from heatproof.server.evaluations.creation import Quote, Rules
+from heatproof.server.evaluations.creation import EvaluationOffer, Rules
 from heatproof.server.evaluations.inline import InlineEvaluation
 from heatproof.server.evaluations.store.records import StoredEvaluation
 from heatproof.server.settings import MAX_REPLY_BYTES
@@ -20,18 +20,20 @@ _VIEWS: Final = {
 }
 
 
-def encode_created(quote: Quote, stored: StoredEvaluation | None) -> pb.CreateEvaluationResponse:
+def encode_created(
+    offer: EvaluationOffer, stored: StoredEvaluation | None
+) -> pb.CreateEvaluationResponse:
     """Makes the reply of a creation, or of its validation if nothing was stored."""
-    reply = pb.CreateEvaluationResponse(predictions=quote.new.predictions)
+    reply = pb.CreateEvaluationResponse(predictions=offer.new.predictions)
     if stored is not None:
         reply.evaluation.CopyFrom(encode_evaluation(stored))
     else:
-        reply.evaluation.ParseFromString(quote.new.environment)
-        reply.evaluation.spec.ParseFromString(quote.new.spec)
-        reply.evaluation.progress.images_total = quote.new.images
-        reply.evaluation.progress.predictions_total = quote.new.predictions
-    if quote.seconds is not None:
-        reply.estimated_duration.FromMilliseconds(round(1000 * quote.seconds))
+        reply.evaluation.ParseFromString(offer.new.environment)
+        reply.evaluation.spec.ParseFromString(offer.new.spec)
+        reply.evaluation.progress.images_total = offer.new.images
+        reply.evaluation.progress.predictions_total = offer.new.predictions
+    if offer.seconds is not None:
+        reply.estimated_duration.FromMilliseconds(round(1000 * offer.seconds))
     return reply
 
 

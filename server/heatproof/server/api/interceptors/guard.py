@@ -38,9 +38,9 @@ class GuardInterceptor(aio.ServerInterceptor):  # type: ignore[type-arg]  # gene
         handler = await continuation(handler_call_details)
         if handler is None:  # unknown methods have no handler
             return handler
-        return rewrapped(handler, self._around(handler_call_details.method))
+        return rewrapped(handler, self._context(handler_call_details.method))
 
-    def _around(self, method: str) -> Callable[[Behaviour], Behaviour]:
+    def _context(self, method: str) -> Callable[[Behaviour], Behaviour]:
         def wrap(behaviour: Behaviour) -> Behaviour:
             if inspect.isasyncgenfunction(behaviour):
                 return functools.partial(self._stream, method, behaviour)

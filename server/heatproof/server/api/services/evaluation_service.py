@@ -46,9 +46,9 @@ class EvaluationService(evaluation_service_pb2_grpc.EvaluationServiceServicer):
         """Takes an evaluation in, or only counts what it would compute."""
         creation = self._evaluations.creation
         spec, rules = decode_spec(request.spec), decode_rules(request)
-        quote = await creation.quote(spec, request.request_id, rules)
-        stored = None if request.validate_only else await creation.create(quote)
-        return encode_created(quote, stored)
+        offer = await creation.offer(spec, request.request_id, rules)
+        stored = None if request.validate_only else await creation.create(offer)
+        return encode_created(offer, stored)
 
     async def GetEvaluation(
         self, request: pb.GetEvaluationRequest, context: Context

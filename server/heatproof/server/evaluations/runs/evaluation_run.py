@@ -19,7 +19,7 @@ from heatproof.server.evaluations.columns import (
 )
 from heatproof.server.evaluations.documents import EvaluationDocuments
 from heatproof.server.evaluations.runs.persistence import TRANSIENT, Persistence
-from heatproof.server.evaluations.runs.progress import Board, Tally
+from heatproof.server.evaluations.runs.progress import ProgressBoard, Tally
 from heatproof.server.evaluations.runs.shard_run import ShardRun
 from heatproof.server.evaluations.store.evaluation_store import EvaluationStore
 from heatproof.server.evaluations.store.records import Ending, ShardRows, State, StoredEvaluation
@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class RunContext:
     """What every run works with.
 
     Attributes:
@@ -53,7 +53,7 @@ class Surroundings:
     models: ModelStore
     datasets: DatasetStore
     workers: Workers
-    board: Board
+    board: ProgressBoard
     documents: EvaluationDocuments
     parallel_shards: int = 1
     persistence: Persistence = field(default_factory=Persistence)
@@ -63,9 +63,9 @@ class Surroundings:
 class EvaluationRun:
     """One evaluation in work."""
 
-    def __init__(self, stored: StoredEvaluation, around: Surroundings) -> None:
+    def __init__(self, stored: StoredEvaluation, context: RunContext) -> None:
         self._stored = stored
-        self._around = around
+        self._context = context
         self._running: dict[int, ShardRun] = {}
 
     async def compute(self) -> None:
@@ -77,15 +77,15 @@ class EvaluationRun:
         """
         stored = self._stored
         tally = Tally(stored.images_done, stored.predictions_done)
-        self._around.board.open(stored.name, tally)
+        self._context.board.open(stored.name, tally)
         try:
-            spec = self._around.documents.read_spec(stored.spec)
+            spec = self._context.documents.read_spec(stored.spec)
             models = await self._patiently(self._models, spec)
             predictions = stored.predictions_total // max(stored.images_total, 1)
             blank = RunShard(spec, models, (), predictions=predictions)
             missing = iter(await self._patiently(self._missing))
             async with asyncio.TaskGroup() as group:
-                for _ in range(self._around.parallel_shards):
+                for _ in range(self._context.parallel_shards):
                     group.create_task(self._work(missing, blank, tally))
         except* HeatproofError as errors:
             raise _first(errors) from errors
@@ -99,19 +99,19 @@ class EvaluationRun:
         except HeatproofError as failure:
             error = error or failure
             state = State.FAILED if state is State.SUCCEEDED else state
-        status = b"" if error is None else self._around.documents.serialized_error(error)
+        status = b"" if error is None else self._context.documents.serialized_error(error)
         await self._end(Ending(state, results, status, cut))
 
     async def abandon(self, error: HeatproofError) -> None:
         """Ends the evaluation as failed, with the stored shards and without a summary."""
-        around, ending = (
-            self._around,
-            Ending(State.FAILED, b"", self._around.documents.serialized_error(error)),
+        context, ending = (
+            self._context,
+            Ending(State.FAILED, b"", self._context.documents.serialized_error(error)),
         )
-        around.endings[self._stored.name] = ending
-        around.board.announce(self._stored.name)
-        await around.persistence.at_all_costs(partial(around.store.end, self._stored, ending))
-        around.board.close(self._stored.name)
+        context.endings[self._stored.name] = ending
+        context.board.announce(self._stored.name)
+        await context.persistence.at_all_costs(partial(context.store.end, self._stored, ending))
+        context.board.close(self._stored.name)
 
     async def _end(self, ending: Ending) -> None:
         """Tells the end at once, and stores it as soon as the disk takes it.
@@ -119,63 +119,63 @@ class EvaluationRun:
         Raises:
             Exception: the ending itself cannot be stored; waiting does not mend that.
         """
-        around, stored = self._around, self._stored
-        store = partial(around.store.end, stored, ending)
+        context, stored = self._context, self._stored
+        store = partial(context.store.end, stored, ending)
         try:
             await asyncio.to_thread(store)
         except TRANSIENT:
-            around.endings[stored.name] = ending
-            around.board.announce(stored.name)
-            await around.persistence.at_all_costs(store)
-        around.endings.pop(stored.name, None)
-        around.board.close(stored.name)
+            context.endings[stored.name] = ending
+            context.board.announce(stored.name)
+            await context.persistence.at_all_costs(store)
+        context.endings.pop(stored.name, None)
+        context.board.close(stored.name)
 
     async def _patiently(self, work: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
-        return await self._around.persistence.patiently(partial(work, *arguments, **options))
+        return await self._context.persistence.patiently(partial(work, *arguments, **options))
 
     async def _work(
         self, missing: Iterator[tuple[int, range]], blank: RunShard, tally: Tally
     ) -> None:
         """Computes one missing shard after the other."""
-        around = self._around
+        context = self._context
         for number, positions in missing:
             images = await self._patiently(
-                around.datasets.images, DatasetName.parse(self._stored.dataset), positions
+                context.datasets.images, DatasetName.parse(self._stored.dataset), positions
             )
             task = replace(blank, images=images, first=positions.start)
             run = self._running[number] = ShardRun(number, task, self._stored.name)
             tell = partial(self._tell, run, tally)
-            await run.compute(around.workers, lane=Lane.BULK, told=tell)
-            await self._patiently(around.store.add_shard, self._stored.number, run.rows())
+            await run.compute(context.workers, lane=Lane.BULK, told=tell)
+            await self._patiently(context.store.add_shard, self._stored.number, run.rows())
             del self._running[number]
             tally.finish(number, len(run.images), run.predictions)
-            around.board.announce(self._stored.name)
+            context.board.announce(self._stored.name)
 
     def _tell(self, run: ShardRun, tally: Tally) -> None:
         """Shows how far a shard is."""
         tally.running[run.number] = (len(run.images), run.predictions)
-        self._around.board.announce(self._stored.name)
+        self._context.board.announce(self._stored.name)
 
     def _models(self, spec: EvaluationSpec) -> tuple[ModelFiles, ...]:
         names = map(ModelName.parse, spec.models)
-        return tuple(self._around.models.files(name) for name in names)
+        return tuple(self._context.models.files(name) for name in names)
 
     def _missing(self) -> list[tuple[int, range]]:
-        finished = self._around.store.finished_shards(self._stored.number)
+        finished = self._context.store.finished_shards(self._stored.number)
         numbered = enumerate(shards(self._stored.images_total))
         return [(number, positions) for number, positions in numbered if number not in finished]
 
     async def _summary(self, cut: Sequence[ShardRows]) -> bytes:
-        around, stored = self._around, self._stored
-        kept = StoredShards(around.store, stored.number, around.persistence.patiently)
+        context, stored = self._context, self._stored
+        kept = StoredShards(context.store, stored.number, context.persistence.patiently)
         shards = (kept, HeldShards(cut))
-        columns = EvaluationColumns(around.workers, stored.spec, shards, lane=Lane.BULK)
+        columns = EvaluationColumns(context.workers, stored.spec, shards, lane=Lane.BULK)
         return await summarized(
-            around.workers,
+            context.workers,
             columns,
             stored.spec,
             stored.environment,
-            results=len(result_keys(around.documents.read_spec(stored.spec))),
+            results=len(result_keys(context.documents.read_spec(stored.spec))),
             lane=Lane.BULK,
         )
 

@@ -40,7 +40,7 @@ class Tally:
         self.predictions += predictions
 
 
-class Board:
+class ProgressBoard:
     """Tallies by the name of the evaluation; changed in the event loop only."""
 
     def __init__(self) -> None:

@@ -43,7 +43,7 @@ from heatproof.server.evaluations.store.tables import (
 )
 from heatproof.server.resource_names import EvaluationName
 from heatproof.server.storage import pages
-from heatproof.server.storage.blob_ownership import Holdings
+from heatproof.server.storage.blob_ownership import BlobOwnership
 from heatproof.server.storage.schema import claims, datasets, models, utc
 
 _DEATHS: Final = 2
@@ -56,11 +56,11 @@ _RETRY_SECONDS: Final = "30"
 class EvaluationStore:
     """The stored evaluations. Blocking; called outside the event loop."""
 
-    def __init__(self, holdings: Holdings, *, max_unfinished: int) -> None:
-        self._holdings = holdings
-        self._engine = holdings.engine
+    def __init__(self, ownership: BlobOwnership, *, max_unfinished: int) -> None:
+        self._ownership = ownership
+        self._engine = ownership.engine
         # What ends work or deletes it must succeed on a full disk.
-        self._urgent = holdings.spare.urgent
+        self._urgent = ownership.spare.urgent
         self._max_unfinished = max_unfinished
 
     def add(self, new: NewEvaluation) -> StoredEvaluation:
@@ -74,7 +74,7 @@ class EvaluationStore:
             OverloadedError: too many evaluations have not ended.
         """
         name = str(EvaluationName.unused())
-        with self._holdings.adding(name, ()) as connection:
+        with self._ownership.adding(name, ()) as connection:
             known = _requested(connection, new)
             if known is not None:
                 return known

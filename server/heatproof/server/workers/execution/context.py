@@ -10,30 +10,30 @@ from heatproof.server.workers.protocol import Partial, Progress
 
 if TYPE_CHECKING:
     from heatproof.server.workers.execution.model_cache import (
-        Shelf,  # loads what a worker needs for seconds
+        ModelCache,  # loads what a worker needs for seconds
     )
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
+class TaskContext:
     """The place where one task runs.
 
     Attributes:
         cancellation: set from another thread to stop the task.
         send: sends an event to the server.
-        open_shelf: finds the shelf of the worker.
+        open_model_cache: finds the model cache of the worker.
         documents: reads and writes messages of the contract.
     """
 
     cancellation: Cancellation
     send: Callable[[Progress | Partial[Any]], None]
-    open_shelf: "Callable[[], Shelf]"
+    open_model_cache: "Callable[[], ModelCache]"
     documents: WorkerDocuments
 
     @property
-    def shelf(self) -> "Shelf":
+    def model_cache(self) -> "ModelCache":
         """The models and networks that are kept ready between tasks."""
-        return self.open_shelf()
+        return self.open_model_cache()
 
     def emit(self, value: object) -> None:
         """Hands over a partial result."""

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from heatproof.server.workers.execution.context import Bench
+from heatproof.server.workers.execution.context import TaskContext
 from heatproof.server.workers.tasks import DescribeEnvironment
 
 _PACKAGES: Final = ("heatproof", "onnxruntime", "onnx", "onnx-ir", "numpy", "scipy")
@@ -15,16 +15,16 @@ _IMAGES: Final = ("opencv-python-headless", "pillow")
 _PROCESSOR: Final = Path("/proc/cpuinfo")
 
 
-def describe_environment(_task: DescribeEnvironment, bench: Bench) -> dict[str, str]:
+def describe_environment(_task: DescribeEnvironment, context: TaskContext) -> dict[str, str]:
     """Lists versions, the processor and the options of the runtime."""
-    bench.report("describing the environment")
+    context.report("describing the environment")
     return {
         **{package: _version(package) for package in (*_PACKAGES, *_IMAGES)},
         "python": platform.python_version(),
         "system": platform.platform(),
         "processor": _processor(),
         "processor_features": " ".join(_features()),
-        "session_options": bench.shelf.session_options,
+        "session_options": context.model_cache.session_options,
     }
 
 

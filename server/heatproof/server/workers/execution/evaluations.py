@@ -10,46 +10,46 @@ from heatproof.evaluators.evaluation.column_blocks import written
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.evaluation.tabulation import Tabulation
 from heatproof.evaluators.queries.predictor import Predictor
-from heatproof.server.workers.execution.context import Bench
+from heatproof.server.workers.execution.context import TaskContext
 from heatproof.server.workers.execution.images import lazily_read
 from heatproof.server.workers.inputs import ModelFiles
 from heatproof.server.workers.tasks import PlanEvaluation, PlannedWork, RunShard, ShardTotals
 
 
-def plan_evaluation(task: PlanEvaluation, bench: Bench) -> PlannedWork:
+def plan_evaluation(task: PlanEvaluation, context: TaskContext) -> PlannedWork:
     """Loads the models of a spec and counts what it computes."""
-    predictors = _predictors(task.models, task.spec, bench)
+    predictors = _predictors(task.models, task.spec, context)
     facts = {name: predictor.facts for name, predictor in predictors.items()}
     planned = engine.plan(task.spec, facts, task.inventory)
-    told = bench.documents.serialized_model_facts(planned.class_outputs, planned.warnings)
+    told = context.documents.serialized_model_facts(planned.class_outputs, planned.warnings)
     return PlannedWork(planned.predictions, told)
 
 
-def run_shard(task: RunShard, bench: Bench) -> ShardTotals:
+def run_shard(task: RunShard, context: TaskContext) -> ShardTotals:
     """Evaluates the images of a shard and emits the result of each; ends with its columns.
 
     Raises:
         InvalidArgumentError: an image is unusable; its field counts within the data set.
     """
-    predictors = _predictors(task.models, task.spec, bench)
-    diary = _Diary(task, bench)
+    predictors = _predictors(task.models, task.spec, context)
+    reporter = _ProgressReporter(task, context)
     tabulation = Tabulation(task.spec)
-    images = lazily_read(task.images, bench.shelf.image_limits, diary.fetch)
+    images = lazily_read(task.images, context.model_cache.image_limits, reporter.fetch)
     try:
-        for result in engine.evaluate(task.spec, images, predictors, diary.note):
-            bench.emit(bench.documents.image_row(result))
+        for result in engine.evaluate(task.spec, images, predictors, reporter.note):
+            context.emit(context.documents.image_row(result))
             tabulation.add(result)
     except HeatproofError as error:
         raise _placed(error, task.first) from error
-    return ShardTotals(diary.predictions, written(tabulation.columns()))
+    return ShardTotals(reporter.predictions, written(tabulation.columns()))
 
 
 @dataclass(slots=True)
-class _Diary:
+class _ProgressReporter:
     """Tells the server which images are in work, so that a crash can be blamed on them."""
 
     task: RunShard
-    bench: Bench
+    context: TaskContext
     fetched: int = 0
     done: int = 0
     predictions: int = 0
@@ -67,7 +67,7 @@ class _Diary:
         self._report(f"predicting image {self._name(first)}{others}")
 
     def _report(self, step: str) -> None:
-        self.bench.report(step, predictions=self.predictions, images=self.done)
+        self.context.report(step, predictions=self.predictions, images=self.done)
 
     def _name(self, index: int) -> str:
         image = self.task.images[index]
@@ -84,12 +84,12 @@ def _placed(error: HeatproofError, first: int) -> HeatproofError:
 
 
 def _predictors(
-    models: Sequence[ModelFiles], spec: EvaluationSpec, bench: Bench
+    models: Sequence[ModelFiles], spec: EvaluationSpec, context: TaskContext
 ) -> Mapping[str, Predictor]:
     predictors = {}
     for files in models:
-        bench.report(f"loading {files.name}")
-        predictors[files.name] = bench.shelf.predictor(
-            files, spec.preprocessing, spec.stated, bench.cancellation
+        context.report(f"loading {files.name}")
+        predictors[files.name] = context.model_cache.predictor(
+            files, spec.preprocessing, spec.stated, context.cancellation
         )
     return predictors

@@ -10,7 +10,7 @@ from heatproof.evaluators.images.frames import mask_to_input
 from heatproof.evaluators.images.preprocessing import Preprocessing
 from heatproof.evaluators.images.sources import FramedMask, SourceImage
 from heatproof.evaluators.removal import Black
-from heatproof.server.workers.execution.context import Bench
+from heatproof.server.workers.execution.context import TaskContext
 from heatproof.server.workers.execution.images import lazily_read, read_array, read_image
 from heatproof.server.workers.inputs import ArraySource, FramedSource
 from heatproof.server.workers.tasks import Explain, PredictMasked
@@ -18,11 +18,11 @@ from heatproof.server.workers.tasks import Explain, PredictMasked
 _MASKS_RANK = 3
 
 
-def explain(task: Explain, bench: Bench) -> None:
+def explain(task: Explain, context: TaskContext) -> None:
     """Emits the maps of the images, image by image and explainer by explainer."""
-    bench.report(f"loading {task.model.name}")
-    predictor = bench.shelf.predictor(
-        task.model, task.preprocessing, task.stated, bench.cancellation
+    context.report(f"loading {task.model.name}")
+    predictor = context.model_cache.predictor(
+        task.model, task.preprocessing, task.stated, context.cancellation
     )
     spec = EvaluationSpec(
         models=(task.model.name,),
@@ -35,28 +35,30 @@ def explain(task: Explain, bench: Bench) -> None:
     )
 
     def note(index: int) -> None:
-        bench.report(f"explaining image {index}, {task.images[index].display_name!r}", images=index)
+        context.report(
+            f"explaining image {index}, {task.images[index].display_name!r}", images=index
+        )
 
-    images = lazily_read(task.images, bench.shelf.image_limits, note)
+    images = lazily_read(task.images, context.model_cache.image_limits, note)
     for explanation in engine.explain(spec, images, predictor):
-        bench.emit(bench.documents.serialized_explanation(explanation))
+        context.emit(context.documents.serialized_explanation(explanation))
 
 
-def predict_masked(task: PredictMasked, bench: Bench) -> bytes:
+def predict_masked(task: PredictMasked, context: TaskContext) -> bytes:
     """Predicts one image under masks."""
-    bench.report(f"loading {task.model.name}")
-    predictor = bench.shelf.predictor(
-        task.model, task.preprocessing, task.stated, bench.cancellation
+    context.report(f"loading {task.model.name}")
+    predictor = context.model_cache.predictor(
+        task.model, task.preprocessing, task.stated, context.cancellation
     )
     sized = task.preprocessing.sized(predictor.facts.height, predictor.facts.width)
-    bench.report(f"predicting {task.image.display_name!r}")
+    context.report(f"predicting {task.image.display_name!r}")
     with placed("image"):
-        image = read_image(task.image, bench.shelf.image_limits)
+        image = read_image(task.image, context.model_cache.image_limits)
     masks = _masks(task.masks, image, sized)
     # Nothing is hidden without masks, so any operator answers for none.
     removal = Black() if task.removal is None else task.removal
     found = engine.predict_masked(image, masks, removal, sized, predictor)
-    return bench.documents.serialized_predictions(found)
+    return context.documents.serialized_predictions(found)
 
 
 def _masks(framed: FramedSource | None, image: SourceImage, sized: Preprocessing) -> Masks:

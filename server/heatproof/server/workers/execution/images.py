@@ -18,7 +18,7 @@ from heatproof.evaluators.errors import (
 from heatproof.evaluators.images.decoding import ImageLimits, decode_image
 from heatproof.evaluators.images.sources import FramedMap, FramedMask, SourceImage, SourcePixels
 from heatproof.server.storage.integrity import read_sound
-from heatproof.server.workers.execution.context import Bench
+from heatproof.server.workers.execution.context import TaskContext
 from heatproof.server.workers.inputs import (
     ArraySource,
     Content,
@@ -37,13 +37,13 @@ _MAP_CHANNELS: Final = 4
 """The most channels that the last axis of a map is taken for."""
 
 
-def check_images(task: CheckImages, bench: Bench) -> tuple[ImageFacts, ...]:
+def check_images(task: CheckImages, context: TaskContext) -> tuple[ImageFacts, ...]:
     """Decodes every image with its mask and maps and forgets all but the extents."""
     facts: list[ImageFacts] = []
     for index, image in enumerate(task.images, task.first):
-        bench.report(f"decoding image {index}, {image.display_name!r}", images=len(facts))
+        context.report(f"decoding image {index}, {image.display_name!r}", images=len(facts))
         with _named(image, index):
-            pixels = read_image(image, bench.shelf.image_limits).pixels
+            pixels = read_image(image, context.model_cache.image_limits).pixels
         facts.append(ImageFacts(height=pixels.shape[0], width=pixels.shape[1]))
     return tuple(facts)
 

@@ -36,7 +36,7 @@ _KEPT_MODELS: Final = 16
 _Key: TypeAlias = tuple[str, Preprocessing, Statement]
 
 
-class Shelf:
+class ModelCache:
     """Canonical models by files, preprocessing and statement; the least recently used go first.
 
     Weights are shared between a model and its sessions; the sessions are bounded in number and in

@@ -11,7 +11,7 @@ from heatproof.graphs.heads.choosing import logits_of
 from heatproof.graphs.inspection.inspecting import inspect
 from heatproof.graphs.masking import MaskingOptions, layer_masked
 from heatproof.graphs.runtime.verification import verify_file
-from heatproof.server.workers.execution.context import Bench
+from heatproof.server.workers.execution.context import TaskContext
 from heatproof.server.workers.tasks import InspectModel, RewriteModel
 
 _NEW_OBJECTS: Final = 50_000
@@ -30,27 +30,27 @@ def _seldom_collected() -> Iterator[None]:
 
 
 @_seldom_collected()
-def inspect_model(task: InspectModel, bench: Bench) -> bytes:
+def inspect_model(task: InspectModel, context: TaskContext) -> bytes:
     """Parses, checks and describes a model."""
-    bench.report("parsing the model")
-    model = bench.shelf.load(task.model)
-    bench.report("describing the model")
-    return bench.documents.serialized_facts(inspect(model, task.stated))
+    context.report("parsing the model")
+    model = context.model_cache.load(task.model)
+    context.report("describing the model")
+    return context.documents.serialized_facts(inspect(model, task.stated))
 
 
 @_seldom_collected()
-def rewrite_model(task: RewriteModel, bench: Bench) -> tuple[str, ...]:
+def rewrite_model(task: RewriteModel, context: TaskContext) -> tuple[str, ...]:
     """Writes a rewritten model into the folder of the task, and checks what it wrote."""
-    bench.report("parsing the model")
-    model = bench.shelf.load(task.model)
-    bench.report("rewriting the model")
+    context.report("parsing the model")
+    model = context.model_cache.load(task.model)
+    context.report("rewriting the model")
     if isinstance(task.rewrite, MaskingOptions):
         rewritten = layer_masked(model, task.rewrite)
     else:
         rewritten = differentiated(model, of=logits_of(model, task.rewrite.output))
-    bench.report("writing the model")
+    context.report("writing the model")
     save_model(rewritten, task.folder / task.file_name)
-    bench.report("checking what was written")
+    context.report("checking what was written")
     verify_file(task.folder / task.file_name)
     others = sorted(path.name for path in task.folder.iterdir() if path.name != task.file_name)
     return (task.file_name, *others)

@@ -32,7 +32,7 @@ from heatproof.evaluators.gate.soundness import (
     require_labels,
     require_sound,
 )
-from heatproof.server.workers.execution.context import Bench
+from heatproof.server.workers.execution.context import TaskContext
 from heatproof.server.workers.execution.images import mask_digest
 from heatproof.server.workers.tasks import (
     CheckPolicy,
@@ -46,21 +46,21 @@ from heatproof.server.workers.tasks import (
 )
 
 
-def tabulate_rows(task: TabulateRows, bench: Bench) -> tuple[bytes, ...]:
+def tabulate_rows(task: TabulateRows, context: TaskContext) -> tuple[bytes, ...]:
     """Makes the columns of a shard of its rows."""
-    bench.report(f"tabulating {len(task.images)} images")
-    spec, rows = bench.documents.read_spec(task.spec), bench.documents.read_rows(task.images)
+    context.report(f"tabulating {len(task.images)} images")
+    spec, rows = context.documents.read_spec(task.spec), context.documents.read_rows(task.images)
     return written(tabulated(spec, rows, task.counted))
 
 
-def summarize_images(task: SummarizeImages, bench: Bench) -> ImageSummary:
+def summarize_images(task: SummarizeImages, context: TaskContext) -> ImageSummary:
     """Summarizes what is known of the images, and finds curves that are not theirs."""
     images = read_images(task.images)
-    bench.report(f"summarizing {len(images)} images")
-    spec = bench.documents.read_spec(task.spec)
+    context.report(f"summarizing {len(images)} images")
+    spec = context.documents.read_spec(task.spec)
     accuracy = clean_accuracy(spec, images)
-    warnings = doubts(images, bench.documents.read_class_outputs(task.environment), accuracy)
-    summary = bench.documents.serialized_image_summary(accuracy, sampling(spec, images), warnings)
+    warnings = doubts(images, context.documents.read_class_outputs(task.environment), accuracy)
+    summary = context.documents.serialized_image_summary(accuracy, sampling(spec, images), warnings)
     sizes = [len(read_images((data,))) for data in task.images]
     return ImageSummary(summary, _recounted(images, sizes, spec.seed))
 
@@ -79,13 +79,13 @@ def _recounted(
     )
 
 
-def summarize_scores(task: SummarizeScores, bench: Bench) -> bytes:
+def summarize_scores(task: SummarizeScores, context: TaskContext) -> bytes:
     """Summarizes the results of some blocks."""
-    spec, images = bench.documents.read_spec(task.spec), read_images(task.images)
+    spec, images = context.documents.read_spec(task.spec), read_images(task.images)
     span = _span(spec, task.first)
-    bench.report(f"summarizing results {span.start} to {span.stop - 1} of {len(images)} images")
+    context.report(f"summarizing results {span.start} to {span.stop - 1} of {len(images)} images")
     columns = Columns(images, read_results(task.scores, span))
-    return bench.documents.serialized_results(summarize(spec, columns))
+    return context.documents.serialized_results(summarize(spec, columns))
 
 
 def _span(spec: EvaluationSpec, first: int) -> range:
@@ -93,11 +93,11 @@ def _span(spec: EvaluationSpec, first: int) -> range:
     return next(span for span in spans if span.start == first)
 
 
-def check_policy(task: CheckPolicy, bench: Bench) -> None:
+def check_policy(task: CheckPolicy, context: TaskContext) -> None:
     """Checks a policy, and its baseline, before the evaluation runs."""
-    bench.report("checking the policy")
-    spec = bench.documents.read_spec(task.spec)
-    policy = bench.documents.read_policy(task.policy)
+    context.report("checking the policy")
+    spec = context.documents.read_spec(task.spec)
+    policy = context.documents.read_policy(task.policy)
     with placed("policy"):
         require_sound(policy)
         require_answerable(policy, spec)
@@ -109,20 +109,20 @@ def check_policy(task: CheckPolicy, bench: Bench) -> None:
         )
         columns = Columns(image_columns(images, [True] * len(images)), {})
         candidate = Evaluated(spec.models[0], spec, (), columns)
-        require_comparable(candidate, _evaluated(task.baseline, bench))
+        require_comparable(candidate, _evaluated(task.baseline, context))
 
 
-def judge(task: Judge, bench: Bench) -> bytes:
+def judge(task: Judge, context: TaskContext) -> bytes:
     """Judges a candidate by a policy."""
-    bench.report("judging")
-    policy = bench.documents.read_policy(task.policy)
-    candidate = _evaluated(task.candidate, bench)
-    baseline = None if task.baseline is None else _evaluated(task.baseline, bench)
-    return bench.documents.serialized_verdict(judge_evaluation(policy, candidate, baseline))
+    context.report("judging")
+    policy = context.documents.read_policy(task.policy)
+    candidate = _evaluated(task.candidate, context)
+    baseline = None if task.baseline is None else _evaluated(task.baseline, context)
+    return context.documents.serialized_verdict(judge_evaluation(policy, candidate, baseline))
 
 
-def _evaluated(held: TabulatedEvaluation | RecordedEvaluation, bench: Bench) -> Evaluated:
-    documents = bench.documents
+def _evaluated(held: TabulatedEvaluation | RecordedEvaluation, context: TaskContext) -> Evaluated:
+    documents = context.documents
     match held:
         case RecordedEvaluation():
             rows = documents.read_rows(held.images)

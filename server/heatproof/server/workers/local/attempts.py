@@ -15,7 +15,7 @@ from heatproof.server.workers.limits import Allowance
 from heatproof.server.workers.local.handle import Cause, Died, Signal
 from heatproof.server.workers.local.mailbox import Mailbox
 from heatproof.server.workers.local.messages import Begun
-from heatproof.server.workers.local.slots import Seat
+from heatproof.server.workers.local.slots import WorkerSlot
 from heatproof.server.workers.protocol import Done, Event, Failed, Partial, Progress, Task
 
 _MEBIBYTE: Final = 1 << 20
@@ -48,7 +48,7 @@ class Attempts:
         self._delivered = 0
         self._deaths = 0
 
-    async def events(self, seat: Seat) -> AsyncGenerator[Event[Any, Any], None]:
+    async def events(self, slot: WorkerSlot) -> AsyncGenerator[Event[Any, Any], None]:
         """Yields the events of all attempts as if there were one.
 
         Raises:
@@ -57,7 +57,7 @@ class Attempts:
         error: HeatproofError | None = None
         while error is None:
             known = self._delivered
-            signals = seat.worker().assign(self._task, self._allowance.seconds)
+            signals = slot.worker().assign(self._task, self._allowance.seconds)
             while True:
                 signal = await self._next(signals)
                 if isinstance(signal, Died):

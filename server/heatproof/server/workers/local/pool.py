@@ -18,7 +18,7 @@ from heatproof.server.workers.local.attempts import Attempts
 from heatproof.server.workers.local.grants import granted_cores, granted_memory
 from heatproof.server.workers.local.handle import Cause, WorkerProcess
 from heatproof.server.workers.local.sandbox.confinement import Confinement
-from heatproof.server.workers.local.slots import Seat, SeatQueue
+from heatproof.server.workers.local.slots import SlotQueue, WorkerSlot
 from heatproof.server.workers.protocol import (
     DocumentCheck,
     Event,
@@ -57,7 +57,7 @@ class PoolSettings:
             7/8 of what is granted.
         limits: how large models and images may be, and how long tasks may take.
         poll_seconds: time between two looks at the workers.
-        patience_seconds: time that a seat waits for its worker to obey a cancellation.
+        patience_seconds: time that a slot waits for its worker to obey a cancellation.
         grace_seconds: time after which a worker that has not obeyed is killed.
         idle_seconds: time after which a worker without tasks ends, but for the first of each lane.
         max_waiting: tasks that may wait in each lane but the bulk.
@@ -130,15 +130,15 @@ class WorkerPool(Workers):
         self._background: set[asyncio.Task[None]] = set()
         self._retired: set[WorkerProcess] = set()
         self._lanes = {
-            lane: SeatQueue(tuple(self._seat(lane) for _ in range(settings.workers(lane))))
+            lane: SlotQueue(tuple(self._slot(lane) for _ in range(settings.workers(lane))))
             for lane in Lane
         }
 
     async def __aenter__(self) -> Self:
         if self._settings.preload:
             for lane, queue in self._lanes.items():
-                for seat in queue.seats if lane is Lane.BULK else queue.seats[:1]:
-                    seat.worker()
+                for slot in queue.slots if lane is Lane.BULK else queue.slots[:1]:
+                    slot.worker()
         self._spawn(self._watch())
         return self
 
@@ -158,23 +158,23 @@ class WorkerPool(Workers):
         deadline = None if seconds is None else asyncio.get_running_loop().time() + seconds
         attempts = self._attempts(task, lane, deadline)
         try:
-            seat = await queue.get(deadline)
+            slot = await queue.get(deadline)
         except TimeoutError:
             yield Failed(attempts.late())
             return
         try:
-            async with aclosing(attempts.events(seat)) as events:
+            async with aclosing(attempts.events(slot)) as events:
                 async for event in events:
                     yield event
         except TimeoutError:
             yield Failed(attempts.late())
         finally:
-            self._release(queue, seat)
+            self._release(queue, slot)
 
-    def _seat(self, lane: Lane) -> Seat:
+    def _slot(self, lane: Lane) -> WorkerSlot:
         niceness = _BULK_NICENESS if lane is Lane.BULK else 0
         told, confined = self._settings.worker(niceness), self._settings.confined(lane)
-        return Seat(lambda: WorkerProcess(told, confined, self._check))
+        return WorkerSlot(lambda: WorkerProcess(told, confined, self._check))
 
     def _attempts(self, task: Task[P, V], lane: Lane, deadline: float | None) -> Attempts:
         limits = self._settings.limits.tasks
@@ -187,7 +187,7 @@ class WorkerPool(Workers):
             memory_bytes=self._settings.memory_bytes,
         )
 
-    def _admit(self, queue: SeatQueue, lane: Lane) -> None:
+    def _admit(self, queue: SlotQueue, lane: Lane) -> None:
         # Bulk work is put off by the queue of evaluations, which survives a restart.
         if lane is not Lane.BULK and queue.waiting >= self._settings.max_waiting:
             raise OverloadedError(
@@ -195,34 +195,36 @@ class WorkerPool(Workers):
                 metadata={"retry_delay_seconds": f"{self._settings.retry_seconds:g}"},
             )
 
-    def _release(self, queue: SeatQueue, seat: Seat) -> None:
-        """Frees a seat: at once, unless its worker still works for a caller who is gone."""
-        if seat.process is None or seat.process.idle.is_set():
-            queue.put(seat)
+    def _release(self, queue: SlotQueue, slot: WorkerSlot) -> None:
+        """Frees a slot: at once, unless its worker still works for a caller who is gone."""
+        if slot.process is None or slot.process.idle.is_set():
+            queue.put(slot)
         else:
-            self._spawn(self._await_obedience(queue, seat, seat.process))
+            self._spawn(self._await_obedience(queue, slot, slot.process))
 
-    async def _await_obedience(self, queue: SeatQueue, seat: Seat, process: WorkerProcess) -> None:
-        """Frees a seat for its worker, or for a successor if that does not stop soon."""
+    async def _await_obedience(
+        self, queue: SlotQueue, slot: WorkerSlot, process: WorkerProcess
+    ) -> None:
+        """Frees a slot for its worker, or for a successor if that does not stop soon."""
         try:
             if not await process.obeys(self._settings.patience_seconds):
-                seat.process = None
-                self._retire(queue, seat, process)
+                slot.process = None
+                self._retire(queue, slot, process)
         finally:
-            queue.put(seat)
+            queue.put(slot)
 
-    def _retire(self, queue: SeatQueue, seat: Seat, process: WorkerProcess) -> None:
+    def _retire(self, queue: SlotQueue, slot: WorkerSlot, process: WorkerProcess) -> None:
         self._retired.add(process)
         # Whoever cancels what cannot be cancelled, again and again, must not fill the machine.
-        crowded = len(self._retired) > len(queue.seats)
+        crowded = len(self._retired) > len(queue.slots)
         grace = 0.0 if crowded else self._settings.grace_seconds
-        self._spawn(self._await_end(seat, process, grace))
+        self._spawn(self._await_end(slot, process, grace))
 
-    async def _await_end(self, seat: Seat, process: WorkerProcess, grace: float) -> None:
-        """Lets a retired worker back to its seat if it obeys and the seat is empty."""
+    async def _await_end(self, slot: WorkerSlot, process: WorkerProcess, grace: float) -> None:
+        """Lets a retired worker back to its slot if it obeys and the slot is empty."""
         try:
-            if await process.obeys(grace) and process.alive and not seat.busy and not seat.warm:
-                seat.process = process
+            if await process.obeys(grace) and process.alive and not slot.busy and not slot.warm:
+                slot.process = process
             else:
                 await process.close(Cause.DISOBEDIENCE)
         finally:
@@ -243,12 +245,12 @@ class WorkerPool(Workers):
 
     def _end_unused(self, passed: float) -> None:
         for queue in self._lanes.values():
-            for seat in queue.seats[1:]:
-                seat.unused_seconds += passed
-                unused = not seat.busy and seat.unused_seconds > self._settings.idle_seconds
-                if unused and seat.process is not None and queue is not self._lanes[Lane.BULK]:
-                    seat.process.kill(Cause.CLOSED)
-                    seat.process = None
+            for slot in queue.slots[1:]:
+                slot.unused_seconds += passed
+                unused = not slot.busy and slot.unused_seconds > self._settings.idle_seconds
+                if unused and slot.process is not None and queue is not self._lanes[Lane.BULK]:
+                    slot.process.kill(Cause.CLOSED)
+                    slot.process = None
 
     def _relieve(self) -> None:
         """Kills the largest worker when all hold too much: an idle one if that is enough."""
@@ -263,8 +265,8 @@ class WorkerPool(Workers):
         max(victims, key=held.__getitem__).kill(Cause.MEMORY)
 
     def _processes(self) -> list[WorkerProcess]:
-        seats = (seat for lane in self._lanes.values() for seat in lane.seats)
-        seated: Iterable[WorkerProcess | None] = (seat.process for seat in seats)
+        slots = (slot for lane in self._lanes.values() for slot in lane.slots)
+        seated: Iterable[WorkerProcess | None] = (slot.process for slot in slots)
         return [*(process for process in seated if process is not None), *self._retired]
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:

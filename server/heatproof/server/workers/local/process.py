@@ -23,7 +23,7 @@ from heatproof.evaluators.errors import HeatproofError, InternalError, LimitExce
 from heatproof.evaluators.registry.plugins import load_plugins
 from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.server.workers.documents import WorkerDocuments
-from heatproof.server.workers.execution.context import Bench
+from heatproof.server.workers.execution.context import TaskContext
 from heatproof.server.workers.limits import WorkerSettings
 from heatproof.server.workers.local.encoding import encode_report
 from heatproof.server.workers.local.messages import (
@@ -37,7 +37,7 @@ from heatproof.server.workers.local.messages import (
 from heatproof.server.workers.protocol import Done, Event, Failed, Task
 
 if TYPE_CHECKING:
-    from heatproof.server.workers.execution.model_cache import Shelf
+    from heatproof.server.workers.execution.model_cache import ModelCache
 
 _log = logging.getLogger(__name__)
 
@@ -105,21 +105,21 @@ def serve(connection: "Connection[Any, Order]", documents: WorkerDocuments) -> N
     Thread(
         target=_beat, args=(line, agenda, settings.pulse_seconds), name="pulse", daemon=True
     ).start()
-    open_shelf = functools.cache(functools.partial(_open_shelf, settings))
+    open_model_cache = functools.cache(functools.partial(_open_model_cache, settings))
     if settings.preload:
-        open_shelf()
+        open_model_cache()
     while True:
         try:
             job = agenda.jobs.get(timeout=settings.tidy_seconds)
         except queue.Empty:
-            _tidy(open_shelf)
+            _tidy(open_model_cache)
         else:
-            _work(job, line, open_shelf, documents)
+            _work(job, line, open_model_cache, documents)
 
 
-def _tidy(open_shelf: "functools._lru_cache_wrapper[Shelf]") -> None:
-    if open_shelf.cache_info().currsize:
-        open_shelf().tidy()
+def _tidy(open_model_cache: "functools._lru_cache_wrapper[ModelCache]") -> None:
+    if open_model_cache.cache_info().currsize:
+        open_model_cache().tidy()
 
 
 def _beat(line: _Line, agenda: _Agenda, seconds: float) -> None:
@@ -131,11 +131,11 @@ def _beat(line: _Line, agenda: _Agenda, seconds: float) -> None:
         time.sleep(seconds)
 
 
-def _open_shelf(settings: WorkerSettings) -> "Shelf":
-    from heatproof.server.workers.execution.model_cache import Shelf  # noqa: PLC0415 - imports for seconds
+def _open_model_cache(settings: WorkerSettings) -> "ModelCache":
+    from heatproof.server.workers.execution.model_cache import ModelCache  # noqa: PLC0415 - imports for seconds
 
     load_plugins()
-    return Shelf(settings)
+    return ModelCache(settings)
 
 
 def _give_way(niceness: int) -> None:
@@ -164,25 +164,25 @@ def _control(connection: "Connection[Any, Order]", agenda: _Agenda) -> None:
 def _work(
     job: _Job,
     line: _Line,
-    open_shelf: "functools._lru_cache_wrapper[Shelf]",
+    open_model_cache: "functools._lru_cache_wrapper[ModelCache]",
     documents: WorkerDocuments,
 ) -> None:
     send = functools.partial(line.send, job.assignment.number)
     send(Begun())
-    if open_shelf.cache_info().currsize:
-        open_shelf().begin_task()
-    outcome = _outcome(job, Bench(job.cancellation, send, open_shelf, documents))
+    if open_model_cache.cache_info().currsize:
+        open_model_cache().begin_task()
+    outcome = _outcome(job, TaskContext(job.cancellation, send, open_model_cache, documents))
     try:
         send(outcome)
     except (TypeError, ValueError) as error:
         send(Failed(_defect(job.assignment.task, error)))
 
 
-def _outcome(job: _Job, bench: Bench) -> Done[Any] | Failed:
+def _outcome(job: _Job, context: TaskContext) -> Done[Any] | Failed:
     task = job.assignment.task
     try:
-        execute: Callable[[Task[Any, Any], Bench], Any] = pkgutil.resolve_name(task.executor)
-        return Done(execute(task, bench))
+        execute: Callable[[Task[Any, Any], TaskContext], Any] = pkgutil.resolve_name(task.executor)
+        return Done(execute(task, context))
     except HeatproofError as error:
         return Failed(error)
     except MemoryError:

@@ -9,13 +9,13 @@ from heatproof.server.workers.local.handle import WorkerProcess
 
 
 @dataclass(slots=True, eq=False)
-class Seat:
+class WorkerSlot:
     """A place for one worker, which may die and be replaced.
 
     Attributes:
         start: starts a worker.
         process: the worker, once there is one.
-        busy: whether a task has the seat.
+        busy: whether a task has the slot.
         unused_seconds: time since a task had it.
     """
 
@@ -37,18 +37,18 @@ class Seat:
 
 
 @dataclass(slots=True)
-class SeatQueue:
-    """The free seats of a lane.
+class SlotQueue:
+    """The free slots of a lane.
 
-    Who comes first is served first, from the seat that was used last: its worker is running and
-    knows the models of late, while the seats behind it stay empty until they are needed.
+    Who comes first is served first, from the slot that was used last: its worker is running and
+    knows the models of late, while the slots behind it stay empty until they are needed.
 
     Attributes:
-        seats: all seats.
+        slots: all slots.
         waiting: how many tasks wait for one.
     """
 
-    seats: tuple[Seat, ...]
+    slots: tuple[WorkerSlot, ...]
     waiting: int = 0
     _free: "asyncio.PriorityQueue[tuple[bool, int, int]]" = field(
         default_factory=asyncio.PriorityQueue
@@ -56,11 +56,11 @@ class SeatQueue:
     _uses: "Iterable[int]" = field(default_factory=itertools.count)
 
     def __post_init__(self) -> None:
-        for index in reversed(range(len(self.seats))):
+        for index in reversed(range(len(self.slots))):
             self._offer(index)
 
-    async def get(self, deadline: float | None) -> Seat:
-        """Waits for a seat.
+    async def get(self, deadline: float | None) -> WorkerSlot:
+        """Waits for a slot.
 
         Raises:
             TimeoutError: the deadline of the event loop's clock has passed.
@@ -71,15 +71,15 @@ class SeatQueue:
                 _, _, index = await self._free.get()
         finally:
             self.waiting -= 1
-        seat = self.seats[index]
-        seat.busy = True
-        return seat
+        slot = self.slots[index]
+        slot.busy = True
+        return slot
 
-    def put(self, seat: Seat) -> None:
-        """Frees a seat."""
-        seat.busy, seat.unused_seconds = False, 0.0
-        self._offer(self.seats.index(seat))
+    def put(self, slot: WorkerSlot) -> None:
+        """Frees a slot."""
+        slot.busy, slot.unused_seconds = False, 0.0
+        self._offer(self.slots.index(slot))
 
     def _offer(self, index: int) -> None:
         use = next(iter(self._uses))
-        self._free.put_nowait((not self.seats[index].warm, -use, index))
+        self._free.put_nowait((not self.slots[index].warm, -use, index))
