@@ -16,24 +16,28 @@ from heatproof.evaluators.errors import UnknownNameError
 from heatproof.graphs.nodes.captures import values_read
 from heatproof.graphs.nodes.constants import constant_operand, replace_operand
 from heatproof.graphs.nodes.surroundings import is_surrounding
+from heatproof.graphs.operators.families import (
+    AFFINE_NORMALIZATIONS,
+    ARITHMETIC,
+    CONVOLUTIONS,
+    PRODUCTS,
+)
 
-_CONVOLUTIONS = (("", "Conv"), ("", "ConvTranspose"), ("com.microsoft", "FusedConv"))
-_NORMALIZATIONS = ("Batch", "Group", "Instance", "Layer")
+_FUSED = "com.microsoft"
 
 _PARAMETERS: Mapping[tuple[str, str], tuple[int, ...]] = MappingProxyType(
     {
-        **dict.fromkeys(_CONVOLUTIONS, (1, 2)),
+        **dict.fromkeys([*(("", name) for name in CONVOLUTIONS), (_FUSED, "FusedConv")], (1, 2)),
         ("", "DeformConv"): (1, 3),
-        ("", "Gemm"): (0, 1, 2),
-        **dict.fromkeys([("", "MatMul"), ("com.microsoft", "FusedMatMul")], (0, 1)),
-        ("", "Einsum"): (0, 1),
-        **{("", f"{kind}Normalization"): (1, 2) for kind in _NORMALIZATIONS},
+        **{("", name): (0, 1, 2) for name in PRODUCTS},
+        (_FUSED, "FusedMatMul"): (0, 1),
+        **{("", name): (1, 2) for name in AFFINE_NORMALIZATIONS},
         **dict.fromkeys([("", "RMSNormalization"), ("", "PRelu")], (1,)),
     }
 )
 """Operands that hold weights where they are constant; running statistics are none."""
 
-_SCALES_AND_BIASES = frozenset({"Add", "Div", "Mul", "Sub"})
+_SCALES_AND_BIASES = frozenset(ARITHMETIC) - {"PRelu"}
 
 
 def layers_of(model: ir.Model) -> tuple[str, ...]:

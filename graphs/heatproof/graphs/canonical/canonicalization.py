@@ -13,7 +13,13 @@ from heatproof.graphs.canonical.independence import RowComparison, run_alone
 from heatproof.graphs.canonical.model import CanonicalModel
 from heatproof.graphs.canonical.spatial import last_feature_map
 from heatproof.graphs.files.notes import add_notes
-from heatproof.graphs.heads.signature import ImageInput, Layout, find_class_output, find_image_input
+from heatproof.graphs.heads.signature import (
+    ClassOutput,
+    ImageInput,
+    Layout,
+    find_class_output,
+    find_image_input,
+)
 from heatproof.graphs.preparation import prepared, reshape_input
 from heatproof.graphs.preparation.pad_folding import fold_pads
 from heatproof.graphs.preparation.repeatability import refuse_unrepeatable
@@ -56,20 +62,14 @@ def canonicalize(
     size = (sized.height, sized.width)
     _fix_size(plain, image, size)
     output = find_class_output(plain, stated)
-    end_at_logits(plain, output)
-    _keep_input(plain.graph, image.name)
-    if is_batch_fixed(image.batch, plain.graph.outputs[0]):
-        free_batch(plain, image.name)
-        add_notes(plain, [freed(image.batch)])
+    _end(plain, image, output)
     insert_entry(plain, image, preprocessing, size)
     canonical = prepared(plain)
     fold_pads(canonical)
     refuse_unrepeatable(canonical.graph)
     alone = run_alone(canonical.graph)
     add_notes(canonical, alone)
-    row_check = RowComparison(canonical, settings, is_due=not alone)
-    if not _may_run_for_ever(canonical):
-        row_check.run(Cancellation())
+    row_check = _row_check(canonical, settings, is_due=not alone)
     logits = canonical.graph.outputs[0].name or ""
     cam_tensor = last_feature_map(canonical, logits)
     return CanonicalModel(
@@ -101,6 +101,23 @@ def _check_layout(image: ImageInput, preprocessing: Preprocessing) -> None:
 def _fix_size(model: ir.Model, image: ImageInput, size: tuple[int, int]) -> None:
     axes = (image.channels, *size) if image.layout is Layout.NCHW else (*size, image.channels)
     reshape_input(model, image.name, [BATCH if image.batch is None else image.batch, *axes])
+
+
+def _end(model: ir.Model, image: ImageInput, output: ClassOutput) -> None:
+    """Ends a graph at its logits, for batches of any size, in place."""
+    end_at_logits(model, output)
+    _keep_input(model.graph, image.name)
+    if is_batch_fixed(image.batch, model.graph.outputs[0]):
+        free_batch(model, image.name)
+        add_notes(model, [freed(image.batch)])
+
+
+def _row_check(model: ir.Model, settings: SessionSettings, *, is_due: bool) -> RowComparison:
+    """The comparison of rows, done already unless the model may run for ever."""
+    row_check = RowComparison(model, settings, is_due=is_due)
+    if not _may_run_for_ever(model):
+        row_check.run(Cancellation())
+    return row_check
 
 
 def _keep_input(graph: ir.Graph, name: str) -> None:

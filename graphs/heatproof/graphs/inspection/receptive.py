@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from heatproof.graphs.canonical.spatial import PlaneAxes, spatial_axes
 from heatproof.graphs.nodes.constants import constant_operand
 from heatproof.graphs.operators.traits import Trait, has
-from heatproof.graphs.operators.windows import Incidence, Pair, window_of
+from heatproof.graphs.operators.windows import Incidence, Pair, transposed_lines, window_of
 
 LineBounds: TypeAlias = NDArray[np.int64]
 """[cells, 2]: the first and last row (or column) of the image that each cell sees."""
@@ -187,26 +187,12 @@ def _kernel(node: ir.Node) -> Pair | None:
 
 
 def _transposed(at: _Geometry) -> _Held | None:
-    """Cell i of the operand reaches cells i . stride - begin + j . dilation."""
-    kernel, node = _kernel(at.node), at.node
+    """The cells that each cell of a transposed convolution reads."""
+    kernel = _kernel(at.node)
     if kernel is None:
         return None
-    strides, dilations = (
-        node.attributes.get_ints(name, (1, 1)) for name in ("strides", "dilations")
-    )
-    begins = list(node.attributes.get_ints("pads", ()))[:2]
-    if not begins:
-        spans = [dilations[i] * (kernel[i] - 1) + 1 for i in (0, 1)]
-        more = [strides[i] * (at.before[i] - 1) + spans[i] - at.after[i] for i in (0, 1)]
-        begins = [max(excess, 0) // 2 for excess in more]
-
-    def reached(i: int) -> Incidence:
-        first = np.arange(at.before[i]) * strides[i] - begins[i]
-        cells = first[:, None] + np.arange(kernel[i]) * dilations[i]
-        held: Incidence = (cells[:, :, None] == np.arange(at.after[i])).any(axis=1).T
-        return held
-
-    return reached(0), reached(1)
+    rows, columns = (transposed_lines(at.node, i, at.before[i], kernel[i]) for i in (0, 1))
+    return (rows, columns) if (len(rows), len(columns)) == at.after else None
 
 
 def _resized(at: _Geometry) -> _Held | None:

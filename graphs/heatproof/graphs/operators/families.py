@@ -67,8 +67,13 @@ SELECTIONS: Final[Family] = (
 
 SCATTERS: Final[Family] = ("ScatterElements", "ScatterND")
 
-NORMALIZATIONS: Final[Family] = (
+AFFINE_NORMALIZATIONS: Final[Family] = (
     *("BatchNormalization", "GroupNormalization", "InstanceNormalization", "LayerNormalization"),
+)
+"""They scale and shift what they normalize by their second and third operand."""
+
+NORMALIZATIONS: Final[Family] = (
+    *AFFINE_NORMALIZATIONS,
     *("MeanVarianceNormalization", "RMSNormalization"),
 )
 
