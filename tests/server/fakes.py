@@ -32,17 +32,19 @@ from heatproof.server.workers.protocol import (
     Task,
     Workers,
 )
-from heatproof.server.workers.tasks import (
+from heatproof.server.workers.statistics_tasks import (
     CheckPolicy,
-    DescribeEnvironment,
     Judge,
+    SummarizeImages,
+    SummarizeScores,
+    TabulateRows,
+)
+from heatproof.server.workers.tasks import (
+    DescribeEnvironment,
     PlanEvaluation,
     PlannedWork,
     RunShard,
     ShardTotals,
-    SummarizeImages,
-    SummarizeScores,
-    TabulateRows,
 )
 from tests.server.world import PREDICTIONS_PER_IMAGE
 

@@ -16,7 +16,7 @@ from heatproof.evaluators.metrics import Deletion, Insertion, OcclusionRobustnes
 from heatproof.evaluators.registry.parameters import Range
 from heatproof.evaluators.removal import Black, White
 from heatproof.evaluators.statistics.intervals import Intervals
-from heatproof.evaluators.statistics.reductions import Mean, Reduction
+from heatproof.evaluators.statistics.reductions import Entropy, Mean, Reduction
 
 SPEC = EvaluationSpec(
     models=("m",),
@@ -128,3 +128,18 @@ def test_a_verdict_reads_the_images_scores_only_of_what_it_compares(
         (keys[index].models[0], keys[index].explainer and keys[index].explainer.name)
         for index in found
     } == expected
+
+
+@dataclass(frozen=True, slots=True)
+class OfTheSet(Insertion):
+    @property
+    def reduction(self) -> Reduction:
+        return Entropy()
+
+
+def test_a_regression_of_a_score_of_the_set_is_refused() -> None:
+    spec = replace(SPEC, metrics=(OfTheSet(),))
+    require_answerable(policy(Check(metric=OfTheSet(), min=0.5)), spec)
+    with pytest.raises(InvalidArgumentError, match=r"set as a whole.*on the mean") as caught:
+        require_answerable(policy(Check(metric=OfTheSet(), max_regression=0.1)), spec)
+    assert caught.value.field == "checks[0].max_regression"

@@ -7,9 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from heatproof.evaluators.evaluation.columns import ScoreColumn
+from heatproof.evaluators.evaluation.summaries import Quantity, summaries_of
 from heatproof.evaluators.registry.parameters import UNBOUNDED, UNIT, Range
 from heatproof.evaluators.statistics.arms import Arm
-from heatproof.evaluators.statistics.reductions import Mean, Proportion, RatioOfMeans, Reduction
+from heatproof.evaluators.statistics.intervals import Measured, intervals
+from heatproof.evaluators.statistics.reductions import (
+    Entropy,
+    Mean,
+    Proportion,
+    RatioOfMeans,
+    Reduction,
+)
+from heatproof.evaluators.statistics.units import Units
 
 RATIO = RatioOfMeans(("a", "b"), ("a", ""), 0.0, part_range=UNIT)
 NUMBERS = st.one_of(st.just(math.nan), st.floats(-8, 8))
@@ -75,3 +85,35 @@ def test_limits_of_a_mean_scale_with_its_range() -> None:
     assert narrow is not None
     assert wide == pytest.approx([8 * end - 2 for end in narrow], abs=1e-9)
     assert narrow[0] < scores.mean() < narrow[1]
+
+
+@given(st.lists(st.one_of(st.just(math.nan), st.integers(0, 4).map(float)), min_size=1))
+def test_an_entropy_is_that_of_the_histogram_of_what_is_scored(classes: list[float]) -> None:
+    arm = Entropy().arm(np.array(classes), {})
+    held = [value for value in classes if not math.isnan(value)]
+    found = Entropy().estimate(arm, arm)
+    if not held:
+        assert math.isnan(found)
+        return
+    shares = [held.count(value) / len(held) for value in set(held)]
+    assert found == pytest.approx(-sum(p * math.log(p + 1e-7) for p in shares), abs=1e-12)
+    assert -1e-7 <= found <= Entropy.ceiling(len(held), 5) + 1e-12
+
+
+def test_equally_many_images_of_every_class_reach_the_ceiling() -> None:
+    arm = Entropy().arm(np.repeat(np.arange(4.0), 6), {})
+    assert Entropy().estimate(arm, arm) == pytest.approx(Entropy.ceiling(24, 4), abs=1e-6)
+    one = Entropy().arm(np.full(9, 3.0), {})
+    assert Entropy().estimate(one, one) == pytest.approx(0, abs=1e-6)
+
+
+def test_a_score_of_the_set_has_no_interval() -> None:
+    arm = Entropy().arm(np.arange(40.0) % 3, {})
+    assert intervals([Measured(arm, Entropy())], seed=0, level=0.95) == [None]
+    summary = summaries_of(
+        [Quantity.of(ScoreColumn.of((np.arange(40.0) % 3).tolist()), Entropy(), {})],
+        Units.of([str(place) for place in range(40)], [""] * 40, seed=0),
+        seed=0,
+    )[0]
+    assert summary.value == pytest.approx(math.log(3), abs=1e-3)
+    assert (summary.standard_error, summary.interval, summary.scored) == (None, None, 40)

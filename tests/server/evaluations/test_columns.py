@@ -17,7 +17,7 @@ from heatproof.server.evaluations.store.records import NewEvaluation, State, Sto
 from heatproof.server.evaluations.store.tables import score_columns
 from heatproof.server.resource_names import EvaluationName
 from heatproof.server.workers.protocol import Lane
-from heatproof.server.workers.tasks import TabulateRows
+from heatproof.server.workers.statistics_tasks import TabulateRows
 from heatproof.v1.evaluation_pb2 import Evaluation
 from heatproof.v1.results_pb2 import ImageResult
 from tests.server.driving import scheduling, until

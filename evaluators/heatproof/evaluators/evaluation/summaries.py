@@ -172,13 +172,15 @@ def _summary(quantity: Quantity, score: Measured, limits: Limits | None) -> Summ
     if not quantity.is_estimable():
         everything = np.ones(len(quantity.scores.codes), np.bool_)
         return Summary(None, None, None, 0, quantity.scores.reasons(everything), 0)
-    standard_error = Contrast((score.arm,)).standard_error()
-    interval = None
+    standard_error = interval = None
+    if score.reduction.is_resampled:
+        found = Contrast((score.arm,)).standard_error()
+        standard_error = found if np.isfinite(found) else None
     if limits is not None:
         interval = Interval(limits.lower, limits.upper, LEVEL, limits.method)
     return Summary(
-        value=score.arm.estimate(),
-        standard_error=standard_error if np.isfinite(standard_error) else None,
+        value=quantity.reduction.estimate(quantity.arm, score.arm),
+        standard_error=standard_error,
         interval=interval,
         scored=quantity.arm.count,
         undefined=quantity.scores.reasons(~quantity.arm.scored),

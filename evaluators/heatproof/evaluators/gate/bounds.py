@@ -39,6 +39,8 @@ def _no_interval(summary: Summary) -> str:
         return (
             f"no interval from {summary.units} units of sampling; at least {MIN_UNITS} are needed"
         )
+    if summary.standard_error is None:
+        return 'no interval, for it is a score of the set as a whole; bound it with on = "mean"'
     return "no interval, for nearly all scores are equal"
 
 

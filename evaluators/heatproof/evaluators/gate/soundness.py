@@ -131,10 +131,20 @@ def require_comparable_scores(policy: Policy, spec: EvaluationSpec) -> None:
     for number, check in enumerate(policy.checks):
         if check.max_regression is None:
             continue
+        _require_resampled(check, f"checks[{number}].max_regression")
         with placed(f"checks[{number}].metric.{check.metric.name}"):
             for metric in spec.metrics:
                 if is_answered_by(check.metric, metric):
                     metric.require_comparable()
+
+
+def _require_resampled(check: Check, place: str) -> None:
+    if not check.metric.reduction.is_resampled:
+        raise InvalidArgumentError(
+            f"{check.metric.name} scores the set as a whole, so two models cannot be compared by "
+            "it image by image: leave max_regression out, and bound it on the mean",
+            field=place,
+        )
 
 
 _TAKES: Final[Mapping[str, Callable[[Metric], bool]]] = {

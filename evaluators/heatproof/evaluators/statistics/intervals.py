@@ -6,6 +6,7 @@
 | mean or ratio of means, no atoms | bootstrap-t |
 | mean with the atom 0 alone, 8 units beside it | Wilson for the atom's share times bootstrap-t |
 | other atoms, groups with atoms, ratios with atoms | betting |
+| scores of a set, such as an entropy | none |
 | bounded mean or proportion, where bounded intervals are asked for | betting |
 
 An atom is a score that a real share of the images has exactly. A small sample that happens to hold
@@ -116,7 +117,7 @@ def intervals(
 
 def method_of(score: Measured, kind: Intervals) -> Method | None:
     """Chooses the method of an interval; None if there is none."""
-    if score.arm.count < MIN_UNITS:
+    if score.arm.count < MIN_UNITS or not score.reduction.is_resampled:
         return None
     if kind is Intervals.BOUNDED and score.is_bounded_mean():
         return Betting(score)

@@ -1,9 +1,10 @@
 """How the scores of images become the score of a data set."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, Final, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -22,10 +23,13 @@ class Reduction(Protocol):
     Attributes:
         is_mean: whether it is the mean of the images' scores, each of which lies in `range`.
         is_proportion: whether it is the mean of scores that are 0 or 1.
+        is_resampled: whether it is a ratio of sums over the images, which can be resampled; else
+            it has neither standard error nor interval, and two models are not compared by it.
     """
 
     is_mean: ClassVar[bool]
     is_proportion: ClassVar[bool]
+    is_resampled: ClassVar[bool]
 
     @property
     def range(self) -> Range:
@@ -61,6 +65,15 @@ class Reduction(Protocol):
         """
         ...
 
+    def estimate(self, images: Arm, units: Arm) -> float:
+        """The data set's score.
+
+        Args:
+            images: the arm.
+            units: the arm summed over the units of sampling.
+        """
+        ...
+
     def betting_limits(
         self, arm: Arm, *, grouped: bool, largest: int, tail: float
     ) -> tuple[float, float] | None:
@@ -81,6 +94,7 @@ class _Averaged:
     __slots__ = ()
 
     is_mean: ClassVar[bool] = True
+    is_resampled: ClassVar[bool] = True
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -95,6 +109,10 @@ class _Averaged:
     def arm(self, scores: Column, parts: Mapping[str, Column]) -> Arm:  # noqa: ARG002  # as the protocol says
         """The mean of the scores."""
         return Arm.of_mean(scores)
+
+    def estimate(self, images: Arm, units: Arm) -> float:  # noqa: ARG002  # as above
+        """The mean."""
+        return units.estimate()
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +190,7 @@ class RatioOfMeans:
 
     is_mean: ClassVar[bool] = False
     is_proportion: ClassVar[bool] = False
+    is_resampled: ClassVar[bool] = True
 
     numerator: tuple[str, str]
     denominator: tuple[str, str]
@@ -198,6 +217,10 @@ class RatioOfMeans:
         )
         return Arm.of_ratio(a - b, c - d).within(np.isfinite(scores))
 
+    def estimate(self, images: Arm, units: Arm) -> float:  # noqa: ARG002  # as the protocol says
+        """The ratio of the means."""
+        return units.estimate()
+
     def betting_limits(
         self,
         arm: Arm,
@@ -215,6 +238,74 @@ class RatioOfMeans:
         """Where the sum of a difference of two parts over so many images lies."""
         first, second = (self.part_range if name else Range(0, 0) for name in names)
         return Range(images * (first.lower - second.upper), images * (first.upper - second.lower))
+
+
+_ENTROPY_SHIFT: Final = 1e-7
+
+
+@dataclass(frozen=True, slots=True)
+class Entropy:
+    """A data set's score is the entropy of how often each score occurs, in nats.
+
+    `-sum_c p_c ln(p_c + 1e-7)` over the images' scores c, such as predicted classes
+    (Balasubramanian and Feizi 2022, arXiv 2211.14646). High means no collapse into few of them; at
+    most `ceiling(images, classes)`. A score of the set: no image's share in it can be resampled.
+    """
+
+    is_mean: ClassVar[bool] = False
+    is_proportion: ClassVar[bool] = False
+    is_resampled: ClassVar[bool] = False
+
+    @property
+    def range(self) -> Range:
+        """Not negative, but for the shift in the logarithm of one class alone."""
+        return Range(-_ENTROPY_SHIFT, math.inf, upper_included=False)
+
+    @property
+    def atoms(self) -> tuple[float, ...]:
+        """None."""
+        return ()
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    @property
+    def is_bounded(self) -> bool:
+        """Never."""
+        return False
+
+    @property
+    def min_denominator(self) -> float:
+        """Less than the 1 of every image."""
+        return 0.0
+
+    @staticmethod
+    def ceiling(images: int, classes: int) -> float:
+        """The highest entropy that so many images of so many classes can have."""
+        return math.log(min(images, classes))
+
+    def arm(self, scores: Column, parts: Mapping[str, Column]) -> Arm:  # noqa: ARG002  # as the protocol says
+        """The scores as they are, image by image."""
+        return Arm.of_mean(scores)
+
+    def estimate(self, images: Arm, units: Arm) -> float:  # noqa: ARG002  # as the protocol says
+        """The entropy; NaN of no image."""
+        _, counts = np.unique(images.numerators[images.scored], return_counts=True)
+        shares = counts / images.count if images.count else np.array([np.nan])
+        return float(-(shares * np.log(shares + _ENTROPY_SHIFT)).sum())
+
+    def betting_limits(
+        self,
+        arm: Arm,  # noqa: ARG002  # as the protocol says
+        *,
+        grouped: bool,  # noqa: ARG002  # as above
+        largest: int,  # noqa: ARG002  # as above
+        tail: float,  # noqa: ARG002  # as above
+    ) -> tuple[float, float] | None:
+        """None."""
+        return None
 
 
 def is_finite(numbers: Range) -> bool:

@@ -9,7 +9,7 @@ from heatproof.evaluators.evaluation.column_blocks import blocks_of
 from heatproof.server.evaluations.store.evaluation_store import EvaluationStore
 from heatproof.server.evaluations.store.records import ShardRows
 from heatproof.server.workers.protocol import Lane, Workers
-from heatproof.server.workers.tasks import SummarizeImages, SummarizeScores, TabulateRows
+from heatproof.server.workers.statistics_tasks import SummarizeImages, SummarizeScores, TabulateRows
 
 T = TypeVar("T")
 

@@ -16,7 +16,8 @@ from heatproof.server.evaluations.store.records import NewEvaluation, StoredEval
 from heatproof.server.models.model_store import ModelStore
 from heatproof.server.resource_names import DatasetName, ModelName
 from heatproof.server.workers.inputs import ModelFiles, StoredImage
-from heatproof.server.workers.tasks import CheckPolicy, PlanEvaluation, RecordedEvaluation
+from heatproof.server.workers.statistics_tasks import CheckPolicy, RecordedEvaluation
+from heatproof.server.workers.tasks import PlanEvaluation
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from heatproof.server.evaluations.store.evaluation_store import EvaluationStore
 from heatproof.server.evaluations.store.records import State, StoredEvaluation
 from heatproof.server.resource_names import EvaluationName
 from heatproof.server.workers.protocol import Lane, Workers
-from heatproof.server.workers.tasks import Judge, RecordedEvaluation, TabulatedEvaluation
+from heatproof.server.workers.statistics_tasks import Judge, RecordedEvaluation, TabulatedEvaluation
 
 Baseline: TypeAlias = str | RecordedEvaluation | None
 """Another model of the same evaluation, a recorded evaluation, or nothing."""

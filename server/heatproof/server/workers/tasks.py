@@ -1,6 +1,5 @@
 """What can be asked of a worker."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
@@ -177,7 +176,7 @@ class ShardTotals:
     columns: tuple[bytes, ...]
 
 
-def _check_columns(columns: tuple[bytes, ...]) -> None:
+def check_columns(columns: tuple[bytes, ...]) -> None:
     """Reads blocks of columns once.
 
     Raises:
@@ -227,7 +226,7 @@ class RunShard(Task[ImageRow, ShardTotals]):
     @classmethod
     def check_value(cls, value: ShardTotals, check: DocumentCheck) -> None:  # noqa: ARG003  # holds none
         """Reads the columns once."""
-        _check_columns(value.columns)
+        check_columns(value.columns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -293,163 +292,6 @@ class PredictMasked(Task[object, bytes]):
         source = None if self.masks is None else self.masks.source
         masks = source.shape[0] if isinstance(source, ArraySource) and source.shape else 1
         return Amount(model_bytes=self.model.size_bytes, units=1 + masks)
-
-
-@dataclass(frozen=True, slots=True)
-class TabulateRows(Task[object, tuple[bytes, ...]]):
-    """Makes the columns of a shard of its rows; its value are the blocks.
-
-    For shards that were cut short, that a release without columns wrote, or whose images have
-    copies in earlier shards.
-
-    Attributes:
-        spec: serialised `EvaluationSpec`.
-        images: serialised `ImageResult` messages with curves.
-        counted: places of the images whose curves count; None: the first of equal ones.
-    """
-
-    executor: ClassVar[str] = f"{_EXECUTION}.statistics:tabulate_rows"
-    value: ClassVar[Any] = tuple[bytes, ...]
-    effort: ClassVar[Effort] = Effort.STATISTICS
-    way_out: ClassVar[str] = "fewer metrics"
-
-    spec: bytes
-    images: tuple[bytes, ...]
-    counted: tuple[int, ...] | None = None
-
-    @classmethod
-    def check_value(cls, value: tuple[bytes, ...], check: DocumentCheck) -> None:  # noqa: ARG003  # holds none
-        """Reads the columns once."""
-        _check_columns(value)
-
-
-@dataclass(frozen=True, slots=True)
-class ImageSummary:
-    """What is said of the images of an evaluation.
-
-    Attributes:
-        summary: serialised `Evaluation` with clean accuracy, sampling and warnings alone.
-        recounted: shards whose sums of curves are over other images than those that count: its
-            place among the shards, and the places of the images that count in it.
-    """
-
-    summary: bytes
-    recounted: tuple[tuple[int, tuple[int, ...]], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class SummarizeImages(Task[object, ImageSummary]):
-    """Summarizes what is known of the images of an evaluation beside their scores.
-
-    Attributes:
-        spec: serialised `EvaluationSpec`.
-        images: the blocks of images of all shards, in their order.
-        environment: serialised `Evaluation` with the readings of the models.
-    """
-
-    executor: ClassVar[str] = f"{_EXECUTION}.statistics:summarize_images"
-    value: ClassVar[Any] = ImageSummary
-    effort: ClassVar[Effort] = Effort.STATISTICS
-    way_out: ClassVar[str] = "fewer images"
-
-    spec: bytes
-    images: tuple[bytes, ...]
-    environment: bytes
-
-    @classmethod
-    def check_value(cls, value: ImageSummary, check: DocumentCheck) -> None:
-        """Reads the message once."""
-        check("Evaluation", value.summary)
-
-
-@dataclass(frozen=True, slots=True)
-class SummarizeScores(Task[object, bytes]):
-    """Summarizes some results; its value is a serialised `Evaluation` with these alone.
-
-    Attributes:
-        spec: serialised `EvaluationSpec`.
-        images: the blocks of images of all shards, in their order.
-        first: index of the first of the results.
-        scores: the blocks of scores of all shards, likewise.
-    """
-
-    executor: ClassVar[str] = f"{_EXECUTION}.statistics:summarize_scores"
-    value: ClassVar[Any] = Document("Evaluation")
-    effort: ClassVar[Effort] = Effort.STATISTICS
-    way_out: ClassVar[str] = "fewer images"
-
-    spec: bytes
-    images: tuple[bytes, ...]
-    first: int
-    scores: tuple[bytes, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedEvaluation:
-    """An ended evaluation as a client has kept it.
-
-    Attributes:
-        model: the model that is judged.
-        evaluation: serialised `Evaluation`.
-        images: serialised `ImageResult` messages.
-    """
-
-    model: str
-    evaluation: bytes
-    images: tuple[bytes, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class TabulatedEvaluation:
-    """An ended evaluation as this server has kept it.
-
-    Attributes:
-        model: the model that is judged.
-        evaluation: serialised `Evaluation`.
-        images: the blocks of images of all shards, in their order.
-        scores: likewise those of the results that are compared, by the index of the first result.
-    """
-
-    model: str
-    evaluation: bytes
-    images: tuple[bytes, ...]
-    scores: Mapping[int, tuple[bytes, ...]]
-
-
-@dataclass(frozen=True, slots=True)
-class CheckPolicy(Task[object, None]):
-    """Checks a policy before its evaluation runs.
-
-    Attributes:
-        policy: serialised `Policy`.
-        spec: serialised `EvaluationSpec`.
-        images: digest, label and object mask of every image, in the order of the data set.
-        baseline: what regressions will be measured against; of its images only digest, label and
-            digest of the mask are read.
-    """
-
-    executor: ClassVar[str] = f"{_EXECUTION}.statistics:check_policy"
-    effort: ClassVar[Effort] = Effort.STATISTICS
-    way_out: ClassVar[str] = "fewer images or metrics"
-
-    policy: bytes
-    spec: bytes
-    images: tuple[tuple[str, int | None, FramedSource | None], ...]
-    baseline: RecordedEvaluation | None
-
-
-@dataclass(frozen=True, slots=True)
-class Judge(Task[object, bytes]):
-    """Judges an evaluation by a policy; its value is a serialised `Verdict`."""
-
-    executor: ClassVar[str] = f"{_EXECUTION}.statistics:judge"
-    value: ClassVar[Any] = Document("Verdict")
-    effort: ClassVar[Effort] = Effort.STATISTICS
-    way_out: ClassVar[str] = "fewer images or metrics"
-
-    policy: bytes
-    candidate: TabulatedEvaluation
-    baseline: TabulatedEvaluation | RecordedEvaluation | None
 
 
 @dataclass(frozen=True, slots=True)

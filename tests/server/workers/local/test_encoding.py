@@ -21,7 +21,7 @@ from heatproof.evaluators.evaluation.columns import Columns, ResultColumns, Scor
 from heatproof.evaluators.evaluation.results import ImageResult
 from heatproof.evaluators.evaluation.tabulation import image_columns
 from heatproof.server.api.codec.worker_documents import check_document
-from heatproof.server.workers import tasks
+from heatproof.server.workers import statistics_tasks, tasks
 from heatproof.server.workers.image_rows import ImageRow
 from heatproof.server.workers.local.encoding import (
     MAX_FRAME_BYTES,
@@ -38,7 +38,7 @@ from tests.server.workers.pools import started
 
 TASKS: list[Any] = [
     kind
-    for kind in vars(tasks).values()
+    for kind in (vars(tasks) | vars(statistics_tasks)).values()
     if isinstance(kind, type) and issubclass(kind, Task) and kind is not Task
 ]
 KINDS = [
@@ -79,8 +79,8 @@ def values(kind: Any) -> st.SearchStrategy[Any]:
         tasks.PlannedWork: st.builds(tasks.PlannedWork, predictions=COUNT),
         tasks.ShardTotals: st.builds(tasks.ShardTotals, COUNT, st.just(BLOCKS)),
         tuple[bytes, ...]: st.just(BLOCKS),
-        tasks.ImageSummary: st.builds(
-            tasks.ImageSummary,
+        statistics_tasks.ImageSummary: st.builds(
+            statistics_tasks.ImageSummary,
             st.just(b""),
             st.lists(st.tuples(COUNT, st.lists(COUNT).map(tuple))).map(tuple),
         ),

@@ -9,7 +9,7 @@ from heatproof.server.evaluations.creation import EvaluationOffer, Rules
 from heatproof.server.evaluations.inline import InlineEvaluation
 from heatproof.server.evaluations.store.records import StoredEvaluation
 from heatproof.server.settings import MAX_REPLY_BYTES
-from heatproof.server.workers.tasks import RecordedEvaluation
+from heatproof.server.workers.statistics_tasks import RecordedEvaluation
 from heatproof.v1 import evaluation_pb2, gate_pb2
 from heatproof.v1 import evaluation_service_pb2 as pb
 

@@ -34,7 +34,7 @@ from heatproof.evaluators.gate.soundness import (
 )
 from heatproof.server.workers.execution.context import TaskContext
 from heatproof.server.workers.execution.images import mask_digest
-from heatproof.server.workers.tasks import (
+from heatproof.server.workers.statistics_tasks import (
     CheckPolicy,
     ImageSummary,
     Judge,
