@@ -44,7 +44,7 @@ from heatproof.server.api.codec.evaluations import serialized_spec
 from heatproof.server.api.codec.worker_documents import check_document
 from heatproof.server.evaluations.store.records import State
 from heatproof.server.resource_names import EvaluationName
-from heatproof.server.workers.execution.context import Bench
+from heatproof.server.workers.execution.context import TaskContext
 from heatproof.server.workers.inputs import StoredImage
 from heatproof.server.workers.local.pool import PoolSettings, WorkerPool
 from heatproof.server.workers.protocol import Event, Lane, Task, Workers
@@ -68,14 +68,14 @@ class MadeUpShard(RunShard):
     points: int = 29
 
 
-def make_up(task: MadeUpShard, bench: Bench) -> ShardTotals:
+def make_up(task: MadeUpShard, context: TaskContext) -> ShardTotals:
     """Does what `run_shard` does, but for predictions."""
     tabulation = Tabulation(task.spec)
     for image in task.images:
         result = _result(task, image)
-        bench.emit(bench.documents.image_row(result))
+        context.emit(context.documents.image_row(result))
         tabulation.add(result)
-        bench.report(image.display_name)
+        context.report(image.display_name)
     return ShardTotals(len(task.images), written(tabulation.columns()))
 
 
