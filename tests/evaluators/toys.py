@@ -29,6 +29,7 @@ from heatproof.evaluators.queries.procedure import (
 )
 from heatproof.evaluators.queries.sample import Sample
 from heatproof.evaluators.queries.scheduler import Job, Scheduler
+from heatproof.evaluators.queries.targets import PREDICTED
 from heatproof.evaluators.registry.registry import Reads
 from heatproof.evaluators.removal import Black, RemovalOperator, RemovalView, Render
 
@@ -227,7 +228,7 @@ def sample_of(
         image=pixels,
         digest=hashlib.sha256(image.tobytes()).hexdigest(),
         seed=seed,
-        target=int(clean.logits.argmax()),
+        target=PREDICTED.head(None, clean),
         clean=clean,
         maps=maps,
     )

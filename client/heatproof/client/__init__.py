@@ -54,6 +54,7 @@ from heatproof.v1.model_pb2 import Model
 from heatproof.v1.model_service_pb2 import Gradient, LayerMasking
 from heatproof.v1.preprocessing_pb2 import Preprocessing
 from heatproof.v1.removal.removal_operator_pb2 import RemovalOperator
+from heatproof.v1.target_pb2 import Target
 
 __all__ = [
     "AnnotationSources",
@@ -97,6 +98,7 @@ __all__ = [
     "ServiceError",
     "Stage",
     "Status",
+    "Target",
     "Tls",
     "UnavailableError",
     "UnjudgedError",

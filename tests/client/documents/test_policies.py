@@ -41,7 +41,7 @@ min = 1
 SAME_AS_JSON = """
 {"explainers": [{"gradCam": {}}, {"rise": {"masks": 500, "visibleProbability": 0.25}}],
  "removals": [{"layer": {"mode": "MODE_STRICT"}}, {"black": {}}],
- "seed": "7", "target": "TARGET_LABEL", "absTolerance": 0.001, "minImages": 10,
+ "seed": "7", "target": {"label": {}}, "absTolerance": 0.001, "minImages": 10,
  "model": {"preprocessing": {"preset": "imagenet", "resize": "RESIZE_SHORTEST_SIDE",
                              "mean": [0.5, 1.0]}},
  "checks": [

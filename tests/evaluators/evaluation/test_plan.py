@@ -10,7 +10,7 @@ from heatproof.evaluators.errors import (
     UnsupportedOperatorError,
 )
 from heatproof.evaluators.evaluation.engine import Progress, SourceImage, evaluate, plan, shards
-from heatproof.evaluators.evaluation.spec import EvaluationSpec, Target
+from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.explainers import (
     Centre,
     Explainer,
@@ -34,6 +34,7 @@ from heatproof.evaluators.metrics import (
 )
 from heatproof.evaluators.queries.passes import Capability
 from heatproof.evaluators.queries.predictor import Shortfall
+from heatproof.evaluators.queries.targets import LABEL
 from heatproof.evaluators.removal import Black, Blur, Layer, RemovalOperator, White
 from tests.evaluators.toys import SIDE, facts, linear
 
@@ -230,7 +231,7 @@ MAPS = replace(SPEC, metrics=(Deletion(4, 8),), explainers=(Centre(), Supplied("
 @pytest.mark.parametrize(
     ("spec", "inventory", "field", "words"),
     [
-        (replace(SPEC, target=Target.LABEL), images(3), "target", ("3 of 3", "'0.png'")),
+        (replace(SPEC, target=LABEL), images(3), "target", ("3 of 3", "'0.png'")),
         (SPEC, images(2, label=5), "dataset", ("label 5", "0 to")),
         (MAPS, images(2), "explainers[1].supplied.map_name", ("2 of 2", "'0.png'", "none")),
         (MAPS, images(2, maps=["ig"]), "explainers[1].supplied.map_name", ("2 of 2", "'ig'")),

@@ -18,6 +18,7 @@ from heatproof.evaluators.explainers import (
 from heatproof.evaluators.outcomes import Reason, Undefined
 from heatproof.evaluators.queries.procedure import Gradient, LazyImage, Prediction
 from heatproof.evaluators.queries.sample import Sample
+from heatproof.evaluators.queries.targets import FixedClass
 from heatproof.evaluators.removal import Black, Grey, Layer, RemovalOperator, White
 from tests.evaluators.toys import (
     SIDE,
@@ -283,7 +284,7 @@ def test_grad_cam_refuses_a_tensor_that_is_not_spatial() -> None:
 def test_maps_are_made_for_the_target_and_not_for_the_top_class() -> None:
     predictor = linear(weights())
     sample = sample_of(predictor, pixels())
-    object.__setattr__(sample, "target", 1)
+    object.__setattr__(sample, "target", FixedClass(1))
     assert (explained_sample(Saliency(), predictor, sample) == 0).all()
     occluded = explained_sample(Occlusion(8, 8), predictor, sample)
     clean = sample.clean

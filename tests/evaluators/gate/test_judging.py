@@ -8,7 +8,7 @@ import pytest
 
 from heatproof.evaluators.errors import FailedPreconditionError, InvalidArgumentError
 from heatproof.evaluators.evaluation.results import ImageResult, ImageScore
-from heatproof.evaluators.evaluation.spec import EvaluationSpec, Target
+from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.evaluation.summaries import summarize
 from heatproof.evaluators.evaluation.tabulation import tabulated
 from heatproof.evaluators.explainers.controls.centre import Centre
@@ -36,6 +36,7 @@ from heatproof.evaluators.metrics.robustness.explanation_consistency import (
     ExplanationConsistency,
 )
 from heatproof.evaluators.outcomes import Reason, Undefined
+from heatproof.evaluators.queries.targets import LABEL
 from heatproof.evaluators.removal.layer import Layer
 from heatproof.evaluators.statistics.intervals import Intervals
 
@@ -341,7 +342,7 @@ def test_labels_that_only_one_has_matter_where_they_are_explained() -> None:
     candidate = changed(evaluated(GOOD), range(3, 5), label=1)
     baseline = evaluated(GOOD)
     judge(policy(max_regression=0.1), candidate, baseline)
-    specs = [replace(one.spec, target=Target.LABEL) for one in (candidate, baseline)]
+    specs = [replace(one.spec, target=LABEL) for one in (candidate, baseline)]
     with pytest.raises(FailedPreconditionError, match="labels"):
         judge(
             policy(max_regression=0.1),

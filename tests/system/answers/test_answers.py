@@ -216,9 +216,73 @@ def test_the_label_is_explained_if_asked_for(served: Served, model: model_pb2.Mo
         model.name,
         images=[{"encoded": png(seed=6), "label": 2}],
         explainers=[{"centre": {}}],
-        target=2,
+        target={"label": {}},
     )
     assert part.prediction.target == 2
+
+
+def test_a_contrast_is_explained_by_the_difference_of_two_saliencies(
+    served: Served, model: model_pb2.Model
+) -> None:
+    asked = {"images": [{"encoded": png(seed=6)}], "explainers": [{"integrated_gradients": {}}]}
+
+    def attribution(**target: Any) -> NDArray[np.float32]:
+        (part,) = explain(served, model.name, target=target, **asked)
+        return values(part.values)
+
+    one, two = (attribution(fixed_class={"index": index}) for index in (1, 3))
+    contrast = attribution(contrast={"of": {"index": 1}, "against": {"index": 3}})
+    group = attribution(group={"classes": [{"index": 1}, {"index": 3}]})
+    assert np.abs(one - two).max() > 1e-4
+    np.testing.assert_allclose(contrast, one - two, rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(group, (one + two) / 2, rtol=1e-3, atol=1e-6)
+
+
+def test_a_class_may_go_by_its_name(served: Served, model: model_pb2.Model) -> None:
+    (part,) = explain(
+        served,
+        model.name,
+        images=[{"encoded": png(seed=6)}],
+        explainers=[{"centre": {}}],
+        target={"fixed_class": {"name": "cat"}},
+        class_names=["dog", "cow", "cat"],
+    )
+    assert part.prediction.target == 2
+
+
+@pytest.mark.parametrize(
+    ("target", "field", "words"),
+    [
+        ({"fixed_class": {"index": 99}}, "target.fixed_class.index", "classes 0 to"),
+        ({"fixed_class": {"index": -1}}, "target.fixed_class.index", "counted from 0"),
+        ({"fixed_class": {"name": "cat"}}, "target.fixed_class.name", "class_names"),
+        (
+            {"contrast": {"of": {"index": 1}, "against": {"index": 1}}},
+            "target.contrast.against",
+            "itself",
+        ),
+        (
+            {"group": {"classes": [{"index": 1}, {"index": 99}]}},
+            "target.group.classes[1].index",
+            "classes 0 to",
+        ),
+        ({"box": {"box": {"frame": 1, "right": 1}}}, "target.box", "choose predicted"),
+    ],
+)
+def test_a_target_that_the_model_does_not_have_is_refused(
+    served: Served, model: model_pb2.Model, target: Any, field: str, words: str
+) -> None:
+    with refused() as refusal:
+        explain(
+            served,
+            model.name,
+            images=[{"encoded": png()}],
+            explainers=[{"centre": {}}],
+            target=target,
+        )
+    assert refusal.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert refusal.field == field
+    assert words in refusal.message
 
 
 def test_a_map_that_no_reply_can_hold_is_refused_with_a_way_out(served: Served) -> None:

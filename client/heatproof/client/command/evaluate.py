@@ -35,9 +35,7 @@ class Question:
     removal: Annotated[
         list[str], typer.Option(help="Removal operator, likewise; may be repeated.")
     ] = field(default_factory=list)
-    target: Annotated[str, typer.Option(help="Class that is explained: predicted or label.")] = (
-        "predicted"
-    )
+    target: shared.TargetOption = None
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0
 
 
@@ -62,7 +60,7 @@ def evaluate(
             explainers=[choice(text) for text in question.explainer],
             removals=[choice(text) for text in question.removal],
             on_progress=on_progress,
-            target=question.target,
+            **shared.targeted(question.target, classes.names),
             seed=question.seed,
             keep_overlays=reports.wants_overlays,
             **stated.statement(),

@@ -11,6 +11,7 @@ import typer
 from heatproof.client.clients.flows.explanations import ExplainedImage
 from heatproof.client.command.options import shared
 from heatproof.client.command.options.choices import choice
+from heatproof.client.command.options.files import class_names
 from heatproof.client.command.options.groups import grouped
 from heatproof.client.command.output.console import note, out
 from heatproof.client.documents.policies import NO_PREPROCESSING
@@ -31,9 +32,11 @@ class Question:
         Path, typer.Option("--output", "-o", help="Folder for the maps; made if it is missing.")
     ]
     preprocessing: shared.Preprocessing = None
-    target: Annotated[str, typer.Option(help="Class that is explained: predicted or label.")] = (
-        "predicted"
-    )
+    target: shared.TargetOption = None
+    classes: Annotated[
+        Path | None,
+        typer.Option(help="File with the names of the classes, one a line, for --target."),
+    ] = None
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0
 
 
@@ -53,7 +56,7 @@ def explain(
             question.images,
             preprocessing=question.preprocessing,
             explainers=[choice(text) for text in question.explainer],
-            target=question.target,
+            **shared.targeted(question.target, class_names(question.classes).names),
             seed=question.seed,
             overlay=True,
             **stated.statement(),

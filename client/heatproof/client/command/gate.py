@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from heatproof.client.command.options import shared
-from heatproof.client.command.options.files import GateReportOptions
+from heatproof.client.command.options.files import GateReportOptions, class_names
 from heatproof.client.command.options.groups import grouped
 from heatproof.client.command.output.console import progress_shown
 from heatproof.client.command.output.tables import show_report, show_verdict
@@ -34,6 +34,7 @@ class Candidate:
             "an .onnx file, evaluated in the same run."
         ),
     ] = None
+    target: shared.TargetOption = None
 
 
 @grouped
@@ -78,6 +79,7 @@ def _judged(
             baseline=candidate.baseline,
             on_progress=on_progress,
             keep_overlays=reports.wants_overlays,
+            **shared.targeted(candidate.target, class_names(reports.classes).names),
             **stated.statement(),
             **known.annotations(),
         )

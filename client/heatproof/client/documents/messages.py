@@ -1,18 +1,20 @@
 """Messages as documents: TOML tables, dictionaries and names become checked messages.
 
-A document is the protobuf-JSON form of its message with the field names of the contract, and three
+A document is the protobuf-JSON form of its message with the field names of the contract, and four
 shorthands: an enum value may drop its prefix (`on = "mean"`), a choice without parameters may be
-its name (`explainers = ["grad_cam"]`), and a preprocessing may be the name of its preset.
+its name (`explainers = ["grad_cam"]`), a preprocessing may be the name of its preset, and a target
+may be a text (`target = "contrast:207,208"`).
 """
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeVar, cast
 
 from google.protobuf import json_format
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
 
+from heatproof.client.documents.targets import class_table, target_table
 from heatproof.client.errors import PolicyError
 
 AnyMessage = TypeVar("AnyMessage", bound=Message)
@@ -28,6 +30,12 @@ _SCALARS: Final[dict[int, tuple[str, tuple[type, ...]]]] = {
 
 _BY_NAME: Final = {"heatproof.v1.Preprocessing": "preset"}
 """Messages that a plain string stands for, with the field that it sets."""
+
+_SHORTHANDS: Final[dict[str, Callable[[Any, str], dict[str, Any]]]] = {
+    "heatproof.v1.Target": target_table,
+    "heatproof.v1.ClassReference": lambda source, _path: class_table(source),
+}
+"""Messages that a text or a number stands for."""
 
 _AS_THEY_ARE: Final = {"google.protobuf.Struct"}
 """Messages whose keys are free."""
@@ -63,6 +71,8 @@ def _table(descriptor: Descriptor, document: object, path: str) -> dict[str, Any
     """The protobuf-JSON form of a message's document."""
     if isinstance(document, Message):
         return json_format.MessageToDict(document, preserving_proto_field_name=True)
+    if isinstance(document, str | int) and descriptor.full_name in _SHORTHANDS:
+        return _SHORTHANDS[descriptor.full_name](document, path)
     if isinstance(document, str):
         return _from_name(descriptor, document, path)
     if not isinstance(document, Mapping):

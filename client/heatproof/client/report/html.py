@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from heatproof.client.documents.captions import Captions, short_digest
-from heatproof.client.documents.messages import short_name
 from heatproof.client.documents.results import GateReport, Report
+from heatproof.client.documents.targets import target_text
 from heatproof.client.extras import required
 from heatproof.client.report import drawing
 from heatproof.client.report.rows import (
@@ -29,9 +29,9 @@ from heatproof.client.report.rows import (
     verdict_line,
     warning_lines,
 )
-from heatproof.v1.evaluation_pb2 import EvaluationSpec
 from heatproof.v1.gate_pb2 import CheckResult
 from heatproof.v1.results_pb2 import CleanPrediction, ImageResult, ImageScore, Summary
+from heatproof.v1.target_pb2 import Target
 
 IMAGES: Final = 50
 """Images that the page shows; the JSON report holds all."""
@@ -56,7 +56,7 @@ class Answer:
 
     Attributes:
         model: name of the model.
-        target: the class that is explained.
+        target: what is explained.
         top: the most probable classes with their probabilities in per cent.
     """
 
@@ -125,7 +125,7 @@ def render(report: Report, classes: ClassNames) -> str:
         drawing=drawing,
         cards=[_card(report, image, classes) for image in report.images[:IMAGES]],
         images=len(report.images),
-        facts=_facts(report),
+        facts=_facts(report, classes),
         environment=sorted(report.evaluation.environment.items()),
         version=metadata.version("heatproof"),
     )
@@ -161,15 +161,14 @@ def _whisker(report: GateReport, index: int) -> drawing.Whisker | None:
     return drawing.whisker(summary, report.policy.checks[held.check])
 
 
-def _facts(report: Report) -> list[tuple[str, str]]:
+def _facts(report: Report, classes: ClassNames) -> list[tuple[str, str]]:
     spec = report.evaluation.spec
-    targets = EvaluationSpec.DESCRIPTOR.enum_types_by_name["Target"]
     facts = [
         ("Model", model_line(report)),
         ("Images", f"{sampling_text(report)} ({report.dataset.labelled} labelled)"),
         ("Data set", f"{report.dataset.display_name} ({short_digest(report.dataset.name)})"),
         ("Preprocessing", preprocessing_text(spec.preprocessing)),
-        ("Explained class", short_name(targets, spec.target or EvaluationSpec.TARGET_PREDICTED)),
+        ("Explained", target_text(spec.target, classes.names)),
         ("Seed", str(spec.seed)),
     ]
     facts += [(f"Class output of {model}", text) for model, text in class_output_rows(report)]
@@ -190,7 +189,10 @@ def _card(report: Report, image: ImageResult, classes: ClassNames) -> Card:
         name=image.display_name or short_digest(image.image),
         digest=short_digest(image.image),
         label=classes[image.label] if image.HasField("label") else "",
-        answers=tuple(_answer(captions, answer, classes) for answer in image.predictions),
+        answers=tuple(
+            _answer(captions, answer, classes, report.evaluation.spec.target)
+            for answer in image.predictions
+        ),
         pictures=tuple(
             Picture(
                 _of_models(report, (overlay.model,), captions.short(overlay.explainer)),
@@ -207,9 +209,12 @@ def _of_models(report: Report, models: Sequence[str], text: str) -> str:
     return f"{report.captions.panel(models)} · {text}" if len(report.models) > 1 else text
 
 
-def _answer(captions: Captions, held: CleanPrediction, classes: ClassNames) -> Answer:
+def _answer(
+    captions: Captions, held: CleanPrediction, classes: ClassNames, target: Target
+) -> Answer:
     top = tuple((classes[entry.class_index], 100 * entry.probability) for entry in held.top)
-    return Answer(captions.model(held.model), classes[held.target], top)
+    explained = classes[held.target] if held.target >= 0 else target_text(target, classes.names)
+    return Answer(captions.model(held.model), explained, top)
 
 
 def _score(report: Report, row: ResultRow, held: ImageScore) -> tuple[str, str, str]:

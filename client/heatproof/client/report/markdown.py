@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from heatproof.client.documents.results import GateReport, Report
+from heatproof.client.documents.targets import target_text
 from heatproof.client.report.rows import (
     ABSENT,
     CheckRow,
@@ -44,7 +45,7 @@ def render(report: Report, classes: ClassNames) -> str:
         parts = _judged(report)
     else:
         parts = ["## Heatproof evaluation", *_warnings(report), "", *_results(report)]
-    parts += ["", *_facts(report), "", *_clean(report, classes)]
+    parts += ["", *_facts(report, classes), "", *_clean(report, classes)]
     return "\n".join(parts) + "\n"
 
 
@@ -97,8 +98,9 @@ def _results(report: Report) -> list[str]:
     return _table(heads, rows)
 
 
-def _facts(report: Report) -> list[str]:
+def _facts(report: Report, classes: ClassNames) -> list[str]:
     facts = [
+        f"- Explained: {escape(target_text(report.evaluation.spec.target, classes.names))}",
         f"- Model: {escape(model_line(report))}",
         f"- Images: {escape(sampling_text(report))}",
         f"- Preprocessing: {escape(preprocessing_text(report.evaluation.spec.preprocessing))}",

@@ -12,7 +12,11 @@ from heatproof.evaluators.evaluation.jobs import Explained, evaluation_job, expl
 from heatproof.evaluators.evaluation.plan import Plan as Plan
 from heatproof.evaluators.evaluation.plan import ResultKey as ResultKey
 from heatproof.evaluators.evaluation.plan import plan as plan
-from heatproof.evaluators.evaluation.requirements import check_explainers, check_removals
+from heatproof.evaluators.evaluation.requirements import (
+    check_explainers,
+    check_removals,
+    check_target,
+)
 from heatproof.evaluators.evaluation.results import CleanPrediction, ImageResult
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.explainers import Explainer
@@ -156,6 +160,7 @@ def explain(
         UnsupportedOperatorError: the model lacks what an explainer needs.
     """
     check_explainers(spec.explainers, predictor.facts)
+    check_target(spec.target, predictor.facts)
     facts = predictor.facts
     watch = FirstAnswers(facts.reading, len(images))
     jobs = (explanation_job(spec, facts, i, images[i], watch) for i in range(len(images)))

@@ -15,7 +15,7 @@ from heatproof.evaluators.evaluation.results import (
     ImageScore,
     Overlay,
 )
-from heatproof.evaluators.evaluation.spec import EvaluationSpec, Target
+from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.explainers import Explainer, Supplied
 from heatproof.evaluators.images.arrays import Map, Mask
 from heatproof.evaluators.images.frames import image_to_input, map_to_input, mask_to_input
@@ -27,9 +27,10 @@ from heatproof.evaluators.outcomes import Curve, Outcome, Reason, Score, Undefin
 from heatproof.evaluators.queries.first_answers import FirstAnswers
 from heatproof.evaluators.queries.passes import ModelPass
 from heatproof.evaluators.queries.predictor import PredictorFacts
-from heatproof.evaluators.queries.procedure import LazyImage, MaskedView, Prediction, predict
+from heatproof.evaluators.queries.procedure import LazyImage, MaskedView, predict
 from heatproof.evaluators.queries.sample import Sample
 from heatproof.evaluators.queries.scheduler import Job
+from heatproof.evaluators.queries.targets import LABEL
 
 _TOP = 5
 
@@ -101,7 +102,7 @@ def explanation_job(
         image=pixels,
         digest=image.digest,
         seed=spec.seed,
-        target=_target(spec, image, clean),
+        target=spec.target.head(image.label, clean),
         clean=clean,
         maps=_supplied(spec, image, index, preprocessing),
     )
@@ -113,7 +114,7 @@ def explanation_job(
 
 def _check_label(spec: EvaluationSpec, image: SourceImage, index: int, classes: int) -> None:
     field = f"images[{index}].label"
-    if image.label is None and spec.target is Target.LABEL:
+    if image.label is None and spec.target == LABEL:
         raise InvalidArgumentError(
             f"{image.display_name or field} has no label, but the label is to be explained: "
             "give it one, or explain the predicted class",
@@ -125,12 +126,6 @@ def _check_label(spec: EvaluationSpec, image: SourceImage, index: int, classes: 
             f"the classes 0 to {classes - 1}",
             field=field,
         )
-
-
-def _target(spec: EvaluationSpec, image: SourceImage, clean: Prediction) -> int:
-    if spec.target is Target.LABEL and image.label is not None:
-        return image.label
-    return int(clean.logits.argmax())
 
 
 def _supplied(
@@ -248,10 +243,10 @@ def _is_finite(curve: Curve) -> bool:
 def _clean_prediction(model: str, sample: Sample) -> CleanPrediction:
     probabilities = sample.clean.probabilities
     if not np.isfinite(probabilities).all():
-        return CleanPrediction(model, sample.target, ())
+        return CleanPrediction(model, sample.target.class_index, ())
     best = np.argsort(-probabilities, kind="stable")[:_TOP]
     top = tuple(ClassProbability(int(index), float(probabilities[index])) for index in best)
-    return CleanPrediction(model, sample.target, top)
+    return CleanPrediction(model, sample.target.class_index, top)
 
 
 def _overlays(explained: Mapping[str, Explained]) -> Iterator[Overlay]:

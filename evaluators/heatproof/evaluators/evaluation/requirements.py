@@ -5,12 +5,13 @@ from dataclasses import fields
 from typing import Any, Final, cast
 
 from heatproof.evaluators.errors import InvalidArgumentError, UnsupportedOperatorError, placed
-from heatproof.evaluators.evaluation.spec import EvaluationSpec, Target
+from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.explainers import Explainer, Supplied
 from heatproof.evaluators.images.inventory import Inventory, Presence
 from heatproof.evaluators.metrics import Case, Metric
 from heatproof.evaluators.queries.passes import Capability, ModelPass
 from heatproof.evaluators.queries.predictor import PredictorFacts
+from heatproof.evaluators.queries.targets import LABEL, Target
 from heatproof.evaluators.registry.parameters import check_parameters
 from heatproof.evaluators.registry.registry import Reads, Registered
 from heatproof.evaluators.removal import RemovalOperator
@@ -82,7 +83,8 @@ def check_inventory(
     """
     for model in spec.models:
         _check_highest_label(facts[model], inventory)
-    if spec.target is Target.LABEL:
+        check_target(spec.target, facts[model])
+    if spec.target == LABEL:
         _check_labels("target label", "or explain the predicted class", "target", inventory)
     for index, metric in enumerate(spec.metrics):
         field = f"metrics[{index}].{metric.name}"
@@ -98,6 +100,16 @@ def check_inventory(
         if isinstance(explainer, Supplied):
             with placed(f"explainers[{index}].{explainer.name}"):
                 _check_maps(explainer.map_name, inventory)
+
+
+def check_target(target: Target, facts: PredictorFacts) -> None:
+    """Refuses a target that a model does not have.
+
+    Raises:
+        InvalidArgumentError: at `target`.
+    """
+    with placed("target"):
+        target.check(facts.classes)
 
 
 def _check_labels(reader: str, way_out: str, field: str, inventory: Inventory) -> None:

@@ -101,7 +101,7 @@ class CleanPrediction:
 
     Attributes:
         model: name of the model.
-        target: class that is explained.
+        target: class that is explained; -1 where the spec's target is more than one class.
         top: the most probable classes, at most 5, most probable first.
     """
 

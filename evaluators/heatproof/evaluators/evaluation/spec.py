@@ -1,20 +1,13 @@
 """What to evaluate and how; equal specs give equal scores."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from heatproof.evaluators.explainers import Explainer
 from heatproof.evaluators.images.preprocessing import Preprocessing
 from heatproof.evaluators.metrics import Metric
 from heatproof.evaluators.queries.class_outputs import Activation, Statement
+from heatproof.evaluators.queries.targets import PREDICTED, Target
 from heatproof.evaluators.removal import RemovalOperator
-
-
-class Target(StrEnum):
-    """Which class is explained."""
-
-    PREDICTED = "predicted"
-    LABEL = "label"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +21,7 @@ class EvaluationSpec:
         metrics: each is scored with every removal operator and explainer it needs.
         explainers: where the maps come from.
         removals: how regions are hidden.
-        target: which class is explained.
+        target: what of the models' answers is explained.
         seed: of everything random.
         keep_overlays: whether to keep a picture of every map.
         output: name of the models' output that holds the class scores; "" leaves it to the graph.
@@ -41,7 +34,7 @@ class EvaluationSpec:
     metrics: tuple[Metric, ...]
     explainers: tuple[Explainer, ...] = ()
     removals: tuple[RemovalOperator, ...] = ()
-    target: Target = Target.PREDICTED
+    target: Target = PREDICTED
     seed: int = 0
     keep_overlays: bool = False
     output: str = ""

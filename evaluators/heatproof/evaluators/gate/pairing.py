@@ -10,7 +10,6 @@ from heatproof.evaluators.errors import FailedPreconditionError
 from heatproof.evaluators.evaluation.columns import ImageColumns, Places
 from heatproof.evaluators.evaluation.plan import result_keys
 from heatproof.evaluators.evaluation.results import MetricResult, Summary
-from heatproof.evaluators.evaluation.spec import Target
 from heatproof.evaluators.evaluation.summaries import (
     Quantity,
     accuracy_of,
@@ -20,6 +19,7 @@ from heatproof.evaluators.evaluation.summaries import (
 )
 from heatproof.evaluators.gate.policy import Evaluated
 from heatproof.evaluators.outcomes import Direction
+from heatproof.evaluators.queries.targets import LABEL
 from heatproof.evaluators.registry.parameters import Range
 from heatproof.evaluators.registry.registry import Reads
 from heatproof.evaluators.statistics.arms import Arm, Contrast
@@ -124,7 +124,7 @@ def _differing_images(candidate: Evaluated, baseline: Evaluated) -> dict[str, st
         counts = f"{len(alone)} only in the candidate, {len(strange)} only in the baseline"
         return {"images": f" ({counts}, {(alone or strange)[0]} first)"}
     places = [(place, other[digest]) for digest, place in own.items()]
-    is_strict = candidate.spec.target is Target.LABEL
+    is_strict = candidate.spec.target == LABEL
     found = {
         "labels": [
             _named(mine, place)

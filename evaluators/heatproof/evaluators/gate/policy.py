@@ -6,12 +6,13 @@ from typing import ClassVar, TypeAlias
 
 from heatproof.evaluators.evaluation.columns import Columns
 from heatproof.evaluators.evaluation.results import Interval, MetricResult
-from heatproof.evaluators.evaluation.spec import EvaluationSpec, Target
+from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.explainers import Explainer
 from heatproof.evaluators.images.preprocessing import Preprocessing
 from heatproof.evaluators.metrics import Metric
 from heatproof.evaluators.queries.class_outputs import Activation
 from heatproof.evaluators.queries.model_warnings import ModelWarning
+from heatproof.evaluators.queries.targets import PREDICTED, Target
 from heatproof.evaluators.removal import RemovalOperator
 from heatproof.evaluators.statistics.intervals import Intervals
 
@@ -92,7 +93,7 @@ class Policy:
     explainers: tuple[Explainer, ...] = ()
     removals: tuple[RemovalOperator, ...] = ()
     seed: int = 0
-    target: Target = Target.PREDICTED
+    target: Target = PREDICTED
     abs_tolerance: float = 1e-4
     min_images: int = 30
     interval: Intervals = Intervals.STANDARD

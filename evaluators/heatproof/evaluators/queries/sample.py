@@ -18,6 +18,7 @@ from heatproof.evaluators.queries.procedure import (
     predict,
 )
 from heatproof.evaluators.queries.seeds import generator, seed_of
+from heatproof.evaluators.queries.targets import Head
 from heatproof.evaluators.removal.operator import RemovalOperator
 
 
@@ -33,7 +34,7 @@ class Sample:
         image: the image in the model's input frame.
         digest: SHA-256 of the image's bytes.
         seed: of everything random.
-        target: class that is explained.
+        target: what of the model's answers is explained.
         clean: the model's answer to `image`.
         maps: the caller's maps by name, in the model's input frame.
         object_mask: where the object is, in the model's input frame; None if it was not given.
@@ -46,7 +47,7 @@ class Sample:
     image: LazyImage
     digest: str
     seed: int
-    target: int
+    target: Head
     clean: Prediction
     maps: Mapping[str, Map] = field(default_factory=dict)
     object_mask: Mask | None = None
@@ -71,11 +72,11 @@ class Sample:
 
     def probability(self, answer: Prediction) -> float:
         """Probability of the target."""
-        return float(answer.probabilities[self.target])
+        return self.target.probability(answer)
 
     def logit(self, answer: Prediction) -> float:
         """Logit of the target."""
-        return float(answer.logits[self.target])
+        return self.target.logit(answer)
 
     def margin(self, answer: Prediction) -> float:
         """Logit of the target less the highest other one.
@@ -83,17 +84,12 @@ class Sample:
         The temperature of the softmax scales it and changes nothing else. Classes of a sigmoid do
         not compete: there it is the logit alone.
         """
-        logits = answer.logits.astype(np.float64)
-        if self.facts.probabilities == "sigmoid" or logits.size == 1:
-            return float(logits[self.target])
-        return float(logits[self.target] - np.delete(logits, self.target).max())
+        return self.target.margin(answer, competing=self.facts.probabilities != "sigmoid")
 
     @property
     def target_weights(self) -> Float32[np.ndarray, "classes"]:
-        """Weights of the logits that pick the target."""
-        weights = np.zeros(self.facts.classes, np.float32)
-        weights[self.target] = 1
-        return weights
+        """Weights of the logits whose sum is the target's logit."""
+        return self.target.weights(self.facts.classes)
 
     def rng(self, purpose: str) -> np.random.Generator:
         """Randomness for a purpose: the same for all models, explainers and operators."""

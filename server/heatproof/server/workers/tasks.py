@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
 from heatproof.evaluators.errors import FailedPreconditionError
 from heatproof.evaluators.evaluation import column_blocks
-from heatproof.evaluators.evaluation.spec import EvaluationSpec, Target
+from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.explainers import Explainer
 from heatproof.evaluators.images.inventory import Inventory
 from heatproof.evaluators.images.preprocessing import Preprocessing
 from heatproof.evaluators.queries.class_outputs import UNSTATED, Statement
+from heatproof.evaluators.queries.targets import PREDICTED, Target
 from heatproof.evaluators.removal import RemovalOperator
 from heatproof.server.workers.image_rows import ImageRow
 from heatproof.server.workers.inputs import ArraySource, FramedSource, ModelFiles, StoredImage
@@ -238,7 +239,7 @@ class Explain(Task[bytes, None]):
         preprocessing: how an image becomes its input.
         explainers: what explains.
         images: the images.
-        target: the class that is explained.
+        target: what of the model's answers is explained.
         seed: of everything random.
         overlay: whether to lay each map over its image.
         stated: what the user says of the class output.
@@ -252,7 +253,7 @@ class Explain(Task[bytes, None]):
     preprocessing: Preprocessing
     explainers: tuple[Explainer, ...]
     images: tuple[StoredImage, ...]
-    target: Target = Target.PREDICTED
+    target: Target = PREDICTED
     seed: int = 0
     overlay: bool = False
     stated: Statement = UNSTATED

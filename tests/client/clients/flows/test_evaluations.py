@@ -47,7 +47,8 @@ def test_an_evaluation_is_asked_for_as_the_caller_says(
         "insertion",
     ]
     assert request.spec.metrics[1].insertion.grid == 7
-    assert (request.spec.target, request.spec.seed) == (2, 5)
+    assert request.spec.target.WhichOneof("target") == "label"
+    assert request.spec.seed == 5
     assert [image.display_name for image in script.images] == ["a.png", "b.png", "sub/c.png"]
     assert script.images[0].label == 2
 

@@ -15,6 +15,7 @@ from heatproof.evaluators.metrics.functions.curves import (
     insertion_curve,
 )
 from heatproof.evaluators.outcomes import Reason, Undefined
+from heatproof.evaluators.queries.targets import FixedClass
 from heatproof.evaluators.regions.grid import Grid
 from heatproof.evaluators.removal import Black, Blur, Layer, RemovalOperator, White
 from tests.evaluators.toys import (
@@ -150,7 +151,7 @@ def test_relative_curves_start_at_one() -> None:
 def test_relative_curves_of_an_unconfident_image_have_a_status() -> None:
     predictor = ToyPredictor(lambda image: np.array([-20 + image.sum() * 0, 0, 0]))
     case = case_of(predictor, pixels(), pixels(5)[0])
-    object.__setattr__(case.sample, "target", 0)
+    object.__setattr__(case.sample, "target", FixedClass(0))
     outcome = ask(Deletion(4, 8, CurveScale.RELATIVE).score(case), predictor)
     assert isinstance(outcome.score, Undefined)
     assert outcome.score.reason is Reason.NO_CONFIDENCE

@@ -23,11 +23,12 @@ from heatproof.evaluators.evaluation.results import (
     Overlay,
     Summary,
 )
-from heatproof.evaluators.evaluation.spec import EvaluationSpec, Target
+from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.explainers import EXPLAINERS
 from heatproof.evaluators.images.preprocessing import PRESETS, Preprocessing, Resize
 from heatproof.evaluators.metrics import METRICS
 from heatproof.evaluators.outcomes import Curve, Direction, Reason, Undefined
+from heatproof.evaluators.queries.targets import LABEL, PREDICTED, Contrast, FixedClass, Group
 from heatproof.evaluators.registry.parameters import Range
 from heatproof.evaluators.removal import REMOVALS, Blur, RemovalOperator
 from heatproof.server.api.codec import decode, decode_choice, encode
@@ -83,6 +84,13 @@ PREPROCESSINGS = st.builds(
     mean=st.lists(NUMBERS, min_size=3, max_size=3).map(tuple),
     std=st.lists(st.floats(1e-6, 1e6), min_size=1, max_size=1).map(tuple),
 )
+INDICES = st.integers(0, 2**31 - 1)
+TARGETS = (
+    st.sampled_from([PREDICTED, LABEL])
+    | st.builds(FixedClass, INDICES)
+    | st.builds(Contrast, INDICES, INDICES)
+    | st.builds(Group, st.lists(INDICES, min_size=1, max_size=4).map(tuple))
+)
 SPECS = st.builds(
     EvaluationSpec,
     models=st.lists(WORDS, min_size=1, max_size=3).map(tuple),
@@ -91,7 +99,7 @@ SPECS = st.builds(
     metrics=st.lists(METRICS_, min_size=1, max_size=3).map(tuple),
     explainers=st.lists(EXPLAINERS_, max_size=3).map(tuple),
     removals=st.lists(REMOVALS_, max_size=3).map(tuple),
-    target=st.sampled_from(Target),
+    target=TARGETS,
     seed=st.integers(-(2**63), 2**63 - 1),
     keep_overlays=st.booleans(),
 )
@@ -245,9 +253,11 @@ METRIC: Mapping[str, Any] = {"deletion": {"steps": 5000}}
         ),
         (evaluation_pb2.EvaluationSpec(), "spec.preprocessing", "required"),
         (
-            evaluation_pb2.EvaluationSpec(preprocessing={"preset": "unit"}, target=77),
-            "spec.target",
-            "TARGET_PREDICTED",
+            evaluation_pb2.EvaluationSpec(
+                preprocessing={"preset": "unit"}, target={"contrast": {"of": {"index": 1}}}
+            ),
+            "spec.target.contrast.against",
+            "index or name",
         ),
     ],
 )

@@ -3,7 +3,7 @@
 import contextlib
 import uuid
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any, Final, TypeAlias, Unpack, cast
 
@@ -24,6 +24,7 @@ from heatproof.client.documents.model_files import ModelSource
 from heatproof.client.documents.policies import PreprocessingSource, read_preprocessing
 from heatproof.client.documents.results import Report
 from heatproof.client.documents.statements import StatementOptions
+from heatproof.client.documents.targets import TargetSource
 from heatproof.client.errors import (
     EvaluationCancelledError,
     EvaluationFailedError,
@@ -54,7 +55,7 @@ IMAGE_RESULTS: Final = Rpc(EvaluationServiceStub, "ListImageResults")
 OVERLAY_IMAGES: Final = 100
 """Images whose overlays are kept; those of more would fill the memory."""
 
-SPEC_OPTIONS: Final = ("target", "seed", "keep_overlays", "output", "activation")
+SPEC_OPTIONS: Final = ("target", "class_names", "seed", "keep_overlays", "output", "activation")
 """Options that are fields of the spec."""
 
 ENDED: Final = frozenset(
@@ -75,14 +76,16 @@ class EvaluationOptions(AnnotationOptions, StatementOptions, total=False):
     """Further options of an evaluation.
 
     Attributes:
-        target: class that is explained: `predicted` (the model's own top one, the default) or
-            `label`.
+        target: what is explained: `predicted` (the model's own top class, the default), `label`,
+            `class:207`, `contrast:207,208` or `group:281,282`; see `TargetSource`.
+        class_names: names of the classes by index, for a target that names some.
         seed: seed of everything random; 0 by default.
         keep_overlays: whether to draw every map over its image; those of the first
             `OVERLAY_IMAGES` images are fetched.
     """
 
-    target: str
+    target: TargetSource
+    class_names: Sequence[str]
     seed: int
     keep_overlays: bool
 

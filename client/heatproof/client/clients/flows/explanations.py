@@ -20,6 +20,7 @@ from heatproof.client.documents.images import ImagesSource, NamedImage
 from heatproof.client.documents.model_files import ModelSource
 from heatproof.client.documents.policies import PreprocessingSource, read_preprocessing
 from heatproof.client.documents.statements import StatementOptions
+from heatproof.client.documents.targets import TargetSource
 from heatproof.v1.class_output_pb2 import ClassOutput
 from heatproof.v1.explainers.explainer_pb2 import Explainer
 from heatproof.v1.explanation_service_pb2 import ExplainRequest, Explanation
@@ -65,12 +66,15 @@ class ExplainOptions(AnnotationOptions, StatementOptions, total=False):
     """Further options: what is known about the images, and these.
 
     Attributes:
-        target: class that is explained: `predicted` (the default) or `label`.
+        target: what is explained: `predicted` (the default), `label`, `class:207`,
+            `contrast:207,208` or `group:281,282`; see `TargetSource`.
+        class_names: names of the classes by index, for a target that names some.
         seed: seed of everything random; 0 by default.
         overlay: whether to draw the map over the image.
     """
 
-    target: str
+    target: TargetSource
+    class_names: Sequence[str]
     seed: int
     overlay: bool
 

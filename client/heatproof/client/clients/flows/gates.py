@@ -1,7 +1,7 @@
 """The gate: an evaluation by a policy, and the server's verdict on it."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final, TypeAlias, Unpack
 
@@ -23,12 +23,14 @@ from heatproof.client.documents.policies import (
 from heatproof.client.documents.recordings import baseline_of, read_baseline
 from heatproof.client.documents.results import GateReport, Report, UnjudgedError
 from heatproof.client.documents.statements import StatementOptions, statement_options
+from heatproof.client.documents.targets import TargetSource
 from heatproof.client.errors import HeatproofError, UsageError
 from heatproof.v1.evaluation_pb2 import EvaluationSpec
 from heatproof.v1.evaluation_service_pb2 import CreateEvaluationRequest, GateEvaluationRequest
 from heatproof.v1.evaluation_service_pb2_grpc import EvaluationServiceStub
 from heatproof.v1.gate_pb2 import Baseline, Policy, PolicyModel, Verdict
 from heatproof.v1.results_pb2 import ImageResult
+from heatproof.v1.target_pb2 import Target
 
 GATE: Final = Rpc(EvaluationServiceStub, "GateEvaluation")
 
@@ -40,9 +42,13 @@ class GateOptions(AnnotationOptions, StatementOptions, total=False):
     """Further options of a gate: what is known about the images and the class output, and overlays.
 
     Attributes:
+        target: what is explained, stronger than the policy; see `TargetSource`.
+        class_names: names of the classes by index, for a target that names some.
         keep_overlays: whether to draw every map over its image.
     """
 
+    target: TargetSource
+    class_names: Sequence[str]
     keep_overlays: bool
 
 
@@ -76,7 +82,7 @@ def gate(
         UnjudgedError: it is evaluated, but no verdict could be made; has the report.
     """
     stated = messages.read(PolicyModel, statement_options(options))
-    rules = yield from work(lambda: _rules(policy, preprocessing, stated))
+    rules = yield from work(lambda: _rules(policy, preprocessing, stated, options))
     spec = _spec(rules, keep_overlays=options.get("keep_overlays", False))
     recorded = yield from work(lambda: _recorded(baseline))
     models = [model] if baseline is None or recorded else [model, _as_model(baseline)]
@@ -98,15 +104,22 @@ def gate(
 
 
 def _rules(
-    policy: PolicySource, preprocessing: PreprocessingSource | None, stated: PolicyModel
+    policy: PolicySource,
+    preprocessing: PreprocessingSource | None,
+    stated: PolicyModel,
+    options: GateOptions,
 ) -> Policy:
-    """The policy with the preprocessing and the statement that hold."""
+    """The policy with the preprocessing, the statement and the target that hold."""
     rules = read_policy(policy)
     if preprocessing is not None:
         rules.model.preprocessing.CopyFrom(read_preprocessing(preprocessing))
     if not rules.model.HasField("preprocessing"):
         raise UsageError(NO_PREPROCESSING)
     rules.model.MergeFrom(stated)
+    if "target" in options:
+        rules.target.CopyFrom(messages.read(Target, options["target"], "target"))
+    if "class_names" in options:
+        rules.model.class_names[:] = options["class_names"]
     return rules
 
 
@@ -118,7 +131,8 @@ def _spec(policy: Policy, *, keep_overlays: bool) -> EvaluationSpec:
         metrics=_distinct(check.metric for check in policy.checks),
         explainers=policy.explainers,
         removals=policy.removals,
-        target=policy.target,
+        target=policy.target if policy.HasField("target") else None,
+        class_names=policy.model.class_names,
         seed=policy.seed,
         keep_overlays=keep_overlays,
     )

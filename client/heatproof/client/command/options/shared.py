@@ -1,10 +1,10 @@
 """Groups of options that several subcommands share; see `grouped`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, TypeAlias, TypedDict
 
 import typer
 
@@ -12,6 +12,7 @@ from heatproof.client.clients.addresses import Tls
 from heatproof.client.clients.flows.datasets import AnnotationOptions
 from heatproof.client.clients.synchronous import Client
 from heatproof.client.documents.statements import StatementOptions, statement_options
+from heatproof.client.documents.targets import FORMS, TargetSource
 from heatproof.client.errors import UsageError
 
 SERVER = "Server"
@@ -32,6 +33,30 @@ Preprocessing: TypeAlias = Annotated[
         "--preprocessing", help="How the model reads images: imagenet, tf, unit, or a TOML file."
     ),
 ]
+
+
+TargetOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--target",
+        help=f"What is explained: {FORMS}; a CLASS is an index, or a name of --classes. The "
+        "predicted class by default.",
+    ),
+]
+
+
+class TargetOptions(TypedDict, total=False):
+    """What is explained, for the client."""
+
+    target: TargetSource
+    class_names: Sequence[str]
+
+
+def targeted(target: str | None, names: Sequence[str]) -> TargetOptions:
+    """What the client is told of the target; names only where the target holds some."""
+    if target is None:
+        return TargetOptions(class_names=list(names)) if names else TargetOptions()
+    return TargetOptions(target=target, class_names=list(names))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,7 +55,7 @@ class Rise(Explainer):
             masks = [self._mask(sample, rng) for _ in chunk]
             answers = yield from ask([_view(sample, mask) for mask in masks])
             for mask, answer in zip(masks, answers, strict=True):
-                total += answer.probabilities[sample.target] * mask.draw()
+                total += np.float64(sample.probability(answer)) * mask.draw()
         return total / (self.masks * self.visible_probability)
 
     def _mask(self, sample: Sample, rng: np.random.Generator) -> "SmoothMask":

@@ -123,5 +123,5 @@ def low_confidence(sample: Sample) -> Undefined | None:
     """Why relative curves of the sample mean nothing, if they do."""
     if sample.confidence >= MIN_CONFIDENCE:
         return None
-    detail = f"the clean image has class {sample.target} at {sample.confidence:.2g} only"
+    detail = f"the clean image has {sample.target} at {sample.confidence:.2g} only"
     return Undefined(Reason.NO_CONFIDENCE, detail)

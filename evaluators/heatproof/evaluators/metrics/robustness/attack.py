@@ -10,11 +10,13 @@ from heatproof.evaluators.images.arrays import Image, Mask
 from heatproof.evaluators.outcomes import Reason, Undefined
 from heatproof.evaluators.queries.procedure import (
     LazyImage,
+    Prediction,
     Procedure,
     differentiate,
     predict,
 )
 from heatproof.evaluators.queries.sample import Sample
+from heatproof.evaluators.queries.targets import NO_CLASS
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,16 +54,17 @@ class Attack:
 
 
 def gradient_attack(sample: Sample, attack: Attack) -> Procedure[Image | Undefined]:
-    """Raises the cross-entropy of the target by the sign of its gradient: FGSM, or PGD."""
+    """Raises the cross-entropy of the target by the sign of its gradient: FGSM, or PGD.
+
+    Of a contrast or a group it lowers the logit, which of a contrast is the same direction.
+    """
     clean = pixels = sample.image.draw()
     image, answer = sample.image, sample.clean
     for step in range(attack.steps):
         if step:
             image = LazyImage.of(pixels)
             answer = yield from predict(sample.view(image=image))
-        weights = cross_entropy_gradient(
-            answer.probabilities, sample.target, sample.facts.probabilities
-        )
+        weights = _away_from_target(sample, answer)
         found = yield from differentiate(sample.gradient_view(weights, image=image))
         direction = np.sign(found.gradient)
         if not np.isfinite(direction).all():
@@ -70,6 +73,14 @@ def gradient_attack(sample: Sample, attack: Attack) -> Procedure[Image | Undefin
             return Undefined(Reason.NO_GRADIENT, "the gradient is 0 all over the background")
         pixels = attack.moved(clean, pixels, direction, attack.stride)
     return pixels
+
+
+def _away_from_target(sample: Sample, answer: Prediction) -> Float32[np.ndarray, "classes"]:
+    if sample.target.class_index == NO_CLASS:
+        return -sample.target_weights
+    return cross_entropy_gradient(
+        answer.probabilities, sample.target.class_index, sample.facts.probabilities
+    )
 
 
 def random_attack(sample: Sample, attack: Attack, index: int) -> Image:

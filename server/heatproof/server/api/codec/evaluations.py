@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
+from google.protobuf.unknown_fields import UnknownFieldSet
 from google.rpc import status_pb2
 
 from heatproof.evaluators.errors import InvalidArgumentError, LimitExceededError, placed
@@ -13,12 +14,15 @@ from heatproof.evaluators.queries.class_outputs import ClassOutput
 from heatproof.evaluators.queries.model_warnings import ModelWarning
 from heatproof.server.api.codec.fields.decoding import decode
 from heatproof.server.api.codec.fields.encoding import encode
+from heatproof.server.api.codec.fields.targets import with_indices
 from heatproof.server.evaluations.store.records import State, StoredEvaluation
 from heatproof.server.settings import MAX_REPLY_BYTES
 from heatproof.server.workers.image_rows import ImageRow
 from heatproof.v1 import class_output_pb2, evaluation_pb2, results_pb2
 
 _MAX_MODELS: Final = 16
+_TARGET_OF_0_1: Final = 7
+_LABEL_OF_0_1: Final = 2
 MAX_SPEC_BYTES: Final = 256 << 10
 """Most bytes of a spec as it is sent."""
 _STATES: Final = {
@@ -35,7 +39,7 @@ def decode_spec(message: evaluation_pb2.EvaluationSpec) -> EvaluationSpec:
     """
     with placed("spec"):
         _check_size(message)
-        spec = decode(message, EvaluationSpec)
+        spec = decode(with_indices(message, message.class_names), EvaluationSpec)
         if len(spec.models) > _MAX_MODELS or len(set(spec.models)) < len(spec.models):
             raise InvalidArgumentError(
                 f"models must be at most {_MAX_MODELS}, all different", field="models"
@@ -59,7 +63,20 @@ def serialized_spec(spec: EvaluationSpec) -> bytes:
 
 def read_spec(data: bytes) -> EvaluationSpec:
     """Reads a stored spec."""
-    return decode(evaluation_pb2.EvaluationSpec.FromString(data), EvaluationSpec)
+    return decode(stored_spec(data), EvaluationSpec)
+
+
+def stored_spec(data: bytes) -> evaluation_pb2.EvaluationSpec:
+    """The message of a stored spec; that of version 0.1 told its target by a number."""
+    message = evaluation_pb2.EvaluationSpec.FromString(data)
+    if not message.HasField("target"):
+        unknown = UnknownFieldSet(message)
+        fields = [unknown[place] for place in range(len(unknown))]
+        told = {field.field_number: field.data for field in fields}
+        arm = "label" if told.get(_TARGET_OF_0_1) == _LABEL_OF_0_1 else "predicted"
+        getattr(message.target, arm).SetInParent()
+        message.DiscardUnknownFields()
+    return message
 
 
 def serialized_results(results: Sequence[MetricResult]) -> bytes:
@@ -132,7 +149,7 @@ def encode_evaluation(stored: StoredEvaluation) -> evaluation_pb2.Evaluation:
     """Makes the message of an evaluation, without the mean curves if they do not fit."""
     message = evaluation_pb2.Evaluation.FromString(stored.results + stored.environment)
     message.name = stored.name
-    message.spec.ParseFromString(stored.spec)
+    message.spec.CopyFrom(stored_spec(stored.spec))
     message.state = _STATES[stored.state]
     if stored.state is State.FAILED:
         message.error.CopyFrom(status_pb2.Status.FromString(stored.error))

@@ -7,15 +7,15 @@ import numpy as np
 
 from heatproof.evaluators.errors import InvalidArgumentError, LimitExceededError, placed
 from heatproof.evaluators.evaluation.engine import Explanation, MaskedPredictions
-from heatproof.evaluators.evaluation.spec import Target
 from heatproof.evaluators.explainers import Explainer
 from heatproof.evaluators.images.preprocessing import Preprocessing
 from heatproof.evaluators.outcomes import Undefined
+from heatproof.evaluators.queries.targets import Target
 from heatproof.evaluators.removal import RemovalOperator
 from heatproof.server.api.codec.facts import explained_predictions
 from heatproof.server.api.codec.fields.decoding import decode, decode_choice
 from heatproof.server.api.codec.fields.encoding import encode
-from heatproof.server.api.codec.fields.enums import decode_enum
+from heatproof.server.api.codec.fields.targets import decode_target
 from heatproof.server.api.codec.fields.tensors import fill_tensor
 from heatproof.server.api.codec.images import decode_image, decode_images, mask_stack
 from heatproof.server.api.codec.statements import decode_statement
@@ -25,7 +25,6 @@ from heatproof.server.workers.limits import Limits
 from heatproof.server.workers.tasks import Explain, PredictMasked
 from heatproof.v1 import (
     class_output_pb2,
-    evaluation_pb2,
     explanation_service_pb2,
     masking_service_pb2,
     results_pb2,
@@ -57,7 +56,7 @@ async def decode_explain(
         preprocessing=preprocessing,
         explainers=explainers,
         images=await decode_images(request.images, limits, MAX_EXPLAINED_IMAGES),
-        target=_target(request.target),
+        target=_target(request),
         seed=request.seed,
         overlay=request.overlay,
         stated=decode_statement(request.output, request.activation),
@@ -77,11 +76,9 @@ def _explainer(message: explainer_pb2.Explainer, index: int) -> Explainer:
         return cast("Explainer", decode_choice(message))
 
 
-def _target(number: int) -> Target:
-    if not number:
-        return Target.PREDICTED
+def _target(request: explanation_service_pb2.ExplainRequest) -> Target:
     with placed("target"):
-        return Target(decode_enum(evaluation_pb2.EvaluationSpec.Target.DESCRIPTOR, number, Target))
+        return decode_target(request.target, request.class_names)
 
 
 def encode_explanation(explanation: Explanation) -> explanation_service_pb2.Explanation:

@@ -10,6 +10,7 @@ from heatproof.evaluators.gate.policy import Evaluated, Policy, Verdict
 from heatproof.evaluators.queries.model_warnings import ModelWarning
 from heatproof.server.api.codec.fields.decoding import decode
 from heatproof.server.api.codec.fields.encoding import encode
+from heatproof.server.api.codec.fields.targets import with_indices
 from heatproof.v1 import evaluation_pb2, gate_pb2, results_pb2
 
 
@@ -47,7 +48,8 @@ def read_policy(data: bytes) -> Policy:
         InvalidArgumentError: names the field below `policy`.
     """
     with placed("policy"):
-        return decode(gate_pb2.Policy.FromString(data), Policy)
+        message = gate_pb2.Policy.FromString(data)
+        return decode(with_indices(message, message.model.class_names), Policy)
 
 
 def serialized_verdict(verdict: Verdict) -> bytes:

@@ -21,7 +21,8 @@ from heatproof.server.api.codec.fields.custom import decode_custom
 from heatproof.server.api.codec.fields.descriptors import fields_of, is_set, map_value
 from heatproof.server.api.codec.fields.enums import decode_enum
 from heatproof.server.api.codec.fields.hints import FieldHint, hints_of
-from heatproof.v1 import preprocessing_pb2, results_pb2
+from heatproof.server.api.codec.fields.targets import decode_target
+from heatproof.v1 import preprocessing_pb2, results_pb2, target_pb2
 
 T = TypeVar("T")
 
@@ -169,6 +170,7 @@ _SPECIAL: Final[Mapping[str, Callable[[Any], object]]] = MappingProxyType(
         results_pb2.Score.DESCRIPTOR.full_name: _score,
         preprocessing_pb2.Preprocessing.DESCRIPTOR.full_name: _preprocessing,
         timestamp_pb2.Timestamp.DESCRIPTOR.full_name: lambda message: message.ToDatetime(UTC),
+        target_pb2.Target.DESCRIPTOR.full_name: decode_target,
         **dict.fromkeys(REGISTRIES, decode_choice),
     }
 )

@@ -13,8 +13,9 @@ from heatproof.server.api.codec.fields.custom import encode_custom
 from heatproof.server.api.codec.fields.descriptors import fields_of, map_value
 from heatproof.server.api.codec.fields.enums import encode_enum
 from heatproof.server.api.codec.fields.hints import hints_of
+from heatproof.server.api.codec.fields.targets import fill_target
 from heatproof.server.api.codec.fields.tensors import fill_tensor
-from heatproof.v1 import results_pb2, tensor_pb2
+from heatproof.v1 import results_pb2, target_pb2, tensor_pb2
 
 M = TypeVar("M", bound=Message)
 
@@ -93,6 +94,7 @@ _SPECIAL: Final[Mapping[str, Callable[[Any, Any], None]]] = MappingProxyType(
         timestamp_pb2.Timestamp.DESCRIPTOR.full_name: lambda message, time: message.FromDatetime(
             time
         ),
+        target_pb2.Target.DESCRIPTOR.full_name: fill_target,
         **dict.fromkeys(REGISTRIES, _fill_choice),
     }
 )
