@@ -111,7 +111,7 @@ def verdict(policy: Policy, evaluation: Evaluation, outcome: Verdict.Outcome.Val
         checks=[
             CheckResult(
                 check=index,
-                result=min(index, len(evaluation.results) - 1),
+                result=min(index, len(results(evaluation.spec, 1)) - 1),
                 kind=CheckResult.KIND_BOUND,
                 outcome=CheckResult.OUTCOME_FAIL if fails else CheckResult.OUTCOME_PASS,
                 severity=check.severity,

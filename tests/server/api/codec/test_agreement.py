@@ -69,11 +69,12 @@ PAIRS: list[tuple[Any, type]] = [
     (catalog_service_pb2.Catalog, catalog.Catalog),
 ]
 READ_FIRST: Mapping[type, set[str]] = {
+    results.MetricResult: {"index"},
     Preprocessing: {"preset"},
     spec.EvaluationSpec: {"class_names"},
     policy.PolicyModel: {"class_names"},
 }
-"""Fields that are read before a message becomes a dataclass."""
+"""Fields that are read before a message becomes a dataclass, or written after."""
 SCALARS: Mapping[int, type] = {
     FieldDescriptor.CPPTYPE_INT32: int,
     FieldDescriptor.CPPTYPE_INT64: int,

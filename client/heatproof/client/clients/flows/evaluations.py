@@ -37,6 +37,7 @@ from heatproof.v1.evaluation_service_pb2 import (
     CreateEvaluationRequest,
     CreateEvaluationResponse,
     ListImageResultsRequest,
+    ListMetricResultsRequest,
     WatchEvaluationRequest,
 )
 from heatproof.v1.evaluation_service_pb2_grpc import EvaluationServiceStub
@@ -45,11 +46,12 @@ from heatproof.v1.metrics.metric_pb2 import Metric
 from heatproof.v1.metrics.robustness_pb2 import ExplanationConsistency
 from heatproof.v1.model_pb2 import Model
 from heatproof.v1.removal.removal_operator_pb2 import RemovalOperator
-from heatproof.v1.results_pb2 import ImageResult
+from heatproof.v1.results_pb2 import ImageResult, MetricResult
 
 CREATE: Final = Rpc(EvaluationServiceStub, "CreateEvaluation")
 WATCH: Final = Rpc(EvaluationServiceStub, "WatchEvaluation")
 CANCEL: Final = Rpc(EvaluationServiceStub, "CancelEvaluation")
+METRIC_RESULTS: Final = Rpc(EvaluationServiceStub, "ListMetricResults")
 IMAGE_RESULTS: Final = Rpc(EvaluationServiceStub, "ListImageResults")
 
 OVERLAY_IMAGES: Final = 100
@@ -197,6 +199,10 @@ def _evaluated(
             yield Unary(CANCEL, CancelEvaluationRequest(name=name))
         raise
     _require_success(evaluation)
+    # The stream has all of them; a reply may lack what does not fit.
+    scores = yield from _metric_results(name)
+    del evaluation.results[:]
+    evaluation.results.extend(scores)
     results = yield from _image_results(name)
     return Report(evaluation, tuple(results), models, images)
 
@@ -240,6 +246,12 @@ def _require_success(evaluation: Evaluation) -> None:
             evaluation=evaluation.name,
             reason=status.reason,
         )
+
+
+def _metric_results(name: str) -> Flow[list[MetricResult]]:
+    request = ListMetricResultsRequest(name=name, view=ListImageResultsRequest.VIEW_FULL)
+    found: list[MetricResult] = yield from patiently(Stream(METRIC_RESULTS, request))
+    return found
 
 
 def _image_results(name: str) -> Flow[list[ImageResult]]:

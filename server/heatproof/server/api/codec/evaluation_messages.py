@@ -1,16 +1,31 @@
 """Requests and replies of the evaluation service."""
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Final
 
-from heatproof.evaluators.errors import InvalidArgumentError, placed
-from heatproof.server.api.codec.evaluations import encode_evaluation, fitted, read_image_result
+from google.protobuf.message import Message
+
+from heatproof.evaluators.errors import (
+    InvalidArgumentError,
+    LimitExceededError,
+    UnknownNameError,
+    placed,
+)
+from heatproof.server.api.codec.evaluations import (
+    encode_evaluation,
+    fitted,
+    read_image_result,
+    stored_results,
+)
+from heatproof.server.api.codec.fields.choices import CUSTOM
 from heatproof.server.evaluations.creation import EvaluationOffer, Rules
 from heatproof.server.evaluations.inline import InlineEvaluation
 from heatproof.server.evaluations.store.records import StoredEvaluation
 from heatproof.server.settings import MAX_REPLY_BYTES
 from heatproof.server.workers.statistics_tasks import RecordedEvaluation
-from heatproof.v1 import evaluation_pb2, gate_pb2
+from heatproof.v1 import evaluation_pb2, gate_pb2, results_pb2
 from heatproof.v1 import evaluation_service_pb2 as pb
 
 _VIEWS: Final = {
@@ -48,12 +63,65 @@ def encode_evaluated(inline: InlineEvaluation) -> pb.EvaluateResponse:
         reply.image_results.extend(read_image_result(row.basic) for row in inline.images)
     if reply.ByteSize() > MAX_REPLY_BYTES:
         reply.evaluation.CopyFrom(fitted(reply.evaluation, room=0))
+    if reply.ByteSize() > MAX_REPLY_BYTES:
+        raise LimitExceededError(
+            f"the results take {reply.ByteSize()} bytes, a reply at most {MAX_REPLY_BYTES}: use "
+            "CreateEvaluation and ListMetricResults, which has no such limit",
+            field="spec.metrics",
+        )
     return reply
 
 
 def encode_listed(stored: StoredEvaluation) -> evaluation_pb2.Evaluation:
     """Makes the message of an evaluation in a list: without results, which may be megabytes."""
     return encode_evaluation(replace(stored, results=b""))
+
+
+def listed_results(
+    stored: StoredEvaluation, request: pb.ListMetricResultsRequest
+) -> list[results_pb2.MetricResult]:
+    """The results that a request asks for.
+
+    Raises:
+        InvalidArgumentError: there is no such view.
+        UnknownNameError: no result matches a value of a filter.
+    """
+    with_curves = "curves" in view_columns(request.view)
+    results = list(stored_results(stored))
+    for field, names_of in _FILTERS.items():
+        wanted = set(getattr(request, field))
+        known = {name for result in results for name in names_of(result)}
+        for place, name in enumerate(getattr(request, field)):
+            if results and name not in known:
+                with placed(f"{field}[{place}]"):
+                    raise UnknownNameError.among(field.removesuffix("s"), name, sorted(known))
+        if wanted:
+            results = [result for result in results if wanted.intersection(names_of(result))]
+    if not with_curves:
+        for result in results:
+            result.ClearField("curves")
+    return results
+
+
+def _chosen(choice: Message) -> list[str]:
+    """Name of a metric, explainer or removal operator; none if it is unset."""
+    arm = choice.WhichOneof(choice.DESCRIPTOR.oneofs[0].name)
+    if arm is None:
+        return []
+    return [getattr(choice, arm).name if arm == CUSTOM else arm]
+
+
+_FILTERS: Final[Mapping[str, Callable[[results_pb2.MetricResult], Iterable[str]]]] = (
+    MappingProxyType(
+        {
+            "models": lambda result: result.models,
+            "metrics": lambda result: _chosen(result.metric),
+            "explainers": lambda result: _chosen(result.explainer),
+            "removals": lambda result: _chosen(result.removal),
+        }
+    )
+)
+"""What each filter of a list of results compares."""
 
 
 def view_columns(view: "pb.ListImageResultsRequest.View.ValueType") -> tuple[str, ...]:

@@ -148,6 +148,8 @@ def read_image_result(data: bytes) -> results_pb2.ImageResult:
 def encode_evaluation(stored: StoredEvaluation) -> evaluation_pb2.Evaluation:
     """Makes the message of an evaluation, without the mean curves if they do not fit."""
     message = evaluation_pb2.Evaluation.FromString(stored.results + stored.environment)
+    for index, result in enumerate(message.results):
+        result.index = index
     message.name = stored.name
     message.spec.CopyFrom(stored_spec(stored.spec))
     message.state = _STATES[stored.state]
@@ -164,11 +166,21 @@ def encode_evaluation(stored: StoredEvaluation) -> evaluation_pb2.Evaluation:
 def fitted(
     message: evaluation_pb2.Evaluation, room: int = MAX_REPLY_BYTES
 ) -> evaluation_pb2.Evaluation:
-    """The message without its mean curves if it takes more than `room` bytes with them."""
+    """The message without its mean curves, then its results, if it takes more than `room` bytes."""
     if message.ByteSize() > room:
         for result in message.results:
             result.ClearField("curves")
+    if message.ByteSize() > MAX_REPLY_BYTES:
+        message.ClearField("results")
     return message
+
+
+def stored_results(stored: StoredEvaluation) -> Sequence[results_pb2.MetricResult]:
+    """The results of an evaluation, each with its index."""
+    results = evaluation_pb2.Evaluation.FromString(stored.results).results
+    for index, result in enumerate(results):
+        result.index = index
+    return results
 
 
 def _fill_times(

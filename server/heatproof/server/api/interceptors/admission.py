@@ -32,6 +32,7 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         "/heatproof.v1.EvaluationService/GateEvaluation": Kind.COMPUTATION,
         "/heatproof.v1.EvaluationService/WatchEvaluation": Kind.STREAM,
         "/heatproof.v1.EvaluationService/ListImageResults": Kind.STREAM,
+        "/heatproof.v1.EvaluationService/ListMetricResults": Kind.STREAM,
         "/grpc.health.v1.Health/Watch": Kind.STREAM,
         "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo": Kind.STREAM,
         "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": Kind.STREAM,

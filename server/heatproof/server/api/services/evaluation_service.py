@@ -12,6 +12,7 @@ from heatproof.server.api.codec.evaluation_messages import (
     encode_evaluated,
     encode_listed,
     encode_verdict,
+    listed_results,
     view_columns,
 )
 from heatproof.server.api.codec.evaluations import decode_spec, encode_evaluation, read_image_result
@@ -90,6 +91,15 @@ class EvaluationService(evaluation_service_pb2_grpc.EvaluationServiceServicer):
         name = EvaluationName.parse(request.name)
         await self._evaluations.scheduler.delete(name)
         return empty_pb2.Empty()
+
+    async def ListMetricResults(
+        self, request: pb.ListMetricResultsRequest, context: Context
+    ) -> AsyncIterator[results_pb2.MetricResult]:
+        """Sends the scores over the data set that match the filters."""
+        name = EvaluationName.parse(request.name)
+        stored = await self._evaluations.scheduler.snapshot(name)
+        for result in await asyncio.to_thread(listed_results, stored, request):
+            yield result
 
     async def ListImageResults(
         self, request: pb.ListImageResultsRequest, context: Context
