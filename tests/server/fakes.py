@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from heatproof.evaluators.errors import HeatproofError
@@ -22,7 +23,7 @@ from heatproof.server.api.codec import worker_documents
 from heatproof.server.api.codec.evaluations import image_row
 from heatproof.server.workers.execution import statistics
 from heatproof.server.workers.execution.context import TaskContext
-from heatproof.server.workers.inputs import StoredImage
+from heatproof.server.workers.inputs import Blob, StoredImage
 from heatproof.server.workers.protocol import (
     Done,
     Failed,
@@ -139,7 +140,13 @@ def _answer(task: Task[Any, Any]) -> Done[Any] | Failed:
             return Done(PlannedWork(PREDICTIONS_PER_IMAGE * task.inventory.images))
         case DescribeEnvironment():
             return Done({"heatproof": "fake"})
-    context = TaskContext(_NeverCancelled(), lambda _: None, _no_model_cache, worker_documents)  # type: ignore[arg-type]
+    context = TaskContext(
+        _NeverCancelled(),  # type: ignore[arg-type]  # a cancellation loads ONNX
+        lambda _: None,
+        _no_model_cache,
+        worker_documents,
+        _NoBlobs(),
+    )
     try:
         return Done(_STATISTICS[type(task)](task, context))
     except HeatproofError as error:
@@ -149,6 +156,11 @@ def _answer(task: Task[Any, Any]) -> Done[Any] | Failed:
 class _NeverCancelled:
     def check(self) -> None:
         """Never raises."""
+
+
+class _NoBlobs:
+    def path(self, blob: Blob) -> Path:
+        raise AssertionError(blob)
 
 
 def _no_model_cache() -> Any:

@@ -25,7 +25,7 @@ from heatproof.server.resource_names import DatasetName, ModelName
 from heatproof.server.settings import Settings
 from heatproof.server.storage.blobs import PartialBlob
 from heatproof.server.stores import Stores, opened_stores
-from heatproof.server.workers.inputs import Content, EncodedSource, StoredImage
+from heatproof.server.workers.inputs import Blob, EncodedSource, StoredImage
 
 SIDE = 16
 PREDICTIONS_PER_IMAGE = 10
@@ -115,14 +115,14 @@ def store_dataset(stores: Stores, seeds: Sequence[int]) -> str:
     files = [png(seed) for seed in seeds]
     digests = [hashlib.sha256(data).hexdigest() for data in files]
     images = [
-        StoredImage(digest, f"{seed}.png", EncodedSource(data), label=seed % 5)
+        StoredImage(digest, f"{seed}.png", EncodedSource(Blob(digest)), label=seed % 5)
         for seed, digest, data in zip(seeds, digests, files, strict=True)
     ]
     new = NewDataset(
         name=DatasetName.of_images(digests),
         display_name="pictures",
         size_bytes=sum(map(len, files)),
-        records=[record_of(image, _sha256) for image in images],
+        records=[record_of(image) for image in images],
         parts=[(digest, _blob(stores, data)) for digest, data in zip(digests, files, strict=True)],
     )
     return stores.datasets.add(new).name
@@ -132,8 +132,3 @@ def _blob(stores: Stores, data: bytes) -> PartialBlob:
     partial = stores.ownership.folder.begin()
     partial.write(data)
     return partial.finish()
-
-
-def _sha256(content: Content) -> str:
-    assert isinstance(content, bytes)
-    return hashlib.sha256(content).hexdigest()

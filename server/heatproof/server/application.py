@@ -126,6 +126,7 @@ def pool_settings(settings: Settings) -> PoolSettings:
         inspection_workers=settings.inspection_workers,
         threads=settings.threads,
         memory_bytes=settings.worker_memory_bytes,
+        data_dir=settings.data_dir,
         limits=settings.limits,
         preload=settings.preload,
     )

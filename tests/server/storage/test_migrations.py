@@ -53,7 +53,7 @@ def test_everything_of_version_0_1_is_read(old: Settings) -> None:
         with opened_stores(old) as stores:
             (model,) = stores.models.page(FIRST_PAGE).items
             files = stores.models.files(ModelName.parse(model.name))
-            assert files.path.read_bytes() == model_bytes()
+            assert stores.ownership.path(files.model.sha256).read_bytes() == model_bytes()
             (dataset,) = stores.datasets.page(FIRST_PAGE).items
             images = stores.datasets.images(DatasetName.parse(dataset.name), range(3))
             assert [(image.display_name, image.label) for image in images] == [

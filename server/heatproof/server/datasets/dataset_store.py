@@ -107,7 +107,7 @@ class DatasetStore:
         )
         with self.ownership.engine.connect() as connection:
             records = connection.scalars(query)
-            return tuple(image_of(record, self.ownership.path) for record in records)
+            return tuple(image_of(record) for record in records)
 
     def all_images(self, name: DatasetName) -> Iterator[StoredImage]:
         """Every image, in order; their bytes stay in their files."""
@@ -117,7 +117,7 @@ class DatasetStore:
         )
         with self.ownership.engine.connect() as connection:
             for record in connection.execution_options(yield_per=1000).scalars(query):
-                yield image_of(record, self.ownership.path)
+                yield image_of(record)
 
     def page(
         self,

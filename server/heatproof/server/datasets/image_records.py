@@ -1,13 +1,13 @@
 """Images of a data set as rows: everything about them but their bytes, which are blobs."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, TypeAlias
 
 from heatproof.evaluators.images.sources import Frame, FramedBox
 from heatproof.server.workers.inputs import (
     ArraySource,
+    Blob,
     Content,
     EncodedSource,
     FramedSource,
@@ -20,11 +20,11 @@ Record: TypeAlias = dict[str, Any]
 Source: TypeAlias = ArraySource | EncodedSource
 
 
-def record_of(image: StoredImage, sha256_of: Callable[[Content], str]) -> Record:
-    """Describes an image, with digests in the place of its bytes."""
+def record_of(image: StoredImage) -> Record:
+    """Describes an image whose bytes are blobs."""
 
     def source(value: Source) -> Record:
-        digest = sha256_of(value.content)
+        digest = _blob(value.content).sha256
         if isinstance(value, EncodedSource):
             return {"encoded": digest}
         return {"array": digest, "dtype": value.dtype, "shape": list(value.shape)}
@@ -46,13 +46,13 @@ def record_of(image: StoredImage, sha256_of: Callable[[Content], str]) -> Record
     }
 
 
-def image_of(record: Mapping[str, Any], path_of: Callable[[str], Path]) -> StoredImage:
-    """Reads a record, with files in the place of the digests."""
+def image_of(record: Mapping[str, Any]) -> StoredImage:
+    """Reads a record."""
 
     def source(value: Record) -> Source:
         if "encoded" in value:
-            return EncodedSource(path_of(value["encoded"]))
-        return ArraySource(path_of(value["array"]), value["dtype"], tuple(value["shape"]))
+            return EncodedSource(Blob(value["encoded"]))
+        return ArraySource(Blob(value["array"]), value["dtype"], tuple(value["shape"]))
 
     def framed(value: Record) -> FramedSource:
         return FramedSource(Frame(value["frame"]), source(value["source"]))
@@ -68,3 +68,10 @@ def image_of(record: Mapping[str, Any], path_of: Callable[[str], Path]) -> Store
         attribution_maps={name: framed(item) for name, item in maps.items()},
         group=record.get("group", ""),
     )
+
+
+def _blob(content: Content) -> Blob:
+    if isinstance(content, bytes):
+        message = "the bytes of a stored image are in files"
+        raise TypeError(message)
+    return content

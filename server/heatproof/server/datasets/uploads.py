@@ -6,7 +6,6 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Final, TypeVar
 
 from heatproof.evaluators.errors import InvalidArgumentError, LimitExceededError
@@ -18,10 +17,12 @@ from heatproof.server.storage.blob_ownership import Reservation
 from heatproof.server.storage.blobs import PartialBlob
 from heatproof.server.workers.inputs import (
     ArraySource,
+    Blob,
     Content,
     EncodedSource,
     FramedSource,
     StoredImage,
+    received,
 )
 from heatproof.server.workers.limits import Limits
 from heatproof.server.workers.protocol import Workers
@@ -99,14 +100,12 @@ class _Intake:
 
     def add(self, image: StoredImage) -> None:
         """Writes the bytes of an image to files."""
-        digests: dict[Content, str] = {}
         index = len(self.records)
         self.groups.add(index, image)
 
         def written(source: S, location: str) -> S:
             partial = self._written(source.content, f"{index}/{location}")
-            digests[partial.path] = partial.sha256
-            return replace(source, content=partial.path)
+            return replace(source, content=Blob(partial.sha256, upload=partial.path.name))
 
         def framed(item: FramedSource, location: str) -> FramedSource:
             return replace(item, source=written(item.source, location))
@@ -120,12 +119,12 @@ class _Intake:
                 for name, item in image.attribution_maps.items()
             },
         )
-        self.image_bytes += len(_bytes(image.pixels.content))
-        self.records.append(record_of(stored, digests.__getitem__))
+        self.image_bytes += len(received(image.pixels.content))
+        self.records.append(record_of(stored))
         self.pending.append(stored)
 
     def _written(self, content: Content, location: str) -> PartialBlob:
-        data = _bytes(content)
+        data = received(content)
         self.room.grow(len(data))
         partial = self.store.ownership.folder.begin()
         self.stack.callback(partial.discard)
@@ -151,7 +150,3 @@ def _content_digest(record: Record) -> str:
     """Digest of an image with all that is known of it; its name to show does not count."""
     text = json.dumps({**record, "display_name": ""}, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _bytes(content: Content) -> bytes:
-    return content.read_bytes() if isinstance(content, Path) else content

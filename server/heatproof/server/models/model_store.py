@@ -13,7 +13,7 @@ from heatproof.server.storage import pages
 from heatproof.server.storage.blob_ownership import BlobOwnership, StoredFile, files_of
 from heatproof.server.storage.blobs import PartialBlob
 from heatproof.server.storage.schema import models, utc
-from heatproof.server.workers.inputs import ModelFiles
+from heatproof.server.workers.inputs import Blob, ModelFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +85,19 @@ class ModelStore:
         return found
 
     def files(self, name: ModelName, *, field: str = "name") -> ModelFiles:
-        """Says where the files of a model lie.
+        """Names the files of a model.
 
         Raises:
             NotFoundError: it is not stored.
         """
-        model, *external = self.get(name, field=field).files
-        paths = {file.location: self.ownership.path(file.sha256) for file in external}
-        return ModelFiles(str(name), self.ownership.path(model.sha256), paths)
+        files = self.get(name, field=field).files
+        model, *external = files
+        return ModelFiles(
+            str(name),
+            Blob(model.sha256),
+            {file.location: Blob(file.sha256) for file in external},
+            sum(file.size_bytes for file in files),
+        )
 
     def page(
         self, request: pages.PageRequest, fits: Callable[[StoredModel], bool] = pages.everything

@@ -10,7 +10,8 @@ from heatproof.evaluators.queries.class_outputs import UNSTATED, Statement
 from heatproof.server.models.model_store import ModelStore, StoredModel
 from heatproof.server.models.transfers import Chunk, FileInfo, Reception, receiving
 from heatproof.server.resource_names import ModelName, check_display_name
-from heatproof.server.workers.inputs import ModelFiles
+from heatproof.server.storage.blobs import PartialBlob
+from heatproof.server.workers.inputs import Blob, ModelFiles
 from heatproof.server.workers.protocol import Lane, Workers
 from heatproof.server.workers.tasks import InspectModel
 
@@ -122,9 +123,14 @@ class ModelUploads:
     async def _inspected(self, name: ModelName, files: Reception) -> bytes:
         """Serialised facts of a model that has arrived."""
         (_, model), *external = files.parts
-        paths = {location: partial.path for location, partial in external}
-        task = InspectModel(ModelFiles(str(name), model.path, paths))
+        named = {location: _blob(partial) for location, partial in external}
+        size_bytes = sum(partial.size_bytes for _, partial in files.parts)
+        task = InspectModel(ModelFiles(str(name), _blob(model), named, size_bytes))
         try:
             return await self._workers.call(task, lane=Lane.INSPECTION)
         except InvalidArgumentError as error:
             raise error.at("header.files[0]") from error
+
+
+def _blob(partial: PartialBlob) -> Blob:
+    return Blob(partial.sha256, upload=partial.path.name)

@@ -21,6 +21,16 @@ _SPARE_BYTES: Final = 1 << 20
 """Room that no upload takes: the rows that refer to it need some."""
 
 
+def stored_at(data_dir: Path, digest: str) -> Path:
+    """Where a data directory keeps a blob."""
+    return data_dir / "blobs" / digest[:PLACES] / digest
+
+
+def uploaded_at(data_dir: Path, upload: str) -> Path:
+    """Where a data directory keeps the bytes of an upload that lasts."""
+    return data_dir / "incoming" / upload
+
+
 class PartialBlob:
     """Bytes on their way in: hashed as they are written, removed unless they are kept.
 
@@ -79,6 +89,7 @@ class BlobFolder:
     """
 
     def __init__(self, root: Path) -> None:
+        self._data_dir = root
         self._root = root / "blobs"
         self._incoming = root / "incoming"
         self._quarantine = root / "quarantine"
@@ -114,7 +125,7 @@ class BlobFolder:
 
     def path(self, digest: str) -> Path:
         """Where a blob lies."""
-        return self._root / digest[:PLACES] / digest
+        return stored_at(self._data_dir, digest)
 
     def digests(self) -> Iterator[str]:
         """Digests of all blobs."""

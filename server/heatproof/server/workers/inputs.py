@@ -1,15 +1,40 @@
-"""Where a worker finds models and images: paths into the blob store, or the bytes themselves."""
+"""Models and images as tasks name them: by digests of the blob store, or the bytes themselves."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TypeAlias
 
 from heatproof.evaluators.images.inventory import KnownImage
 from heatproof.evaluators.images.sources import Frame, FramedBox
 
-Content: TypeAlias = bytes | Path
-"""The bytes, or the file that holds nothing else."""
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """Bytes by their digest; a worker opens them through its `BlobReader`.
+
+    Attributes:
+        sha256: digest of the bytes.
+        upload: name under which they are kept while their upload lasts; "" once they are stored.
+    """
+
+    sha256: str
+    upload: str = ""
+
+
+Content: TypeAlias = bytes | Blob
+"""The bytes, or what they are stored under."""
+
+
+def received(content: Content) -> bytes:
+    """The bytes of what has just come with a request.
+
+    Raises:
+        TypeError: they are stored, so that a `BlobReader` has them.
+    """
+    if isinstance(content, Blob):
+        message = f"{content} does not come with a request"
+        raise TypeError(message)
+    return content
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,19 +43,15 @@ class ModelFiles:
 
     Attributes:
         name: `models/sha256-...`.
-        path: the model file.
+        model: the model file.
         external: files of external data, by the location under which the model knows them.
+        size_bytes: bytes of all files.
     """
 
     name: str
-    path: Path
-    external: Mapping[str, Path] = field(default_factory=dict)
-
-    @property
-    def size_bytes(self) -> int:
-        """Bytes of all files that are there."""
-        files = (self.path, *self.external.values())
-        return sum(file.stat().st_size for file in files if file.exists())
+    model: Blob
+    external: Mapping[str, Blob] = field(default_factory=dict)
+    size_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Final
 
 LOADED_BYTES_PER_SECOND: Final = 16 << 20
@@ -127,6 +128,7 @@ class WorkerSettings:
 
     Attributes:
         threads: threads a network may use.
+        data_dir: folder whose blobs tasks name.
         niceness: added to the server's own.
         session_bytes: memory of the networks that are kept ready between tasks.
         limits: how large models and images may be.
@@ -136,6 +138,7 @@ class WorkerSettings:
     """
 
     threads: int
+    data_dir: Path = Path()
     niceness: int = 0
     session_bytes: int = 2 << 30
     limits: Limits = field(default_factory=Limits)

@@ -1,5 +1,6 @@
 """What a worker keeps between tasks is bounded, and leaves with its model."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,9 @@ from heatproof.evaluators.queries.passes import ModelPass
 from heatproof.evaluators.queries.predictor import Batch
 from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.graphs.runtime.sessions import MAX_SESSIONS
+from heatproof.server.workers.blobs import SharedFolder
 from heatproof.server.workers.execution.model_cache import ModelCache
-from heatproof.server.workers.inputs import ModelFiles
+from heatproof.server.workers.inputs import Blob, ModelFiles
 from heatproof.server.workers.limits import WorkerSettings
 
 
@@ -30,9 +32,12 @@ def stored(folder: Path, number: int) -> ModelFiles:
         """)
     weights = np.random.default_rng(number).normal(size=(3, 4)).astype(np.float32)
     model.graph.initializer.append(numpy_helper.from_array(weights, "w"))
-    path = folder / str(number)
-    path.write_bytes(model.SerializeToString())
-    return ModelFiles(f"models/{number}", path)
+    data = model.SerializeToString()
+    blob = Blob(hashlib.sha256(data).hexdigest())
+    path = SharedFolder(folder).path(blob)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return ModelFiles(f"models/{number}", blob, size_bytes=len(data))
 
 
 def predict(model_cache: ModelCache, files: ModelFiles) -> None:
@@ -45,8 +50,8 @@ def predict(model_cache: ModelCache, files: ModelFiles) -> None:
 
 
 @pytest.fixture
-def model_cache() -> ModelCache:
-    return ModelCache(WorkerSettings(threads=1))
+def model_cache(tmp_path: Path) -> ModelCache:
+    return ModelCache(WorkerSettings(threads=1), SharedFolder(tmp_path))
 
 
 def test_tiny_models_do_not_heap_up(model_cache: ModelCache, tmp_path: Path) -> None:
@@ -59,7 +64,7 @@ def test_a_deleted_model_leaves_with_its_sessions(model_cache: ModelCache, tmp_p
     first, second = stored(tmp_path, 1), stored(tmp_path, 2)
     for files in (first, second):
         predict(model_cache, files)
-    first.path.unlink()
+    SharedFolder(tmp_path).path(first.model).unlink()
     model_cache.tidy()
 
     assert len(model_cache._sessions) == 1

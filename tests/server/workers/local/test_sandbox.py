@@ -3,7 +3,9 @@
 Every act is tried outside of the sandbox too, so that no test passes for want of trying.
 """
 
+import hashlib
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -14,7 +16,8 @@ from onnx import TensorProto, numpy_helper
 
 from heatproof.evaluators.errors import FailedPreconditionError, HeatproofError
 from heatproof.evaluators.images.preprocessing import preset
-from heatproof.server.workers.inputs import ArraySource, ModelFiles, StoredImage
+from heatproof.server.workers.blobs import SharedFolder
+from heatproof.server.workers.inputs import ArraySource, Blob, ModelFiles, StoredImage
 from heatproof.server.workers.local.pool import PoolSettings
 from heatproof.server.workers.local.sandbox import probing
 from heatproof.server.workers.local.sandbox.confinement import (
@@ -60,7 +63,7 @@ def confined(settings: PoolSettings, task: Trespass) -> PoolSettings:
         readable=(str(task.blob.parent), str(task.scratch)),
         writable=(str(task.scratch),),
     )
-    return replace(settings, confinement=confinement, memory_bytes=2 << 30)
+    return replace(settings, data_dir=data_dir(task), confinement=confinement, memory_bytes=2 << 30)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -145,9 +148,16 @@ def thief(path: str, size: int) -> bytes:
     return model.SerializeToString()
 
 
+def data_dir(task: Trespass) -> Path:
+    return task.blob.parents[1]
+
+
 def robbery(task: Trespass) -> PredictUnchecked:
-    model = task.blob.with_name("thief")
-    model.write_bytes(thief(str(task.secret), len(SECRET)))
+    data = thief(str(task.secret), len(SECRET))
+    model = Blob(hashlib.sha256(data).hexdigest())
+    path = SharedFolder(data_dir(task)).path(model)
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(data)
     image = StoredImage("0", "grey", ArraySource(bytes(16 * 16 * 3), "uint8", (16, 16, 3)))
     files = ModelFiles("models/thief", model)
     return PredictUnchecked(PredictMasked(model=files, preprocessing=preset("unit"), image=image))
@@ -156,7 +166,7 @@ def robbery(task: Trespass) -> PredictUnchecked:
 async def test_without_both_lines_a_model_reads_any_file(
     settings: PoolSettings, task: Trespass
 ) -> None:
-    async with started(settings) as pool:
+    async with started(replace(settings, data_dir=data_dir(task))) as pool:
         reply = masking_service_pb2.PredictResponse.FromString(await pool.call(robbery(task)))
     assert np.frombuffer(reply.logits.data, "<f4").astype("u1").tobytes() == SECRET
 

@@ -19,7 +19,13 @@ from heatproof.server.api.codec.fields.decoding import decode
 from heatproof.server.api.codec.fields.enums import decode_enum
 from heatproof.server.api.codec.fields.tensors import array, binarised, check_finite, check_tensor
 from heatproof.server.datasets.image_groups import GroupCheck
-from heatproof.server.workers.inputs import ArraySource, EncodedSource, FramedSource, StoredImage
+from heatproof.server.workers.inputs import (
+    ArraySource,
+    EncodedSource,
+    FramedSource,
+    StoredImage,
+    received,
+)
 from heatproof.server.workers.limits import Limits
 from heatproof.v1 import image_pb2, tensor_pb2
 
@@ -164,8 +170,7 @@ def _frame(number: int) -> Frame:
 
 def _digest(pixels: EncodedSource | ArraySource) -> str:
     """SHA-256 of the image file, or of type, extents and elements of a tensor."""
-    content = pixels.content
-    data = content if isinstance(content, bytes) else content.read_bytes()
+    data = received(pixels.content)
     if isinstance(pixels, EncodedSource):
         return hashlib.sha256(data).hexdigest()
     header = f"{pixels.dtype} {list(pixels.shape)}\n".encode()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from heatproof.graphs.runtime.cancellation import Cancellation
+from heatproof.server.workers.blobs import BlobReader
 from heatproof.server.workers.documents import WorkerDocuments
 from heatproof.server.workers.protocol import Partial, Progress
 
@@ -23,12 +24,14 @@ class TaskContext:
         send: sends an event to the server.
         open_model_cache: finds the model cache of the worker.
         documents: reads and writes messages of the contract.
+        blobs: finds what tasks name by digest.
     """
 
     cancellation: Cancellation
     send: Callable[[Progress | Partial[Any]], None]
     open_model_cache: "Callable[[], ModelCache]"
     documents: WorkerDocuments
+    blobs: BlobReader
 
     @property
     def model_cache(self) -> "ModelCache":

@@ -11,7 +11,7 @@ from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.evaluation.tabulation import Tabulation
 from heatproof.evaluators.queries.predictor import Predictor
 from heatproof.server.workers.execution.context import TaskContext
-from heatproof.server.workers.execution.images import lazily_read
+from heatproof.server.workers.execution.images import image_access, lazily_read
 from heatproof.server.workers.inputs import ModelFiles
 from heatproof.server.workers.tasks import PlanEvaluation, PlannedWork, RunShard, ShardTotals
 
@@ -34,7 +34,7 @@ def run_shard(task: RunShard, context: TaskContext) -> ShardTotals:
     predictors = _predictors(task.models, task.spec, context)
     reporter = _ProgressReporter(task, context)
     tabulation = Tabulation(task.spec)
-    images = lazily_read(task.images, context.model_cache.image_limits, reporter.fetch)
+    images = lazily_read(task.images, image_access(context), reporter.fetch)
     try:
         for result in engine.evaluate(task.spec, images, predictors, reporter.note):
             context.emit(context.documents.image_row(result))

@@ -11,7 +11,12 @@ from heatproof.evaluators.images.preprocessing import Preprocessing
 from heatproof.evaluators.images.sources import FramedMask, SourceImage
 from heatproof.evaluators.removal import Black
 from heatproof.server.workers.execution.context import TaskContext
-from heatproof.server.workers.execution.images import lazily_read, read_array, read_image
+from heatproof.server.workers.execution.images import (
+    image_access,
+    lazily_read,
+    read_array,
+    read_image,
+)
 from heatproof.server.workers.inputs import ArraySource, FramedSource
 from heatproof.server.workers.tasks import Explain, PredictMasked
 
@@ -39,7 +44,7 @@ def explain(task: Explain, context: TaskContext) -> None:
             f"explaining image {index}, {task.images[index].display_name!r}", images=index
         )
 
-    images = lazily_read(task.images, context.model_cache.image_limits, note)
+    images = lazily_read(task.images, image_access(context), note)
     for explanation in engine.explain(spec, images, predictor):
         context.emit(context.documents.serialized_explanation(explanation))
 
@@ -53,21 +58,23 @@ def predict_masked(task: PredictMasked, context: TaskContext) -> bytes:
     sized = task.preprocessing.sized(predictor.facts.height, predictor.facts.width)
     context.report(f"predicting {task.image.display_name!r}")
     with placed("image"):
-        image = read_image(task.image, context.model_cache.image_limits)
-    masks = _masks(task.masks, image, sized)
+        image = read_image(task.image, image_access(context))
+    masks = _masks(task.masks, image, sized, context)
     # Nothing is hidden without masks, so any operator answers for none.
     removal = Black() if task.removal is None else task.removal
     found = engine.predict_masked(image, masks, removal, sized, predictor)
     return context.documents.serialized_predictions(found)
 
 
-def _masks(framed: FramedSource | None, image: SourceImage, sized: Preprocessing) -> Masks:
+def _masks(
+    framed: FramedSource | None, image: SourceImage, sized: Preprocessing, context: TaskContext
+) -> Masks:
     """Visibility in the model's input frame; one mask that hides nothing if there are none."""
     if framed is None:
         return np.ones((1, sized.height, sized.width), np.bool_)
     if not isinstance(framed.source, ArraySource):
         raise InvalidImageError("masks must be a tensor, not an image file", field="masks")
-    values = read_array(framed.source)
+    values = read_array(framed.source, context.blobs)
     if values.ndim != _MASKS_RANK:
         raise InvalidImageError(
             f"masks must be [masks, height, width], not {list(values.shape)}", field="masks"

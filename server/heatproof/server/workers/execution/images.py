@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Final, overload
 
 import numpy as np
@@ -12,16 +13,14 @@ from numpy.typing import NDArray
 from heatproof.evaluators.errors import (
     HeatproofError,
     InvalidImageError,
-    NotFoundError,
     placed,
 )
 from heatproof.evaluators.images.decoding import ImageLimits, decode_image
 from heatproof.evaluators.images.sources import FramedMap, FramedMask, SourceImage, SourcePixels
-from heatproof.server.storage.integrity import read_sound
+from heatproof.server.workers.blobs import BlobReader, read_content
 from heatproof.server.workers.execution.context import TaskContext
 from heatproof.server.workers.inputs import (
     ArraySource,
-    Content,
     EncodedSource,
     FramedSource,
     StoredImage,
@@ -37,36 +36,54 @@ _MAP_CHANNELS: Final = 4
 """The most channels that the last axis of a map is taken for."""
 
 
+@dataclass(frozen=True, slots=True)
+class ImageAccess:
+    """How a worker reads images.
+
+    Attributes:
+        limits: what an image may be at most.
+        blobs: where its bytes are.
+    """
+
+    limits: ImageLimits
+    blobs: BlobReader
+
+
+def image_access(context: TaskContext) -> ImageAccess:
+    """How a task reads images."""
+    return ImageAccess(context.model_cache.image_limits, context.blobs)
+
+
 def check_images(task: CheckImages, context: TaskContext) -> tuple[ImageFacts, ...]:
     """Decodes every image with its mask and maps and forgets all but the extents."""
     facts: list[ImageFacts] = []
     for index, image in enumerate(task.images, task.first):
         context.report(f"decoding image {index}, {image.display_name!r}", images=len(facts))
         with _named(image, index):
-            pixels = read_image(image, context.model_cache.image_limits).pixels
+            pixels = read_image(image, image_access(context)).pixels
         facts.append(ImageFacts(height=pixels.shape[0], width=pixels.shape[1]))
     return tuple(facts)
 
 
 def lazily_read(
-    images: Sequence[StoredImage], limits: ImageLimits, on_fetch: Callable[[int], None]
+    images: Sequence[StoredImage], access: ImageAccess, on_fetch: Callable[[int], None]
 ) -> Sequence[SourceImage]:
     """Images that are read when they are fetched, and not kept.
 
     Args:
         images: what to read.
-        limits: what an image may be at most.
+        access: how they are read.
         on_fetch: called with the index of an image that is about to be read.
     """
-    return _LazyImages(images, limits, on_fetch)
+    return _LazyImages(images, access, on_fetch)
 
 
 class _LazyImages(Sequence[SourceImage]):
     def __init__(
-        self, images: Sequence[StoredImage], limits: ImageLimits, on_fetch: Callable[[int], None]
+        self, images: Sequence[StoredImage], access: ImageAccess, on_fetch: Callable[[int], None]
     ) -> None:
         self._images = images
-        self._limits = limits
+        self._access = access
         self._on_fetch = on_fetch
 
     def __len__(self) -> int:
@@ -85,7 +102,7 @@ class _LazyImages(Sequence[SourceImage]):
         image = self._images[index]
         self._on_fetch(index)
         with _named(image, index):
-            return read_image(image, self._limits)
+            return read_image(image, self._access)
 
 
 @contextmanager
@@ -101,7 +118,7 @@ def _named(image: StoredImage, index: int) -> Iterator[None]:
             raise type(error)(named, field=error.field, metadata=error.metadata) from error
 
 
-def read_image(image: StoredImage, limits: ImageLimits) -> SourceImage:
+def read_image(image: StoredImage, access: ImageAccess) -> SourceImage:
     """Reads an image with its mask and maps.
 
     Raises:
@@ -111,32 +128,32 @@ def read_image(image: StoredImage, limits: ImageLimits) -> SourceImage:
     return SourceImage(
         digest=image.digest,
         display_name=image.display_name,
-        pixels=_pixels(image.pixels, limits),
+        pixels=_pixels(image.pixels, access),
         label=image.label,
-        object_mask=_object_mask(image, limits),
+        object_mask=_object_mask(image, access),
         boxes=image.boxes,
-        attribution_maps=_attribution_maps(image),
+        attribution_maps=_attribution_maps(image, access),
         group=image.group,
     )
 
 
-def _object_mask(image: StoredImage, limits: ImageLimits) -> FramedMask | None:
+def _object_mask(image: StoredImage, access: ImageAccess) -> FramedMask | None:
     with placed("object_mask"):
-        return None if image.object_mask is None else read_mask(image.object_mask, limits)
+        return None if image.object_mask is None else read_mask(image.object_mask, access)
 
 
-def _attribution_maps(image: StoredImage) -> dict[str, FramedMap]:
+def _attribution_maps(image: StoredImage, access: ImageAccess) -> dict[str, FramedMap]:
     maps: dict[str, FramedMap] = {}
     for index, (name, framed) in enumerate(image.attribution_maps.items()):
         with placed(f"attribution_maps[{index}]"):
-            maps[name] = read_map(framed)
+            maps[name] = read_map(framed, access)
     return maps
 
 
-def _pixels(source: EncodedSource | ArraySource, limits: ImageLimits) -> SourcePixels:
+def _pixels(source: EncodedSource | ArraySource, access: ImageAccess) -> SourcePixels:
     if isinstance(source, EncodedSource):
-        return decode_image(_bytes(source.content), limits)
-    pixels = read_array(source)
+        return decode_image(read_content(source.content, access.blobs), access.limits)
+    pixels = read_array(source, access.blobs)
     if pixels.ndim != _PIXELS_RANK or pixels.shape[2] != _CHANNELS:
         raise InvalidImageError(f"pixels must be [height, width, 3], not {list(pixels.shape)}")
     if pixels.dtype == np.float32 and not _lies_in_unit_interval(pixels):
@@ -148,27 +165,29 @@ def _lies_in_unit_interval(pixels: NDArray[np.float32]) -> bool:
     return bool(((pixels >= 0) & (pixels <= 1)).all())  # NaN does neither
 
 
-def mask_digest(framed: FramedSource) -> str:
+def mask_digest(framed: FramedSource, blobs: BlobReader) -> str:
     """SHA-256 of a mask as it was uploaded, with its frame."""
     source = framed.source
     form = f"{source.dtype}{source.shape}" if isinstance(source, ArraySource) else "encoded"
     digest = hashlib.sha256(f"{framed.frame}/{form}/".encode())
-    digest.update(_bytes(source.content))
+    digest.update(read_content(source.content, blobs))
     return digest.hexdigest()
 
 
-def read_mask(framed: FramedSource, limits: ImageLimits) -> FramedMask:
+def read_mask(framed: FramedSource, access: ImageAccess) -> FramedMask:
     """Reads the mask of an object: what is not zero in any colour channel."""
     if isinstance(framed.source, EncodedSource):
-        colours = decode_image(_bytes(framed.source.content), limits)
-        return FramedMask(framed.frame, (colours != 0).any(axis=2), mask_digest(framed))
-    values = read_array(framed.source)
+        colours = decode_image(read_content(framed.source.content, access.blobs), access.limits)
+        return FramedMask(
+            framed.frame, (colours != 0).any(axis=2), mask_digest(framed, access.blobs)
+        )
+    values = read_array(framed.source, access.blobs)
     if values.ndim != _MASK_RANK:
         raise InvalidImageError(f"a mask must be [height, width], not {list(values.shape)}")
-    return FramedMask(framed.frame, values != 0, mask_digest(framed))
+    return FramedMask(framed.frame, values != 0, mask_digest(framed, access.blobs))
 
 
-def read_map(framed: FramedSource) -> FramedMap:
+def read_map(framed: FramedSource, access: ImageAccess) -> FramedMap:
     """Reads an attribution map.
 
     Raises:
@@ -176,7 +195,7 @@ def read_map(framed: FramedSource) -> FramedMap:
     """
     if isinstance(framed.source, EncodedSource):
         raise InvalidImageError("an attribution map must be a tensor, not an image file")
-    values = read_array(framed.source)
+    values = read_array(framed.source, access.blobs)
     if values.dtype != np.float32 or values.ndim not in _MAP_RANKS:
         raise InvalidImageError(
             "an attribution map must be float32 [height, width] or [channels, height, width], not "
@@ -192,27 +211,16 @@ def read_map(framed: FramedSource) -> FramedMap:
     return FramedMap(framed.frame, values)
 
 
-def read_array(source: ArraySource) -> NDArray[Any]:
+def read_array(source: ArraySource, blobs: BlobReader) -> NDArray[Any]:
     """Reads a tensor.
 
     Raises:
         InvalidImageError: its bytes do not fit its type and shape.
     """
-    dtype, data = _DTYPES[source.dtype], _bytes(source.content)
+    dtype, data = _DTYPES[source.dtype], read_content(source.content, blobs)
     if len(data) != math.prod(source.shape) * dtype.itemsize:
         raise InvalidImageError(
             f"{len(data)} bytes are no {source.dtype} tensor {list(source.shape)}; upload it again"
         )
     values: NDArray[Any] = np.frombuffer(data, dtype).reshape(source.shape)
     return values
-
-
-def _bytes(content: Content) -> bytes:
-    if isinstance(content, bytes):
-        return content
-    try:
-        return read_sound(content)
-    except FileNotFoundError as error:
-        raise NotFoundError(
-            "the files of the data set are gone: it was deleted meanwhile; upload it again"
-        ) from error

@@ -21,6 +21,7 @@ from heatproof.graphs.predictor import OrtPredictor
 from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.graphs.runtime.sessions import SessionCache, SessionSettings
 from heatproof.server.storage.integrity import Verifier
+from heatproof.server.workers.blobs import BlobReader
 from heatproof.server.workers.inputs import ModelFiles
 from heatproof.server.workers.limits import WorkerSettings
 
@@ -43,10 +44,11 @@ class ModelCache:
     the memory that they really hold. What belongs to a deleted model leaves.
     """
 
-    def __init__(self, settings: WorkerSettings) -> None:
+    def __init__(self, settings: WorkerSettings, blobs: BlobReader) -> None:
         cv2.setNumThreads(1)  # the cores are the networks'
         self._limits = Limits(max_bytes=settings.limits.max_model_bytes)
         self._verifier = Verifier()
+        self._blobs = blobs
         self._models: OrderedDict[_Key, CanonicalModel] = OrderedDict()
         runtime = SessionSettings(threads=settings.threads)
         self._sessions = SessionCache(settings.session_bytes, runtime)
@@ -78,10 +80,12 @@ class ModelCache:
         Raises:
             DamagedFileError: a file is missing or holds other bytes than were uploaded.
         """
-        for path in (files.path, *files.external.values()):
-            self._verifier.check(path)
+        path = self._blobs.path(files.model)
+        external = {name: self._blobs.path(blob) for name, blob in files.external.items()}
+        for one in (path, *external.values()):
+            self._verifier.check(one)
         gc.collect()  # graphs are cyclic: the weights of the model before would linger
-        return load_model(files.path, external=files.external, limits=self._limits)
+        return load_model(path, external=external, limits=self._limits)
 
     def predictor(
         self,
@@ -102,7 +106,7 @@ class ModelCache:
             batch_size=batch_size(canonical.height, canonical.width),
             cancellation=cancellation,
         )
-        self._files[files.name] = files.path
+        self._files[files.name] = self._blobs.path(files.model)
         self._session_keys.setdefault(files.name, set()).add(predictor.key)
         return predictor
 

@@ -104,7 +104,14 @@ def check_policy(task: CheckPolicy, context: TaskContext) -> None:
         require_labels(policy, [label for _, label, _ in task.images])
     if task.baseline is not None:
         images = tuple(
-            ImageResult(digest, "", label, (), (), object_mask=mask_digest(mask) if mask else "")
+            ImageResult(
+                digest,
+                "",
+                label,
+                (),
+                (),
+                object_mask=mask_digest(mask, context.blobs) if mask else "",
+            )
             for digest, label, mask in task.images
         )
         columns = Columns(image_columns(images, [True] * len(images)), {})

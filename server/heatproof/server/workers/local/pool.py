@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Coroutine, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
 from heatproof.evaluators.errors import OverloadedError
@@ -55,6 +56,7 @@ class PoolSettings:
         threads: threads a network may use; 0 shares the granted cores among the bulk workers.
         memory_bytes: memory at which the largest worker is killed, of all workers together; 0 is
             7/8 of what is granted.
+        data_dir: folder whose blobs tasks name.
         limits: how large models and images may be, and how long tasks may take.
         poll_seconds: time between two looks at the workers.
         patience_seconds: time that a slot waits for its worker to obey a cancellation.
@@ -71,6 +73,7 @@ class PoolSettings:
     inspection_workers: int = 2
     threads: int = 0
     memory_bytes: int = 0
+    data_dir: Path = Path()
     limits: Limits = field(default_factory=Limits)
     poll_seconds: float = 0.2
     patience_seconds: float = 0.5
@@ -95,6 +98,7 @@ class PoolSettings:
             threads=self.threads,
             niceness=niceness,
             session_bytes=min(_SESSION_BYTES, self.memory_bytes // 4),
+            data_dir=self.data_dir,
             limits=self.limits,
             preload=self.preload,
             pulse_seconds=min(1.0, self.limits.tasks.unresponsive_seconds / 4),

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from heatproof.evaluators.errors import HeatproofError, InternalError, LimitExceededError
 from heatproof.evaluators.registry.plugins import load_plugins
 from heatproof.graphs.runtime.cancellation import Cancellation
+from heatproof.server.workers.blobs import BlobReader, SharedFolder
 from heatproof.server.workers.documents import WorkerDocuments
 from heatproof.server.workers.execution.context import TaskContext
 from heatproof.server.workers.limits import WorkerSettings
@@ -105,7 +106,8 @@ def serve(connection: "Connection[Any, Order]", documents: WorkerDocuments) -> N
     Thread(
         target=_beat, args=(line, agenda, settings.pulse_seconds), name="pulse", daemon=True
     ).start()
-    open_model_cache = functools.cache(functools.partial(_open_model_cache, settings))
+    blobs = SharedFolder(settings.data_dir)
+    open_model_cache = functools.cache(functools.partial(_open_model_cache, settings, blobs))
     if settings.preload:
         open_model_cache()
     while True:
@@ -114,7 +116,10 @@ def serve(connection: "Connection[Any, Order]", documents: WorkerDocuments) -> N
         except queue.Empty:
             _tidy(open_model_cache)
         else:
-            _work(job, line, open_model_cache, documents)
+            context = functools.partial(
+                TaskContext, open_model_cache=open_model_cache, documents=documents, blobs=blobs
+            )
+            _work(job, line, open_model_cache, context)
 
 
 def _tidy(open_model_cache: "functools._lru_cache_wrapper[ModelCache]") -> None:
@@ -131,11 +136,11 @@ def _beat(line: _Line, agenda: _Agenda, seconds: float) -> None:
         time.sleep(seconds)
 
 
-def _open_model_cache(settings: WorkerSettings) -> "ModelCache":
+def _open_model_cache(settings: WorkerSettings, blobs: BlobReader) -> "ModelCache":
     from heatproof.server.workers.execution.model_cache import ModelCache  # noqa: PLC0415 - imports for seconds
 
     load_plugins()
-    return ModelCache(settings)
+    return ModelCache(settings, blobs)
 
 
 def _give_way(niceness: int) -> None:
@@ -165,13 +170,13 @@ def _work(
     job: _Job,
     line: _Line,
     open_model_cache: "functools._lru_cache_wrapper[ModelCache]",
-    documents: WorkerDocuments,
+    context: Callable[..., TaskContext],
 ) -> None:
     send = functools.partial(line.send, job.assignment.number)
     send(Begun())
     if open_model_cache.cache_info().currsize:
         open_model_cache().begin_task()
-    outcome = _outcome(job, TaskContext(job.cancellation, send, open_model_cache, documents))
+    outcome = _outcome(job, context(cancellation=job.cancellation, send=send))
     try:
         send(outcome)
     except (TypeError, ValueError) as error:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heatproof.evaluators.errors import InvalidArgumentError
-from heatproof.server.workers.inputs import ArraySource
+from heatproof.server.workers.inputs import ArraySource, received
 from heatproof.v1 import tensor_pb2
 
 _TYPES: Final[Mapping[int, np.dtype[Any]]] = MappingProxyType(
@@ -94,7 +94,7 @@ def binarised(masks: ArraySource, threshold: float | None) -> ArraySource:
 
 def array(source: ArraySource) -> NDArray[Any]:
     """The elements, as a view of the bytes."""
-    content = source.content if isinstance(source.content, bytes) else source.content.read_bytes()
+    content = received(source.content)
     return np.frombuffer(content, np.dtype(source.dtype).newbyteorder("<")).reshape(source.shape)
 
 

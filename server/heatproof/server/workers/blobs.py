@@ -1,0 +1,47 @@
+"""The bytes that tasks name by their digest, where a worker finds them."""
+
+from pathlib import Path
+from typing import Protocol
+
+from heatproof.evaluators.errors import NotFoundError
+from heatproof.server.storage.blobs import stored_at, uploaded_at
+from heatproof.server.storage.integrity import read_sound
+from heatproof.server.workers.inputs import Blob, Content
+
+
+class BlobReader(Protocol):
+    """Brings blobs to the machine of a worker."""
+
+    def path(self, blob: Blob) -> Path:
+        """A file with the bytes of a blob; whoever reads it checks whether it is sound."""
+        ...
+
+
+class SharedFolder:
+    """The blobs of a data directory that workers see as the server does."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._data_dir = data_dir
+
+    def path(self, blob: Blob) -> Path:
+        """Where a blob lies: stored, or still a part of its upload."""
+        if blob.upload:
+            return uploaded_at(self._data_dir, blob.upload)
+        return stored_at(self._data_dir, blob.sha256)
+
+
+def read_content(content: Content, blobs: BlobReader) -> bytes:
+    """The bytes of what a task names.
+
+    Raises:
+        DamagedFileError: a blob is missing or holds other bytes than were uploaded.
+        NotFoundError: the upload that it belongs to is over.
+    """
+    if isinstance(content, bytes):
+        return content
+    try:
+        return read_sound(blobs.path(content))
+    except FileNotFoundError as error:
+        raise NotFoundError(
+            "the files of the data set are gone: it was deleted meanwhile; upload it again"
+        ) from error
