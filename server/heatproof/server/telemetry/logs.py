@@ -13,6 +13,8 @@ def configure(settings: Settings) -> None:
     """Sets up structlog, and the standard library's logging beside it."""
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     logging.basicConfig(level=level, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+    # Alembic tells of its own insides at every start.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     structlog.configure(
         processors=_processors(as_json=settings.log_format == "json"),
         wrapper_class=structlog.make_filtering_bound_logger(level),
