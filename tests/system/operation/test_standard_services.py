@@ -81,7 +81,7 @@ def test_grpcurl_reads_the_catalogue(served: Served) -> None:
     catalogue = call(served, "heatproof.v1.CatalogService/GetCatalog", {})
     deletion = next(entry for entry in catalogue["metrics"] if entry["name"] == "deletion")
     assert deletion["direction"] == "DIRECTION_LOWER_IS_BETTER"
-    assert deletion["needs"] == ["explainer", "removal"]
+    assert deletion["needs"] == ["attribution", "removal"]
     grid = next(entry for entry in deletion["parameters"] if entry["name"] == "grid")
     assert (grid["type"], grid["default_value"], grid["range"]) == ("int", "14", "[1, 4096]")
     assert {entry["name"] for entry in catalogue["removals"]} >= {"layer", "grey", "blur"}
