@@ -59,6 +59,32 @@ class Curve:
     values: tuple[float, ...]
 
 
+class CurveRole(StrEnum):
+    """What a curve is to its score."""
+
+    SCORED = "scored"
+    REFERENCE = "reference"
+    ORACLE = "oracle"
+    CONTROL = "control"
+
+
+@dataclass(frozen=True, slots=True)
+class CurveFacts:
+    """How a curve is drawn.
+
+    Attributes:
+        label: what it is, in a legend.
+        role: what it is to the score.
+        unit: what its values are.
+        x_unit: what its fractions are of.
+    """
+
+    label: str
+    role: CurveRole
+    unit: str
+    x_unit: str = "share of cells hidden"
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What a metric says of one image.

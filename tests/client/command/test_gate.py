@@ -39,6 +39,9 @@ def test_a_sound_network_passes_and_its_reports_hold_the_scores(first: Path) -> 
 
     assert report["verdict"]["outcome"] in {"OUTCOME_PASS", "OUTCOME_WARN"}
     assert len(report["image_results"]) == 12
+    curve = report["evaluation"]["results"][0]["curves"]["insertion"]
+    assert (curve["label"], curve["role"]) == ("this map", "ROLE_SCORED")
+    assert (curve["unit"], curve["x_unit"]) == ("class probability", "share of cells shown")
     assert report["evaluation"]["results"][0]["summary"]["value"] > 0.5
     suite = ET.parse(first / "r.xml").getroot().find("testsuite")  # noqa: S314  # our own output
     assert suite is not None

@@ -1,6 +1,5 @@
 import re
 from html.parser import HTMLParser
-from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -181,29 +180,20 @@ def test_numbers_have_four_digits() -> None:
     assert [number(value) for value in (0.123456, -0.0, 12345.6)] == ["0.1235", "0", "1.235e+04"]
 
 
-@pytest.mark.parametrize(
-    ("metric", "title"),
-    [
-        ({"deletion": {"scale": "CURVE_SCALE_RELATIVE"}}, "share of the clean probability"),
-        ({"deletion": {"scale": "CURVE_SCALE_PROBABILITY"}}, "class probability"),
-        (
-            {"occlusion_corrected_deletion": {"scale": "SCORE_SCALE_PROBABILITY"}},
-            "class probability",
-        ),
-        (
-            {"occlusion_corrected_deletion": {"scale": "SCORE_SCALE_LOGIT_MARGIN"}},
-            "logit less the highest other",
-        ),
-        ({"occlusion_robustness": {}}, "share of the clean probability"),
-    ],
-)
-def test_charts_say_what_their_curves_show_and_leave_out_another_unit(
-    metric: dict[str, Any], title: str
-) -> None:
+def test_charts_say_what_the_server_says_of_curves_and_leave_out_another_unit() -> None:
     report = gate_report()
-    curve = {"fractions": [0, 1], "values": [1, 0]}
-    result = MetricResult(metric=metric, curves={"deletion": curve, "normalized": curve})
+    points = {"fractions": [0, 1], "values": [1, 0]}
+    held = {"unit": "apples", "x_unit": "share of pears", **points}
+    curves = {
+        "a": {**held, "label": "two", "role": "ROLE_CONTROL"},
+        "b": {**held, "label": "one", "role": "ROLE_SCORED"},
+        "c": {**held, "label": "three", "role": "ROLE_CONTROL"},
+        "d": {**points, "unit": "plums", "role": "ROLE_ORACLE"},
+        "e": {**held, "role": "ROLE_REFERENCE"},
+    }
+    result = MetricResult(metric={"deletion": {}}, curves=curves)  # type: ignore[arg-type]  # dictionaries
     evaluation = Evaluation(spec=report.evaluation.spec, results=[result])
     (chart,) = charts(Report(evaluation, (), report.models, report.dataset))
-    assert chart.y_title == title
-    assert [line.name for line in chart.legend] == ["this map"]
+    assert (chart.x_title, chart.y_title) == ("share of pears", "apples")
+    lines = [(line.name, line.style) for line in chart.legend]
+    assert lines == [("two", "control"), ("three", "shifted"), ("e", "random"), ("one", "own")]

@@ -1,11 +1,12 @@
 """Geometry of the page's drawings; the template turns it into SVG."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from heatproof.client.documents.captions import Captions, choice, parameters
+from heatproof.client.documents.captions import Captions
 from heatproof.client.documents.results import Report
 from heatproof.client.report.rows import number
 from heatproof.v1.gate_pb2 import Check
@@ -19,31 +20,12 @@ LEFT, RIGHT, TOP, BOTTOM = 46, 12, 12, 42
 IMAGE_LINES: Final = 100
 """Images whose own curves are drawn behind the mean."""
 
-STYLES: Final = {"random": "random", "oracle": "oracle", "uniform": "control", "rolled": "shifted"}
-"""Styles of named curves; the others are the map's own."""
-
-NAMES: Final = {
-    "deletion": "this map",
-    "insertion": "this map",
-    "random": "random orders",
-    "oracle": "oracle order",
-    "uniform": "one random order",
-    "rolled": "shifted map",
+STYLES: Final = {
+    Curve.ROLE_REFERENCE: ("random",),
+    Curve.ROLE_ORACLE: ("oracle",),
+    Curve.ROLE_CONTROL: ("control", "shifted"),
 }
-"""Names of curves in a legend."""
-
-UNSEEN: Final = frozenset({"normalized"})
-"""Curves of another unit than the others of their result."""
-
-Y_TITLES: Final = {
-    "probability": "class probability",
-    "relative": "share of the clean probability",
-    "logit_margin": "logit less the highest other",
-}
-"""What curves show, by the parameter `scale` of their metric."""
-
-RELATIVE_METRICS: Final = frozenset({"occlusion_robustness"})
-"""Metrics without that parameter whose curves are relative."""
+"""Styles of curves by their role, in turn; the others are the map's own."""
 
 STEPS: Final = 5
 """Most steps of the vertical axis between the lowest and the highest value."""
@@ -151,51 +133,53 @@ def whisker(summary: Summary, check: Check | None) -> Whisker | None:
 
 def _image_curves(report: Report, result: int) -> list[Curve]:
     """The curves of single images, without those of controls, which would hide them."""
+    own = _own(report.results[result].curves)
     return [
-        score.curves[_own(score.curves)]
+        score.curves[own]
         for image in report.images[:IMAGE_LINES]
         for score in image.scores
-        if score.result == result and score.curves
+        if score.result == result and own in score.curves
     ]
 
 
-def _own(names: Iterable[str]) -> str:
-    """The curve of the map itself, else the first."""
-    ordered = sorted(names, key=lambda name: (name in STYLES, name))
-    return ordered[0]
+def _own(curves: Mapping[str, Curve]) -> str:
+    """The curve that is scored, else the first."""
+    return min(curves, key=lambda name: (curves[name].role in STYLES, name))
 
 
 def _chart(captions: Captions, result: MetricResult, images: Sequence[Curve]) -> Chart:
     row = captions.row(result)
-    seen = [item for item in result.curves.items() if item[0] not in UNSEEN]
-    curves = dict(sorted(seen, key=lambda item: item[0] not in STYLES))
+    own = result.curves[_own(result.curves)]
+    # One axis, one unit.
+    curves = {name: held for name, held in result.curves.items() if held.unit == own.unit}
     values = [value for curve in (*images, *curves.values()) for value in curve.values]
     ticks = _ticks(max([1.0, *values]), min([0.0, *values]))
     scale = _Scale(ticks[0], ticks[-1])
-    added = any("insertion" in name for name in curves)
     lines = [Line("", "image", scale.points(curve)) for curve in images]
-    lines += [
-        Line(NAMES.get(name, name), STYLES.get(name, "own"), scale.points(curve))
-        for name, curve in curves.items()
-    ]
     return Chart(
         title=" · ".join(
             part for part in (row["metric"], row["explainer"], row["removal"]) if part
         ),
         model=row["model"],
-        x_title=f"share of cells {'shown' if added else 'hidden'}",
-        y_title=_y_title(result),
-        lines=tuple(lines),
+        x_title=own.x_unit,
+        y_title=own.unit,
+        lines=(*lines, *_lines(curves, scale)),
         x_ticks=tuple(Tick(scale.x(at), number(at)) for at in (0, 0.25, 0.5, 0.75, 1)),
         y_ticks=tuple(Tick(scale.y(at), number(at)) for at in ticks),
         images=len(images),
     )
 
 
-def _y_title(result: MetricResult) -> str:
-    usual = "relative" if choice(result.metric)[0] in RELATIVE_METRICS else "probability"
-    scale = parameters(result.metric).get("scale", usual)
-    return Y_TITLES.get(scale, scale)
+def _lines(curves: Mapping[str, Curve], scale: "_Scale") -> Iterator[Line]:
+    """The named curves: references and controls first, the scored one over them."""
+    drawn: Counter[int] = Counter()
+    for name in sorted(curves, key=lambda name: (curves[name].role not in STYLES, name)):
+        curve = curves[name]
+        styles = STYLES.get(curve.role, ("own",))
+        yield Line(
+            curve.label or name, styles[drawn[curve.role] % len(styles)], scale.points(curve)
+        )
+        drawn[curve.role] += 1
 
 
 def _ticks(high: float, low: float) -> list[float]:

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from heatproof.evaluators.images.inventory import Inventory
 from heatproof.evaluators.metrics.case import Case
-from heatproof.evaluators.outcomes import Curve, Direction, Outcome
+from heatproof.evaluators.outcomes import Curve, CurveFacts, Direction, Outcome
 from heatproof.evaluators.queries.passes import ModelPass
 from heatproof.evaluators.queries.predictor import PredictorFacts
 from heatproof.evaluators.queries.procedure import Procedure
@@ -136,6 +136,11 @@ class Metric(Registered, ABC):
     def cost(self, case: Case) -> Cost:  # maps alone cost nothing
         """Upper bound of what one image costs; `case` holds no image yet."""
         return Cost()
+
+    @property
+    def curve_facts(self) -> Mapping[str, CurveFacts]:
+        """How its curves are drawn, by their names; others go by their name."""
+        return {}
 
     def described(self, curves: Mapping[str, Curve]) -> Mapping[str, float]:  # most describe none
         """Descriptive parts read off the mean curves of the data set, without an interval."""

@@ -14,7 +14,7 @@ from heatproof.evaluators.evaluation import results, spec
 from heatproof.evaluators.gate import policy
 from heatproof.evaluators.images import sources
 from heatproof.evaluators.images.preprocessing import Preprocessing
-from heatproof.evaluators.outcomes import Undefined
+from heatproof.evaluators.outcomes import Curve, Undefined
 from heatproof.evaluators.queries import class_outputs, model_warnings
 from heatproof.graphs.inspection import inspecting
 from heatproof.graphs.masking.options import MaskingOptions
@@ -70,6 +70,7 @@ PAIRS: list[tuple[Any, type]] = [
 ]
 READ_FIRST: Mapping[type, set[str]] = {
     results.MetricResult: {"index"},
+    Curve: {"label", "role", "unit", "x_unit"},
     Preprocessing: {"preset"},
     spec.EvaluationSpec: {"class_names"},
     policy.PolicyModel: {"class_names"},

@@ -23,7 +23,16 @@ from heatproof.evaluators.metrics.functions.curves import (
     low_confidence,
 )
 from heatproof.evaluators.metrics.metric import METRICS, Cost, Metric, MetricCategory, MetricFacts
-from heatproof.evaluators.outcomes import Curve, Direction, Outcome, Reason, Score, Undefined
+from heatproof.evaluators.outcomes import (
+    Curve,
+    CurveFacts,
+    CurveRole,
+    Direction,
+    Outcome,
+    Reason,
+    Score,
+    Undefined,
+)
 from heatproof.evaluators.queries.procedure import Procedure, Reading, respond
 from heatproof.evaluators.queries.sample import Sample
 from heatproof.evaluators.regions.grid import Order, descending, saliency_order
@@ -52,6 +61,12 @@ class ScoreScale(StrEnum):
     def reading(self, sample: Sample) -> Reading:
         """Reads an answer about the sample's target."""
         return sample.probability if self is ScoreScale.PROBABILITY else sample.margin
+
+    @property
+    def unit(self) -> str:
+        """What the values of a curve are."""
+        is_plain = self is ScoreScale.PROBABILITY
+        return "class probability" if is_plain else "logit less the highest other"
 
     @property
     def range(self) -> Range:
@@ -116,6 +131,19 @@ class OcclusionCorrectedDeletion(Metric):
         return RatioOfMeans(
             ("random_area", area), ("random_area", "oracle_area"), 0.0, part_range=self.scale.range
         )
+
+    @property
+    def curve_facts(self) -> Mapping[str, CurveFacts]:
+        """The map's curve, what it is measured between, its controls, and the map's scaled."""
+        unit, scored = self.scale.unit, CurveRole.SCORED
+        return {
+            "deletion": CurveFacts("this map", scored, unit),
+            "random": CurveFacts("random orders", CurveRole.REFERENCE, unit),
+            "oracle": CurveFacts("oracle order", CurveRole.ORACLE, unit),
+            "uniform": CurveFacts("one random order", CurveRole.CONTROL, unit),
+            "rolled": CurveFacts("shifted map", CurveRole.CONTROL, unit),
+            "normalized": CurveFacts("this map", scored, "share of the highest value"),
+        }
 
     def check(self, case: Case) -> None:
         """Refuses cells that are too small and more steps than cells."""

@@ -6,9 +6,9 @@ from typing import ClassVar
 
 from heatproof.evaluators.metrics.case import Case
 from heatproof.evaluators.metrics.comparison.random_orders import check_cells, random_curves
-from heatproof.evaluators.metrics.functions.curves import Schedule, low_confidence
+from heatproof.evaluators.metrics.functions.curves import CurveScale, Schedule, low_confidence
 from heatproof.evaluators.metrics.metric import METRICS, Cost, Metric, MetricCategory, MetricFacts
-from heatproof.evaluators.outcomes import Direction, Outcome
+from heatproof.evaluators.outcomes import CurveFacts, CurveRole, Direction, Outcome
 from heatproof.evaluators.queries.procedure import Procedure
 from heatproof.evaluators.registry.parameters import NOT_NEGATIVE, Range, parameter
 from heatproof.evaluators.registry.registry import Reads
@@ -45,6 +45,12 @@ class OcclusionRobustness(Metric):
     def part_reductions(self) -> Mapping[str, Reduction]:
         """Counts of points without coverage."""
         return {"n_zero_coverage": Mean(NOT_NEGATIVE)}
+
+    @property
+    def curve_facts(self) -> Mapping[str, CurveFacts]:
+        """The curve whose area is the score."""
+        unit = CurveScale.RELATIVE.unit
+        return {"random": CurveFacts("random orders", CurveRole.SCORED, unit)}
 
     def check(self, case: Case) -> None:
         """Refuses cells that are too small and more steps than cells."""

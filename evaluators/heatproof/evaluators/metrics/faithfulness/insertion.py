@@ -12,7 +12,7 @@ from heatproof.evaluators.metrics.functions.curves import (
     low_confidence,
 )
 from heatproof.evaluators.metrics.metric import METRICS, Cost, Metric, MetricCategory, MetricFacts
-from heatproof.evaluators.outcomes import Direction, Outcome, Undefined
+from heatproof.evaluators.outcomes import CurveFacts, CurveRole, Direction, Outcome, Undefined
 from heatproof.evaluators.queries.procedure import Procedure
 from heatproof.evaluators.regions.grid import saliency_order
 from heatproof.evaluators.registry.parameters import NOT_NEGATIVE, Range, parameter
@@ -46,6 +46,12 @@ class Insertion(Metric):
     def part_reductions(self) -> Mapping[str, Reduction]:
         """Counts of points without coverage."""
         return {"n_zero_coverage": Mean(NOT_NEGATIVE)}
+
+    @property
+    def curve_facts(self) -> Mapping[str, CurveFacts]:
+        """The curve whose area is the score."""
+        unit, x_unit = self.scale.unit, "share of cells shown"
+        return {"insertion": CurveFacts("this map", CurveRole.SCORED, unit, x_unit)}
 
     def check(self, case: Case) -> None:
         """Refuses a grid finer than the pixels and more steps than cells."""

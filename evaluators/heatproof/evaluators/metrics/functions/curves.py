@@ -30,6 +30,12 @@ class CurveScale(StrEnum):
     RELATIVE = "relative"
 
     @property
+    def unit(self) -> str:
+        """What the values of a curve are."""
+        relative = self is CurveScale.RELATIVE
+        return "share of the clean probability" if relative else "class probability"
+
+    @property
     def range(self) -> Range:
         """Where the area of a curve lies."""
         return UNIT if self is CurveScale.PROBABILITY else NOT_NEGATIVE

@@ -81,9 +81,7 @@ def stored_spec(data: bytes) -> evaluation_pb2.EvaluationSpec:
 
 def serialized_results(results: Sequence[MetricResult]) -> bytes:
     """Writes some results of an evaluation; several such messages in a row are one."""
-    message = evaluation_pb2.Evaluation(
-        results=[encode(result, results_pb2.MetricResult) for result in results]
-    )
+    message = evaluation_pb2.Evaluation(results=[_labelled(result) for result in results])
     return message.SerializeToString(deterministic=True)
 
 
@@ -115,6 +113,17 @@ def serialized_model_facts(
         warnings=[encode(warning, results_pb2.ModelWarning) for warning in warnings],
     )
     return message.SerializeToString(deterministic=True)
+
+
+def _labelled(result: MetricResult) -> results_pb2.MetricResult:
+    """The message of a result, whose curves say how they are drawn."""
+    message = encode(result, results_pb2.MetricResult)
+    for name, facts in result.metric.curve_facts.items():
+        if name in message.curves:
+            curve = message.curves[name]
+            curve.label, curve.unit, curve.x_unit = facts.label, facts.unit, facts.x_unit
+            curve.role = results_pb2.Curve.Role.Value(f"ROLE_{facts.role.name}")
+    return message
 
 
 def read_class_outputs(environment: bytes) -> tuple[ClassOutput, ...]:
