@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from heatproof.evaluators.explainers import Explainer
 from heatproof.evaluators.metrics import Case, Given
 from heatproof.evaluators.queries.batching import Batcher
-from heatproof.evaluators.queries.passes import IMAGE, ModelPass
+from heatproof.evaluators.queries.passes import IMAGE, TRAINED, ModelPass
 from heatproof.evaluators.queries.predictor import (
     Answers,
     Batch,
@@ -48,7 +49,7 @@ def facts(
     cam_tensor: str = "features",
     probabilities: str = "softmax",
     model: str = "models/toy",
-    layers: tuple[str, ...] = (),
+    layers: tuple[str, ...] = ("first", "last"),
     in_flight: int = 1,
 ) -> PredictorFacts:
     def supports(run: ModelPass) -> Shortfall | None:
@@ -102,11 +103,26 @@ class ToyPredictor:
     def answers(self, run: ModelPass, batch: Batch) -> Answers:
         assert (run.masking is None) == (batch.masks is None)
         assert (run.wrt is None) == (batch.output_gradients is None)
+        if run.weights.layers:
+            return self._randomized(run, batch)
         if batch.masks is not None:
             return self._masked(batch.images, batch.masks)
         if batch.output_gradients is not None:
             return self._gradients(batch.images, batch.output_gradients, run.wrt or "")
         return Answers(self.logits(batch.images))
+
+    def _randomized(self, run: ModelPass, batch: Batch) -> Answers:
+        """The same function of an image whose rows are shuffled by the draw of the weights."""
+        text = f"{run.weights}".encode()
+        rng = np.random.default_rng(int.from_bytes(hashlib.sha256(text).digest(), "big"))
+        rows = rng.permutation(self._facts.height)
+        shuffled = replace(batch, images=np.ascontiguousarray(batch.images[:, :, rows]))
+        found = self.answers(replace(run, weights=TRAINED), shuffled)
+        if found.gradients is None or run.wrt != IMAGE:
+            return found
+        return replace(
+            found, activations=batch.images, gradients=found.gradients[:, :, rows.argsort()]
+        )
 
     def logits(self, images: np.ndarray) -> np.ndarray:
         self._check(images)

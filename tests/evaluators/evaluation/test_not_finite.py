@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from heatproof.evaluators.evaluation.engine import SourceImage, evaluate
+from heatproof.evaluators.evaluation.engine import evaluate
 from heatproof.evaluators.evaluation.plan import result_keys
 from heatproof.evaluators.evaluation.results import ImageResult, ImageScore
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
@@ -22,13 +22,18 @@ from heatproof.evaluators.explainers import (
     Saliency,
 )
 from heatproof.evaluators.images.preprocessing import PRESETS
+from heatproof.evaluators.images.sources import Frame, FramedMask, SourceImage
 from heatproof.evaluators.metrics import (
     METRICS,
     Deletion,
     ExplanationConsistency,
     Insertion,
+    MaxSensitivity,
+    Mprt,
     OcclusionCorrectedDeletion,
     OcclusionRobustness,
+    PointingGame,
+    SensitivityN,
 )
 from heatproof.evaluators.outcomes import Reason, Score, Undefined
 from heatproof.evaluators.queries.passes import ModelPass
@@ -47,6 +52,10 @@ SPEC = EvaluationSpec(
         OcclusionCorrectedDeletion(2, 2),
         OcclusionRobustness(2, 2),
         ExplanationConsistency(steps=2, controls=1),
+        SensitivityN(4, (0.2,), 8),
+        MaxSensitivity(draws=2),
+        Mprt(2),
+        PointingGame(),
     ),
     explainers=(
         Saliency(),
@@ -58,6 +67,7 @@ SPEC = EvaluationSpec(
     removals=(Black(), Layer()),
     keep_overlays=True,
 )
+OBJECT = FramedMask(Frame.MODEL_INPUT, np.arange(SIDE * SIDE).reshape(SIDE, SIDE) < 300)
 FAULTS = ("clean", "some images", "all but the clean", "masked", "gradients",
           "some gradients", "activations")  # fmt: skip
 
@@ -129,7 +139,7 @@ def lot(array: np.ndarray) -> bool:
 
 def source(seed: int) -> SourceImage:
     drawn = np.random.default_rng(seed).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
-    return SourceImage(f"{seed:064x}", f"{seed}.png", drawn, label=0)
+    return SourceImage(f"{seed:064x}", f"{seed}.png", drawn, label=0, object_mask=OBJECT)
 
 
 def clean_pixels(image: SourceImage) -> np.ndarray:

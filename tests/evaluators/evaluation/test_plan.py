@@ -28,13 +28,17 @@ from heatproof.evaluators.metrics import (
     Deletion,
     ExplanationConsistency,
     Insertion,
+    MaxSensitivity,
     Metric,
+    Mprt,
     OcclusionCorrectedDeletion,
     OcclusionRobustness,
+    SensitivityN,
 )
 from heatproof.evaluators.queries.passes import Capability
 from heatproof.evaluators.queries.predictor import Shortfall
 from heatproof.evaluators.queries.targets import LABEL
+from heatproof.evaluators.registry.registry import Reads
 from heatproof.evaluators.removal import Black, Blur, Layer, RemovalOperator, White
 from tests.evaluators.toys import SIDE, facts, linear
 
@@ -198,11 +202,14 @@ EVERY_REMOVAL: tuple[RemovalOperator, ...] = (Black(), White(), Blur(sigma=2.0),
         OcclusionRobustness(2, 4),
         OcclusionCorrectedDeletion(2, 4),
         ExplanationConsistency(steps=3),
+        SensitivityN(4, (0.2, 0.5), 8),
+        MaxSensitivity(draws=3),
+        Mprt(3),
     ],
 )
 def test_no_more_predictions_are_made_than_planned(metric: Metric) -> None:
     explainers = EVERY_EXPLAINER
-    if isinstance(metric, ExplanationConsistency):
+    if Reads.EXPLAINER in metric.reads:
         explainers = tuple(each for each in explainers if not isinstance(each, Supplied))
     spec = replace(
         SPEC,

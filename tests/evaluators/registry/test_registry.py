@@ -22,8 +22,12 @@ def test_the_registries_hold_what_the_contract_offers() -> None:
         "deletion",
         "explanation_consistency",
         "insertion",
+        "max_sensitivity",
+        "mprt",
         "occlusion_corrected_deletion",
         "occlusion_robustness",
+        "pointing_game",
+        "sensitivity_n",
     ]
     assert list(EXPLAINERS) == [
         "centre",
@@ -35,7 +39,7 @@ def test_the_registries_hold_what_the_contract_offers() -> None:
         "saliency",
         "supplied",
     ]
-    assert list(REMOVALS) == ["black", "blur", "grey", "layer", "mean", "white"]
+    assert list(REMOVALS) == ["black", "blur", "grey", "inpaint", "layer", "mean", "white"]
 
 
 @pytest.mark.parametrize(("registry", "name"), ALL)
@@ -56,7 +60,7 @@ def test_defaults_lie_in_their_ranges_and_every_parameter_is_explained(
     check_parameters(registry[name]())
     for facts in parameters_of(registry[name]):
         assert facts.summary.endswith(".")
-        assert facts.type in {"int", "float", "str", "choice", "removal"}
+        assert facts.type in {"bool", "int", "float", "numbers", "str", "choice", "removal"}
         if facts.type in {"int", "float", "choice"}:
             assert facts.range
 
@@ -67,12 +71,14 @@ def test_values_outside_a_range_are_refused_by_name(registry: Registry[Any], nam
         within = declared.metadata["within"]
         if within is None:
             continue
-        kind = cast("type[Any]", type(declared.default))
+        is_list = isinstance(declared.default, tuple)
+        kind = cast("type[Any]", float if is_list else type(declared.default))
         for value in (within.lower - 1, within.upper + 1):
-            thing = registry[name](**{declared.name: kind(value)})
+            given = (declared.default[0], kind(value)) if is_list else kind(value)
+            thing = registry[name](**{declared.name: given})
             with pytest.raises(InvalidArgumentError, match=declared.name) as caught:
                 check_parameters(thing)
-            assert caught.value.field == declared.name
+            assert caught.value.field == f"{declared.name}{'[1]' if is_list else ''}"
 
 
 @pytest.mark.parametrize("metric", list(METRICS))

@@ -9,15 +9,25 @@ from heatproof.evaluators.removal import (
     Black,
     Blur,
     Grey,
+    Inpaint,
     Layer,
     Mean,
     Mode,
     RemovalOperator,
     White,
 )
+from heatproof.evaluators.removal.inpaint import Method
 from tests.evaluators.toys import bound, pixels
 
-PIXEL_OPERATORS: tuple[RemovalOperator, ...] = (Black(), White(), Grey(), Mean(), Blur(sigma=2.0))
+PIXEL_OPERATORS: tuple[RemovalOperator, ...] = (
+    Black(),
+    White(),
+    Grey(),
+    Mean(),
+    Blur(sigma=2.0),
+    Inpaint(),
+    Inpaint(Method.NAVIER_STOKES),
+)
 
 
 def random_mask(seed: int) -> np.ndarray:
@@ -81,3 +91,22 @@ def test_layer_leaves_pixels_to_the_network() -> None:
 def test_only_layer_removes_inside_the_network() -> None:
     inside = [name for name in REMOVALS if REMOVALS[name]().masking]
     assert inside == ["layer"]
+
+
+def test_inpainting_keeps_flat_surroundings_and_stays_between_its_neighbours() -> None:
+    image = np.zeros((3, 32, 32), np.float32)
+    image[:, :, 16:] = 0.8  # 204 of 255
+    mask = np.ones((32, 32), np.bool_)
+    mask[8:20, 4:12] = mask[8:20, 22:28] = False
+    shown = bound(Inpaint(), image)(mask)
+    np.testing.assert_allclose(shown, image, atol=2 / 255)  # OpenCV rounds to bytes
+    mask[8:20, 12:22] = False
+    shown = bound(Inpaint(), image)(mask)
+    assert shown.min() >= 0
+    assert shown.max() <= np.float32(0.81)
+    assert 0.1 < shown[0, 13, 16] < 0.7
+
+
+def test_inpainting_without_anything_visible_is_grey() -> None:
+    shown = bound(Inpaint(), pixels())(np.zeros((32, 32), np.bool_))
+    np.testing.assert_array_equal(shown, bound(Grey(), pixels())(np.zeros((32, 32), np.bool_)))

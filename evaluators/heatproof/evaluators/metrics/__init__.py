@@ -13,10 +13,14 @@ from heatproof.evaluators.metrics.comparison.occlusion_robustness import (
 )
 from heatproof.evaluators.metrics.faithfulness.deletion import Deletion as Deletion
 from heatproof.evaluators.metrics.faithfulness.insertion import Insertion as Insertion
+from heatproof.evaluators.metrics.faithfulness.sensitivity_n import SensitivityN as SensitivityN
 from heatproof.evaluators.metrics.functions.distances import Distance as Distance
+from heatproof.evaluators.metrics.localization.pointing_game import PointingGame as PointingGame
 from heatproof.evaluators.metrics.metric import METRICS as METRICS
 from heatproof.evaluators.metrics.metric import Metric as Metric
+from heatproof.evaluators.metrics.randomization.mprt import Mprt as Mprt
 from heatproof.evaluators.metrics.robustness.explanation_consistency import Background as Background
 from heatproof.evaluators.metrics.robustness.explanation_consistency import (
     ExplanationConsistency as ExplanationConsistency,
 )
+from heatproof.evaluators.metrics.robustness.max_sensitivity import MaxSensitivity as MaxSensitivity

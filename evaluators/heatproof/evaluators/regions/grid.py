@@ -62,17 +62,21 @@ class Grid:
         spread: np.ndarray = values.reshape(self.side, self.side)[rows[:, None], columns]
         return spread
 
+    def sums(self, attribution: Map) -> Float64[np.ndarray, "cells"]:
+        """Summed attribution of each cell."""
+        rows, columns = _starts(self.height, self.side), _starts(self.width, self.side)
+        summed = np.add.reduceat(np.add.reduceat(attribution, rows, axis=0), columns, axis=1)
+        return np.asarray(summed.reshape(-1))
+
     def means(self, attribution: Map) -> Float64[np.ndarray, "cells"]:
         """Mean attribution of each cell.
 
         Means, not sums, so that where the cells are of two sizes no cell comes first for its size.
         """
-        rows, columns = _starts(self.height, self.side), _starts(self.width, self.side)
-        sums = np.add.reduceat(np.add.reduceat(attribution, rows, axis=0), columns, axis=1)
-        heights = np.diff(rows, append=self.height)
-        widths = np.diff(columns, append=self.width)
-        means: Map = sums / np.outer(heights, widths)
-        return means.reshape(-1)
+        heights = np.diff(_starts(self.height, self.side), append=self.height)
+        widths = np.diff(_starts(self.width, self.side), append=self.width)
+        means: Map = self.sums(attribution) / np.outer(heights, widths).reshape(-1)
+        return means
 
 
 def _starts(pixels: int, cells: int) -> Int64[np.ndarray, "starts"]:

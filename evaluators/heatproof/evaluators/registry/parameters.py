@@ -53,7 +53,7 @@ class ParameterFacts:
 
     Attributes:
         name: field of the dataclass and of the proto message.
-        type: `int`, `float`, `str`, `choice` or `removal`.
+        type: `int`, `float`, `numbers`, `str`, `choice` or `removal`.
         default: default as text.
         range: range or choices as text, "" if free.
         summary: what it sets.
@@ -80,12 +80,19 @@ def check_parameters(thing: object) -> None:
     for declared in fields(cast("Any", thing)):
         within: Range | None = declared.metadata.get("within")
         value = getattr(thing, declared.name)
-        if within is not None and value not in within:
-            raise InvalidArgumentError(
-                f"{declared.name} must lie in {within}, not {value}", field=declared.name
-            )
+        if within is not None:
+            _check_range(declared.name, value, within)
         if is_dataclass(value):
             _check_nested(value, declared.name)
+
+
+def _check_range(name: str, value: int | float | tuple[float, ...], within: Range) -> None:  # noqa: PYI041  # beartype knows no numeric tower
+    if not isinstance(value, tuple):
+        if value not in within:
+            raise InvalidArgumentError(f"{name} must lie in {within}, not {value}", field=name)
+        return
+    for index, item in enumerate(value):
+        _check_range(f"{name}[{index}]", item, within)
 
 
 def _check_nested(thing: object, name: str) -> None:
@@ -106,15 +113,23 @@ def _facts(declared: "Field[Any]") -> ParameterFacts:
     return ParameterFacts(
         name=declared.name,
         type=_type_name(default),
-        default=str(getattr(default, "name", default) if _is_nested(default) else default),
+        default=_text(default),
         range=str(within) if within is not None else choices,
         summary=declared.metadata.get("summary", ""),
     )
 
 
+def _text(default: object) -> str:
+    if isinstance(default, tuple):
+        return ", ".join(map(str, default))
+    return str(getattr(default, "name", default) if _is_nested(default) else default)
+
+
 def _type_name(default: object) -> str:
     if isinstance(default, StrEnum):
         return "choice"
+    if isinstance(default, tuple):
+        return "numbers"
     return type(default).__name__ if isinstance(default, int | float | str) else "removal"
 
 

@@ -252,6 +252,7 @@ def _is_shared(value: ir.Value) -> bool:
         and tensor.dtype in _SHAREABLE
         and tensor.nbytes > _least_shared(tensor.dtype)
         and not value.is_graph_output()
+        and bool(value.uses())  # what nobody reads is gone when weights are lent
     )
 
 

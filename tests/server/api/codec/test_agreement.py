@@ -150,7 +150,7 @@ def documented() -> Iterator[tuple[str, str, Any]]:
             body = body_of(arm)
             for parameter in fields(registry[name]):
                 found = re.search(
-                    rf"((?:^ +//[^\n]*\n)+) +(?:optional )?[\w.]+ {parameter.name} =",
+                    rf"((?:^ +//[^\n]*\n)+) +(?:optional |repeated )?[\w.]+ {parameter.name} =",
                     body,
                     re.MULTILINE,
                 )
@@ -177,8 +177,13 @@ def test_the_contract_states_range_and_default_of_every_parameter(
     assert default is not MISSING
     if within is not None and name != "occlusion.stride":  # its upper end is the patch
         assert f"in {within}" in comment
-    if isinstance(default, int | float) and name != "explanation_consistency.epsilon":
-        assert f"0: {default:g}" in comment
+    if isinstance(default, bool):
+        assert f"absent: {str(default).lower()}" in comment
+    elif isinstance(default, tuple):
+        assert f"none: {', '.join(map(str, default))}" in comment
+    elif isinstance(default, int | float) and name != "explanation_consistency.epsilon":
+        may_be_zero = within is not None and 0 in within
+        assert f"{'absent' if may_be_zero else '0'}: {default:g}" in comment
 
 
 def test_preprocessing_has_the_fields_of_its_message() -> None:

@@ -62,6 +62,10 @@ def parameters(parameter: Any, kind: Any) -> st.SearchStrategy[Any]:
         return REMOVALS_
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         return st.sampled_from(kind)
+    if kind is bool:
+        return st.booleans()
+    if isinstance(parameter.default, tuple):
+        return st.lists(within(bounds, kind), min_size=1, max_size=4).map(tuple)
     return within(bounds, kind) if bounds else WORDS
 
 

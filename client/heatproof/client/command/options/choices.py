@@ -1,8 +1,13 @@
 """Metrics, explainers and removal operators on the command line: `name` or `name:key=value,...`."""
 
+import re
 import tomllib
+from typing import Final
 
 from heatproof.client.errors import UsageError
+
+_COMMA: Final = re.compile(r",(?![^\[]*\])")
+"""A comma outside of brackets, which hold lists: `sizes=[0.1, 0.2]`."""
 
 
 def choice(text: str) -> dict[str, object]:
@@ -16,7 +21,7 @@ def choice(text: str) -> dict[str, object]:
 
 
 def _items(parameters: str) -> list[str]:
-    return [item for item in parameters.split(",") if item.strip()]
+    return [item for item in _COMMA.split(parameters) if item.strip()]
 
 
 def _parameter(text: str, item: str) -> tuple[str, object]:

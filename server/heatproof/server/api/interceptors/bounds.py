@@ -68,6 +68,7 @@ MAX_COUNTS: Final[Mapping[str, int]] = MappingProxyType(
         "heatproof.v1.PolicyModel.class_names": 10_000,
         "heatproof.v1.Preprocessing.mean": 16,
         "heatproof.v1.Preprocessing.std": 16,
+        "heatproof.v1.SensitivityN.sizes": 100,
         "heatproof.v1.Tensor.shape": 16,
         "heatproof.v1.UploadModelHeader.files": MAX_FILES,
     }
