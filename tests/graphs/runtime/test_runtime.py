@@ -20,7 +20,7 @@ from heatproof.evaluators.errors import (
 )
 from heatproof.evaluators.images.preprocessing import PRESETS
 from heatproof.evaluators.queries.passes import IMAGE, ModelPass, Weights
-from heatproof.evaluators.queries.predictor import Predictor
+from heatproof.evaluators.queries.predictor import Batch, Predictor
 from heatproof.evaluators.removal import Mode
 from heatproof.graphs.canonical import canonicalize
 from heatproof.graphs.files.saving import to_bytes
@@ -362,3 +362,36 @@ def test_rewritten_models_load_without_warnings(
     masked(built, images(), np.ones((4, 16, 16), bool), "strict")
     gradients(built, images(), np.ones((4, 5), np.float32), "last")
     assert capfd.readouterr().err == ""
+
+
+def test_passes_compose_and_large_weights_may_be_drawn_anew(text_model: Parse) -> None:
+    model = text_model("""
+        <ir_version: 10, opset_import: ["" : 18]>
+        g (float[N, 3, 16, 16] image) => (float[N, 5] scores)
+        <float[64, 3, 3, 3] w, float[5, 64] v> {
+            c = Conv <pads = [1, 1, 1, 1]> (image, w) last = Relu (c)
+            p = GlobalAveragePool (last) f = Flatten (p) scores = Gemm <transB = 1> (f, v)
+        }""")
+    rng = np.random.default_rng(0)
+    for stored in model.graph.initializer:
+        drawn = rng.normal(size=tuple(stored.dims)).astype(np.float32)
+        stored.CopyFrom(onnx.numpy_helper.from_array(drawn, stored.name))
+    built = predictor(model)
+    layers = built.facts.layers
+    assert len(layers) == 2
+    name, masks, gates = built.facts.model, np.ones((4, 16, 16), bool), np.ones((4, 64), "f")
+    trained = built.submit(ModelPass(name), Batch(images())).result()
+    anew = ModelPass(name, Weights(layers, 1))
+    random = built.submit(anew, Batch(images())).result()
+    assert np.abs(random.logits - trained.logits).max() > 0.1
+    everything = replace(anew, masking=Mode.REFERENCE, wrt="last", taps=("c",), gate="last")
+    batch = Batch(images(), masks, np.eye(5, dtype=np.float32)[:4], gates)
+    found = built.submit(everything, batch).result()
+    # The same sums in another order.
+    np.testing.assert_allclose(found.logits, random.logits, rtol=1e-4, atol=1e-4)
+    assert found.activations is not None
+    assert found.gradients is not None
+    assert found.activations.shape == found.gradients.shape == (4, 64, 16, 16)
+    np.testing.assert_array_equal(np.maximum(found.features["c"], 0), found.activations)
+    none = built.submit(ModelPass(name, gate="last"), Batch(images(), gates=0 * gates)).result()
+    np.testing.assert_array_equal(none.logits, np.zeros((4, 5), np.float32))
