@@ -16,7 +16,7 @@ from heatproof.client.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class EvaluateOptions:
     """What is scored, and how."""
 
     model: Annotated[
@@ -41,7 +41,7 @@ class Question:
 
 @grouped
 def evaluate(
-    question: Question,
+    question: EvaluateOptions,
     stated: shared.StatedOptions,
     known: shared.KnownOptions,
     reports: ReportOptions,

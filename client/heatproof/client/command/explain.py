@@ -20,7 +20,7 @@ from heatproof.client.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class ExplainedOptions:
     """What is explained, and how."""
 
     model: shared.ModelOption
@@ -42,7 +42,7 @@ class Question:
 
 @grouped
 def explain(
-    question: Question,
+    question: ExplainedOptions,
     stated: shared.StatedBesideOptions,
     known: shared.KnownOptions,
     server: shared.ServerOptions,

@@ -38,7 +38,7 @@ BLOCKERS: Final = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class InspectOptions:
     """Which model, and how much of it."""
 
     model: shared.ModelArgument
@@ -52,7 +52,9 @@ class Question:
 
 
 @grouped
-def inspect(question: Question, stated: shared.StatedOptions, server: shared.ServerOptions) -> None:
+def inspect(
+    question: InspectOptions, stated: shared.StatedOptions, server: shared.ServerOptions
+) -> None:
     """Show what a model holds, and which explainers, metrics and removal operators it allows."""
     require_folder(question.json)
     with server.connected() as client:

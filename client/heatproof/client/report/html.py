@@ -38,7 +38,7 @@ IMAGES: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class MapPicture:
     """A map over its image.
 
     Attributes:
@@ -82,7 +82,7 @@ class Card:
     digest: str
     label: str
     answers: tuple[Answer, ...]
-    pictures: tuple[Picture, ...]
+    pictures: tuple[MapPicture, ...]
     scores: tuple[tuple[str, str, str], ...]
 
 
@@ -194,7 +194,7 @@ def _card(report: Report, image: ImageResult, classes: ClassNames) -> Card:
             for answer in image.predictions
         ),
         pictures=tuple(
-            Picture(
+            MapPicture(
                 _of_models(report, (overlay.model,), captions.short(overlay.explainer)),
                 "data:image/png;base64," + base64.b64encode(overlay.png).decode(),
             )

@@ -28,7 +28,7 @@ from heatproof.client.report.rows import (
 SIGNS: Final = {"good": "✅", "bad": "❌", "warning": "⚠️", "quiet": "⏭️"}
 """Signs of outcomes by their tone."""
 
-CLEAN_ROWS: Final = 50
+LISTED_IMAGES: Final = 50
 """Images whose clean answer is listed."""
 
 _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]()#+!|~@])")
@@ -120,9 +120,11 @@ def _clean(report: Report, classes: ClassNames) -> list[str]:
     rows = clean_rows(report, classes)
     cells = [
         tuple(map(escape, (row.image, row.model, f"{row.top} {row.probability}", row.label)))
-        for row in rows[:CLEAN_ROWS]
+        for row in rows[:LISTED_IMAGES]
     ]
-    more = [f"\n{len(rows) - CLEAN_ROWS} more are not listed."] if len(rows) > CLEAN_ROWS else []
+    more = (
+        [f"\n{len(rows) - LISTED_IMAGES} more are not listed."] if len(rows) > LISTED_IMAGES else []
+    )
     return [
         "<details><summary>Clean predictions</summary>",
         "",

@@ -12,13 +12,13 @@ from heatproof.v1.catalog_service_pb2 import (
 )
 from heatproof.v1.catalog_service_pb2_grpc import CatalogServiceStub
 
-GET: Final = Rpc(CatalogServiceStub, "GetCatalog")
+_GET: Final = Rpc(CatalogServiceStub, "GetCatalog")
 GET_SERVER_INFO: Final = Rpc(CatalogServiceStub, "GetServerInfo")
 
 
 def catalog() -> Flow[Catalog]:
     """Gets metrics, explainers and removal operators with their parameters and references."""
-    found: Catalog = yield from patiently(Unary(GET, GetCatalogRequest()))
+    found: Catalog = yield from patiently(Unary(_GET, GetCatalogRequest()))
     return found
 
 

@@ -32,12 +32,12 @@ from heatproof.v1.dataset_service_pb2 import (
 from heatproof.v1.dataset_service_pb2_grpc import DatasetServiceStub
 from heatproof.v1.image_pb2 import Image
 
-UPLOAD: Final = Rpc(DatasetServiceStub, "UploadDataset")
-GET: Final = Rpc(DatasetServiceStub, "GetDataset")
-LIST: Final = Rpc(DatasetServiceStub, "ListDatasets")
-DELETE: Final = Rpc(DatasetServiceStub, "DeleteDataset")
+_UPLOAD: Final = Rpc(DatasetServiceStub, "UploadDataset")
+_GET: Final = Rpc(DatasetServiceStub, "GetDataset")
+_LIST: Final = Rpc(DatasetServiceStub, "ListDatasets")
+_DELETE: Final = Rpc(DatasetServiceStub, "DeleteDataset")
 
-PREFIX: Final = "datasets/"
+DATASET_PREFIX: Final = "datasets/"
 
 DatasetSource: TypeAlias = ImagesSource
 """Images, or the name `datasets/...` of an uploaded set."""
@@ -94,9 +94,9 @@ def gathered(images: DatasetSource, annotations: AnnotationOptions) -> Flow[Gath
     Raises:
         UsageError: there are no images, or labels, masks or maps that belong to none.
     """
-    if isinstance(images, str) and images.startswith(PREFIX):
+    if isinstance(images, str) and images.startswith(DATASET_PREFIX):
         _refuse_annotations(images, annotations)
-        found: Dataset = yield from patiently(Unary(GET, GetDatasetRequest(name=images)))
+        found: Dataset = yield from patiently(Unary(_GET, GetDatasetRequest(name=images)))
         return found
     sources = AnnotationSources(**annotations)
     listed, known = yield from work(partial(annotated, images, sources))
@@ -111,7 +111,7 @@ def stored(
         return found
     header = UploadDatasetHeader(display_name=display_name or found.name)
     requests = partial(_requests, header, found.images, found.known, on_progress)
-    uploaded: Dataset = yield from patiently(Upload(UPLOAD, requests))
+    uploaded: Dataset = yield from patiently(Upload(_UPLOAD, requests))
     return uploaded
 
 
@@ -159,10 +159,10 @@ def _requests(
 
 def datasets() -> Flow[tuple[Dataset, ...]]:
     """Lists the data sets that the server stores, newest first."""
-    found = yield from every(LIST, lambda token: ListDatasetsRequest(page_token=token), "datasets")
+    found = yield from every(_LIST, lambda token: ListDatasetsRequest(page_token=token), "datasets")
     return tuple(found)
 
 
 def delete_dataset(name: str) -> Flow[None]:
     """Deletes a data set, `datasets/...`."""
-    yield from patiently(Unary(DELETE, DeleteDatasetRequest(name=name)))
+    yield from patiently(Unary(_DELETE, DeleteDatasetRequest(name=name)))

@@ -29,10 +29,10 @@ from heatproof.v1.model_service_pb2 import (
 )
 from heatproof.v1.model_service_pb2_grpc import ModelServiceStub
 
-UPLOAD: Final = Rpc(ModelServiceStub, "UploadModel")
-GET: Final = Rpc(ModelServiceStub, "GetModel")
-LIST: Final = Rpc(ModelServiceStub, "ListModels")
-DELETE: Final = Rpc(ModelServiceStub, "DeleteModel")
+_UPLOAD: Final = Rpc(ModelServiceStub, "UploadModel")
+_GET: Final = Rpc(ModelServiceStub, "GetModel")
+_LIST: Final = Rpc(ModelServiceStub, "ListModels")
+_DELETE: Final = Rpc(ModelServiceStub, "DeleteModel")
 DOWNLOAD: Final = Rpc(ModelServiceStub, "DownloadModel")
 
 Rewrite: TypeAlias = LayerMasking | Gradient
@@ -60,7 +60,7 @@ def inspect(
     found = yield from _stored(source, on_progress)
     if output or activation:
         request.name = found.name
-        found = yield from patiently(Unary(GET, request))
+        found = yield from patiently(Unary(_GET, request))
     return found
 
 
@@ -76,11 +76,11 @@ def _stored(model: ModelFiles | str, on_progress: OnProgress) -> Flow[Model]:
     """Finds a model by its name or files, and uploads the files that the server lacks."""
     name = model.name if isinstance(model, ModelFiles) else model
     try:
-        found: Model = yield from patiently(Unary(GET, GetModelRequest(name=name)))
+        found: Model = yield from patiently(Unary(_GET, GetModelRequest(name=name)))
     except NotFoundError:
         if isinstance(model, str):
             raise
-        found = yield from patiently(Upload(UPLOAD, partial(_requests, model, on_progress)))
+        found = yield from patiently(Upload(_UPLOAD, partial(_requests, model, on_progress)))
     return found
 
 
@@ -99,13 +99,13 @@ def _requests(files: ModelFiles, on_progress: OnProgress) -> Iterator[UploadMode
 
 def models() -> Flow[tuple[Model, ...]]:
     """Lists the models that the server stores, newest first."""
-    found = yield from every(LIST, lambda token: ListModelsRequest(page_token=token), "models")
+    found = yield from every(_LIST, lambda token: ListModelsRequest(page_token=token), "models")
     return tuple(found)
 
 
 def delete_model(name: str) -> Flow[None]:
     """Deletes a model, `models/...`."""
-    yield from patiently(Unary(DELETE, DeleteModelRequest(name=name)))
+    yield from patiently(Unary(_DELETE, DeleteModelRequest(name=name)))
 
 
 def rewrite(model: ModelSource, output: str | Path, rewrite: Rewrite) -> Flow[Path]:
