@@ -83,6 +83,7 @@ fuzz: install-test
 
 size: install-test
 	$(BIN)/python .ci/size_report.py client server evaluators graphs
+	$(BIN)/python .ci/structure_report.py client server evaluators graphs
 
 zoo: $(ZOO_HOME)/installed
 	$(ZOO_HOME)/bin/python -m tests.graphs.zoo $(ZOO)

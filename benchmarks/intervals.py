@@ -19,7 +19,7 @@ from heatproof.evaluators.gate.drops import upper_limits
 from heatproof.evaluators.gate.pairing import Pair
 from heatproof.evaluators.outcomes import Direction
 from heatproof.evaluators.registry.parameters import UNBOUNDED, UNIT
-from heatproof.evaluators.statistics.arms import Arm, Contrast
+from heatproof.evaluators.statistics.arms import Arm, ArmContrast
 from heatproof.evaluators.statistics.bootstrap import Studentised, bootstrap_t
 from heatproof.evaluators.statistics.intervals import Intervals, Limits, Measured, intervals
 from heatproof.evaluators.statistics.permutation import holm, sign_flip_p_values
@@ -120,12 +120,14 @@ KINDS = (
 )
 
 
-def measured(kind: Kind, draws: Draws) -> tuple[list[Measured], list[Contrast]]:
+def measured(kind: Kind, draws: Draws) -> tuple[list[Measured], list[ArmContrast]]:
     """What the rules measure, and what the simple ones resample: images, whatever their groups."""
     if isinstance(kind.reduction, RatioOfMeans):
         arms = [Arm.of_ratio(u, v) for u, v in zip(*draws, strict=True)]
-        return [Measured(arm, kind.reduction) for arm in arms], [Contrast((arm,)) for arm in arms]
-    simple = [Contrast((Arm.of_mean(row.reshape(-1)),)) for row in draws]
+        return [Measured(arm, kind.reduction) for arm in arms], [
+            ArmContrast((arm,)) for arm in arms
+        ]
+    simple = [ArmContrast((Arm.of_mean(row.reshape(-1)),)) for row in draws]
     if draws.ndim == 2:  # repetitions, images
         return [Measured(Arm.of_mean(row), kind.reduction) for row in draws], simple
     sizes = np.full(draws.shape[1], float(GROUP))
@@ -278,7 +280,7 @@ def false_alarms(n: int, repetitions: int) -> tuple[float, float]:
     for run in range(repetitions):
         candidates, baselines = smooth(rng, (CHECKS, n), ALLOWED)
         drops = [
-            Contrast((Arm.of_mean(theirs - mine),))
+            ArmContrast((Arm.of_mean(theirs - mine),))
             for mine, theirs in zip(candidates, baselines, strict=True)
         ]
         for place, allowed in enumerate((ALLOWED, 0.0)):

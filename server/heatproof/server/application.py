@@ -63,10 +63,7 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
     load_plugins()
     async with AsyncExitStack() as stack:
         stores = stack.enter_context(opened_stores(settings))
-        confinement = confinement_of(settings, stores)
-        protection = await asyncio.to_thread(probe, confinement)
-        _warn(protection, settings)
-        granted = replace(pool_settings(settings), confinement=confinement).granted()
+        granted, protection = await _granted(settings, stores)
         pool = await stack.enter_async_context(WorkerPool(granted, check_document))
         workers = RepairingWorkers(pool, stores.ownership)
         evaluations = await stack.enter_async_context(
@@ -109,6 +106,14 @@ def confinement_of(settings: Settings, stores: Stores) -> Confinement:
         readable=(*map(str, folder.readable), *plugin_paths()),
         writable=tuple(map(str, folder.writable)),
     )
+
+
+async def _granted(settings: Settings, stores: Stores) -> tuple[PoolSettings, Protection]:
+    """What the workers get of this machine, and which layers of the sandbox they run under."""
+    confinement = confinement_of(settings, stores)
+    protection = await asyncio.to_thread(probe, confinement)
+    _warn(protection, settings)
+    return replace(pool_settings(settings), confinement=confinement).granted(), protection
 
 
 def _warn(protection: Protection, settings: Settings) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heatproof.evaluators.statistics.arms import Arm, Contrast
+from heatproof.evaluators.statistics.arms import Arm, ArmContrast
 
 RNG = np.random.default_rng(11)
 
@@ -26,7 +26,7 @@ def jackknife_error(reduction: Any, *columns: Any) -> Any:
 
 def test_a_mean_has_the_textbook_standard_error() -> None:
     values = RNG.gamma(2.0, size=23)
-    contrast = Contrast((arm(values),))
+    contrast = ArmContrast((arm(values),))
     assert contrast.estimate() == pytest.approx(values.mean(), rel=1e-14)
     assert contrast.standard_error() == pytest.approx(values.std(ddof=1) / np.sqrt(23), rel=1e-12)
 
@@ -42,7 +42,7 @@ def test_a_ratio_has_the_standard_error_of_the_delta_method() -> None:
     cov, mean_u, mean_v = np.cov(u, v), u.mean(), v.mean()
     gradient = np.array([1 / mean_v, -mean_u / mean_v**2])
     expected = np.sqrt(gradient @ cov @ gradient / 50)
-    assert Contrast((arm(u, v),)).standard_error() == pytest.approx(expected, rel=1e-12)
+    assert ArmContrast((arm(u, v),)).standard_error() == pytest.approx(expected, rel=1e-12)
 
 
 def test_a_difference_of_ratios_has_the_standard_error_of_the_jackknife() -> None:
@@ -50,14 +50,14 @@ def test_a_difference_of_ratios_has_the_standard_error_of_the_jackknife() -> Non
     v, z = RNG.uniform(1, 2, n), RNG.uniform(1, 2, n)
     u, w = 0.4 * v + RNG.normal(size=n) / 9, 0.2 * z + RNG.normal(size=n) / 9
     expected = jackknife_error(lambda a, b, c, d: a.sum() / b.sum() - c.sum() / d.sum(), u, v, w, z)
-    found = Contrast.between(arm(u, v), arm(w, z)).standard_error()
+    found = ArmContrast.between(arm(u, v), arm(w, z)).standard_error()
     # The two agree to O(1/n).
     assert found == pytest.approx(expected, rel=2e-3)
 
 
 def test_a_difference_of_means_is_the_mean_of_the_differences() -> None:
     a, b = RNG.normal(size=20), RNG.normal(size=20)
-    contrast = Contrast.between(arm(a), arm(b))
+    contrast = ArmContrast.between(arm(a), arm(b))
     assert contrast.estimate() == pytest.approx((a - b).mean(), rel=1e-12)
     expected = (a - b).std(ddof=1) / np.sqrt(20)
     assert contrast.standard_error() == pytest.approx(expected, rel=1e-12)
@@ -66,7 +66,7 @@ def test_a_difference_of_means_is_the_mean_of_the_differences() -> None:
 def test_images_without_a_score_change_nothing() -> None:
     values = RNG.normal(size=9)
     holes = np.insert(values, [2, 5], np.nan)
-    full, holed = Contrast((arm(values),)), Contrast((Arm.of_mean(holes),))
+    full, holed = ArmContrast((arm(values),)), ArmContrast((Arm.of_mean(holes),))
     assert holed.count == 9
     assert holed.estimate() == pytest.approx(full.estimate(), rel=1e-14)
     assert holed.standard_error() == pytest.approx(full.standard_error(), rel=1e-12)
@@ -74,11 +74,11 @@ def test_images_without_a_score_change_nothing() -> None:
 
 @pytest.mark.parametrize("value", [0.1, 1 / 3, 1e-9, 12345.678])
 def test_equal_scores_have_no_spread_in_spite_of_rounding(value: Any) -> None:
-    assert Contrast((arm(np.full(29, value)),)).standard_error() == 0.0
+    assert ArmContrast((arm(np.full(29, value)),)).standard_error() == 0.0
 
 
 def test_nothing_scored_has_no_estimate() -> None:
-    empty = Contrast((Arm.of_mean(np.full(5, np.nan)),))
+    empty = ArmContrast((Arm.of_mean(np.full(5, np.nan)),))
     assert empty.count == 0
     assert np.isnan(empty.estimate())
     assert np.isnan(empty.standard_error())
@@ -93,6 +93,6 @@ def test_an_affine_change_moves_the_estimate_and_scales_the_error(
     values: Any, scale: Any, offset: Any
 ) -> None:
     x = np.array(values)
-    before, after = Contrast((arm(x),)), Contrast((arm(scale * x + offset),))
+    before, after = ArmContrast((arm(x),)), ArmContrast((arm(scale * x + offset),))
     assert after.estimate() == pytest.approx(scale * before.estimate() + offset, abs=1e-12)
     assert after.standard_error() == pytest.approx(scale * before.standard_error(), abs=1e-11)

@@ -9,16 +9,16 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from heatproof.evaluators.statistics import bootstrap
-from heatproof.evaluators.statistics.arms import Arm, Contrast
+from heatproof.evaluators.statistics.arms import Arm, ArmContrast
 from heatproof.evaluators.statistics.bootstrap import bootstrap_t
 
 
 def mean(values: Any) -> Any:
-    return Contrast((Arm.of_mean(np.asarray(values, dtype=np.float64)),))
+    return ArmContrast((Arm.of_mean(np.asarray(values, dtype=np.float64)),))
 
 
 def ratio(u: Any, v: Any) -> Any:
-    return Contrast((Arm.of_ratio(u, v),))
+    return ArmContrast((Arm.of_ratio(u, v),))
 
 
 def interval(contrast: Any, seed: Any = 0) -> Any:
@@ -59,10 +59,10 @@ def test_the_pivots_of_a_difference_of_ratios_are_those_of_every_resample_comput
     rng = np.random.default_rng(6)
     v, z = rng.uniform(0.5, 1.5, (2, 10))
     u, w = rng.normal(size=(2, 10))
-    whole = Contrast.between(Arm.of_ratio(u, v), Arm.of_ratio(w, z))
+    whole = ArmContrast.between(Arm.of_ratio(u, v), Arm.of_ratio(w, z))
     expected = []
     for i in drawn(10, seed=1):
-        one = Contrast.between(Arm.of_ratio(u[i], v[i]), Arm.of_ratio(w[i], z[i]))
+        one = ArmContrast.between(Arm.of_ratio(u[i], v[i]), Arm.of_ratio(w[i], z[i]))
         expected.append((one.estimate() - whole.estimate()) / one.standard_error())
     pivots = bootstrap_t([whole], seed=1)[0].pivots
     np.testing.assert_allclose(pivots, expected, rtol=1e-8, atol=1e-10)

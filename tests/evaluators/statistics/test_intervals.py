@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from heatproof.evaluators.registry.parameters import UNBOUNDED, UNIT, Range
-from heatproof.evaluators.statistics.arms import Arm, Contrast
+from heatproof.evaluators.statistics.arms import Arm, ArmContrast
 from heatproof.evaluators.statistics.betting import grouped_limits, mean_limits
 from heatproof.evaluators.statistics.bootstrap import bootstrap_t
 from heatproof.evaluators.statistics.intervals import Intervals, Limits, Measured, intervals
@@ -89,7 +89,9 @@ def test_a_grouped_proportion_and_grouped_atoms_are_bet_on() -> None:
 def test_zeros_are_combined_from_wilson_and_the_bootstrap_of_the_others() -> None:
     found = made(ZEROS, ATOM)
     others = ZEROS[ZEROS != 0]
-    (rest,) = bootstrap_t([Contrast((Arm.of_mean(np.where(ZEROS != 0, ZEROS, np.nan)),))], seed=0)
+    (rest,) = bootstrap_t(
+        [ArmContrast((Arm.of_mean(np.where(ZEROS != 0, ZEROS, np.nan)),))], seed=0
+    )
     assert rest is not None
     low, high = rest.limit(0.025), rest.limit(0.975)
     share = stats.binomtest(len(ZEROS) - len(others), len(ZEROS)).proportion_ci(method="wilson")

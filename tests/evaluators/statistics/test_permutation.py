@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from heatproof.evaluators.statistics.arms import Arm, Contrast
+from heatproof.evaluators.statistics.arms import Arm, ArmContrast
 from heatproof.evaluators.statistics.permutation import (
     holm,
     sign_flip_p_values,
@@ -18,12 +18,12 @@ from heatproof.evaluators.statistics.permutation import (
 from heatproof.evaluators.statistics.proportions import mcnemar_p_value
 
 
-def drop(values: Any) -> Contrast:
-    return Contrast((Arm.of_mean(np.asarray(values, float)),))
+def drop(values: Any) -> ArmContrast:
+    return ArmContrast((Arm.of_mean(np.asarray(values, float)),))
 
 
 def p_value(one: Any, allowed: float = 0.0, seed: int = 0) -> float:
-    contrast = one if isinstance(one, Contrast) else drop(one)
+    contrast = one if isinstance(one, ArmContrast) else drop(one)
     return sign_flip_p_values([contrast], [allowed], seed=seed)[0]
 
 
@@ -45,14 +45,14 @@ def test_groups_flip_together() -> None:
     rng = np.random.default_rng(3)
     sizes = rng.integers(1, 5, 9).astype(float)
     sums = rng.normal(0.2 * sizes)
-    grouped = Contrast((Arm.of_ratio(sums, sizes),))
+    grouped = ArmContrast((Arm.of_ratio(sums, sizes),))
     assert p_value(grouped, 0.1) == enumerated(sums - 0.1 * sizes)
 
 
 def test_a_drop_of_ratios_flips_what_each_unit_adds_to_it() -> None:
     rng = np.random.default_rng(4)
     u, v, w, z = rng.uniform(0.5, 2, (4, 9))
-    contrast = Contrast.between(Arm.of_ratio(u, v), Arm.of_ratio(w, z))
+    contrast = ArmContrast.between(Arm.of_ratio(u, v), Arm.of_ratio(w, z))
     r, t = u.sum() / v.sum(), w.sum() / z.sum()
     influence = (u - r * v) / v.mean() - (w - t * z) / z.mean()
     assert p_value(contrast, 0.05) == enumerated(influence + r - t - 0.05)

@@ -24,7 +24,7 @@ from heatproof.client.clients.flows import (
     models,
 )
 from heatproof.client.clients.sending import Sending
-from heatproof.client.clients.signatures import describe
+from heatproof.client.clients.signatures import adopt_signature
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -38,7 +38,7 @@ class Awaiting(Generic[P, R]):
             check_keywords(flow, kwargs)
             return await client.perform(flow(*args, **kwargs))
 
-        describe(method, flow, "AsyncClient")
+        adopt_signature(method, flow, "AsyncClient")
         self._flow = flow
         self._method = method
         self.__doc__ = flow.__doc__

@@ -7,7 +7,7 @@ from typing import Any, get_args
 SELF = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
-def describe(method: Callable[..., Any], flow: Callable[..., Any], owner: str) -> None:
+def adopt_signature(method: Callable[..., Any], flow: Callable[..., Any], owner: str) -> None:
     """Gives a method the name, the text and the parameters of its flow, and the flow's result.
 
     Args:

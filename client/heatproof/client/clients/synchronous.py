@@ -23,7 +23,7 @@ from heatproof.client.clients.flows import (
     models,
 )
 from heatproof.client.clients.sending import Sending
-from heatproof.client.clients.signatures import describe
+from heatproof.client.clients.signatures import adopt_signature
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -37,7 +37,7 @@ class Blocking(Generic[P, R]):
             check_keywords(flow, kwargs)
             return client.perform(flow(*args, **kwargs))
 
-        describe(method, flow, "Client")
+        adopt_signature(method, flow, "Client")
         self._flow = flow
         self._method = method
         self.__doc__ = flow.__doc__

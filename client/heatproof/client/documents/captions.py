@@ -15,7 +15,7 @@ DIGEST_DIGITS: Final = 12
 """Digits of a digest that a short name shows."""
 
 
-def choice(message: Message) -> tuple[str, Message | None]:
+def chosen(message: Message) -> tuple[str, Message | None]:
     """Name and parameters of a metric, explainer or removal operator; empty if it is unset.
 
     A plug-in has its registered name.
@@ -29,7 +29,7 @@ def choice(message: Message) -> tuple[str, Message | None]:
 
 def parameters(message: Message) -> dict[str, str]:
     """Parameters that a message sets, as text."""
-    _, held = choice(message)
+    _, held = chosen(message)
     if held is None:
         return {}
     return {field.name: _text(field, value) for field, value in held.ListFields()}
@@ -37,7 +37,7 @@ def parameters(message: Message) -> dict[str, str]:
 
 def caption(message: Message) -> str:
     """A choice in words, such as `deletion (grid 7, steps 14)`; empty if it is unset."""
-    return _with(choice(message)[0], parameters(message))
+    return _with(chosen(message)[0], parameters(message))
 
 
 def _with(name: str, held: Mapping[str, str]) -> str:
@@ -77,7 +77,7 @@ class Captions:
         variants: dict[str, list[dict[str, str]]] = {}
         for result in results:
             for message in (result.metric, result.removal, result.explainer):
-                variants.setdefault(choice(message)[0], []).append(parameters(message))
+                variants.setdefault(chosen(message)[0], []).append(parameters(message))
         telling = {name: _differing(held) for name, held in variants.items()}
         return cls(_model_names(tuple(models)), telling)
 
@@ -91,7 +91,7 @@ class Captions:
 
     def short(self, message: Message) -> str:
         """A choice with the parameters that tell it from its namesakes."""
-        name, _ = choice(message)
+        name, _ = chosen(message)
         telling = self.telling.get(name, frozenset())
         return _with(
             name, {key: text for key, text in parameters(message).items() if key in telling}

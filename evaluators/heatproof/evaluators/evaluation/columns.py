@@ -22,7 +22,7 @@ FIRST_REASON: Final = 2
 REASONS: Final = tuple(Reason)
 """Code `FIRST_REASON + i` stands for reason `i`."""
 
-NO_CLASS: Final = -1
+NOT_FINITE: Final = -1
 """Top class of an answer that is not finite."""
 NOT_ASKED: Final = -2
 """Top class where a model was not asked."""
@@ -180,7 +180,7 @@ class ImageColumns:
         labels: true class, None without one.
         groups: its group, "" for none.
         object_masks: SHA-256 of its object mask with the frame, "" without one.
-        answers: its top class by each model; `NO_CLASS`, `NOT_ASKED`.
+        answers: its top class by each model; `NOT_FINITE`, `NOT_ASKED`.
         counted: whether its curves count: the first of equal images, or those that were chosen.
     """
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from heatproof.evaluators.errors import InternalError
 from heatproof.evaluators.evaluation.columns import (
-    NO_CLASS,
     NOT_ASKED,
+    NOT_FINITE,
     Columns,
     ImageColumns,
     ResultColumns,
@@ -25,7 +25,7 @@ from heatproof.evaluators.evaluation.results import (
 )
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.outcomes import Curve
-from heatproof.evaluators.statistics.arms import Arm, Contrast
+from heatproof.evaluators.statistics.arms import Arm, ArmContrast
 from heatproof.evaluators.statistics.intervals import Intervals, Limits, Measured, intervals
 from heatproof.evaluators.statistics.reductions import Mean, Proportion, Reduction
 from heatproof.evaluators.statistics.units import Units
@@ -130,7 +130,7 @@ def accuracy_of(model: str, images: ImageColumns) -> Quantity:
     A model without a top class, as of NaN, misses it.
     """
     hits = [
-        None if label is None or top == NOT_ASKED else float(top != NO_CLASS and top == label)
+        None if label is None or top == NOT_ASKED else float(top != NOT_FINITE and top == label)
         for label, top in zip(images.labels, images.answers_of(model).tolist(), strict=True)
     ]
     return Quantity.of(ScoreColumn.of(hits), Proportion(), {})
@@ -174,7 +174,7 @@ def _summary(quantity: Quantity, score: Measured, limits: Limits | None) -> Summ
         return Summary(None, None, None, 0, quantity.scores.reasons(everything), 0)
     standard_error = interval = None
     if score.reduction.is_resampled:
-        found = Contrast((score.arm,)).standard_error()
+        found = ArmContrast((score.arm,)).standard_error()
         standard_error = found if np.isfinite(found) else None
     if limits is not None:
         interval = Interval(limits.lower, limits.upper, LEVEL, limits.method)

@@ -9,8 +9,8 @@ import numpy as np
 
 from heatproof.evaluators.evaluation.columns import (
     ABSENT,
-    NO_CLASS,
     NOT_ASKED,
+    NOT_FINITE,
     SCORED,
     Columns,
     CurveSum,
@@ -114,7 +114,7 @@ def _answer(model: str, predictions: Sequence[CleanPrediction]) -> int:
     ranked = next((top for top in tops if top), None)
     if ranked is not None:
         return ranked[0].class_index
-    return NO_CLASS if tops else NOT_ASKED
+    return NOT_FINITE if tops else NOT_ASKED
 
 
 @dataclass(slots=True)

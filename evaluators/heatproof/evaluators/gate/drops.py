@@ -16,7 +16,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from heatproof.evaluators.gate.pairing import Pair
-from heatproof.evaluators.statistics.arms import Arm, Contrast, Rows
+from heatproof.evaluators.statistics.arms import Arm, ArmContrast, Rows
 from heatproof.evaluators.statistics.bootstrap import Studentised, bootstrap_t, limit_of
 from heatproof.evaluators.statistics.intervals import Intervals
 from heatproof.evaluators.statistics.proportions import wilson_upper
@@ -27,7 +27,7 @@ from heatproof.evaluators.statistics.reductions import Mean
 class UpperLimit(Protocol):
     """Limits a drop from above."""
 
-    def contrasts(self) -> tuple[Contrast, ...]:
+    def contrasts(self) -> tuple[ArmContrast, ...]:
         """What it needs resampled."""
         ...
 
@@ -83,7 +83,7 @@ class BootstrapLimit:
 
     pair: Pair
 
-    def contrasts(self) -> tuple[Contrast, ...]:
+    def contrasts(self) -> tuple[ArmContrast, ...]:
         """The drop."""
         return (self.pair.drop(),)
 
@@ -102,7 +102,7 @@ class LossLimit:
 
     pair: Pair
 
-    def contrasts(self) -> tuple[Contrast, ...]:
+    def contrasts(self) -> tuple[ArmContrast, ...]:
         """Nothing."""
         return ()
 
@@ -124,10 +124,10 @@ class AtomLimit:
 
     pair: Pair
 
-    def contrasts(self) -> tuple[Contrast, ...]:
+    def contrasts(self) -> tuple[ArmContrast, ...]:
         """The differences beside those that jump."""
         drop = self.pair.drop().arms[0]
-        return (Contrast((drop.within(~self._jumps(drop)),)),)
+        return (ArmContrast((drop.within(~self._jumps(drop)),)),)
 
     def limit(self, found: Sequence[Studentised | None], tail: float) -> float | None:
         """The limit; None with fewer than 8 other differences, or if their resamples refuse."""
@@ -153,7 +153,7 @@ class BettingLimit:
 
     pair: Pair
 
-    def contrasts(self) -> tuple[Contrast, ...]:
+    def contrasts(self) -> tuple[ArmContrast, ...]:
         """Nothing."""
         return ()
 

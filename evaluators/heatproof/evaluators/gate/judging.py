@@ -45,7 +45,7 @@ NOWHERE = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class CheckedResult:
     """One result that one check covers, with the indices of both; nowhere for the accuracy."""
 
     number: int
@@ -71,7 +71,7 @@ def judge(policy: Policy, candidate: Evaluated, baseline: Evaluated | None) -> V
         require_comparable(candidate, baseline)
     results = list(_targets(policy, candidate))
     accuracy = policy.clean_accuracy
-    targets = [*([Target(NOWHERE, accuracy, NOWHERE)] if accuracy else []), *results]
+    targets = [*([CheckedResult(NOWHERE, accuracy, NOWHERE)] if accuracy else []), *results]
     checks = (
         *_missing(policy, results, candidate),
         *(_bound(t, policy, candidate) for t in targets if is_bounded(t.check)),
@@ -83,15 +83,15 @@ def judge(policy: Policy, candidate: Evaluated, baseline: Evaluated | None) -> V
     return _verdict(ordered, _warnings(policy, candidate, ordered))
 
 
-def _targets(policy: Policy, candidate: Evaluated) -> Iterator[Target]:
+def _targets(policy: Policy, candidate: Evaluated) -> Iterator[CheckedResult]:
     for number, check in enumerate(policy.checks):
         for index, result in enumerate(candidate.results):
             if result.models == (candidate.model,) and covers(check, result):
-                yield Target(number, check, index)
+                yield CheckedResult(number, check, index)
 
 
 def _missing(
-    policy: Policy, targets: Sequence[Target], candidate: Evaluated
+    policy: Policy, targets: Sequence[CheckedResult], candidate: Evaluated
 ) -> Iterator[CheckResult]:
     for number, check in enumerate(policy.checks):
         answers = [candidate.results[t.result] for t in targets if t.number == number]
@@ -108,11 +108,11 @@ def _missing(
 
 def _unanswered(number: int, check: Check, message: str) -> CheckResult:
     kind = CheckKind.BOUND if is_bounded(check) else CheckKind.REGRESSION
-    target = Target(number, check, NOWHERE)
+    target = CheckedResult(number, check, NOWHERE)
     return _result(target, kind, CheckOutcome.NOT_EVALUATED, f"{check.metric.name}: {message}")
 
 
-def _bound(target: Target, policy: Policy, candidate: Evaluated) -> CheckResult:
+def _bound(target: CheckedResult, policy: Policy, candidate: Evaluated) -> CheckResult:
     shortage = _shortage(target, candidate)
     if shortage:
         return _result(target, CheckKind.BOUND, CheckOutcome.NOT_EVALUATED, shortage)
@@ -122,7 +122,7 @@ def _bound(target: Target, policy: Policy, candidate: Evaluated) -> CheckResult:
     return replace(checked, interval=summary.interval)
 
 
-def _summary(target: Target, candidate: Evaluated, kind: Intervals) -> Summary:
+def _summary(target: CheckedResult, candidate: Evaluated, kind: Intervals) -> Summary:
     """What a target bounds, with intervals of a kind."""
     if isinstance(target.check, CleanAccuracy):
         return accuracy_summary(kind, candidate)
@@ -130,14 +130,14 @@ def _summary(target: Target, candidate: Evaluated, kind: Intervals) -> Summary:
     return result.summary if kind is Intervals.STANDARD else summary_by(kind, result, candidate)
 
 
-def _pair(target: Target, policy: Policy, candidate: Evaluated, baseline: Evaluated) -> Pair:
+def _pair(target: CheckedResult, policy: Policy, candidate: Evaluated, baseline: Evaluated) -> Pair:
     if isinstance(target.check, CleanAccuracy):
         return accuracy_pair(candidate, baseline)
     result = candidate.results[target.result]
     return pair(result, candidate, baseline, tolerance=policy.abs_tolerance)
 
 
-def _shortage(target: Target, candidate: Evaluated) -> str:
+def _shortage(target: CheckedResult, candidate: Evaluated) -> str:
     """Says that too few images have a score; "" if enough have."""
     summary = _summary(target, candidate, Intervals.STANDARD)
     total = len(set(candidate.columns.images.digests))
@@ -150,13 +150,16 @@ def _shortage(target: Target, candidate: Evaluated) -> str:
 
 
 def _regressions(
-    targets: Sequence[Target], policy: Policy, candidate: Evaluated, baseline: Evaluated | None
+    targets: Sequence[CheckedResult],
+    policy: Policy,
+    candidate: Evaluated,
+    baseline: Evaluated | None,
 ) -> Iterator[CheckResult]:
     if baseline is None:
         for target in targets:
             yield _result(target, CheckKind.REGRESSION, CheckOutcome.SKIPPED, "no baseline given")
         return
-    judged: list[Target] = []
+    judged: list[CheckedResult] = []
     for target in targets:
         shortage = _shortage(target, candidate)
         if shortage:
@@ -172,7 +175,7 @@ def _regressions(
 
 
 def _result(
-    target: Target,
+    target: CheckedResult,
     kind: CheckKind,
     outcome: CheckOutcome,
     message: str,

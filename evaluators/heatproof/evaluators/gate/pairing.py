@@ -22,7 +22,7 @@ from heatproof.evaluators.outcomes import Direction
 from heatproof.evaluators.queries.targets import LABEL
 from heatproof.evaluators.registry.parameters import Range
 from heatproof.evaluators.registry.registry import Reads
-from heatproof.evaluators.statistics.arms import Arm, Contrast
+from heatproof.evaluators.statistics.arms import Arm, ArmContrast
 from heatproof.evaluators.statistics.intervals import Intervals
 from heatproof.evaluators.statistics.reductions import Reduction
 from heatproof.evaluators.statistics.units import Units
@@ -67,9 +67,9 @@ class Pair:
             and np.array_equal(self.candidate.denominators, self.baseline.denominators)
         )
 
-    def drop(self) -> Contrast:
+    def drop(self) -> ArmContrast:
         """How much worse the candidate is; for `closer_to_zero` the signs are the estimates'."""
-        return Contrast.between(
+        return ArmContrast.between(
             _turned(self.candidate, self.direction), _turned(self.baseline, self.direction)
         )
 

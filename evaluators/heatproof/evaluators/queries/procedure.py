@@ -185,11 +185,11 @@ def together(parts: Iterable[Procedure[T]]) -> Procedure[list[T]]:
     return [results[place] for place in sorted(results)]
 
 
-Reading: TypeAlias = Callable[[Prediction], float]
+Readout: TypeAlias = Callable[[Prediction], float]
 """What is read of an answer, such as the probability of a class."""
 
 
-def respond(views: Iterable[MaskedView], read: Reading) -> Procedure[Responses]:
+def respond(views: Iterable[MaskedView], read: Readout) -> Procedure[Responses]:
     """Asks for many views and reads one number of each answer; `views` may be lazy."""
     values: list[float] = []
     coverage: list[float] = []

@@ -69,7 +69,7 @@ class Arm:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Contrast:
+class ArmContrast:
     """An arm, or one arm less another over the same scored rows.
 
     Attributes:
@@ -79,7 +79,7 @@ class Contrast:
     arms: tuple[Arm, ...]
 
     @classmethod
-    def between(cls, first: Arm, second: Arm) -> "Contrast":
+    def between(cls, first: Arm, second: Arm) -> "ArmContrast":
         """The first arm less the second; both must be scored on the same rows.
 
         A difference of means is the mean of the differences: one arm, and no digits lost.

@@ -23,7 +23,7 @@ from heatproof.evaluators.statistics.arms import Arm
 
 STEPS: Final = 1000
 """Steps of the grid of supposed means; limits are rounded outwards to it."""
-CHUNK_CELLS: Final = 4_000_000
+_CHUNK_CELLS: Final = 4_000_000
 """Largest block of bets in memory, in cells."""
 
 Scores = Float64[np.ndarray, "*samples units"]
@@ -127,7 +127,7 @@ def _lower(scores: Scores, tail: float) -> Levels:
 def _stand(arm: Arm, grid: Levels, low: Levels, high: Levels, tail: float) -> list[bool]:
     """For each r of the grid, whether the mean of `a - r b`, in [low, high], may be 0."""
     u, v = arm.numerators[arm.scored], arm.denominators[arm.scored]
-    rows = max(1, CHUNK_CELLS // len(u))
+    rows = max(1, _CHUNK_CELLS // len(u))
     stand: list[bool] = []
     for start in range(0, len(grid), rows):
         r, least, most = (column[start : start + rows] for column in (grid, low, high))

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float64
 
-from heatproof.evaluators.statistics.arms import Column, Contrast
+from heatproof.evaluators.statistics.arms import ArmContrast, Column
 
 RESAMPLES: Final = 10_000
 MIN_UNITS: Final = 8
@@ -30,7 +30,7 @@ GROUP_CELLS: Final = 16_000_000
 SPREADLESS: Final = 1e-3
 """Share of the standard error below which a resample has no spread: what rounding may leave."""
 
-Columns = Float64[np.ndarray, "units columns"]
+UnitColumns = Float64[np.ndarray, "units columns"]
 Sums = Float64[np.ndarray, "resamples columns"]
 
 
@@ -68,7 +68,7 @@ def limit_of(found: Studentised | None, tail: float) -> float | None:
     return None if found is None else found.limit(tail)
 
 
-def bootstrap_t(contrasts: Sequence[Contrast], *, seed: int) -> tuple[Studentised | None, ...]:
+def bootstrap_t(contrasts: Sequence[ArmContrast], *, seed: int) -> tuple[Studentised | None, ...]:
     """Resamples whole units, the same ones for all contrasts, and studentises each.
 
     Args:
@@ -86,7 +86,7 @@ def bootstrap_t(contrasts: Sequence[Contrast], *, seed: int) -> tuple[Studentise
     return tuple(found for group in groups for found in _studentise_group(group, seed=seed))
 
 
-def _studentise_group(contrasts: Sequence[Contrast], *, seed: int) -> list[Studentised | None]:
+def _studentise_group(contrasts: Sequence[ArmContrast], *, seed: int) -> list[Studentised | None]:
     places: dict[bytes, int] = {}
     distinct: list[Column] = []
     rows: list[list[int] | None] = []
@@ -102,11 +102,11 @@ def _studentise_group(contrasts: Sequence[Contrast], *, seed: int) -> list[Stude
     ]
 
 
-def _is_resampled(contrast: Contrast) -> bool:
+def _is_resampled(contrast: ArmContrast) -> bool:
     return contrast.count >= MIN_UNITS and bool(np.isfinite(contrast.estimate()))
 
 
-def _moments(contrast: Contrast) -> Columns:
+def _moments(contrast: ArmContrast) -> UnitColumns:
     """Scored, then per arm its residuals and denominators, then the products of all these."""
     pairs = [column for arm in contrast.arms for column in (arm.residuals(), arm.denominators)]
     columns = np.stack(pairs, axis=1)
@@ -114,16 +114,16 @@ def _moments(contrast: Contrast) -> Columns:
     return np.concatenate([contrast.scored[:, None].astype(np.float64), columns, products], axis=1)
 
 
-def _on_grid(columns: Columns) -> Columns:
+def _on_grid(columns: UnitColumns) -> UnitColumns:
     """Rounds each column so that n of its entries sum exactly, in any order."""
     bits = 52 - len(columns).bit_length()
     largest = np.abs(columns).max(axis=0)
     exponents = np.frexp(largest)[1] - bits
-    rounded: Columns = np.ldexp(np.rint(np.ldexp(columns, -exponents)), exponents)
+    rounded: UnitColumns = np.ldexp(np.rint(np.ldexp(columns, -exponents)), exponents)
     return rounded
 
 
-def _place(columns: Columns, places: dict[bytes, int], distinct: list[Column]) -> list[int]:
+def _place(columns: UnitColumns, places: dict[bytes, int], distinct: list[Column]) -> list[int]:
     """Adds columns that are new to `distinct`, and tells where each one is."""
     row = []
     for column in columns.T:
@@ -135,7 +135,7 @@ def _place(columns: Columns, places: dict[bytes, int], distinct: list[Column]) -
     return row
 
 
-def _resampled_sums(columns: Columns, rng: np.random.Generator) -> Sums:
+def _resampled_sums(columns: UnitColumns, rng: np.random.Generator) -> Sums:
     blocks = [weights @ columns for weights in _weights(len(columns), rng)]
     return np.concatenate(blocks)
 
@@ -151,7 +151,7 @@ def _weights(units: int, rng: np.random.Generator) -> Iterator[Float64[np.ndarra
         yield counts.reshape(rows, units).astype(np.float64)
 
 
-def _studentise(contrast: Contrast, sums: Sums) -> Studentised:
+def _studentise(contrast: ArmContrast, sums: Sums) -> Studentised:
     """Estimates less the estimate, over their standard errors.
 
     With `d = sum e / sum v` a resampled ratio is `R + d` and its influence `(e - d v) / mean(v)`:

@@ -19,7 +19,7 @@ from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
 from heatproof.evaluators.registry.parameters import Range
-from heatproof.evaluators.statistics.arms import Arm, Contrast
+from heatproof.evaluators.statistics.arms import Arm, ArmContrast
 from heatproof.evaluators.statistics.bootstrap import (
     MIN_UNITS,
     Studentised,
@@ -74,10 +74,10 @@ class Limits:
 
 
 @runtime_checkable
-class Method(Protocol):
+class IntervalMethod(Protocol):
     """Makes an interval."""
 
-    def contrasts(self) -> tuple[Contrast, ...]:
+    def contrasts(self) -> tuple[ArmContrast, ...]:
         """What it needs resampled."""
         ...
 
@@ -115,7 +115,7 @@ def intervals(
     ]
 
 
-def method_of(score: Measured, kind: Intervals) -> Method | None:
+def method_of(score: Measured, kind: Intervals) -> IntervalMethod | None:
     """Chooses the method of an interval; None if there is none."""
     if score.arm.count < MIN_UNITS or not score.reduction.is_resampled:
         return None
@@ -148,7 +148,7 @@ class Wilson:
 
     arm: Arm
 
-    def contrasts(self) -> tuple[Contrast, ...]:
+    def contrasts(self) -> tuple[ArmContrast, ...]:
         """Nothing."""
         return ()
 
@@ -164,9 +164,9 @@ class BootstrapT:
 
     arm: Arm
 
-    def contrasts(self) -> tuple[Contrast, ...]:
+    def contrasts(self) -> tuple[ArmContrast, ...]:
         """The arm itself."""
-        return (Contrast((self.arm,)),)
+        return (ArmContrast((self.arm,)),)
 
     def limits(self, found: Sequence[Studentised | None], tail: float) -> Limits | None:
         """Makes the interval; None if the resamples refuse it."""
@@ -185,9 +185,9 @@ class ZeroInflated:
 
     arm: Arm
 
-    def contrasts(self) -> tuple[Contrast, ...]:
+    def contrasts(self) -> tuple[ArmContrast, ...]:
         """The scores that are not 0."""
-        return (Contrast((self.arm.within(self.arm.numerators != 0),)),)
+        return (ArmContrast((self.arm.within(self.arm.numerators != 0),)),)
 
     def limits(self, found: Sequence[Studentised | None], tail: float) -> Limits | None:
         """Makes the interval; None if the resamples of the others refuse theirs."""
@@ -208,7 +208,7 @@ class Betting:
 
     score: Measured
 
-    def contrasts(self) -> tuple[Contrast, ...]:
+    def contrasts(self) -> tuple[ArmContrast, ...]:
         """Nothing."""
         return ()
 

@@ -6,21 +6,21 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float64
 
-from heatproof.evaluators.statistics.arms import Column, Contrast
+from heatproof.evaluators.statistics.arms import ArmContrast, Column
 
 EXACT_UP_TO: Final = 12
 """Up to this many units, all sign patterns are tried."""
-RESAMPLES: Final = 9_999
-CHUNK_CELLS: Final = 4_000_000
+PERMUTATIONS: Final = 9_999
+_CHUNK_CELLS: Final = 4_000_000
 """Largest block of signs in memory, in cells."""
-ROUNDING: Final = 1e-12
+_ROUNDING: Final = 1e-12
 """Sums of the same numbers in another order differ by this share of their size."""
 
 Signs = Float64[np.ndarray, "patterns units"]
 
 
 def sign_flip_p_values(
-    drops: Sequence[Contrast], allowed: Sequence[float], *, seed: int
+    drops: Sequence[ArmContrast], allowed: Sequence[float], *, seed: int
 ) -> tuple[float, ...]:
     """One-sided p-values of `mean drop at most as allowed`, units being symmetric about it.
 
@@ -44,7 +44,7 @@ def sign_flip_p_values(
 
 def smallest_p_value(units: int) -> float:
     """Smallest p-value that a test on this many units can give."""
-    return 2.0**-units if units <= EXACT_UP_TO else 1 / (1 + RESAMPLES)
+    return 2.0**-units if units <= EXACT_UP_TO else 1 / (1 + PERMUTATIONS)
 
 
 def _exact_p_value(beyond: Column) -> float:
@@ -60,19 +60,19 @@ def _sampled_p_values(beyond: Sequence[Column], *, seed: int) -> list[float]:
     reached = np.zeros(len(beyond))
     for signs in _random_signs(len(columns), np.random.default_rng(seed)):
         reached += _reached(signs, columns)
-    return [float((1 + count) / (1 + RESAMPLES)) for count in reached]
+    return [float((1 + count) / (1 + PERMUTATIONS)) for count in reached]
 
 
 def _random_signs(units: int, rng: np.random.Generator) -> Iterator[Signs]:
-    chunk = max(1, CHUNK_CELLS // units)
-    for start in range(0, RESAMPLES, chunk):
-        rows = min(chunk, RESAMPLES - start)
+    chunk = max(1, _CHUNK_CELLS // units)
+    for start in range(0, PERMUTATIONS, chunk):
+        rows = min(chunk, PERMUTATIONS - start)
         yield 1.0 - 2.0 * rng.integers(0, 2, size=(rows, units), dtype=np.uint8)
 
 
 def _reached(signs: Signs, beyond: Float64[np.ndarray, "units tests"]) -> Column:
     """Counts the patterns whose sum is at least the one that was found; ties count."""
-    slack = ROUNDING * np.abs(beyond).sum(axis=0)
+    slack = _ROUNDING * np.abs(beyond).sum(axis=0)
     reached = signs @ beyond >= beyond.sum(axis=0) - slack
     return np.asarray(reached.sum(axis=0), dtype=np.float64)
 

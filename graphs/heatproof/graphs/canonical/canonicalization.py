@@ -62,11 +62,7 @@ def canonicalize(
     size = (sized.height, sized.width)
     _fix_size(plain, image, size)
     output = find_class_output(plain, stated)
-    _end(plain, image, output)
-    insert_entry(plain, image, preprocessing, size)
-    canonical = prepared(plain)
-    fold_pads(canonical)
-    refuse_unrepeatable(canonical.graph)
+    canonical = _from_pixels_to_logits(plain, image, output, preprocessing, size)
     alone = run_alone(canonical.graph)
     add_notes(canonical, alone)
     row_check = _row_check(canonical, settings, is_due=not alone)
@@ -87,6 +83,22 @@ def canonicalize(
         row_check=row_check,
         is_run_alone=bool(alone),
     )
+
+
+def _from_pixels_to_logits(
+    model: ir.Model,
+    image: ImageInput,
+    output: ClassOutput,
+    preprocessing: Preprocessing,
+    size: tuple[int, int],
+) -> ir.Model:
+    """Puts both ends on a model; the argument is changed, the result is prepared anew."""
+    _end(model, image, output)
+    insert_entry(model, image, preprocessing, size)
+    canonical = prepared(model)
+    fold_pads(canonical)
+    refuse_unrepeatable(canonical.graph)
+    return canonical
 
 
 def _check_layout(image: ImageInput, preprocessing: Preprocessing) -> None:

@@ -88,19 +88,10 @@ class InlineEvaluations:
         whole = RunShard(spec, models, images, predictions=plan.predictions // max(len(images), 1))
         finished = await self._shards(whole)
         rows = tuple(row for shard in finished for row in shard.images)
-        environment = self._documents.serialized_environment(await self._environment.describe())
-        environment += plan.model_facts
+        described = self._documents.serialized_environment(await self._environment.describe())
+        environment = described + plan.model_facts
         written = self._documents.serialized_spec(spec)
-        shards, lane = (HeldShards(finished),), Lane.INTERACTIVE
-        columns = EvaluationColumns(self._workers, written, shards, lane=lane)
-        results = await summarized(
-            self._workers,
-            columns,
-            written,
-            environment,
-            results=len(result_keys(spec)),
-            lane=lane,
-        )
+        results = await self._summarized(finished, written, environment, len(result_keys(spec)))
         evaluation = StoredEvaluation(
             number=0,
             name="",
@@ -118,6 +109,15 @@ class InlineEvaluations:
             environment=environment,
         )
         return InlineEvaluation(evaluation, rows)
+
+    async def _summarized(
+        self, finished: Sequence[ShardRows], spec: bytes, environment: bytes, results: int
+    ) -> bytes:
+        lane = Lane.INTERACTIVE
+        columns = EvaluationColumns(self._workers, spec, (HeldShards(finished),), lane=lane)
+        return await summarized(
+            self._workers, columns, spec, environment, results=results, lane=lane
+        )
 
     async def _shards(self, whole: RunShard) -> list[ShardRows]:
         """Computes the shards that a durable evaluation would have."""

@@ -28,7 +28,7 @@ from heatproof.evaluators.queries.procedure import Answer, LazyImage, MaskedView
 from heatproof.evaluators.queries.sample import Sample
 from heatproof.evaluators.regions.grid import Grid
 from heatproof.evaluators.removal import Black, Layer
-from heatproof.evaluators.statistics.arms import Contrast
+from heatproof.evaluators.statistics.arms import ArmContrast
 from heatproof.evaluators.statistics.bootstrap import bootstrap_t
 from heatproof.evaluators.statistics.reductions import RatioOfMeans
 from tests.evaluators.toys import (
@@ -506,7 +506,7 @@ def test_the_interval_of_the_uniform_control_covers_0_as_often_as_it_says() -> N
     for run in range(64):
         order = np.random.default_rng(run // 16).permutation(len(pool)).reshape(16, 10)
         arm = samples([pool[place] for place in order[run % 16]])["control_uniform"].arm
-        (found,) = bootstrap_t([Contrast((arm,))], seed=0)
+        (found,) = bootstrap_t([ArmContrast((arm,))], seed=0)
         assert found is not None
         lower, upper = found.limit(0.025), found.limit(0.975)
         assert lower is not None

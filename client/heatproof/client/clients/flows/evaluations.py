@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Final, TypeAlias, Unpack, cast
 
 from heatproof.client.clients.effects import Flow, Pause, Rpc, Stream, Unary
+from heatproof.client.clients.flows.catalog import catalog
 from heatproof.client.clients.flows.datasets import (
     AnnotationOptions,
     DatasetSource,
@@ -30,6 +31,7 @@ from heatproof.client.errors import (
     EvaluationFailedError,
     HeatproofError,
 )
+from heatproof.v1.catalog_service_pb2 import Catalog
 from heatproof.v1.dataset_pb2 import Dataset
 from heatproof.v1.evaluation_pb2 import Evaluation, EvaluationSpec
 from heatproof.v1.evaluation_service_pb2 import (
@@ -162,21 +164,23 @@ def run(
     request.spec.dataset = images_set.name
     created: CreateEvaluationResponse = yield from patiently(Unary(CREATE, request))
     if annotations.get("masks") is not None:
-        warn_of_unread_masks(created.evaluation.spec)
+        warn_of_unread_masks(created.evaluation.spec, (yield from catalog()))
     return (yield from _evaluated(created, tuple(uploaded.values()), images_set, on_progress))
 
 
-def warn_of_unread_masks(spec: EvaluationSpec) -> None:
-    """Says so if object masks were sent that none of the metrics reads; a plug-in may."""
+def warn_of_unread_masks(spec: EvaluationSpec, known: Catalog) -> None:
+    """Says so if object masks were sent that none of the metrics reads."""
+    readers = {entry.name for entry in known.metrics if "objects" in entry.needs}
     if any(
-        metric.WhichOneof("metric") == "custom"
+        (metric.custom.name or metric.WhichOneof("metric")) in readers
         or metric.explanation_consistency.background == ExplanationConsistency.BACKGROUND_OBJECT
         for metric in spec.metrics
     ):
         return
+    others = ", ".join(sorted(readers))
     warnings.warn(
         "none of the metrics reads the object masks; explanation_consistency does, where its "
-        "background is object or left open",
+        f"background is object or left open{f', and always {others}' if others else ''}",
         PartialAnnotationsWarning,
         stacklevel=2,
     )

@@ -33,7 +33,7 @@ from heatproof.evaluators.outcomes import (
     Score,
     Undefined,
 )
-from heatproof.evaluators.queries.procedure import Procedure, Reading, respond
+from heatproof.evaluators.queries.procedure import Procedure, Readout, respond
 from heatproof.evaluators.queries.sample import Sample
 from heatproof.evaluators.regions.grid import Order, descending, saliency_order
 from heatproof.evaluators.registry.parameters import NOT_NEGATIVE, UNBOUNDED, UNIT, Range, parameter
@@ -58,7 +58,7 @@ class ScoreScale(StrEnum):
     PROBABILITY = "probability"
     LOGIT_MARGIN = "logit_margin"
 
-    def reading(self, sample: Sample) -> Reading:
+    def reading(self, sample: Sample) -> Readout:
         """Reads an answer about the sample's target."""
         return sample.probability if self is ScoreScale.PROBABILITY else sample.margin
 
@@ -210,7 +210,7 @@ class OcclusionCorrectedDeletion(Metric):
         return Outcome(weakness or _corrected(areas, "deletion"), parts, curves)
 
 
-def single_drop_order(sample: Sample, schedule: Schedule, read: Reading) -> Procedure[Order]:
+def single_drop_order(sample: Sample, schedule: Schedule, read: Readout) -> Procedure[Order]:
     """The order of the drops of the score when one cell alone is removed."""
     cells = np.arange(schedule.grid.cells)
     views = (sample.view(schedule.grid.spread(cells != cell), schedule.removal) for cell in cells)

@@ -12,7 +12,7 @@ from heatproof.evaluators.metrics.functions.curves import (
     Schedule,
     deletion_curve,
 )
-from heatproof.evaluators.queries.procedure import Procedure, Reading
+from heatproof.evaluators.queries.procedure import Procedure, Readout
 from heatproof.evaluators.queries.sample import Sample
 from heatproof.evaluators.regions.grid import Order
 
@@ -60,7 +60,7 @@ def random_order(sample: Sample, schedule: Schedule, purpose: str) -> Order:
 
 
 def random_curves(
-    sample: Sample, schedule: Schedule, orders: int, read: Reading | None = None
+    sample: Sample, schedule: Schedule, orders: int, read: Readout | None = None
 ) -> Procedure[RandomCurves]:
     """Deletes cells in `orders` random orders, at least 2 of them."""
     total = np.zeros(schedule.steps + 1)

@@ -13,7 +13,7 @@ from heatproof.evaluators.metrics.case import Case
 from heatproof.evaluators.metrics.functions.correlations import is_constant, pearson
 from heatproof.evaluators.metrics.metric import METRICS, Cost, Metric, MetricCategory, MetricFacts
 from heatproof.evaluators.outcomes import Curve, Direction, Outcome, Reason, Score, Undefined
-from heatproof.evaluators.queries.procedure import Procedure, Reading, respond
+from heatproof.evaluators.queries.procedure import Procedure, Readout, respond
 from heatproof.evaluators.queries.sample import Sample
 from heatproof.evaluators.registry.parameters import Range, parameter
 from heatproof.evaluators.registry.registry import Reads
@@ -29,7 +29,7 @@ class Output(StrEnum):
     PROBABILITY = "probability"
     LOGIT = "logit"
 
-    def reading(self, sample: Sample) -> Reading:
+    def reading(self, sample: Sample) -> Readout:
         """Reads an answer about the sample's target."""
         return sample.probability if self is Output.PROBABILITY else sample.logit
 

@@ -13,7 +13,7 @@ from jaxtyping import Float64, Int64
 
 from heatproof.evaluators.errors import InvalidArgumentError
 from heatproof.evaluators.outcomes import Curve, Reason, Undefined
-from heatproof.evaluators.queries.procedure import Procedure, Reading, respond
+from heatproof.evaluators.queries.procedure import Procedure, Readout, respond
 from heatproof.evaluators.queries.sample import Sample
 from heatproof.evaluators.regions.grid import Grid, Order, ranks
 from heatproof.evaluators.registry.parameters import NOT_NEGATIVE, UNIT, Range
@@ -98,7 +98,7 @@ class Schedule:
 
 
 def deletion_curve(
-    sample: Sample, schedule: Schedule, order: Order, read: Reading | None = None
+    sample: Sample, schedule: Schedule, order: Order, read: Readout | None = None
 ) -> Procedure[PerturbationCurve]:
     """Removes cells from the clean image in order; reads the probability unless told what."""
     places = ranks(order)
@@ -116,7 +116,7 @@ def insertion_curve(
 
 
 def _drawn(
-    sample: Sample, schedule: Schedule, masks: Iterator[np.ndarray], read: Reading
+    sample: Sample, schedule: Schedule, masks: Iterator[np.ndarray], read: Readout
 ) -> Procedure[PerturbationCurve]:
     views = (sample.view(schedule.grid.spread(visible), schedule.removal) for visible in masks)
     found = yield from respond(views, read)

@@ -26,13 +26,13 @@ def mean_absolute(a: Map, b: Map) -> float:
     return float(np.abs(a - b).mean())
 
 
-def cosine(a: Map, b: Map) -> float:
+def cosine_distance(a: Map, b: Map) -> float:
     """One minus the cosine; in [0, 1], for the maps are not negative."""
     norms = np.linalg.norm(a) * np.linalg.norm(b)
     return float(np.clip(1 - (a * b).sum() / norms, 0, 1))
 
 
-def pearson(a: Map, b: Map) -> float:
+def pearson_distance(a: Map, b: Map) -> float:
     """One minus Pearson's correlation, clipped to [0, 1]."""
     centred, other = a - a.mean(), b - b.mean()
     norms = np.linalg.norm(centred) * np.linalg.norm(other)
@@ -63,9 +63,9 @@ def _smooth(values: Map) -> Map:
 DISTANCES: Final[Mapping[Distance, Callable[[Map, Map], float]]] = MappingProxyType(
     {
         Distance.MEAN_ABSOLUTE: mean_absolute,
-        Distance.COSINE: cosine,
+        Distance.COSINE: cosine_distance,
         Distance.SSIM: ssim,
-        Distance.PEARSON: pearson,
+        Distance.PEARSON: pearson_distance,
     }
 )
 
