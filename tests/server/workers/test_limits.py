@@ -238,10 +238,10 @@ async def test_a_reader_who_rests_is_no_silence_and_fills_no_memory(
 
 async def test_workers_share_one_budget_of_memory(settings: PoolSettings) -> None:
     changed = replace(settings, memory_bytes=900 << 20)
-    async with started(changed) as pool, aclosing(pool.run(Eat(300))) as small:
+    async with started(changed) as pool, aclosing(pool.run(Eat(100))) as small:
         assert await anext(small) == Progress("eating")
         with pytest.raises(LimitExceededError, match=r"900 MiB that all workers together"):
-            await pool.call(Eat(600), lane=Lane.BULK)
+            await pool.call(Eat(800), lane=Lane.BULK)
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(anext(small), 0.05)
 

@@ -83,7 +83,7 @@ def test_a_watched_evaluation_ends_as_failed_on_a_full_disk(
     tmp_path: Path, spec: evaluation_pb2.EvaluationSpec
 ) -> None:
     with on_small_disk(tmp_path, tmp_path / "log", **{"storage-patience-seconds": "0.5"}) as server:
-        other, name = create(server, spec), create(server, spec)
+        name, other = create(server, spec), create(server, spec)
         request = evaluation_service_pb2.WatchEvaluationRequest(name=name)
         watch = server.evaluations.WatchEvaluation(request, timeout=60)
         next(watch)

@@ -26,6 +26,7 @@ from heatproof.evaluators.metrics.functions.curves import Schedule
 from heatproof.evaluators.outcomes import Outcome, Reason, Score, Undefined
 from heatproof.evaluators.queries.procedure import Answer, LazyImage, MaskedView, Prediction, Query
 from heatproof.evaluators.queries.sample import Sample
+from heatproof.evaluators.queries.targets import FixedClass
 from heatproof.evaluators.regions.grid import Grid
 from heatproof.evaluators.removal import Black, Layer
 from heatproof.evaluators.statistics.arms import ArmContrast
@@ -70,7 +71,7 @@ def scored(
 
     clean = prediction(score(np.ones((CELLS, CELLS), np.bool_)))
     own = facts(classes=2)
-    sample = Sample(own, LazyImage.of(pixels()), digest, 0, 0, clean)
+    sample = Sample(own, LazyImage.of(pixels()), digest, 0, FixedClass(0), clean)
     given = Given(Black(), Centre(), sample, attribution.astype(np.float64))
     case = Case(metric.reads, own, given)
     return answer(metric.score(case), respond)
@@ -209,7 +210,7 @@ def drops_of(score: CellScore) -> np.ndarray:
 def marginal_drops_of(score: CellScore, steps: int = 8, digest: str = "ab") -> np.ndarray:
     """Each cell's mean drop along the random orders, written out."""
     own = facts(classes=2)
-    sample = Sample(own, LazyImage.of(pixels()), digest, 0, 0, prediction(0.5))
+    sample = Sample(own, LazyImage.of(pixels()), digest, 0, FixedClass(0), prediction(0.5))
     schedule = Schedule(Grid(SIDE, SIDE, CELLS), steps, Black())
     total = np.zeros(CELLS * CELLS)
     for index in range(METRIC.orders):
@@ -476,7 +477,7 @@ def test_the_margin_is_to_the_highest_other_logit_and_of_a_sigmoid_the_logit() -
     answer = Prediction(np.array([2.0, 5.0, 3.5], np.float32), np.full(3, 1 / 3), 1.0)
     image = LazyImage.of(pixels())
     for kind, target, expected in [("softmax", 1, 1.5), ("softmax", 0, -3.0), ("sigmoid", 2, 3.5)]:
-        sample = Sample(facts(probabilities=kind), image, "ab", 0, target, answer)
+        sample = Sample(facts(probabilities=kind), image, "ab", 0, FixedClass(target), answer)
         assert sample.margin(answer) == expected
 
 

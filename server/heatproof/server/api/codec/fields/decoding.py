@@ -75,6 +75,11 @@ def _zero(field: FieldDescriptor, hint: FieldHint) -> object:
         return {} if map_value(field) else ()
     if field.message_type is not None or field.enum_type is not None:
         raise InvalidArgumentError(f"{field.name} is required; set it", field=field.name)
+    if isinstance(hint.element, type) and issubclass(hint.element, StrEnum):
+        choices = ", ".join(hint.element)
+        raise InvalidArgumentError(
+            f"{field.name} is required; choose from {choices}", field=field.name
+        )
     return _ZEROS.get(hint.element, "")
 
 
