@@ -23,6 +23,14 @@ from heatproof.evaluators.statistics.units import Units
 
 RATIO = RatioOfMeans(("a", "b"), ("a", ""), 0.0, part_range=UNIT)
 NUMBERS = st.one_of(st.just(math.nan), st.floats(-8, 8))
+SMALLEST = 1e-200
+
+
+def test_a_ratio_beyond_all_floats_is_infinite() -> None:
+    arm = RatioOfMeans(("a", ""), ("c", ""), 0.0).arm(
+        np.array([1.0]), {"a": np.array([4.0]), "c": np.array([2.2250738585072014e-308])}
+    )
+    assert arm.estimate() == np.inf
 
 
 @given(st.lists(st.tuples(NUMBERS, NUMBERS, NUMBERS), min_size=1, max_size=20))
@@ -34,7 +42,7 @@ def test_a_ratio_sums_the_images_that_have_a_score_and_every_part(
     whole = [row for row in rows if all(map(math.isfinite, row))]
     assert arm.scored.tolist() == [all(map(math.isfinite, row)) for row in rows]
     below = math.fsum(row[1] for row in whole)
-    if below:
+    if abs(below) > SMALLEST:  # else the ratio may be beyond all floats
         above = math.fsum(row[1] - row[2] for row in whole)
         terms = sum(abs(row[1]) + abs(row[2]) for row in whole)
         assert arm.estimate() * below == pytest.approx(above, abs=1e-12 * (1 + terms / abs(below)))

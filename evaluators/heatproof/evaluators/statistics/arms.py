@@ -51,7 +51,8 @@ class Arm:
     def estimate(self) -> float:
         """The ratio of the means; NaN if nothing was scored or the denominators cancel."""
         denominator = self.denominators.sum()
-        return float(self.numerators.sum() / denominator) if denominator else np.nan
+        with np.errstate(over="ignore"):  # what is infinite is no estimate, and is refused as such
+            return float(self.numerators.sum() / denominator) if denominator else np.nan
 
     def residuals(self) -> Column:
         """`u - R v`, row by row; sums to 0."""
