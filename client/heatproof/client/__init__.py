@@ -46,14 +46,14 @@ from heatproof.client.errors import (
 )
 from heatproof.v1.catalog_service_pb2 import Catalog, ServerInfo
 from heatproof.v1.dataset_pb2 import Dataset
-from heatproof.v1.explainers.explainer_pb2 import Explainer
+from heatproof.v1.explainers_pb2 import Explainer
 from heatproof.v1.gate_pb2 import Baseline, Policy
 from heatproof.v1.image_pb2 import Image
-from heatproof.v1.metrics.metric_pb2 import Metric
+from heatproof.v1.metrics_pb2 import Metric
 from heatproof.v1.model_pb2 import Model
 from heatproof.v1.model_service_pb2 import Gradient, LayerMasking
 from heatproof.v1.preprocessing_pb2 import Preprocessing
-from heatproof.v1.removal.removal_operator_pb2 import RemovalOperator
+from heatproof.v1.removal_operators_pb2 import RemovalOperator
 from heatproof.v1.target_pb2 import Target
 
 __all__ = [

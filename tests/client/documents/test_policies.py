@@ -7,7 +7,7 @@ from google.protobuf import json_format
 
 from heatproof.client import PolicyError, UsageError
 from heatproof.client.documents.policies import read_policy, read_preprocessing
-from heatproof.v1.explainers.explainer_pb2 import Explainer
+from heatproof.v1.explainers_pb2 import Explainer
 from heatproof.v1.gate_pb2 import Check, Policy
 from heatproof.v1.preprocessing_pb2 import Preprocessing
 

@@ -30,20 +30,20 @@ from heatproof.v1 import (
     class_output_pb2,
     dataset_pb2,
     evaluation_pb2,
+    explainers_pb2,
     gate_pb2,
     image_pb2,
+    metrics_pb2,
     model_pb2,
     model_service_pb2,
     preprocessing_pb2,
+    removal_operators_pb2,
     results_pb2,
     transfer_pb2,
 )
-from heatproof.v1.explainers import explainer_pb2
-from heatproof.v1.metrics import metric_pb2
-from heatproof.v1.removal import removal_operator_pb2
 
 PROTOS = Path(__file__).parents[4] / "protos"
-CHOOSERS = [metric_pb2.Metric, explainer_pb2.Explainer, removal_operator_pb2.RemovalOperator]
+CHOOSERS = [metrics_pb2.Metric, explainers_pb2.Explainer, removal_operators_pb2.RemovalOperator]
 SPECIAL = {"Score", "Target", "Tensor", "Timestamp"} | {
     message.DESCRIPTOR.name for message in CHOOSERS
 }

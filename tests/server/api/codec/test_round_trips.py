@@ -36,12 +36,12 @@ from heatproof.server.api.codec.fields.hints import hints_of
 from heatproof.server.api.codec.fields.tensors import array, check_finite, check_tensor, fill_tensor
 from heatproof.v1 import (
     evaluation_pb2,
+    explainers_pb2,
+    metrics_pb2,
     preprocessing_pb2,
     results_pb2,
     tensor_pb2,
 )
-from heatproof.v1.explainers import explainer_pb2
-from heatproof.v1.metrics import metric_pb2
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 WORDS = st.text(st.characters(codec="utf-8"), max_size=8)
@@ -273,14 +273,14 @@ def test_a_bad_field_is_named_by_its_whole_path(message: Any, field: str, words:
 
 
 def test_an_unknown_plug_in_offers_the_nearest_name() -> None:
-    message = metric_pb2.Metric(custom={"name": "insertion_"})
+    message = metrics_pb2.Metric(custom={"name": "insertion_"})
     with pytest.raises(UnknownNameError, match="did you mean 'insertion'") as caught:
         decode_choice(message)
     assert caught.value.field == "custom.name"
 
 
 def test_a_built_in_thing_is_no_plug_in() -> None:
-    message = explainer_pb2.Explainer(custom={"name": "rise"})
+    message = explainers_pb2.Explainer(custom={"name": "rise"})
     with pytest.raises(InvalidArgumentError, match="set the field `rise` instead"):
         decode_choice(message)
 
@@ -323,11 +323,11 @@ def test_the_first_value_that_is_not_finite_is_named() -> None:
 
 
 def test_an_explicit_zero_survives_where_zero_differs_from_unset() -> None:
-    message = metric_pb2.Metric(explanation_consistency={"epsilon": 0.0})
+    message = metrics_pb2.Metric(explanation_consistency={"epsilon": 0.0})
     assert decode_choice(message).epsilon == 0.0
 
 
 def test_removals_nest_in_explainers() -> None:
-    message = explainer_pb2.Explainer(occlusion={"removal": {"blur": {"sigma": 3.0}}})
+    message = explainers_pb2.Explainer(occlusion={"removal": {"blur": {"sigma": 3.0}}})
     assert decode_choice(message).removal == Blur(3.0)
-    assert encode(decode_choice(message), explainer_pb2.Explainer).occlusion.patch == 32
+    assert encode(decode_choice(message), explainers_pb2.Explainer).occlusion.patch == 32

@@ -43,11 +43,11 @@ from heatproof.v1.evaluation_service_pb2 import (
     WatchEvaluationRequest,
 )
 from heatproof.v1.evaluation_service_pb2_grpc import EvaluationServiceStub
-from heatproof.v1.explainers.explainer_pb2 import Explainer
-from heatproof.v1.metrics.metric_pb2 import Metric
+from heatproof.v1.explainers_pb2 import Explainer
 from heatproof.v1.metrics.robustness_pb2 import ExplanationConsistency
+from heatproof.v1.metrics_pb2 import Metric
 from heatproof.v1.model_pb2 import Model
-from heatproof.v1.removal.removal_operator_pb2 import RemovalOperator
+from heatproof.v1.removal_operators_pb2 import RemovalOperator
 from heatproof.v1.results_pb2 import ImageResult, MetricResult
 
 CREATE: Final = Rpc(EvaluationServiceStub, "CreateEvaluation")

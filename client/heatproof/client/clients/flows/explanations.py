@@ -22,7 +22,7 @@ from heatproof.client.documents.policies import PreprocessingSource, read_prepro
 from heatproof.client.documents.statements import StatementOptions
 from heatproof.client.documents.targets import TargetSource
 from heatproof.v1.class_output_pb2 import ClassOutput
-from heatproof.v1.explainers.explainer_pb2 import Explainer
+from heatproof.v1.explainers_pb2 import Explainer
 from heatproof.v1.explanation_service_pb2 import ExplainRequest, Explanation
 from heatproof.v1.explanation_service_pb2_grpc import ExplanationServiceStub
 from heatproof.v1.results_pb2 import CleanPrediction

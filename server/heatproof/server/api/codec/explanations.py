@@ -25,11 +25,11 @@ from heatproof.server.workers.limits import Limits
 from heatproof.server.workers.tasks import Explain, PredictMasked
 from heatproof.v1 import (
     class_output_pb2,
+    explainers_pb2,
     explanation_service_pb2,
     masking_service_pb2,
     results_pb2,
 )
-from heatproof.v1.explainers import explainer_pb2
 
 MAX_EXPLAINED_IMAGES: Final = 16
 MAX_MASKS: Final = 1000
@@ -71,7 +71,7 @@ def _preprocessing(
         return decode(request.preprocessing, Preprocessing)
 
 
-def _explainer(message: explainer_pb2.Explainer, index: int) -> Explainer:
+def _explainer(message: explainers_pb2.Explainer, index: int) -> Explainer:
     with placed(f"explainers[{index}]"):
         return cast("Explainer", decode_choice(message))
 
@@ -89,7 +89,7 @@ def encode_explanation(explanation: Explanation) -> explanation_service_pb2.Expl
     """
     message = explanation_service_pb2.Explanation(
         image=explanation.image,
-        explainer=encode(explanation.explainer, explainer_pb2.Explainer),
+        explainer=encode(explanation.explainer, explainers_pb2.Explainer),
         prediction=encode(explanation.prediction, results_pb2.CleanPrediction),
         overlay_png=explanation.overlay_png,
     )

@@ -8,18 +8,16 @@ from heatproof.evaluators.explainers import EXPLAINERS
 from heatproof.evaluators.metrics import METRICS
 from heatproof.evaluators.registry.registry import Registry
 from heatproof.evaluators.removal import REMOVALS
-from heatproof.v1.explainers import explainer_pb2
-from heatproof.v1.metrics import metric_pb2
-from heatproof.v1.removal import removal_operator_pb2
+from heatproof.v1 import explainers_pb2, metrics_pb2, removal_operators_pb2
 
 CUSTOM: Final = "custom"
 """The arm for plug-ins, which have no message of their own."""
 
 REGISTRIES: Final[Mapping[str, Registry[Any]]] = MappingProxyType(
     {
-        metric_pb2.Metric.DESCRIPTOR.full_name: METRICS,
-        explainer_pb2.Explainer.DESCRIPTOR.full_name: EXPLAINERS,
-        removal_operator_pb2.RemovalOperator.DESCRIPTOR.full_name: REMOVALS,
+        metrics_pb2.Metric.DESCRIPTOR.full_name: METRICS,
+        explainers_pb2.Explainer.DESCRIPTOR.full_name: EXPLAINERS,
+        removal_operators_pb2.RemovalOperator.DESCRIPTOR.full_name: REMOVALS,
     }
 )
 """Registry by the full name of the message that chooses from it."""
