@@ -1,28 +1,25 @@
 """Takes the area under the class probability as the most salient cells are added."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from heatproof.evaluators.metrics.case import Case
+from heatproof.evaluators.metrics.faithfulness.area import CurveArea
 from heatproof.evaluators.metrics.functions.curves import (
-    CurveScale,
+    PerturbationCurve,
     Schedule,
     insertion_curve,
-    low_confidence,
 )
-from heatproof.evaluators.metrics.metric import METRICS, Cost, Metric, MetricCategory, MetricFacts
-from heatproof.evaluators.outcomes import CurveFacts, CurveRole, Direction, Outcome, Undefined
+from heatproof.evaluators.metrics.metric import METRICS, MetricCategory, MetricFacts
+from heatproof.evaluators.outcomes import Direction
 from heatproof.evaluators.queries.procedure import Procedure
-from heatproof.evaluators.regions.grid import saliency_order
-from heatproof.evaluators.registry.parameters import NOT_NEGATIVE, Range, parameter
+from heatproof.evaluators.queries.sample import Sample
+from heatproof.evaluators.regions.grid import Order
 from heatproof.evaluators.registry.registry import Reads
-from heatproof.evaluators.statistics.reductions import Mean, Reduction
 
 
 @METRICS.register
 @dataclass(frozen=True, slots=True)
-class Insertion(Metric):
+class Insertion(CurveArea):
     """Takes the area under the class probability as the most salient cells are added."""
 
     facts: ClassVar[MetricFacts] = MetricFacts(
@@ -32,48 +29,10 @@ class Insertion(Metric):
         direction=Direction.HIGHER_IS_BETTER,
         reads=(Reads.ATTRIBUTION, Reads.REMOVAL),
     )
+    shares: ClassVar[str] = "share of cells shown"
 
-    grid: int = parameter(14, "Cells along each side of the image.", within=Range(1, 4096))
-    steps: int = parameter(28, "Steps of the curve; at most the cells.", within=Range(1, 1000))
-    scale: CurveScale = parameter(CurveScale.PROBABILITY, "Scaling of the curve.")
-
-    @property
-    def reduction(self) -> Reduction:
-        """The mean of the areas."""
-        return Mean(self.scale.range)
-
-    @property
-    def part_reductions(self) -> Mapping[str, Reduction]:
-        """Counts of points without coverage."""
-        return {"n_zero_coverage": Mean(NOT_NEGATIVE)}
-
-    @property
-    def curve_facts(self) -> Mapping[str, CurveFacts]:
-        """The curve whose area is the score."""
-        unit, x_unit = self.scale.unit, "share of cells shown"
-        return {"insertion": CurveFacts("this map", CurveRole.SCORED, unit, x_unit)}
-
-    def check(self, case: Case) -> None:
-        """Refuses a grid finer than the pixels and more steps than cells."""
-        self._schedule(case).check()
-
-    def cost(self, case: Case) -> Cost:
-        """Every point but the two ends."""
-        return Cost(views=self.steps - 1)
-
-    def score(self, case: Case) -> Procedure[Outcome]:
-        """Scores one image."""
-        sample, schedule = case.sample, self._schedule(case)
-        if self.scale is CurveScale.RELATIVE and (reason := low_confidence(sample)):
-            return Outcome(reason)
-        order = saliency_order(schedule.grid, case.map, sample.rng("ties"))
-        if isinstance(order, Undefined):
-            return Outcome(order)
-        trace = yield from insertion_curve(sample, schedule, order)
-        if self.scale is CurveScale.RELATIVE:
-            trace = trace.over(sample.confidence)
-        parts = {"n_zero_coverage": float(trace.zero_coverage)}
-        return Outcome(trace.area, parts, {"insertion": trace.curve()})
-
-    def _schedule(self, case: Case) -> Schedule:
-        return Schedule(case.grid(self.grid), self.steps, case.removal)
+    def curve(
+        self, sample: Sample, schedule: Schedule, order: Order
+    ) -> Procedure[PerturbationCurve]:
+        """Goes over the cells, most salient first."""
+        return insertion_curve(sample, schedule, order)
