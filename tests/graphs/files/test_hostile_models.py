@@ -67,6 +67,15 @@ def test_a_reference_to_an_attribute_of_no_function_is_refused(tmp_path: Path) -
     assert "'order' of a function" in error.message
 
 
+@pytest.mark.parametrize("version", [3, 7, 8])
+def test_a_function_that_reads_what_nobody_gives_is_refused(version: int, tmp_path: Path) -> None:
+    model = onnx.parser.parse_model(PLAIN)
+    model.ir_version = version
+    model.functions[0].node[0].input[0] = "nothing"
+
+    assert "'nothing'" in refusal(model, tmp_path).message
+
+
 @pytest.mark.parametrize("change", ["opset", "inputs", "outputs"])
 def test_a_function_that_does_not_fit_its_call_is_refused(tmp_path: Path, change: str) -> None:
     model = onnx.parser.parse_model(PLAIN)

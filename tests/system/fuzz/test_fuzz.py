@@ -63,5 +63,5 @@ def test_random_bytes_and_changed_seeds_are_refused_at_worst(name: str, tmp_path
         errors="replace",
         check=False,
     )
-    assert done.returncode == 0, done.stderr[-5000:]
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-5000:]
     assert "stat::number_of_executed_units" in done.stderr

@@ -28,6 +28,8 @@ from heatproof.graphs.files.walking import find
 
 _DEFAULT_DOMAIN = "ai.onnx"
 _LEARNING_DOMAIN = "ai.onnx.ml"
+_FUNCTIONS_SINCE = 8
+"""The IR version of ONNX that brought local functions."""
 _OPEN_SIZES = (-1, 0)
 """What exporters write for a size that they leave open; a size of 0 would hold no image."""
 
@@ -43,11 +45,15 @@ def tidied(proto: ModelProto) -> list[str]:
        Add.
     5. What a subgraph returns is computed in it, once for each output.
     6. Nodes follow those that they read.
+    7. A model with local functions has at least the IR version that brought them: `onnx.checker`
+       leaves the functions of older ones unread.
 
     Raises:
         InvalidModelError: a size is negative, imports contradict each other, an output is a map
             that no ZipMap makes, or nodes read each other in a circle.
     """
+    if proto.functions:
+        proto.ir_version = max(proto.ir_version, _FUNCTIONS_SINCE)
     _name_domains(proto)
     _import_operators(proto)
     _name_nodes(proto)
