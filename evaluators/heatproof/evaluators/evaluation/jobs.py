@@ -31,6 +31,7 @@ from heatproof.evaluators.queries.procedure import LazyImage, MaskedView, predic
 from heatproof.evaluators.queries.sample import Sample
 from heatproof.evaluators.queries.scheduler import Job
 from heatproof.evaluators.queries.targets import LABEL
+from heatproof.evaluators.registry.registry import Reads
 
 _TOP = 5
 
@@ -190,7 +191,7 @@ def _scores(explained: Mapping[str, Explained], keys: Sequence[ResultKey]) -> Jo
 
 def _missing(explained: Mapping[str, Explained], key: ResultKey) -> Undefined | None:
     """Why an image has no score; what compares a panel needs a map of every model."""
-    for model in key.models:
+    for model in _mapped(explained, key):
         found = explained[model]
         if not np.isfinite(found.sample.clean.logits).all():
             return _not_finite("the model's answer to the clean image")
@@ -200,9 +201,15 @@ def _missing(explained: Mapping[str, Explained], key: ResultKey) -> Undefined | 
     return None
 
 
+def _mapped(explained: Mapping[str, Explained], key: ResultKey) -> Sequence[str]:
+    """The models whose maps a score reads."""
+    return tuple(explained) if Reads.PANEL_MAPS in key.metric.reads else key.models
+
+
 def _case(explained: Mapping[str, Explained], key: ResultKey) -> Case:
     own = explained[key.models[0]]
-    maps = {model: _made(explained[model], key.explainer) for model in key.models}
+    mapped = _mapped(explained, key)
+    maps = {model: _made(explained[model], key.explainer) for model in mapped}
     given = Given(
         removal=key.removal,
         explainer=key.explainer,

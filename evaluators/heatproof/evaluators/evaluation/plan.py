@@ -98,7 +98,7 @@ def plan(spec: EvaluationSpec, facts: Mapping[str, PredictorFacts], inventory: I
     require_complete(spec)
     spec = resolved_spec(spec, inventory)
     keys = result_keys(spec)
-    check_panels(spec)
+    check_panels(spec, facts)
     for model in spec.models:
         _check_model(spec, facts[model], keys)
     check_inventory(spec, facts, inventory)

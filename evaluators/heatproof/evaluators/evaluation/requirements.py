@@ -58,18 +58,36 @@ def check_use(spec: EvaluationSpec) -> None:
             )
 
 
-def check_panels(spec: EvaluationSpec) -> None:
-    """Refuses to compare a panel of one model.
+def check_panels(spec: EvaluationSpec, facts: Mapping[str, PredictorFacts]) -> None:
+    """Refuses to compare a panel of one model, or maps of inputs of several sizes.
 
     Raises:
         InvalidArgumentError: at the metric.
     """
     for index, metric in enumerate(spec.metrics):
-        if Reads.PANEL in metric.reads and len(spec.models) < _SMALLEST_PANEL:
+        with placed(f"metrics[{index}].{metric.name}"):
+            if not {Reads.PANEL, Reads.PANEL_MAPS}.isdisjoint(metric.reads):
+                _check_count(metric, spec)
+            if Reads.PANEL_MAPS in metric.reads:
+                _check_frames(metric, [facts[model] for model in spec.models])
+
+
+def _check_count(metric: Metric, spec: EvaluationSpec) -> None:
+    if len(spec.models) < _SMALLEST_PANEL:
+        raise InvalidArgumentError(
+            f"{metric.name} compares models, and there is one: name at least "
+            f"{_SMALLEST_PANEL} in models",
+        )
+
+
+def _check_frames(metric: Metric, models: Sequence[PredictorFacts]) -> None:
+    first = models[0]
+    for other in models:
+        if (other.height, other.width) != (first.height, first.width):
             raise InvalidArgumentError(
-                f"{metric.name} compares models, and there is one: name at least "
-                f"{_SMALLEST_PANEL} in models",
-                field=f"metrics[{index}].{metric.name}",
+                f"{metric.name} lays the maps of all models over each other, but {first.model} "
+                f"reads {first.height} x {first.width} pixels and {other.model} "
+                f"{other.height} x {other.width}: compare models of one input size",
             )
 
 

@@ -104,7 +104,8 @@ def require_comparable(candidate: Evaluated, baseline: Evaluated) -> None:
         for field in fields(candidate.spec)
         if field.name not in PER_MODEL
         and getattr(candidate.spec, field.name) != getattr(baseline.spec, field.name)
-    } | _differing_images(candidate, baseline)
+    }
+    differing |= _differing_panels(candidate, baseline) | _differing_images(candidate, baseline)
     if differing:
         listed = ", ".join(f"{name}{detail}" for name, detail in differing.items())
         raise FailedPreconditionError(
@@ -112,6 +113,14 @@ def require_comparable(candidate: Evaluated, baseline: Evaluated) -> None:
             "evaluate the baseline again under this policy",
             metadata={"differing_fields": ",".join(differing)},
         )
+
+
+def _differing_panels(candidate: Evaluated, baseline: Evaluated) -> dict[str, str]:
+    """The models, where a score of one depends on the maps of all."""
+    reads = {read for metric in candidate.spec.metrics for read in metric.reads}
+    if Reads.PANEL_MAPS not in reads or candidate.spec.models == baseline.spec.models:
+        return {}
+    return {"models": " (a metric reads the maps of all of them)"}
 
 
 def _differing_images(candidate: Evaluated, baseline: Evaluated) -> dict[str, str]:

@@ -19,6 +19,9 @@ from heatproof.evaluators.metrics.localization.pointing_game import PointingGame
 from heatproof.evaluators.metrics.metric import METRICS as METRICS
 from heatproof.evaluators.metrics.metric import Metric as Metric
 from heatproof.evaluators.metrics.randomization.mprt import Mprt as Mprt
+from heatproof.evaluators.metrics.robustness.explanation_consistency import (
+    AttackKind as AttackKind,
+)
 from heatproof.evaluators.metrics.robustness.explanation_consistency import Background as Background
 from heatproof.evaluators.metrics.robustness.explanation_consistency import (
     ExplanationConsistency as ExplanationConsistency,

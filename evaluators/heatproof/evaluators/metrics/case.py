@@ -102,7 +102,8 @@ class Case:
     @property
     def panel_maps(self) -> Mapping[str, Map]:
         """The explainer's map on each model of the panel; a model without one is absent."""
-        self._require(Reads.PANEL)
+        if Reads.PANEL_MAPS not in self.reads:
+            self._require(Reads.PANEL)
         self._require(Reads.ATTRIBUTION)
         return self.given.panel_maps
 

@@ -23,7 +23,8 @@ class Reads(StrEnum):
         LABEL: the true class of the image.
         MAPS: the maps that were uploaded with the image.
         RANDOMIZED_MODELS: the model with weights of some layers drawn anew.
-        PANEL: the image as all models of the spec see it.
+        PANEL: the image as all models of the spec see it; one score for all of them.
+        PANEL_MAPS: the explainer's map on every model of the spec; a score for each of them.
     """
 
     ATTRIBUTION = "attribution"
@@ -34,6 +35,7 @@ class Reads(StrEnum):
     MAPS = "maps"
     RANDOMIZED_MODELS = "randomized_models"
     PANEL = "panel"
+    PANEL_MAPS = "panel_maps"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,11 +19,8 @@ from heatproof.evaluators.metrics import (
 )
 from heatproof.evaluators.metrics.functions.distances import DISTANCES, unit_scaled
 from heatproof.evaluators.metrics.metric import Cost, is_answered_by
-from heatproof.evaluators.metrics.robustness.attack import (
-    Attack,
-    cross_entropy_gradient,
-    random_attack,
-)
+from heatproof.evaluators.metrics.robustness.ascents import cross_entropy_gradient
+from heatproof.evaluators.metrics.robustness.attack import Attack, random_attack
 from heatproof.evaluators.outcomes import Outcome, Reason, Undefined
 from heatproof.evaluators.queries.procedure import Procedure
 from heatproof.evaluators.queries.sample import Sample
@@ -348,14 +345,6 @@ def test_an_open_background_is_decided_by_the_masks_for_all_images(masked: bool)
 def test_an_object_background_without_any_mask_is_refused() -> None:
     with pytest.raises(InvalidArgumentError, match="none of 2 images") as caught:
         ExplanationConsistency(background=Background.OBJECT).resolved(INVENTORIES[False])
-    assert caught.value.field == "background"
-
-
-def test_a_shared_background_is_refused_by_name() -> None:
-    with pytest.raises(InvalidArgumentError, match="shared") as caught:
-        ExplanationConsistency(background=Background.SHARED).check(
-            planned(facts(), None, Saliency())
-        )
     assert caught.value.field == "background"
 
 

@@ -1,22 +1,16 @@
-"""Perturbations of an image's background: by the sign of a gradient, or by random signs."""
+"""Perturbations of an image's background: by the signs of an ascent, or by random signs."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
-from jaxtyping import Float32, Float64
 
 from heatproof.evaluators.images.arrays import Image, Mask
 from heatproof.evaluators.outcomes import Reason, Undefined
-from heatproof.evaluators.queries.procedure import (
-    LazyImage,
-    Prediction,
-    Procedure,
-    differentiate,
-    predict,
-)
+from heatproof.evaluators.queries.procedure import LazyImage, Procedure
 from heatproof.evaluators.queries.sample import Sample
-from heatproof.evaluators.queries.targets import NO_CLASS
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,34 +47,26 @@ class Attack:
         return np.where(self.background, bounded, clean)
 
 
-def gradient_attack(sample: Sample, attack: Attack) -> Procedure[Image | Undefined]:
-    """Raises the cross-entropy of the target by the sign of its gradient: FGSM, or PGD.
+Ascent: TypeAlias = Callable[[Sample, LazyImage, int], Procedure[Image]]
+"""Of an image and the number of the step: the loss's gradient, or what has its signs."""
 
-    Of a contrast or a group it lowers the logit, which of a contrast is the same direction.
-    """
-    clean = pixels = sample.image.draw()
-    image, answer = sample.image, sample.clean
+
+def adversarial_attack(
+    sample: Sample, attack: Attack, ascent: Ascent
+) -> Procedure[Image | Undefined]:
+    """Raises the loss by the signs of its ascent: with the gradient FGSM, or PGD."""
+    image, clean = sample.image, sample.image.draw()
+    pixels = clean
     for step in range(attack.steps):
-        if step:
-            image = LazyImage.of(pixels)
-            answer = yield from predict(sample.view(image=image))
-        weights = _away_from_target(sample, answer)
-        found = yield from differentiate(sample.gradient_view(weights, image=image))
-        direction = np.sign(found.gradient)
+        found = yield from ascent(sample, image, step)
+        direction = np.sign(found)
         if not np.isfinite(direction).all():
             return Undefined(Reason.NOT_FINITE, "the gradient holds NaN or infinity")
         if step == 0 and not direction[:, attack.background].any():
             return Undefined(Reason.NO_GRADIENT, "the gradient is 0 all over the background")
         pixels = attack.moved(clean, pixels, direction, attack.stride)
+        image = LazyImage.of(pixels)
     return pixels
-
-
-def _away_from_target(sample: Sample, answer: Prediction) -> Float32[np.ndarray, "classes"]:
-    if sample.target.class_index == NO_CLASS:
-        return -sample.target_weights
-    return cross_entropy_gradient(
-        answer.probabilities, sample.target.class_index, sample.facts.probabilities
-    )
 
 
 def random_attack(sample: Sample, attack: Attack, index: int) -> Image:
@@ -88,22 +74,3 @@ def random_attack(sample: Sample, attack: Attack, index: int) -> Image:
     clean = sample.image.draw()
     signs = sample.rng(f"signs/{index}").choice(np.array([-1, 1], np.float32), clean.shape)
     return attack.moved(clean, clean, signs, attack.epsilon)
-
-
-def cross_entropy_gradient(
-    probabilities: Float64[np.ndarray, "classes"], target: int, kind: str
-) -> Float32[np.ndarray, "classes"]:
-    """Direction of the gradient of the target's cross-entropy in the logits, its largest entry 1.
-
-    Only signs are read of what comes back, and a confident model's gradient would underflow, hence
-    the scaling. The target's entry is summed from the others, for `p - 1` cancels near 1.
-    """
-    gradient = np.zeros_like(probabilities)
-    if kind == "sigmoid":
-        gradient[target] = -1
-        return gradient.astype(np.float32)
-    gradient[:] = probabilities
-    gradient[target] = 0
-    gradient[target] = -gradient.sum()
-    largest = np.abs(gradient).max()
-    return (gradient / largest if largest > 0 else gradient).astype(np.float32)

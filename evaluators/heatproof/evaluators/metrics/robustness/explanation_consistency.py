@@ -17,7 +17,17 @@ from heatproof.evaluators.images.inventory import Inventory
 from heatproof.evaluators.metrics.case import Case
 from heatproof.evaluators.metrics.functions.distances import DISTANCES, Distance, unit_scaled
 from heatproof.evaluators.metrics.metric import METRICS, Cost, Metric, MetricCategory, MetricFacts
-from heatproof.evaluators.metrics.robustness.attack import Attack, gradient_attack, random_attack
+from heatproof.evaluators.metrics.robustness.ascents import (
+    EstimatedAscent,
+    Probing,
+    gradient_ascent,
+)
+from heatproof.evaluators.metrics.robustness.attack import (
+    Ascent,
+    Attack,
+    adversarial_attack,
+    random_attack,
+)
 from heatproof.evaluators.outcomes import Direction, Outcome, Reason, Score, Undefined
 from heatproof.evaluators.queries.passes import IMAGE, ModelPass
 from heatproof.evaluators.queries.predictor import PredictorFacts
@@ -46,6 +56,20 @@ class Background(StrEnum):
     SHARED = "shared"
 
 
+class AttackKind(StrEnum):
+    """How the attack finds its direction.
+
+    Attributes:
+        GRADIENT: by the gradient: FGSM with one step, PGD with more.
+        SPSA: estimated from predictions, all values of a probe moved by the same.
+        NES: estimated from predictions, probes drawn normally.
+    """
+
+    GRADIENT = "gradient"
+    SPSA = "spsa"
+    NES = "nes"
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Comparison:
     """The map before and after a perturbation.
@@ -67,6 +91,16 @@ class _Comparison:
             return 0.0
         return self.distance if isinstance(self.distance, Undefined) else 1 - self.distance
 
+
+_DECIDING: Final[Mapping[Background, tuple[Reads, ...]]] = MappingProxyType(
+    {
+        Background.AUTO: (Reads.OBJECTS,),
+        Background.MAP: (),
+        Background.OBJECT: (Reads.OBJECTS,),
+        Background.SHARED: (Reads.PANEL_MAPS,),
+    }
+)
+"""What is read to tell the background, beside the map."""
 
 _PARTS: Final[Mapping[str, Reduction]] = MappingProxyType(
     {
@@ -97,8 +131,8 @@ class ExplanationConsistency(Metric):
     """Compares the map with the map after an adversarial attack on the background alone.
 
     `E = 1 - D`, or 0 if the class flips (published form); the distance `D`, the background `B`
-    (outside the object's mask, or `H < threshold`) and the step are ours. `v = 1 - E` is the
-    paper's training weight.
+    (outside the object's mask, or `H < threshold`) and the step are ours, and so are the attacks
+    that need no gradient. `v = 1 - E` is the paper's training weight.
     """
 
     facts: ClassVar[MetricFacts] = MetricFacts(
@@ -115,11 +149,24 @@ class ExplanationConsistency(Metric):
         within=Range(0, 1, lower_included=False, upper_included=False),
     )
     epsilon: float = parameter(8 / 255, "Largest change of a pixel in [0, 1].", within=Range(0, 1))
-    steps: int = parameter(1, "Gradient steps; 1 is FGSM, more is PGD.", within=Range(1, 100))
+    steps: int = parameter(
+        1, "Steps; by the gradient 1 is FGSM, more is PGD.", within=Range(1, 100)
+    )
     distance: Distance = parameter(Distance.MEAN_ABSOLUTE, "Distance between maps.")
     controls: int = parameter(3, "Number of random-sign controls.", within=Range(1, 100))
     background: Background = parameter(
         Background.AUTO, "Background: outside the object, or by the map; auto: object with masks."
+    )
+    attack: AttackKind = parameter(
+        AttackKind.GRADIENT, "Direction of the attack; spsa and nes need no gradient."
+    )
+    pairs: int = parameter(
+        64, "Directions that spsa and nes probe in each step.", within=Range(1, 10000)
+    )
+    probe: float = parameter(
+        0.01,
+        "How far they probe, in [0, 1].",
+        within=Range(0, 0.5, lower_included=False),
     )
 
     @property
@@ -153,36 +200,33 @@ class ExplanationConsistency(Metric):
 
     @property
     def reads(self) -> tuple[Reads, ...]:
-        """The object too, where it decides the background."""
-        objects = () if self.background is Background.MAP else (Reads.OBJECTS,)
-        return (*self.facts.reads, *objects)
+        """What decides the background too: the object, or the maps of all models."""
+        return (*self.facts.reads, *_DECIDING[self.background])
 
     def passes(self, model: PredictorFacts) -> tuple[ModelPass, ...]:
-        """A gradient by the image."""
-        return (ModelPass(model.model, wrt=IMAGE),)
+        """A gradient by the image, if the attack follows one."""
+        return (ModelPass(model.model, wrt=IMAGE),) if self._is_gradient else ()
+
+    @property
+    def _is_gradient(self) -> bool:
+        return self.attack is AttackKind.GRADIENT
 
     def require_comparable(self) -> None:
         """Refuses the map's background: a diffuse map would leave little to attack, and win."""
         if self.background is Background.MAP:
             raise InvalidArgumentError(
                 "background map differs between models, and one that leaves little to attack looks "
-                "more consistent: compare models with background object, which needs masks",
-                field="background",
-            )
-
-    def check(self, case: Case) -> None:
-        """Refuses `shared`, which needs a panel of models."""
-        if self.background is Background.SHARED:
-            raise InvalidArgumentError(
-                "background shared, what no map of the compared models shows, comes with the "
-                "comparison of models, which this version lacks: choose object or map",
+                "more consistent: compare models with background object, which needs masks, or "
+                "models of one evaluation with background shared",
                 field="background",
             )
 
     def cost(self, case: Case) -> Cost:
-        """Gradient and prediction of each step, and all attacked images with their maps."""
+        """What each step asks for, and all attacked images with their maps."""
         attacked = 1 + self.controls
-        return Cost(self.steps + attacked, self.steps, attacked)
+        if self._is_gradient:
+            return Cost(self.steps + attacked, self.steps, attacked)
+        return Cost(2 * self.steps * self.pairs + attacked, 0, attacked)
 
     def score(self, case: Case) -> Procedure[Outcome]:
         """Scores one image; every part is there, or says why not."""
@@ -197,7 +241,7 @@ class ExplanationConsistency(Metric):
             detail = f"the background is {share:.1%} of the image, under {MIN_BACKGROUND:.0%}"
             return _unscored(Undefined(Reason.NO_BACKGROUND, detail), share)
         attack = Attack(background, self.epsilon, self.steps)
-        attacked = yield from gradient_attack(case.sample, attack)
+        attacked = yield from adversarial_attack(case.sample, attack, self._ascent(attack))
         if isinstance(attacked, Undefined):
             return _unscored(attacked, share)
         images = chain([LazyImage.of(attacked)], self._controls(case.sample, attack))
@@ -209,6 +253,8 @@ class ExplanationConsistency(Metric):
         """Pixels that may change; a background left open falls to the image's own mask."""
         if self.background is Background.MAP:
             return heat < self.threshold
+        if self.background is Background.SHARED:
+            return self._shared(case.panel_maps)
         mask = case.objects
         if self.background is Background.AUTO and mask is None:
             return heat < self.threshold
@@ -218,6 +264,20 @@ class ExplanationConsistency(Metric):
             detail = "the object mask marks no pixel of what the model sees of the image"
             return Undefined(Reason.NO_OBJECT, detail)
         return ~mask
+
+    def _shared(self, maps: Mapping[str, Map]) -> Mask | Undefined:
+        """Where no model's map shows anything."""
+        heats = [unit_scaled(made) for made in maps.values()]
+        backgrounds = [heat < self.threshold for heat in heats if heat is not None]
+        if len(backgrounds) < len(heats):
+            return Undefined(Reason.DEGENERATE, "the map of one of the models is constant")
+        shared: Mask = np.logical_and.reduce(backgrounds)
+        return shared
+
+    def _ascent(self, attack: Attack) -> Ascent:
+        if self._is_gradient:
+            return gradient_ascent
+        return EstimatedAscent(attack, Probing(self.attack), self.pairs, self.probe)
 
     def _controls(self, sample: Sample, attack: Attack) -> Iterator[LazyImage]:
         """The image under random signs on the same background; drawn when a batch is cut."""
