@@ -20,7 +20,12 @@ from heatproof.client.clients.flows.explanations import ExplainedImage
 from heatproof.client.clients.progress import Progress, Stage
 from heatproof.client.clients.synchronous import Client
 from heatproof.client.documents.annotations import AnnotationSources, PartialAnnotationsWarning
-from heatproof.client.documents.results import GateReport, Report, UnjudgedError
+from heatproof.client.documents.results import (
+    ConsistencyWeights,
+    GateReport,
+    Report,
+    UnjudgedError,
+)
 from heatproof.client.errors import (
     ConflictError,
     DataLossError,
@@ -54,6 +59,7 @@ from heatproof.v1.model_pb2 import Model
 from heatproof.v1.model_service_pb2 import Gradient, LayerMasking
 from heatproof.v1.preprocessing_pb2 import Preprocessing
 from heatproof.v1.removal_operators_pb2 import RemovalOperator
+from heatproof.v1.results_pb2 import ConsistencyWeight
 from heatproof.v1.target_pb2 import Target
 
 __all__ = [
@@ -63,6 +69,8 @@ __all__ = [
     "Catalog",
     "Client",
     "ConflictError",
+    "ConsistencyWeight",
+    "ConsistencyWeights",
     "DataLossError",
     "Dataset",
     "DeadlineExceededError",

@@ -162,6 +162,10 @@ def _spec(model: str, dataset: str = "") -> evaluation_pb2.EvaluationSpec:
     )
 
 
+_WEIGHING = 5
+"""Index of explanation_consistency with saliency, after the four results of deletion."""
+
+
 def _policy() -> gate_pb2.Policy:
     spec = _spec("")
     return gate_pb2.Policy(
@@ -193,6 +197,8 @@ def _sensible(method: MethodDescriptor) -> Message:
     known = {field.name for field in method.input_type.fields}
     if method.name == "ListMetricResults":
         known -= {"explainers"}  # names, of which none is asked for
+    if method.name == "ListConsistencyWeights":
+        values["result"] = _WEIGHING
     return _kind(method)(**{key: value for key, value in values.items() if key in known})
 
 

@@ -17,6 +17,7 @@ from heatproof.client.clients.effects import Effect, Flow, Pause, Stream, Unary,
 from heatproof.client.clients.embedded import EmbeddedServer
 from heatproof.client.clients.flows import (
     catalog,
+    consistency_weights,
     datasets,
     evaluations,
     explanations,
@@ -69,6 +70,7 @@ class AsyncClient:
     gate: Final = Awaiting(gates.gate)
     explain: Final = Awaiting(explanations.explain)
     inspect: Final = Awaiting(models.inspect)
+    consistency_weights: Final = Awaiting(consistency_weights.consistency_weights)
     rewrite: Final = Awaiting(models.rewrite)
     server_info: Final = Awaiting(catalog.server_info)
     upload_dataset: Final = Awaiting(datasets.upload_dataset)

@@ -1,8 +1,12 @@
-"""What an evaluation found, and a gate's verdict on it."""
+"""What an evaluation found, a gate's verdict on it, and weights for training."""
 
+import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
 
 from heatproof.client.documents.captions import Captions
 from heatproof.client.errors import HeatproofError
@@ -11,10 +15,20 @@ from heatproof.v1.dataset_pb2 import Dataset
 from heatproof.v1.evaluation_pb2 import Evaluation
 from heatproof.v1.gate_pb2 import Policy, Verdict
 from heatproof.v1.model_pb2 import Model
-from heatproof.v1.results_pb2 import ImageResult, ImageScore, MetricResult, Score, Summary
+from heatproof.v1.results_pb2 import (
+    ConsistencyWeight,
+    ImageResult,
+    ImageScore,
+    MetricResult,
+    Score,
+    Summary,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
+
+WEIGHT_COLUMNS: Final = ("file", "weight", "flipped", "undefined", "image")
+"""Columns of a table of weights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,3 +139,50 @@ class UnjudgedError(HeatproofError):
             f"{report.evaluation.name} is evaluated and kept, but there is no verdict: {cause}"
         )
         self.report = report
+
+
+@dataclass(frozen=True, slots=True)
+class ConsistencyWeights:
+    """How much each image of a data set should count in training.
+
+    Attributes:
+        report: the evaluation that the weights come from.
+        weights: one an image, as messages of the contract, in the order of the data set.
+    """
+
+    report: Report
+    weights: tuple[ConsistencyWeight, ...]
+
+    def to_numpy(self, absent: float = 1.0) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
+        """The weights in the order of the data set, [images], in [0, 1].
+
+        Args:
+            absent: weight of images without one of their own, such as those without background.
+        """
+        return np.array(
+            [one.weight if one.HasField("weight") else absent for one in self.weights], np.float64
+        )
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """One row an image; a missing weight is NaN, with its reason beside it."""
+        pandas = required("pandas", extra="report")
+        frame: pd.DataFrame = pandas.DataFrame(list(self.rows()), columns=list(WEIGHT_COLUMNS))
+        return frame
+
+    def rows(self) -> Iterator[tuple[str, float | None, bool | None, str, str]]:
+        """Rows of a table with `WEIGHT_COLUMNS`; None and "" stand for what there is not."""
+        for one in self.weights:
+            weight = one.weight if one.HasField("weight") else None
+            flipped = one.flipped if one.HasField("flipped") else None
+            yield one.display_name, weight, flipped, one.undefined.reason, one.image
+
+    def write_csv(self, path: Path) -> None:
+        """Writes a CSV file with a header; what there is not is an empty field.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(WEIGHT_COLUMNS)
+            writer.writerows(self.rows())

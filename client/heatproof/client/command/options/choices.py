@@ -10,7 +10,7 @@ _COMMA: Final = re.compile(r",(?![^\[]*\])")
 """A comma outside of brackets, which hold lists: `sizes=[0.1, 0.2]`."""
 
 
-def choice(text: str) -> dict[str, object]:
+def choice(text: str) -> dict[str, dict[str, object]]:
     """Reads a choice, such as `rise:masks=500,grid=7`.
 
     Raises:

@@ -33,6 +33,7 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         "/heatproof.v1.EvaluationService/WatchEvaluation": Kind.STREAM,
         "/heatproof.v1.EvaluationService/ListImageResults": Kind.STREAM,
         "/heatproof.v1.EvaluationService/ListMetricResults": Kind.STREAM,
+        "/heatproof.v1.EvaluationService/ListConsistencyWeights": Kind.STREAM,
         "/grpc.health.v1.Health/Watch": Kind.STREAM,
         "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo": Kind.STREAM,
         "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": Kind.STREAM,

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 from google.protobuf import empty_pb2
 
+from heatproof.server.api.codec.consistency_weights import consistency_weight, weighing_result
 from heatproof.server.api.codec.evaluation_messages import (
     decode_baseline,
     decode_rules,
@@ -15,7 +16,12 @@ from heatproof.server.api.codec.evaluation_messages import (
     listed_results,
     view_columns,
 )
-from heatproof.server.api.codec.evaluations import decode_spec, encode_evaluation, read_image_result
+from heatproof.server.api.codec.evaluations import (
+    decode_spec,
+    encode_evaluation,
+    read_image_result,
+    read_spec,
+)
 from heatproof.server.api.codec.images import decode_images
 from heatproof.server.api.codec.listing import Listing
 from heatproof.server.api.interceptors.guard import Context
@@ -108,6 +114,18 @@ class EvaluationService(evaluation_service_pb2_grpc.EvaluationServiceServicer):
         name, columns = EvaluationName.parse(request.name), view_columns(request.view)
         async for row in self._evaluations.image_rows(name, *columns):
             yield read_image_result(row)
+
+    async def ListConsistencyWeights(
+        self, request: pb.ListConsistencyWeightsRequest, context: Context
+    ) -> AsyncIterator[results_pb2.ConsistencyWeight]:
+        """Sends the weight of each image, in the order of the data set."""
+        name = EvaluationName.parse(request.name)
+        stored = await self._evaluations.scheduler.snapshot(name)
+        result = weighing_result(await asyncio.to_thread(read_spec, stored.spec), request)
+        async for row in self._evaluations.image_rows(name, "basic"):
+            weight = consistency_weight(read_image_result(row), result)
+            if weight is not None:
+                yield weight
 
     async def GateEvaluation(
         self, request: pb.GateEvaluationRequest, context: Context
