@@ -9,6 +9,7 @@ from heatproof.evaluators.evaluation.requirements import capabilities_of
 from heatproof.evaluators.explainers import EXPLAINERS
 from heatproof.evaluators.metrics import METRICS
 from heatproof.evaluators.metrics.metric import MetricFacts
+from heatproof.evaluators.regions import REGIONS
 from heatproof.evaluators.registry.parameters import ParameterFacts, parameters_of
 from heatproof.evaluators.registry.registry import Registered, Registry
 from heatproof.evaluators.removal import REMOVALS
@@ -19,6 +20,7 @@ PAGES: dict[str, Registry[Any]] = {
     "metrics.md": METRICS,
     "explainers.md": EXPLAINERS,
     "removal-operators.md": REMOVALS,
+    "regions.md": REGIONS,
 }
 TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 

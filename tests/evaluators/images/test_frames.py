@@ -16,7 +16,7 @@ from heatproof.evaluators.images.frames import (
 )
 from heatproof.evaluators.images.preprocessing import PRESETS, Filter, Preprocessing, Resize
 from heatproof.evaluators.images.sources import Frame, FramedMap, FramedMask
-from heatproof.evaluators.regions.grid import Grid, comparable
+from heatproof.evaluators.regions.grid import GridCells, comparable
 
 IMAGENET = PRESETS["imagenet"].sized(224, 224)
 
@@ -199,7 +199,7 @@ def test_resampling_does_not_order_cells_that_are_equal(coarse: int, size: int, 
             PRESETS["imagenet"].sized(size, size),
         ),
     ):
-        cells = comparable(Grid(size, size, side).means(made)).reshape(side, side)
+        cells = comparable(GridCells(size, size, side).means(made)).reshape(side, side)
         for image in (cells[::-1], cells[:, ::-1], cells.T):
             assert np.array_equal(cells, image)
 

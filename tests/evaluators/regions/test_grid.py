@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 from heatproof.evaluators.errors import InvalidArgumentError
 from heatproof.evaluators.outcomes import Reason, Undefined
 from heatproof.evaluators.queries.seeds import generator
-from heatproof.evaluators.regions.grid import Grid, descending, ranks, saliency_order
+from heatproof.evaluators.regions.grid import GridCells, descending, ranks, saliency_order
 
 grids = st.builds(
-    lambda h, w, s: Grid(h, w, min(s, h, w)),
+    lambda h, w, s: GridCells(h, w, min(s, h, w)),
     st.integers(1, 40),
     st.integers(1, 40),
     st.integers(1, 40),
@@ -21,7 +21,7 @@ def rng(purpose: str = "test") -> np.random.Generator:
 
 
 @given(grids)
-def test_cells_cover_every_pixel_once_and_differ_by_at_most_a_pixel(grid: Grid) -> None:
+def test_cells_cover_every_pixel_once_and_differ_by_at_most_a_pixel(grid: GridCells) -> None:
     owners = grid.spread(np.arange(grid.cells))
     assert set(owners.ravel().tolist()) == set(range(grid.cells))
     for cell in range(grid.cells):
@@ -33,7 +33,7 @@ def test_cells_cover_every_pixel_once_and_differ_by_at_most_a_pixel(grid: Grid) 
 
 
 @given(grids)
-def test_means_are_those_of_a_loop_over_the_pixels_of_each_cell(grid: Grid) -> None:
+def test_means_are_those_of_a_loop_over_the_pixels_of_each_cell(grid: GridCells) -> None:
     values = rng().normal(size=(grid.height, grid.width))
     owners = grid.spread(np.arange(grid.cells))
     looped = [values[owners == cell].mean() for cell in range(grid.cells)]
@@ -43,14 +43,14 @@ def test_means_are_those_of_a_loop_over_the_pixels_of_each_cell(grid: Grid) -> N
 
 def test_a_grid_as_fine_as_the_pixels_is_the_pixels() -> None:
     values = rng().normal(size=(6, 6))
-    grid = Grid(6, 6, 6)
+    grid = GridCells(6, 6, 6)
     assert np.array_equal(grid.means(values), values.ravel())
     assert np.array_equal(grid.spread(values.ravel()), values)
 
 
 def test_a_grid_finer_than_the_pixels_is_refused_by_name() -> None:
     with pytest.raises(InvalidArgumentError, match="at most 5") as caught:
-        Grid(8, 5, 6).check()
+        GridCells(8, 5, 6).check()
     assert caught.value.field == "grid"
 
 
@@ -99,7 +99,7 @@ def test_values_a_millionth_of_the_largest_apart_are_ordered(exponent: int, seed
 
 def test_a_map_that_differs_by_rounding_alone_is_degenerate() -> None:
     noise = generator(0, "", "").integers(-4, 5, (8, 8)) * np.finfo(np.float64).eps
-    found = saliency_order(Grid(8, 8, 4), 0.7 + noise, rng())
+    found = saliency_order(GridCells(8, 8, 4), 0.7 + noise, rng())
     assert isinstance(found, Undefined)
     assert found.reason is Reason.DEGENERATE
 
@@ -113,19 +113,19 @@ def test_ties_are_fair_to_every_cell() -> None:
 
 @pytest.mark.parametrize("value", [0.0, 1.5, -2.0])
 def test_a_constant_map_is_degenerate(value: float) -> None:
-    found = saliency_order(Grid(8, 8, 4), np.full((8, 8), value), rng())
+    found = saliency_order(GridCells(8, 8, 4), np.full((8, 8), value), rng())
     assert isinstance(found, Undefined)
     assert found.reason is Reason.DEGENERATE
 
 
 def test_a_map_whose_cells_all_mean_the_same_is_degenerate() -> None:
     checkered = np.indices((8, 8)).sum(axis=0) % 2
-    found = saliency_order(Grid(8, 8, 4), checkered.astype(np.float64), rng())
+    found = saliency_order(GridCells(8, 8, 4), checkered.astype(np.float64), rng())
     assert isinstance(found, Undefined)
 
 
 def test_large_cells_do_not_come_first_for_their_size() -> None:
-    grid = Grid(7, 7, 2)  # cells of 3 and of 4 pixels
+    grid = GridCells(7, 7, 2)  # cells of 3 and of 4 pixels
     values = grid.spread(np.array([1.01, 1.0, 1.0, 1.0]))
     order = saliency_order(grid, values, rng())
     assert not isinstance(order, Undefined)

@@ -9,12 +9,16 @@ from heatproof.evaluators.errors import InvalidArgumentError, UnknownNameError
 from heatproof.evaluators.explainers import EXPLAINERS, Occlusion, Rise
 from heatproof.evaluators.metrics import METRICS, Deletion
 from heatproof.evaluators.outcomes import Direction
+from heatproof.evaluators.regions import REGIONS
 from heatproof.evaluators.registry import plugins
 from heatproof.evaluators.registry.parameters import Range, check_parameters, parameters_of
 from heatproof.evaluators.registry.registry import Reads, Registry, summary_of
 from heatproof.evaluators.removal import REMOVALS, Black, Blur, Layer
 
-ALL = [(registry, name) for registry in (METRICS, EXPLAINERS, REMOVALS) for name in registry]
+ALL = [
+    (registry, name) for registry in (METRICS, EXPLAINERS, REMOVALS, REGIONS) for name in registry
+]
+NESTED = {"removal", "regions"}
 
 
 def test_the_registries_hold_what_the_contract_offers() -> None:
@@ -39,6 +43,7 @@ def test_the_registries_hold_what_the_contract_offers() -> None:
         "saliency",
         "supplied",
     ]
+    assert list(REGIONS) == ["grid", "quickshift", "slic"]
     assert list(REMOVALS) == ["black", "blur", "grey", "inpaint", "layer", "mean", "white"]
 
 
@@ -60,7 +65,16 @@ def test_defaults_lie_in_their_ranges_and_every_parameter_is_explained(
     check_parameters(registry[name]())
     for facts in parameters_of(registry[name]):
         assert facts.summary.endswith(".")
-        assert facts.type in {"bool", "int", "float", "numbers", "str", "choice", "removal"}
+        assert facts.type in {
+            "bool",
+            "int",
+            "float",
+            "numbers",
+            "str",
+            "choice",
+            "removal",
+            "regions",
+        }
         if facts.type in {"int", "float", "choice"}:
             assert facts.range
 

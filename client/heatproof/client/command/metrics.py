@@ -20,6 +20,7 @@ def metrics(server: shared.ServerOptions) -> None:
     _show("metric", catalog.metrics)
     _show("explainer", catalog.explainers)
     _show("removal operator", catalog.removals)
+    _show("kind of regions", catalog.regions)
 
 
 def _show(kind: str, entries: Sequence[CatalogEntry]) -> None:

@@ -11,7 +11,7 @@ from heatproof.evaluators.queries.passes import Weights
 from heatproof.evaluators.queries.predictor import PredictorFacts
 from heatproof.evaluators.queries.procedure import Procedure
 from heatproof.evaluators.queries.sample import Sample
-from heatproof.evaluators.regions.grid import Grid
+from heatproof.evaluators.regions.grid import GridCells
 from heatproof.evaluators.registry.registry import Reads
 from heatproof.evaluators.removal.operator import RemovalOperator
 
@@ -112,9 +112,9 @@ class Case:
         self._require(Reads.RANDOMIZED_MODELS)
         return self.sample.reweighted(weights)
 
-    def grid(self, side: int) -> Grid:
+    def grid(self, side: int) -> GridCells:
         """The model's input split into `side * side` cells."""
-        return Grid(self.model.height, self.model.width, side)
+        return GridCells(self.model.height, self.model.width, side)
 
     def _held(self, what: Reads, value: T | None) -> T:
         self._require(what)

@@ -19,6 +19,8 @@ from heatproof.evaluators.queries.procedure import (
 )
 from heatproof.evaluators.queries.seeds import generator, seed_of
 from heatproof.evaluators.queries.targets import Head
+from heatproof.evaluators.regions.regions import Regions
+from heatproof.evaluators.regions.segmentation import Segmentation, split
 from heatproof.evaluators.removal.operator import RemovalOperator
 
 
@@ -90,6 +92,10 @@ class Sample:
     def target_weights(self) -> Float32[np.ndarray, "classes"]:
         """Weights of the logits whose sum is the target's logit."""
         return self.target.weights(self.facts.classes)
+
+    def regions(self, segmentation: Segmentation) -> Regions:
+        """Splits the image; models of one input size get equal regions."""
+        return split(segmentation, self.image.key, self.image.draw)
 
     def rng(self, purpose: str) -> np.random.Generator:
         """Randomness for a purpose: the same for all models, explainers and operators."""

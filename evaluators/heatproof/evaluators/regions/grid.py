@@ -9,6 +9,7 @@ from jaxtyping import Float64, Int64
 from heatproof.evaluators.errors import InvalidArgumentError
 from heatproof.evaluators.images.arrays import Map
 from heatproof.evaluators.outcomes import Reason, Undefined
+from heatproof.evaluators.regions.regions import Regions
 
 Order = Int64[np.ndarray, "cells"]
 """Cells, first one first."""
@@ -19,7 +20,7 @@ far above what float64 rounds, far below what a float32 map can tell apart."""
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
+class GridCells(Regions):
     """Splits an image into `side * side` cells; sides that do not divide give cells of two sizes.
 
     Attributes:
@@ -68,15 +69,12 @@ class Grid:
         summed = np.add.reduceat(np.add.reduceat(attribution, rows, axis=0), columns, axis=1)
         return np.asarray(summed.reshape(-1))
 
-    def means(self, attribution: Map) -> Float64[np.ndarray, "cells"]:
-        """Mean attribution of each cell.
-
-        Means, not sums, so that where the cells are of two sizes no cell comes first for its size.
-        """
+    @property
+    def areas(self) -> Int64[np.ndarray, "cells"]:
+        """Pixels of each."""
         heights = np.diff(_starts(self.height, self.side), append=self.height)
         widths = np.diff(_starts(self.width, self.side), append=self.width)
-        means: Map = self.sums(attribution) / np.outer(heights, widths).reshape(-1)
-        return means
+        return np.outer(heights, widths).reshape(-1)
 
 
 def _starts(pixels: int, cells: int) -> Int64[np.ndarray, "starts"]:
@@ -115,9 +113,11 @@ def ranks(order: Order) -> Int64[np.ndarray, "cells"]:
     return places
 
 
-def saliency_order(grid: Grid, attribution: Map, rng: np.random.Generator) -> Order | Undefined:
+def saliency_order(
+    regions: Regions, attribution: Map, rng: np.random.Generator
+) -> Order | Undefined:
     """Orders cells by their mean attribution, most salient first; a constant map has no order."""
-    means = grid.means(attribution)
+    means = regions.means(attribution)
     levels = comparable(means)
     if attribution.min() == attribution.max() or levels.min() == levels.max():
         return Undefined(Reason.DEGENERATE, "the map is constant, so no cell comes first")

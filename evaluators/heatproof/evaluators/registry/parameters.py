@@ -53,7 +53,8 @@ class ParameterFacts:
 
     Attributes:
         name: field of the dataclass and of the proto message.
-        type: `int`, `float`, `numbers`, `str`, `choice` or `removal`.
+        type: `int`, `float`, `numbers`, `str`, `choice`, or what a nested value says of itself,
+            such as `removal`.
         default: default as text.
         range: range or choices as text, "" if free.
         summary: what it sets.
@@ -130,7 +131,9 @@ def _type_name(default: object) -> str:
         return "choice"
     if isinstance(default, tuple):
         return "numbers"
-    return type(default).__name__ if isinstance(default, int | float | str) else "removal"
+    if isinstance(default, int | float | str):
+        return type(default).__name__
+    return str(cast("Any", default).parameter_type)
 
 
 def _is_nested(default: object) -> bool:

@@ -1,4 +1,4 @@
-"""Registries of metrics, explainers and removal operators.
+"""Registries of metrics, explainers, removal operators and kinds of regions.
 
 The catalog service, the validator and the tables of the docs all read these registries.
 """
@@ -54,11 +54,17 @@ class Facts:
 
 
 class Registered:
-    """What metrics, explainers and removal operators have in common; equal values are one thing."""
+    """What metrics, explainers, removal operators and kinds of regions have in common.
+
+    Equal values are one thing.
+    """
 
     __slots__ = ()
 
     facts: ClassVar[Facts]
+
+    parameter_type: ClassVar[str] = ""
+    """What a parameter is whose value is one of the kind; "" if none is."""
 
     @property
     def name(self) -> str:

@@ -59,6 +59,8 @@ class RemovalOperator(Registered, ABC):
     # Narrower than in the base, and never assigned anew.
     facts: ClassVar[RemovalFacts]  # pyright: ignore[reportIncompatibleVariableOverride]
 
+    parameter_type: ClassVar[str] = "removal"
+
     @property
     def masking(self) -> Mode | None:
         """The rules by which the network itself hides regions; None for pixel operators."""

@@ -9,6 +9,7 @@ from heatproof.evaluators.evaluation.requirements import capabilities_of
 from heatproof.evaluators.explainers import EXPLAINERS
 from heatproof.evaluators.metrics import METRICS
 from heatproof.evaluators.outcomes import Direction
+from heatproof.evaluators.regions import REGIONS
 from heatproof.evaluators.registry.parameters import ParameterFacts, parameters_of
 from heatproof.evaluators.registry.registry import Registered, Registry, summary_of
 from heatproof.evaluators.removal import REMOVALS
@@ -64,6 +65,7 @@ class Catalog:
     metrics: tuple[CatalogEntry, ...]
     explainers: tuple[CatalogEntry, ...]
     removals: tuple[CatalogEntry, ...]
+    regions: tuple[CatalogEntry, ...]
     server_version: str
 
 
@@ -74,6 +76,7 @@ def catalogue() -> Catalog:
         metrics=_entries(METRICS),
         explainers=_entries(EXPLAINERS),
         removals=_entries(REMOVALS),
+        regions=_entries(REGIONS),
         server_version=metadata.version("heatproof"),
     )
 

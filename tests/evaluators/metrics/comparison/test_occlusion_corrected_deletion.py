@@ -27,7 +27,7 @@ from heatproof.evaluators.outcomes import Outcome, Reason, Score, Undefined
 from heatproof.evaluators.queries.procedure import Answer, LazyImage, MaskedView, Prediction, Query
 from heatproof.evaluators.queries.sample import Sample
 from heatproof.evaluators.queries.targets import FixedClass
-from heatproof.evaluators.regions.grid import Grid
+from heatproof.evaluators.regions.grid import GridCells
 from heatproof.evaluators.removal import Black, Layer
 from heatproof.evaluators.statistics.arms import ArmContrast
 from heatproof.evaluators.statistics.bootstrap import bootstrap_t
@@ -211,7 +211,7 @@ def marginal_drops_of(score: CellScore, steps: int = 8, digest: str = "ab") -> n
     """Each cell's mean drop along the random orders, written out."""
     own = facts(classes=2)
     sample = Sample(own, LazyImage.of(pixels()), digest, 0, FixedClass(0), prediction(0.5))
-    schedule = Schedule(Grid(SIDE, SIDE, CELLS), steps, Black())
+    schedule = Schedule(GridCells(SIDE, SIDE, CELLS), steps, Black())
     total = np.zeros(CELLS * CELLS)
     for index in range(METRIC.orders):
         order = random_order(sample, schedule, f"order/{index}")

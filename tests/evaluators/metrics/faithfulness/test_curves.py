@@ -16,7 +16,7 @@ from heatproof.evaluators.metrics.functions.curves import (
 )
 from heatproof.evaluators.outcomes import Reason, Undefined
 from heatproof.evaluators.queries.targets import FixedClass
-from heatproof.evaluators.regions.grid import Grid
+from heatproof.evaluators.regions.grid import GridCells
 from heatproof.evaluators.removal import Black, Blur, Layer, RemovalOperator, White
 from tests.evaluators.toys import (
     SIDE,
@@ -30,7 +30,7 @@ from tests.evaluators.toys import (
     softmax,
 )
 
-GRID = Grid(SIDE, SIDE, 4)
+GRID = GridCells(SIDE, SIDE, 4)
 
 
 def weighted(seed: int = 0) -> np.ndarray:

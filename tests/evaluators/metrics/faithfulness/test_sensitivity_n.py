@@ -7,7 +7,7 @@ from heatproof.evaluators.errors import InvalidArgumentError
 from heatproof.evaluators.metrics import SensitivityN
 from heatproof.evaluators.metrics.faithfulness.sensitivity_n import Output
 from heatproof.evaluators.outcomes import Outcome, Reason, Undefined
-from heatproof.evaluators.regions.grid import Grid
+from heatproof.evaluators.regions.grid import GridCells
 from heatproof.evaluators.removal import Black
 from tests.evaluators.toys import (
     SIDE,
@@ -57,7 +57,7 @@ def test_the_score_is_the_mean_over_sizes_of_correlations_written_out() -> None:
     made = pixels(3)[0].astype(np.float64)
     case = case_of(predictor, image, made)
     outcome = ask(METRIC.score(case), predictor)
-    grid, render, found = Grid(SIDE, SIDE, 8), bound(Black(), image), []
+    grid, render, found = GridCells(SIDE, SIDE, 8), bound(Black(), image), []
     cells = made.reshape(8, 4, 8, 4).sum(axis=(1, 3)).reshape(-1)
     clean = np.float32(predictor._logits(image)[0])
     for size in METRIC.sizes:

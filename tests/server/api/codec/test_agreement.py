@@ -37,13 +37,19 @@ from heatproof.v1 import (
     model_pb2,
     model_service_pb2,
     preprocessing_pb2,
+    regions_pb2,
     removal_operators_pb2,
     results_pb2,
     transfer_pb2,
 )
 
 PROTOS = Path(__file__).parents[4] / "protos"
-CHOOSERS = [metrics_pb2.Metric, explainers_pb2.Explainer, removal_operators_pb2.RemovalOperator]
+CHOOSERS = [
+    metrics_pb2.Metric,
+    explainers_pb2.Explainer,
+    removal_operators_pb2.RemovalOperator,
+    regions_pb2.Regions,
+]
 SPECIAL = {"Score", "Target", "Tensor", "Timestamp"} | {
     message.DESCRIPTOR.name for message in CHOOSERS
 }

@@ -29,6 +29,7 @@ from heatproof.evaluators.images.preprocessing import PRESETS, Preprocessing, Re
 from heatproof.evaluators.metrics import METRICS
 from heatproof.evaluators.outcomes import Curve, Direction, Reason, Undefined
 from heatproof.evaluators.queries.targets import LABEL, PREDICTED, Contrast, FixedClass, Group
+from heatproof.evaluators.regions import REGIONS, Segmentation
 from heatproof.evaluators.registry.parameters import Range
 from heatproof.evaluators.removal import REMOVALS, Blur, RemovalOperator
 from heatproof.server.api.codec import decode, decode_choice, encode
@@ -60,6 +61,8 @@ def parameters(parameter: Any, kind: Any) -> st.SearchStrategy[Any]:
     bounds = parameter.metadata.get("within")
     if kind is RemovalOperator:
         return REMOVALS_
+    if kind is Segmentation:
+        return REGIONS_
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         return st.sampled_from(kind)
     if kind is bool:
@@ -75,6 +78,7 @@ def registered(kind: type[Any]) -> st.SearchStrategy[Any]:
     return st.builds(kind, **{f.name: parameters(f, hints[f.name]) for f in fields(kind)})
 
 
+REGIONS_ = st.one_of([registered(REGIONS[name]) for name in REGIONS])
 REMOVALS_ = st.one_of([registered(REMOVALS[name]) for name in REMOVALS])
 EXPLAINERS_ = st.one_of([registered(EXPLAINERS[name]) for name in EXPLAINERS])
 METRICS_ = st.one_of([registered(METRICS[name]) for name in METRICS])

@@ -14,7 +14,7 @@ from heatproof.evaluators.outcomes import Undefined
 from heatproof.evaluators.queries.predictor import PredictorFacts
 from heatproof.evaluators.queries.procedure import LazyImage, Procedure
 from heatproof.evaluators.queries.sample import Sample
-from heatproof.evaluators.regions.grid import Grid
+from heatproof.evaluators.regions.grid import GridCells
 from heatproof.evaluators.registry.parameters import Range, parameter
 
 
@@ -44,5 +44,5 @@ class Random(Explainer):
         rng = sample.rng(f"random/{variant}")
         return grid.spread(rng.random(grid.cells))
 
-    def _cells(self, model: PredictorFacts) -> Grid:
-        return Grid(model.height, model.width, self.grid)
+    def _cells(self, model: PredictorFacts) -> GridCells:
+        return GridCells(model.height, model.width, self.grid)

@@ -1,7 +1,6 @@
 """Deletion curves in random orders: what the metrics of occlusion robustness share."""
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from jaxtyping import Float64
@@ -15,9 +14,7 @@ from heatproof.evaluators.metrics.functions.curves import (
 from heatproof.evaluators.queries.procedure import Procedure, Readout
 from heatproof.evaluators.queries.sample import Sample
 from heatproof.evaluators.regions.grid import Order
-
-MIN_MASKED_CELL: Final = 16
-"""Smaller cells vanish from the last masks of a layer-masked network, wherever they lie."""
+from heatproof.evaluators.regions.segmentation import MIN_MASKED_CELL
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,7 +15,7 @@ from heatproof.evaluators.errors import InvalidArgumentError
 from heatproof.evaluators.outcomes import Curve, Reason, Undefined
 from heatproof.evaluators.queries.procedure import Procedure, Readout, respond
 from heatproof.evaluators.queries.sample import Sample
-from heatproof.evaluators.regions.grid import Grid, Order, ranks
+from heatproof.evaluators.regions.grid import GridCells, Order, ranks
 from heatproof.evaluators.registry.parameters import NOT_NEGATIVE, UNIT, Range
 from heatproof.evaluators.removal.operator import RemovalOperator
 
@@ -73,7 +73,7 @@ class PerturbationCurve:
 class Schedule:
     """How curves are drawn: the cells, steps and operator that all curves of a metric share."""
 
-    grid: Grid
+    grid: GridCells
     steps: int
     removal: RemovalOperator
 

@@ -11,7 +11,7 @@ from heatproof.server.workers.execution.context import TaskContext
 from heatproof.server.workers.tasks import DescribeEnvironment
 
 _PACKAGES: Final = ("heatproof", "onnxruntime", "onnx", "onnx-ir", "numpy", "scipy")
-_IMAGES: Final = ("opencv-python-headless", "pillow")
+_IMAGES: Final = ("opencv-python-headless", "pillow", "scikit-image")
 _PROCESSOR: Final = Path("/proc/cpuinfo")
 
 
