@@ -219,8 +219,9 @@ def gradient_view(image: LazyImage, weights: np.ndarray, wrt: str = IMAGE) -> Gr
 
 
 def bound(removal: RemovalOperator, image: np.ndarray, seed: int = 0) -> Render:
-    """Draws an image with pixels removed."""
-    return removal.bind(RemovalView(image, np.random.default_rng(seed)))
+    """Draws an image with pixels removed; there is one other image to draw from."""
+    donors = (lambda: pixels(1234, side=image.shape[1]),)
+    return removal.bind(RemovalView(image, np.random.default_rng(seed), donors))
 
 
 def answer(procedure: Procedure[T], respond: Callable[[Query], Answer]) -> T:

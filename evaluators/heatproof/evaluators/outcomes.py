@@ -28,6 +28,7 @@ class Reason(StrEnum):
     NO_CONFIDENCE = "NO_CONFIDENCE"
     NOT_FINITE = "NOT_FINITE"
     FLIPPED = "FLIPPED"
+    NO_DONOR = "NO_DONOR"
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ ASKED: Mapping[Reads, Callable[[Case], object]] = {
     Reads.OBJECTS: lambda case: case.objects,
     Reads.LABEL: lambda case: case.label,
     Reads.PANEL: lambda case: case.panel,
+    Reads.DONORS: lambda case: case.donors,
     Reads.PANEL_MAPS: lambda case: case.panel_maps,
     Reads.RANDOMIZED_MODELS: lambda case: case.randomized(Weights(("layer",))),
 }

@@ -44,7 +44,16 @@ def test_the_registries_hold_what_the_contract_offers() -> None:
         "supplied",
     ]
     assert list(REGIONS) == ["grid", "quickshift", "slic"]
-    assert list(REMOVALS) == ["black", "blur", "grey", "inpaint", "layer", "mean", "white"]
+    assert list(REMOVALS) == [
+        "black",
+        "blur",
+        "donor",
+        "grey",
+        "inpaint",
+        "layer",
+        "mean",
+        "white",
+    ]
 
 
 @pytest.mark.parametrize(("registry", "name"), ALL)

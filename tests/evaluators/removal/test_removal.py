@@ -8,6 +8,7 @@ from heatproof.evaluators.removal import (
     REMOVALS,
     Black,
     Blur,
+    Donor,
     Grey,
     Inpaint,
     Layer,
@@ -25,6 +26,7 @@ PIXEL_OPERATORS: tuple[RemovalOperator, ...] = (
     Grey(),
     Mean(),
     Blur(sigma=2.0),
+    Donor(),
     Inpaint(),
     Inpaint(Method.NAVIER_STOKES),
 )
@@ -59,6 +61,12 @@ def test_mean_paints_the_mean_of_each_channel_of_the_whole_image() -> None:
     # one rounding to float32
     np.testing.assert_allclose(hidden[:, 0, 0], expected, rtol=1e-7)
     assert (hidden == hidden[:, :1, :1]).all()
+
+
+def test_donor_shows_the_same_place_of_the_other_image() -> None:
+    image, mask = pixels(), random_mask(3)
+    shown = bound(Donor(), image)(mask)
+    assert np.array_equal(shown[:, ~mask], pixels(1234)[:, ~mask])
 
 
 @pytest.mark.parametrize("sigma", [0.5, 2.0, 10.0])

@@ -34,6 +34,7 @@ from heatproof.evaluators.queries.predictor import Predictor, PredictorFacts
 from heatproof.evaluators.queries.procedure import LazyImage, MaskedView, Prediction, predict
 from heatproof.evaluators.queries.scheduler import Job, Scheduler
 from heatproof.evaluators.queries.seeds import seed_of
+from heatproof.evaluators.registry.registry import reads_donors
 from heatproof.evaluators.removal import RemovalOperator
 
 
@@ -192,17 +193,12 @@ def predict_masked(
     """Predicts an image under masks of the model's input frame (see `frames.mask_to_input`).
 
     Raises:
-        InvalidArgumentError: masks of another size, or a parameter of the operator.
+        InvalidArgumentError: masks of another size, a parameter of the operator, or one that reads
+            other images.
         UnsupportedOperatorError: the model has no layer masking.
     """
     facts = predictor.facts
-    check_removals((removal,), facts)
-    if masks.shape[1:] != (facts.height, facts.width):
-        raise InvalidArgumentError(
-            f"masks have {masks.shape[2]} x {masks.shape[1]} pixels, the model's input "
-            f"{facts.width} x {facts.height}",
-            field="masks",
-        )
+    _check_masked(masks, removal, facts)
     sized = preprocessing.sized(facts.height, facts.width)
     pixels = LazyImage.of(image_to_input(image.pixels, sized))
     run = ModelPass(facts.model, masking=removal.masking)
@@ -222,6 +218,22 @@ def predict_masked(
         None if removal.masking is None else coverage,
         None if facts.reading is None else facts.reading.output,
     )
+
+
+def _check_masked(masks: Masks, removal: RemovalOperator, facts: PredictorFacts) -> None:
+    check_removals((removal,), facts)
+    if reads_donors(removal):
+        raise InvalidArgumentError(
+            f"{removal.name} reads other images of a data set, and here is one image alone: choose "
+            "another operator, or evaluate a data set",
+            field="removal",
+        )
+    if masks.shape[1:] != (facts.height, facts.width):
+        raise InvalidArgumentError(
+            f"masks have {masks.shape[2]} x {masks.shape[1]} pixels, the model's input "
+            f"{facts.width} x {facts.height}",
+            field="masks",
+        )
 
 
 def _predictions(views: Sequence[MaskedView]) -> Job[list[Prediction]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from math import isfinite
 
 import numpy as np
@@ -17,21 +18,21 @@ from heatproof.evaluators.evaluation.results import (
 )
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.explainers import Explainer, Supplied
-from heatproof.evaluators.images.arrays import Map, Mask
+from heatproof.evaluators.images.arrays import Image, Map, Mask
 from heatproof.evaluators.images.frames import image_to_input, map_to_input, mask_to_input
 from heatproof.evaluators.images.overlay import overlay
 from heatproof.evaluators.images.preprocessing import Preprocessing
-from heatproof.evaluators.images.sources import SourceImage
+from heatproof.evaluators.images.sources import DonorImage, SourceImage
 from heatproof.evaluators.metrics import Case, Given
 from heatproof.evaluators.outcomes import Curve, Outcome, Reason, Score, Undefined
 from heatproof.evaluators.queries.first_answers import FirstAnswers
 from heatproof.evaluators.queries.passes import ModelPass
 from heatproof.evaluators.queries.predictor import PredictorFacts
 from heatproof.evaluators.queries.procedure import LazyImage, MaskedView, predict
-from heatproof.evaluators.queries.sample import Sample
+from heatproof.evaluators.queries.sample import Donation, Sample
 from heatproof.evaluators.queries.scheduler import Job
 from heatproof.evaluators.queries.targets import LABEL
-from heatproof.evaluators.registry.registry import Reads
+from heatproof.evaluators.registry.registry import Reads, Registered, reads_donors
 
 _TOP = 5
 
@@ -106,11 +107,21 @@ def explanation_job(
         target=spec.target.head(image.label, clean),
         clean=clean,
         maps=_supplied(spec, image, index, preprocessing),
+        donors=tuple(_donation(donor, preprocessing) for donor in image.donors),
+        partner=None if image.partner is None else _donation(image.partner, preprocessing),
     )
     objects = _object_mask(image, index, preprocessing)
     maps = yield from _maps(spec, sample)
     prediction = _clean_prediction(facts.model, sample)
     return Explained(sample, prediction, maps, objects, image.label)
+
+
+def _donation(donor: DonorImage, preprocessing: Preprocessing) -> Donation:
+    @cache
+    def draw() -> Image:
+        return image_to_input(donor.read(), preprocessing)
+
+    return Donation(donor.digest, LazyImage(f"donor/{donor.digest}", draw))
 
 
 def _check_label(spec: EvaluationSpec, image: SourceImage, index: int, classes: int) -> None:
@@ -157,8 +168,21 @@ def _maps(spec: EvaluationSpec, sample: Sample) -> Job[dict[Explainer, Map | Und
     explainers = tuple(dict.fromkeys(spec.explainers))
     if not np.isfinite(sample.clean.logits).all():
         return dict.fromkeys(explainers, _not_finite("the model's answer to the clean image"))
-    found = yield [explainer.explain(sample) for explainer in explainers]
-    return {explainer: _sound_map(made) for explainer, made in zip(explainers, found, strict=True)}
+    lacking = {made: _no_donor(made) for made in explainers if _lacks_donors(sample, made)}
+    making = [explainer for explainer in explainers if explainer not in lacking]
+    found = yield [explainer.explain(sample) for explainer in making]
+    sound = {explainer: _sound_map(made) for explainer, made in zip(making, found, strict=True)}
+    made = {**lacking, **sound}
+    return {explainer: made[explainer] for explainer in explainers}
+
+
+def _lacks_donors(sample: Sample, reader: Registered) -> bool:
+    return not sample.donors and reads_donors(reader)
+
+
+def _no_donor(reader: Registered) -> Undefined:
+    detail = f"{reader.name} reads another image of the data set, and there is none"
+    return Undefined(Reason.NO_DONOR, detail)
 
 
 def _sound_map(made: Map | Undefined) -> Map | Undefined:
@@ -195,6 +219,9 @@ def _missing(explained: Mapping[str, Explained], key: ResultKey) -> Undefined | 
         found = explained[model]
         if not np.isfinite(found.sample.clean.logits).all():
             return _not_finite("the model's answer to the clean image")
+        for reader in (key.metric, key.removal):
+            if reader is not None and _lacks_donors(found.sample, reader):
+                return _no_donor(reader)
         made = None if key.explainer is None else found.maps[key.explainer]
         if isinstance(made, Undefined):
             return made

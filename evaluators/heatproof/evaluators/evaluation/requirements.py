@@ -1,8 +1,7 @@
 """What a spec asks of its models and images, held against what these are."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields
-from typing import Any, Final, cast
+from typing import Final
 
 from heatproof.evaluators.errors import InvalidArgumentError, UnsupportedOperatorError, placed
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
@@ -13,7 +12,7 @@ from heatproof.evaluators.queries.passes import Capability, ModelPass
 from heatproof.evaluators.queries.predictor import PredictorFacts
 from heatproof.evaluators.queries.targets import LABEL, Target
 from heatproof.evaluators.registry.parameters import check_parameters
-from heatproof.evaluators.registry.registry import Reads, Registered
+from heatproof.evaluators.registry.registry import Reads, Registered, parts_of
 from heatproof.evaluators.removal import RemovalOperator
 
 _LISTS: Final[Mapping[str, tuple[str, Callable[[Metric], bool]]]] = {
@@ -224,8 +223,7 @@ def _check_passes(thing: Registered, passes: Iterable[ModelPass], facts: Predict
 
 
 def _masked_passes(thing: Registered, model: str) -> Iterator[ModelPass]:
-    nested = (getattr(thing, field.name) for field in fields(cast("Any", thing)))
-    for part in (thing, *nested):
+    for part in parts_of(thing):
         if isinstance(part, RemovalOperator) and part.masking is not None:
             yield ModelPass(model, masking=part.masking)
 

@@ -1,6 +1,6 @@
 """Images with what is known about them, as they come from the caller."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
@@ -62,6 +62,19 @@ class FramedBox:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class DonorImage:
+    """Another image of the data set.
+
+    Attributes:
+        digest: SHA-256 of its bytes.
+        read: decodes it.
+    """
+
+    digest: str
+    read: Callable[[], SourcePixels]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class SourceImage:
     """One image as uploaded.
 
@@ -74,6 +87,10 @@ class SourceImage:
         boxes: boxes around objects.
         attribution_maps: maps made by the caller, by name.
         group: what it has in common with others (patient, scene, camera); "" for none.
+        donors: other images by a seeded draw, as many as the evaluation reads; () where there is
+            none.
+        partner: the other image of its disjoint pair, if the evaluation reads other images; None
+            for the one that an odd number leaves over.
     """
 
     digest: str
@@ -84,3 +101,5 @@ class SourceImage:
     boxes: tuple[FramedBox, ...] = ()
     attribution_maps: Mapping[str, FramedMap] = field(default_factory=dict)
     group: str = ""
+    donors: tuple[DonorImage, ...] = ()
+    partner: DonorImage | None = None

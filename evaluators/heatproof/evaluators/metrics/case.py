@@ -10,7 +10,7 @@ from heatproof.evaluators.images.arrays import Map, Mask
 from heatproof.evaluators.queries.passes import Weights
 from heatproof.evaluators.queries.predictor import PredictorFacts
 from heatproof.evaluators.queries.procedure import Procedure
-from heatproof.evaluators.queries.sample import Sample
+from heatproof.evaluators.queries.sample import Donation, Sample
 from heatproof.evaluators.regions.grid import GridCells
 from heatproof.evaluators.registry.registry import Reads
 from heatproof.evaluators.removal.operator import RemovalOperator
@@ -106,6 +106,18 @@ class Case:
             self._require(Reads.PANEL)
         self._require(Reads.ATTRIBUTION)
         return self.given.panel_maps
+
+    @property
+    def donors(self) -> tuple[Donation, ...]:
+        """Other images of the data set, one at least; ask for them by `sample.view(image=...)`."""
+        self._require(Reads.DONORS)
+        return self.sample.donors
+
+    @property
+    def partner(self) -> Donation | None:
+        """The other image of its disjoint pair; None for one that an odd number leaves over."""
+        self._require(Reads.DONORS)
+        return self.sample.partner
 
     def randomized(self, weights: Weights) -> Procedure[Sample]:
         """The image as the model sees it with weights of some layers drawn anew."""

@@ -76,11 +76,6 @@ class Metric(Registered, ABC):
         return self.facts.direction
 
     @property
-    def reads(self) -> tuple[Reads, ...]:
-        """What comes into a score from outside; parameters may add to it."""
-        return self.facts.reads
-
-    @property
     def takes_explainer(self) -> bool:
         """Whether a score depends on an explainer."""
         return not {Reads.ATTRIBUTION, Reads.EXPLAINER}.isdisjoint(self.reads)

@@ -143,7 +143,7 @@ class Batcher:
         key = query.image.key, query.removal, query.seed
         render = self._renders.get(key)
         if render is None:
-            view = RemovalView(query.image.draw(), np.random.default_rng(query.seed))
+            view = RemovalView(query.image.draw(), np.random.default_rng(query.seed), query.donors)
             render = query.removal.bind(view)
             self._renders.put(key, render)
         return render(query.mask)

@@ -16,7 +16,7 @@ from jaxtyping import Float32, Float64
 
 from heatproof.evaluators.images.arrays import Image, Mask
 from heatproof.evaluators.queries.passes import ModelPass
-from heatproof.evaluators.removal.operator import RemovalOperator
+from heatproof.evaluators.removal.operator import Drawing, RemovalOperator
 
 T = TypeVar("T")
 
@@ -53,6 +53,8 @@ class MaskedView:
         removal: how cells are removed; None with `mask` None.
         seed: of what the operator draws.
         gate: factor of each channel of the tensor `run.gate`; None if it gates nothing.
+        donors: other images of the data set, for an operator that reads them; given by `image` and
+            `seed`.
     """
 
     image: LazyImage
@@ -61,6 +63,7 @@ class MaskedView:
     removal: RemovalOperator | None = None
     seed: int = 0
     gate: Float32[np.ndarray, "channels"] | None = None
+    donors: tuple[Drawing, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

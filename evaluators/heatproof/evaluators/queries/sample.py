@@ -21,7 +21,21 @@ from heatproof.evaluators.queries.seeds import generator, seed_of
 from heatproof.evaluators.queries.targets import Head
 from heatproof.evaluators.regions.regions import Regions
 from heatproof.evaluators.regions.segmentation import Segmentation, split
-from heatproof.evaluators.removal.operator import RemovalOperator
+from heatproof.evaluators.registry.registry import Reads
+from heatproof.evaluators.removal.operator import Drawing, RemovalOperator, RemovalView
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Donation:
+    """Another image of the data set, in the model's input frame.
+
+    Attributes:
+        digest: SHA-256 of its bytes.
+        image: its pixels.
+    """
+
+    digest: str
+    image: LazyImage
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,6 +57,8 @@ class Sample:
         label: the true class; None if it was not given.
         weights: weights of the model that are drawn anew.
         is_perturbed: whether the pixels were changed, so that `image` is not what was uploaded.
+        donors: other images of the data set by a seeded draw, as many as the evaluation reads.
+        partner: the other image of its disjoint pair; None for one that an odd number leaves over.
     """
 
     facts: PredictorFacts
@@ -56,6 +72,8 @@ class Sample:
     label: int | None = None
     weights: Weights = TRAINED
     is_perturbed: bool = False
+    donors: tuple[Donation, ...] = ()
+    partner: Donation | None = None
 
     @property
     def height(self) -> int:
@@ -112,7 +130,17 @@ class Sample:
         masking = None if removal is None else removal.masking
         run = ModelPass(self.facts.model, self.weights, masking)
         seed = 0 if removal is None else seed_of(self.seed, self.digest, "removal")
-        return MaskedView(image or self.image, run, mask, removal, seed)
+        donors = () if removal is None else self._drawings(removal)
+        return MaskedView(image or self.image, run, mask, removal, seed, donors=donors)
+
+    def removal_view(self, removal: RemovalOperator) -> RemovalView:
+        """What an operator sees of the image, for who draws it without asking the model."""
+        return RemovalView(self.image.draw(), self.rng("removal"), self._drawings(removal))
+
+    def _drawings(self, removal: RemovalOperator) -> tuple[Drawing, ...]:
+        if Reads.DONORS not in removal.reads:
+            return ()
+        return tuple(donation.image.draw for donation in self.donors)
 
     def gradient_view(
         self,

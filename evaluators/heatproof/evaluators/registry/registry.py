@@ -5,9 +5,9 @@ The catalog service, the validator and the tables of the docs all read these reg
 
 import inspect
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
-from typing import ClassVar, Generic, TypeVar, cast
+from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from heatproof.evaluators.errors import UnknownNameError
 
@@ -25,6 +25,7 @@ class Reads(StrEnum):
         RANDOMIZED_MODELS: the model with weights of some layers drawn anew.
         PANEL: the image as all models of the spec see it; one score for all of them.
         PANEL_MAPS: the explainer's map on every model of the spec; a score for each of them.
+        DONORS: other images of the data set.
     """
 
     ATTRIBUTION = "attribution"
@@ -36,6 +37,7 @@ class Reads(StrEnum):
     RANDOMIZED_MODELS = "randomized_models"
     PANEL = "panel"
     PANEL_MAPS = "panel_maps"
+    DONORS = "donors"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,9 +73,33 @@ class Registered:
         """Key in the registry."""
         return self.facts.name
 
+    @property
+    def reads(self) -> tuple[Reads, ...]:
+        """What comes into it from outside; parameters may add to it."""
+        return self.facts.reads
+
+    @property
+    def donors(self) -> int:
+        """How many other images of the data set it is handed, if it reads them."""
+        return 1
+
 
 T = TypeVar("T", bound=Registered)
 C = TypeVar("C", bound=Registered)
+
+
+def parts_of(thing: Registered) -> Iterator[Registered]:
+    """The thing and whatever registered things its parameters hold, such as removal operators."""
+    yield thing
+    for declared in fields(cast("Any", thing)):
+        value = getattr(thing, declared.name)
+        if isinstance(value, Registered):
+            yield from parts_of(value)
+
+
+def reads_donors(thing: Registered) -> bool:
+    """Whether a thing, or one that its parameters hold, reads other images of the data set."""
+    return any(Reads.DONORS in part.reads for part in parts_of(thing))
 
 
 def summary_of(kind: type) -> str:

@@ -5,6 +5,7 @@ from heatproof.evaluators.removal.colours import Black as Black
 from heatproof.evaluators.removal.colours import Grey as Grey
 from heatproof.evaluators.removal.colours import Mean as Mean
 from heatproof.evaluators.removal.colours import White as White
+from heatproof.evaluators.removal.donor import Donor as Donor
 from heatproof.evaluators.removal.inpaint import Inpaint as Inpaint
 from heatproof.evaluators.removal.layer import Layer as Layer
 from heatproof.evaluators.removal.operator import REMOVALS as REMOVALS

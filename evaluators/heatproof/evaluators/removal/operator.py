@@ -11,6 +11,9 @@ import numpy as np
 from heatproof.evaluators.images.arrays import Image, Mask
 from heatproof.evaluators.registry.registry import Facts, Registered, Registry
 
+Drawing: TypeAlias = Callable[[], Image]
+"""Gives the pixels of an image of the model's input size when they are wanted."""
+
 Render: TypeAlias = Callable[[Mask], Image]
 """Draws one image with the hidden pixels of a mask removed; visible pixels keep their bits."""
 
@@ -34,10 +37,13 @@ class RemovalView:
         image: the clean pixels.
         rng: randomness of this image, the same for all models, metrics and explainers, so that the
             masks of a curve nest.
+        donors: other images of the data set, for operators that read them: the same ones for all
+            models, metrics and explainers.
     """
 
     image: Image
     rng: np.random.Generator
+    donors: tuple[Drawing, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from heatproof.evaluators.errors import DeadlineExceededError, InvalidArgumentError, placed
+from heatproof.evaluators.evaluation.donors import donors_of_spec
 from heatproof.evaluators.evaluation.engine import shards as shards_of
 from heatproof.evaluators.evaluation.plan import resolved_spec, result_keys
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
@@ -18,6 +19,7 @@ from heatproof.server.evaluations.environment import Environment
 from heatproof.server.evaluations.runs.shard_run import ShardRun
 from heatproof.server.evaluations.store.records import ShardRows, State, StoredEvaluation
 from heatproof.server.models.model_store import ModelStore
+from heatproof.server.workers.donors import DonorPool
 from heatproof.server.workers.image_rows import ImageRow
 from heatproof.server.workers.inputs import StoredImage
 from heatproof.server.workers.protocol import Lane, Workers
@@ -81,16 +83,16 @@ class InlineEvaluations:
     ) -> InlineEvaluation:
         with placed("spec"):
             models = await asyncio.to_thread(found_models, spec, self._models)
-            inventory = _inventory(images)
+            inventory = Inventory.of(image.known for image in images)
             spec = resolved_spec(spec, inventory)
             plan = await self._workers.call(PlanEvaluation(spec, models, inventory))
         _check_predictions(plan.predictions)
-        whole = RunShard(spec, models, images, predictions=plan.predictions // max(len(images), 1))
+        each = plan.predictions // max(len(images), 1)
+        whole = RunShard(spec, models, _supplied(images, spec), predictions=each)
         finished = await self._shards(whole)
         rows = tuple(row for shard in finished for row in shard.images)
         described = self._documents.serialized_environment(await self._environment.describe())
-        environment = described + plan.model_facts
-        written = self._documents.serialized_spec(spec)
+        environment, written = described + plan.model_facts, self._documents.serialized_spec(spec)
         results = await self._summarized(finished, written, environment, len(result_keys(spec)))
         evaluation = StoredEvaluation(
             number=0,
@@ -146,8 +148,9 @@ def _check_request(spec: EvaluationSpec, images: Sequence[StoredImage]) -> None:
         )
 
 
-def _inventory(images: Sequence[StoredImage]) -> Inventory:
-    return Inventory.of(image.known for image in images)
+def _supplied(images: Sequence[StoredImage], spec: EvaluationSpec) -> tuple[StoredImage, ...]:
+    """The images, each with the other ones that the spec reads."""
+    return DonorPool.of(images, spec.seed, donors_of_spec(spec)).supplied(images)
 
 
 def _check_predictions(predictions: int) -> None:

@@ -90,6 +90,19 @@ class FramedSource:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredDonor:
+    """Another image of the set, unparsed.
+
+    Attributes:
+        digest: SHA-256 of the image's bytes.
+        pixels: an image file, or a tensor [height, width, 3].
+    """
+
+    digest: str
+    pixels: EncodedSource | ArraySource
+
+
+@dataclass(frozen=True, slots=True)
 class StoredImage:
     """An image with what is known about it, all of it unparsed.
 
@@ -102,6 +115,8 @@ class StoredImage:
         boxes: boxes around objects.
         attribution_maps: maps made by the client, by name.
         group: what it has in common with others (patient, scene, camera); "" for none.
+        donors: other images of the set by a seeded draw; set for tasks that read them.
+        partner: the other image of its pair, likewise.
     """
 
     digest: str
@@ -112,6 +127,8 @@ class StoredImage:
     boxes: tuple[FramedBox, ...] = ()
     attribution_maps: Mapping[str, FramedSource] = field(default_factory=dict)
     group: str = ""
+    donors: tuple[StoredDonor, ...] = ()
+    partner: StoredDonor | None = None
 
     @property
     def known(self) -> KnownImage:

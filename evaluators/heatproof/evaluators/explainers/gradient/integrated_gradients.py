@@ -19,7 +19,7 @@ from heatproof.evaluators.queries.predictor import PredictorFacts
 from heatproof.evaluators.queries.procedure import GradientView, LazyImage, Procedure, ask, chunks
 from heatproof.evaluators.queries.sample import Sample
 from heatproof.evaluators.registry.parameters import Range, parameter
-from heatproof.evaluators.removal import Black, RemovalOperator, RemovalView
+from heatproof.evaluators.removal import Black, RemovalOperator
 
 
 @EXPLAINERS.register
@@ -59,7 +59,7 @@ class IntegratedGradients(Explainer):
         """`(x - x') * mean_k d z_c / d x at x' + (k - 1/2) / n (x - x')`, summed over channels."""
         image = sample.image.draw()
         hidden = np.zeros(image.shape[1:], np.bool_)
-        baseline = self.baseline.bind(RemovalView(image, sample.rng("removal")))(hidden)
+        baseline = self.baseline.bind(sample.removal_view(self.baseline))(hidden)
         total = np.zeros(image.shape, np.float64)
         for chunk in chunks(range(self.steps)):
             answers = yield from ask([self._view(sample, baseline, point) for point in chunk])

@@ -6,6 +6,7 @@ from typing import Final, cast
 import numpy as np
 
 from heatproof.evaluators.errors import InvalidArgumentError, LimitExceededError, placed
+from heatproof.evaluators.evaluation.donors import donors_read
 from heatproof.evaluators.evaluation.engine import Explanation, MaskedPredictions
 from heatproof.evaluators.explainers import Explainer
 from heatproof.evaluators.images.preprocessing import Preprocessing
@@ -20,6 +21,7 @@ from heatproof.server.api.codec.fields.tensors import fill_tensor
 from heatproof.server.api.codec.images import decode_image, decode_images, mask_stack
 from heatproof.server.api.codec.statements import decode_statement
 from heatproof.server.settings import MAX_REPLY_BYTES
+from heatproof.server.workers.donors import DonorPool
 from heatproof.server.workers.inputs import FramedSource, ModelFiles
 from heatproof.server.workers.limits import Limits
 from heatproof.server.workers.tasks import Explain, PredictMasked
@@ -51,11 +53,13 @@ async def decode_explain(
     """
     preprocessing = _preprocessing(request)
     explainers = tuple(_explainer(item, index) for index, item in enumerate(request.explainers))
+    images = await decode_images(request.images, limits, MAX_EXPLAINED_IMAGES)
+    pool = DonorPool.of(images, request.seed, donors_read(explainers))
     return Explain(
         model=model,
         preprocessing=preprocessing,
         explainers=explainers,
-        images=await decode_images(request.images, limits, MAX_EXPLAINED_IMAGES),
+        images=pool.supplied(images),
         target=_target(request),
         seed=request.seed,
         overlay=request.overlay,

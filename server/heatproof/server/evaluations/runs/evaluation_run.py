@@ -7,6 +7,7 @@ from functools import partial
 from typing import ParamSpec, TypeVar
 
 from heatproof.evaluators.errors import HeatproofError, InternalError
+from heatproof.evaluators.evaluation.donors import donors_of_spec
 from heatproof.evaluators.evaluation.engine import shards
 from heatproof.evaluators.evaluation.plan import result_keys
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
@@ -25,6 +26,7 @@ from heatproof.server.evaluations.store.evaluation_store import EvaluationStore
 from heatproof.server.evaluations.store.records import Ending, ShardRows, State, StoredEvaluation
 from heatproof.server.models.model_store import ModelStore
 from heatproof.server.resource_names import DatasetName, ModelName
+from heatproof.server.workers.donors import DonorPool
 from heatproof.server.workers.inputs import ModelFiles
 from heatproof.server.workers.protocol import Lane, Workers
 from heatproof.server.workers.tasks import RunShard
@@ -84,9 +86,10 @@ class EvaluationRun:
             predictions = stored.predictions_total // max(stored.images_total, 1)
             blank = RunShard(spec, models, (), predictions=predictions)
             missing = iter(await self._patiently(self._missing))
+            pool = await self._patiently(self._pool, spec)
             async with asyncio.TaskGroup() as group:
                 for _ in range(self._context.parallel_shards):
-                    group.create_task(self._work(missing, blank, tally))
+                    group.create_task(self._work(missing, blank, pool, tally))
         except* HeatproofError as errors:
             raise _first(errors) from errors
 
@@ -134,7 +137,11 @@ class EvaluationRun:
         return await self._context.persistence.patiently(partial(work, *arguments, **options))
 
     async def _work(
-        self, missing: Iterator[tuple[int, range]], blank: RunShard, tally: Tally
+        self,
+        missing: Iterator[tuple[int, range]],
+        blank: RunShard,
+        pool: DonorPool,
+        tally: Tally,
     ) -> None:
         """Computes one missing shard after the other."""
         context = self._context
@@ -142,7 +149,7 @@ class EvaluationRun:
             images = await self._patiently(
                 context.datasets.images, DatasetName.parse(self._stored.dataset), positions
             )
-            task = replace(blank, images=images, first=positions.start)
+            task = replace(blank, images=pool.supplied(images), first=positions.start)
             run = self._running[number] = ShardRun(number, task, self._stored.name)
             tell = partial(self._tell, run, tally)
             await run.compute(context.workers, lane=Lane.BULK, told=tell)
@@ -159,6 +166,10 @@ class EvaluationRun:
     def _models(self, spec: EvaluationSpec) -> tuple[ModelFiles, ...]:
         names = map(ModelName.parse, spec.models)
         return tuple(self._context.models.files(name) for name in names)
+
+    def _pool(self, spec: EvaluationSpec) -> DonorPool:
+        images = self._context.datasets.all_images(DatasetName.parse(self._stored.dataset))
+        return DonorPool.of(images, spec.seed, donors_of_spec(spec))
 
     def _missing(self) -> list[tuple[int, range]]:
         finished = self._context.store.finished_shards(self._stored.number)

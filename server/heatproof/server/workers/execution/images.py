@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, overload
 
 import numpy as np
@@ -16,13 +17,20 @@ from heatproof.evaluators.errors import (
     placed,
 )
 from heatproof.evaluators.images.decoding import ImageLimits, decode_image
-from heatproof.evaluators.images.sources import FramedMap, FramedMask, SourceImage, SourcePixels
+from heatproof.evaluators.images.sources import (
+    DonorImage,
+    FramedMap,
+    FramedMask,
+    SourceImage,
+    SourcePixels,
+)
 from heatproof.server.workers.blobs import BlobReader, read_content
 from heatproof.server.workers.execution.context import TaskContext
 from heatproof.server.workers.inputs import (
     ArraySource,
     EncodedSource,
     FramedSource,
+    StoredDonor,
     StoredImage,
 )
 from heatproof.server.workers.tasks import CheckImages, ImageFacts
@@ -134,7 +142,13 @@ def read_image(image: StoredImage, access: ImageAccess) -> SourceImage:
         boxes=image.boxes,
         attribution_maps=_attribution_maps(image, access),
         group=image.group,
+        donors=tuple(_donor(donor, access) for donor in image.donors),
+        partner=None if image.partner is None else _donor(image.partner, access),
     )
+
+
+def _donor(donor: StoredDonor, access: ImageAccess) -> DonorImage:
+    return DonorImage(donor.digest, partial(_pixels, donor.pixels, access))
 
 
 def _object_mask(image: StoredImage, access: ImageAccess) -> FramedMask | None:
