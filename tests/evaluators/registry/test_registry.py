@@ -32,11 +32,13 @@ def test_the_registries_hold_what_the_contract_offers() -> None:
         "occlusion_robustness",
         "pointing_game",
         "sensitivity_n",
+        "single_deletion_correlation",
     ]
     assert list(EXPLAINERS) == [
         "centre",
         "grad_cam",
         "integrated_gradients",
+        "lime",
         "occlusion",
         "random",
         "rise",

@@ -10,5 +10,6 @@ from heatproof.evaluators.explainers.gradient.integrated_gradients import (
     IntegratedGradients as IntegratedGradients,
 )
 from heatproof.evaluators.explainers.gradient.saliency import Saliency as Saliency
+from heatproof.evaluators.explainers.perturbation.lime import Lime as Lime
 from heatproof.evaluators.explainers.perturbation.occlusion import Occlusion as Occlusion
 from heatproof.evaluators.explainers.perturbation.rise import Rise as Rise

@@ -11,6 +11,9 @@ from heatproof.evaluators.metrics.comparison.occlusion_corrected_deletion import
 from heatproof.evaluators.metrics.comparison.occlusion_robustness import (
     OcclusionRobustness as OcclusionRobustness,
 )
+from heatproof.evaluators.metrics.comparison.single_deletion_correlation import (
+    SingleDeletionCorrelation as SingleDeletionCorrelation,
+)
 from heatproof.evaluators.metrics.faithfulness.deletion import Deletion as Deletion
 from heatproof.evaluators.metrics.faithfulness.insertion import Insertion as Insertion
 from heatproof.evaluators.metrics.faithfulness.sensitivity_n import SensitivityN as SensitivityN

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from heatproof.evaluators.errors import InvalidArgumentError
 from heatproof.evaluators.metrics import SensitivityN
-from heatproof.evaluators.metrics.faithfulness.sensitivity_n import Output
+from heatproof.evaluators.metrics.functions.subsets import Output
 from heatproof.evaluators.outcomes import Outcome, Reason, Undefined
 from heatproof.evaluators.regions.grid import GridCells
 from heatproof.evaluators.removal import Black

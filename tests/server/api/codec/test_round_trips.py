@@ -29,7 +29,7 @@ from heatproof.evaluators.images.preprocessing import PRESETS, Preprocessing, Re
 from heatproof.evaluators.metrics import METRICS
 from heatproof.evaluators.outcomes import Curve, Direction, Reason, Undefined
 from heatproof.evaluators.queries.targets import LABEL, PREDICTED, Contrast, FixedClass, Group
-from heatproof.evaluators.regions import REGIONS, Segmentation
+from heatproof.evaluators.regions import REGIONS, Grid, Segmentation, Slic
 from heatproof.evaluators.registry.parameters import Range
 from heatproof.evaluators.removal import REMOVALS, Blur, RemovalOperator
 from heatproof.server.api.codec import decode, decode_choice, encode
@@ -245,6 +245,21 @@ METRIC: Mapping[str, Any] = {"deletion": {"steps": 5000}}
             "finite",
         ),
         (
+            evaluation_pb2.EvaluationSpec(
+                preprocessing={"preset": "unit"},
+                explainers=[{"lime": {"regions": {"slic": {"segments": 5000}}}}],
+            ),
+            "spec.explainers[0].lime.regions.slic.segments",
+            "[2, 4096], not 5000",
+        ),
+        (
+            evaluation_pb2.EvaluationSpec(
+                preprocessing={"preset": "unit"}, explainers=[{"lime": {"regions": {}}}]
+            ),
+            "spec.explainers[0].lime.regions",
+            "no kind of regions is chosen; choose from grid, quickshift, slic",
+        ),
+        (
             evaluation_pb2.EvaluationSpec(preprocessing={"preset": "imagnet"}),
             "spec.preprocessing.preset",
             "did you mean 'imagenet'?",
@@ -329,6 +344,13 @@ def test_the_first_value_that_is_not_finite_is_named() -> None:
 def test_an_explicit_zero_survives_where_zero_differs_from_unset() -> None:
     message = metrics_pb2.Metric(explanation_consistency={"epsilon": 0.0})
     assert decode_choice(message).epsilon == 0.0
+
+
+def test_regions_nest_in_explainers_and_unset_ones_take_the_default() -> None:
+    message = explainers_pb2.Explainer(lime={"regions": {"grid": {"side": 7}}})
+    assert decode_choice(message).regions == Grid(7)
+    assert encode(decode_choice(message), explainers_pb2.Explainer).lime.regions.grid.side == 7
+    assert decode_choice(explainers_pb2.Explainer(lime={})).regions == Slic()
 
 
 def test_removals_nest_in_explainers() -> None:

@@ -2,36 +2,28 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import ClassVar, Final
+from typing import ClassVar
 
 import numpy as np
-from jaxtyping import Bool, Float64
 
 from heatproof.evaluators.errors import InvalidArgumentError
 from heatproof.evaluators.metrics.case import Case
 from heatproof.evaluators.metrics.functions.correlations import is_constant, pearson
+from heatproof.evaluators.metrics.functions.subsets import (
+    Output,
+    Subset,
+    correlated,
+    effects_of,
+    fixed_size,
+    masses,
+)
 from heatproof.evaluators.metrics.metric import METRICS, Cost, Metric, MetricCategory, MetricFacts
-from heatproof.evaluators.outcomes import Curve, Direction, Outcome, Reason, Score, Undefined
-from heatproof.evaluators.queries.procedure import Procedure, Readout, respond
+from heatproof.evaluators.outcomes import Curve, Direction, Outcome, Reason, Undefined
+from heatproof.evaluators.queries.procedure import Procedure
 from heatproof.evaluators.queries.sample import Sample
 from heatproof.evaluators.registry.parameters import Range, parameter
 from heatproof.evaluators.registry.registry import Reads
 from heatproof.evaluators.statistics.reductions import Mean, Reduction
-
-_LEAST_EFFECT: Final = 1e-7
-"""Outputs that differ by less do not differ."""
-
-
-class Output(StrEnum):
-    """What is read of an answer."""
-
-    PROBABILITY = "probability"
-    LOGIT = "logit"
-
-    def reading(self, sample: Sample) -> Readout:
-        """Reads an answer about the sample's target."""
-        return sample.probability if self is Output.PROBABILITY else sample.logit
 
 
 @METRICS.register
@@ -84,34 +76,14 @@ class SensitivityN(Metric):
         found: list[float] = []
         for size in self.sizes:
             sets = list(self._sets(case.sample, grid.cells, size))
-            views = (case.sample.view(grid.spread(~one), case.removal) for one in sets)
-            answers = yield from respond(views, read)
-            drops = read(case.sample.clean) - answers.values
-            score = _correlation(np.array([effects[one].sum() for one in sets]), drops, size)
+            removed = yield from effects_of(sets, case.sample, grid, case.removal, read)
+            subject = f"{size:.0%} of the cells"
+            score = correlated(masses(sets, effects), removed.drops, pearson, subject)
             if isinstance(score, Undefined):
                 return Outcome(score)
             found.append(score)
         curve = Curve(self.sizes, tuple(found))
         return Outcome(float(np.mean(found)), {}, {"correlation": curve})
 
-    def _sets(self, sample: Sample, cells: int, size: float) -> Iterator[Bool[np.ndarray, "cells"]]:
-        """Random sets of cells; each is drawn by itself, so that their number changes none."""
-        count = max(1, round(size * cells))
-        for index in range(self.subsets):
-            rng = sample.rng(f"subsets/{count}/{index}")
-            chosen = np.zeros(cells, np.bool_)
-            chosen[rng.choice(cells, count, replace=False)] = True
-            yield chosen
-
-
-def _correlation(
-    sums: Float64[np.ndarray, "subsets"], drops: Float64[np.ndarray, "subsets"], size: float
-) -> Score:
-    if is_constant(drops, _LEAST_EFFECT):
-        detail = f"removing {size:.0%} of the cells has the same effect wherever they lie"
-        return Undefined(Reason.NO_PLACE_EFFECT, detail)
-    found = pearson(sums, drops)
-    if found is None:
-        detail = f"all sets of {size:.0%} of the cells have the same attribution"
-        return Undefined(Reason.DEGENERATE, detail)
-    return found
+    def _sets(self, sample: Sample, cells: int, size: float) -> Iterator[Subset]:
+        return fixed_size(sample, cells, max(1, round(size * cells)), self.subsets)

@@ -1,0 +1,77 @@
+"""Fits a linear model to the class probability with regions shown or hidden at random."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar
+
+from heatproof.evaluators.explainers.explainer import (
+    EXPLAINERS,
+    Explainer,
+    ExplainerCategory,
+    ExplainerFacts,
+)
+from heatproof.evaluators.explainers.perturbation.surrogate import Surrogate
+from heatproof.evaluators.images.arrays import Map
+from heatproof.evaluators.outcomes import Undefined
+from heatproof.evaluators.queries.predictor import PredictorFacts
+from heatproof.evaluators.queries.procedure import Procedure
+from heatproof.evaluators.queries.sample import Sample
+from heatproof.evaluators.regions import Segmentation, Slic
+from heatproof.evaluators.regions.segmentation import check_segmentation
+from heatproof.evaluators.registry.parameters import Range, parameter
+from heatproof.evaluators.removal import Grey, RemovalOperator
+
+
+class Spread(StrEnum):
+    """How the coefficient of a region becomes a value of each of its pixels."""
+
+    DENSITY = "density"
+    COEFFICIENT = "coefficient"
+
+
+@EXPLAINERS.register
+@dataclass(frozen=True, slots=True)
+class Lime(Explainer):
+    """Fits a linear model to the class probability with regions shown or hidden at random."""
+
+    facts: ClassVar[ExplainerFacts] = ExplainerFacts(
+        name="lime",
+        reference="Ribeiro et al. 2016, arXiv 1602.04938",
+        category=ExplainerCategory.PERTURBATION,
+    )
+
+    regions: Segmentation = parameter(Slic(), "What is shown or hidden together.")
+    samples: int = parameter(
+        1000, "Samples, the first of which shows all regions.", within=Range(8, 100_000)
+    )
+    width: float = parameter(
+        0.25,
+        "Width of the kernel that weighs samples by their likeness to the image.",
+        within=Range(0, 100, lower_included=False),
+    )
+    ridge: float = parameter(
+        1.0, "Weight of the coefficients' squares.", within=Range(1e-9, 1_000_000)
+    )
+    removal: RemovalOperator = parameter(Grey(), "How regions are hidden.")
+    spread: Spread = parameter(
+        Spread.DENSITY, "Whether a region's pixels share its coefficient or each have it."
+    )
+
+    def check(self, model: PredictorFacts) -> None:
+        """Refuses regions that do not fit the input."""
+        check_segmentation(self.regions, model.height, model.width)
+
+    def cost(self, model: PredictorFacts) -> int:
+        """Asks once for each sample."""
+        return self.samples
+
+    def explain(self, sample: Sample) -> Procedure[Map | Undefined]:
+        """Coefficients of the regions, by default over their areas, so that sums add up."""
+        regions = sample.regions(self.regions)
+        surrogate = Surrogate(self.samples, self.width, self.ridge)
+        fit = yield from surrogate.fit(sample, regions, self.removal)
+        values = fit.coefficients
+        if self.spread is Spread.DENSITY:
+            values = values / regions.areas
+        spread: Map = regions.spread(values)
+        return spread

@@ -1,0 +1,89 @@
+"""A linear model of what a network says of an image whose regions are shown or hidden at random."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float64
+
+from heatproof.evaluators.queries.procedure import Procedure, respond
+from heatproof.evaluators.queries.sample import Sample
+from heatproof.evaluators.regions.regions import Regions
+from heatproof.evaluators.removal.operator import RemovalOperator
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fit:
+    """What was fitted to one image.
+
+    Attributes:
+        coefficients: what showing each region adds to the probability of the target.
+        shown: which regions each sample shows; all of them in the first.
+        probabilities: of the target, for each sample.
+        zero_coverage: samples in which the model saw nothing at all.
+    """
+
+    coefficients: Float64[np.ndarray, "cells"]
+    shown: Bool[np.ndarray, "samples cells"]
+    probabilities: Float64[np.ndarray, "samples"]
+    zero_coverage: int
+
+
+@dataclass(frozen=True, slots=True)
+class Surrogate:
+    """How the linear model is fitted (Ribeiro et al. 2016, arXiv 1602.04938).
+
+    Attributes:
+        samples: images with regions shown or hidden.
+        width: of the kernel that weighs samples by their likeness to the whole image.
+        ridge: weight of the coefficients' squares.
+    """
+
+    samples: int
+    width: float
+    ridge: float
+
+    def fit(self, sample: Sample, regions: Regions, removal: RemovalOperator) -> Procedure[Fit]:
+        """Asks for every sample and fits; NaN where the model answers NaN."""
+        shown = shown_at_random(sample, regions.cells, self.samples)
+        views = (sample.view(regions.spread(row), removal) for row in shown)
+        found = yield from respond(views, sample.probability)
+        weights = likeness(shown, self.width)
+        coefficients = ridge_regression(shown, found.values, weights, self.ridge)
+        return Fit(coefficients, shown, found.values, found.zero_coverage)
+
+
+def shown_at_random(sample: Sample, cells: int, samples: int) -> Bool[np.ndarray, "samples cells"]:
+    """Draws which regions each sample shows: all of them first, then each with probability 1/2.
+
+    The same for all models and removal operators; more samples keep those that were drawn.
+    """
+    shown: Bool[np.ndarray, "samples cells"] = (
+        sample.rng("subsets/surrogate").random((samples, cells)) < 0.5
+    )
+    shown[0] = True
+    return shown
+
+
+def likeness(
+    shown: Bool[np.ndarray, "samples cells"], width: float
+) -> Float64[np.ndarray, "samples"]:
+    """`exp(-d^2 / (2 width^2))`, `d` being one minus the cosine to the sample that shows all.
+
+    The cosine of `k` out of `n` shown regions is `sqrt(k / n)`.
+    """
+    distances = 1 - np.sqrt(shown.mean(axis=1))
+    return np.asarray(np.exp(-(distances**2) / (2 * width**2)))
+
+
+def ridge_regression(
+    shown: Bool[np.ndarray, "samples cells"],
+    values: Float64[np.ndarray, "samples"],
+    weights: Float64[np.ndarray, "samples"],
+    ridge: float,
+) -> Float64[np.ndarray, "cells"]:
+    """Minimises `sum of weight (value - b - shown . beta)^2 + ridge |beta|^2` over b and beta."""
+    rows = shown.astype(np.float64)
+    centred = rows - np.average(rows, axis=0, weights=weights)
+    gram = (centred * weights[:, None]).T @ centred
+    moments = (centred * weights[:, None]).T @ values
+    return np.asarray(np.linalg.solve(gram + ridge * np.eye(len(gram)), moments))
