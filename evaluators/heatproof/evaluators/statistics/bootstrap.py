@@ -23,7 +23,7 @@ MIN_UNITS: Final = 8
 """Fewer units give no interval."""
 MAX_VANISHING: Final = 0.01
 """A larger share of resamples without spread gives no interval."""
-CHUNK_CELLS: Final = 4_000_000
+CHUNK_CELLS: Final = 250_000
 """Largest block of resampling weights in memory, in cells."""
 GROUP_CELLS: Final = 16_000_000
 """Largest block of columns, and of their sums, in memory, in cells."""
