@@ -19,7 +19,7 @@ from heatproof.evaluators.queries.predictor import Batch
 from heatproof.evaluators.removal import Mode
 from heatproof.graphs.canonical import CanonicalModel
 from heatproof.graphs.files.saving import to_bytes
-from heatproof.graphs.lowering import Target, lowered
+from heatproof.graphs.lowering import Platform, lowered
 from heatproof.graphs.masking import layer_masked
 from heatproof.graphs.predictor import OrtPredictor
 from heatproof.graphs.runtime import Cancellation, SessionCache, SessionSettings
@@ -97,7 +97,7 @@ def peaks(canonical: CanonicalModel, batch: int, threads: int) -> list[float]:
     with tempfile.TemporaryDirectory() as folder:
         plain, masked = Path(folder, "plain.onnx"), Path(folder, "masked.onnx")
         plain.write_bytes(to_bytes(canonical.model))
-        masked.write_bytes(to_bytes(lowered(layer_masked(canonical.model), Target.CPU)))
+        masked.write_bytes(to_bytes(lowered(layer_masked(canonical.model), Platform.CPU)))
         return [
             _peak(masked, batch, threads, *planned) / _peak(plain, batch, threads, *planned)
             for planned in ((), ("--planned",))

@@ -16,7 +16,7 @@ from heatproof.evaluators.removal import Mode
 from heatproof.graphs.canonical import CanonicalModel
 from heatproof.graphs.files.saving import to_bytes
 from heatproof.graphs.gradients import differentiated
-from heatproof.graphs.lowering import Target, lowered
+from heatproof.graphs.lowering import Platform, lowered
 from heatproof.graphs.masking import layer_masked
 from heatproof.graphs.predictor import OrtPredictor
 from heatproof.graphs.runtime import Cancellation, SessionCache, SessionSettings
@@ -58,7 +58,7 @@ def passes(canonical: CanonicalModel, batch: int, threads: int) -> dict[str, Cal
         "bare plain": bare(canonical.model, threads, {image: images}),
         "plain": lambda: predictor.submit(ModelPass("benchmark"), Batch(images)).result(),
         "bare layer-masked": bare(
-            lowered(layer_masked(canonical.model), Target.CPU),
+            lowered(layer_masked(canonical.model), Platform.CPU),
             threads,
             {image: images, "mask": floats},
         ),
@@ -66,7 +66,7 @@ def passes(canonical: CanonicalModel, batch: int, threads: int) -> dict[str, Cal
             masked[Mode.REFERENCE], Batch(images, masks)
         ).result(),
         "bare gradient": bare(
-            lowered(differentiated(canonical.model), Target.CPU),
+            lowered(differentiated(canonical.model), Platform.CPU),
             threads,
             {image: images, "output_gradient": seed},
         ),

@@ -8,7 +8,7 @@ import onnx_ir as ir
 import pytest
 from numpy.typing import NDArray
 
-from heatproof.graphs.lowering import Target, lowered, partitioning
+from heatproof.graphs.lowering import Platform, lowered, partitioning
 from heatproof.graphs.lowering.partitioning import group_size, partition
 from heatproof.graphs.masking import MaskingOptions, layer_masked
 from heatproof.graphs.nodes.roles import Role, declare_role
@@ -168,9 +168,9 @@ def test_masked_networks_in_groups_are_those_without(
     narrow: Callable[[int], None],
 ) -> None:
     masked = layer_masked(networks[name])
-    whole = lowered(masked, Target.CPU)
+    whole = lowered(masked, Platform.CPU)
     narrow(GROUPED[name])
-    grouped = lowered(masked, Target.CPU)
+    grouped = lowered(masked, Platform.CPU)
     assert convolutions(grouped.graph) > convolutions(whole.graph)
     wanted, found = (opened(one)(**feeds)["logits"] for one in (whole, grouped))
     np.testing.assert_allclose(found, wanted, atol=TOLERANCE * np.abs(wanted).max(), rtol=0)

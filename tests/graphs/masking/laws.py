@@ -14,7 +14,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from heatproof.graphs.heads.signature import ImageInput, Layout, find_image_input
-from heatproof.graphs.lowering import Target, lowered, targets
+from heatproof.graphs.lowering import Platform, lowered, platforms
 from heatproof.graphs.masking import MaskingOptions, layer_masked
 from heatproof.graphs.masking.rewriting import COVERAGE_OUTPUT, MASK_INPUT, Rewrite, rewritten
 from heatproof.graphs.masking.simplification import simplify
@@ -58,7 +58,7 @@ class Laws:
         options: of the rewrite.
         images: a batch; random by default.
         masks: [N, 1, H, W]; by default each image shows one small box.
-        target: what the rewritten model is lowered for.
+        platform: what the rewritten model is lowered for.
         tolerance: of laws 1 and 3, relative to the largest element of an output.
     """
 
@@ -70,10 +70,10 @@ class Laws:
         images: Array | None = None,
         masks: Array | None = None,
         tolerance: float = TOLERANCE,
-        target: Target = Target.CPU,
+        platform: Platform = Platform.CPU,
     ) -> None:
         self.model = model
-        self.target = target
+        self.platform = platform
         self.options = options
         self.tolerance = tolerance
         self.input = find_image_input(model)
@@ -183,7 +183,7 @@ class Laws:
 
     @cached_property
     def _rewrite(self) -> ir.Model:
-        return lowered(layer_masked(self.model, self.options), self.target)
+        return lowered(layer_masked(self.model, self.options), self.platform)
 
     @cached_property
     def _heard_original(self) -> tuple[Run, list[str]]:
@@ -196,7 +196,7 @@ class Laws:
     @cached_property
     def _instruments(self) -> tuple[Rewrite, Run]:
         rewrite = rewritten(self.model, self.options)
-        for lowering in targets._PASSES[self.target]:  # masks that nobody reads stay in
+        for lowering in platforms._PASSES[self.platform]:  # masks that nobody reads stay in
             lowering(rewrite.model)
         instrument(rewrite)
         return rewrite, opened(rewrite.model, fused=False, checked=False)

@@ -19,6 +19,8 @@ VARIANTS = {
     "--layer-masking": ("mask", "mask_coverage"),
     "--layer-masking --mode strict --concat intersection": ("mask", "mask_coverage"),
     "--layer-masking --global-pool plain --mask-threshold 0.5": ("mask", "mask_coverage"),
+    "--layer-masking --platform cpu": ("mask", "mask_coverage"),
+    "--gradient --platform cuda": ("output_gradient", "input_gradient"),
     "--gradient": ("output_gradient", "input_gradient"),
 }
 

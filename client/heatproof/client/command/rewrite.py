@@ -44,6 +44,10 @@ class RewriteOptions:
             help="Output whose logits --gradient differentiates; found in the graph by default.",
         ),
     ] = None
+    platform: Annotated[
+        str,
+        typer.Option(help="Where it is to run: portable, cpu or cuda (ONNX Runtime on these)."),
+    ] = "portable"
     mode: Annotated[str | None, typer.Option(help="reference (default) or strict.")] = None
     concat: Annotated[
         str | None, typer.Option(help="majority (default), union or intersection.")
@@ -88,5 +92,5 @@ def rewrite(asked: RewriteOptions, server: shared.ServerOptions) -> None:
     wanted = asked.rewrite()
     require_folder(asked.output)
     with server.connected() as client:
-        client.rewrite(asked.model, asked.output, wanted)
+        client.rewrite(asked.model, asked.output, wanted, platform=asked.platform)
     out.print(str(asked.output), markup=False)

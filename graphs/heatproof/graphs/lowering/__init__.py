@@ -1,5 +1,5 @@
-"""What is done to rewritten graphs for speed alone, after the rules, for one target."""
+"""What is done to rewritten graphs for speed alone, after the rules, for one platform."""
 
-from heatproof.graphs.lowering.targets import Target, lower, lowered
+from heatproof.graphs.lowering.platforms import Platform, lower, lowered
 
-__all__ = ["Target", "lower", "lowered"]
+__all__ = ["Platform", "lower", "lowered"]

@@ -18,7 +18,7 @@ from onnxruntime.capi import (
 
 from heatproof.evaluators.errors import InvalidModelError, ResourceExhaustedError
 from heatproof.graphs.files.saving import embedded, weight_bytes
-from heatproof.graphs.lowering import Target, lower
+from heatproof.graphs.lowering import Platform, lower
 from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.graphs.runtime.folding import folds_within_budget
 
@@ -133,7 +133,7 @@ def open_session(model: ir.Model, settings: SessionSettings) -> Session:
         ResourceExhaustedError: memory ran out.
     """
     copy = embedded(model)
-    lower(copy, Target.CPU)
+    lower(copy, Platform.CPU)
     weights = {
         name: _lent(value.const_value)
         for name, value in copy.graph.initializers.items()

@@ -19,6 +19,7 @@ from heatproof.server.workers.limits import Amount, Effort
 from heatproof.server.workers.protocol import Document, DocumentCheck, Task
 
 if TYPE_CHECKING:  # the server itself never loads ONNX
+    from heatproof.graphs.lowering.platforms import Platform
     from heatproof.graphs.masking.options import MaskingOptions
 
 _EXECUTION: Final = "heatproof.server.workers.execution"
@@ -59,7 +60,21 @@ class GradientRewrite:
     output: str = ""
 
 
-Rewrite: TypeAlias = "MaskingOptions | GradientRewrite"
+Addition: TypeAlias = "MaskingOptions | GradientRewrite"
+"""What a rewrite adds: a mask by its options, or the gradient."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """What is made of a model.
+
+    Attributes:
+        addition: what is added.
+        platform: where the result is to run.
+    """
+
+    addition: Addition
+    platform: "Platform"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +83,7 @@ class RewriteModel(Task[object, tuple[str, ...]]):
 
     Attributes:
         model: what to rewrite.
-        rewrite: layer masking by its options, or the gradient.
+        rewrite: what is made of it.
         folder: an existing empty folder.
         file_name: name of the model file; external data lie at this and `.data`.
     """
@@ -79,7 +94,7 @@ class RewriteModel(Task[object, tuple[str, ...]]):
     way_out: ClassVar[str] = "a smaller model"
 
     model: ModelFiles
-    rewrite: "Rewrite"
+    rewrite: Rewrite
     folder: Path
     file_name: str
 

@@ -108,7 +108,9 @@ def delete_model(name: str) -> Flow[None]:
     yield from patiently(Unary(_DELETE, DeleteModelRequest(name=name)))
 
 
-def rewrite(model: ModelSource, output: str | Path, rewrite: Rewrite) -> Flow[Path]:
+def rewrite(
+    model: ModelSource, output: str | Path, rewrite: Rewrite, *, platform: str = "portable"
+) -> Flow[Path]:
     """Rewrites a model and writes it to a file, with external data beside it if it has any.
 
     Args:
@@ -117,6 +119,8 @@ def rewrite(model: ModelSource, output: str | Path, rewrite: Rewrite) -> Flow[Pa
         rewrite: `LayerMasking(...)` adds input `mask` (float32 [N, 1, H, W], 1 = visible) and
             output `mask_coverage` (float32 [N]); `Gradient()` adds input `output_gradient` and
             output `input_gradient`.
+        platform: where the file is to run: `portable` (any runtime), `cpu` or `cuda` (ONNX
+            Runtime on that). The answers are the same but for the order of sums.
 
     Raises:
         FailedPreconditionError: the model holds an operator that the rewrite does not cover; the
@@ -129,7 +133,8 @@ def rewrite(model: ModelSource, output: str | Path, rewrite: Rewrite) -> Flow[Pa
     sources = source.paths if isinstance(source, ModelFiles) else frozenset()
     require_apart([target], sources)
     stored = yield from _stored(source, ignore)
-    request = DownloadModelRequest(name=stored.name, file_name=target.name)
+    request = messages.read(DownloadModelRequest, {"platform": platform})
+    request.name, request.file_name = stored.name, target.name
     if isinstance(rewrite, LayerMasking):
         request.layer_masking.CopyFrom(rewrite)
     else:

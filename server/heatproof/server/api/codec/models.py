@@ -1,11 +1,12 @@
 """Messages of the model service."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from heatproof.evaluators.errors import placed
+from heatproof.evaluators.errors import InvalidArgumentError, placed
 from heatproof.server.api.catalog import catalogue
 from heatproof.server.api.codec.fields.decoding import decode
 from heatproof.server.api.codec.fields.encoding import encode
+from heatproof.server.api.codec.fields.enums import decode_enum
 from heatproof.server.api.usability import usability
 from heatproof.server.models.downloads import DownloadModelHeader
 from heatproof.server.models.model_store import StoredModel
@@ -13,7 +14,9 @@ from heatproof.server.models.transfers import Chunk
 from heatproof.v1 import model_pb2, model_service_pb2, transfer_pb2
 
 if TYPE_CHECKING:
-    from heatproof.server.workers.tasks import Rewrite
+    from heatproof.server.workers.tasks import Addition, Rewrite
+
+_PLATFORMS: Final = model_service_pb2.DownloadModelRequest.Platform.DESCRIPTOR
 
 
 def encode_model(stored: StoredModel) -> model_pb2.Model:
@@ -32,8 +35,27 @@ def decode_rewrite(message: model_service_pb2.DownloadModelRequest) -> "Rewrite 
     """Reads which rewrite is asked for; None for the files as uploaded.
 
     Raises:
-        InvalidArgumentError: an option has no such value, or options exclude each other.
+        InvalidArgumentError: an option has no such value, options exclude each other, or the files
+            as uploaded are asked for another platform.
     """
+    from heatproof.graphs.lowering import Platform  # noqa: PLC0415  # loads ONNX
+    from heatproof.server.workers.tasks import Rewrite  # noqa: PLC0415  # as above
+
+    addition = _decode_addition(message)
+    if addition is not None:
+        platform = message.platform or message.PLATFORM_PORTABLE
+        with placed("platform"):
+            return Rewrite(addition, Platform(decode_enum(_PLATFORMS, platform, Platform)))
+    if message.platform:
+        raise InvalidArgumentError(
+            "a model without a rewrite is sent as it was uploaded, for no platform: leave platform "
+            "out, or name a rewrite",
+            field="platform",
+        )
+    return None
+
+
+def _decode_addition(message: model_service_pb2.DownloadModelRequest) -> "Addition | None":
     from heatproof.graphs.masking.options import MaskingOptions  # noqa: PLC0415  # loads ONNX
     from heatproof.server.workers.tasks import GradientRewrite  # noqa: PLC0415  # as above
 

@@ -14,7 +14,7 @@ from heatproof.graphs.lowering.steps import smooth_steps
 from heatproof.graphs.lowering.sums import settle_sums
 
 
-class Target(StrEnum):
+class Platform(StrEnum):
     """Where a graph runs.
 
     CPU: ONNX Runtime on a processor. CUDA: ONNX Runtime on an NVIDIA GPU, which has fast kernels
@@ -26,31 +26,31 @@ class Target(StrEnum):
     PORTABLE = "portable"
 
 
-_PASSES: Final[Mapping[Target, tuple[Callable[[ir.Model], None], ...]]] = MappingProxyType(
+_PASSES: Final[Mapping[Platform, tuple[Callable[[ir.Model], None], ...]]] = MappingProxyType(
     {
         # Masks are spread over the channels of one group only: groups come first.
-        Target.CPU: (partition, block, smooth_steps, settle_sums),
-        Target.CUDA: (),
-        Target.PORTABLE: (),
+        Platform.CPU: (partition, block, smooth_steps, settle_sums),
+        Platform.CUDA: (),
+        Platform.PORTABLE: (),
     }
 )
 
 
-def lowered(model: ir.Model, target: Target) -> ir.Model:
+def lowered(model: ir.Model, platform: Platform) -> ir.Model:
     """Returns a copy of a model as `lower` makes it."""
     copy = model.clone()
-    lower(copy, target)
+    lower(copy, platform)
     return copy
 
 
-def lower(model: ir.Model, target: Target) -> None:
-    """Brings a graph into the form that is fastest at its target, in place.
+def lower(model: ir.Model, platform: Platform) -> None:
+    """Brings a graph into the form that is fastest at its platform, in place.
 
     Results are the same but for the order of sums. Nodes without a role keep theirs, except sums
     that would depend on the number of threads.
     """
     before = len(model.graph)
-    for lowering in _PASSES[target]:
+    for lowering in _PASSES[platform]:
         lowering(model)
     if len(model.graph) != before:
         common.RemoveUnusedNodesPass()(model)

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from heatproof.graphs.gradients import differentiated
-from heatproof.graphs.lowering import Target, lower, lowered
+from heatproof.graphs.lowering import Platform, lower, lowered
 from heatproof.graphs.masking import MaskingOptions, Mode, layer_masked
 from heatproof.graphs.nodes.derivatives import Derivative, declared
 from heatproof.graphs.preparation import prepared
@@ -44,7 +44,7 @@ def test_masked_networks_answer_the_same(
     name: str, options: MaskingOptions, networks: dict[str, ir.Model], feeds: dict[str, Array]
 ) -> None:
     masked = layer_masked(networks[name], options)
-    fast = lowered(masked, Target.CPU)
+    fast = lowered(masked, Platform.CPU)
     assert bytes_of(fast) != bytes_of(masked)
     found, wanted = (opened(model)(**feeds) for model in (fast, masked))
     assert found.keys() == wanted.keys()
@@ -60,14 +60,14 @@ def test_gradients_are_the_same(
     for model in (networks[name], layer_masked(networks[name])):
         gradient = differentiated(model)
         given = {value.name or "": inputs[value.name or ""] for value in gradient.graph.inputs}
-        plain, fast = (opened(one)(**given) for one in (gradient, lowered(gradient, Target.CPU)))
+        plain, fast = (opened(one)(**given) for one in (gradient, lowered(gradient, Platform.CPU)))
         agree(fast["input_gradient"], plain["input_gradient"])
 
 
 def test_steps_keep_every_bit(networks: dict[str, ir.Model], feeds: dict[str, Array]) -> None:
     """At a bound, below and above: what flows back is the gradient or zero."""
     gradient = differentiated(networks["mobilenet_v2"])
-    fast = lowered(gradient, Target.CPU)
+    fast = lowered(gradient, Platform.CPU)
     assert {"Greater", "Less", "Where"} <= operators(gradient)
     assert not {"Greater", "Less", "Where"} & operators(fast)
     given = {"image": feeds["image"], "output_gradient": np.eye(2, 7, dtype=np.float32)}
@@ -75,13 +75,13 @@ def test_steps_keep_every_bit(networks: dict[str, ir.Model], feeds: dict[str, Ar
     np.testing.assert_array_equal(quick["input_gradient"], plain["input_gradient"])
 
 
-@pytest.mark.parametrize("target", [Target.PORTABLE, Target.CUDA])
-def test_other_targets_get_what_the_rules_write(
-    target: Target, networks: dict[str, ir.Model]
+@pytest.mark.parametrize("platform", [Platform.PORTABLE, Platform.CUDA])
+def test_other_platforms_get_what_the_rules_write(
+    platform: Platform, networks: dict[str, ir.Model]
 ) -> None:
     masked = layer_masked(networks["mobilenet_v2"])
     before = bytes_of(masked)
-    assert bytes_of(lowered(masked, target)) == before
+    assert bytes_of(lowered(masked, platform)) == before
     # Nothing of a processor's is left in the rules: masks are spread by broadcasting alone.
     ones = [
         value for value in masked.graph.initializers.values() if "heatproof" in (value.name or "")
@@ -93,13 +93,13 @@ def test_other_targets_get_what_the_rules_write(
 def test_plain_networks_keep_their_nodes(name: str, networks: dict[str, ir.Model]) -> None:
     plain = prepared(networks[name])
     before = bytes_of(plain)
-    lower(plain, Target.CPU)
+    lower(plain, Platform.CPU)
     assert bytes_of(plain) == before
 
 
 def test_lowering_twice_changes_nothing_more(networks: dict[str, ir.Model]) -> None:
-    once = lowered(layer_masked(networks["efficientnet"]), Target.CPU)
-    assert bytes_of(lowered(once, Target.CPU)) == bytes_of(once)
+    once = lowered(layer_masked(networks["efficientnet"]), Platform.CPU)
+    assert bytes_of(lowered(once, Platform.CPU)) == bytes_of(once)
 
 
 def test_filled_cells_stay_constants_of_the_derivative(networks: dict[str, ir.Model]) -> None:
@@ -107,13 +107,13 @@ def test_filled_cells_stay_constants_of_the_derivative(networks: dict[str, ir.Mo
         return sum(declared(node) is Derivative.ZERO for node in model.graph)
 
     masked = layer_masked(networks["resnet_basic"])
-    assert constants(lowered(masked, Target.CPU)) == constants(masked) > 0
+    assert constants(lowered(masked, Platform.CPU)) == constants(masked) > 0
 
 
 def test_saved_graphs_are_lowered_like_fresh_ones(networks: dict[str, ir.Model]) -> None:
     masked = layer_masked(networks["mobilenet_v3"])
     read = ir.from_proto(onnx.load_from_string(bytes_of(masked)))
-    assert bytes_of(lowered(read, Target.CPU)) == bytes_of(lowered(masked, Target.CPU))
+    assert bytes_of(lowered(read, Platform.CPU)) == bytes_of(lowered(masked, Platform.CPU))
 
 
 def test_bounds_that_a_slope_cannot_tell_stay_comparisons(
@@ -123,7 +123,7 @@ def test_bounds_that_a_slope_cannot_tell_stay_comparisons(
     g (float[N, 6] x) => (float[N, 6] y) <float low = {0}, float high = {200}>
     { y = Clip (x, low, high) }"""
     gradient = differentiated(ir.from_proto(text_model(text)), of="y", wrt="x")
-    fast = lowered(gradient, Target.CPU)
+    fast = lowered(gradient, Platform.CPU)
     assert {"HardSigmoid", "Less"} <= operators(fast)
     x = np.array([[-1, 0, 1e-30, 199.99, 200, 201]], np.float32)
     found = opened(fast)(x=x, output_gradient=np.ones_like(x))["input_gradient"]
