@@ -130,6 +130,14 @@ def test_what_was_stored_is_there_after_a_restart(url: str, tmp_path: Path) -> N
         assert inspect_stores(world.stores.ownership).findings == ()
 
 
+def test_whoever_comes_next_need_not_wait_for_the_end_of_a_session(url: str) -> None:
+    engine = create_engine(url)
+    for _ in range(30):
+        with locks.locked_database(engine):
+            pass
+    engine.dispose()
+
+
 def test_a_database_has_one_server(world: World, url: str, tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path / "second", database_url=url)
     with pytest.raises(FailedPreconditionError, match="another server"), opened_stores(settings):

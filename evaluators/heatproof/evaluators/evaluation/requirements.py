@@ -61,18 +61,19 @@ def check_panels(spec: EvaluationSpec, facts: Mapping[str, PredictorFacts]) -> N
     """Refuses to compare a panel of one model, or maps of inputs of several sizes.
 
     Raises:
-        InvalidArgumentError: at the metric.
+        InvalidArgumentError: at the metric, or at its parameter that asks for the panel.
     """
+    models = [facts[model] for model in spec.models]
     for index, metric in enumerate(spec.metrics):
-        with placed(f"metrics[{index}].{metric.name}"):
-            if not {Reads.PANEL, Reads.PANEL_MAPS}.isdisjoint(metric.reads):
-                _check_count(metric, spec)
-            if Reads.PANEL_MAPS in metric.reads:
-                _check_frames(metric, [facts[model] for model in spec.models])
+        for read in {Reads.PANEL, Reads.PANEL_MAPS}.intersection(metric.reads):
+            with placed(f"metrics[{index}].{metric.name}"), placed(metric.asked_by(read)):
+                _check_count(metric, models)
+                if read is Reads.PANEL_MAPS:
+                    _check_frames(metric, models)
 
 
-def _check_count(metric: Metric, spec: EvaluationSpec) -> None:
-    if len(spec.models) < _SMALLEST_PANEL:
+def _check_count(metric: Metric, models: Sequence[PredictorFacts]) -> None:
+    if len(models) < _SMALLEST_PANEL:
         raise InvalidArgumentError(
             f"{metric.name} compares models, and there is one: name at least "
             f"{_SMALLEST_PANEL} in models",

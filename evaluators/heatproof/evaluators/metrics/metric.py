@@ -75,6 +75,10 @@ class Metric(Registered, ABC):
         """What a good score is."""
         return self.facts.direction
 
+    def asked_by(self, read: Reads) -> str:  # most read what they always do
+        """The parameter by which it reads this; "" where it always does."""
+        return ""
+
     @property
     def takes_explainer(self) -> bool:
         """Whether a score depends on an explainer."""

@@ -20,6 +20,7 @@ _log = structlog.get_logger()
 _WATCH_SECONDS: Final = 1.0
 _KEY: Final = text("SELECT pg_try_advisory_lock(hashtext('heatproof ' || current_schema()))")
 """Advisory locks are the database's own; servers in different schemas do not meet."""
+_RELEASE: Final = text("SELECT pg_advisory_unlock_all()")
 
 _HOLDER: Final = (
     text("CREATE TABLE IF NOT EXISTS holder (token VARCHAR(32) NOT NULL)"),
@@ -126,7 +127,14 @@ class _AdvisoryLock:
         self._ending.set()
         self._watch.join()
         event.remove(self._engine, "begin", self._refuse_unless_held)
+        self._release()
         self._drop()
+
+    def _release(self) -> None:
+        """Lets go before the connection closes: PostgreSQL ends a session when it gets to it."""
+        if self._is_held and self._connection is not None:
+            with suppress(SQLAlchemyError, HeatproofError):
+                self._connection.execute(_RELEASE)
 
     def _refuse_unless_held(self, connection: Connection) -> None:
         if not self._is_held and connection is not self._connection:

@@ -98,7 +98,7 @@ def test_what_cannot_be_laid_over_each_other_is_refused(
     spec = spec_of(*(own.model for own in models))
     with pytest.raises(InvalidArgumentError, match=told) as caught:
         plan(spec, {own.model: own for own in models}, INVENTORY)
-    assert caught.value.field == "metrics[0].explanation_consistency"
+    assert caught.value.field == "metrics[0].explanation_consistency.background"
 
 
 def test_the_maps_own_background_still_differs_from_model_to_model() -> None:

@@ -203,6 +203,10 @@ class ExplanationConsistency(Metric):
         """What decides the background too: the object, or the maps of all models."""
         return (*self.facts.reads, *_DECIDING[self.background])
 
+    def asked_by(self, read: Reads) -> str:
+        """The background decides what is read to tell it."""
+        return "" if read in self.facts.reads else "background"
+
     def passes(self, model: PredictorFacts) -> tuple[ModelPass, ...]:
         """A gradient by the image, if the attack follows one."""
         return (ModelPass(model.model, wrt=IMAGE),) if self._is_gradient else ()
