@@ -18,7 +18,7 @@ from heatproof.evaluators.removal import REMOVALS, Black, Blur, Layer
 ALL = [
     (registry, name) for registry in (METRICS, EXPLAINERS, REMOVALS, REGIONS) for name in registry
 ]
-NESTED = {"removal", "regions"}
+NESTED = {"explainer", "removal", "regions"}
 
 
 def test_the_registries_hold_what_the_contract_offers() -> None:
@@ -36,8 +36,10 @@ def test_the_registries_hold_what_the_contract_offers() -> None:
     ]
     assert list(EXPLAINERS) == [
         "centre",
+        "edges",
         "grad_cam",
         "integrated_gradients",
+        "inverse",
         "lime",
         "occlusion",
         "random",
@@ -76,16 +78,7 @@ def test_defaults_lie_in_their_ranges_and_every_parameter_is_explained(
     check_parameters(registry[name]())
     for facts in parameters_of(registry[name]):
         assert facts.summary.endswith(".")
-        assert facts.type in {
-            "bool",
-            "int",
-            "float",
-            "numbers",
-            "str",
-            "choice",
-            "removal",
-            "regions",
-        }
+        assert facts.type in {"bool", "int", "float", "numbers", "str", "choice"} | NESTED
         if facts.type in {"int", "float", "choice"}:
             assert facts.range
 

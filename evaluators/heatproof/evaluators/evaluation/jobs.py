@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from math import isfinite
 
 import numpy as np
@@ -32,7 +33,7 @@ from heatproof.evaluators.queries.procedure import LazyImage, MaskedView, predic
 from heatproof.evaluators.queries.sample import Donation, Sample
 from heatproof.evaluators.queries.scheduler import Job
 from heatproof.evaluators.queries.targets import LABEL
-from heatproof.evaluators.registry.registry import Reads, Registered, reads_donors
+from heatproof.evaluators.registry.registry import Reads, Registered, parts_of, reads_donors
 
 _TOP = 5
 
@@ -144,7 +145,8 @@ def _supplied(
     spec: EvaluationSpec, image: SourceImage, index: int, preprocessing: Preprocessing
 ) -> dict[str, Map]:
     """The caller's maps that some explainer takes, in the input frame."""
-    wanted = {taken.map_name for taken in spec.explainers if isinstance(taken, Supplied)}
+    parts = chain.from_iterable(map(parts_of, spec.explainers))
+    wanted = {taken.map_name for taken in parts if isinstance(taken, Supplied)}
     maps: dict[str, Map] = {}
     source = image.pixels.shape[0], image.pixels.shape[1]
     for place, (name, attribution) in enumerate(image.attribution_maps.items()):

@@ -115,9 +115,10 @@ def check_inventory(
                 field=field,
             )
     for index, explainer in enumerate(spec.explainers):
-        if isinstance(explainer, Supplied):
-            with placed(f"explainers[{index}].{explainer.name}"):
-                _check_maps(explainer.map_name, inventory)
+        for part in parts_of(explainer):
+            if isinstance(part, Supplied):
+                with placed(f"explainers[{index}].{explainer.name}"):
+                    _check_maps(part.map_name, inventory)
 
 
 def check_target(target: Target, facts: PredictorFacts) -> None:
@@ -203,7 +204,7 @@ def check_metric(
     check_parameters(metric)
     _check_passes(metric, metric.passes(facts), facts)
     for case, explainer in cases:
-        if Reads.EXPLAINER in metric.reads and explainer and Reads.MAPS in explainer.facts.reads:
+        if Reads.EXPLAINER in metric.reads and explainer and Reads.MAPS in explainer.reads:
             raise InvalidArgumentError(
                 f"{metric.name} makes every map anew, which {explainer.name} cannot: choose "
                 "another explainer for it"

@@ -2,6 +2,8 @@
 
 from heatproof.evaluators.explainers.cam.grad_cam import GradCam as GradCam
 from heatproof.evaluators.explainers.controls.centre import Centre as Centre
+from heatproof.evaluators.explainers.controls.edges import Edges as Edges
+from heatproof.evaluators.explainers.controls.inverse import Inverse as Inverse
 from heatproof.evaluators.explainers.controls.random import Random as Random
 from heatproof.evaluators.explainers.controls.supplied import Supplied as Supplied
 from heatproof.evaluators.explainers.explainer import EXPLAINERS as EXPLAINERS

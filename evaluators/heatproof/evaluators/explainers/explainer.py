@@ -42,6 +42,8 @@ class Explainer(Registered, ABC):
     # Narrower than in the base, and never assigned anew.
     facts: ClassVar[ExplainerFacts]  # pyright: ignore[reportIncompatibleVariableOverride]
 
+    parameter_type: ClassVar[str] = "explainer"
+
     def passes(self, model: PredictorFacts) -> tuple[ModelPass, ...]:  # forms may differ by model
         """Ways to run the model beyond the plain one, which the model must support."""
         return ()

@@ -1,7 +1,7 @@
 """Whatever is encoded is decoded to the same value."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from datetime import UTC
 from enum import StrEnum
@@ -24,7 +24,7 @@ from heatproof.evaluators.evaluation.results import (
     Summary,
 )
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
-from heatproof.evaluators.explainers import EXPLAINERS
+from heatproof.evaluators.explainers import EXPLAINERS, Explainer
 from heatproof.evaluators.images.preprocessing import PRESETS, Preprocessing, Resize
 from heatproof.evaluators.metrics import METRICS
 from heatproof.evaluators.outcomes import Curve, Direction, Reason, Undefined
@@ -57,12 +57,18 @@ def within(bounds: Range, kind: type) -> st.SearchStrategy[Any]:
     return st.floats(bounds.lower, bounds.upper).filter(bounds.__contains__)
 
 
+NESTED: Mapping[Any, Callable[[], st.SearchStrategy[Any]]] = {
+    RemovalOperator: lambda: REMOVALS_,
+    Segmentation: lambda: REGIONS_,
+    Explainer: lambda: EXPLAINERS_,
+}
+"""What parameters hold of the registries, drawn once these are known."""
+
+
 def parameters(parameter: Any, kind: Any) -> st.SearchStrategy[Any]:
     bounds = parameter.metadata.get("within")
-    if kind is RemovalOperator:
-        return REMOVALS_
-    if kind is Segmentation:
-        return REGIONS_
+    if kind in NESTED:
+        return st.deferred(NESTED[kind])
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         return st.sampled_from(kind)
     if kind is bool:
