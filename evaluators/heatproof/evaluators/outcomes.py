@@ -29,6 +29,7 @@ class Reason(StrEnum):
     NOT_FINITE = "NOT_FINITE"
     FLIPPED = "FLIPPED"
     NO_DONOR = "NO_DONOR"
+    MISCLASSIFIED = "MISCLASSIFIED"
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,16 +28,19 @@ from heatproof.evaluators.metrics import (
     Deletion,
     ExplanationConsistency,
     Insertion,
+    MaskShapeBias,
     MaxSensitivity,
     Mprt,
     OcclusionCorrectedDeletion,
     OcclusionRobustness,
     PointingGame,
+    SegmentRemoval,
     SensitivityN,
 )
 from heatproof.evaluators.outcomes import Reason, Score, Undefined
 from heatproof.evaluators.queries.passes import ModelPass
 from heatproof.evaluators.queries.predictor import Answers, Batch
+from heatproof.evaluators.regions import Grid
 from heatproof.evaluators.removal import Black, Layer
 from tests.evaluators.toys import SIDE, ToyPredictor, facts, linear
 
@@ -56,6 +59,8 @@ SPEC = EvaluationSpec(
         MaxSensitivity(draws=2),
         Mprt(2),
         PointingGame(),
+        MaskShapeBias(),
+        SegmentRemoval(Grid(4), fractions=3),
     ),
     explainers=(
         Saliency(),

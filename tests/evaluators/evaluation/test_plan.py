@@ -33,11 +33,14 @@ from heatproof.evaluators.metrics import (
     Mprt,
     OcclusionCorrectedDeletion,
     OcclusionRobustness,
+    RemovalOrder,
+    SegmentRemoval,
     SensitivityN,
 )
 from heatproof.evaluators.queries.passes import Capability
 from heatproof.evaluators.queries.predictor import Shortfall
 from heatproof.evaluators.queries.targets import LABEL
+from heatproof.evaluators.regions import Grid
 from heatproof.evaluators.registry.registry import Reads
 from heatproof.evaluators.removal import Black, Blur, Layer, RemovalOperator, White
 from tests.evaluators.toys import SIDE, facts, linear
@@ -203,6 +206,7 @@ EVERY_REMOVAL: tuple[RemovalOperator, ...] = (Black(), White(), Blur(sigma=2.0),
         OcclusionCorrectedDeletion(2, 4),
         ExplanationConsistency(steps=3),
         SensitivityN(4, (0.2, 0.5), 8),
+        SegmentRemoval(Grid(4), RemovalOrder.LERF, 5),
         MaxSensitivity(draws=3),
         Mprt(3),
     ],

@@ -26,11 +26,13 @@ def test_the_registries_hold_what_the_contract_offers() -> None:
         "deletion",
         "explanation_consistency",
         "insertion",
+        "mask_shape_bias",
         "max_sensitivity",
         "mprt",
         "occlusion_corrected_deletion",
         "occlusion_robustness",
         "pointing_game",
+        "segment_removal",
         "sensitivity_n",
         "single_deletion_correlation",
     ]

@@ -110,6 +110,7 @@ def explanation_job(
         maps=_supplied(spec, image, index, preprocessing),
         donors=tuple(_donation(donor, preprocessing) for donor in image.donors),
         partner=None if image.partner is None else _donation(image.partner, preprocessing),
+        label=image.label,
     )
     objects = _object_mask(image, index, preprocessing)
     maps = yield from _maps(spec, sample)

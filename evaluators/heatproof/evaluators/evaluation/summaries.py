@@ -202,13 +202,17 @@ def _metric_result(
         summary=summary,
         parts={
             **{name: part for name, part in summaries.items() if name},
-            **_described(key, curves, summary.scored),
+            **_described(key, curves, summaries),
         },
         curves=curves,
     )
 
 
-def _described(key: ResultKey, curves: Mapping[str, Curve], scored: int) -> dict[str, Summary]:
-    """What the metric reads off the mean curves."""
-    numbers = key.metric.described(curves)
+def _described(
+    key: ResultKey, curves: Mapping[str, Curve], summaries: Mapping[str, Summary]
+) -> dict[str, Summary]:
+    """What the metric reads off the mean curves and the parts."""
+    values = {name: part.value for name, part in summaries.items() if part.value is not None}
+    numbers = key.metric.described(curves, values)
+    scored = summaries[""].scored
     return {name: Summary(value, None, None, scored, {}) for name, value in numbers.items()}

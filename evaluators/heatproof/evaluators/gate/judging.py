@@ -37,6 +37,7 @@ from heatproof.evaluators.gate.soundness import (
     require_sound,
     wanted,
 )
+from heatproof.evaluators.outcomes import Reason
 from heatproof.evaluators.queries.model_warnings import Doubt
 from heatproof.evaluators.statistics.intervals import Intervals
 
@@ -141,6 +142,8 @@ def _shortage(target: CheckedResult, candidate: Evaluated) -> str:
     """Says that too few images have a score; "" if enough have."""
     summary = _summary(target, candidate, Intervals.STANDARD)
     total = len(set(candidate.columns.images.digests))
+    if not isinstance(target.check, CleanAccuracy):
+        total -= summary.undefined.get(Reason.MISCLASSIFIED, 0)  # outside of the set, not missing
     if total and summary.scored / total >= target.check.min_scored:
         return ""
     needed = f"at least {target.check.min_scored:.0%} are needed"

@@ -141,8 +141,10 @@ class Metric(Registered, ABC):
         """How its curves are drawn, by their names; others go by their name."""
         return {}
 
-    def described(self, curves: Mapping[str, Curve]) -> Mapping[str, float]:  # most describe none
-        """Descriptive parts read off the mean curves of the data set, without an interval."""
+    def described(  # most describe none
+        self, curves: Mapping[str, Curve], parts: Mapping[str, float]
+    ) -> Mapping[str, float]:
+        """Descriptive parts read off the data set's mean curves and parts, without an interval."""
         return {}
 
     @abstractmethod

@@ -308,6 +308,17 @@ class Entropy:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class EntropyCeiling(Entropy):
+    """The highest entropy that the set can have; each image's score is the number of classes."""
+
+    def estimate(self, images: Arm, units: Arm) -> float:  # noqa: ARG002  # as the protocol says
+        """`ln(min(images, classes))`; NaN of no image."""
+        if not images.count:
+            return math.nan
+        return self.ceiling(images.count, int(images.numerators.max()))
+
+
 def is_finite(numbers: Range) -> bool:
     """Whether both ends are finite."""
     return isfinite(numbers.lower) and isfinite(numbers.upper)

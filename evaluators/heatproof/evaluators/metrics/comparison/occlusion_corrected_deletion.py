@@ -175,7 +175,11 @@ class OcclusionCorrectedDeletion(Metric):
             traces[name] = yield from deletion_curve(sample, schedule, order, read)
         return self._outcome(random, traces)
 
-    def described(self, curves: Mapping[str, Curve]) -> Mapping[str, float]:
+    def described(
+        self,
+        curves: Mapping[str, Curve],
+        parts: Mapping[str, float],  # as the seam says
+    ) -> Mapping[str, float]:
         """`normalized_deletion`: area of the mean curve, min-max scaled to [0, 1].
 
         Each image's curve was divided by its own maximum before. After the first author's public

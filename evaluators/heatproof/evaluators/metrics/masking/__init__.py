@@ -1,0 +1,1 @@
+"""Metrics of removal operators, after the evaluations of layer masking."""

@@ -1,0 +1,170 @@
+"""Segment removal: whether predictions stay as more and more of the image is removed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar, Final
+
+import numpy as np
+
+from heatproof.evaluators.errors import placed
+from heatproof.evaluators.metrics.case import Case
+from heatproof.evaluators.metrics.masking.predicted_class import hit, predicted_class
+from heatproof.evaluators.metrics.metric import METRICS, Cost, Metric, MetricCategory, MetricFacts
+from heatproof.evaluators.outcomes import (
+    Curve,
+    CurveFacts,
+    CurveRole,
+    Direction,
+    Outcome,
+    Reason,
+    Score,
+    Undefined,
+)
+from heatproof.evaluators.queries.procedure import Prediction, Procedure, ask, chunks
+from heatproof.evaluators.queries.sample import Sample
+from heatproof.evaluators.regions import Grid, Regions, Segmentation
+from heatproof.evaluators.regions.grid import Order, comparable, descending, ranks
+from heatproof.evaluators.regions.segmentation import check_segmentation
+from heatproof.evaluators.registry.parameters import NOT_NEGATIVE, UNIT, Range, parameter
+from heatproof.evaluators.registry.registry import Reads
+from heatproof.evaluators.statistics.reductions import Entropy, EntropyCeiling, Mean, Reduction
+
+LEAST_SIDE: Final = 8
+"""Hidden cells of a smaller side close again within the first layers of a network."""
+
+
+class RemovalOrder(StrEnum):
+    """Which segments are removed first."""
+
+    RANDOM = "random"
+    MORF = "morf"
+    LERF = "lerf"
+
+
+@METRICS.register
+@dataclass(frozen=True, slots=True)
+class SegmentRemoval(Metric):
+    """Takes the share of unchanged predictions as segments are removed.
+
+    `i * n // fractions` of the n segments are removed, i = 0..fractions; the score is the mean over
+    these of [predicted class = clean one]. The random order is one an image, shared by all
+    fractions, operators and models; the salient ones go by the sum of the map in a segment.
+    """
+
+    facts: ClassVar[MetricFacts] = MetricFacts(
+        name="segment_removal",
+        reference="Balasubramanian and Feizi 2022, arXiv 2211.14646",
+        category=MetricCategory.MASKING,
+        direction=Direction.HIGHER_IS_BETTER,
+        reads=(Reads.REMOVAL,),
+    )
+
+    regions: Segmentation = parameter(Grid(16), "The segments; the default has a side of 16.")
+    order: RemovalOrder = parameter(RemovalOrder.RANDOM, "Which segments are removed first.")
+    fractions: int = parameter(10, "Steps from the whole image to none.", within=Range(1, 100))
+
+    @property
+    def reads(self) -> tuple[Reads, ...]:
+        """The salient orders read a map."""
+        salient = () if self.order is RemovalOrder.RANDOM else (Reads.ATTRIBUTION,)
+        return (*salient, Reads.REMOVAL)
+
+    @property
+    def reduction(self) -> Reduction:
+        """The mean share of unchanged predictions."""
+        return Mean(UNIT)
+
+    @property
+    def part_reductions(self) -> Mapping[str, Reduction]:
+        """Accuracy, entropies of the predicted classes, and counts."""
+        entropies: dict[str, Reduction] = {name: Entropy() for name in self._entropies}
+        return {
+            **entropies,
+            "accuracy": Mean(UNIT),
+            "class_entropy_ceiling": EntropyCeiling(),
+            "n_zero_coverage": Mean(NOT_NEGATIVE),
+        }
+
+    @property
+    def curve_facts(self) -> Mapping[str, CurveFacts]:
+        """The curve whose mean is the score, and that of the accuracy."""
+        unit, x_unit = "share of images", "share of segments hidden"
+        return {
+            "unchanged": CurveFacts("unchanged predictions", CurveRole.SCORED, unit, x_unit),
+            "accuracy": CurveFacts("accuracy", CurveRole.REFERENCE, unit, x_unit),
+        }
+
+    def described(
+        self,
+        curves: Mapping[str, Curve],  # as the seam says
+        parts: Mapping[str, float],
+    ) -> Mapping[str, float]:
+        """`class_entropy`: the mean of the entropies over the fractions."""
+        found = [parts[name] for name in self._entropies if name in parts]
+        if len(found) < len(self._entropies):
+            return {}
+        return {"class_entropy": float(np.mean(found))}
+
+    def check(self, case: Case) -> None:
+        """Refuses segments that do not fit the input, or close again inside the network."""
+        height, width = case.model.height, case.model.width
+        check_segmentation(self.regions, height, width)
+        if case.removal.masking is not None:
+            why = f"with {case.removal.name} smaller holes close again inside the network"
+            with placed(f"regions.{self.regions.name}"):
+                self.regions.check_coarse(height, width, LEAST_SIDE, why)
+
+    def cost(self, case: Case) -> Cost:
+        """Every fraction but the whole image and the empty one."""
+        return Cost(views=self.fractions - 1)
+
+    def score(self, case: Case) -> Procedure[Outcome]:
+        """`mean over i of [argmax f(x - first i * n // fractions segments) = argmax f(x)]`."""
+        sample = case.sample
+        regions = sample.regions(self.regions)
+        order = self._order(case, regions)
+        if isinstance(order, Undefined):
+            return Outcome(order)
+        places = ranks(order)
+        counts = np.arange(self.fractions + 1) * regions.cells // self.fractions
+        views = (sample.view(regions.spread(places >= count), case.removal) for count in counts)
+        answers: list[Prediction] = []
+        for chunk in chunks(views):
+            answers += yield from ask(chunk)
+        return self._outcome(sample, answers)
+
+    def _order(self, case: Case, regions: Regions) -> Order | Undefined:
+        if self.order is RemovalOrder.RANDOM:
+            return case.sample.rng("segments").permutation(regions.cells)
+        sums = regions.sums(case.map)
+        levels = comparable(sums)
+        if levels.min() == levels.max():
+            return Undefined(Reason.DEGENERATE, "all segments have the same attribution")
+        order = descending(sums, case.sample.rng("ties"))
+        return order if self.order is RemovalOrder.MORF else order[::-1]
+
+    def _outcome(self, sample: Sample, answers: Sequence[Prediction]) -> Outcome:
+        hits = {"unchanged": predicted_class(sample.clean)}
+        if sample.label is not None:
+            hits["accuracy"] = float(sample.label)
+        curves = {name: [hit(answer, own) for answer in answers] for name, own in hits.items()}
+        fractions = tuple((np.arange(self.fractions + 1) / self.fractions).tolist())
+        classes = map(predicted_class, answers)
+        parts: dict[str, Score] = dict(zip(self._entropies, classes, strict=True))
+        parts["class_entropy_ceiling"] = float(sample.facts.classes)
+        parts["n_zero_coverage"] = float(sum(answer.coverage == 0 for answer in answers))
+        if "accuracy" in curves:
+            parts["accuracy"] = float(np.mean(curves["accuracy"]))
+        return Outcome(
+            float(np.mean(curves["unchanged"])),
+            parts,
+            {name: Curve(fractions, tuple(values)) for name, values in curves.items()},
+        )
+
+    @property
+    def _entropies(self) -> tuple[str, ...]:
+        """Parts that hold an image's predicted class at each fraction; a set's is their entropy."""
+        return tuple(
+            f"class_entropy_{index}_of_{self.fractions}" for index in range(self.fractions + 1)
+        )

@@ -1,0 +1,138 @@
+"""Compares layer masking with painting over, by the layer-masking paper's own evaluations.
+
+Run in the repository, with the extra `server`: `python examples/layer_masking/compare.py`. It
+prints a table with 95 % intervals and draws `unchanged.png` beside this file. The model and the
+labelled photographs are those of `examples/`.
+"""
+
+import argparse
+import csv
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+
+from heatproof.client import Client, Report
+from heatproof.v1.results_pb2 import MetricResult, Summary
+
+HERE: Final = Path(__file__).parent
+EXAMPLES: Final = HERE.parent
+
+OPERATORS: Final = ("layer", "blur", "mean", "grey", "black", "white")
+METRICS: Final = ("segment_removal", "mask_shape_bias")
+COLOURS: Final = {  # blue, green, red, as OpenCV writes them
+    "layer": (170, 60, 20),
+    "blur": (60, 130, 0),
+    "mean": (30, 120, 230),
+    "grey": (150, 150, 150),
+    "black": (20, 20, 20),
+    "white": (190, 110, 220),
+}
+
+
+def labelled_photographs() -> list[Path]:
+    """The photographs whose subject is a class of the model."""
+    with (EXAMPLES / "labels.csv").open(encoding="utf-8") as file:
+        return [EXAMPLES / "photographs" / row["file"] for row in csv.DictReader(file)]
+
+
+def evaluated() -> Report:
+    """Both metrics of every operator, on a server of its own."""
+    with Client.embedded() as client:
+        return client.evaluate(
+            EXAMPLES / "models" / "efficientnet-lite0.onnx",
+            labelled_photographs(),
+            preprocessing=HERE / "preprocessing.toml",
+            metrics=METRICS,
+            removals=OPERATORS,
+            labels=EXAMPLES / "labels.csv",
+            masks=EXAMPLES / "masks",
+        )
+
+
+def result(report: Report, metric: str, operator: str) -> MetricResult:
+    """The result of one metric and operator."""
+    return next(
+        found
+        for found in report.results
+        if found.metric.WhichOneof("metric") == metric
+        and found.removal.WhichOneof("operator") == operator
+    )
+
+
+def cell(summary: Summary) -> str:
+    """An estimate with its interval, where it has them."""
+    if not summary.HasField("value"):
+        return "none"
+    if not summary.HasField("interval"):
+        return f"{summary.value:.2f}"
+    return f"{summary.value:.2f} [{summary.interval.lower:.2f}, {summary.interval.upper:.2f}]"
+
+
+def rows(report: Report) -> list[tuple[str, ...]]:
+    """One row an operator, under a heading."""
+    found = [("operator", "unchanged", "accuracy", "class entropy", "mask-shape bias", "images")]
+    for operator in OPERATORS:
+        removal = result(report, "segment_removal", operator)
+        bias = result(report, "mask_shape_bias", operator)
+        found.append(
+            (
+                operator,
+                cell(removal.summary),
+                cell(removal.parts["accuracy"]),
+                cell(removal.parts["class_entropy"]),
+                cell(bias.summary),
+                f"{removal.summary.scored}, {bias.summary.scored}",
+            )
+        )
+    return found
+
+
+def table(report: Report) -> str:
+    """The rows in Markdown, and the ceiling of the entropy."""
+    lines = [f"| {' | '.join(row)} |" for row in rows(report)]
+    lines.insert(1, "|---" * len(rows(report)[0]) + "|")
+    ceiling = result(report, "segment_removal", "layer").parts["class_entropy_ceiling"]
+    return "\n".join([*lines, "", f"Class entropy is at most {ceiling.value:.2f}."])
+
+
+def picture(report: Report) -> np.ndarray:
+    """Unchanged predictions over the share hidden, a line an operator."""
+    width, height, left, top, span, tall = 760, 460, 70, 30, 520, 360
+    canvas = np.full((height, width, 3), 255, np.uint8)
+
+    def write(text: str, at: tuple[int, int], colour: tuple[int, int, int] = (40, 40, 40)) -> None:
+        cv2.putText(canvas, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.45, colour, 1, cv2.LINE_AA)
+
+    def pixel(fraction: float, value: float) -> tuple[int, int]:
+        return left + round(fraction * span), top + round((1 - value) * tall)
+
+    for tick in np.linspace(0, 1, 6):
+        cv2.line(canvas, pixel(0, tick), pixel(1, tick), (225, 225, 225), 1)
+        write(f"{tick:.1f}", (left - 35, pixel(0, tick)[1] + 5))
+        write(f"{tick:.1f}", (pixel(tick, 0)[0] - 10, top + tall + 20))
+    for place, operator in enumerate(OPERATORS):
+        curve = result(report, "segment_removal", operator).curves["unchanged"]
+        points = [pixel(*point) for point in zip(curve.fractions, curve.values, strict=True)]
+        cv2.polylines(canvas, [np.array(points)], False, COLOURS[operator], 2, cv2.LINE_AA)  # noqa: FBT003  # open
+        write(operator, (left + span + 50, top + 20 + 24 * place), COLOURS[operator])
+        at = (left + span + 20, top + 15 + 24 * place)
+        cv2.line(canvas, at, (at[0] + 24, at[1]), COLOURS[operator], 2)
+    write("share of segments hidden, in a random order", (left + 120, top + tall + 45))
+    write("share of predictions that are those of the whole image", (left, top - 10))
+    return canvas
+
+
+def main() -> None:
+    """Prints the table and writes the picture."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--picture", type=Path, default=HERE / "unchanged.png", help="where to")
+    arguments = parser.parse_args()
+    report = evaluated()
+    print(table(report))
+    cv2.imwrite(str(arguments.picture), picture(report))
+
+
+if __name__ == "__main__":
+    main()
