@@ -36,6 +36,7 @@ from heatproof.evaluators.metrics import (
     PointingGame,
     SegmentRemoval,
     SensitivityN,
+    SingleDeletionCorrelation,
 )
 from heatproof.evaluators.outcomes import Reason, Score, Undefined
 from heatproof.evaluators.queries.passes import ModelPass
@@ -56,6 +57,7 @@ SPEC = EvaluationSpec(
         OcclusionRobustness(2, 2),
         ExplanationConsistency(steps=2, controls=1),
         SensitivityN(4, (0.2,), 8),
+        SingleDeletionCorrelation(),
         MaxSensitivity(draws=2),
         Mprt(2),
         PointingGame(),
