@@ -16,10 +16,10 @@ from heatproof.evaluators.removal import RemovalOperator
 from heatproof.server.api.codec.facts import explained_predictions
 from heatproof.server.api.codec.fields.decoding import decode, decode_choice
 from heatproof.server.api.codec.fields.encoding import encode
+from heatproof.server.api.codec.fields.statements import decode_statement
 from heatproof.server.api.codec.fields.targets import decode_target
 from heatproof.server.api.codec.fields.tensors import fill_tensor
 from heatproof.server.api.codec.images import decode_image, decode_images, mask_stack
-from heatproof.server.api.codec.statements import decode_statement
 from heatproof.server.settings import MAX_REPLY_BYTES
 from heatproof.server.workers.donors import DonorPool
 from heatproof.server.workers.inputs import FramedSource, ModelFiles

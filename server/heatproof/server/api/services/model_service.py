@@ -7,9 +7,9 @@ from contextlib import aclosing
 from google.protobuf import empty_pb2
 
 from heatproof.server.api.codec import decode
+from heatproof.server.api.codec.fields.statements import decode_statement
 from heatproof.server.api.codec.listing import Listing
 from heatproof.server.api.codec.models import decode_rewrite, encode_download, encode_model
-from heatproof.server.api.codec.statements import decode_statement
 from heatproof.server.api.codec.streams import read_header, read_items
 from heatproof.server.api.interceptors.guard import Context
 from heatproof.server.models.downloads import ModelDownloads
