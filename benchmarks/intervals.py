@@ -124,15 +124,15 @@ def measured(kind: Kind, draws: Draws) -> tuple[list[Measured], list[ArmContrast
     """What the rules measure, and what the simple ones resample: images, whatever their groups."""
     if isinstance(kind.reduction, RatioOfMeans):
         arms = [Arm.of_ratio(u, v) for u, v in zip(*draws, strict=True)]
-        return [Measured(arm, kind.reduction) for arm in arms], [
+        return [Measured.of(arm, kind.reduction) for arm in arms], [
             ArmContrast((arm,)) for arm in arms
         ]
     simple = [ArmContrast((Arm.of_mean(row.reshape(-1)),)) for row in draws]
     if draws.ndim == 2:  # repetitions, images
-        return [Measured(Arm.of_mean(row), kind.reduction) for row in draws], simple
+        return [Measured.of(Arm.of_mean(row), kind.reduction) for row in draws], simple
     sizes = np.full(draws.shape[1], float(GROUP))
     arms = [Arm.of_ratio(row.sum(axis=1), sizes) for row in draws]
-    return [Measured(arm, kind.reduction, grouped=True, largest=GROUP) for arm in arms], simple
+    return [Measured.of(arm, kind.reduction, grouped=True, largest=GROUP) for arm in arms], simple
 
 
 def simple_limit(found: Studentised | None, tail: float) -> float | None:

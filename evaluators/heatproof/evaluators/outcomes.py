@@ -30,6 +30,7 @@ class Reason(StrEnum):
     FLIPPED = "FLIPPED"
     NO_DONOR = "NO_DONOR"
     MISCLASSIFIED = "MISCLASSIFIED"
+    DISAGREEMENT = "DISAGREEMENT"
 
 
 @dataclass(frozen=True, slots=True)

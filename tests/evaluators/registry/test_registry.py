@@ -26,6 +26,7 @@ def test_the_registries_hold_what_the_contract_offers() -> None:
         "deletion",
         "explanation_consistency",
         "insertion",
+        "inter_model_deletion",
         "mask_shape_bias",
         "max_sensitivity",
         "mprt",

@@ -23,7 +23,7 @@ PLAIN, ATOM = Mean(UNIT), Mean(UNIT, (0.0,))
 
 
 def made(values: Any, reduction: Any, **kind: Any) -> Limits | None:
-    score = Measured(Arm.of_mean(np.asarray(values, float)), reduction)
+    score = Measured.of(Arm.of_mean(np.asarray(values, float)), reduction)
     return intervals([score], seed=0, level=0.95, **kind)[0]
 
 
@@ -79,7 +79,7 @@ def test_a_grouped_proportion_and_grouped_atoms_are_bet_on() -> None:
     sizes = np.tile([1.0, 2.0, 3.0], 5)
     hits = np.minimum(sizes, np.arange(15) % 3)
     for reduction in (Proportion(), ATOM):
-        score = Measured(Arm.of_ratio(hits, sizes), reduction, grouped=True, largest=3)
+        score = Measured.of(Arm.of_ratio(hits, sizes), reduction, grouped=True, largest=3)
         (found,) = intervals([score], seed=0, level=0.95)
         expected = grouped_limits(score.arm, UNIT, 3, 0.025)
         assert found is not None
@@ -141,8 +141,8 @@ def test_a_skewed_sample_near_the_end_is_cut() -> None:
 
 
 def test_scores_share_their_resamples_whatever_else_is_measured() -> None:
-    arms = [Measured(Arm.of_mean(values), PLAIN) for values in (SMOOTH, SMOOTH**2)]
-    zero = Measured(Arm.of_mean(ZEROS), ATOM)
+    arms = [Measured.of(Arm.of_mean(values), PLAIN) for values in (SMOOTH, SMOOTH**2)]
+    zero = Measured.of(Arm.of_mean(ZEROS), ATOM)
     both = intervals([arms[0], zero, arms[1]], seed=4, level=0.95)
     assert [both[0], both[2]] == intervals(arms, seed=4, level=0.95)
     assert both[1] == intervals([zero], seed=4, level=0.95)[0]
@@ -154,7 +154,7 @@ def false_passes(reduction: Any, kind: Intervals, trials: int = 200) -> float:
     passed = 0
     for trial in range(trials):
         values = np.where(rng.random(8) < 0.1, 0.0, rng.normal(0.85 / 0.9, 0.01, 8))
-        score = Measured(Arm.of_mean(values), reduction)
+        score = Measured.of(Arm.of_mean(values), reduction)
         (found,) = intervals([score], seed=trial, level=0.95, kind=kind)
         passed += found is not None and found.lower > 0.87
     return passed / trials

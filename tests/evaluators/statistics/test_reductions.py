@@ -27,7 +27,7 @@ SMALLEST = 1e-200
 
 
 def test_a_ratio_beyond_all_floats_is_infinite() -> None:
-    arm = RatioOfMeans(("a", ""), ("c", ""), 0.0).arm(
+    arm = RatioOfMeans(("a", ""), ("c", ""), 0.0).contrast(
         np.array([1.0]), {"a": np.array([4.0]), "c": np.array([2.2250738585072014e-308])}
     )
     assert arm.estimate() == np.inf
@@ -38,7 +38,7 @@ def test_a_ratio_sums_the_images_that_have_a_score_and_every_part(
     rows: list[tuple[float, float, float]],
 ) -> None:
     score, a, b = np.array(rows, np.float64).T
-    arm = RATIO.arm(score, {"a": a, "b": b})
+    arm = RATIO.contrast(score, {"a": a, "b": b})
     whole = [row for row in rows if all(map(math.isfinite, row))]
     assert arm.scored.tolist() == [all(map(math.isfinite, row)) for row in rows]
     below = math.fsum(row[1] for row in whole)
@@ -50,7 +50,7 @@ def test_a_ratio_sums_the_images_that_have_a_score_and_every_part(
 
 @pytest.mark.parametrize("reduction", [Mean(), Mean(UNIT, (0.0,)), Proportion()])
 def test_means_and_proportions_average_what_is_finite(reduction: Reduction) -> None:
-    arm = reduction.arm(np.array([1.0, math.nan, 0.0, 1.0]), {})
+    arm = reduction.contrast(np.array([1.0, math.nan, 0.0, 1.0]), {})
     assert (arm.count, arm.estimate()) == (3, 2 / 3)
 
 
@@ -97,7 +97,7 @@ def test_limits_of_a_mean_scale_with_its_range() -> None:
 
 @given(st.lists(st.one_of(st.just(math.nan), st.integers(0, 4).map(float)), min_size=1))
 def test_an_entropy_is_that_of_the_histogram_of_what_is_scored(classes: list[float]) -> None:
-    arm = Entropy().arm(np.array(classes), {})
+    arm = Entropy().contrast(np.array(classes), {})
     held = [value for value in classes if not math.isnan(value)]
     found = Entropy().estimate(arm, arm)
     if not held:
@@ -109,14 +109,14 @@ def test_an_entropy_is_that_of_the_histogram_of_what_is_scored(classes: list[flo
 
 
 def test_equally_many_images_of_every_class_reach_the_ceiling() -> None:
-    arm = Entropy().arm(np.repeat(np.arange(4.0), 6), {})
+    arm = Entropy().contrast(np.repeat(np.arange(4.0), 6), {})
     assert Entropy().estimate(arm, arm) == pytest.approx(Entropy.ceiling(24, 4), abs=1e-6)
-    one = Entropy().arm(np.full(9, 3.0), {})
+    one = Entropy().contrast(np.full(9, 3.0), {})
     assert Entropy().estimate(one, one) == pytest.approx(0, abs=1e-6)
 
 
 def test_a_score_of_the_set_has_no_interval() -> None:
-    arm = Entropy().arm(np.arange(40.0) % 3, {})
+    arm = Entropy().contrast(np.arange(40.0) % 3, {})
     assert intervals([Measured(arm, Entropy())], seed=0, level=0.95) == [None]
     summary = summaries_of(
         [Quantity.of(ScoreColumn.of((np.arange(40.0) % 3).tolist()), Entropy(), {})],

@@ -247,6 +247,7 @@ def _case(explained: Mapping[str, Explained], key: ResultKey) -> Case:
         map=maps[key.models[0]],
         objects=own.objects,
         label=own.label,
+        models=key.models,
         panel={model: explained[model].sample for model in key.models},
         panel_maps={model: made for model, made in maps.items() if made is not None},
     )

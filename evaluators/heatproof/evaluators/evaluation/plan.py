@@ -43,7 +43,9 @@ class ResultKey:
 
     def planned(self, facts: PredictorFacts) -> Case:
         """What will be scored on a model, while there is no image."""
-        return Case(self.metric.reads, facts, Given(self.removal, self.explainer))
+        return Case(
+            self.metric.reads, facts, Given(self.removal, self.explainer, models=self.models)
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ def check_use(spec: EvaluationSpec) -> None:
 
 
 def check_panels(spec: EvaluationSpec, facts: Mapping[str, PredictorFacts]) -> None:
-    """Refuses to compare a panel of one model, or maps of inputs of several sizes.
+    """Refuses to compare one model, models of other classes, or maps of inputs of several sizes.
 
     Raises:
         InvalidArgumentError: at the metric, or at its parameter that asks for the panel.
@@ -70,6 +70,8 @@ def check_panels(spec: EvaluationSpec, facts: Mapping[str, PredictorFacts]) -> N
                 _check_count(metric, models)
                 if read is Reads.PANEL_MAPS:
                     _check_frames(metric, models)
+                if read is Reads.PANEL:
+                    _check_classes(metric, models)
 
 
 def _check_count(metric: Metric, models: Sequence[PredictorFacts]) -> None:
@@ -78,6 +80,17 @@ def _check_count(metric: Metric, models: Sequence[PredictorFacts]) -> None:
             f"{metric.name} compares models, and there is one: name at least "
             f"{_SMALLEST_PANEL} in models",
         )
+
+
+def _check_classes(metric: Metric, models: Sequence[PredictorFacts]) -> None:
+    first = models[0]
+    for other in models:
+        if other.classes != first.classes:
+            raise InvalidArgumentError(
+                f"{metric.name} asks all models about one class, but {first.model} has "
+                f"{first.classes} classes and {other.model} has {other.classes}: compare models of "
+                "the same classes (inputs may differ in size)",
+            )
 
 
 def _check_frames(metric: Metric, models: Sequence[PredictorFacts]) -> None:

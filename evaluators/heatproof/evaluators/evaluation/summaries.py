@@ -40,13 +40,18 @@ class Quantity:
 
     Attributes:
         scores: one an image.
-        arm: what of them is summed.
+        contrast: what of them is summed.
         reduction: how they become one number.
     """
 
     scores: ScoreColumn
-    arm: Arm
+    contrast: ArmContrast
     reduction: Reduction
+
+    @property
+    def arm(self) -> Arm:
+        """The first arm: the only one, but of a score over several models."""
+        return self.contrast.arms[0]
 
     @classmethod
     def of(
@@ -55,14 +60,14 @@ class Quantity:
         """Prepares scores for their reduction; parts that are not there are absent."""
         absent = ScoreColumn.absent(len(scores.codes))
         columns = {name: parts.get(name, absent).values for name in reduction.parts}
-        return cls(scores, reduction.arm(scores.values, columns), reduction)
+        return cls(scores, reduction.contrast(scores.values, columns), reduction)
 
     def is_estimable(self) -> bool:
         """Whether it is a number: something was scored, and no ratio divides by nothing."""
-        if self.arm.count == 0 or not np.isfinite(self.arm.estimate()):
+        if self.arm.count == 0 or not np.isfinite(self.contrast.estimate()):
             return False
-        mean_denominator = self.arm.denominators.sum() / self.arm.count
-        return bool(mean_denominator > self.reduction.min_denominator)
+        least = self.reduction.min_denominator
+        return all(arm.denominators.sum() / arm.count > least for arm in self.contrast.arms)
 
 
 def summarize(spec: EvaluationSpec, columns: Columns) -> tuple[MetricResult, ...]:
@@ -138,7 +143,7 @@ def accuracy_of(model: str, images: ImageColumns) -> Quantity:
 
 def quantities_of(key: ResultKey, columns: ResultColumns) -> dict[str, Quantity]:
     """The headline of a result under "", and its parts under their names."""
-    reductions = {**key.metric.part_reductions, "": key.metric.reduction}
+    reductions = key.metric.reductions(len(key.models))
     return {
         name: Quantity.of(column, reductions.get(name, Mean()), columns.scores)
         for name, column in columns.scores.items()
@@ -161,7 +166,7 @@ def summaries_of(
         kind: which intervals bounded means and proportions get.
     """
     scores = [
-        Measured(units.summed(held.arm), held.reduction, units.grouped, units.largest)
+        Measured(units.summed_contrast(held.contrast), held.reduction, units.grouped, units.largest)
         for held in quantities
     ]
     limits = intervals(scores, seed=seed, level=LEVEL, kind=kind)
@@ -174,12 +179,12 @@ def _summary(quantity: Quantity, score: Measured, limits: Limits | None) -> Summ
         return Summary(None, None, None, 0, quantity.scores.reasons(everything), 0)
     standard_error = interval = None
     if score.reduction.is_resampled:
-        found = ArmContrast((score.arm,)).standard_error()
+        found = score.contrast.standard_error()
         standard_error = found if np.isfinite(found) else None
     if limits is not None:
         interval = Interval(limits.lower, limits.upper, LEVEL, limits.method)
     return Summary(
-        value=quantity.reduction.estimate(quantity.arm, score.arm),
+        value=quantity.reduction.estimate(quantity.contrast, score.contrast),
         standard_error=standard_error,
         interval=interval,
         scored=quantity.arm.count,

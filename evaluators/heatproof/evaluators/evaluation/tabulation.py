@@ -157,7 +157,8 @@ class _GrowingResult:
 
     def _summed(self) -> tuple[str, ...]:
         """Without one of these an image is in no sum of the score."""
-        return ("", *self.key.metric.reduction.parts)
+        headline = self.key.metric.reductions(len(self.key.models))[""]
+        return ("", *headline.parts)
 
     def _add_curve(self, name: str, curve: Curve) -> None:
         one = CurveSum(curve.fractions, np.array(curve.values, np.float64), 1)

@@ -2,11 +2,12 @@
 
 from heatproof.evaluators.metrics.case import Case as Case
 from heatproof.evaluators.metrics.case import Given as Given
-from heatproof.evaluators.metrics.comparison.occlusion_corrected_deletion import (
-    OcclusionCorrectedDeletion as OcclusionCorrectedDeletion,
+from heatproof.evaluators.metrics.comparison.corrected_areas import ScoreScale as ScoreScale
+from heatproof.evaluators.metrics.comparison.inter_model_deletion import (
+    InterModelDeletion as InterModelDeletion,
 )
 from heatproof.evaluators.metrics.comparison.occlusion_corrected_deletion import (
-    ScoreScale as ScoreScale,
+    OcclusionCorrectedDeletion as OcclusionCorrectedDeletion,
 )
 from heatproof.evaluators.metrics.comparison.occlusion_robustness import (
     OcclusionRobustness as OcclusionRobustness,

@@ -31,6 +31,7 @@ class Given:
         label: the true class.
         panel: the image as each model of the spec sees it, by the models' names.
         panel_maps: the explainer's map on each model; a model without one is absent.
+        models: names of the models that the score is of.
     """
 
     removal: RemovalOperator | None = None
@@ -41,6 +42,7 @@ class Given:
     label: int | None = None
     panel: Mapping[str, Sample] = field(default_factory=dict)
     panel_maps: Mapping[str, Map] = field(default_factory=dict)
+    models: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,6 +94,12 @@ class Case:
     def label(self) -> int:
         """The true class."""
         return self._held(Reads.LABEL, self.given.label)
+
+    @property
+    def panel_models(self) -> tuple[str, ...]:
+        """Names of the models of the panel, known while a score is only planned."""
+        self._require(Reads.PANEL)
+        return self.given.models
 
     @property
     def panel(self) -> Mapping[str, Sample]:

@@ -99,6 +99,10 @@ class Metric(Registered, ABC):
         """The same for parts; parts not named here are averaged, without range and atoms."""
         return {}
 
+    def reductions(self, models: int) -> Mapping[str, Reduction]:  # read by those that compare
+        """All of them, the score's under "": of a result over so many models."""
+        return {**self.part_reductions, "": self.reduction}
+
     def resolved(self, inventory: Inventory) -> "Metric":  # most leave nothing open
         """The metric with every parameter decided that may be left to the images.
 

@@ -71,13 +71,15 @@ class Arm:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ArmContrast:
-    """An arm, or one arm less another over the same scored rows.
+    """A weighted sum of arms over the same scored rows, such as one arm less another.
 
     Attributes:
-        arms: one or two arms.
+        arms: at least one.
+        signs: how each of them counts.
     """
 
     arms: tuple[Arm, ...]
+    signs: tuple[float, ...] = (1.0,)
 
     @classmethod
     def between(cls, first: Arm, second: Arm) -> "ArmContrast":
@@ -88,12 +90,7 @@ class ArmContrast:
         if np.array_equal(first.denominators, second.denominators):
             differences = first.numerators - second.numerators
             return cls((Arm(differences, first.denominators, first.scored),))
-        return cls((first, second))
-
-    @property
-    def signs(self) -> tuple[float, ...]:
-        """How the arms count."""
-        return (1.0, -1.0)[: len(self.arms)]
+        return cls((first, second), (1.0, -1.0))
 
     @property
     def scored(self) -> Rows:
@@ -106,8 +103,9 @@ class ArmContrast:
         return self.arms[0].count
 
     def estimate(self) -> float:
-        """The first arm's estimate less the second's; NaN if either has none."""
-        return sum(s * arm.estimate() for s, arm in zip(self.signs, self.arms, strict=True))
+        """The weighted sum of the arms' estimates; NaN if one has none."""
+        first, *others = (s * arm.estimate() for s, arm in zip(self.signs, self.arms, strict=True))
+        return sum(others, start=first)
 
     def standard_error(self) -> float:
         """Standard error of the estimate by its influence function; NaN below 2 rows.
@@ -129,8 +127,8 @@ class ArmContrast:
     def deviations(self, value: float) -> Column:
         """What each row says against the estimate being `value`; 0 where not scored.
 
-        `u - value * v` for one arm, exactly; the influence about `value` for a difference of two.
+        `u - value * v` for one arm, exactly; the influence about `value` for a sum of several.
         """
-        if len(self.arms) == 1:
+        if self.signs == (1.0,):
             return self.arms[0].numerators - value * self.arms[0].denominators
         return np.where(self.scored, self.influence() + self.estimate() - value, 0.0)

@@ -81,9 +81,22 @@ def bootstrap_t(contrasts: Sequence[ArmContrast], *, seed: int) -> tuple[Student
     if not contrasts:
         return ()
     units = len(contrasts[0].scored)
-    size = max(1, GROUP_CELLS // (16 * max(units, RESAMPLES)))
-    groups = [contrasts[start : start + size] for start in range(0, len(contrasts), size)]
+    groups = _grouped(contrasts, GROUP_CELLS // max(units, RESAMPLES))
     return tuple(found for group in groups for found in _studentise_group(group, seed=seed))
+
+
+def _grouped(contrasts: Sequence[ArmContrast], columns: int) -> list[list[ArmContrast]]:
+    """Cuts contrasts into groups of about so many columns, at least one contrast each."""
+    groups: list[list[ArmContrast]] = []
+    held = 0
+    for contrast in contrasts:
+        own = max(16, (2 * len(contrast.arms) + 1) ** 2)
+        if not groups or held + own > columns:
+            groups.append([])
+            held = 0
+        groups[-1].append(contrast)
+        held += own
+    return groups
 
 
 def _studentise_group(contrasts: Sequence[ArmContrast], *, seed: int) -> list[Studentised | None]:

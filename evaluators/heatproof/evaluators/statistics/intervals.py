@@ -3,7 +3,7 @@
 | score | interval |
 |---|---|
 | proportion | Wilson |
-| mean or ratio of means, no atoms | bootstrap-t |
+| mean, ratio of means or sum of such ratios, no atoms | bootstrap-t |
 | mean with the atom 0 alone, 8 units beside it | Wilson for the atom's share times bootstrap-t |
 | other atoms, groups with atoms, ratios with atoms | betting |
 | scores of a set, such as an entropy | none |
@@ -42,16 +42,28 @@ class Measured:
     """Scores of units, with what is declared of them.
 
     Attributes:
-        arm: the scores, summed over each unit.
+        contrast: the scores, summed over each unit.
         reduction: range and atoms of a score.
         grouped: whether units are groups of images.
         largest: images of the largest unit.
     """
 
-    arm: Arm
+    contrast: ArmContrast
     reduction: Reduction
     grouped: bool = False
     largest: int = 1
+
+    @classmethod
+    def of(
+        cls, arm: Arm, reduction: Reduction, *, grouped: bool = False, largest: int = 1
+    ) -> "Measured":
+        """What one arm says."""
+        return cls(ArmContrast((arm,)), reduction, grouped, largest)
+
+    @property
+    def arm(self) -> Arm:
+        """The first arm: the only one, but of a score over several models."""
+        return self.contrast.arms[0]
 
     def is_bounded_mean(self) -> bool:
         """Whether the betting interval of a mean applies."""
@@ -124,7 +136,7 @@ def method_of(score: Measured, kind: Intervals) -> IntervalMethod | None:
     if score.reduction.is_proportion and not score.grouped:
         return Wilson(score.arm)
     if not score.reduction.atoms:
-        return BootstrapT(score.arm)
+        return BootstrapT(score.contrast)
     if _is_mixture(score):
         return ZeroInflated(score.arm)
     return Betting(score) if score.reduction.is_bounded else None
@@ -160,13 +172,13 @@ class Wilson:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BootstrapT:
-    """Bootstrap-t interval of a mean or a ratio of means."""
+    """Bootstrap-t interval of a mean, a ratio of means or a sum of such ratios."""
 
-    arm: Arm
+    contrast: ArmContrast
 
     def contrasts(self) -> tuple[ArmContrast, ...]:
-        """The arm itself."""
-        return (ArmContrast((self.arm,)),)
+        """The score itself."""
+        return (self.contrast,)
 
     def limits(self, found: Sequence[Studentised | None], tail: float) -> Limits | None:
         """Makes the interval; None if the resamples refuse it."""
@@ -192,7 +204,7 @@ class ZeroInflated:
     def limits(self, found: Sequence[Studentised | None], tail: float) -> Limits | None:
         """Makes the interval; None if the resamples of the others refuse theirs."""
         others = self.contrasts()[0]
-        rest = BootstrapT(others.arms[0]).limits(found, tail)
+        rest = BootstrapT(others).limits(found, tail)
         if rest is None:
             return None
         zeros = self.arm.count - others.count

@@ -9,7 +9,7 @@ from typing import ClassVar, Final, Protocol, runtime_checkable
 import numpy as np
 
 from heatproof.evaluators.registry.parameters import UNBOUNDED, UNIT, Range
-from heatproof.evaluators.statistics.arms import Arm, Column
+from heatproof.evaluators.statistics.arms import Arm, ArmContrast, Column
 from heatproof.evaluators.statistics.betting import grouped_limits, mean_limits, ratio_limits
 
 
@@ -56,7 +56,7 @@ class Reduction(Protocol):
         """Mean denominators up to this give no score."""
         ...
 
-    def arm(self, scores: Column, parts: Mapping[str, Column]) -> Arm:
+    def contrast(self, scores: Column, parts: Mapping[str, Column]) -> ArmContrast:
         """What is resampled, image by image; an image without a score of its own is in no sum.
 
         Args:
@@ -65,12 +65,12 @@ class Reduction(Protocol):
         """
         ...
 
-    def estimate(self, images: Arm, units: Arm) -> float:
+    def estimate(self, images: ArmContrast, units: ArmContrast) -> float:
         """The data set's score.
 
         Args:
-            images: the arm.
-            units: the arm summed over the units of sampling.
+            images: the contrast.
+            units: the contrast summed over the units of sampling.
         """
         ...
 
@@ -106,11 +106,11 @@ class _Averaged:
         """Less than the 1 of every image."""
         return 0.0
 
-    def arm(self, scores: Column, parts: Mapping[str, Column]) -> Arm:  # noqa: ARG002  # as the protocol says
+    def contrast(self, scores: Column, parts: Mapping[str, Column]) -> ArmContrast:  # noqa: ARG002  # as the protocol says
         """The mean of the scores."""
-        return Arm.of_mean(scores)
+        return ArmContrast((Arm.of_mean(scores),))
 
-    def estimate(self, images: Arm, units: Arm) -> float:  # noqa: ARG002  # as above
+    def estimate(self, images: ArmContrast, units: ArmContrast) -> float:  # noqa: ARG002  # as above
         """The mean."""
         return units.estimate()
 
@@ -209,15 +209,15 @@ class RatioOfMeans:
         """Whether the ranges of ratio and parts are finite."""
         return is_finite(self.range) and is_finite(self.part_range)
 
-    def arm(self, scores: Column, parts: Mapping[str, Column]) -> Arm:
+    def contrast(self, scores: Column, parts: Mapping[str, Column]) -> ArmContrast:
         """The ratio of the means of `a - b` and `c - d`."""
         nothing = np.zeros(len(scores))
         a, b, c, d = (
             parts[name] if name else nothing for name in (*self.numerator, *self.denominator)
         )
-        return Arm.of_ratio(a - b, c - d).within(np.isfinite(scores))
+        return ArmContrast((Arm.of_ratio(a - b, c - d).within(np.isfinite(scores)),))
 
-    def estimate(self, images: Arm, units: Arm) -> float:  # noqa: ARG002  # as the protocol says
+    def estimate(self, images: ArmContrast, units: ArmContrast) -> float:  # noqa: ARG002  # as the protocol says
         """The ratio of the means."""
         return units.estimate()
 
@@ -286,13 +286,14 @@ class Entropy:
         """The highest entropy that so many images of so many classes can have."""
         return math.log(min(images, classes))
 
-    def arm(self, scores: Column, parts: Mapping[str, Column]) -> Arm:  # noqa: ARG002  # as the protocol says
+    def contrast(self, scores: Column, parts: Mapping[str, Column]) -> ArmContrast:  # noqa: ARG002  # as the protocol says
         """The scores as they are, image by image."""
-        return Arm.of_mean(scores)
+        return ArmContrast((Arm.of_mean(scores),))
 
-    def estimate(self, images: Arm, units: Arm) -> float:  # noqa: ARG002  # as the protocol says
+    def estimate(self, images: ArmContrast, units: ArmContrast) -> float:  # noqa: ARG002  # as the protocol says
         """The entropy; NaN of no image."""
-        _, counts = np.unique(images.numerators[images.scored], return_counts=True)
+        (arm,) = images.arms
+        _, counts = np.unique(arm.numerators[arm.scored], return_counts=True)
         shares = counts / images.count if images.count else np.array([np.nan])
         return float(-(shares * np.log(shares + _ENTROPY_SHIFT)).sum())
 
@@ -312,11 +313,12 @@ class Entropy:
 class EntropyCeiling(Entropy):
     """The highest entropy that the set can have; each image's score is the number of classes."""
 
-    def estimate(self, images: Arm, units: Arm) -> float:  # noqa: ARG002  # as the protocol says
+    def estimate(self, images: ArmContrast, units: ArmContrast) -> float:  # noqa: ARG002  # as the protocol says
         """`ln(min(images, classes))`; NaN of no image."""
-        if not images.count:
+        (arm,) = images.arms
+        if not arm.count:
             return math.nan
-        return self.ceiling(images.count, int(images.numerators.max()))
+        return self.ceiling(arm.count, int(arm.numerators.max()))
 
 
 def is_finite(numbers: Range) -> bool:

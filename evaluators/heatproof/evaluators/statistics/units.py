@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from heatproof.evaluators.statistics.arms import Arm
+from heatproof.evaluators.statistics.arms import Arm, ArmContrast
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,6 +66,10 @@ class Units:
             self._sums(arm.denominators),
             self._sums(arm.scored.astype(np.float64)) > 0,
         )
+
+    def summed_contrast(self, contrast: ArmContrast) -> ArmContrast:
+        """The same of every arm of a contrast."""
+        return ArmContrast(tuple(map(self.summed, contrast.arms)), contrast.signs)
 
     def _sums(self, column: Float64[np.ndarray, "images"]) -> Float64[np.ndarray, "units"]:
         sums = np.bincount(self.unit, weights=column, minlength=self.count)

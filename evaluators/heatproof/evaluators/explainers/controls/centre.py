@@ -1,7 +1,7 @@
 """Draws a Gaussian bump in the middle of the image, blind to image and model."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import numpy as np
 from jaxtyping import Float64
@@ -18,6 +18,9 @@ from heatproof.evaluators.queries.procedure import Procedure
 from heatproof.evaluators.queries.sample import Sample
 from heatproof.evaluators.registry.parameters import Range, parameter
 
+DEFAULT_SIGMA: Final = 0.25
+"""Standard deviation of the bump as a fraction of each side."""
+
 
 @EXPLAINERS.register
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ class Centre(Explainer):
     )
 
     sigma: float = parameter(
-        0.25,
+        DEFAULT_SIGMA,
         "Standard deviation as a fraction of each side.",
         within=Range(0, 2, lower_included=False),
     )
@@ -39,8 +42,12 @@ class Centre(Explainer):
     def explain(self, sample: Sample) -> Procedure[Map | Undefined]:
         """Draws `exp(-(dy^2 + dx^2) / 2)` with distances in units of sigma."""
         yield from ()
-        rows = _bump(sample.height, self.sigma)
-        return np.outer(rows, _bump(sample.width, self.sigma))
+        return centre_bump(sample.height, sample.width, self.sigma)
+
+
+def centre_bump(height: int, width: int, sigma: float = DEFAULT_SIGMA) -> Map:
+    """A Gaussian bump in the middle of an image of a size."""
+    return np.outer(_bump(height, sigma), _bump(width, sigma))
 
 
 def _bump(pixels: int, sigma: float) -> Float64[np.ndarray, "pixels"]:

@@ -3,23 +3,22 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from types import MappingProxyType
-from typing import ClassVar, Final
+from typing import ClassVar
 
 import numpy as np
 
 from heatproof.evaluators.metrics.case import Case
-from heatproof.evaluators.metrics.comparison.random_orders import (
-    RandomCurves,
-    check_cells,
-    random_curves,
-    random_order,
+from heatproof.evaluators.metrics.comparison.corrected_areas import (
+    ORACLES,
+    CorrectedAreas,
+    ScoreScale,
+    corrected_areas,
 )
+from heatproof.evaluators.metrics.comparison.random_orders import check_cells, random_order
 from heatproof.evaluators.metrics.functions.curves import (
     PerturbationCurve,
     Schedule,
-    deletion_curve,
     low_confidence,
 )
 from heatproof.evaluators.metrics.metric import METRICS, Cost, Metric, MetricCategory, MetricFacts
@@ -33,45 +32,11 @@ from heatproof.evaluators.outcomes import (
     Score,
     Undefined,
 )
-from heatproof.evaluators.queries.procedure import Procedure, Readout, respond
-from heatproof.evaluators.queries.sample import Sample
+from heatproof.evaluators.queries.procedure import Procedure
 from heatproof.evaluators.regions.grid import Order, descending, saliency_order
-from heatproof.evaluators.registry.parameters import NOT_NEGATIVE, UNBOUNDED, UNIT, Range, parameter
+from heatproof.evaluators.registry.parameters import NOT_NEGATIVE, UNIT, Range, parameter
 from heatproof.evaluators.registry.registry import Reads
 from heatproof.evaluators.statistics.reductions import Mean, RatioOfMeans, Reduction
-
-MIN_PLACE_EFFECT: Final = 0.01
-"""Smallest effect of the place, as a share of what removing everything does."""
-
-MIN_STANDARD_ERRORS: Final = 3
-"""Smallest effect of the place in standard errors of RA over the random orders."""
-
-_ROUNDING: Final = 2.0**-20
-"""What answers in single precision are uncertain by, as a share of the score."""
-
-_ORACLES: Final = ("single_drop", "marginal_drop")
-
-
-class ScoreScale(StrEnum):
-    """What is read of an answer to a partly removed image."""
-
-    PROBABILITY = "probability"
-    LOGIT_MARGIN = "logit_margin"
-
-    def reading(self, sample: Sample) -> Readout:
-        """Reads an answer about the sample's target."""
-        return sample.probability if self is ScoreScale.PROBABILITY else sample.margin
-
-    @property
-    def unit(self) -> str:
-        """What the values of a curve are."""
-        is_plain = self is ScoreScale.PROBABILITY
-        return "class probability" if is_plain else "logit less the highest other"
-
-    @property
-    def range(self) -> Range:
-        """Where areas lie."""
-        return UNIT if self is ScoreScale.PROBABILITY else UNBOUNDED
 
 
 @METRICS.register
@@ -109,7 +74,7 @@ class OcclusionCorrectedDeletion(Metric):
     @property
     def part_reductions(self) -> Mapping[str, Reduction]:
         """Areas are averaged, controls corrected as the score is."""
-        areas = ("random", "deletion", "oracle", "uniform", "rolled", *_ORACLES)
+        areas = ("random", "deletion", "oracle", "uniform", "rolled", *ORACLES)
         parts: dict[str, Reduction] = {
             **{f"{name}_area": Mean(self.scale.range) for name in areas},
             "control_uniform": self._corrected("uniform_area"),
@@ -161,19 +126,15 @@ class OcclusionCorrectedDeletion(Metric):
         own = saliency_order(schedule.grid, case.map, sample.rng("ties"))
         if isinstance(own, Undefined):
             return Outcome(own)
-        read = self.scale.reading(sample)
-        random = yield from random_curves(sample, schedule, self.orders, read)
-        orders = {
-            "deletion": own,
-            "single_drop": (yield from single_drop_order(sample, schedule, read)),
-            "marginal_drop": descending(random.marginal_drops, sample.rng("ties")),
+        controls = {
             "uniform": random_order(sample, schedule, "order/uniform"),
             "rolled": _rolled_order(case, schedule),
         }
-        traces = {}
-        for name, order in orders.items():
-            traces[name] = yield from deletion_curve(sample, schedule, order, read)
-        return self._outcome(random, traces)
+        read, own_map = self.scale.reading(sample), {"deletion": own}
+        found = yield from corrected_areas(
+            sample, schedule, read, orders=self.orders, maps=own_map, controls=controls
+        )
+        return self._outcome(found)
 
     def described(
         self,
@@ -196,30 +157,20 @@ class OcclusionCorrectedDeletion(Metric):
     def _schedule(self, case: Case) -> Schedule:
         return Schedule(case.grid(self.grid), self.steps, case.removal)
 
-    def _outcome(self, random: RandomCurves, traces: Mapping[str, PerturbationCurve]) -> Outcome:
-        oracle = min((traces[name] for name in _ORACLES), key=lambda trace: trace.area)
-        found = {"random": random.mean, "oracle": oracle, **traces}
-        areas = {name: trace.area for name, trace in found.items()}
+    def _outcome(self, found: CorrectedAreas) -> Outcome:
+        areas = found.areas
         parts: dict[str, Score] = {f"{name}_area": area for name, area in areas.items()}
         if self.scale is ScoreScale.PROBABILITY:
             parts["ratio"] = _ratio(areas)
-        weakness = _weakness(random, areas)
-        parts["control_uniform"] = weakness or _corrected(areas, "uniform")
-        parts["control_rolled"] = weakness or _corrected(areas, "rolled")
-        parts["random_standard_error"] = random.standard_error
-        zero_coverage = sum(trace.zero_coverage for trace in (random.mean, *traces.values()))
-        parts["n_zero_coverage"] = float(zero_coverage)
-        curves = {name: found[name].curve() for name in found if name not in _ORACLES}
-        curves |= _normalized(traces["deletion"])
-        return Outcome(weakness or _corrected(areas, "deletion"), parts, curves)
-
-
-def single_drop_order(sample: Sample, schedule: Schedule, read: Readout) -> Procedure[Order]:
-    """The order of the drops of the score when one cell alone is removed."""
-    cells = np.arange(schedule.grid.cells)
-    views = (sample.view(schedule.grid.spread(cells != cell), schedule.removal) for cell in cells)
-    found = yield from respond(views, read)
-    return descending(read(sample.clean) - found.values, sample.rng("ties"))
+        weakness = found.weakness("deletion")
+        parts["control_uniform"] = weakness or found.gain("uniform")
+        parts["control_rolled"] = weakness or found.gain("rolled")
+        parts["random_standard_error"] = found.random.standard_error
+        parts["n_zero_coverage"] = float(found.zero_coverage)
+        drawn = found.curves
+        curves = {name: drawn[name].curve() for name in drawn if name not in ORACLES}
+        curves |= _normalized(found.traces["deletion"])
+        return Outcome(weakness or found.gain("deletion"), parts, curves)
 
 
 def _rolled_order(case: Case, schedule: Schedule) -> Order:
@@ -230,32 +181,6 @@ def _rolled_order(case: Case, schedule: Schedule) -> Order:
     means = schedule.grid.means(case.map).reshape(side, side)
     rolled = np.roll(means, tuple(shift.tolist()), axis=(0, 1))
     return descending(rolled.reshape(-1), case.sample.rng("ties"))
-
-
-def _corrected(areas: Mapping[str, float], name: str) -> float:
-    return (areas["random"] - areas[name]) / (areas["random"] - areas["oracle"])
-
-
-def _weakness(random: RandomCurves, areas: Mapping[str, float]) -> Undefined | None:
-    """Why there is nothing to divide by: the oracle beats random orders by no more than chance."""
-    full, empty = float(random.mean.values[0]), float(random.mean.values[-1])
-    effect = areas["random"] - areas["oracle"]
-    noise = max(MIN_STANDARD_ERRORS * random.standard_error, _ROUNDING * max(abs(full), abs(empty)))
-    least = max(MIN_PLACE_EFFECT * abs(full - empty), noise)
-    if effect > least or math.isnan(effect):
-        return None
-    beaten = f"beats random orders by {effect:.2g} only, which is no more than {least:.2g}"
-    by_map = areas["random"] - areas["deletion"]
-    if by_map > noise:
-        return Undefined(
-            Reason.WEAK_ORACLE,
-            f"the model's better oracle {beaten}, although the map beats them by {by_map:.2g}: "
-            "draw more random orders",
-        )
-    return Undefined(
-        Reason.NO_PLACE_EFFECT,
-        f"the model's better oracle {beaten}, so it does not matter what is removed",
-    )
 
 
 def _ratio(areas: Mapping[str, float]) -> Score:
