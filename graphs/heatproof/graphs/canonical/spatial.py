@@ -15,6 +15,8 @@ import onnx_ir as ir
 
 from heatproof.evaluators.errors import UnsupportedModelError
 from heatproof.graphs.heads.signature import Layout, find_image_input
+from heatproof.graphs.operators import families as of
+from heatproof.graphs.operators.traits import Trait, has, traits_of
 
 _RANK = 4
 _FIRST = (2, 3)  # height and width of [N, C, H, W]
@@ -110,7 +112,7 @@ def spatial_axes(model: ir.Model) -> Mapping[ir.Value, PlaneAxes]:
     known: dict[ir.Value | None, PlaneAxes] = dict(_image_axes(model))
     sizes = {_size(value, axes) for value, axes in known.items()}
     for node in model.graph:
-        found = _RULES.get(node.op_type, _kept)(node, _Known(known, sizes))
+        found = _rule_of(node)(node, _Known(known, sizes))
         for value in node.outputs:
             if found is not None and value.shape is not None and value.shape.rank() == _RANK:
                 known[value] = found
@@ -155,7 +157,7 @@ def _kept(node: ir.Node, known: _Known) -> PlaneAxes | None:
 
 def _pooled(node: ir.Node, known: _Known) -> PlaneAxes | None:
     """As in the operand, until a side is pooled to one cell: a row of means is no map."""
-    found = known.axes.get(node.inputs[0], _FIRST if "kernel_shape" in node.attributes else None)
+    found = known.axes.get(node.inputs[0], _FIRST if has(node, Trait.WINDOW) else None)
     if found is None or node.inputs[0] is None:
         return None
     pairs = zip(_size(node.inputs[0], found), _size(node.outputs[0], found), strict=True)
@@ -187,16 +189,22 @@ def _cells(value: ir.Value | None, axes: PlaneAxes) -> int:
     return rows * columns
 
 
-_RULES: Mapping[str, _Rule] = MappingProxyType(
+_BY_TYPE: Mapping[str, _Rule] = MappingProxyType(
     {
-        **dict.fromkeys(("Conv", "ConvInteger", "ConvTranspose", "FusedConv"), _planar),
-        **dict.fromkeys(("QLinearConv", "DepthToSpace", "SpaceToDepth"), _planar),
-        **dict.fromkeys(("AveragePool", "LpPool", "MaxPool"), _pooled),
-        **dict.fromkeys(("GlobalAveragePool", "GlobalLpPool", "GlobalMaxPool"), _pooled),
-        **dict.fromkeys(("ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp"), _pooled),
-        **dict.fromkeys(("ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd"), _pooled),
-        **dict.fromkeys(("ReduceSum", "ReduceSumSquare"), _pooled),
+        **dict.fromkeys(of.BLOCK_MOVES, _planar),
         "Transpose": _transposed,
         **dict.fromkeys(("Flatten", "Reshape"), _reshaped),
     }
 )
+"""Views have no trait in common that says where their axes go."""
+
+_BY_TRAIT: tuple[tuple[Trait, _Rule], ...] = (
+    (Trait.REDUCING, _pooled),
+    (Trait.WINDOW, _planar),
+)
+
+
+def _rule_of(node: ir.Node) -> _Rule:
+    traits = traits_of(node)
+    by_trait = (rule for trait, rule in _BY_TRAIT if trait in traits)
+    return _BY_TYPE.get(node.op_type) or next(by_trait, _kept)

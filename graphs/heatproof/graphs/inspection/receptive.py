@@ -1,4 +1,8 @@
-"""How much of the image one cell of a feature map sees."""
+"""How much of the image one cell of a feature map sees.
+
+The masks of layer masking do not tell it: where branches meet they are visible only where all of
+them are, so that a residual network would seem to see little more than its shortcuts do.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +14,9 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from heatproof.graphs.canonical.spatial import PlaneAxes, spatial_axes
-from heatproof.graphs.nodes.constants import constant_operand
+from heatproof.graphs.masking.slices import slices_of
+from heatproof.graphs.operators import families as of
+from heatproof.graphs.operators.pads import pads_of
 from heatproof.graphs.operators.traits import Trait, has
 from heatproof.graphs.operators.windows import Incidence, Pair, transposed_lines, window_of
 
@@ -19,6 +25,10 @@ LineBounds: TypeAlias = NDArray[np.int64]
 
 FieldBounds: TypeAlias = tuple[LineBounds, LineBounds]
 """Of rows and of columns."""
+
+_RANK = 4  # of feature maps
+_FAR = np.iinfo(np.int64).max // 4
+"""Beyond any cell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +96,11 @@ def _seen(
     before, after = _size(operand, axes[operand]), _size(value, axes[value])
     if before is None or after is None:
         return None
-    if node.op_type in _RULES:
+    rule = _rule_of(node)
+    if rule is not None:
         if operand not in bounds:
             return None
-        held = _RULES[node.op_type](_Geometry(node, axes[operand], before, after))
+        held = rule(_Geometry(node, axes[operand], before, after))
         return held and (
             _through(held[0], bounds[operand][0]),
             _through(held[1], bounds[operand][1]),
@@ -137,8 +148,7 @@ def _hull(bounds: NDArray[np.int64]) -> LineBounds:
 
 def _through(held: Incidence, lines: LineBounds) -> LineBounds:
     """What windows see whose cells see `lines`; one that holds no cell sees nothing."""
-    far = np.iinfo(np.int64).max // 4
-    first = np.where(held, lines[:, 0], far).min(axis=1)
+    first = np.where(held, lines[:, 0], _FAR).min(axis=1)
     last = np.where(held, lines[:, 1], -1).max(axis=1)
     return np.stack([first, last], axis=1)
 
@@ -158,13 +168,6 @@ class _Geometry:
     axes: PlaneAxes
     before: Pair
     after: Pair
-
-    def constants(self, index: int, attribute: str) -> list[int] | None:
-        """Whole numbers that newer versions take as an input and older ones as an attribute."""
-        array = constant_operand(self.node, index)
-        if array is not None:
-            return [int(number) for number in array.reshape(-1)]
-        return list(self.node.attributes.get_ints(attribute, ())) or None
 
 
 _Held: TypeAlias = tuple[Incidence, Incidence]
@@ -196,7 +199,11 @@ def _transposed(at: _Geometry) -> _Held | None:
 
 
 def _resized(at: _Geometry) -> _Held | None:
-    """The neighbours that an interpolation weighs; an antialiased one has more and is unknown."""
+    """The neighbours that an interpolation weighs; an antialiased one has more and is unknown.
+
+    Told from positions and not from the matrices of `operators.resizing`: in float32 a neighbour
+    may weigh 1e-7 that weighs nothing, and those know no version before 11.
+    """
     node = at.node
     if node.attributes.get_int("antialias", 0):
         return None
@@ -264,47 +271,42 @@ def _blocks(at: _Geometry) -> _Held:
 
 def _padded(at: _Geometry) -> _Held | None:
     """The same cells farther back; a reflected border sees less than what lies beside it."""
-    pads = at.constants(1, "pads")
-    axes = (constant_operand(at.node, 3) if at.node.inputs[3:] else None) if pads else None
-    if pads is None or axes is not None or len(pads) != 8:
-        return None
-    return _moved(at, [-pads[axis] for axis in at.axes], (1, 1))
+    pads = pads_of(at.node)
+    return pads and _moved(at, [range(-pads.begins[axis], _FAR) for axis in at.axes])
 
 
 def _sliced(at: _Geometry) -> _Held | None:
     """The cells from a start on, in steps."""
-    starts, axes = at.constants(1, "starts"), at.constants(3, "axes")
-    steps = at.constants(4, "steps") if at.node.inputs[4:] else None
-    if starts is None:
+    slices = slices_of(at.node, _RANK)
+    if slices is None:
         return None
-    axes = [axis % 4 for axis in axes or range(len(starts))]
-    begins, strides = [0, 0], [1, 1]
-    for axis, start, step in zip(axes, starts, steps or [1] * len(starts), strict=True):
-        if axis in at.axes:
-            i = at.axes.index(axis)
-            begin = start if start >= 0 else start + at.before[i]
-            begins[i] = min(max(begin, 0), at.before[i] - 1)
-            strides[i] = step
-    return _moved(at, begins, strides)
+    whole = slice(None)
+    lines = [range(at.before[i])[slices.get(axis, whole)] for i, axis in enumerate(at.axes)]
+    return _moved(at, lines)
 
 
-def _moved(at: _Geometry, begins: Sequence[int], strides: Sequence[int]) -> _Held:
+def _moved(at: _Geometry, lines: Sequence[range]) -> _Held:
+    """Each cell of the result is one cell, or lies outside and sees nothing."""
+
     def held(i: int) -> Incidence:
-        cells = np.arange(at.after[i]) * strides[i] + begins[i]
+        cells = np.asarray(lines[i][: at.after[i]])
         same: Incidence = cells[:, None] == np.arange(at.before[i])
         return same
 
     return held(0), held(1)
 
 
-_RULES: Mapping[str, Callable[[_Geometry], _Held | None]] = MappingProxyType(
+_BY_TYPE: Mapping[str, Callable[[_Geometry], _Held | None]] = MappingProxyType(
     {
-        **dict.fromkeys(("Conv", "ConvInteger", "FusedConv", "QLinearConv"), _windows),
-        **dict.fromkeys(("AveragePool", "LpPool", "MaxPool"), _windows),
         "ConvTranspose": _transposed,
         **dict.fromkeys(("Resize", "Upsample"), _resized),
-        **dict.fromkeys(("DepthToSpace", "SpaceToDepth"), _blocks),
+        **dict.fromkeys(of.BLOCK_MOVES, _blocks),
         "Pad": _padded,
         "Slice": _sliced,
     }
 )
+"""What moves cells; what slides a window says so by its trait."""
+
+
+def _rule_of(node: ir.Node) -> Callable[[_Geometry], _Held | None] | None:
+    return _BY_TYPE.get(node.op_type) or (_windows if has(node, Trait.WINDOW) else None)

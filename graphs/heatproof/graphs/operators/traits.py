@@ -31,6 +31,9 @@ class Trait(Flag):
     WINDOW = auto()
     """It slides a window over the cells."""
 
+    REDUCING = auto()
+    """One number stands for several elements: of a window, of all cells or along axes."""
+
     FINITE = auto()
     """Finite operands give finite results; with a positive epsilon where it has one."""
 
@@ -110,6 +113,7 @@ _FAMILIES: Final[Mapping[Trait, of.Family]] = MappingProxyType(
         ),
         Trait.PER_CHANNEL: (*of.POOLS, *of.GLOBAL_POOLS, "BatchNormalization"),
         Trait.WINDOW: (*of.CONVOLUTIONS, *of.INTEGER_CONVOLUTIONS, *of.POOLS),
+        Trait.REDUCING: (*of.POOLS, *of.GLOBAL_POOLS, *of.REDUCTIONS),
         Trait.FINITE: (
             *of.FINITE_FUNCTIONS, *of.TESTS, *of.BITWISE, *of.COMPARISONS, *of.EXTREMES, *of.LOGIC,
             *("Add", "Mean", "Mul", "PRelu", "Sub", "Sum"),
