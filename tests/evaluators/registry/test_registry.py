@@ -54,11 +54,17 @@ def test_the_registries_hold_what_the_contract_offers() -> None:
     assert list(REMOVALS) == [
         "black",
         "blur",
+        "colour",
         "donor",
         "grey",
         "inpaint",
         "layer",
+        "linear_imputation",
         "mean",
+        "neighbourhood",
+        "noise",
+        "own_max",
+        "own_min",
         "white",
     ]
 
@@ -150,7 +156,8 @@ def test_facts_of_parameters_are_what_a_catalogue_shows() -> None:
     assert (facts["removal"].type, facts["removal"].default) == ("removal", "black")
     mode = parameters_of(Layer)[0]
     assert (mode.type, mode.default, mode.range) == ("choice", "reference", "reference, strict")
-    assert parameters_of(Black) == ()
+    (smooth,) = parameters_of(Black)
+    assert (smooth.name, smooth.type, smooth.default) == ("smooth_edges", "bool", "False")
 
 
 def test_two_classes_of_one_name_are_refused() -> None:

@@ -2,12 +2,18 @@
 
 from heatproof.evaluators.removal.blur import Blur as Blur
 from heatproof.evaluators.removal.colours import Black as Black
+from heatproof.evaluators.removal.colours import Colour as Colour
 from heatproof.evaluators.removal.colours import Grey as Grey
 from heatproof.evaluators.removal.colours import Mean as Mean
+from heatproof.evaluators.removal.colours import OwnMax as OwnMax
+from heatproof.evaluators.removal.colours import OwnMin as OwnMin
 from heatproof.evaluators.removal.colours import White as White
 from heatproof.evaluators.removal.donor import Donor as Donor
 from heatproof.evaluators.removal.inpaint import Inpaint as Inpaint
 from heatproof.evaluators.removal.layer import Layer as Layer
+from heatproof.evaluators.removal.linear_imputation import LinearImputation as LinearImputation
+from heatproof.evaluators.removal.neighbourhood import Neighbourhood as Neighbourhood
+from heatproof.evaluators.removal.noise import Noise as Noise
 from heatproof.evaluators.removal.operator import REMOVALS as REMOVALS
 from heatproof.evaluators.removal.operator import Mode as Mode
 from heatproof.evaluators.removal.operator import RemovalOperator as RemovalOperator

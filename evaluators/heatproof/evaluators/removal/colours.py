@@ -4,10 +4,12 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
+import cv2
 import numpy as np
 from jaxtyping import Float32
 
 from heatproof.evaluators.images.arrays import Image, Mask
+from heatproof.evaluators.registry.parameters import UNIT, parameter
 from heatproof.evaluators.removal.operator import (
     REMOVALS,
     RemovalFacts,
@@ -17,12 +19,34 @@ from heatproof.evaluators.removal.operator import (
 )
 
 IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
+_MIDDLE: Final = 127 / 255
+_EDGE_CELLS: Final = (5, 5)
+_EDGE_SIGMA: Final = 1.0
 
 
+def grey_image(shape: tuple[int, ...]) -> Image:
+    """An image [3, height, width] in ImageNet's mean colour."""
+    colour = np.array(IMAGENET_MEAN, np.float32)[:, None, None]
+    return np.broadcast_to(colour, shape).copy()
+
+
+def with_smooth_edges(painted: Image, mask: Mask) -> Image:
+    """The image under a 5 x 5 Gaussian of sigma 1 where it is hidden; borders are reflected."""
+    planes = [
+        cv2.GaussianBlur(plane, _EDGE_CELLS, _EDGE_SIGMA, borderType=cv2.BORDER_REFLECT)
+        for plane in painted
+    ]
+    return np.where(mask, painted, np.clip(np.stack(planes), 0, 1))  # its weights sum to 1 + 1e-7
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Paint(RemovalOperator):
     """Replaces hidden pixels by one colour."""
 
-    __slots__ = ()
+    smooth_edges: bool = parameter(
+        default=False,
+        summary="Blur the painted pixels with their surroundings (5 x 5 Gaussian, sigma 1).",
+    )
 
     @abstractmethod
     def colour(self, image: Image) -> Float32[np.ndarray, "3"]:
@@ -33,7 +57,8 @@ class _Paint(RemovalOperator):
         paint = self.colour(view.image)[:, None, None]
 
         def render(mask: Mask) -> Image:
-            return np.where(mask, view.image, paint)
+            painted = np.where(mask, view.image, paint)
+            return with_smooth_edges(painted, mask) if self.smooth_edges else painted
 
         return render
 
@@ -95,3 +120,49 @@ class Mean(_Paint):
             np.float32
         )
         return colour
+
+
+@REMOVALS.register
+@dataclass(frozen=True, slots=True)
+class Colour(_Paint):
+    """Paints removed pixels in a colour of choice, by default the grey of bytes of 127."""
+
+    facts: ClassVar[RemovalFacts] = RemovalFacts(
+        name="colour", reference="Zeiler and Fergus 2014, arXiv 1311.2901", content_free=True
+    )
+
+    red: float = parameter(_MIDDLE, "Red.", within=UNIT)
+    green: float = parameter(_MIDDLE, "Green.", within=UNIT)
+    blue: float = parameter(_MIDDLE, "Blue.", within=UNIT)
+
+    def colour(self, image: Image) -> Float32[np.ndarray, "3"]:
+        """The colour that was chosen."""
+        return np.array((self.red, self.green, self.blue), np.float32)
+
+
+@REMOVALS.register
+@dataclass(frozen=True, slots=True)
+class OwnMin(_Paint):
+    """Paints removed pixels in the least value of the whole image, so it leaks removed content."""
+
+    facts: ClassVar[RemovalFacts] = RemovalFacts(
+        name="own_min", reference="Hedstrom et al. 2023, arXiv 2202.06861", content_free=False
+    )
+
+    def colour(self, image: Image) -> Float32[np.ndarray, "3"]:
+        """The least value of all pixels and channels."""
+        return np.full(3, image.min(), np.float32)
+
+
+@REMOVALS.register
+@dataclass(frozen=True, slots=True)
+class OwnMax(_Paint):
+    """Paints removed pixels in the largest value of the image, so it leaks removed content."""
+
+    facts: ClassVar[RemovalFacts] = RemovalFacts(
+        name="own_max", reference="Hedstrom et al. 2023, arXiv 2202.06861", content_free=False
+    )
+
+    def colour(self, image: Image) -> Float32[np.ndarray, "3"]:
+        """The largest value of all pixels and channels."""
+        return np.full(3, image.max(), np.float32)

@@ -11,7 +11,7 @@ import numpy as np
 
 from heatproof.evaluators.images.arrays import Image, Mask
 from heatproof.evaluators.registry.parameters import Range, parameter
-from heatproof.evaluators.removal.colours import IMAGENET_MEAN
+from heatproof.evaluators.removal.colours import grey_image
 from heatproof.evaluators.removal.operator import (
     REMOVALS,
     RemovalFacts,
@@ -53,8 +53,7 @@ class Inpaint(RemovalOperator):
 
         def render(mask: Mask) -> Image:
             if not mask.any():
-                grey = np.array(IMAGENET_MEAN, np.float32)[:, None, None]
-                return np.broadcast_to(grey, view.image.shape).copy()
+                return grey_image(view.image.shape)
             # OpenCV reads hidden pixels: what they held must not shine through.
             blank = np.ascontiguousarray(np.where(mask[:, :, None], bytes_, np.uint8(0)))
             hidden = (~mask).astype(np.uint8)
