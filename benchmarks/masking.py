@@ -16,7 +16,7 @@ from timing import interleaved
 
 from heatproof.evaluators.queries.passes import IMAGE, ModelPass
 from heatproof.evaluators.queries.predictor import Batch
-from heatproof.evaluators.removal import Mode
+from heatproof.evaluators.removal import Masking, Mode
 from heatproof.graphs.canonical import CanonicalModel
 from heatproof.graphs.files.saving import to_bytes
 from heatproof.graphs.lowering import Platform, lowered
@@ -79,7 +79,7 @@ def passes(canonical: CanonicalModel, batch: int, threads: int) -> dict[str, Cal
         batch_size=batch,
         cancellation=Cancellation(),
     )
-    masked = {mode: ModelPass("benchmark", masking=mode) for mode in Mode}
+    masked = {mode: ModelPass("benchmark", masking=Masking(mode)) for mode in Mode}
     return {
         "plain": lambda: predictor.submit(ModelPass("benchmark"), Batch(images)).result(),
         "layer-masked": lambda: predictor.submit(

@@ -12,7 +12,7 @@ from timing import interleaved
 
 from heatproof.evaluators.queries.passes import IMAGE, ModelPass
 from heatproof.evaluators.queries.predictor import Batch
-from heatproof.evaluators.removal import Mode
+from heatproof.evaluators.removal import Masking, Mode
 from heatproof.graphs.canonical import CanonicalModel
 from heatproof.graphs.files.saving import to_bytes
 from heatproof.graphs.gradients import differentiated
@@ -53,7 +53,7 @@ def passes(canonical: CanonicalModel, batch: int, threads: int) -> dict[str, Cal
         cancellation=Cancellation(),
     )
     image, floats = canonical.input_name, masks[:, np.newaxis].astype(np.float32)
-    masked = {mode: ModelPass("benchmark", masking=mode) for mode in Mode}
+    masked = {mode: ModelPass("benchmark", masking=Masking(mode)) for mode in Mode}
     return {
         "bare plain": bare(canonical.model, threads, {image: images}),
         "plain": lambda: predictor.submit(ModelPass("benchmark"), Batch(images)).result(),

@@ -4,7 +4,7 @@ import numpy as np
 
 from heatproof.evaluators.queries.passes import IMAGE, ModelPass
 from heatproof.evaluators.queries.predictor import Answers, Batch, Predictor
-from heatproof.evaluators.removal import Mode
+from heatproof.evaluators.removal import Masking, Mode
 
 
 def logits(predictor: Predictor, images: np.ndarray) -> np.ndarray:
@@ -14,7 +14,7 @@ def logits(predictor: Predictor, images: np.ndarray) -> np.ndarray:
 def masked(
     predictor: Predictor, images: np.ndarray, masks: np.ndarray, mode: str = "reference"
 ) -> Answers:
-    one = ModelPass(predictor.facts.model, masking=Mode(mode))
+    one = ModelPass(predictor.facts.model, masking=Masking(Mode(mode)))
     return run(predictor, one, Batch(images, masks))
 
 

@@ -160,7 +160,8 @@ class OrtPredictor:
             model = gated(model, run.gate)
         if run.masking is not None:
             # `Masks` are booleans.
-            model = layer_masked(model, MaskingOptions(mode=run.masking), trusted=True)
+            options = MaskingOptions(mode=run.masking.mode, fill=run.masking.fill)
+            model = layer_masked(model, options, trusted=True)
         taps = {*run.taps, run.wrt or IMAGE} - {IMAGE}
         if taps:
             model = tapped(model, sorted(taps))

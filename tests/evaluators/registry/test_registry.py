@@ -154,8 +154,9 @@ def test_facts_of_parameters_are_what_a_catalogue_shows() -> None:
         "[1, 1024]",
     )
     assert (facts["removal"].type, facts["removal"].default) == ("removal", "black")
-    mode = parameters_of(Layer)[0]
+    mode, fill = parameters_of(Layer)
     assert (mode.type, mode.default, mode.range) == ("choice", "reference", "reference, strict")
+    assert (fill.default, fill.range) == ("neighbour", "neighbour, none, partial")
     (smooth,) = parameters_of(Black)
     assert (smooth.name, smooth.type, smooth.default) == ("smooth_edges", "bool", "False")
 

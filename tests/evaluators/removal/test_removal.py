@@ -8,16 +8,19 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 from scipy.stats import kstest, truncnorm
 
+from heatproof.evaluators.errors import InvalidArgumentError
 from heatproof.evaluators.removal import (
     REMOVALS,
     Black,
     Blur,
     Colour,
     Donor,
+    Fill,
     Grey,
     Inpaint,
     Layer,
     LinearImputation,
+    Masking,
     Mean,
     Mode,
     Neighbourhood,
@@ -131,7 +134,16 @@ def test_layer_leaves_pixels_to_the_network() -> None:
     image = pixels()
     layer = Layer(mode=Mode.STRICT)
     assert bound(layer, image)(random_mask(0)) is image
-    assert layer.masking is Mode.STRICT
+    assert layer.masking == Masking(Mode.STRICT)
+
+
+@pytest.mark.parametrize("fill", [Fill.NONE, Fill.PARTIAL])
+def test_strict_masking_excludes_other_fills(fill: Fill) -> None:
+    assert Layer(fill=fill).masking == Masking(fill=fill)
+    for refused in (Layer, Masking):
+        with pytest.raises(InvalidArgumentError, match="use mode reference") as caught:
+            refused(mode=Mode.STRICT, fill=fill)
+        assert caught.value.field == "fill"
 
 
 def test_only_layer_removes_inside_the_network() -> None:

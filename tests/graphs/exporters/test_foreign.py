@@ -25,7 +25,7 @@ from heatproof.evaluators.errors import (
 from heatproof.evaluators.images.preprocessing import PRESETS
 from heatproof.evaluators.queries.class_outputs import COARSE
 from heatproof.evaluators.queries.passes import IMAGE, ModelPass
-from heatproof.evaluators.removal import Mode
+from heatproof.evaluators.removal import Masking
 from heatproof.graphs.canonical import CanonicalModel, canonicalize
 from heatproof.graphs.files.loading import load_model
 from heatproof.graphs.files.notes import notes_of
@@ -197,7 +197,7 @@ def test_what_inspection_reports_explanations_can_use(case: Case) -> None:
     logits = passes.logits(run, images)
     assert logits.shape == (2, run.facts.classes)
     assert np.isfinite(logits).all()
-    masking = ModelPass("m", masking=Mode.REFERENCE)
+    masking = ModelPass("m", masking=Masking())
     assert (run.facts.supports(masking) is None) == facts.layer_masking.supported
     if facts.layer_masking.supported:
         masked = passes.masked(run, images, np.ones((2, height, width), np.bool_), "reference")

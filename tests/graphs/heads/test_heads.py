@@ -21,7 +21,7 @@ from heatproof.evaluators.images.preprocessing import PRESETS
 from heatproof.evaluators.queries.class_outputs import Activation as Stated
 from heatproof.evaluators.queries.class_outputs import Basis, Statement
 from heatproof.evaluators.queries.passes import IMAGE, ModelPass
-from heatproof.evaluators.removal import Mode
+from heatproof.evaluators.removal import Masking
 from heatproof.graphs.canonical import CanonicalModel, canonicalize
 from heatproof.graphs.files.saving import to_bytes
 from heatproof.graphs.gradients import differentiated
@@ -201,7 +201,7 @@ def test_probabilities_without_logits_become_logarithms(text_model: Parse, tail:
     assert (canonical.output.activation, canonical.classes) == (Activation.SOFTMAX, classes)
     expected = run(model.SerializeToString(), images, "p")
     np.testing.assert_allclose(probabilities(canonical, images), expected, atol=1e-6)
-    for asked in (ModelPass("", wrt=IMAGE), ModelPass("", masking=Mode.REFERENCE)):
+    for asked in (ModelPass("", wrt=IMAGE), ModelPass("", masking=Masking())):
         assert canonical.capabilities.supports(asked) is None
     onnx.checker.check_model(to_bytes(canonical.model), full_check=True)
 

@@ -21,7 +21,7 @@ from heatproof.evaluators.errors import (
 from heatproof.evaluators.images.preprocessing import PRESETS
 from heatproof.evaluators.queries.model_warnings import Doubt
 from heatproof.evaluators.queries.passes import IMAGE, ModelPass
-from heatproof.evaluators.removal import Mode
+from heatproof.evaluators.removal import Masking
 from heatproof.graphs.canonical import CanonicalModel, canonicalize
 from heatproof.graphs.files.notes import notes_of
 from heatproof.graphs.gradients import differentiated, gradient_blockers
@@ -352,7 +352,7 @@ def test_a_dynamically_quantized_model_answers_for_each_image_as_for_it_alone(
     assert "DynamicQuantizeLinear" in warning.text
     assert "every image is run by itself" in warning.text
     assert inspect(named(model)).notes == (warning.text,)
-    for asked in (ModelPass("", masking=Mode.REFERENCE), ModelPass("", wrt=IMAGE)):
+    for asked in (ModelPass("", masking=Masking()), ModelPass("", wrt=IMAGE)):
         assert run.facts.supports(asked) is not None
 
 

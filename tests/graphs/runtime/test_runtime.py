@@ -21,7 +21,7 @@ from heatproof.evaluators.errors import (
 from heatproof.evaluators.images.preprocessing import PRESETS
 from heatproof.evaluators.queries.passes import IMAGE, ModelPass, Weights
 from heatproof.evaluators.queries.predictor import Batch, Predictor
-from heatproof.evaluators.removal import Mode
+from heatproof.evaluators.removal import Masking, Mode
 from heatproof.graphs.canonical import canonicalize
 from heatproof.graphs.files.saving import to_bytes
 from heatproof.graphs.predictor import OrtPredictor
@@ -87,7 +87,7 @@ def test_it_is_a_predictor(text_model: Parse) -> None:
     assert (facts.height, facts.width, facts.classes, facts.batch_size) == (16, 16, 5, 4)
     assert (facts.probabilities, facts.cam_tensor) == ("softmax", "last")
     for run in (
-        ModelPass(facts.model, masking=Mode.STRICT),
+        ModelPass(facts.model, masking=Masking(Mode.STRICT)),
         ModelPass(facts.model, wrt=IMAGE),
         ModelPass(facts.model, wrt="last", taps=("c",), gate="c"),
         ModelPass(facts.model, Weights(facts.layers, 1)),
@@ -166,7 +166,7 @@ def test_a_model_that_cannot_be_masked_says_why_and_still_predicts(text_model: P
         )
     )
     assert logits(built, images()).shape == (4, 5)
-    shortfall = built.facts.supports(ModelPass("models/sha256-00", masking=Mode.REFERENCE))
+    shortfall = built.facts.supports(ModelPass("models/sha256-00", masking=Masking()))
     assert shortfall is not None
     assert "CumSum-14" in shortfall.reason
     with pytest.raises(UnsupportedOperatorError, match="CumSum-14"):
@@ -384,7 +384,7 @@ def test_passes_compose_and_large_weights_may_be_drawn_anew(text_model: Parse) -
     anew = ModelPass(name, Weights(layers, 1))
     random = built.submit(anew, Batch(images())).result()
     assert np.abs(random.logits - trained.logits).max() > 0.1
-    everything = replace(anew, masking=Mode.REFERENCE, wrt="last", taps=("c",), gate="last")
+    everything = replace(anew, masking=Masking(), wrt="last", taps=("c",), gate="last")
     batch = Batch(images(), masks, np.eye(5, dtype=np.float32)[:4], gates)
     found = built.submit(everything, batch).result()
     # The same sums in another order.

@@ -90,13 +90,14 @@ def test_the_name_of_a_rewritten_file_has_no_folders(
     assert refusal.field == "file_name"
 
 
+@pytest.mark.parametrize(("field", "value"), [("global_pool", 2), ("fill", 2), ("fill", 3)])
 def test_options_that_exclude_each_other_are_refused(
-    served: Served, model: model_pb2.Model
+    served: Served, model: model_pb2.Model, field: str, value: int
 ) -> None:
     with refused() as refusal:
-        downloaded(served, model.name, layer_masking={"mode": 2, "global_pool": 2})
+        downloaded(served, model.name, layer_masking={"mode": 2, field: value})
     assert refusal.code is grpc.StatusCode.INVALID_ARGUMENT
-    assert refusal.field == "layer_masking.global_pool"
+    assert refusal.field == f"layer_masking.{field}"
 
 
 def test_a_rewrite_without_a_rule_names_the_operator(served: Served) -> None:

@@ -21,6 +21,8 @@ VARIANTS = {
     "--layer-masking --global-pool plain --mask-threshold 0.5": ("mask", "mask_coverage"),
     "--layer-masking --platform cpu": ("mask", "mask_coverage"),
     "--gradient --platform cuda": ("output_gradient", "input_gradient"),
+    "--layer-masking --fill none": ("mask", "mask_coverage"),
+    "--layer-masking --fill partial": ("mask", "mask_coverage"),
     "--gradient": ("output_gradient", "input_gradient"),
 }
 

@@ -53,6 +53,12 @@ class RewriteOptions:
         str | None, typer.Option(help="majority (default), union or intersection.")
     ] = None
     global_pool: Annotated[str | None, typer.Option(help="renormalised (default) or plain.")] = None
+    fill: Annotated[
+        str | None,
+        typer.Option(
+            help="What convolutions read in hidden cells: neighbour (default), none or partial."
+        ),
+    ] = None
     mask_threshold: Annotated[
         float | None,
         typer.Option(
@@ -73,6 +79,7 @@ class RewriteOptions:
             "mode": self.mode,
             "concat": self.concat,
             "global_pool": self.global_pool,
+            "fill": self.fill,
             "threshold": self.mask_threshold,
         }
         given = {name: value for name, value in variants.items() if value is not None}

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from heatproof.evaluators.removal.operator import Mode
+from heatproof.evaluators.removal.operator import Masking
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class ModelPass:
 
     model: str
     weights: Weights = TRAINED
-    masking: Mode | None = None
+    masking: Masking | None = None
     wrt: str | None = None
     taps: tuple[str, ...] = ()
     gate: str | None = None

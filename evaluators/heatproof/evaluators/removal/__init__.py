@@ -15,6 +15,8 @@ from heatproof.evaluators.removal.linear_imputation import LinearImputation as L
 from heatproof.evaluators.removal.neighbourhood import Neighbourhood as Neighbourhood
 from heatproof.evaluators.removal.noise import Noise as Noise
 from heatproof.evaluators.removal.operator import REMOVALS as REMOVALS
+from heatproof.evaluators.removal.operator import Fill as Fill
+from heatproof.evaluators.removal.operator import Masking as Masking
 from heatproof.evaluators.removal.operator import Mode as Mode
 from heatproof.evaluators.removal.operator import RemovalOperator as RemovalOperator
 from heatproof.evaluators.removal.operator import RemovalView as RemovalView

@@ -7,6 +7,8 @@ from heatproof.evaluators.images.arrays import Image, Mask
 from heatproof.evaluators.registry.parameters import parameter
 from heatproof.evaluators.removal.operator import (
     REMOVALS,
+    Fill,
+    Masking,
     Mode,
     RemovalFacts,
     RemovalOperator,
@@ -27,11 +29,16 @@ class Layer(RemovalOperator):
     )
 
     mode: Mode = parameter(Mode.REFERENCE, "Variant of the rules.")
+    fill: Fill = parameter(Fill.NEIGHBOUR, "What convolutions read in hidden cells.")
+
+    def __post_init__(self) -> None:
+        # Refuses what excludes each other.
+        Masking(self.mode, self.fill)
 
     @property
-    def masking(self) -> Mode:
+    def masking(self) -> Masking:
         """The variant of the rewritten model."""
-        return self.mode
+        return Masking(self.mode, self.fill)
 
     def bind(self, view: RemovalView) -> Render:
         """Leaves the pixels alone: the mask reaches the network beside them."""

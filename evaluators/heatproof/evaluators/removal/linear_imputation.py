@@ -77,8 +77,8 @@ def imputed(image: Image, mask: Mask) -> Image:
 
 def _weighted(planes: Planes) -> Planes:
     """The weighted sum over the neighbours of each pixel that lie in the image."""
-    found: Planes = cv2.filter2D(planes, -1, _WEIGHTS, borderType=cv2.BORDER_CONSTANT)
-    return found
+    filtered = cv2.filter2D(planes, -1, _WEIGHTS, borderType=cv2.BORDER_CONSTANT)
+    return np.asarray(filtered, np.float64)
 
 
 def _dot(one: Planes, other: Planes) -> NDArray[np.float64]:

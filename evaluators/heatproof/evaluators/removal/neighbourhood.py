@@ -71,7 +71,7 @@ class Neighbourhood(RemovalOperator):
         if self.statistic is Statistic.MEAN:
             return _means(image, mask, radius)
         low, high = _extremes(image, mask, radius)
-        return low + shares * (high - low)
+        return np.asarray(low + shares * (high - low), np.float32)
 
 
 def _means(image: Image, mask: Mask, radius: int) -> Image:
@@ -84,8 +84,15 @@ def _means(image: Image, mask: Mask, radius: int) -> Image:
 def _sums(plane: NDArray[np.generic], radius: int) -> NDArray[np.float64]:
     """The sum within a number of rows and columns of each pixel."""
     side = _side(plane.shape, radius)
-    sums: NDArray[np.float64] = cv2.boxFilter(
-        plane.astype(np.float64), -1, (side, side), normalize=False, borderType=cv2.BORDER_CONSTANT
+    sums = np.asarray(
+        cv2.boxFilter(
+            plane.astype(np.float64),
+            -1,
+            (side, side),
+            normalize=False,
+            borderType=cv2.BORDER_CONSTANT,
+        ),
+        np.float64,
     )
     return np.round(sums) if plane.dtype == np.bool_ else sums
 

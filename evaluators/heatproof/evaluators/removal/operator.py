@@ -8,6 +8,7 @@ from typing import ClassVar, TypeAlias
 
 import numpy as np
 
+from heatproof.evaluators.errors import InvalidArgumentError
 from heatproof.evaluators.images.arrays import Image, Mask
 from heatproof.evaluators.registry.registry import Facts, Registered, Registry
 
@@ -27,6 +28,38 @@ class Mode(StrEnum):
 
     REFERENCE = "reference"
     STRICT = "strict"
+
+
+class Fill(StrEnum):
+    """What convolutions read in hidden cells.
+
+    NEIGHBOUR: means of visible neighbours, round by round. NONE: zeros. PARTIAL: zeros, and what a
+    convolution sums up is scaled by all cells of its window over the visible ones.
+    """
+
+    NEIGHBOUR = "neighbour"
+    NONE = "none"
+    PARTIAL = "partial"
+
+
+@dataclass(frozen=True, slots=True)
+class Masking:
+    """The rules of one layer-masked pass.
+
+    Raises:
+        InvalidArgumentError: STRICT, which fills without limit, without its fill.
+    """
+
+    mode: Mode = Mode.REFERENCE
+    fill: Fill = Fill.NEIGHBOUR
+
+    def __post_init__(self) -> None:
+        if self.mode is Mode.STRICT and self.fill is not Fill.NEIGHBOUR:
+            raise InvalidArgumentError(
+                f"mode strict fills every hidden cell and excludes fill {self.fill}; "
+                "use mode reference or fill neighbour",
+                field="fill",
+            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,7 +101,7 @@ class RemovalOperator(Registered, ABC):
     parameter_type: ClassVar[str] = "removal"
 
     @property
-    def masking(self) -> Mode | None:
+    def masking(self) -> Masking | None:
         """The rules by which the network itself hides regions; None for pixel operators."""
         return None
 

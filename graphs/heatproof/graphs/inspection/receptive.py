@@ -272,7 +272,9 @@ def _blocks(at: _Geometry) -> _Held:
 def _padded(at: _Geometry) -> _Held | None:
     """The same cells farther back; a reflected border sees less than what lies beside it."""
     pads = pads_of(at.node)
-    return pads and _moved(at, [range(-pads.begins[axis], _FAR) for axis in at.axes])
+    if pads is None:
+        return None
+    return _moved(at, [range(-pads.begins[axis], _FAR) for axis in at.axes])
 
 
 def _sliced(at: _Geometry) -> _Held | None:

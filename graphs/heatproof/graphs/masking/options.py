@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from heatproof.evaluators.errors import InvalidArgumentError
+from heatproof.evaluators.removal.operator import Fill as Fill
+from heatproof.evaluators.removal.operator import Masking
 from heatproof.evaluators.removal.operator import Mode as Mode
 
 
@@ -33,6 +35,7 @@ class MaskingOptions:
         mode: REFERENCE or STRICT.
         concat: the vote of channel concatenations.
         global_pool: the divisor of global means; STRICT allows RENORMALISED only.
+        fill: what convolutions read in hidden cells; STRICT allows NEIGHBOUR only.
         threshold: in (0, 1): a cell is visible if its mask is above it; None: masks are 0 or 1.
     """
 
@@ -40,8 +43,10 @@ class MaskingOptions:
     concat: ConcatVote = ConcatVote.MAJORITY
     global_pool: GlobalPool = GlobalPool.RENORMALISED
     threshold: float | None = None
+    fill: Fill = Fill.NEIGHBOUR
 
     def __post_init__(self) -> None:
+        Masking(self.mode, self.fill)
         if self.threshold is not None and not 0 < self.threshold < 1:
             raise InvalidArgumentError(
                 f"threshold must lie in (0, 1), not {self.threshold}; "

@@ -10,7 +10,7 @@ from heatproof.graphs.masking.cells.filling import MATRIX_CELLS_PER_ROUND, Fille
 from heatproof.graphs.masking.cells.hiding import Hider
 from heatproof.graphs.masking.masks.borders import Box, image_box
 from heatproof.graphs.masking.masks.pyramid import Pyramid
-from heatproof.graphs.masking.options import MaskingOptions
+from heatproof.graphs.masking.options import Fill, MaskingOptions
 from heatproof.graphs.masking.states import NCHW, Axes, Flat, Mask, Spatial, State
 from heatproof.graphs.operators.emitter import Dim, Emitter
 from heatproof.graphs.operators.rules import Operator
@@ -90,9 +90,14 @@ class Scope:
         return self.hider.visible(value, state, hidden)
 
     def filled(self, value: ir.Value, state: Spatial, rounds: int) -> ir.Value:
-        """The tensor with its hidden cells filled from their neighbours in `rounds` rounds."""
+        """The tensor with its hidden cells filled from their neighbours in `rounds` rounds.
+
+        Without a fill the hidden cells are zeros.
+        """
         if value in self._refills:
             return self._refills[value](rounds)
+        if self.options.fill is not Fill.NEIGHBOUR:
+            return self.visible(value, state)
         box = image_box(state.mask)
         if box is not None:
             return self._filled_inside(value, state, rounds, box)

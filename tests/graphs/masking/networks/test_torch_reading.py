@@ -6,7 +6,7 @@ import onnx_ir as ir
 import pytest
 from numpy.typing import NDArray
 
-from heatproof.graphs.masking import ConcatVote, GlobalPool, MaskingOptions, Mode
+from heatproof.graphs.masking import ConcatVote, Fill, GlobalPool, MaskingOptions, Mode
 from tests.graphs.masking.networks.torch_reading import deviation
 
 Array = NDArray[Any]
@@ -15,6 +15,8 @@ OPTIONS = [
     MaskingOptions(),
     MaskingOptions(mode=Mode.STRICT),
     MaskingOptions(global_pool=GlobalPool.PLAIN),
+    MaskingOptions(fill=Fill.NONE),
+    MaskingOptions(fill=Fill.PARTIAL),
 ]
 VOTES = [MaskingOptions(concat=vote) for vote in ConcatVote]
 STRICT_VOTES = [MaskingOptions(mode=Mode.STRICT, concat=vote) for vote in ConcatVote]
@@ -27,7 +29,7 @@ TOLERANCE = 1e-5
     ("network", "options"),
     [
         *((network, options) for network in NETWORKS for options in OPTIONS),
-        *(("densenet", options) for options in (*VOTES, *STRICT_VOTES)),
+        *(("densenet", options) for options in (*VOTES, *STRICT_VOTES, *OPTIONS[-2:])),
     ],
 )
 def test_rewritten_networks_do_what_the_table_says(

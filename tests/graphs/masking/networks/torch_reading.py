@@ -15,7 +15,14 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
 
-from heatproof.graphs.masking import ConcatVote, GlobalPool, MaskingOptions, Mode, layer_masked
+from heatproof.graphs.masking import (
+    ConcatVote,
+    Fill,
+    GlobalPool,
+    MaskingOptions,
+    Mode,
+    layer_masked,
+)
 from heatproof.graphs.preparation import prepared
 from tests.graphs.operators.torch_operators import applied, as_tensor, constants, geometry, reduced
 from tests.graphs.sessions import opened
@@ -154,9 +161,25 @@ def _convolution(node: ir.Node, operands: list[Seen], options: MaskingOptions) -
     height, width = weights.shape[2:]
     everything = sum(one.x.shape[2:])
     rounds = width if options.mode is Mode.REFERENCE else everything
-    x = one.x if (height, width) == (1, 1) else filled(one, rounds)
+    if options.fill is Fill.PARTIAL:
+        return _hidden(_partial(node, operands), *slid(node, one, weights))
+    fills = options.fill is Fill.NEIGHBOUR and (height, width) != (1, 1)
+    x = filled(one, rounds) if fills else one.x
     (y,) = applied(node, [x, *(other.x for other in operands[1:])])
     return _hidden(y, *slid(node, one, weights))
+
+
+def _partial(node: ir.Node, operands: list[Seen]) -> Tensor:
+    """Partial convolution: sums over windows, scaled by their cells over the visible ones."""
+    one, weights = operands[0], operands[1].x
+    (y,) = applied(node, [one.x, weights])
+    mask, image = _maps(one)
+    every, seen = (
+        inside.expand(cells.shape).mul(cells).sum((-1, -2))
+        for cells, inside in (geometry(node, m, weights).windows(m) for m in (image, mask * image))
+    )
+    y = y * torch.where(seen > 0, every / seen, 1)
+    return y + operands[2].x[:, None, None] if len(operands) > 2 else y
 
 
 def _max_pool(node: ir.Node, operands: list[Seen], options: MaskingOptions) -> Seen:

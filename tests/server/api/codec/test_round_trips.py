@@ -31,7 +31,7 @@ from heatproof.evaluators.outcomes import Curve, Direction, Reason, Undefined
 from heatproof.evaluators.queries.targets import LABEL, PREDICTED, Contrast, FixedClass, Group
 from heatproof.evaluators.regions import REGIONS, Grid, Segmentation, Slic
 from heatproof.evaluators.registry.parameters import Range
-from heatproof.evaluators.removal import REMOVALS, Blur, RemovalOperator
+from heatproof.evaluators.removal import REMOVALS, Blur, Fill, Layer, Mode, RemovalOperator
 from heatproof.server.api.codec import decode, decode_choice, encode
 from heatproof.server.api.codec.fields.hints import hints_of
 from heatproof.server.api.codec.fields.tensors import array, check_finite, check_tensor, fill_tensor
@@ -78,10 +78,15 @@ def parameters(parameter: Any, kind: Any) -> st.SearchStrategy[Any]:
     return within(bounds, kind) if bounds else WORDS
 
 
+LAYERS = st.builds(Layer, st.sampled_from(Mode)) | st.builds(Layer, fill=st.sampled_from(Fill))
+"""Without the pairs that exclude each other."""
+
+
 def registered(kind: type[Any]) -> st.SearchStrategy[Any]:
     """Things of one registered class."""
     hints = {hint.name: hint.element for hint in hints_of(kind)}
-    return st.builds(kind, **{f.name: parameters(f, hints[f.name]) for f in fields(kind)})
+    given = {f.name: parameters(f, hints[f.name]) for f in fields(kind)}
+    return st.builds(kind, **given) if kind is not Layer else LAYERS
 
 
 REGIONS_ = st.one_of([registered(REGIONS[name]) for name in REGIONS])

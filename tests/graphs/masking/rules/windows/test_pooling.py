@@ -1,6 +1,7 @@
 """The rarer pools, and rare forms of the common ones."""
 
 import numpy as np
+import onnx_ir as ir
 import pytest
 
 from heatproof.evaluators.errors import UnsupportedOperatorError
@@ -141,3 +142,13 @@ def test_a_dilated_window_as_wide_as_the_image_is_no_global_mean() -> None:
 def test_a_single_cell_leaves_space_through_a_flattening_alone(mode: Mode) -> None:
     nodes = "m = AveragePool <kernel_shape = [1, 1]> (x) y = Flatten (m)"
     Laws(graph(nodes, size=(18, 15)), MaskingOptions(mode=mode)).check()
+
+
+@pytest.mark.parametrize("pool", ["AveragePool", "LpPool"])
+def test_strict_pools_of_a_fixed_batch_obey_the_laws(pool: str) -> None:
+    model = ir.from_onnx_text(
+        f"""<ir_version: 9, opset_import: ["": 17]>
+        g (float[2, 3, 9, 8] image) => (float[2, 3, 8, 7] y)
+        {{ y = {pool} <kernel_shape = [2, 2]> (image) }}"""
+    )
+    Laws(model, MaskingOptions(mode=Mode.STRICT)).check()

@@ -1,9 +1,13 @@
-"""Convolutions read their neighbours: they fill their own input, and masks follow the window."""
+"""Convolutions read their neighbours: they fill their own input, and masks follow the window.
+
+Without a fill they read X.M; a partial one is scaled by its visible cells (`partial`).
+"""
 
 import onnx_ir as ir
 
-from heatproof.graphs.masking.options import Mode
+from heatproof.graphs.masking.options import Fill, Mode
 from heatproof.graphs.masking.rules.movement import field_span
+from heatproof.graphs.masking.rules.windows.partial import scale_sums
 from heatproof.graphs.masking.scope import Scope
 from heatproof.graphs.masking.states import NCHW, Spatial
 from heatproof.graphs.masking.table import RULES
@@ -19,7 +23,10 @@ def convolution(node: ir.Node, scope: Scope) -> Spatial:
     if window.spans != (1, 1):
         node.replace_input_with(0, scope.filled(value, state, rounds))
     finite = state.finite or window.spans != (1, 1)
-    return Spatial(scope.masks.slid(state.mask, window), NCHW, finite)
+    mask = scope.masks.slid(state.mask, window)
+    if window.spans != (1, 1) and scope.options.fill is Fill.PARTIAL:
+        scale_sums(node, state.mask, mask, scope)
+    return Spatial(mask, NCHW, finite)
 
 
 @RULES.rule("ConvTranspose", 1, 11, 22)
@@ -32,6 +39,8 @@ def transposed_convolution(node: ir.Node, scope: Scope) -> Spatial:
     if rounds:
         node.replace_input_with(0, scope.filled(value, state, rounds))
     mask = scope.masks.reading(state.mask, *lines)
+    if rounds and scope.options.fill is Fill.PARTIAL:
+        scale_sums(node, state.mask, mask, scope)
     return Spatial(mask, NCHW, state.finite or rounds > 0)
 
 

@@ -6,6 +6,7 @@ from heatproof.graphs.masking.options import Mode
 from heatproof.graphs.masking.rules.statistics.extremes import lowest
 from heatproof.graphs.masking.rules.statistics.means import cast
 from heatproof.graphs.masking.rules.statistics.reductions import Reduction, averaged
+from heatproof.graphs.masking.rules.windows.partial import seen_ratio
 from heatproof.graphs.masking.scope import Scope
 from heatproof.graphs.masking.states import NCHW, Flat, Mask, Spatial
 from heatproof.graphs.masking.table import RULES
@@ -70,18 +71,12 @@ def _renormalize(node: ir.Node, scope: Scope, before: Mask, after: Mask) -> None
     """pool(X.M) * pool(1) / pool(M), over the cells of the image, by the node's own attributes."""
     output = node.outputs[0]
     attributes = attributes_of(node)
-    shape = (scope.batch, 1, *after.size)
 
     def pooled(image: ir.Value) -> ir.Value:
+        shape = (*(image.shape or ())[:2], *after.size)  # the whole image is one for all
         return scope.op(node.op_type, image, like=image, shape=shape, **attributes)
 
     mean = scope.op(node.op_type, node.inputs[0], like=output, **attributes)
-    whole = pooled(scope.op.constant(before.image[None, None], ir.DataType.FLOAT))
-    seen = pooled(scope.masks.of_image(before))
-    zero, one = (scope.op.scalar(number, seen.dtype) for number in (0.0, 1.0))
-    some = scope.op("Greater", seen, zero, like=seen, dtype=ir.DataType.BOOL)
-    ratio = scope.op("Div", whole, seen, like=seen)
-    # Windows without a visible cell of the image are hidden, or hold nothing but border.
-    factor = scope.op("Where", some, ratio, one, like=seen)
+    factor = seen_ratio(before, pooled, scope)
     scaled = scope.op("Mul", mean, cast(factor, output.dtype, scope), like=output)
     scope.replace_output(node, scaled)
