@@ -28,6 +28,7 @@ from heatproof.evaluators.metrics import (
     Deletion,
     ExplanationConsistency,
     Insertion,
+    Linearity,
     MaskShapeBias,
     MaxSensitivity,
     Mprt,
@@ -62,6 +63,7 @@ SPEC = EvaluationSpec(
         Mprt(2),
         PointingGame(),
         MaskShapeBias(),
+        Linearity(16),
         SegmentRemoval(Grid(4), fractions=3),
     ),
     explainers=(

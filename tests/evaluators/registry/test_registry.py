@@ -27,6 +27,7 @@ def test_the_registries_hold_what_the_contract_offers() -> None:
         "explanation_consistency",
         "insertion",
         "inter_model_deletion",
+        "linearity",
         "mask_shape_bias",
         "max_sensitivity",
         "mprt",
