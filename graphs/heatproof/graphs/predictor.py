@@ -159,6 +159,8 @@ class OrtPredictor:
         if run.gate is not None:
             model = gated(model, run.gate)
         if run.masking is not None:
+            # Tapped first, for hidden cells are cleared where the graph has an output.
+            model = tapped(model, sorted(run.taps))
             # `Masks` are booleans.
             options = MaskingOptions(mode=run.masking.mode, fill=run.masking.fill)
             model = layer_masked(model, options, trusted=True)

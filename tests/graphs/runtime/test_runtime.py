@@ -395,3 +395,23 @@ def test_passes_compose_and_large_weights_may_be_drawn_anew(text_model: Parse) -
     np.testing.assert_array_equal(np.maximum(found.features["c"], 0), found.activations)
     none = built.submit(ModelPass(name, gate="last"), Batch(images(), gates=0 * gates)).result()
     np.testing.assert_array_equal(none.logits, np.zeros((4, 5), np.float32))
+
+
+@pytest.mark.parametrize("tensor", ["last", "c"])
+def test_tapped_features_are_zero_where_the_network_hides_them(
+    text_model: Parse, tensor: str
+) -> None:
+    built = predictor(text_model(NET))
+    masks = np.zeros((4, 16, 16), bool)
+    masks[:, 2:9, 1:7] = True
+    run = ModelPass(built.facts.model, masking=Mode.REFERENCE, taps=(tensor,))
+    answers = built.submit(run, Batch(images(), masks)).result()
+    assert answers.coverage is not None
+    found = answers.features[tensor]
+    hidden = (found == 0).all(axis=(0, 1))
+    assert 0.2 < hidden.mean() < 1
+    untapped = masked(built, images(), masks, "reference")
+    np.testing.assert_allclose(answers.logits, untapped.logits, rtol=1e-5, atol=1e-5)
+    garbage = np.where(masks[:, np.newaxis], images(), np.float32(1e6))
+    again = built.submit(run, Batch(garbage, masks)).result().features[tensor]
+    np.testing.assert_array_equal(again, found)
