@@ -1,7 +1,7 @@
 """What an evaluation found, a gate's verdict on it, and weights for training."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -92,6 +92,18 @@ class Report:
             label = image.label if image.HasField("label") else None
             for score in image.scores:
                 yield {**named, "label": label, **captions[score.result], **_score_row(score)}
+
+
+def joined(parts: Iterable[ImageResult]) -> list[ImageResult]:
+    """Puts the results of images together that came in several messages."""
+    whole: list[ImageResult] = []
+    for part in parts:
+        if part.continuation and whole:
+            whole[-1].scores.extend(part.scores)
+            whole[-1].overlays.extend(part.overlays)
+        else:
+            whole.append(part)
+    return whole
 
 
 def _score_row(score: ImageScore) -> dict[str, Any]:

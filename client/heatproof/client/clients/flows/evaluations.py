@@ -23,7 +23,7 @@ from heatproof.client.documents import messages
 from heatproof.client.documents.annotations import PartialAnnotationsWarning
 from heatproof.client.documents.model_files import ModelSource
 from heatproof.client.documents.policies import PreprocessingSource, read_preprocessing
-from heatproof.client.documents.results import Report
+from heatproof.client.documents.results import Report, joined
 from heatproof.client.documents.statements import StatementOptions
 from heatproof.client.documents.targets import TargetSource
 from heatproof.client.errors import (
@@ -260,12 +260,14 @@ def _metric_results(name: str) -> Flow[list[MetricResult]]:
 
 def _image_results(name: str) -> Flow[list[ImageResult]]:
     request = ListImageResultsRequest(name=name, view=ListImageResultsRequest.VIEW_FULL)
-    count = iter(range(2**31))
+    images = 0
 
-    def lightened(result: ImageResult) -> ImageResult:
-        if next(count) >= OVERLAY_IMAGES:
-            result.ClearField("overlays")
-        return result
+    def lightened(part: ImageResult) -> ImageResult:
+        nonlocal images
+        images += not part.continuation
+        if images > OVERLAY_IMAGES:
+            part.ClearField("overlays")
+        return part
 
-    found: list[ImageResult] = yield from patiently(Stream(IMAGE_RESULTS, request, lightened))
-    return found
+    parts: list[ImageResult] = yield from patiently(Stream(IMAGE_RESULTS, request, lightened))
+    return joined(parts)

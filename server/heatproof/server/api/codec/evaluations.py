@@ -144,14 +144,8 @@ def image_row(result: ImageResult) -> ImageRow:
 
 
 def read_image_result(data: bytes) -> results_pb2.ImageResult:
-    """Reads the result of an image, without the overlays, then curves, that do not fit."""
-    message = results_pb2.ImageResult.FromString(data)
-    while message.overlays and message.ByteSize() > MAX_REPLY_BYTES:
-        message.overlays.pop()
-    if message.ByteSize() > MAX_REPLY_BYTES:
-        for score in message.scores:
-            score.ClearField("curves")
-    return message
+    """Reads the result of an image, which may be larger than a reply."""
+    return results_pb2.ImageResult.FromString(data)
 
 
 def encode_evaluation(stored: StoredEvaluation) -> evaluation_pb2.Evaluation:

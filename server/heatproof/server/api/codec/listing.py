@@ -1,11 +1,12 @@
-"""The messages of a list, as many as a reply holds."""
+"""The messages of a list: as many as a reply holds, or one in several replies."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final, Generic, TypeVar
 
 from google.protobuf.message import Message
 
 from heatproof.server.settings import MAX_REPLY_BYTES
+from heatproof.v1.results_pb2 import ImageResult
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Message)
@@ -37,3 +38,47 @@ class Listing(Generic[T, M]):
         self._room -= size
         self.messages.append(message)
         return True
+
+
+def image_result_parts(data: bytes) -> Iterator[ImageResult]:
+    """Reads the result of an image and cuts it where a reply ends.
+
+    Merged in their order the parts are the result again, but for the curves of a score and the
+    overlays that do not fit a reply by themselves. Only the first has more than scores and
+    overlays.
+    """
+    whole = ImageResult.FromString(data)
+    if whole.ByteSize() <= MAX_REPLY_BYTES:
+        yield whole
+        return
+    pieces = list(_pieces(whole))
+    whole.ClearField("scores")
+    whole.ClearField("overlays")
+    part, room = whole, MAX_REPLY_BYTES - whole.ByteSize()
+    for piece in pieces:
+        size = piece.ByteSize()
+        if size > room:
+            yield part
+            part = _continuation(whole.image)
+            room = MAX_REPLY_BYTES - part.ByteSize()
+        part.MergeFrom(piece)
+        room -= size
+    yield part
+
+
+def _continuation(image: str) -> ImageResult:
+    return ImageResult(image=image, continuation=True)
+
+
+def _pieces(whole: ImageResult) -> Iterator[ImageResult]:
+    """Scores and overlays one by one, each small enough for a part of its own."""
+    most = MAX_REPLY_BYTES - _continuation(whole.image).ByteSize()
+    for score in whole.scores:
+        piece = ImageResult(scores=[score])
+        if piece.ByteSize() > most:
+            piece.scores[0].ClearField("curves")
+        yield piece
+    for overlay in whole.overlays:
+        piece = ImageResult(overlays=[overlay])
+        if piece.ByteSize() <= most:
+            yield piece

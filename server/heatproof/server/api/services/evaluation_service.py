@@ -23,7 +23,7 @@ from heatproof.server.api.codec.evaluations import (
     read_spec,
 )
 from heatproof.server.api.codec.images import decode_images
-from heatproof.server.api.codec.listing import Listing
+from heatproof.server.api.codec.listing import Listing, image_result_parts
 from heatproof.server.api.interceptors.guard import Context
 from heatproof.server.evaluations.assembly import Evaluations
 from heatproof.server.evaluations.inline import MAX_INLINE_IMAGES
@@ -113,7 +113,8 @@ class EvaluationService(evaluation_service_pb2_grpc.EvaluationServiceServicer):
         """Sends the results of the images, in the order of the data set."""
         name, columns = EvaluationName.parse(request.name), view_columns(request.view)
         async for row in self._evaluations.image_rows(name, *columns):
-            yield read_image_result(row)
+            for part in image_result_parts(row):
+                yield part
 
     async def ListConsistencyWeights(
         self, request: pb.ListConsistencyWeightsRequest, context: Context
