@@ -175,7 +175,8 @@ def test_an_unknown_version_is_refused_with_the_way_out() -> None:
         assert fields[0] == column_blocks.VERSION
         for shape in ([7, *fields[1:]], [7, "anything", {"else": 1}]):
             with pytest.raises(
-                FailedPreconditionError, match=r"version 7.*reads 1.*evaluate again"
+                FailedPreconditionError,
+                match=rf"version 7.*reads {column_blocks.VERSION}.*evaluate again",
             ):
                 read([msgspec.msgpack.encode(shape)])
 
@@ -199,7 +200,14 @@ def _read_wholly(images: bytes, scores: bytes) -> None:
 
 
 def test_blocks_cut_the_results_whatever_their_number() -> None:
-    for results in (0, 1, 127, 128, 129, 1000):
+    for results in (
+        0,
+        1,
+        column_blocks.RESULTS - 1,
+        column_blocks.RESULTS,
+        column_blocks.RESULTS + 1,
+        1000,
+    ):
         spans = blocks_of(results)
         assert [index for span in spans for index in span] == list(range(results))
         assert all(len(span) == column_blocks.RESULTS for span in spans[:-1])

@@ -25,10 +25,10 @@ from heatproof.evaluators.evaluation.columns import (
 )
 from heatproof.evaluators.outcomes import Reason
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Raised by every change of the bytes."""
 
-RESULTS: Final = 128
+RESULTS: Final = 32
 """Results a block."""
 
 Count = Annotated[int, msgspec.Meta(ge=0)]

@@ -149,8 +149,13 @@ def _place(columns: UnitColumns, places: dict[bytes, int], distinct: list[Column
 
 
 def _resampled_sums(columns: UnitColumns, rng: np.random.Generator) -> Sums:
-    blocks = [weights @ columns for weights in _weights(len(columns), rng)]
-    return np.concatenate(blocks)
+    sums = np.empty((RESAMPLES, columns.shape[1]))
+    filled = 0
+    for weights in _weights(len(columns), rng):
+        stop = filled + len(weights)
+        np.matmul(weights, columns, out=sums[filled:stop])
+        filled = stop
+    return sums
 
 
 def _weights(units: int, rng: np.random.Generator) -> Iterator[Float64[np.ndarray, "chunk units"]]:
