@@ -73,7 +73,7 @@ def spearman(planted: np.ndarray, found: list[float | None]) -> float:
     return float(stats.spearmanr(planted, found).statistic)
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0])
 def test_planted_quality_ranks_the_models_and_robustness_does_not(seed: int) -> None:
     rng = np.random.default_rng(seed)
     models, losses = panel(rng)
