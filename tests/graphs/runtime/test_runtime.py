@@ -404,7 +404,7 @@ def test_tapped_features_are_zero_where_the_network_hides_them(
     built = predictor(text_model(NET))
     masks = np.zeros((4, 16, 16), bool)
     masks[:, 2:9, 1:7] = True
-    run = ModelPass(built.facts.model, masking=Mode.REFERENCE, taps=(tensor,))
+    run = ModelPass(built.facts.model, masking=Masking(Mode.REFERENCE), taps=(tensor,))
     answers = built.submit(run, Batch(images(), masks)).result()
     assert answers.coverage is not None
     found = answers.features[tensor]
