@@ -59,7 +59,7 @@ def panel(rng: np.random.Generator) -> tuple[dict[str, ToyPredictor], np.ndarray
     """Networks by falling explanation quality, with losses that are unrelated to it."""
     evidence = in_cells(rng.permutation(np.geomspace(0.02, 1, CELLS**2)).reshape(CELLS, CELLS))
     evidence = np.stack([evidence] * 3) / evidence.sum() / 3
-    losses = np.linspace(0.15, 0.6, COUNT)[[3, 6, 1, 4, 7, 2, 5, 0]]
+    losses = np.linspace(0.15, 0.6, COUNT)[[0, 5, 2, 7, 4, 1, 6, 3]]
     loud = in_cells(rng.permutation(CELLS**2).reshape(CELLS, CELLS) / CELLS**2)
     return {
         f"models/{place}": network(
@@ -73,7 +73,7 @@ def spearman(planted: np.ndarray, found: list[float | None]) -> float:
     return float(stats.spearmanr(planted, found).statistic)
 
 
-@pytest.mark.parametrize("seed", [0])
+@pytest.mark.parametrize("seed", range(2))
 def test_planted_quality_ranks_the_models_and_robustness_does_not(seed: int) -> None:
     rng = np.random.default_rng(seed)
     models, losses = panel(rng)
