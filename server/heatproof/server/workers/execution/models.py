@@ -5,8 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-import onnx_ir as ir
-
 from heatproof.graphs.files.saving import save_model
 from heatproof.graphs.gradients import differentiated
 from heatproof.graphs.heads.choosing import logits_of
@@ -15,7 +13,7 @@ from heatproof.graphs.lowering import lower
 from heatproof.graphs.masking import MaskingOptions, layer_masked
 from heatproof.graphs.runtime.verification import verify_file
 from heatproof.server.workers.execution.context import TaskContext
-from heatproof.server.workers.tasks import Addition, InspectModel, RewriteModel
+from heatproof.server.workers.tasks import InspectModel, RewriteModel
 
 _NEW_OBJECTS: Final = 50_000
 """Between two collections while graphs are built, against Python's 700."""
@@ -41,19 +39,17 @@ def inspect_model(task: InspectModel, context: TaskContext) -> bytes:
     return context.documents.serialized_facts(inspect(model, task.stated))
 
 
-def _added(model: ir.Model, addition: Addition) -> ir.Model:
-    if isinstance(addition, MaskingOptions):
-        return layer_masked(model, addition)
-    return differentiated(model, of=logits_of(model, addition.output))
-
-
 @_seldom_collected()
 def rewrite_model(task: RewriteModel, context: TaskContext) -> tuple[str, ...]:
     """Writes a rewritten model into the folder of the task, and checks what it wrote."""
     context.report("parsing the model")
     model = context.model_cache.load(task.model)
     context.report("rewriting the model")
-    rewritten = _added(model, task.rewrite.addition)
+    addition = task.rewrite.addition
+    if isinstance(addition, MaskingOptions):
+        rewritten = layer_masked(model, addition)
+    else:
+        rewritten = differentiated(model, of=logits_of(model, addition.output))
     lower(rewritten, task.rewrite.platform)
     context.report("writing the model")
     save_model(rewritten, task.folder / task.file_name)
