@@ -28,6 +28,7 @@ from heatproof.evaluators.metrics import (
     Deletion,
     ExplanationConsistency,
     Insertion,
+    InterModelDeletion,
     Linearity,
     MaskShapeBias,
     MaxSensitivity,
@@ -76,13 +77,21 @@ SPEC = EvaluationSpec(
     removals=(Black(), Layer()),
     keep_overlays=True,
 )
+PANEL = replace(
+    SPEC,
+    models=(MODEL, "models/sound"),
+    metrics=(InterModelDeletion(2, 2),),
+    explainers=(Saliency(),),
+    keep_overlays=False,
+)
 OBJECT = FramedMask(Frame.MODEL_INPUT, np.arange(SIDE * SIDE).reshape(SIDE, SIDE) < 300)
 FAULTS = ("clean", "some images", "all but the clean", "masked", "gradients",
           "some gradients", "activations")  # fmt: skip
 
 
 def test_every_metric_is_tried() -> None:
-    assert {metric.name for metric in SPEC.metrics} == set(METRICS)
+    tried = {metric.name for spec in (SPEC, PANEL) for metric in spec.metrics}
+    assert tried == set(METRICS)
 
 
 class Ailing(ToyPredictor):
@@ -159,6 +168,21 @@ def clean_pixels(image: SourceImage) -> np.ndarray:
 def numbers(score: ImageScore) -> Iterator[Score]:
     yield score.score
     yield from score.parts.values()
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_panel_has_a_status_where_one_of_its_models_is_not_finite(fault: str) -> None:
+    image = source(0)
+    sound = linear(WEIGHTS, own=facts(model="models/sound"))
+    ailing = Ailing(fault, math.nan, clean_pixels(image), whole=True)
+    models = {MODEL: ailing, "models/sound": sound}
+    (result,) = evaluate(PANEL, [image], models, lambda _: None)
+    assert len(result.scores) == 2
+    for score in result.scores:
+        for found in numbers(score):
+            assert isinstance(found, Undefined) or math.isfinite(found)
+    if fault in {"clean", "all but the clean", "gradients"}:
+        assert all(isinstance(score.score, Undefined) for score in result.scores)
 
 
 def spoilt(fault: str, value: float, *, whole: bool) -> ImageResult:
