@@ -62,6 +62,7 @@ class Script:
     uploaded: dict[str, bytes] = field(default_factory=dict)
     images: list[Image] = field(default_factory=list)
     hangs: bool = False
+    reads: list[str] = field(default_factory=list)
     download: list[model_service_pb2.DownloadModelResponse] = field(default_factory=list)
 
     def called(self, method: str, request: object, context: grpc.ServicerContext) -> None:
@@ -175,7 +176,9 @@ class Evaluations(evaluation_service_pb2_grpc.EvaluationServiceServicer):
         self._script.called("CreateEvaluation", request, context)
         self._evaluation = Evaluation(name="evaluations/e1", spec=request.spec)
         self._evaluation.create_time.FromSeconds(1_700_000_000)
-        return evaluation_service_pb2.CreateEvaluationResponse(evaluation=self._evaluation)
+        return evaluation_service_pb2.CreateEvaluationResponse(
+            evaluation=self._evaluation, reads=self._script.reads
+        )
 
     def WatchEvaluation(self, request: Any, context: Any) -> Iterator[Evaluation]:
         self._script.called("WatchEvaluation", request, context)

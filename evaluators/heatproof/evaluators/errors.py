@@ -73,10 +73,6 @@ class HeatproofError(Exception):
         self.field = field
         self.metadata = metadata or {}
 
-    def at(self, field: str) -> "HeatproofError":
-        """The same error, placed at a request field unless it already names one."""
-        return type(self)(self.message, field=self.field or field, metadata=self.metadata)
-
     def __reduce__(self) -> tuple[object, ...]:
         # Errors cross process boundaries; keyword-only arguments need the state form.
         state = {"field": self.field, "metadata": self.metadata}
@@ -108,12 +104,15 @@ class UnknownNameError(InvalidArgumentError):
     reason = "UNKNOWN_NAME"
 
     @classmethod
-    def among(cls, kind: str, name: str, known: Iterable[str]) -> "UnknownNameError":
+    def among(
+        cls, kind: str, name: str, known: Iterable[str], *, field: str = ""
+    ) -> "UnknownNameError":
         """Says that `name` is no `kind` and offers the nearest of the known names."""
         names = sorted(known)
         near = difflib.get_close_matches(name, names)
         hint = f"did you mean {' or '.join(map(repr, near))}?" if near else _listed(names)
-        return cls(f"unknown {kind} {name!r}; {hint}", metadata={"name": name, "kind": kind})
+        told = f"unknown {kind} {name!r}; {hint}"
+        return cls(told, field=field, metadata={"name": name, "kind": kind})
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -1,4 +1,3 @@
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -7,10 +6,7 @@ import pytest
 from PIL import Image as PillowImage
 
 from heatproof.client import AnnotationSources, PartialAnnotationsWarning, UsageError
-from heatproof.client.clients.flows.evaluations import warn_of_unread_masks
 from heatproof.client.documents.images import collect
-from heatproof.v1.catalog_service_pb2 import Catalog, CatalogEntry
-from heatproof.v1.evaluation_pb2 import EvaluationSpec
 from heatproof.v1.image_pb2 import FRAME_MODEL_INPUT, FRAME_SOURCE, Image
 from heatproof.v1.tensor_pb2 import DATA_TYPE_FLOAT32, DATA_TYPE_UINT8
 from tests.client.canned import png
@@ -237,26 +233,3 @@ def test_values_for_some_images_only_are_warned_of(image_folder: Path) -> None:
         known = AnnotationSources(labels={"a": 1, "c": 2}).read(collect(image_folder))
 
     assert known.labels == {0: 1, 2: 2}
-
-
-@pytest.mark.parametrize(
-    ("metric", "is_read"),
-    [
-        ({"explanation_consistency": {"background": "BACKGROUND_OBJECT"}}, True),
-        ({"explanation_consistency": {"background": "BACKGROUND_MAP"}}, False),
-        ({"deletion": {}}, False),
-        ({"pointing_game": {}}, True),
-        ({"custom": {"name": "plugged_in"}}, True),
-        ({"custom": {"name": "another"}}, False),
-    ],
-)
-def test_masks_that_no_metric_reads_are_warned_of(metric: dict[str, Any], is_read: bool) -> None:
-    spec = EvaluationSpec(metrics=[{"insertion": {}}, metric])
-    readers = [
-        CatalogEntry(name=name, needs=["objects"]) for name in ("pointing_game", "plugged_in")
-    ]
-    known = Catalog(metrics=[CatalogEntry(name="another"), *readers])
-    with warnings.catch_warnings(record=True) as noted:
-        warnings.simplefilter("always")
-        warn_of_unread_masks(spec, known)
-    assert [held.category for held in noted] == [PartialAnnotationsWarning] * (not is_read)

@@ -10,12 +10,14 @@ from heatproof.evaluators.errors import (
     UnsupportedOperatorError,
 )
 from heatproof.evaluators.evaluation.engine import Progress, SourceImage, evaluate, plan, shards
+from heatproof.evaluators.evaluation.requirements import reads_of_images
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.explainers import (
     Centre,
     Explainer,
     GradCam,
     IntegratedGradients,
+    Inverse,
     Occlusion,
     Random,
     Rise,
@@ -25,6 +27,7 @@ from heatproof.evaluators.explainers import (
 from heatproof.evaluators.images.inventory import Inventory, KnownImage
 from heatproof.evaluators.images.preprocessing import PRESETS
 from heatproof.evaluators.metrics import (
+    Background,
     Deletion,
     ExplanationConsistency,
     Insertion,
@@ -42,7 +45,7 @@ from heatproof.evaluators.queries.predictor import Shortfall
 from heatproof.evaluators.queries.targets import LABEL
 from heatproof.evaluators.regions import Grid
 from heatproof.evaluators.registry.registry import Reads
-from heatproof.evaluators.removal import Black, Blur, Layer, RemovalOperator, White
+from heatproof.evaluators.removal import Black, Blur, Donor, Layer, RemovalOperator, White
 from tests.evaluators.toys import SIDE, facts, linear
 
 SPEC = EvaluationSpec(
@@ -272,3 +275,22 @@ def test_maps_that_every_image_has_are_planned() -> None:
 def test_explainers_may_be_asked_for_their_pictures_alone() -> None:
     spec = replace(SPEC, metrics=(OcclusionRobustness(4, 8),), keep_overlays=True)
     assert plan(spec, FACTS, images(1)).results
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, ["objects"]),
+        ({"metrics": (Deletion(4, 8),)}, []),
+        ({"metrics": (ExplanationConsistency(background=Background.MAP),)}, []),
+        ({"metrics": (Deletion(4, 8),), "explainers": (Supplied("m"),)}, ["maps"]),
+        ({"metrics": (Deletion(4, 8),), "target": LABEL}, ["label"]),
+        ({"metrics": (Deletion(4, 8),), "removals": (Donor(),)}, ["donors"]),
+        ({"metrics": (Deletion(4, 8),), "explainers": (Inverse(Supplied("m")),)}, ["maps"]),
+    ],
+)
+def test_what_is_read_of_the_images_is_told(
+    changes: dict[str, object], expected: list[str]
+) -> None:
+    spec = replace(SPEC, **changes)  # type: ignore[arg-type]  # fields of the spec
+    assert list(reads_of_images(spec)) == expected

@@ -15,7 +15,14 @@ from PIL import Image
 
 from heatproof.evaluators.errors import InvalidImageError, LimitExceededError
 from heatproof.evaluators.images import decoding
-from heatproof.evaluators.images.decoding import ImageLimits, decode_image
+from heatproof.evaluators.images.decoding import ImageLimits
+from heatproof.evaluators.images.sources import SourcePixels
+
+LIMITS = ImageLimits(max_pixels=64_000_000)
+
+
+def decode_image(data: bytes, limits: ImageLimits = LIMITS) -> SourcePixels:
+    return decoding.decode_image(data, limits)
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:

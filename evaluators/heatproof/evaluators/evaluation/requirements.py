@@ -22,6 +22,7 @@ _LISTS: Final[Mapping[str, tuple[str, Callable[[Metric], bool]]]] = {
 """The fields of a spec that metrics are combined with: one of them in words, and who takes it."""
 
 _SMALLEST_PANEL: Final = 2
+_OF_IMAGES: Final = frozenset({Reads.OBJECTS, Reads.LABEL, Reads.MAPS, Reads.DONORS})
 
 
 def require_complete(spec: EvaluationSpec) -> None:
@@ -132,6 +133,15 @@ def check_inventory(
             if isinstance(part, Supplied):
                 with placed(f"explainers[{index}].{explainer.name}"):
                     _check_maps(part.map_name, inventory)
+
+
+def reads_of_images(spec: EvaluationSpec) -> tuple[Reads, ...]:
+    """What a spec reads of images beside their pixels, in the order of `Reads`."""
+    parts = [part for thing in (*spec.explainers, *spec.removals) for part in parts_of(thing)]
+    read = {read for thing in (*spec.metrics, *parts) for read in thing.reads}
+    if spec.target == LABEL:
+        read.add(Reads.LABEL)
+    return tuple(one for one in Reads if one in read & _OF_IMAGES)
 
 
 def check_target(target: Target, facts: PredictorFacts) -> None:

@@ -42,7 +42,7 @@ class ImageLimits:
         max_side: longest side in pixels.
     """
 
-    max_pixels: int = 64_000_000
+    max_pixels: int
     max_side: int = 32_768
 
     @property
@@ -51,10 +51,7 @@ class ImageLimits:
         return 4 * self.max_pixels
 
 
-DEFAULT_LIMITS: Final = ImageLimits()
-
-
-def decode_image(data: bytes, limits: ImageLimits = DEFAULT_LIMITS) -> SourcePixels:
+def decode_image(data: bytes, limits: ImageLimits) -> SourcePixels:
     """Decodes a PNG, JPEG, WebP, BMP, TIFF or GIF file (its first frame).
 
     EXIF orientation is applied; alpha is laid over white; 16 bits are scaled to [0, 1] and come

@@ -17,7 +17,7 @@ from PIL import Image as Pillow
 from scipy.sparse import csr_array
 
 from heatproof.evaluators.errors import InvalidArgumentError, InvalidImageError
-from heatproof.evaluators.images.arrays import Image, Map, Mask
+from heatproof.evaluators.images.arrays import Image, Map, Mask, require_unit
 from heatproof.evaluators.images.preprocessing import Filter, Preprocessing, Resize
 from heatproof.evaluators.images.sources import Frame, FramedMap, FramedMask, SourcePixels
 
@@ -133,8 +133,7 @@ def image_to_input(pixels: SourcePixels, preprocessing: Preprocessing) -> Image:
         carried = geometry.carry(Pillow.fromarray(pixels), resample)
         scaled = np.asarray(carried).astype(np.float32) / np.float32(255)
         return np.ascontiguousarray(scaled.transpose(2, 0, 1))
-    if not (np.isfinite(pixels).all() and pixels.min() >= 0 and pixels.max() <= 1):
-        raise InvalidImageError("pixels given as floats must be finite and lie in [0, 1]")
+    require_unit(pixels)
     planes = [_carry_floats(pixels[:, :, channel], geometry, resample) for channel in range(3)]
     carried_planes: Image = np.clip(np.stack(planes), 0, 1)
     return carried_planes

@@ -134,5 +134,5 @@ def preset(name: str) -> Preprocessing:
         UnknownNameError: offers the nearest name.
     """
     if name not in PRESETS:
-        raise UnknownNameError.among("preprocessing preset", name, PRESETS).at("preset")
+        raise UnknownNameError.among("preprocessing preset", name, PRESETS, field="preset")
     return PRESETS[name]

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Final
 
-from heatproof.evaluators.errors import InvalidArgumentError, LimitExceededError
+from heatproof.evaluators.errors import InvalidArgumentError, LimitExceededError, placed
 from heatproof.evaluators.queries.class_outputs import UNSTATED, Statement
 from heatproof.server.models.model_store import ModelStore, StoredModel
 from heatproof.server.models.transfers import Chunk, FileInfo, Reception, receiving
@@ -128,8 +128,9 @@ class ModelUploads:
         task = InspectModel(ModelFiles(str(name), _blob(model), named, size_bytes))
         try:
             return await self._workers.call(task, lane=Lane.INSPECTION)
-        except InvalidArgumentError as error:
-            raise error.at("header.files[0]") from error
+        except InvalidArgumentError:
+            with placed("header.files[0]"):
+                raise
 
 
 def _blob(partial: PartialBlob) -> Blob:

@@ -1,5 +1,6 @@
 import asyncio
 import inspect
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from heatproof.client import (
     EvaluationCancelledError,
     EvaluationFailedError,
     InvalidArgumentError,
+    PartialAnnotationsWarning,
     ResourceExhaustedError,
     UnavailableError,
     UsageError,
@@ -51,6 +53,19 @@ def test_an_evaluation_is_asked_for_as_the_caller_says(
     assert request.spec.seed == 5
     assert [image.display_name for image in script.images] == ["a.png", "b.png", "sub/c.png"]
     assert script.images[0].label == 2
+
+
+@pytest.mark.parametrize("reads", [["label", "objects"], ["label"]])
+def test_masks_that_the_server_does_not_read_are_warned_of(
+    reads: list[str], client: Client, script: fakes.Script, model_file: Path, image_folder: Path
+) -> None:
+    script.reads = reads
+    with warnings.catch_warnings(record=True) as noted:
+        warnings.simplefilter("always")
+        masks = [np.ones((4, 4), np.uint8)] * 3
+        client.evaluate(model_file, image_folder, masks=masks, **QUESTION)
+    told = [str(held.message) for held in noted if held.category is PartialAnnotationsWarning]
+    assert any("object masks" in text for text in told) == ("objects" not in reads)
 
 
 def test_both_clients_give_the_same_report(

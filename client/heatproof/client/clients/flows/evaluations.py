@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any, Final, TypeAlias, Unpack, cast
 
 from heatproof.client.clients.effects import Flow, Pause, Rpc, Stream, Unary
-from heatproof.client.clients.flows.catalog import catalog
 from heatproof.client.clients.flows.datasets import (
     AnnotationOptions,
     DatasetSource,
@@ -31,7 +30,6 @@ from heatproof.client.errors import (
     EvaluationFailedError,
     HeatproofError,
 )
-from heatproof.v1.catalog_service_pb2 import Catalog
 from heatproof.v1.dataset_pb2 import Dataset
 from heatproof.v1.evaluation_pb2 import Evaluation, EvaluationSpec
 from heatproof.v1.evaluation_service_pb2 import (
@@ -44,7 +42,6 @@ from heatproof.v1.evaluation_service_pb2 import (
 )
 from heatproof.v1.evaluation_service_pb2_grpc import EvaluationServiceStub
 from heatproof.v1.explainers_pb2 import Explainer
-from heatproof.v1.metrics.robustness_pb2 import ExplanationConsistency
 from heatproof.v1.metrics_pb2 import Metric
 from heatproof.v1.model_pb2 import Model
 from heatproof.v1.removal_operators_pb2 import RemovalOperator
@@ -58,6 +55,9 @@ IMAGE_RESULTS: Final = Rpc(EvaluationServiceStub, "ListImageResults")
 
 OVERLAY_IMAGES: Final = 100
 """Images whose overlays are kept; those of more would fill the memory."""
+
+OBJECTS: Final = "objects"
+"""Name of object masks among what an evaluation reads."""
 
 SPEC_OPTIONS: Final = ("target", "class_names", "seed", "keep_overlays", "output", "activation")
 """Options that are fields of the spec."""
@@ -163,24 +163,17 @@ def run(
     request.spec.models.extend(uploaded)
     request.spec.dataset = images_set.name
     created: CreateEvaluationResponse = yield from patiently(Unary(CREATE, request))
-    if annotations.get("masks") is not None:
-        warn_of_unread_masks(created.evaluation.spec, (yield from catalog()))
+    if annotations.get("masks") is not None and OBJECTS not in created.reads:
+        warn_of_unread_masks()
     return (yield from _evaluated(created, tuple(uploaded.values()), images_set, on_progress))
 
 
-def warn_of_unread_masks(spec: EvaluationSpec, known: Catalog) -> None:
-    """Says so if object masks were sent that none of the metrics reads."""
-    readers = {entry.name for entry in known.metrics if "objects" in entry.needs}
-    if any(
-        (metric.custom.name or metric.WhichOneof("metric")) in readers
-        or metric.explanation_consistency.background == ExplanationConsistency.BACKGROUND_OBJECT
-        for metric in spec.metrics
-    ):
-        return
-    others = ", ".join(sorted(readers))
+def warn_of_unread_masks() -> None:
+    """Says that object masks were sent that nothing reads."""
     warnings.warn(
-        "none of the metrics reads the object masks; explanation_consistency does, where its "
-        f"background is object or left open{f', and always {others}' if others else ''}",
+        "none of the metrics reads the object masks: name one that needs objects (`heatproof "
+        "metrics` lists them; explanation_consistency does but with background map or shared), or "
+        "leave the masks out",
         PartialAnnotationsWarning,
         stacklevel=2,
     )

@@ -47,7 +47,7 @@ class GradCam(Explainer):
             InvalidArgumentError: no tensor is named and none is the last before a global pool.
         """
         if self.tensor and model.tensors and self.tensor not in model.tensors:
-            raise UnknownNameError.among("tensor", self.tensor, model.tensors).at("tensor")
+            raise UnknownNameError.among("tensor", self.tensor, model.tensors, field="tensor")
         if not self._tensor(model):
             raise InvalidArgumentError(
                 f"{model.model} has no spatial tensor before its global pool: set tensor",

@@ -79,7 +79,7 @@ class Linearity(Metric):
                 field="patch",
             )
         if self.tensor and model.tensors and self.tensor not in model.tensors:
-            raise UnknownNameError.among("tensor", self.tensor, model.tensors).at("tensor")
+            raise UnknownNameError.among("tensor", self.tensor, model.tensors, field="tensor")
         if not self._tensor(model):
             raise InvalidArgumentError(
                 f"{model.model} has no spatial tensor before its global pool: set tensor",

@@ -13,10 +13,12 @@ from heatproof.evaluators.errors import (
     UnknownNameError,
     placed,
 )
+from heatproof.evaluators.evaluation.requirements import reads_of_images
 from heatproof.server.api.codec.evaluations import (
     encode_evaluation,
     fitted,
     read_image_result,
+    read_spec,
     stored_results,
 )
 from heatproof.server.api.codec.fields.choices import CUSTOM
@@ -39,7 +41,8 @@ def encode_created(
     offer: EvaluationOffer, stored: StoredEvaluation | None
 ) -> pb.CreateEvaluationResponse:
     """Makes the reply of a creation, or of its validation if nothing was stored."""
-    reply = pb.CreateEvaluationResponse(predictions=offer.new.predictions)
+    reads = reads_of_images(read_spec(offer.new.spec))
+    reply = pb.CreateEvaluationResponse(predictions=offer.new.predictions, reads=reads)
     if stored is not None:
         reply.evaluation.CopyFrom(encode_evaluation(stored))
     else:

@@ -14,6 +14,7 @@ from heatproof.evaluators.errors import (
     LimitExceededError,
     placed,
 )
+from heatproof.evaluators.images.arrays import require_unit
 from heatproof.evaluators.images.sources import Frame, FramedBox
 from heatproof.server.api.codec.fields.decoding import decode
 from heatproof.server.api.codec.fields.enums import decode_enum
@@ -101,12 +102,8 @@ def _tensor_pixels(message: tensor_pb2.Tensor, limits: Limits) -> ArraySource:
         )
     if source.dtype == "float32":
         values = array(check_finite(source))
-        if values.min() < 0 or values.max() > 1:
-            raise InvalidImageError(
-                f"float32 pixels must lie in [0, 1], not [{values.min():g}, {values.max():g}]; "
-                "send bytes as uint8",
-                field="data",
-            )
+        with placed("data"):
+            require_unit(values)
     return source
 
 
