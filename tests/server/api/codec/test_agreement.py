@@ -75,6 +75,7 @@ PAIRS: list[tuple[Any, type]] = [
     (catalog_service_pb2.Catalog, catalog.Catalog),
 ]
 READ_FIRST: Mapping[type, set[str]] = {
+    results.ImageResult: {"continuation"},
     results.MetricResult: {"index"},
     Curve: {"label", "role", "unit", "x_unit"},
     Preprocessing: {"preset"},
