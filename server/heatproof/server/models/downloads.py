@@ -75,7 +75,7 @@ class ModelDownloads:
 
     async def _rewritten(self, name: ModelName, rewrite: "Rewrite", path: Path) -> list[Path]:
         model = await asyncio.to_thread(self._store.files, name)
-        task = RewriteModel(model, rewrite, path.parent, path.name)
+        task = RewriteModel(model, rewrite, path.parent.name, path.name)
         paths = [path.parent / name for name in await self._workers.call(task)]
         await asyncio.to_thread(_require_files, paths)
         return paths

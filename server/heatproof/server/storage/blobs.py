@@ -31,6 +31,11 @@ def uploaded_at(data_dir: Path, upload: str) -> Path:
     return data_dir / "incoming" / upload
 
 
+def scratch_at(data_dir: Path, name: str) -> Path:
+    """Where the files of a request lie, by the name of their folder."""
+    return data_dir / "scratch" / name
+
+
 class PartialBlob:
     """Bytes on their way in: hashed as they are written, removed unless they are kept.
 

@@ -10,7 +10,7 @@ from heatproof.evaluators.images.sources import Frame, FramedBox
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """Bytes by their digest; a worker opens them through its `BlobReader`.
+    """Bytes by their digest; a worker opens them through its `FileAccess`.
 
     Attributes:
         sha256: digest of the bytes.
@@ -29,7 +29,7 @@ def received(content: Content) -> bytes:
     """The bytes of what has just come with a request.
 
     Raises:
-        TypeError: they are stored, so that a `BlobReader` has them.
+        TypeError: they are stored, so that a `FileAccess` has them.
     """
     if isinstance(content, Blob):
         message = f"{content} does not come with a request"

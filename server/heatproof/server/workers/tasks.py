@@ -1,7 +1,7 @@
 """What can be asked of a worker."""
 
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
 from heatproof.evaluators.errors import FailedPreconditionError
@@ -84,7 +84,7 @@ class RewriteModel(Task[object, tuple[str, ...]]):
     Attributes:
         model: what to rewrite.
         rewrite: what is made of it.
-        folder: an existing empty folder.
+        scratch: name of the request's folder, which is there and empty.
         file_name: name of the model file; external data lie at this and `.data`.
     """
 
@@ -95,7 +95,7 @@ class RewriteModel(Task[object, tuple[str, ...]]):
 
     model: ModelFiles
     rewrite: Rewrite
-    folder: Path
+    scratch: str
     file_name: str
 
     def amount(self) -> Amount:

@@ -14,8 +14,8 @@ from heatproof.evaluators.queries.passes import ModelPass
 from heatproof.evaluators.queries.predictor import Batch
 from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.graphs.runtime.sessions import MAX_SESSIONS
-from heatproof.server.workers.blobs import SharedFolder
 from heatproof.server.workers.execution.model_cache import ModelCache
+from heatproof.server.workers.file_access import SharedFolder
 from heatproof.server.workers.inputs import Blob, ModelFiles
 from heatproof.server.workers.limits import WorkerSettings
 

@@ -16,7 +16,7 @@ from onnx import TensorProto, numpy_helper
 
 from heatproof.evaluators.errors import FailedPreconditionError, HeatproofError
 from heatproof.evaluators.images.preprocessing import preset
-from heatproof.server.workers.blobs import SharedFolder
+from heatproof.server.workers.file_access import SharedFolder
 from heatproof.server.workers.inputs import ArraySource, Blob, ModelFiles, StoredImage
 from heatproof.server.workers.local.pool import PoolSettings
 from heatproof.server.workers.local.sandbox import probing

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from heatproof.graphs.runtime.cancellation import Cancellation
-from heatproof.server.workers.blobs import BlobReader
 from heatproof.server.workers.documents import WorkerDocuments
+from heatproof.server.workers.file_access import FileAccess
 from heatproof.server.workers.protocol import Partial, Progress
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class TaskContext:
     send: Callable[[Progress | Partial[Any]], None]
     open_model_cache: "Callable[[], ModelCache]"
     documents: WorkerDocuments
-    blobs: BlobReader
+    blobs: FileAccess
 
     @property
     def model_cache(self) -> "ModelCache":

@@ -24,8 +24,8 @@ from heatproof.evaluators.images.sources import (
     SourceImage,
     SourcePixels,
 )
-from heatproof.server.workers.blobs import BlobReader, read_content
 from heatproof.server.workers.execution.context import TaskContext
+from heatproof.server.workers.file_access import FileAccess, read_content
 from heatproof.server.workers.inputs import (
     ArraySource,
     EncodedSource,
@@ -54,7 +54,7 @@ class ImageAccess:
     """
 
     limits: ImageLimits
-    blobs: BlobReader
+    blobs: FileAccess
 
 
 def image_access(context: TaskContext) -> ImageAccess:
@@ -179,7 +179,7 @@ def _lies_in_unit_interval(pixels: NDArray[np.float32]) -> bool:
     return bool(((pixels >= 0) & (pixels <= 1)).all())  # NaN does neither
 
 
-def mask_digest(framed: FramedSource, blobs: BlobReader) -> str:
+def mask_digest(framed: FramedSource, blobs: FileAccess) -> str:
     """SHA-256 of a mask as it was uploaded, with its frame."""
     source = framed.source
     form = f"{source.dtype}{source.shape}" if isinstance(source, ArraySource) else "encoded"
@@ -225,7 +225,7 @@ def read_map(framed: FramedSource, access: ImageAccess) -> FramedMap:
     return FramedMap(framed.frame, values)
 
 
-def read_array(source: ArraySource, blobs: BlobReader) -> NDArray[Any]:
+def read_array(source: ArraySource, blobs: FileAccess) -> NDArray[Any]:
     """Reads a tensor.
 
     Raises:

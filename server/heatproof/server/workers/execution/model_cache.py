@@ -21,7 +21,7 @@ from heatproof.graphs.predictor import OrtPredictor
 from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.graphs.runtime.sessions import SessionCache, SessionSettings
 from heatproof.server.storage.integrity import Verifier
-from heatproof.server.workers.blobs import BlobReader
+from heatproof.server.workers.file_access import FileAccess
 from heatproof.server.workers.inputs import ModelFiles
 from heatproof.server.workers.limits import WorkerSettings
 
@@ -44,7 +44,7 @@ class ModelCache:
     the memory that they really hold. What belongs to a deleted model leaves.
     """
 
-    def __init__(self, settings: WorkerSettings, blobs: BlobReader) -> None:
+    def __init__(self, settings: WorkerSettings, blobs: FileAccess) -> None:
         cv2.setNumThreads(1)  # the cores are the networks'
         self._limits = Limits(max_bytes=settings.limits.max_model_bytes)
         self._verifier = Verifier()

@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any
 from heatproof.evaluators.errors import HeatproofError, InternalError, LimitExceededError
 from heatproof.evaluators.registry.plugins import load_plugins
 from heatproof.graphs.runtime.cancellation import Cancellation
-from heatproof.server.workers.blobs import BlobReader, SharedFolder
 from heatproof.server.workers.documents import WorkerDocuments
 from heatproof.server.workers.execution.context import TaskContext
+from heatproof.server.workers.file_access import FileAccess, SharedFolder
 from heatproof.server.workers.limits import WorkerSettings
 from heatproof.server.workers.local.encoding import encode_report
 from heatproof.server.workers.local.messages import (
@@ -136,7 +136,7 @@ def _beat(line: _Line, agenda: _Agenda, seconds: float) -> None:
         time.sleep(seconds)
 
 
-def _open_model_cache(settings: WorkerSettings, blobs: BlobReader) -> "ModelCache":
+def _open_model_cache(settings: WorkerSettings, blobs: FileAccess) -> "ModelCache":
     from heatproof.server.workers.execution.model_cache import ModelCache  # noqa: PLC0415 - imports for seconds
 
     load_plugins()

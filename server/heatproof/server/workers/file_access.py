@@ -1,19 +1,23 @@
-"""The bytes that tasks name by their digest, where a worker finds them."""
+"""The files that tasks name, where a worker finds them and leaves its own."""
 
 from pathlib import Path
 from typing import Protocol
 
 from heatproof.evaluators.errors import NotFoundError
-from heatproof.server.storage.blobs import stored_at, uploaded_at
+from heatproof.server.storage.blobs import scratch_at, stored_at, uploaded_at
 from heatproof.server.storage.integrity import read_sound
 from heatproof.server.workers.inputs import Blob, Content
 
 
-class BlobReader(Protocol):
-    """Brings blobs to the machine of a worker."""
+class FileAccess(Protocol):
+    """Brings files to the machine of a worker, and back."""
 
     def path(self, blob: Blob) -> Path:
         """A file with the bytes of a blob; whoever reads it checks whether it is sound."""
+        ...
+
+    def scratch(self, name: str) -> Path:
+        """The folder of a request, whose files reach the server."""
         ...
 
 
@@ -29,8 +33,12 @@ class SharedFolder:
             return uploaded_at(self._data_dir, blob.upload)
         return stored_at(self._data_dir, blob.sha256)
 
+    def scratch(self, name: str) -> Path:
+        """A folder of the data directory."""
+        return scratch_at(self._data_dir, name)
 
-def read_content(content: Content, blobs: BlobReader) -> bytes:
+
+def read_content(content: Content, blobs: FileAccess) -> bytes:
     """The bytes of what a task names.
 
     Raises:
