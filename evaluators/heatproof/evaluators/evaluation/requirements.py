@@ -1,6 +1,7 @@
 """What a spec asks of its models and images, held against what these are."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from heatproof.evaluators.errors import InvalidArgumentError, UnsupportedOperatorError, placed
@@ -64,23 +65,34 @@ def check_panels(spec: EvaluationSpec, facts: Mapping[str, PredictorFacts]) -> N
     Raises:
         InvalidArgumentError: at the metric, or at its parameter that asks for the panel.
     """
+    check_panel_counts(spec)
     models = [facts[model] for model in spec.models]
+    for metric, read, path in _panels(spec):
+        with placed(path):
+            _PANEL_CHECKS[read](metric, models)
+
+
+def check_panel_counts(spec: EvaluationSpec) -> None:
+    """Refuses to compare a panel of fewer than two models.
+
+    Raises:
+        InvalidArgumentError: as `check_panels`.
+    """
+    for metric, _, path in _panels(spec):
+        if len(spec.models) < _SMALLEST_PANEL:
+            raise InvalidArgumentError(
+                f"{metric.name} compares models, and there are {len(spec.models)}: name at least "
+                f"{_SMALLEST_PANEL} in models",
+                field=path,
+            )
+
+
+def _panels(spec: EvaluationSpec) -> Iterator[tuple[Metric, Reads, str]]:
+    """Metrics that read a panel, what they read of it, and what asks for it."""
     for index, metric in enumerate(spec.metrics):
-        for read in {Reads.PANEL, Reads.PANEL_MAPS}.intersection(metric.reads):
-            with placed(f"metrics[{index}].{metric.name}"), placed(metric.asked_by(read)):
-                _check_count(metric, models)
-                if read is Reads.PANEL_MAPS:
-                    _check_frames(metric, models)
-                if read is Reads.PANEL:
-                    _check_classes(metric, models)
-
-
-def _check_count(metric: Metric, models: Sequence[PredictorFacts]) -> None:
-    if len(models) < _SMALLEST_PANEL:
-        raise InvalidArgumentError(
-            f"{metric.name} compares models, and there is one: name at least "
-            f"{_SMALLEST_PANEL} in models",
-        )
+        for read in (one for one in _PANEL_CHECKS if one in metric.reads):
+            parts = (f"metrics[{index}]", metric.name, metric.asked_by(read))
+            yield metric, read, ".".join(part for part in parts if part)
 
 
 def _check_classes(metric: Metric, models: Sequence[PredictorFacts]) -> None:
@@ -103,6 +115,11 @@ def _check_frames(metric: Metric, models: Sequence[PredictorFacts]) -> None:
                 f"reads {first.height} x {first.width} pixels and {other.model} "
                 f"{other.height} x {other.width}: compare models of one input size",
             )
+
+
+_PANEL_CHECKS: Final[Mapping[Reads, Callable[[Metric, Sequence[PredictorFacts]], None]]] = (
+    MappingProxyType({Reads.PANEL: _check_classes, Reads.PANEL_MAPS: _check_frames})
+)
 
 
 def check_inventory(

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from heatproof.evaluators.errors import placed
 from heatproof.evaluators.evaluation.columns import Columns
+from heatproof.evaluators.evaluation.requirements import check_panel_counts
 from heatproof.evaluators.evaluation.results import ImageResult, MetricResult
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.gate.policy import Evaluated, Policy, Verdict
@@ -29,9 +30,14 @@ def read_evaluated(
         model: the model that is judged.
         evaluation: serialised `Evaluation`.
         columns: finds the scores of its images.
+
+    Raises:
+        InvalidArgumentError: it says to compare a panel, and has too few models for one.
     """
     message = evaluation_pb2.Evaluation.FromString(evaluation)
     spec = decode(message.spec, EvaluationSpec)
+    with placed("evaluation.spec"):
+        check_panel_counts(spec)
     return Evaluated(
         model=model,
         spec=spec,
