@@ -161,8 +161,8 @@ class AsyncClient:
             case Upload(_, requests):
                 with Sending(requests()) as sending:
                     return await method(sending)
-            case Stream(_, request, each):
-                replies = method(request)
+            case Stream(_, request, reader):
+                replies, each = method(request), reader()
                 try:
                     return [kept async for reply in replies if (kept := each(reply)) is not None]
                 finally:

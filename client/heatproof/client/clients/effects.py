@@ -47,18 +47,21 @@ class Upload:
     requests: Callable[[], Iterator[Message]]
 
 
+Reader: TypeAlias = Callable[[Any], object | None]
+"""Is called with every reply of a stream; what it returns, unless None, is collected."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """One request, a stream of replies.
+    """One request, a stream of replies; the answer is the list of what was collected.
 
     Attributes:
-        each: is called with every reply; what it returns, unless None, is collected. The answer is
-            the list of these.
+        reader: makes the reader afresh for every attempt, for one may count what it has seen.
     """
 
     rpc: Rpc
     request: Message
-    each: Callable[[Any], object | None] = field(default=lambda reply: reply)
+    reader: Callable[[], Reader] = field(default=lambda: lambda reply: reply)
 
 
 @dataclass(frozen=True, slots=True)

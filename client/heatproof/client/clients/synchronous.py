@@ -156,8 +156,8 @@ class Client:
             case Upload(_, requests):
                 with Sending(requests()) as sending:
                     return method(sending)
-            case Stream(_, request, each):
-                replies = method(request)
+            case Stream(_, request, reader):
+                replies, each = method(request), reader()
                 try:
                     return [kept for reply in replies if (kept := each(reply)) is not None]
                 finally:

@@ -20,11 +20,13 @@ from heatproof.client import (
     UnavailableError,
     UsageError,
 )
+from heatproof.client.clients.flows.evaluations import OVERLAY_IMAGES
 from heatproof.client.errors import FieldViolation
 from heatproof.v1.evaluation_pb2 import Evaluation
 from tests.client import fakes
 from tests.client.canned import png
 from tests.client.conftest import POLICY
+from tests.client.relay import relayed
 
 QUESTION: dict[str, Any] = {
     "preprocessing": "imagenet",
@@ -101,6 +103,29 @@ def test_a_report_becomes_tables(client: Client, model_file: Path, image_folder:
     assert len(images) == 6
     assert images["undefined"][0] == "DEGENERATE"
     assert np.isnan(images["value"][0])
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_stream_that_is_cut_and_read_again_loses_no_overlay(
+    address: str, script: fakes.Script, model_file: Path, asynchronous: bool
+) -> None:
+    images = [png(grey=index) for index in range(OVERLAY_IMAGES + 20)]
+    whole = {**QUESTION, "keep_overlays": True}
+
+    async def asked(way: str) -> Any:
+        async with AsyncClient.connect(way) as client:
+            return await client.evaluate(model_file, images, **whole)
+
+    with relayed(address, whole=40_000) as relay:
+        if asynchronous:
+            report = asyncio.run(asked(relay.address))
+        else:
+            with Client.connect(relay.address) as client:
+                report = client.evaluate(model_file, images, **whole)
+
+    assert len(script.calls["ListImageResults"]) == 2
+    drawn = [len(image.overlays) for image in report.images]
+    assert drawn == [1] * OVERLAY_IMAGES + [0] * 20
 
 
 def test_an_unreachable_server_is_tried_again_and_again(

@@ -3,7 +3,7 @@
 import contextlib
 import uuid
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, Final, TypeAlias, Unpack, cast
 
@@ -206,10 +206,10 @@ def _evaluated(
 
 def _ended(name: str, on_progress: OnProgress) -> Flow[Evaluation]:
     """Follows an evaluation to its end."""
-    each = partial(_notice, on_progress)
+    reader = partial(partial, _notice, on_progress)
     while True:
         request = WatchEvaluationRequest(name=name)
-        ended: list[Evaluation] = yield from patiently(Stream(WATCH, request, each))
+        ended: list[Evaluation] = yield from patiently(Stream(WATCH, request, reader))
         if ended:
             return ended[-1]
         # The server closed the stream before the end, as one that shuts down does.
@@ -253,6 +253,12 @@ def _metric_results(name: str) -> Flow[list[MetricResult]]:
 
 def _image_results(name: str) -> Flow[list[ImageResult]]:
     request = ListImageResultsRequest(name=name, view=ListImageResultsRequest.VIEW_FULL)
+    parts: list[ImageResult] = yield from patiently(Stream(IMAGE_RESULTS, request, _lightening))
+    return joined(parts)
+
+
+def _lightening() -> Callable[[ImageResult], ImageResult]:
+    """Makes what takes the overlays off all but the first images of a stream."""
     images = 0
 
     def lightened(part: ImageResult) -> ImageResult:
@@ -262,5 +268,4 @@ def _image_results(name: str) -> Flow[list[ImageResult]]:
             part.ClearField("overlays")
         return part
 
-    parts: list[ImageResult] = yield from patiently(Stream(IMAGE_RESULTS, request, lightened))
-    return joined(parts)
+    return lightened

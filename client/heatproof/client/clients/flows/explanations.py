@@ -108,8 +108,8 @@ def explain(
     for start in range(0, len(found), BATCH):
         batch = range(start, min(start + BATCH, len(found)))
         sent = yield from work(partial(_filled, request, found, batch, known))
-        each = partial(_explained, [found[index].name for index in batch])
-        explained.extend((yield from patiently(Stream(EXPLAIN, sent, each))))
+        reader = partial(partial, _explained, [found[index].name for index in batch])
+        explained.extend((yield from patiently(Stream(EXPLAIN, sent, reader))))
     return tuple(explained)
 
 

@@ -142,7 +142,7 @@ def rewrite(
     # Beside the target, so that large files need no second copy to get to their places.
     with _folder_beside(target) as folder:
         download = Download(Path(folder), sources)
-        yield from patiently(Stream(DOWNLOAD, request, download.take))
+        yield from patiently(Stream(DOWNLOAD, request, lambda: download.take))
         yield from work(partial(download.move, target))
     return target
 
