@@ -1,14 +1,19 @@
 import re
+from collections import Counter
 from html.parser import HTMLParser
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from heatproof.client import GateReport, Report
+from heatproof.client.command.output import tables
 from heatproof.client.documents.messages import read
-from heatproof.client.report import html, junit, markdown
+from heatproof.client.report import checks, html, junit, markdown, rows
+from heatproof.client.report.checks import Judgement
+from heatproof.client.report.content import Content
 from heatproof.client.report.drawing import _ticks, charts
-from heatproof.client.report.rows import ClassNames, check_rows, number
+from heatproof.client.report.numbers import number
+from heatproof.client.report.rows import ClassNames
 from heatproof.v1.dataset_pb2 import Dataset
 from heatproof.v1.evaluation_pb2 import Evaluation, EvaluationSpec
 from heatproof.v1.gate_pb2 import CheckResult, Policy, Verdict
@@ -50,23 +55,52 @@ def gate_report(outcome: Verdict.Outcome.ValueType = Verdict.OUTCOME_FAIL) -> Ga
     )
 
 
+def content_of(report: Report) -> Content:
+    return Content.of(report, CLASSES)
+
+
+def judged(report: GateReport) -> tuple[Content, Judgement]:
+    content = content_of(report)
+    return content, Judgement.of(report, content)
+
+
+def test_rows_are_made_once_however_many_renderings_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[str] = []
+    for module, maker in ((rows, "_result_row"), (rows, "_clean_row"), (checks, "_check_row")):
+        called = getattr(module, maker)
+        monkeypatch.setattr(module, maker, lambda *a, m=maker, c=called: (made.append(m), c(*a))[1])
+    report = gate_report()
+
+    content, judgement = judged(report)
+    for render in (html.render, markdown.render, junit.render):
+        render(content, judgement)
+    tables.show_report(content)
+    tables.show_results(content)
+    tables.show_verdict(content, judgement)
+
+    assert Counter(made) == {"_result_row": 2, "_clean_row": 2, "_check_row": 2}
+
+
 def test_a_report_says_how_many_images_count_and_what_the_unit_is() -> None:
     report = gate_report()
     report.evaluation.sampling.MergeFrom(
         Sampling(unit=Sampling.UNIT_GROUP, units=7, images=19, copies=3)
     )
-    for page in (markdown.render(report, CLASSES), html.render(report, CLASSES)):
+    content = content_of(report)
+    for page in (markdown.render(content), html.render(content)):
         assert "of which 3 are copies of others and count once" in page
         assert "count 7 groups" in page
-        assert "2/19" in html.render(report, CLASSES)
+        assert "2/19" in page
 
 
 def test_a_check_shows_the_interval_that_it_was_held_against() -> None:
     report = gate_report()
     report.verdict.checks[0].interval.MergeFrom(Interval(lower=0.123, upper=0.789))
-    first, second = check_rows(report)
+    first, second = judged(report)[1].checks
     assert (first.interval, second.interval) == ("[0.123, 0.789]", "[0.4, 0.6]")
-    assert "[0.123, 0.789]" in html.render(report, CLASSES)
+    assert "[0.123, 0.789]" in html.render(*judged(report))
 
 
 def require_junit(root: ET.Element) -> None:
@@ -87,7 +121,7 @@ def require_junit(root: ET.Element) -> None:
 
 
 def test_junit_counts_checks_as_cases_and_seconds_as_time() -> None:
-    root = ET.fromstring(junit.render(gate_report()))  # noqa: S314  # our own output
+    root = ET.fromstring(junit.render(*judged(gate_report())))  # noqa: S314  # our own output
 
     require_junit(root)
     suite = root.find("testsuite")
@@ -113,7 +147,7 @@ def test_junit_fails_a_case_only_where_the_check_blocks(
     report.verdict.checks[0].outcome = outcome
     report.verdict.checks[0].blocking = blocking
 
-    root = ET.fromstring(junit.render(report))  # noqa: S314  # our own output
+    root = ET.fromstring(junit.render(*judged(report)))  # noqa: S314  # our own output
 
     require_junit(root)
     case = root.find("testsuite/testcase")
@@ -135,7 +169,7 @@ class Tags(HTMLParser):
 
 
 def test_the_page_escapes_names_and_fetches_nothing() -> None:
-    page = html.render(gate_report(), CLASSES)
+    page = html.render(*judged(gate_report()))
     parser = Tags()
     parser.feed(page)
 
@@ -147,7 +181,7 @@ def test_the_page_escapes_names_and_fetches_nothing() -> None:
 
 
 def test_the_page_shows_the_verdict_every_map_and_every_curve() -> None:
-    page = html.render(gate_report(), CLASSES)
+    page = html.render(*judged(gate_report()))
 
     assert '<section class="banner bad"' in page
     assert page.count("data:image/png") == 2
@@ -157,7 +191,7 @@ def test_the_page_shows_the_verdict_every_map_and_every_curve() -> None:
 
 
 def test_markdown_takes_the_meaning_off_names() -> None:
-    text = markdown.render(gate_report(), CLASSES)
+    text = markdown.render(*judged(gate_report()))
 
     assert "<script" not in text
     assert not re.search(r"(?<!\\)@everyone", text)
@@ -193,7 +227,7 @@ def test_charts_say_what_the_server_says_of_curves_and_leave_out_another_unit() 
     }
     result = MetricResult(metric={"deletion": {}}, curves=curves)  # type: ignore[arg-type]  # dictionaries
     evaluation = Evaluation(spec=report.evaluation.spec, results=[result])
-    (chart,) = charts(Report(evaluation, (), report.models, report.dataset))
+    (chart,) = charts(content_of(Report(evaluation, (), report.models, report.dataset)))
     assert (chart.x_title, chart.y_title) == ("share of pears", "apples")
     lines = [(line.name, line.style) for line in chart.legend]
     assert lines == [("two", "control"), ("three", "shifted"), ("e", "random"), ("one", "own")]

@@ -10,9 +10,10 @@ from heatproof.client.command.options.choices import choice
 from heatproof.client.command.options.files import ReportOptions
 from heatproof.client.command.options.groups import grouped
 from heatproof.client.command.output.console import progress_shown
-from heatproof.client.command.output.tables import show_report
+from heatproof.client.command.output.tables import show_report, show_results
 from heatproof.client.documents.policies import NO_PREPROCESSING
 from heatproof.client.errors import UsageError
+from heatproof.client.report.content import Content
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,5 +67,7 @@ def evaluate(
             **stated.statement(),
             **known.annotations(),
         )
-    show_report(report, classes)
-    reports.write(report, classes)
+    content = Content.of(report, classes)
+    show_report(content)
+    show_results(content)
+    reports.write(content)

@@ -10,8 +10,10 @@ from heatproof.client.command.options import shared
 from heatproof.client.command.options.files import GateReportOptions, class_names
 from heatproof.client.command.options.groups import grouped
 from heatproof.client.command.output.console import progress_shown
-from heatproof.client.command.output.tables import show_report, show_verdict
+from heatproof.client.command.output.tables import show_report, show_results, show_verdict
 from heatproof.client.documents.results import GateReport, UnjudgedError
+from heatproof.client.report.checks import Judgement
+from heatproof.client.report.content import Content
 
 REFUSED: Final = 1
 """Exit code of a verdict against the model; of nothing else."""
@@ -53,12 +55,16 @@ def gate(
     try:
         report = _judged(candidate, stated, known, reports, server)
     except UnjudgedError as error:
-        show_report(error.report, classes)
-        reports.write(error.report, classes)
+        content = Content.of(error.report, classes)
+        show_report(content)
+        show_results(content)
+        reports.write(content)
         raise
-    show_report(report, classes)
-    reports.write_gate(report, classes)
-    show_verdict(report)
+    content = Content.of(report, classes)
+    judged = Judgement.of(report, content)
+    show_report(content)
+    reports.write_gate(content, judged)
+    show_verdict(content, judged)
     if not report.passed:
         raise typer.Exit(REFUSED)
 

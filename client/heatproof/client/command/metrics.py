@@ -8,7 +8,7 @@ from heatproof.client.command.options import shared
 from heatproof.client.command.options.groups import grouped
 from heatproof.client.command.output.console import out
 from heatproof.client.command.output.tables import table
-from heatproof.client.report.rows import ARROWS
+from heatproof.client.report.numbers import ARROWS
 from heatproof.v1.catalog_service_pb2 import CatalogEntry, ParameterInfo
 
 

@@ -60,7 +60,7 @@ class Report:
     def to_pandas(self) -> "pd.DataFrame":
         """One row a result: the score, its interval and how many images were scored."""
         pandas = required("pandas", extra="report")
-        frame: pd.DataFrame = pandas.DataFrame([self._row(result) for result in self.results])
+        frame: pd.DataFrame = pandas.DataFrame(list(self._rows()))
         return frame
 
     def images_to_pandas(self) -> "pd.DataFrame":
@@ -69,24 +69,15 @@ class Report:
         frame: pd.DataFrame = pandas.DataFrame(list(self._image_rows()))
         return frame
 
-    def _row(self, result: MetricResult) -> dict[str, Any]:
-        parts = {name: _value(part) for name, part in sorted(result.parts.items())}
-        summary = result.summary
-        return {
-            **self.captions.row(result),
-            "value": _value(summary),
-            "standard_error": (
-                summary.standard_error if summary.HasField("standard_error") else None
-            ),
-            "lower": summary.interval.lower if summary.HasField("interval") else None,
-            "upper": summary.interval.upper if summary.HasField("interval") else None,
-            "scored": summary.scored,
-            "undefined": dict(summary.undefined),
-            **parts,
-        }
+    def _rows(self) -> Iterator[dict[str, Any]]:
+        captions = self.captions
+        for result in self.results:
+            parts = {name: _value(part) for name, part in sorted(result.parts.items())}
+            yield {**captions.row(result), **_summary_row(result.summary), **parts}
 
     def _image_rows(self) -> Iterator[dict[str, Any]]:
-        captions = [self.captions.row(result) for result in self.results]
+        names = self.captions
+        captions = [names.row(result) for result in self.results]
         for image in self.images:
             named = {"image": image.image, "display_name": image.display_name}
             label = image.label if image.HasField("label") else None
@@ -109,6 +100,18 @@ def joined(parts: Iterable[ImageResult]) -> list[ImageResult]:
 def _score_row(score: ImageScore) -> dict[str, Any]:
     parts = {name: _score(part) for name, part in sorted(score.parts.items())}
     return {"value": _score(score.score), "undefined": score.score.undefined.reason, **parts}
+
+
+def _summary_row(summary: Summary) -> dict[str, Any]:
+    has_error, has_ends = summary.HasField("standard_error"), summary.HasField("interval")
+    return {
+        "value": _value(summary),
+        "standard_error": summary.standard_error if has_error else None,
+        "lower": summary.interval.lower if has_ends else None,
+        "upper": summary.interval.upper if has_ends else None,
+        "scored": summary.scored,
+        "undefined": dict(summary.undefined),
+    }
 
 
 def _score(score: Score) -> float | None:

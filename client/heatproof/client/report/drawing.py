@@ -2,15 +2,15 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from heatproof.client.documents.captions import Captions
-from heatproof.client.documents.results import Report
-from heatproof.client.report.rows import number
+from heatproof.client.report.content import Content
+from heatproof.client.report.numbers import number
+from heatproof.client.report.rows import ResultRow
 from heatproof.v1.gate_pb2 import Check
-from heatproof.v1.results_pb2 import Curve, MetricResult, Summary
+from heatproof.v1.results_pb2 import Curve, ImageResult, MetricResult, Summary
 
 WIDTH: Final = 340
 HEIGHT: Final = 230
@@ -103,12 +103,13 @@ class Whisker:
     bounds: tuple[float, ...]
 
 
-def charts(report: Report) -> list[Chart]:
+def charts(content: Content) -> list[Chart]:
     """One chart for each result that has curves."""
-    captions = report.captions
+    results = content.report.results
+    of_images = _image_curves(results, content.report.images[:IMAGE_LINES])
     return [
-        _chart(captions, result, _image_curves(report, index))
-        for index, result in enumerate(report.results)
+        _chart(row, result, of_images.get(index, ()))
+        for index, (row, result) in enumerate(zip(content.results, results, strict=True))
         if result.curves
     ]
 
@@ -131,15 +132,17 @@ def whisker(summary: Summary, check: Check | None) -> Whisker | None:
     return Whisker(at(summary.value), at(ends[0]), at(ends[1]), tuple(map(at, bounds)))
 
 
-def _image_curves(report: Report, result: int) -> list[Curve]:
-    """The curves of single images, without those of controls, which would hide them."""
-    own = _own(report.results[result].curves)
-    return [
-        score.curves[own]
-        for image in report.images[:IMAGE_LINES]
-        for score in image.scores
-        if score.result == result and own in score.curves
-    ]
+def _image_curves(
+    results: Sequence[MetricResult], images: Iterable[ImageResult]
+) -> Mapping[int, Sequence[Curve]]:
+    """The curves of single images by result, without those of controls, which would hide them."""
+    owns = {index: _own(result.curves) for index, result in enumerate(results) if result.curves}
+    found: dict[int, list[Curve]] = {}
+    for score in (score for image in images for score in image.scores):
+        own = owns.get(score.result)
+        if own is not None and own in score.curves:
+            found.setdefault(score.result, []).append(score.curves[own])
+    return found
 
 
 def _own(curves: Mapping[str, Curve]) -> str:
@@ -147,8 +150,7 @@ def _own(curves: Mapping[str, Curve]) -> str:
     return min(curves, key=lambda name: (curves[name].role in STYLES, name))
 
 
-def _chart(captions: Captions, result: MetricResult, images: Sequence[Curve]) -> Chart:
-    row = captions.row(result)
+def _chart(row: ResultRow, result: MetricResult, images: Sequence[Curve]) -> Chart:
     own = result.curves[_own(result.curves)]
     # One axis, one unit.
     curves = {name: held for name, held in result.curves.items() if held.unit == own.unit}
@@ -157,10 +159,8 @@ def _chart(captions: Captions, result: MetricResult, images: Sequence[Curve]) ->
     scale = _Scale(ticks[0], ticks[-1])
     lines = [Line("", "image", scale.points(curve)) for curve in images]
     return Chart(
-        title=" · ".join(
-            part for part in (row["metric"], row["explainer"], row["removal"]) if part
-        ),
-        model=row["model"],
+        title=row.subject,
+        model=row.model,
         x_title=own.x_unit,
         y_title=own.unit,
         lines=(*lines, *_lines(curves, scale)),

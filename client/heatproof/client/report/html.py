@@ -7,31 +7,14 @@ from importlib import metadata, resources
 from pathlib import Path
 from typing import Final
 
-from heatproof.client.documents.captions import Captions, short_digest
-from heatproof.client.documents.results import GateReport, Report
-from heatproof.client.documents.targets import target_text
+from heatproof.client.documents.captions import short_digest
 from heatproof.client.extras import required
 from heatproof.client.report import drawing
-from heatproof.client.report.rows import (
-    ABSENT,
-    CheckRow,
-    ClassNames,
-    ResultRow,
-    accuracy_rows,
-    check_rows,
-    class_output_rows,
-    model_line,
-    number,
-    preprocessing_text,
-    result_rows,
-    sampling_text,
-    tally,
-    verdict_line,
-    warning_lines,
-)
+from heatproof.client.report.checks import CheckRow, Judgement
+from heatproof.client.report.content import Content
+from heatproof.client.report.numbers import ABSENT, number
 from heatproof.v1.gate_pb2 import CheckResult
 from heatproof.v1.results_pb2 import CleanPrediction, ImageResult, ImageScore, Summary
-from heatproof.v1.target_pb2 import Target
 
 IMAGES: Final = 50
 """Images that the page shows; the JSON report holds all."""
@@ -94,17 +77,17 @@ class CheckView:
     whisker: drawing.Whisker | None
 
 
-def write(report: Report, path: Path, classes: ClassNames) -> None:
+def write(content: Content, judged: Judgement | None, path: Path) -> None:
     """Writes a report as one HTML page.
 
     Raises:
         MissingExtraError: jinja2 is not installed.
     """
-    path.write_text(render(report, classes), encoding="utf-8")
+    path.write_text(render(content, judged), encoding="utf-8")
 
 
-def render(report: Report, classes: ClassNames) -> str:
-    """A report as one HTML page; every name in it is escaped.
+def render(content: Content, judged: Judgement | None = None) -> str:
+    """A report as one HTML page, with its verdict if it has one; every name in it is escaped.
 
     Raises:
         MissingExtraError: jinja2 is not installed.
@@ -116,65 +99,66 @@ def render(report: Report, classes: ClassNames) -> str:
     source = resources.files("heatproof.client.report").joinpath("page.html.jinja")
     template = environment.from_string(source.read_text(encoding="utf-8"))
     page: str = template.render(
-        title=_title(report),
-        judged=_judged(report) if isinstance(report, GateReport) else None,
-        warnings=warning_lines(report),
-        rows=result_rows(report),
-        several_models=len(report.models) > 1,
-        charts=drawing.charts(report),
+        title=_title(content, judged),
+        judged=_judged(judged) if judged else None,
+        warnings=content.warnings,
+        rows=content.results,
+        several_models=content.several_models,
+        charts=drawing.charts(content),
         drawing=drawing,
-        cards=[_card(report, image, classes) for image in report.images[:IMAGES]],
-        images=len(report.images),
-        facts=_facts(report, classes),
-        environment=sorted(report.evaluation.environment.items()),
+        cards=[_card(content, image) for image in content.report.images[:IMAGES]],
+        images=len(content.report.images),
+        facts=_facts(content),
+        environment=sorted(content.report.evaluation.environment.items()),
         version=metadata.version("heatproof"),
     )
     return page
 
 
-def _title(report: Report) -> str:
-    names = ", ".join(report.captions.model(model.name) for model in report.models)
-    return f"Heatproof {'gate' if isinstance(report, GateReport) else 'evaluation'}: {names}"
+def _title(content: Content, judged: Judgement | None) -> str:
+    names = ", ".join(content.captions.model(model.name) for model in content.report.models)
+    return f"Heatproof {'gate' if judged else 'evaluation'}: {names}"
 
 
-def _judged(report: GateReport) -> dict[str, object]:
-    rows = check_rows(report)
+def _judged(judged: Judgement) -> dict[str, object]:
     tones = {"PASS": "good", "PASS WITH WARNINGS": "warning"}
-    line = verdict_line(report)
+    rows = enumerate(judged.checks)
     return {
-        "line": line,
-        "tone": tones.get(line, "bad"),
-        "tally": tally(rows),
-        "model": report.captions.model(report.model),
-        "checks": [CheckView(row, _whisker(report, index)) for index, row in enumerate(rows)],
+        "line": judged.line,
+        "tone": tones.get(judged.line, "bad"),
+        "tally": judged.tally,
+        "model": judged.model,
+        "checks": [CheckView(row, _whisker(judged, index)) for index, row in rows],
     }
 
 
-def _whisker(report: GateReport, index: int) -> drawing.Whisker | None:
+def _whisker(judged: Judgement, index: int) -> drawing.Whisker | None:
+    report = judged.report
     held = report.verdict.checks[index]
-    if not 0 <= held.result < len(report.results) or held.kind == CheckResult.KIND_REGRESSION:
+    results = report.evaluation.results
+    if not 0 <= held.result < len(results) or held.kind == CheckResult.KIND_REGRESSION:
         return None
     summary = Summary()
-    summary.CopyFrom(report.results[held.result].summary)
+    summary.CopyFrom(results[held.result].summary)
     if held.HasField("interval"):
         summary.interval.CopyFrom(held.interval)
     return drawing.whisker(summary, report.policy.checks[held.check])
 
 
-def _facts(report: Report, classes: ClassNames) -> list[tuple[str, str]]:
-    spec = report.evaluation.spec
+def _facts(content: Content) -> list[tuple[str, str]]:
+    report = content.report
     facts = [
-        ("Model", model_line(report)),
-        ("Images", f"{sampling_text(report)} ({report.dataset.labelled} labelled)"),
+        ("Model", content.models),
+        ("Images", f"{content.images} ({report.dataset.labelled} labelled)"),
         ("Data set", f"{report.dataset.display_name} ({short_digest(report.dataset.name)})"),
-        ("Preprocessing", preprocessing_text(spec.preprocessing)),
-        ("Explained", target_text(spec.target, classes.names)),
-        ("Seed", str(spec.seed)),
+        ("Preprocessing", content.preprocessing),
+        ("Explained", content.explained),
+        ("Seed", str(report.evaluation.spec.seed)),
     ]
-    facts += [(f"Class output of {model}", text) for model, text in class_output_rows(report)]
+    facts += [(f"Class output of {model}", text) for model, text in content.class_outputs]
     facts += [
         (f"Clean accuracy of {model}", f"{accuracy} ({labelled} images)")
-        for model, accuracy, labelled in accuracy_rows(report)
+        for model, accuracy, labelled in content.accuracies
     ]
     created = report.evaluation.create_time
     if created.seconds:
@@ -182,43 +166,38 @@ def _facts(report: Report, classes: ClassNames) -> list[tuple[str, str]]:
     return facts
 
 
-def _card(report: Report, image: ImageResult, classes: ClassNames) -> Card:
-    captions = report.captions
-    rows = result_rows(report)
+def _card(content: Content, image: ImageResult) -> Card:
     return Card(
         name=image.display_name or short_digest(image.image),
         digest=short_digest(image.image),
-        label=classes[image.label] if image.HasField("label") else "",
-        answers=tuple(
-            _answer(captions, answer, classes, report.evaluation.spec.target)
-            for answer in image.predictions
-        ),
+        label=content.classes[image.label] if image.HasField("label") else "",
+        answers=tuple(_answer(content, answer) for answer in image.predictions),
         pictures=tuple(
             MapPicture(
-                _of_models(report, (overlay.model,), captions.short(overlay.explainer)),
+                _of_models(content, (overlay.model,), content.captions.short(overlay.explainer)),
                 "data:image/png;base64," + base64.b64encode(overlay.png).decode(),
             )
             for overlay in image.overlays
         ),
-        scores=tuple(_score(report, rows[score.result], score) for score in image.scores),
+        scores=tuple(_score(content, score) for score in image.scores),
     )
 
 
-def _of_models(report: Report, models: Sequence[str], text: str) -> str:
+def _of_models(content: Content, models: Sequence[str], text: str) -> str:
     """The text, with its models in front where the report has several."""
-    return f"{report.captions.panel(models)} · {text}" if len(report.models) > 1 else text
+    return f"{content.captions.panel(models)} · {text}" if content.several_models else text
 
 
-def _answer(
-    captions: Captions, held: CleanPrediction, classes: ClassNames, target: Target
-) -> Answer:
+def _answer(content: Content, held: CleanPrediction) -> Answer:
+    classes = content.classes
     top = tuple((classes[entry.class_index], 100 * entry.probability) for entry in held.top)
-    explained = classes[held.target] if held.target >= 0 else target_text(target, classes.names)
-    return Answer(captions.model(held.model), explained, top)
+    explained = classes[held.target] if held.target >= 0 else content.explained
+    return Answer(content.captions.model(held.model), explained, top)
 
 
-def _score(report: Report, row: ResultRow, held: ImageScore) -> tuple[str, str, str]:
-    subject = _of_models(report, report.results[held.result].models, row.subject)
+def _score(content: Content, held: ImageScore) -> tuple[str, str, str]:
+    row = content.results[held.result]
+    subject = f"{row.model} · {row.subject}" if content.several_models else row.subject
     if held.score.WhichOneof("outcome") == "value":
         return subject, number(held.score.value), ""
     undefined = held.score.undefined

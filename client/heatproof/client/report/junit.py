@@ -6,56 +6,49 @@ from pathlib import Path
 from typing import Final
 from xml.etree import ElementTree as ET
 
-from heatproof.client.documents.results import GateReport
-from heatproof.client.report.rows import (
-    CheckRow,
-    check_rows,
-    class_output_rows,
-    verdict_line,
-    warning_lines,
-)
+from heatproof.client.documents.results import Report
+from heatproof.client.report.checks import CheckRow, Judgement
+from heatproof.client.report.content import Content
 
 # XML 1.0 has no way to write these, not even escaped; file names may hold them.
 _UNWRITABLE: Final = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def write(report: GateReport, path: Path) -> None:
+def write(content: Content, judged: Judgement, path: Path) -> None:
     """Writes the verdict as JUnit XML."""
-    path.write_text(render(report), encoding="utf-8")
+    path.write_text(render(content, judged), encoding="utf-8")
 
 
-def render(report: GateReport) -> str:
+def render(content: Content, judged: Judgement) -> str:
     """The verdict as JUnit XML; the suite's `time` is that of the evaluation, in seconds."""
-    rows = check_rows(report)
-    model = report.captions.model(report.model)
+    rows, model = judged.checks, judged.model
     kinds = [_kind(row) for row in rows]
     totals = {
         "tests": str(len(rows)),
         "failures": str(kinds.count("failure")),
         "errors": str(kinds.count("error")),
         "skipped": str(kinds.count("skipped")),
-        "time": f"{_seconds(report):.3f}",
+        "time": f"{_seconds(content.report):.3f}",
     }
     root = ET.Element("testsuites", {"name": "heatproof", **totals})
     suite = ET.SubElement(root, "testsuite", {"name": _clean(f"heatproof gate {model}"), **totals})
     properties = ET.SubElement(suite, "properties")
-    for name, value in _properties(report):
+    for name, value in _properties(content, judged):
         ET.SubElement(properties, "property", {"name": _clean(name), "value": _clean(value)})
     for row, kind in zip(rows, kinds, strict=True):
         _add_case(suite, row, kind, model)
-    warnings = warning_lines(report)
-    if warnings:
-        ET.SubElement(suite, "system-out").text = _clean("\n".join(warnings))
+    if content.warnings:
+        ET.SubElement(suite, "system-out").text = _clean("\n".join(content.warnings))
     ET.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
 
 
-def _properties(report: GateReport) -> Iterator[tuple[str, str]]:
-    yield "verdict", verdict_line(report)
-    yield "model", report.model
-    for model, text in class_output_rows(report):
+def _properties(content: Content, judged: Judgement) -> Iterator[tuple[str, str]]:
+    yield "verdict", judged.line
+    yield "model", judged.report.model
+    for model, text in content.class_outputs:
         yield f"class output of {model}", text
-    for line in warning_lines(report):
+    for line in content.warnings:
         yield "warning", line
 
 
@@ -80,7 +73,7 @@ def _kind(row: CheckRow) -> str:
     return "skipped" if row.outcome == "skipped" else ""
 
 
-def _seconds(report: GateReport) -> float:
+def _seconds(report: Report) -> float:
     evaluation = report.evaluation
     if not evaluation.HasField("end_time"):
         return 0.0

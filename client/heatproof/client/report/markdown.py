@@ -6,24 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from heatproof.client.documents.results import GateReport, Report
-from heatproof.client.documents.targets import target_text
-from heatproof.client.report.rows import (
-    ABSENT,
-    CheckRow,
-    ClassNames,
-    accuracy_rows,
-    check_rows,
-    class_output_rows,
-    clean_rows,
-    model_line,
-    preprocessing_text,
-    result_rows,
-    sampling_text,
-    tally,
-    verdict_line,
-    warning_lines,
-)
+from heatproof.client.report.checks import CheckRow, Judgement
+from heatproof.client.report.content import Content
+from heatproof.client.report.numbers import ABSENT
 
 SIGNS: Final = {"good": "✅", "bad": "❌", "warning": "⚠️", "quiet": "⏭️"}
 """Signs of outcomes by their tone."""
@@ -34,38 +19,38 @@ LISTED_IMAGES: Final = 50
 _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]()#+!|~@])")
 
 
-def write(report: Report, path: Path, classes: ClassNames) -> None:
+def write(content: Content, judged: Judgement | None, path: Path) -> None:
     """Writes a report as Markdown."""
-    path.write_text(render(report, classes), encoding="utf-8")
+    path.write_text(render(content, judged), encoding="utf-8")
 
 
-def render(report: Report, classes: ClassNames) -> str:
-    """A report as Markdown."""
-    if isinstance(report, GateReport):
-        parts = _judged(report)
+def render(content: Content, judged: Judgement | None = None) -> str:
+    """A report as Markdown, with its verdict if it has one."""
+    if judged is not None:
+        parts = _judged(content, judged)
     else:
-        parts = ["## Heatproof evaluation", *_warnings(report), "", *_results(report)]
-    parts += ["", *_facts(report, classes), "", *_clean(report, classes)]
+        parts = ["## Heatproof evaluation", *_warnings(content), "", *_results(content)]
+    parts += ["", *_facts(content), "", *_clean(content)]
     return "\n".join(parts) + "\n"
 
 
-def _judged(report: GateReport) -> list[str]:
-    rows = check_rows(report)
-    sign = SIGNS["good" if report.passed else "bad"]
+def _judged(content: Content, judged: Judgement) -> list[str]:
+    sign = SIGNS["good" if judged.report.passed else "bad"]
     return [
-        f"## {sign} Heatproof gate: {verdict_line(report)}",
-        *_warnings(report),
+        f"## {sign} Heatproof gate: {judged.line}",
+        *_warnings(content),
         "",
-        escape(tally(rows)),
+        escape(judged.tally),
         "",
         *_table(
-            ("", "Check", "Score", "Interval", "Bound", "Outcome"), [_check(row) for row in rows]
+            ("", "Check", "Score", "Interval", "Bound", "Outcome"),
+            [_check(row) for row in judged.checks],
         ),
     ]
 
 
-def _warnings(report: Report) -> list[str]:
-    return [f"\n> {SIGNS['warning']} **{escape(line)}**" for line in warning_lines(report)]
+def _warnings(content: Content) -> list[str]:
+    return [f"\n> {SIGNS['warning']} **{escape(line)}**" for line in content.warnings]
 
 
 def _check(row: CheckRow) -> tuple[str, ...]:
@@ -75,7 +60,7 @@ def _check(row: CheckRow) -> tuple[str, ...]:
     return SIGNS[row.tone], *map(escape, cells)
 
 
-def _results(report: Report) -> list[str]:
+def _results(content: Content) -> list[str]:
     heads = ("Model", "Metric", "", "Explainer", "Removal", "Score", "Interval", "Scored")
     rows = [
         tuple(
@@ -93,31 +78,31 @@ def _results(report: Report) -> list[str]:
                 ),
             )
         )
-        for row in result_rows(report)
+        for row in content.results
     ]
     return _table(heads, rows)
 
 
-def _facts(report: Report, classes: ClassNames) -> list[str]:
+def _facts(content: Content) -> list[str]:
     facts = [
-        f"- Explained: {escape(target_text(report.evaluation.spec.target, classes.names))}",
-        f"- Model: {escape(model_line(report))}",
-        f"- Images: {escape(sampling_text(report))}",
-        f"- Preprocessing: {escape(preprocessing_text(report.evaluation.spec.preprocessing))}",
+        f"- Explained: {escape(content.explained)}",
+        f"- Model: {escape(content.models)}",
+        f"- Images: {escape(content.images)}",
+        f"- Preprocessing: {escape(content.preprocessing)}",
     ]
     facts += [
         f"- Class output of {escape(model)}: {escape(text)}"
-        for model, text in class_output_rows(report)
+        for model, text in content.class_outputs
     ]
     facts += [
         f"- Clean accuracy of {escape(model)}: {accuracy} ({labelled} images labelled)"
-        for model, accuracy, labelled in accuracy_rows(report)
+        for model, accuracy, labelled in content.accuracies
     ]
     return facts
 
 
-def _clean(report: Report, classes: ClassNames) -> list[str]:
-    rows = clean_rows(report, classes)
+def _clean(content: Content) -> list[str]:
+    rows = content.clean
     cells = [
         tuple(map(escape, (row.image, row.model, f"{row.top} {row.probability}", row.label)))
         for row in rows[:LISTED_IMAGES]

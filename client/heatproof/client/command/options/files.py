@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from heatproof.client.documents import recordings
-from heatproof.client.documents.results import GateReport, Report
 from heatproof.client.errors import UsageError
 from heatproof.client.extras import required
 from heatproof.client.report import html, junit, markdown
+from heatproof.client.report.checks import Judgement
+from heatproof.client.report.content import Content
 from heatproof.client.report.rows import ClassNames
 
 REPORTS = "Reports"
@@ -61,11 +62,11 @@ class ReportOptions:
             require_folder(path)
         return class_names(self.classes)
 
-    def write(self, report: Report, classes: ClassNames) -> None:
+    def write(self, content: Content, judged: Judgement | None = None) -> None:
         """Writes the reports that were asked for."""
-        written(self.json, lambda path: recordings.write(report, path))
-        written(self.markdown, lambda path: markdown.write(report, path, classes))
-        written(self.html, lambda path: html.write(report, path, classes))
+        written(self.json, lambda path: recordings.write(content.report, path))
+        written(self.markdown, lambda path: markdown.write(content, judged, path))
+        written(self.html, lambda path: html.write(content, judged, path))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,11 +90,11 @@ class GateReportOptions(ReportOptions):
             require_folder(path)
         return self.prepare()
 
-    def write_gate(self, report: GateReport, classes: ClassNames) -> None:
+    def write_gate(self, content: Content, judged: Judgement) -> None:
         """As `write`, with the files of a gate."""
-        self.write(report, classes)
-        written(self.junit, lambda path: junit.write(report, path))
-        written(self.update_baseline, lambda path: recordings.write_baseline(report, path))
+        self.write(content, judged)
+        written(self.junit, lambda path: junit.write(content, judged, path))
+        written(self.update_baseline, lambda path: recordings.write_baseline(judged.report, path))
 
 
 def require_folder(path: Path | None) -> None:

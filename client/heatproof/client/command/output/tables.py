@@ -9,22 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from heatproof.client.command.output.console import out
-from heatproof.client.documents.results import GateReport, Report
-from heatproof.client.report.rows import (
-    ABSENT,
-    CheckRow,
-    ClassNames,
-    accuracy_rows,
-    check_rows,
-    class_output_rows,
-    clean_rows,
-    preprocessing_text,
-    result_rows,
-    sampling_text,
-    tally,
-    verdict_line,
-    warning_lines,
-)
+from heatproof.client.report.checks import CheckRow, Judgement
+from heatproof.client.report.content import Content
+from heatproof.client.report.numbers import ABSENT
 
 COLOURS: Final = {"good": "green", "bad": "bold red", "warning": "yellow", "quiet": "dim"}
 """Colours of outcomes by their tone."""
@@ -33,34 +20,43 @@ CLEAN_ROWS: Final = 20
 """Images whose clean answer is listed; the reports list more."""
 
 
-def show_report(report: Report, classes: ClassNames) -> None:
-    """Prints warnings, how images and answers were read, the clean answers and the scores."""
-    for warning in warning_lines(report):
+def show_report(content: Content) -> None:
+    """Prints warnings, the clean answers, and how images and answers were read."""
+    for warning in content.warnings:
         out.print(Text(f"WARNING {warning}", style="bold yellow"))
-    _show_clean(report, classes)
-    preprocessing = preprocessing_text(report.evaluation.spec.preprocessing)
-    out.print(f"preprocessing: {escape(preprocessing)}")
-    out.print(f"images: {sampling_text(report)}")
-    for model, text in class_output_rows(report):
+    _show_clean(content)
+    out.print(f"preprocessing: {escape(content.preprocessing)}")
+    out.print(f"images: {content.images}")
+    for model, text in content.class_outputs:
         out.print(f"class output of {escape(model)}: {escape(text)}")
-    for model, accuracy, labelled in accuracy_rows(report):
+    for model, accuracy, labelled in content.accuracies:
         out.print(f"clean accuracy of {escape(model)}: {accuracy} ({labelled} images labelled)")
-    if not isinstance(report, GateReport):
-        _show_results(report)
 
 
-def show_verdict(report: GateReport) -> None:
+def show_results(content: Content) -> None:
+    """Prints the scores."""
+    made = table(
+        *("model", "metric", "", "explainer", "removal", "score", "interval", "scored"),
+        right=("score", "interval", "scored"),
+    )
+    for row in content.results:
+        scored = f"{row.scored} {row.undefined}".strip()
+        cells = (row.model, row.metric, row.arrow, row.explainer, row.removal, row.score)
+        made.add_row(*map(escape, (*cells, row.interval, scored)))
+    out.print(made)
+
+
+def show_verdict(content: Content, judged: Judgement) -> None:
     """Prints the checks, the warnings and, last, the verdict."""
-    rows = check_rows(report)
-    _show_checks(rows)
-    for row in rows:
+    _show_checks(judged.checks)
+    for row in judged.checks:
         if row.outcome != "pass":
             text = f"{row.outcome}: {row.subject}: {row.message}"
             out.print(Text(text, style=COLOURS[row.tone]))
-    for warning in warning_lines(report):
+    for warning in content.warnings:
         out.print(Text(f"warning: {warning}", style="yellow"))
-    style = "bold green" if report.passed else "bold red"
-    out.print(Text(f"{verdict_line(report)}: {tally(rows)}", style=style))
+    style = "bold green" if judged.report.passed else "bold red"
+    out.print(Text(f"{judged.line}: {judged.tally}", style=style))
 
 
 def table(*heads: str, right: Iterable[str] = ()) -> Table:
@@ -81,21 +77,8 @@ def _show_checks(rows: Iterable[CheckRow]) -> None:
     out.print(made)
 
 
-def _show_results(report: Report) -> None:
-    made = table(
-        *("model", "metric", "", "explainer", "removal", "score", "interval", "scored"),
-        right=("score", "interval", "scored"),
-    )
-    for row in result_rows(report):
-        scored = f"{row.scored} {row.undefined}".strip()
-        cells = (row.model, row.metric, row.arrow, row.explainer, row.removal, row.score)
-        made.add_row(*map(escape, (*cells, row.interval, scored)))
-    out.print(made)
-
-
-def _show_clean(report: Report, classes: ClassNames) -> None:
-    rows = clean_rows(report, classes)
-    several = len(report.models) > 1
+def _show_clean(content: Content) -> None:
+    rows, several = content.clean, content.several_models
     made = table("image", *(["model"] if several else []), "top class", "", "label", right=("",))
     for row in rows[:CLEAN_ROWS]:
         style = "red" if row.right is False else ""

@@ -1,0 +1,163 @@
+"""Checks of a gate, beside the scores that they were held against."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, Self
+
+from heatproof.client.documents.messages import short_name
+from heatproof.client.documents.results import GateReport
+from heatproof.client.report.content import Content
+from heatproof.client.report.facts import image_count
+from heatproof.client.report.numbers import ABSENT, ARROWS, ends, estimate, interval, number
+from heatproof.client.report.rows import ResultRow
+from heatproof.v1.gate_pb2 import Check, CheckResult, Verdict
+from heatproof.v1.results_pb2 import Direction, Summary
+
+VERDICTS: Final = {
+    Verdict.OUTCOME_PASS: "PASS",
+    Verdict.OUTCOME_WARN: "PASS WITH WARNINGS",
+    Verdict.OUTCOME_FAIL: "FAIL",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CheckRow:
+    """A check with the score it was held against.
+
+    Attributes:
+        result: the score; None for a check that has none.
+        outcome: `pass`, `fail`, `inconclusive`, `not evaluated` or `skipped`.
+        bound: what was demanded.
+        severity: `fail` or `warn`.
+        blocking: whether it fails the model.
+        message: the whole comparison in one sentence.
+        regression: whether it compares with the baseline.
+        interval: the interval that it was held against, or a dash.
+    """
+
+    result: ResultRow | None
+    outcome: str
+    bound: str
+    severity: str
+    blocking: bool
+    message: str
+    regression: bool
+    interval: str
+
+    @property
+    def subject(self) -> str:
+        """What was checked, in one line."""
+        return self.result.subject if self.result else "no result"
+
+    @property
+    def tone(self) -> str:
+        """`good`, `bad`, `warning` or `quiet`."""
+        if self.blocking:
+            return "bad"
+        return {"pass": "good", "skipped": "quiet"}.get(self.outcome, "warning")
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A gate's verdict as text: made once of the messages, then only rendered.
+
+    Attributes:
+        report: the messages.
+        model: name of the candidate.
+        line: the verdict in words.
+        tally: how many checks had which outcome.
+        checks: the checks, in the order of the verdict.
+    """
+
+    report: GateReport
+    model: str
+    line: str
+    tally: str
+    checks: tuple[CheckRow, ...]
+
+    @classmethod
+    def of(cls, report: GateReport, content: Content) -> Self:
+        """Puts the verdict of a report into words.
+
+        Args:
+            report: the messages.
+            content: the same report as text.
+        """
+        model = content.captions.model(report.model)
+        rows = tuple(
+            _check_row(report, held, _checked(report, model, content.results, held))
+            for held in report.verdict.checks
+        )
+        line = VERDICTS.get(report.verdict.outcome, "FAIL")
+        return cls(report, model, line, _tally(rows), rows)
+
+
+def _tally(rows: Iterable[CheckRow]) -> str:
+    counts = Counter(row.outcome for row in rows)
+    return ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+
+
+def _check_row(report: GateReport, held: CheckResult, result: ResultRow | None) -> CheckRow:
+    outcomes = CheckResult.DESCRIPTOR.enum_types_by_name["Outcome"]
+    severities = Check.DESCRIPTOR.enum_types_by_name["Severity"]
+    rule = _rule(report, held)
+    is_regression = held.kind == CheckResult.KIND_REGRESSION
+    shown = result.interval if result else ABSENT
+    return CheckRow(
+        result=result,
+        outcome=short_name(outcomes, held.outcome).replace("_", " "),
+        bound=_regression_bound(rule) if is_regression else _bound(rule),
+        severity=short_name(severities, held.severity or Check.SEVERITY_FAIL),
+        blocking=held.blocking,
+        message=held.message,
+        regression=is_regression,
+        interval=ends(held.interval) if held.HasField("interval") else shown,
+    )
+
+
+def _checked(
+    report: GateReport, model: str, results: Sequence[ResultRow], held: CheckResult
+) -> ResultRow | None:
+    """The score that a check was held against; that of the clean accuracy is no result."""
+    if held.check < 0:
+        return _accuracy_row(report, model)
+    return results[held.result] if 0 <= held.result < len(results) else None
+
+
+def _accuracy_row(report: GateReport, model: str) -> ResultRow:
+    summary = report.evaluation.clean_accuracy.get(report.model, Summary())
+    return ResultRow(
+        model=model,
+        metric="clean accuracy",
+        removal="",
+        explainer="",
+        arrow=ARROWS[Direction.DIRECTION_HIGHER_IS_BETTER],
+        score=estimate(summary),
+        interval=interval(summary),
+        scored=f"{summary.scored}/{image_count(report)}",
+        undefined="",
+    )
+
+
+def _rule(report: GateReport, held: CheckResult) -> Check:
+    """The rule behind a check; that of the clean accuracy as a check of the same bounds."""
+    if held.check >= 0:
+        return report.policy.checks[held.check]
+    accuracy = report.policy.clean_accuracy
+    rule = Check(on=accuracy.on)
+    if accuracy.HasField("min"):
+        rule.min = accuracy.min
+    rule.max_regression = accuracy.max_regression
+    return rule
+
+
+def _bound(check: Check) -> str:
+    parts = [f"≥ {number(check.min)}"] if check.HasField("min") else []
+    parts += [f"≤ {number(check.max)}"] if check.HasField("max") else []
+    on_mean = " (mean)" if check.on == Check.ON_MEAN else ""
+    return " and ".join(parts) + on_mean if parts else "is scored"
+
+
+def _regression_bound(check: Check) -> str:
+    return f"drop ≤ {number(check.max_regression)}"

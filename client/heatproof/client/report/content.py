@@ -1,0 +1,80 @@
+"""What every rendering of a report shows."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from heatproof.client.documents.captions import Captions
+from heatproof.client.documents.results import Report
+from heatproof.client.documents.targets import target_text
+from heatproof.client.report.facts import (
+    accuracy_rows,
+    class_output_rows,
+    model_line,
+    preprocessing_text,
+    sampling_text,
+    warning_lines,
+)
+from heatproof.client.report.rows import (
+    ClassNames,
+    CleanRow,
+    ResultRow,
+    clean_rows,
+    result_rows,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A report as text: made once of the messages, then only rendered.
+
+    Attributes:
+        report: the messages.
+        classes: names of the classes.
+        captions: short names of models, metrics, removal operators and explainers.
+        results: the scores, in the order of the report's results.
+        clean: the clean answers: image by image, model by model.
+        warnings: what makes scores or a verdict doubtful.
+        models: the models with their digests.
+        images: how many images there are, how many count, and what is the unit of sampling.
+        preprocessing: all that it sets.
+        explained: what of the models' answers is explained.
+        class_outputs: how the class scores of each model are read: its name, and this in words.
+        accuracies: each model's name, its clean accuracy and how many images were labelled.
+    """
+
+    report: Report
+    classes: ClassNames
+    captions: Captions
+    results: tuple[ResultRow, ...]
+    clean: tuple[CleanRow, ...]
+    warnings: tuple[str, ...]
+    models: str
+    images: str
+    preprocessing: str
+    explained: str
+    class_outputs: tuple[tuple[str, str], ...]
+    accuracies: tuple[tuple[str, str, str], ...]
+
+    @classmethod
+    def of(cls, report: Report, classes: ClassNames) -> Self:
+        """Puts a report into words."""
+        captions, spec = report.captions, report.evaluation.spec
+        return cls(
+            report=report,
+            classes=classes,
+            captions=captions,
+            results=tuple(result_rows(report, captions)),
+            clean=tuple(clean_rows(report, captions, classes)),
+            warnings=tuple(warning_lines(report, captions)),
+            models=model_line(report, captions),
+            images=sampling_text(report),
+            preprocessing=preprocessing_text(spec.preprocessing),
+            explained=target_text(spec.target, classes.names),
+            class_outputs=tuple(class_output_rows(report, captions)),
+            accuracies=tuple(accuracy_rows(report, captions)),
+        )
+
+    @property
+    def several_models(self) -> bool:
+        """Whether rows must say which model they are of."""
+        return len(self.report.models) > 1

@@ -1,0 +1,83 @@
+"""What a report says of its evaluation as a whole."""
+
+from heatproof.client.documents.captions import Captions, short_digest
+from heatproof.client.documents.messages import short_name
+from heatproof.client.documents.results import GateReport, Report
+from heatproof.client.documents.statements import described
+from heatproof.client.report.numbers import ABSENT, number
+from heatproof.v1.preprocessing_pb2 import Preprocessing
+from heatproof.v1.results_pb2 import ModelWarning, Sampling
+
+
+def preprocessing_text(held: Preprocessing) -> str:
+    """All that a preprocessing sets, in one line."""
+    parts = []
+    for field, value in held.ListFields():
+        if field.enum_type is not None:
+            text = short_name(field.enum_type, value)
+        elif field.is_repeated:
+            text = "[" + ", ".join(map(number, value)) + "]"
+        else:
+            text = number(value) if isinstance(value, float) else str(value)
+        parts.append(f"{field.name} {text}")
+    return ", ".join(parts)
+
+
+def accuracy_rows(report: Report, captions: Captions) -> list[tuple[str, str, str]]:
+    """Clean accuracy of each model: its name, the accuracy and how many images were labelled."""
+    return [
+        (
+            captions.model(name),
+            f"{summary.value:.1%}" if summary.HasField("value") else ABSENT,
+            f"{summary.scored} of {image_count(report)}",
+        )
+        for name, summary in sorted(report.evaluation.clean_accuracy.items())
+    ]
+
+
+def class_output_rows(report: Report, captions: Captions) -> list[tuple[str, str]]:
+    """How the class scores of each model are read: its name, and output and activation in words."""
+    return [
+        (captions.model(held.model), described(held)) for held in report.evaluation.class_outputs
+    ]
+
+
+def warning_lines(report: Report, captions: Captions) -> list[str]:
+    """What makes scores doubtful, then what else a verdict warns of; nothing twice."""
+    several = len(report.models) > 1
+    lines = [
+        f"{captions.model(held.model)}: {_warning(held)}" if several else _warning(held)
+        for held in report.evaluation.warnings
+    ]
+    if isinstance(report, GateReport):
+        known = {_warning(held) for held in report.evaluation.warnings}
+        lines += [text for text in report.verdict.warnings if text not in known]
+    return lines
+
+
+def _warning(held: ModelWarning) -> str:
+    """A warning as verdicts write it too."""
+    return f"{held.reason}: {held.text}"
+
+
+def image_count(report: Report) -> int:
+    """Images of different bytes: equal ones count once."""
+    return report.evaluation.sampling.images or len(report.images)
+
+
+def sampling_text(report: Report) -> str:
+    """How many images there are, how many count, and what is the unit of sampling."""
+    held = report.evaluation.sampling
+    text = str(len(report.images))
+    if held.copies:
+        text += f", of which {held.copies} are copies of others and count once"
+    if held.unit == Sampling.UNIT_GROUP:
+        text += f"; intervals and tests count {held.units} groups (n = {held.units})"
+    return text
+
+
+def model_line(report: Report, captions: Captions) -> str:
+    """The models with their digests."""
+    return ", ".join(
+        f"{captions.model(model.name)} ({short_digest(model.name)})" for model in report.models
+    )

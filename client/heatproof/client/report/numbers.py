@@ -1,0 +1,36 @@
+"""Numbers as every rendering writes them."""
+
+from typing import Final
+
+from heatproof.v1.results_pb2 import Direction, Interval, Summary
+
+ARROWS: Final = {
+    Direction.DIRECTION_HIGHER_IS_BETTER: "↑",
+    Direction.DIRECTION_LOWER_IS_BETTER: "↓",
+    Direction.DIRECTION_CLOSER_TO_ZERO: "→0",
+}
+"""What a good score is."""
+
+ABSENT: Final = "\N{EN DASH}"
+"""Stands where there is no number."""
+
+
+def number(value: float) -> str:
+    """A score in four significant digits."""
+    text = f"{value:.4g}"
+    return "0" if text == "-0" else text
+
+
+def estimate(summary: Summary) -> str:
+    """The estimate, or a dash."""
+    return number(summary.value) if summary.HasField("value") else ABSENT
+
+
+def interval(summary: Summary) -> str:
+    """The interval, or a dash."""
+    return ends(summary.interval) if summary.HasField("interval") else ABSENT
+
+
+def ends(held: Interval) -> str:
+    """The ends of an interval."""
+    return f"[{number(held.lower)}, {number(held.upper)}]"
