@@ -1,6 +1,6 @@
 """Trains a small CNN on biased images, with weights by explanation consistency and without.
 
-    python examples/consistency_training/train.py --seeds 10
+    python -m examples.consistency_training.train --seeds 10
 
 Every few epochs the network goes to a Heatproof server, which returns a weight for each training
 image (Wu et al. 2024, arXiv 2408.04600): the more, the less its explanation holds when the
@@ -18,9 +18,9 @@ from typing import Final, TypeAlias
 import numpy as np
 import torch
 from scipy import stats
-from shapes import CLASSES, SIDE, Shapes, shapes
 from torch import nn
 
+from examples.shapes import CLASSES, SIDE, Shapes, shapes
 from heatproof.client import Client
 from heatproof.client.export import export_classifier
 

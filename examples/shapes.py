@@ -6,11 +6,13 @@ import cv2
 import numpy as np
 
 SIDE = 32
+"""Of the drawings."""
 CLASSES = 4
 HUES = (0, 45, 90, 135)
 """Of the classes' backgrounds, as OpenCV counts them: in [0, 180)."""
 SATURATION = 130
 PATCH = 14
+"""Side of the patch in a drawing."""
 NOISE = 8.0
 
 
@@ -19,9 +21,9 @@ class Shapes:
     """Images with their classes and objects.
 
     Attributes:
-        images: uint8 [images, 32, 32, 3], RGB.
+        images: uint8 [images, side, side, 3], RGB.
         labels: classes, [images].
-        masks: where the patch is, bool [images, 32, 32].
+        masks: where the patch is, bool [images, side, side].
     """
 
     images: np.ndarray
@@ -29,13 +31,24 @@ class Shapes:
     masks: np.ndarray
 
 
-def shapes(count: int, bias: float, seed: int) -> Shapes:
-    """Draws images; the background has the hue of its class with probability `bias`, else any."""
+def shapes(count: int, bias: float, seed: int, *, scale: int = 1) -> Shapes:
+    """Draws images; the background has the hue of its class with probability `bias`, else any.
+
+    Args:
+        count: number of images.
+        bias: probability that the background tells the class.
+        seed: of everything random.
+        scale: pixels along each side that a pixel of the drawing becomes.
+    """
     rng = np.random.default_rng(seed)
     labels = rng.integers(CLASSES, size=count)
     drawn = [_image(label, bias, rng) for label in labels]
-    images, masks = (np.stack(part) for part in zip(*drawn, strict=True))
+    images, masks = (_enlarged(np.stack(part), scale) for part in zip(*drawn, strict=True))
     return Shapes(images, labels, masks)
+
+
+def _enlarged(pictures: np.ndarray, scale: int) -> np.ndarray:
+    return pictures.repeat(scale, axis=1).repeat(scale, axis=2)
 
 
 def _image(label: int, bias: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
