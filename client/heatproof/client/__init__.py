@@ -23,6 +23,7 @@ from heatproof.client.documents.annotations import AnnotationSources, PartialAnn
 from heatproof.client.documents.results import (
     ConsistencyWeights,
     GateReport,
+    ModelComparisons,
     Report,
     UnjudgedError,
 )
@@ -50,6 +51,7 @@ from heatproof.client.errors import (
     UsageError,
 )
 from heatproof.v1.catalog_service_pb2 import Catalog, ServerInfo
+from heatproof.v1.comparison_pb2 import ModelComparison
 from heatproof.v1.dataset_pb2 import Dataset
 from heatproof.v1.explainers_pb2 import Explainer
 from heatproof.v1.gate_pb2 import Baseline, Policy
@@ -90,6 +92,8 @@ __all__ = [
     "Metric",
     "MissingExtraError",
     "Model",
+    "ModelComparison",
+    "ModelComparisons",
     "NotFoundError",
     "PartialAnnotationsWarning",
     "PermissionDeniedError",

@@ -59,6 +59,7 @@ class Evaluating:
     dataset: str
     others: str
     datasets: Any = None
+    address: str = ""
 
     def spec(self, *models: str, **changes: Any) -> evaluation_pb2.EvaluationSpec:
         """Insertion of a Grad-CAM map over black."""
@@ -106,4 +107,4 @@ def evaluating(folder: Path, **changes: Any) -> Iterator[Evaluating]:
         world.png = usual
     with serving(settings) as served:
         stub = evaluation_service_pb2_grpc.EvaluationServiceStub(served.channel)
-        yield Evaluating(stub, *names, datasets=served.datasets)
+        yield Evaluating(stub, *names, datasets=served.datasets, address=served.address)

@@ -132,23 +132,35 @@ class Stored(NamedTuple):
     model: str
     dataset: str
     evaluation: str
+    of_two: str
 
 
 @cache
 def _stored() -> Stored:
-    """Stores a model, a data set and an evaluation that has ended."""
+    """Stores a model, a data set and evaluations that have ended, of one model and of two."""
     channel = _channel()
     models = model_service_pb2_grpc.ModelServiceStub(channel)
     datasets = dataset_service_pb2_grpc.DatasetServiceStub(channel)
     evaluations = evaluation_service_pb2_grpc.EvaluationServiceStub(channel)
-    model = models.UploadModel(iter(payloads.upload(payloads.model_bytes()))).name
+    model, other = (
+        models.UploadModel(iter(payloads.upload(payloads.model_bytes(seed)))).name
+        for seed in (0, 1)
+    )
     image = image_pb2.Image(encoded=payloads.png(), label=1)
     dataset = datasets.UploadDataset(iter(payloads.dataset(image))).name
-    request = evaluation_service_pb2.CreateEvaluationRequest(spec=_spec(model, dataset))
-    name = evaluations.CreateEvaluation(request).evaluation.name
+    pair = _spec(model, dataset)
+    pair.models.append(other)
+    del pair.metrics[1:]  # whose background would be the map's
+    name, of_two = (_ended(evaluations, spec) for spec in (_spec(model, dataset), pair))
+    return Stored(model, dataset, name, of_two)
+
+
+def _ended(evaluations: Any, spec: evaluation_pb2.EvaluationSpec) -> str:
+    request = evaluation_service_pb2.CreateEvaluationRequest(spec=spec)
+    name: str = evaluations.CreateEvaluation(request).evaluation.name
     watched = evaluation_service_pb2.WatchEvaluationRequest(name=name)
     list(evaluations.WatchEvaluation(watched))
-    return Stored(model, dataset, name)
+    return name
 
 
 def _spec(model: str, dataset: str = "") -> evaluation_pb2.EvaluationSpec:
@@ -206,6 +218,8 @@ def _name(method: MethodDescriptor, names: Stored) -> str:
     """Of what the method is about; what is deleted would be missed by the requests that follow."""
     if method.name.startswith("Delete"):
         return "models/gone"
+    if method.name == "CompareModels":
+        return names.of_two
     services = {"ModelService": names.model, "DatasetService": names.dataset}
     return services.get(method.containing_service.name, names.evaluation)
 

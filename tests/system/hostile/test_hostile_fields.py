@@ -128,11 +128,12 @@ def spoilt(message: Message, path: FieldPath) -> Iterator[Message]:
 
 @dataclass(frozen=True)
 class Stock:
-    """Names of what is stored: a model, a data set, and an evaluation that has ended."""
+    """Names of what is stored: a model, a data set, and evaluations that have ended."""
 
     model: str
     dataset: str
     evaluation: str
+    of_two: str
     baseline: gate_pb2.Baseline
 
 
@@ -140,20 +141,30 @@ class Stock:
 def stock(served: Served, model: model_pb2.Model) -> Stock:
     images = [image_pb2.Image(encoded=png(seed=seed), label=1) for seed in (70, 71)]
     stored = served.datasets.UploadDataset(dataset(*images))
+    other = served.models.UploadModel(
+        iter([header(file_info(data := model_bytes(72))), chunk(data)])
+    )
     stub: Any = evaluation_service_pb2_grpc.EvaluationServiceStub(served.channel)
-    spec = asked_of(model.name, stored.name)
-    made = stub.CreateEvaluation(evaluation_service_pb2.CreateEvaluationRequest(spec=spec))
-    name = made.evaluation.name
-    *_, ended = stub.WatchEvaluation(evaluation_service_pb2.WatchEvaluationRequest(name=name))
-    asked = evaluation_service_pb2.ListImageResultsRequest(name=name)
+    ended, of_two = (
+        finished(stub, asked_of(stored.name, *names))
+        for names in ((model.name,), (model.name, other.name))
+    )
+    asked = evaluation_service_pb2.ListImageResultsRequest(name=ended.name)
     results = list(stub.ListImageResults(asked))
     baseline = gate_pb2.Baseline(model=model.name, evaluation=ended, image_results=results)
-    return Stock(model.name, stored.name, name, baseline)
+    return Stock(model.name, stored.name, ended.name, of_two.name, baseline)
 
 
-def asked_of(model_name: str, dataset_name: str) -> dict[str, Any]:
+def finished(stub: Any, spec: dict[str, Any]) -> Any:
+    made = stub.CreateEvaluation(evaluation_service_pb2.CreateEvaluationRequest(spec=spec))
+    watched = evaluation_service_pb2.WatchEvaluationRequest(name=made.evaluation.name)
+    *_, ended = stub.WatchEvaluation(watched)
+    return ended
+
+
+def asked_of(dataset_name: str, *model_names: str) -> dict[str, Any]:
     return {
-        "models": [model_name],
+        "models": model_names,
         "dataset": dataset_name,
         "preprocessing": {"preset": "unit"},
         "metrics": [{"deletion": {"grid": 2, "steps": 2}}],
@@ -166,7 +177,7 @@ def sound(stored: Stock) -> dict[str, list[Any]]:
     """A sound request of methods that store, compute or judge; others get empty ones."""
     image = image_pb2.Image(encoded=png(), label=1)
     unit = {"preset": "unit"}
-    asked = asked_of(stored.model, stored.dataset)
+    asked = asked_of(stored.dataset, stored.model)
     inline = {**asked, "dataset": ""}
     data = model_bytes(71)
     policy = gate_pb2.Policy(checks=[{"metric": asked["metrics"][0], "max": 0.5}])
@@ -185,6 +196,11 @@ def sound(stored: Stock) -> dict[str, list[Any]]:
                 model=stored.model,
                 policy=policy,
                 recorded_baseline=stored.baseline,
+            )
+        ],
+        "CompareModels": [
+            evaluation_service_pb2.CompareModelsRequest(
+                name=stored.of_two, reference_model=stored.model, abs_tolerance=0
             )
         ],
         "Explain": [

@@ -17,6 +17,7 @@ from heatproof.client.clients.effects import Effect, Flow, Pause, Stream, Unary,
 from heatproof.client.clients.embedded import EmbeddedServer
 from heatproof.client.clients.flows import (
     catalog,
+    comparisons,
     consistency_weights,
     datasets,
     evaluations,
@@ -70,6 +71,7 @@ class AsyncClient:
     gate: Final = Awaiting(gates.gate)
     explain: Final = Awaiting(explanations.explain)
     inspect: Final = Awaiting(models.inspect)
+    compare_models: Final = Awaiting(comparisons.compare_models)
     consistency_weights: Final = Awaiting(consistency_weights.consistency_weights)
     rewrite: Final = Awaiting(models.rewrite)
     server_info: Final = Awaiting(catalog.server_info)

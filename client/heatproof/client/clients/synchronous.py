@@ -16,6 +16,7 @@ from heatproof.client.clients.effects import Effect, Flow, Pause, Stream, Unary,
 from heatproof.client.clients.embedded import EmbeddedServer
 from heatproof.client.clients.flows import (
     catalog,
+    comparisons,
     consistency_weights,
     datasets,
     evaluations,
@@ -65,6 +66,7 @@ class Client:
     gate: Final = Blocking(gates.gate)
     explain: Final = Blocking(explanations.explain)
     inspect: Final = Blocking(models.inspect)
+    compare_models: Final = Blocking(comparisons.compare_models)
     consistency_weights: Final = Blocking(consistency_weights.consistency_weights)
     rewrite: Final = Blocking(models.rewrite)
     server_info: Final = Blocking(catalog.server_info)

@@ -8,6 +8,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from heatproof.client.documents.messages import short_name
+from heatproof.v1.comparison_pb2 import ModelComparison
 from heatproof.v1.model_pb2 import Model
 from heatproof.v1.results_pb2 import MetricResult
 
@@ -72,7 +73,7 @@ class Captions:
     telling: Mapping[str, frozenset[str]]
 
     @classmethod
-    def of(cls, models: Iterable[Model], results: Iterable[MetricResult]) -> Self:
+    def of(cls, models: Iterable[Model], results: Iterable[MetricResult | ModelComparison]) -> Self:
         """Prepares captions for the results of one report."""
         variants: dict[str, list[dict[str, str]]] = {}
         for result in results:
@@ -99,8 +100,11 @@ class Captions:
 
     def row(self, result: MetricResult) -> dict[str, str]:
         """Columns that say what a result is about."""
+        return {"model": self.panel(result.models), **self.setting(result)}
+
+    def setting(self, result: MetricResult | ModelComparison) -> dict[str, str]:
+        """Columns that say how something was scored."""
         return {
-            "model": self.panel(result.models),
             "metric": self.short(result.metric),
             "removal": self.short(result.removal),
             "explainer": self.short(result.explainer),

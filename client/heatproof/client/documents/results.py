@@ -1,4 +1,4 @@
-"""What an evaluation found, a gate's verdict on it, and weights for training."""
+"""What an evaluation found, a gate's verdict on it, comparisons, and weights for training."""
 
 import csv
 from collections.abc import Iterable, Iterator
@@ -11,6 +11,7 @@ import numpy as np
 from heatproof.client.documents.captions import Captions
 from heatproof.client.errors import HeatproofError
 from heatproof.client.extras import required
+from heatproof.v1.comparison_pb2 import ModelComparison, ModelDifference
 from heatproof.v1.dataset_pb2 import Dataset
 from heatproof.v1.evaluation_pb2 import Evaluation
 from heatproof.v1.gate_pb2 import Policy, Verdict
@@ -140,6 +141,64 @@ class GateReport(Report):
     def passed(self) -> bool:
         """Whether the model may ship; warnings allowed."""
         return self.verdict.outcome in {Verdict.OUTCOME_PASS, Verdict.OUTCOME_WARN}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelComparisons:
+    """The models of an evaluation, compared quantity by quantity.
+
+    Attributes:
+        comparisons: one a quantity, as messages of the contract.
+        captions: short names of models, metrics, removal operators and explainers.
+    """
+
+    comparisons: tuple[ModelComparison, ...]
+    captions: Captions
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """One row a quantity and pair of models: the difference, its interval and its p-values."""
+        pandas = required("pandas", extra="report")
+        frame: pd.DataFrame = pandas.DataFrame(
+            [
+                {**self._columns(one), **self._difference(each), "images": one.images}
+                for one in self.comparisons
+                for each in one.differences
+            ]
+        )
+        return frame
+
+    def models_to_pandas(self) -> "pd.DataFrame":
+        """One row a quantity and model, or control map: its value and interval."""
+        pandas = required("pandas", extra="report")
+        frame: pd.DataFrame = pandas.DataFrame(
+            [
+                {**self._columns(one), "model": name, **_summary_row(summary)}
+                for one in self.comparisons
+                for name, summary in self._summaries(one)
+            ]
+        )
+        return frame
+
+    def _columns(self, one: ModelComparison) -> dict[str, Any]:
+        return {**self.captions.setting(one), "part": one.part, "control": one.control}
+
+    def _summaries(self, one: ModelComparison) -> Iterator[tuple[str, Summary]]:
+        for held in one.models:
+            yield self.captions.model(held.model), held.summary
+        yield from sorted(one.controls.items())
+
+    def _difference(self, found: ModelDifference) -> dict[str, Any]:
+        return {
+            "first": self.captions.model(found.first),
+            "second": self.captions.model(found.second),
+            **{
+                name: getattr(found, name) if found.HasField(name) else None
+                for name in ("difference", "p_value", "adjusted_p_value")
+            },
+            "lower": found.interval.lower if found.HasField("interval") else None,
+            "upper": found.interval.upper if found.HasField("interval") else None,
+            "undefined": found.undefined.reason,
+        }
 
 
 class UnjudgedError(HeatproofError):

@@ -18,7 +18,7 @@ class Interval:
         lower: lower end.
         upper: upper end.
         level: confidence level.
-        method: `bootstrap_t`, `wilson`, `wilson_bootstrap_t` or `betting`.
+        method: `bootstrap_t`, `wilson`, `wilson_bootstrap_t`, `betting` or `newcombe`.
     """
 
     lower: float

@@ -8,6 +8,7 @@ import numpy as np
 
 from heatproof.evaluators.errors import InternalError
 from heatproof.evaluators.evaluation.columns import (
+    ABSENT,
     NOT_ASKED,
     NOT_FINITE,
     Columns,
@@ -25,7 +26,7 @@ from heatproof.evaluators.evaluation.results import (
 )
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.outcomes import Curve
-from heatproof.evaluators.statistics.arms import Arm, ArmContrast
+from heatproof.evaluators.statistics.arms import Arm, ArmContrast, Rows
 from heatproof.evaluators.statistics.intervals import Intervals, Limits, Measured, intervals
 from heatproof.evaluators.statistics.reductions import Mean, Proportion, Reduction
 from heatproof.evaluators.statistics.units import Units
@@ -61,6 +62,15 @@ class Quantity:
         absent = ScoreColumn.absent(len(scores.codes))
         columns = {name: parts.get(name, absent).values for name in reduction.parts}
         return cls(scores, reduction.contrast(scores.values, columns), reduction)
+
+    def within(self, images: Rows) -> "Quantity":
+        """The quantity over some of the images; those that it leaves out count as not asked."""
+        left_out = self.contrast.scored & ~images
+        scores = ScoreColumn(
+            np.where(left_out, np.nan, self.scores.values),
+            np.where(left_out, np.uint8(ABSENT), self.scores.codes),
+        )
+        return Quantity(scores, self.contrast.within(images), self.reduction)
 
     def is_estimable(self) -> bool:
         """Whether it is a number: something was scored, and no ratio divides by nothing."""
@@ -148,6 +158,13 @@ def quantities_of(key: ResultKey, columns: ResultColumns) -> dict[str, Quantity]
         name: Quantity.of(column, reductions.get(name, Mean()), columns.scores)
         for name, column in columns.scores.items()
     }
+
+
+def quantity_of(key: ResultKey, columns: ResultColumns, name: str) -> Quantity:
+    """One of `quantities_of`, which is absent everywhere if the result has no such column."""
+    reduction = key.metric.reductions(len(key.models)).get(name, Mean())
+    absent = ScoreColumn.absent(len(columns.scores[""].codes))
+    return Quantity.of(columns.scores.get(name, absent), reduction, columns.scores)
 
 
 def summaries_of(

@@ -11,7 +11,7 @@ from heatproof.evaluators.queries.passes import ModelPass
 from heatproof.evaluators.queries.predictor import PredictorFacts
 from heatproof.evaluators.queries.procedure import Procedure
 from heatproof.evaluators.queries.sample import Sample
-from heatproof.evaluators.registry.registry import Facts, Registered, Registry
+from heatproof.evaluators.registry.registry import Facts, Reads, Registered, Registry
 
 
 class ExplainerCategory(StrEnum):
@@ -43,6 +43,12 @@ class Explainer(Registered, ABC):
     facts: ClassVar[ExplainerFacts]  # pyright: ignore[reportIncompatibleVariableOverride]
 
     parameter_type: ClassVar[str] = "explainer"
+
+    @property
+    def is_control(self) -> bool:
+        """Whether its maps are known to explain nothing; uploaded maps may be anything."""
+        is_own = Reads.MAPS not in self.facts.reads
+        return self.facts.category is ExplainerCategory.CONTROLS and is_own
 
     def passes(self, model: PredictorFacts) -> tuple[ModelPass, ...]:  # forms may differ by model
         """Ways to run the model beyond the plain one, which the model must support."""

@@ -12,7 +12,7 @@ from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.explainers import Explainer
 from heatproof.evaluators.gate.policy import Check, CleanAccuracy, Policy, Rule
 from heatproof.evaluators.metrics.metric import Metric, is_answered_by
-from heatproof.evaluators.registry.registry import Registered
+from heatproof.evaluators.registry.registry import Reads, Registered
 from heatproof.evaluators.removal import RemovalOperator
 from heatproof.evaluators.statistics.intervals import Intervals
 
@@ -67,7 +67,18 @@ def require_labels(policy: Policy, labels: Sequence[int | None]) -> None:
         )
 
 
+def _require_one_model(check: Check, place: str) -> None:
+    if Reads.PANEL in check.metric.reads:
+        raise InvalidArgumentError(
+            f"{place}: {check.metric.name} scores all models together, and a gate judges one of "
+            "them: leave the check out, and compare the models (CompareModels, "
+            "Client.compare_models)",
+            field=f"{place}.metric",
+        )
+
+
 def _require_sound_check(check: Check, place: str) -> None:
+    _require_one_model(check, place)
     if not is_bounded(check) and check.max_regression is None:
         raise InvalidArgumentError(
             f"{place} bounds nothing: set min, max or max_regression", field=place

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from heatproof.evaluators.images.inventory import Inventory
 from heatproof.evaluators.metrics.case import Case
@@ -60,6 +60,23 @@ class Cost:
     def rows(self, explanation: int) -> int:
         """Rows in all, where a map costs `explanation` of them."""
         return self.views + self.gradients + self.explanations * explanation
+
+
+@dataclass(frozen=True, slots=True)
+class PanelPart:
+    """A quantity of each model among the parts of a result over several models.
+
+    Attributes:
+        name: what it is called.
+        of_models: the part of each model, in their order.
+        of_controls: the part of each control map, by the map's name.
+        caution: what must be known to compare models by it, in a sentence.
+    """
+
+    name: str
+    of_models: tuple[str, ...]
+    of_controls: Mapping[str, str]
+    caution: str = ""
 
 
 class Metric(Registered, ABC):
@@ -122,6 +139,15 @@ class Metric(Registered, ABC):
             InvalidArgumentError: names the parameter and what to choose instead.
         """
 
+    @property
+    def comparison_caution(self) -> str:  # most compare fairly
+        """What distorts a comparison of models by its scores, in a sentence; "" if nothing does."""
+        return ""
+
+    def panel_parts(self, models: int) -> tuple[PanelPart, ...]:  # of those over several models
+        """Which of its parts are quantities of one model each; its score is that of all."""
+        return ()
+
     def passes(self, model: PredictorFacts) -> tuple[ModelPass, ...]:  # most ask for predictions
         """Ways to run the model beyond the plain one and the operator's, which it must support."""
         return ()
@@ -160,5 +186,12 @@ def is_answered_by(asked: Metric, given: Metric) -> bool:
     """Whether a result of `given` answers who asked for `asked`."""
     return asked == given or asked.leaves_open(given)
 
+
+OCCLUSION_CONFOUND: Final = (
+    "confounded by how well a model withstands any occlusion: one trained on cut or mixed images "
+    "keeps its answer whatever is hidden, so that better values need not mean better maps; compare "
+    "models by occlusion_corrected_deletion or inter_model_deletion"
+)
+"""The caution of what is read off masked images without a correction."""
 
 METRICS: Registry[Metric] = Registry("metric")

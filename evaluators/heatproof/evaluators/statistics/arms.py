@@ -83,14 +83,24 @@ class ArmContrast:
 
     @classmethod
     def between(cls, first: Arm, second: Arm) -> "ArmContrast":
-        """The first arm less the second; both must be scored on the same rows.
+        """The first arm less the second; both must be scored on the same rows."""
+        return cls((first,)).minus(cls((second,)))
 
-        A difference of means is the mean of the differences: one arm, and no digits lost.
+    def minus(self, other: "ArmContrast") -> "ArmContrast":
+        """This sum less another; both must be scored on the same rows.
+
+        Arms of equal denominators become one: a difference of means is the mean of the differences,
+        and no digits are lost.
         """
-        if np.array_equal(first.denominators, second.denominators):
-            differences = first.numerators - second.numerators
-            return cls((Arm(differences, first.denominators, first.scored),))
-        return cls((first, second), (1.0, -1.0))
+        alike: dict[bytes, list[tuple[float, Arm]]] = {}
+        for sign, arm in (*_signed(self, 1.0), *_signed(other, -1.0)):
+            alike.setdefault(arm.denominators.tobytes(), []).append((sign, arm))
+        signs, arms = zip(*map(_merged, alike.values()), strict=True)
+        return type(self)(arms, signs)
+
+    def within(self, rows: Rows) -> "ArmContrast":
+        """The same sum, scored on some of the rows only."""
+        return type(self)(tuple(arm.within(rows) for arm in self.arms), self.signs)
 
     @property
     def scored(self) -> Rows:
@@ -132,3 +142,18 @@ class ArmContrast:
         if self.signs == (1.0,):
             return self.arms[0].numerators - value * self.arms[0].denominators
         return np.where(self.scored, self.influence() + self.estimate() - value, 0.0)
+
+
+def _signed(contrast: ArmContrast, turn: float) -> list[tuple[float, Arm]]:
+    return [(turn * sign, arm) for sign, arm in zip(contrast.signs, contrast.arms, strict=True)]
+
+
+def _merged(terms: list[tuple[float, Arm]]) -> tuple[float, Arm]:
+    """One arm for several of the same denominators."""
+    sign, first = terms[0]
+    if len(terms) == 1:
+        return sign, first
+    numerators = sign * first.numerators
+    for other_sign, arm in terms[1:]:
+        numerators = numerators + other_sign * arm.numerators
+    return 1.0, Arm(numerators, first.denominators, first.scored)

@@ -84,6 +84,10 @@ class Limits:
     upper: float
     method: str
 
+    def within(self, ends: Range) -> "Limits":
+        """The limits cut to where the score lies."""
+        return Limits(ends.clip(self.lower), ends.clip(self.upper), self.method)
+
 
 @runtime_checkable
 class IntervalMethod(Protocol):
@@ -113,17 +117,23 @@ def intervals(
         Intervals cut to the range of their scores; None below 8 units, or where the data do not
         tell.
     """
-    methods = [method_of(score, kind) for score in scores]
+    made = limits_by([method_of(score, kind) for score in scores], seed=seed, level=level)
+    return [
+        None if limits is None else limits.within(score.reduction.range)
+        for limits, score in zip(made, scores, strict=True)
+    ]
+
+
+def limits_by(
+    methods: Sequence[IntervalMethod | None], *, seed: int, level: float
+) -> list[Limits | None]:
+    """Makes intervals by these methods, on the same resamples; None without method or limits."""
     wanted = [() if method is None else method.contrasts() for method in methods]
     found = iter(bootstrap_t([one for group in wanted for one in group], seed=seed))
     tail = (1 - level) / 2
-    made = [
+    return [
         None if method is None else method.limits([next(found) for _ in group], tail)
         for method, group in zip(methods, wanted, strict=True)
-    ]
-    return [
-        None if limits is None else _cut(limits, score.reduction.range)
-        for limits, score in zip(made, scores, strict=True)
     ]
 
 
@@ -148,10 +158,6 @@ def _is_mixture(score: Measured) -> bool:
         return False
     beside = int((score.arm.scored & (score.arm.numerators != 0)).sum())
     return score.reduction.atoms == (0.0,) and beside >= MIN_UNITS
-
-
-def _cut(limits: Limits, to: Range) -> Limits:
-    return Limits(to.clip(limits.lower), to.clip(limits.upper), limits.method)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

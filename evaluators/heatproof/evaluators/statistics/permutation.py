@@ -1,12 +1,12 @@
-"""The sign-flip test of a mean drop, and Holm's correction for several of them."""
+"""Sign-flip tests of a drop and of a difference, and Holm's correction for several of them."""
 
-from collections.abc import Iterator, Sequence
-from typing import Final
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, TypeAlias
 
 import numpy as np
 from jaxtyping import Float64
 
-from heatproof.evaluators.statistics.arms import ArmContrast, Column
+from heatproof.evaluators.statistics.arms import ArmContrast, Column, Rows
 
 EXACT_UP_TO: Final = 12
 """Up to this many units, all sign patterns are tried."""
@@ -17,6 +17,9 @@ _ROUNDING: Final = 1e-12
 """Sums of the same numbers in another order differ by this share of their size."""
 
 Signs = Float64[np.ndarray, "patterns units"]
+FlippedSums = Float64[np.ndarray, "*patterns tests"]
+Size: TypeAlias = Callable[[FlippedSums], FlippedSums]
+"""What of a sum is compared: itself, or its magnitude."""
 
 
 def sign_flip_p_values(
@@ -33,13 +36,34 @@ def sign_flip_p_values(
         seed: of the signs.
     """
     beyond = [drop.deviations(limit) for drop, limit in zip(drops, allowed, strict=True)]
-    counts = [drop.count for drop in drops]
-    large = [each for each, count in zip(beyond, counts, strict=True) if count > EXACT_UP_TO]
-    sampled = iter(_sampled_p_values(large, seed=seed))
-    return tuple(
-        next(sampled) if drop.count > EXACT_UP_TO else _exact_p_value(each[drop.scored])
-        for drop, each in zip(drops, beyond, strict=True)
-    )
+    return _p_values(beyond, [drop.scored for drop in drops], _as_it_is, seed=seed)
+
+
+def two_sided_p_values(
+    differences: Sequence[ArmContrast], *, tolerance: float, seed: int
+) -> tuple[float, ...]:
+    """Two-sided p-values of `there is no difference`, units being symmetric about it.
+
+    As `sign_flip_p_values`, with the magnitudes of the sums. Of a mean the units' own differences
+    are flipped; of ratios of means and their sums what each unit adds to the difference to first
+    order, so that the level holds for many units and nearly for few.
+
+    Args:
+        differences: over the same units in the same order.
+        tolerance: a unit that differs by no more counts as equal, in the unit of the score.
+        seed: of the signs.
+    """
+    beyond = [_noticeable(difference, tolerance) for difference in differences]
+    scored = [difference.scored for difference in differences]
+    return _p_values(beyond, scored, np.abs, seed=seed)
+
+
+def _noticeable(difference: ArmContrast, tolerance: float) -> Column:
+    """What each unit says against there being no difference, if it is more than rounding."""
+    deviations = difference.deviations(0.0)
+    of_one = len(difference.arms) == 1
+    size = np.abs(difference.arms[0].denominators) if of_one else np.ones(len(deviations))
+    return np.where(np.abs(deviations) <= tolerance * size, 0.0, deviations)
 
 
 def smallest_p_value(units: int) -> float:
@@ -47,19 +71,36 @@ def smallest_p_value(units: int) -> float:
     return 2.0**-units if units <= EXACT_UP_TO else 1 / (1 + PERMUTATIONS)
 
 
-def _exact_p_value(beyond: Column) -> float:
+def _as_it_is(sums: FlippedSums) -> FlippedSums:
+    return sums
+
+
+def _p_values(
+    beyond: Sequence[Column], scored: Sequence[Rows], size: Size, *, seed: int
+) -> tuple[float, ...]:
+    """How often the sum under flipped signs has at least the size of the one that was found."""
+    counts = [int(rows.sum()) for rows in scored]
+    large = [each for each, count in zip(beyond, counts, strict=True) if count > EXACT_UP_TO]
+    sampled = iter(_sampled_p_values(large, size, seed=seed))
+    return tuple(
+        next(sampled) if count > EXACT_UP_TO else _exact_p_value(each[rows], size)
+        for each, rows, count in zip(beyond, scored, counts, strict=True)
+    )
+
+
+def _exact_p_value(beyond: Column, size: Size) -> float:
     patterns = np.arange(2 ** len(beyond))[:, None]
     signs = 1.0 - 2.0 * ((patterns >> np.arange(len(beyond))) & 1)
-    return float(_reached(signs, beyond[:, None])[0] / len(signs))
+    return float(_reached(signs, beyond[:, None], size)[0] / len(signs))
 
 
-def _sampled_p_values(beyond: Sequence[Column], *, seed: int) -> list[float]:
+def _sampled_p_values(beyond: Sequence[Column], size: Size, *, seed: int) -> list[float]:
     if not beyond:
         return []
     columns = np.stack(beyond, axis=1)
     reached = np.zeros(len(beyond))
     for signs in _random_signs(len(columns), np.random.default_rng(seed)):
-        reached += _reached(signs, columns)
+        reached += _reached(signs, columns, size)
     return [float((1 + count) / (1 + PERMUTATIONS)) for count in reached]
 
 
@@ -70,10 +111,10 @@ def _random_signs(units: int, rng: np.random.Generator) -> Iterator[Signs]:
         yield 1.0 - 2.0 * rng.integers(0, 2, size=(rows, units), dtype=np.uint8)
 
 
-def _reached(signs: Signs, beyond: Float64[np.ndarray, "units tests"]) -> Column:
-    """Counts the patterns whose sum is at least the one that was found; ties count."""
+def _reached(signs: Signs, beyond: Float64[np.ndarray, "units tests"], size: Size) -> Column:
+    """Counts the patterns whose sum has at least the size of the one that was found; ties count."""
     slack = _ROUNDING * np.abs(beyond).sum(axis=0)
-    reached = signs @ beyond >= beyond.sum(axis=0) - slack
+    reached = size(signs @ beyond) >= size(beyond.sum(axis=0)) - slack
     return np.asarray(reached.sum(axis=0), dtype=np.float64)
 
 

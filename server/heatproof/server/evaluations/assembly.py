@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from heatproof.server.datasets.dataset_store import DatasetStore
+from heatproof.server.evaluations.comparing import Comparisons
 from heatproof.server.evaluations.creation import Creation
 from heatproof.server.evaluations.documents import EvaluationDocuments
 from heatproof.server.evaluations.environment import Environment
@@ -35,6 +36,7 @@ class Evaluations:
         creation: takes them in.
         inline: evaluates a few images on the spot.
         gates: judges those that have ended.
+        comparisons: compares the models of those that have ended.
         board: shows how far they are.
         intervals: how often watchers hear.
     """
@@ -44,6 +46,7 @@ class Evaluations:
     creation: Creation
     inline: InlineEvaluations
     gates: Gates
+    comparisons: Comparisons
     board: ProgressBoard
     intervals: WatchIntervals
 
@@ -100,6 +103,7 @@ async def evaluating(
             creation=Creation(context, scheduler, environment),
             inline=InlineEvaluations(models, workers, environment, documents),
             gates=Gates(store, workers, documents),
+            comparisons=Comparisons(store, workers, documents),
             board=board,
             intervals=WatchIntervals(),
         )

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from heatproof.evaluators.comparison.quantities import require_comparable_models
 from heatproof.evaluators.errors import InvalidArgumentError, placed
 from heatproof.evaluators.evaluation.plan import resolved_spec
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
@@ -55,9 +56,20 @@ class Creation:
         self._environment = environment
 
     async def offer(
-        self, spec: EvaluationSpec, request_id: str, rules: Rules | None = None
+        self,
+        spec: EvaluationSpec,
+        request_id: str,
+        rules: Rules | None = None,
+        *,
+        compares: bool = False,
     ) -> EvaluationOffer:
         """Checks an evaluation, and by what it will be judged, and counts what it computes.
+
+        Args:
+            spec: what is asked.
+            request_id: makes a retry safe; "" without one.
+            rules: by what it will be judged; None if it will not be.
+            compares: whether its models will be compared.
 
         Raises:
             InvalidArgumentError: the spec or the policy is wrong; names the field.
@@ -71,6 +83,8 @@ class Creation:
             models = await asyncio.to_thread(found_models, spec, self._context.models)
             inventory = Inventory.of(image.known for image in images)
             spec = resolved_spec(spec, inventory)
+            if compares:
+                require_comparable_models(spec)
             plan = await self._context.workers.call(PlanEvaluation(spec, models, inventory))
         if rules is not None:
             await self._context.workers.call(self._checking(rules, spec, images))

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
+from heatproof.evaluators.comparison.values import ModelComparison
 from heatproof.evaluators.evaluation.columns import Columns
 from heatproof.evaluators.evaluation.engine import Explanation, MaskedPredictions
 from heatproof.evaluators.evaluation.results import ImageResult, MetricResult, Sampling, Summary
@@ -52,6 +53,10 @@ class WorkerDocuments(Protocol):
         warnings: Sequence[ModelWarning],
     ) -> bytes:
         """Writes what is said of the images, a part of an `Evaluation`."""
+        ...
+
+    def serialized_comparison(self, comparison: ModelComparison) -> bytes:
+        """Writes a `ModelComparison`."""
         ...
 
     def serialized_verdict(self, verdict: Verdict) -> bytes:

@@ -1,9 +1,10 @@
-"""What can be asked of a worker once scores are there: tables, summaries, verdicts."""
+"""What can be asked of a worker once scores are there: tables, summaries, comparisons, verdicts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
+from heatproof.evaluators.comparison.comparing import ComparisonRules
 from heatproof.server.workers.inputs import FramedSource
 from heatproof.server.workers.limits import Effort
 from heatproof.server.workers.protocol import Document, DocumentCheck, Task
@@ -153,6 +154,53 @@ class CheckPolicy(Task[object, None]):
     spec: bytes
     images: tuple[tuple[str, int | None, FramedSource | None], ...]
     baseline: RecordedEvaluation | None
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedModels:
+    """Models compared by some quantities.
+
+    Attributes:
+        comparisons: serialised `ModelComparison` messages, whose p-values are not yet corrected.
+        p_values: those of each.
+    """
+
+    comparisons: tuple[bytes, ...]
+    p_values: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CompareScores(Task[object, ComparedModels]):
+    """Compares the models of an evaluation by some quantities.
+
+    Attributes:
+        spec: serialised `EvaluationSpec`.
+        images: the blocks of images of all shards, in their order.
+        scores: likewise those of the results that the quantities are of, by the index of the first
+            result of a block.
+        quantities: which of the spec's quantities, by place: the first, and the one after the last.
+        rules: how to compare.
+    """
+
+    executor: ClassVar[str] = f"{_EXECUTION}.comparisons:compare_scores"
+    value: ClassVar[Any] = ComparedModels
+    effort: ClassVar[Effort] = Effort.STATISTICS
+    way_out: ClassVar[str] = "a reference model, or fewer images or metrics"
+
+    spec: bytes
+    images: tuple[bytes, ...]
+    scores: Mapping[int, tuple[bytes, ...]]
+    quantities: tuple[int, int]
+    rules: ComparisonRules
+
+    @classmethod
+    def check_value(cls, value: ComparedModels, check: DocumentCheck) -> None:
+        """Reads the messages once."""
+        for data in value.comparisons:
+            check("ModelComparison", data)
+        if len(value.p_values) != len(value.comparisons):
+            message = f"{len(value.p_values)} lists of p-values"
+            raise ValueError(message)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
+from heatproof.evaluators.comparison import values
 from heatproof.evaluators.evaluation import results, spec
 from heatproof.evaluators.gate import policy
 from heatproof.evaluators.images import sources
@@ -28,6 +29,7 @@ from heatproof.server.models import downloads, transfers, uploads
 from heatproof.v1 import (
     catalog_service_pb2,
     class_output_pb2,
+    comparison_pb2,
     dataset_pb2,
     evaluation_pb2,
     explainers_pb2,
@@ -61,6 +63,7 @@ PAIRS: list[tuple[Any, type]] = [
     (results_pb2.ModelWarning, model_warnings.ModelWarning),
     (gate_pb2.Policy, policy.Policy),
     (gate_pb2.Verdict, policy.Verdict),
+    (comparison_pb2.ModelComparison, values.ModelComparison),
     (results_pb2.MetricResult, results.MetricResult),
     (results_pb2.ImageResult, results.ImageResult),
     (results_pb2.Undefined, Undefined),

@@ -102,6 +102,7 @@ def evaluate(
     metrics: Iterable[MetricSource],
     explainers: Iterable[ExplainerSource] = (),
     removals: Iterable[RemovalSource] = (),
+    compare: bool = False,
     on_progress: OnProgress = ignore,
     **options: Unpack[EvaluationOptions],
 ) -> Flow[Report]:
@@ -114,6 +115,7 @@ def evaluate(
         metrics: names such as `"deletion"`, or with parameters `{"deletion": {"grid": 7}}`.
         explainers: likewise, such as `"grad_cam"`; needed if a metric needs a map.
         removals: likewise, such as `"layer"`; needed if a metric removes regions.
+        compare: whether `compare_models` will follow: what it would refuse is refused beforehand.
         on_progress: is called with how far it is.
         **options: labels, masks, maps, target, seed, overlays and what is said of the class output;
             see `EvaluationOptions`.
@@ -132,7 +134,7 @@ def evaluate(
     spec = messages.read(EvaluationSpec, table)
     spec.preprocessing.CopyFrom(read_preprocessing(preprocessing))
     sources = model if isinstance(model, list) else [model]
-    asked = CreateEvaluationRequest(spec=spec)
+    asked = CreateEvaluationRequest(spec=spec, compare=compare)
     return (yield from run(asked, sources, images, on_progress, annotation_options(options)))
 
 

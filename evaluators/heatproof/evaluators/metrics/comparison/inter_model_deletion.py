@@ -15,7 +15,14 @@ from heatproof.evaluators.metrics.comparison.corrected_areas import (
 )
 from heatproof.evaluators.metrics.comparison.random_orders import check_cells, random_order
 from heatproof.evaluators.metrics.functions.curves import Schedule, low_confidence
-from heatproof.evaluators.metrics.metric import METRICS, Cost, Metric, MetricCategory, MetricFacts
+from heatproof.evaluators.metrics.metric import (
+    METRICS,
+    Cost,
+    Metric,
+    MetricCategory,
+    MetricFacts,
+    PanelPart,
+)
 from heatproof.evaluators.outcomes import (
     Curve,
     CurveFacts,
@@ -39,6 +46,13 @@ MAX_PANEL: Final = 16
 
 CONTROLS: Final = ("random", "centre")
 """Maps that know nothing of the image: one random order, and a bump in the middle."""
+
+FEWEST_MODELS: Final = 2
+
+ONE_EVALUATOR: Final = (
+    "of two models each quality rests on one evaluator, the other model: add a third to tell good "
+    "maps from an evaluator that agrees with them"
+)
 
 
 @METRICS.register
@@ -85,6 +99,21 @@ class InterModelDeletion(Metric):
                 **dict.fromkeys(areas, Mean(self.scale.range)),
                 "n_zero_coverage": Mean(NOT_NEGATIVE),
             }
+        )
+
+    def panel_parts(self, models: int) -> tuple[PanelPart, ...]:
+        """Quality and own-map advantage of each model; gains are of two."""
+        places = range(models)
+        return (
+            PanelPart(
+                "quality",
+                tuple(f"quality[{place}]" for place in places),
+                {name: f"quality[{name}]" for name in CONTROLS},
+                ONE_EVALUATOR if models == FEWEST_MODELS else "",
+            ),
+            PanelPart(
+                "own_map_advantage", tuple(f"own_map_advantage[{place}]" for place in places), {}
+            ),
         )
 
     @property

@@ -42,6 +42,11 @@ class OcclusionRobustness(Metric):
         return Mean(NOT_NEGATIVE)
 
     @property
+    def comparison_caution(self) -> str:
+        """It says nothing of maps."""
+        return "a property of the model and no quality of its maps: the confound of raw curve areas"
+
+    @property
     def part_reductions(self) -> Mapping[str, Reduction]:
         """Counts of points without coverage."""
         return {"n_zero_coverage": Mean(NOT_NEGATIVE)}

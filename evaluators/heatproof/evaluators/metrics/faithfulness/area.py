@@ -12,7 +12,7 @@ from heatproof.evaluators.metrics.functions.curves import (
     Schedule,
     low_confidence,
 )
-from heatproof.evaluators.metrics.metric import Cost, Metric
+from heatproof.evaluators.metrics.metric import OCCLUSION_CONFOUND, Cost, Metric
 from heatproof.evaluators.outcomes import CurveFacts, CurveRole, Outcome, Undefined
 from heatproof.evaluators.queries.procedure import Procedure
 from heatproof.evaluators.queries.sample import Sample
@@ -45,6 +45,11 @@ class CurveArea(Metric):
     def reduction(self) -> Reduction:
         """The mean of the areas."""
         return Mean(self.scale.range)
+
+    @property
+    def comparison_caution(self) -> str:
+        """Raw areas rank models by their robustness."""
+        return OCCLUSION_CONFOUND
 
     @property
     def part_reductions(self) -> Mapping[str, Reduction]:

@@ -10,7 +10,14 @@ import numpy as np
 from heatproof.evaluators.errors import placed
 from heatproof.evaluators.metrics.case import Case
 from heatproof.evaluators.metrics.masking.predicted_class import hit, predicted_class
-from heatproof.evaluators.metrics.metric import METRICS, Cost, Metric, MetricCategory, MetricFacts
+from heatproof.evaluators.metrics.metric import (
+    METRICS,
+    OCCLUSION_CONFOUND,
+    Cost,
+    Metric,
+    MetricCategory,
+    MetricFacts,
+)
 from heatproof.evaluators.outcomes import (
     Curve,
     CurveFacts,
@@ -74,6 +81,11 @@ class SegmentRemoval(Metric):
     def reduction(self) -> Reduction:
         """The mean share of unchanged predictions."""
         return Mean(UNIT)
+
+    @property
+    def comparison_caution(self) -> str:
+        """Made to compare operators on one model."""
+        return OCCLUSION_CONFOUND
 
     @property
     def part_reductions(self) -> Mapping[str, Reduction]:

@@ -1,7 +1,8 @@
-"""Ended evaluations and verdicts as the workers read and write them."""
+"""Ended evaluations, comparisons and verdicts as the workers read and write them."""
 
 from collections.abc import Callable, Iterable, Iterator
 
+from heatproof.evaluators.comparison.values import ModelComparison
 from heatproof.evaluators.errors import placed
 from heatproof.evaluators.evaluation.columns import Columns
 from heatproof.evaluators.evaluation.requirements import check_panel_counts
@@ -12,7 +13,7 @@ from heatproof.evaluators.queries.model_warnings import ModelWarning
 from heatproof.server.api.codec.fields.decoding import decode
 from heatproof.server.api.codec.fields.encoding import encode
 from heatproof.server.api.codec.fields.targets import with_indices
-from heatproof.v1 import evaluation_pb2, gate_pb2, results_pb2
+from heatproof.v1 import comparison_pb2, evaluation_pb2, gate_pb2, results_pb2
 
 
 def read_rows(images: Iterable[bytes]) -> Iterator[ImageResult]:
@@ -56,6 +57,12 @@ def read_policy(data: bytes) -> Policy:
     with placed("policy"):
         message = gate_pb2.Policy.FromString(data)
         return decode(with_indices(message, message.model.class_names), Policy)
+
+
+def serialized_comparison(comparison: ModelComparison) -> bytes:
+    """Writes a comparison of models by one quantity."""
+    message = encode(comparison, comparison_pb2.ModelComparison)
+    return message.SerializeToString(deterministic=True)
 
 
 def serialized_verdict(verdict: Verdict) -> bytes:

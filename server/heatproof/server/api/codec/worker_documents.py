@@ -18,8 +18,10 @@ from heatproof.server.api.codec.facts import serialized_facts as serialized_fact
 from heatproof.server.api.codec.recordings import read_evaluated as read_evaluated
 from heatproof.server.api.codec.recordings import read_policy as read_policy
 from heatproof.server.api.codec.recordings import read_rows as read_rows
+from heatproof.server.api.codec.recordings import serialized_comparison as serialized_comparison
 from heatproof.server.api.codec.recordings import serialized_verdict as serialized_verdict
 from heatproof.v1 import (
+    comparison_pb2,
     evaluation_pb2,
     explanation_service_pb2,
     gate_pb2,
@@ -31,6 +33,7 @@ from heatproof.v1 import (
 _MESSAGES: Final[dict[str, type[Message]]] = {
     message.DESCRIPTOR.name: message
     for message in (
+        comparison_pb2.ModelComparison,
         evaluation_pb2.Evaluation,
         explanation_service_pb2.Explanation,
         gate_pb2.Verdict,

@@ -24,13 +24,20 @@ from heatproof.server.api.codec.evaluations import (
 )
 from heatproof.server.api.codec.images import decode_images
 from heatproof.server.api.codec.listing import Listing, image_result_parts
+from heatproof.server.api.comparisons import decode_comparison_rules, encode_comparison
 from heatproof.server.api.interceptors.guard import Context
 from heatproof.server.evaluations.assembly import Evaluations
 from heatproof.server.evaluations.inline import MAX_INLINE_IMAGES
 from heatproof.server.resource_names import EvaluationName
 from heatproof.server.storage.pages import PageRequest
 from heatproof.server.workers.limits import Limits
-from heatproof.v1 import evaluation_pb2, evaluation_service_pb2_grpc, gate_pb2, results_pb2
+from heatproof.v1 import (
+    comparison_pb2,
+    evaluation_pb2,
+    evaluation_service_pb2_grpc,
+    gate_pb2,
+    results_pb2,
+)
 from heatproof.v1 import evaluation_service_pb2 as pb
 
 
@@ -53,7 +60,7 @@ class EvaluationService(evaluation_service_pb2_grpc.EvaluationServiceServicer):
         """Takes an evaluation in, or only counts what it would compute."""
         creation = self._evaluations.creation
         spec, rules = decode_spec(request.spec), decode_rules(request)
-        offer = await creation.offer(spec, request.request_id, rules)
+        offer = await creation.offer(spec, request.request_id, rules, compares=request.compare)
         stored = None if request.validate_only else await creation.create(offer)
         return encode_created(offer, stored)
 
@@ -136,3 +143,11 @@ class EvaluationService(evaluation_service_pb2_grpc.EvaluationServiceServicer):
         baseline = await asyncio.to_thread(decode_baseline, request)
         gates = self._evaluations.gates
         return encode_verdict(await gates.judge(name, request.model, policy, baseline))
+
+    async def CompareModels(
+        self, request: pb.CompareModelsRequest, context: Context
+    ) -> AsyncIterator[comparison_pb2.ModelComparison]:
+        """Compares the models of an evaluation, quantity by quantity."""
+        name, rules = EvaluationName.parse(request.name), decode_comparison_rules(request)
+        async for found in self._evaluations.comparisons.compare(name, rules):
+            yield encode_comparison(found)

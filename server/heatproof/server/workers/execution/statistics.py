@@ -1,6 +1,6 @@
 """Summarizes and judges evaluations, away from the event loop of the server."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import accumulate, pairwise
 
 import numpy as np
@@ -12,7 +12,7 @@ from heatproof.evaluators.evaluation.column_blocks import (
     read_results,
     written,
 )
-from heatproof.evaluators.evaluation.columns import Columns, ImageColumns
+from heatproof.evaluators.evaluation.columns import Columns, ImageColumns, ResultColumns
 from heatproof.evaluators.evaluation.doubts import doubts
 from heatproof.evaluators.evaluation.plan import result_keys
 from heatproof.evaluators.evaluation.results import ImageResult
@@ -143,9 +143,15 @@ def _evaluated(held: TabulatedEvaluation | RecordedEvaluation, context: TaskCont
 
 
 def _columns(held: TabulatedEvaluation, spec: EvaluationSpec) -> Columns:
-    results = {
+    return Columns(read_images(held.images), read_scores(held.scores, spec))
+
+
+def read_scores(
+    scores: Mapping[int, tuple[bytes, ...]], spec: EvaluationSpec
+) -> dict[int, ResultColumns]:
+    """Reads the scores of some blocks, by the index of the result."""
+    return {
         index: result
-        for first, blocks in held.scores.items()
+        for first, blocks in scores.items()
         for index, result in read_results(blocks, _span(spec, first)).items()
     }
-    return Columns(read_images(held.images), results)

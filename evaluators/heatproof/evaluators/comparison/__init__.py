@@ -1,0 +1,1 @@
+"""Compares the models of one evaluation, image by image."""
