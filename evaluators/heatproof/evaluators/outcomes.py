@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 
 class Direction(StrEnum):
@@ -31,6 +32,13 @@ class Reason(StrEnum):
     NO_DONOR = "NO_DONOR"
     MISCLASSIFIED = "MISCLASSIFIED"
     DISAGREEMENT = "DISAGREEMENT"
+    PAIRED = "PAIRED"
+    UNPAIRED = "UNPAIRED"
+    TOO_FINE = "TOO_FINE"
+
+
+OUTSIDE_OF_THE_SET: Final = frozenset({Reason.MISCLASSIFIED, Reason.PAIRED, Reason.UNPAIRED})
+"""Reasons of images that a metric does not score by its definition, so that none is missing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heatproof.evaluators.errors import InvalidArgumentError
-from heatproof.evaluators.evaluation.donors import DonorDraw, donors_of_spec
+from heatproof.evaluators.evaluation.donors import DonorDraw, Pairing, donors_of_spec
 from heatproof.evaluators.evaluation.engine import evaluate, explain, predict_masked
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.explainers import IntegratedGradients, Occlusion, Random
@@ -20,6 +20,7 @@ from heatproof.evaluators.metrics import Case, Deletion, Metric
 from heatproof.evaluators.metrics.metric import MetricCategory, MetricFacts
 from heatproof.evaluators.outcomes import Direction, Outcome, Reason, Undefined
 from heatproof.evaluators.queries.procedure import Procedure, predict
+from heatproof.evaluators.queries.seeds import generator
 from heatproof.evaluators.registry.registry import Reads
 from heatproof.evaluators.removal import Black, Donor
 from tests.evaluators.toys import SIDE, linear
@@ -33,6 +34,12 @@ SPEC = EvaluationSpec(
     removals=(Donor(),),
 )
 
+
+def alone(digests: Sequence[str], seed: int) -> DonorDraw:
+    """A draw over images without groups."""
+    return DonorDraw(dict.fromkeys(digests, ""), seed)
+
+
 sets = st.sets(st.integers(0, 10**6).map(lambda number: f"{number:064x}"), min_size=2, max_size=20)
 
 
@@ -40,7 +47,7 @@ sets = st.sets(st.integers(0, 10**6).map(lambda number: f"{number:064x}"), min_s
 def test_donors_are_others_and_depend_on_the_set_but_not_on_its_order(
     digests: set[str], seed: int, count: int
 ) -> None:
-    draw, back = DonorDraw(sorted(digests), seed), DonorDraw(sorted(digests)[::-1] * 2, seed)
+    draw, back = alone(sorted(digests), seed), alone(sorted(digests)[::-1], seed)
     for digest in digests:
         drawn = draw.donors(digest, count)
         assert len(drawn) == count
@@ -54,20 +61,56 @@ def test_donors_are_others_and_depend_on_the_set_but_not_on_its_order(
 def test_pairs_are_disjoint_and_leave_one_of_an_odd_number_over(
     digests: set[str], seed: int
 ) -> None:
-    draw, back = DonorDraw(sorted(digests), seed), DonorDraw(sorted(digests)[::-1], seed)
-    partners = {digest: draw.partner(digest) for digest in digests}
-    alone = [digest for digest, partner in partners.items() if partner is None]
-    assert len(alone) == len(digests) % 2
-    for digest, partner in partners.items():
-        assert back.partner(digest) == partner
-        if partner is not None:
-            assert partner != digest
-            assert partners[partner] == digest
+    draw, back = alone(sorted(digests), seed), alone(sorted(digests)[::-1], seed)
+    pairings = {digest: draw.pairing(digest) for digest in digests}
+    assert list(pairings.values()).count(None) == len(digests) % 2
+    for digest, pairing in pairings.items():
+        assert back.pairing(digest) == pairing
+        if pairing is not None:
+            assert pairing.partner != digest
+            assert pairings[pairing.partner] == Pairing(digest, not pairing.leads)
+
+
+@given(sets, st.integers(0, 9))
+def test_a_set_without_groups_is_shuffled_and_paired_two_by_two(
+    digests: set[str], seed: int
+) -> None:
+    names = sorted(digests)
+    shuffled = [names[at] for at in generator(seed, "", "pairs").permutation(len(names))]
+    draw = alone(names, seed)
+    for first, second in zip(shuffled[::2], shuffled[1::2], strict=False):
+        assert draw.pairing(first) == Pairing(second, leads=True)
+        assert draw.pairing(second) == Pairing(first, leads=False)
+
+
+@given(st.lists(st.integers(1, 6), min_size=1, max_size=8), st.integers(0, 9))
+def test_pairs_of_grouped_images_join_two_groups_that_no_other_pairs_touch(
+    sizes: list[int], seed: int
+) -> None:
+    groups = {
+        f"{100 * group + image:064x}": f"patient {group}"
+        for group, size in enumerate(sizes)
+        for image in range(size)
+    }
+    draw = DonorDraw(groups, seed)
+    pairings = {digest: pairing for digest in groups if (pairing := draw.pairing(digest))}
+    led_by = {
+        (groups[digest], groups[pairing.partner])
+        for digest, pairing in pairings.items()
+        if pairing.leads
+    }
+    named = [name for pair in led_by for name in pair]
+    assert len(set(named)) == len(named) == len(sizes) // 2 * 2
+    for ahead, behind in led_by:
+        paired = [digest for digest in pairings if groups[digest] in {ahead, behind}]
+        assert len(paired) == 2 * min(sizes[int(name[8:])] for name in (ahead, behind))
+    for digest, pairing in pairings.items():
+        assert draw.pairing(pairing.partner) == Pairing(digest, not pairing.leads)
 
 
 def test_every_other_image_is_drawn_as_often_and_another_seed_draws_anew() -> None:
     digests = [f"{number:064x}" for number in range(5)]
-    drawn = [DonorDraw(digests, seed).donors(digests[2], 1)[0] for seed in range(2000)]
+    drawn = [alone(digests, seed).donors(digests[2], 1)[0] for seed in range(2000)]
     counts = [drawn.count(digest) for digest in digests]
     assert counts[2] == 0
     # 500 expected with a standard deviation of 19
@@ -75,9 +118,9 @@ def test_every_other_image_is_drawn_as_often_and_another_seed_draws_anew() -> No
 
 
 def test_a_set_of_one_image_or_of_its_copies_has_no_donor() -> None:
-    draw = DonorDraw(["ab", "ab"], 0)
+    draw = alone(["ab", "ab"], 0)
     assert draw.donors("ab", 3) == ()
-    assert draw.partner("ab") is None
+    assert draw.pairing("ab") is None
 
 
 def test_who_reads_donors_is_found_inside_of_explainers_too() -> None:
@@ -176,5 +219,7 @@ def test_a_metric_sees_as_many_others_as_it_asks_for() -> None:
     assert found.scores[0].score == pytest.approx(shares(seen(3)), abs=1e-6)
     (found,) = evaluate(spec, [source(1)], {"models/toy": linear(WEIGHTS)}, lambda _: None)
     assert found.scores[0].score == Undefined(
-        Reason.NO_DONOR, "foreign reads another image of the data set, and there is none"
+        Reason.NO_DONOR,
+        "foreign reads another image of the data set, and there is one image alone: send at least "
+        "two that differ",
     )

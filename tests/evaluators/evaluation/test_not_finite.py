@@ -22,13 +22,15 @@ from heatproof.evaluators.explainers import (
     Saliency,
 )
 from heatproof.evaluators.images.preprocessing import PRESETS
-from heatproof.evaluators.images.sources import Frame, FramedMask, SourceImage
+from heatproof.evaluators.images.sources import DonorImage, Frame, FramedMask, SourceImage
 from heatproof.evaluators.metrics import (
     METRICS,
+    Concordance,
     Deletion,
     ExplanationConsistency,
     Insertion,
     InterModelDeletion,
+    LimeProtocol,
     Linearity,
     MaskShapeBias,
     MaxSensitivity,
@@ -65,6 +67,8 @@ SPEC = EvaluationSpec(
         PointingGame(),
         MaskShapeBias(),
         Linearity(16),
+        Concordance((112, 56)),
+        LimeProtocol(Grid(4), samples=8),
         SegmentRemoval(Grid(4), fractions=3),
     ),
     explainers=(
@@ -156,8 +160,22 @@ def lot(array: np.ndarray) -> bool:
 
 
 def source(seed: int) -> SourceImage:
-    drawn = np.random.default_rng(seed).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
-    return SourceImage(f"{seed:064x}", f"{seed}.png", drawn, label=0, object_mask=OBJECT)
+    drawn = drawing(seed)
+    other = DonorImage(f"{seed + 1:064x}", lambda: drawing(seed + 1))
+    return SourceImage(
+        f"{seed:064x}",
+        f"{seed}.png",
+        drawn,
+        label=0,
+        object_mask=OBJECT,
+        donors=(other,),
+        partner=other,
+        leads_pair=True,
+    )
+
+
+def drawing(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
 
 
 def clean_pixels(image: SourceImage) -> np.ndarray:

@@ -23,10 +23,12 @@ NESTED = {"explainer", "removal", "regions"}
 
 def test_the_registries_hold_what_the_contract_offers() -> None:
     assert list(METRICS) == [
+        "concordance",
         "deletion",
         "explanation_consistency",
         "insertion",
         "inter_model_deletion",
+        "lime_protocol",
         "linearity",
         "mask_shape_bias",
         "max_sensitivity",
@@ -100,7 +102,7 @@ def test_values_outside_a_range_are_refused_by_name(registry: Registry[Any], nam
         if within is None:
             continue
         is_list = isinstance(declared.default, tuple)
-        kind = cast("type[Any]", float if is_list else type(declared.default))
+        kind = cast("type[Any]", type(declared.default[0] if is_list else declared.default))
         for value in (within.lower - 1, within.upper + 1):
             given = (declared.default[0], kind(value)) if is_list else kind(value)
             thing = registry[name](**{declared.name: given})

@@ -110,6 +110,7 @@ def explanation_job(
         maps=_supplied(spec, image, index, preprocessing),
         donors=tuple(_donation(donor, preprocessing) for donor in image.donors),
         partner=None if image.partner is None else _donation(image.partner, preprocessing),
+        leads_pair=image.leads_pair,
         label=image.label,
     )
     objects = _object_mask(image, index, preprocessing)
@@ -184,8 +185,11 @@ def _lacks_donors(sample: Sample, reader: Registered) -> bool:
 
 
 def _no_donor(reader: Registered) -> Undefined:
-    detail = f"{reader.name} reads another image of the data set, and there is none"
-    return Undefined(Reason.NO_DONOR, detail)
+    return Undefined(
+        Reason.NO_DONOR,
+        f"{reader.name} reads another image of the data set, and there is one image alone: send at "
+        "least two that differ",
+    )
 
 
 def _sound_map(made: Map | Undefined) -> Map | Undefined:

@@ -37,7 +37,7 @@ from heatproof.evaluators.gate.soundness import (
     require_sound,
     wanted,
 )
-from heatproof.evaluators.outcomes import Reason
+from heatproof.evaluators.outcomes import OUTSIDE_OF_THE_SET
 from heatproof.evaluators.queries.model_warnings import Doubt
 from heatproof.evaluators.statistics.intervals import Intervals
 
@@ -143,7 +143,7 @@ def _shortage(target: CheckedResult, candidate: Evaluated) -> str:
     summary = _summary(target, candidate, Intervals.STANDARD)
     total = len(set(candidate.columns.images.digests))
     if not isinstance(target.check, CleanAccuracy):
-        total -= summary.undefined.get(Reason.MISCLASSIFIED, 0)  # outside of the set, not missing
+        total -= sum(summary.undefined.get(reason, 0) for reason in OUTSIDE_OF_THE_SET)
     if total and summary.scored / total >= target.check.min_scored:
         return ""
     needed = f"at least {target.check.min_scored:.0%} are needed"

@@ -147,6 +147,10 @@ def _differing_images(candidate: Evaluated, baseline: Evaluated) -> dict[str, st
             for place, at in places
             if mine.object_masks[place] != theirs.object_masks[at]
         ]
+    if any(Reads.DONORS in metric.reads for metric in candidate.spec.metrics):  # groups make pairs
+        found["groups"] = [
+            _named(mine, place) for place, at in places if mine.groups[place] != theirs.groups[at]
+        ]
     return {
         name: f" (of {len(images)} of {len(own)} images, {images[0]} first)"
         for name, images in found.items()

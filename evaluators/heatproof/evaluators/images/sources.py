@@ -90,7 +90,8 @@ class SourceImage:
         donors: other images by a seeded draw, as many as the evaluation reads; () where there is
             none.
         partner: the other image of its disjoint pair, if the evaluation reads other images; None
-            for the one that an odd number leaves over.
+            for one that is left over.
+        leads_pair: whether it is the one that carries what is scored of the pair.
     """
 
     digest: str
@@ -103,3 +104,4 @@ class SourceImage:
     group: str = ""
     donors: tuple[DonorImage, ...] = ()
     partner: DonorImage | None = None
+    leads_pair: bool = False

@@ -123,9 +123,15 @@ class Case:
 
     @property
     def partner(self) -> Donation | None:
-        """The other image of its disjoint pair; None for one that an odd number leaves over."""
+        """The other image of its disjoint pair; None for one that is left over."""
         self._require(Reads.DONORS)
         return self.sample.partner
+
+    @property
+    def leads_pair(self) -> bool:
+        """Whether the image carries what is scored of its pair; its partner has no score then."""
+        self._require(Reads.DONORS)
+        return self.sample.leads_pair
 
     def randomized(self, weights: Weights) -> Procedure[Sample]:
         """The image as the model sees it with weights of some layers drawn anew."""

@@ -58,7 +58,8 @@ class Sample:
         weights: weights of the model that are drawn anew.
         is_perturbed: whether the pixels were changed, so that `image` is not what was uploaded.
         donors: other images of the data set by a seeded draw, as many as the evaluation reads.
-        partner: the other image of its disjoint pair; None for one that an odd number leaves over.
+        partner: the other image of its disjoint pair; None for one that is left over.
+        leads_pair: whether it is the one that carries what is scored of the pair.
     """
 
     facts: PredictorFacts
@@ -74,6 +75,7 @@ class Sample:
     is_perturbed: bool = False
     donors: tuple[Donation, ...] = ()
     partner: Donation | None = None
+    leads_pair: bool = False
 
     @property
     def height(self) -> int:

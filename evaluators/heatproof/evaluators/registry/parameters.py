@@ -87,7 +87,7 @@ def check_parameters(thing: object) -> None:
             _check_nested(value, declared.name)
 
 
-def _check_range(name: str, value: int | float | tuple[float, ...], within: Range) -> None:  # noqa: PYI041  # beartype knows no numeric tower
+def _check_range(name: str, value: int | float | tuple[int | float, ...], within: Range) -> None:  # noqa: PYI041  # beartype knows no numeric tower
     if not isinstance(value, tuple):
         if value not in within:
             raise InvalidArgumentError(f"{name} must lie in {within}, not {value}", field=name)

@@ -24,9 +24,10 @@ class DonorPool:
     @classmethod
     def of(cls, images: Iterable[StoredImage], seed: int, count: int) -> "DonorPool":
         """Takes a set in; with a count of 0 its images are not even looked at."""
-        found = images if count else ()
+        found = tuple(images) if count else ()
         pixels = {image.digest: StoredDonor(image.digest, image.pixels) for image in found}
-        return cls(DonorDraw(pixels, seed), pixels, count)
+        groups = {image.digest: image.group for image in found}
+        return cls(DonorDraw(groups, seed), pixels, count)
 
     def supplied(self, images: Sequence[StoredImage]) -> tuple[StoredImage, ...]:
         """The images, each with the others that it is handed."""
@@ -34,9 +35,10 @@ class DonorPool:
 
     def _supplied(self, image: StoredImage) -> StoredImage:
         drawn = self.draw.donors(image.digest, self.count)
-        partner = self.draw.partner(image.digest)
+        paired = self.draw.pairing(image.digest)
         return replace(
             image,
             donors=tuple(self.pixels[digest] for digest in drawn),
-            partner=None if partner is None else self.pixels[partner],
+            partner=None if paired is None else self.pixels[paired.partner],
+            leads_pair=paired is not None and paired.leads,
         )

@@ -117,6 +117,7 @@ class StoredImage:
         group: what it has in common with others (patient, scene, camera); "" for none.
         donors: other images of the set by a seeded draw; set for tasks that read them.
         partner: the other image of its pair, likewise.
+        leads_pair: whether it is the one that carries what is scored of the pair.
     """
 
     digest: str
@@ -129,6 +130,7 @@ class StoredImage:
     group: str = ""
     donors: tuple[StoredDonor, ...] = ()
     partner: StoredDonor | None = None
+    leads_pair: bool = False
 
     @property
     def known(self) -> KnownImage:

@@ -10,14 +10,17 @@ from heatproof.evaluators.explainers.explainer import (
     ExplainerCategory,
     ExplainerFacts,
 )
-from heatproof.evaluators.explainers.perturbation.surrogate import Surrogate
+from heatproof.evaluators.explainers.perturbation.surrogate import (
+    Surrogate,
+    check_regions,
+    unfit_regions,
+)
 from heatproof.evaluators.images.arrays import Map
 from heatproof.evaluators.outcomes import Undefined
 from heatproof.evaluators.queries.predictor import PredictorFacts
 from heatproof.evaluators.queries.procedure import Procedure
 from heatproof.evaluators.queries.sample import Sample
 from heatproof.evaluators.regions import Segmentation, Slic
-from heatproof.evaluators.regions.segmentation import check_segmentation
 from heatproof.evaluators.registry.parameters import Range, parameter
 from heatproof.evaluators.removal import Grey, RemovalOperator
 
@@ -58,8 +61,8 @@ class Lime(Explainer):
     )
 
     def check(self, model: PredictorFacts) -> None:
-        """Refuses regions that do not fit the input."""
-        check_segmentation(self.regions, model.height, model.width)
+        """Refuses regions that do not fit the input, or that are too many for a linear model."""
+        check_regions(self.regions, model.height, model.width)
 
     def cost(self, model: PredictorFacts) -> int:
         """Asks once for each sample."""
@@ -68,6 +71,8 @@ class Lime(Explainer):
     def explain(self, sample: Sample) -> Procedure[Map | Undefined]:
         """Coefficients of the regions, by default over their areas, so that sums add up."""
         regions = sample.regions(self.regions)
+        if (reason := unfit_regions(regions)) is not None:
+            return reason
         surrogate = Surrogate(self.samples, self.width, self.ridge)
         fit = yield from surrogate.fit(sample, regions, self.removal)
         values = fit.coefficients

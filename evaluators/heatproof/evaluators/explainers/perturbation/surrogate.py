@@ -1,14 +1,22 @@
 """A linear model of what a network says of an image whose regions are shown or hidden at random."""
 
 from dataclasses import dataclass
+from math import ceil, sqrt
+from typing import Final
 
 import numpy as np
 from jaxtyping import Bool, Float64
 
+from heatproof.evaluators.errors import placed
+from heatproof.evaluators.outcomes import Reason, Undefined
 from heatproof.evaluators.queries.procedure import Procedure, respond
 from heatproof.evaluators.queries.sample import Sample
 from heatproof.evaluators.regions.regions import Regions
+from heatproof.evaluators.regions.segmentation import Segmentation, check_segmentation
 from heatproof.evaluators.removal.operator import RemovalOperator
+
+MOST_REGIONS: Final = 2048
+"""Regions of one linear model: memory grows with their square, time with their cube."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,6 +58,30 @@ class Surrogate:
         weights = likeness(shown, self.width)
         coefficients = ridge_regression(shown, found.values, weights, self.ridge)
         return Fit(coefficients, shown, found.values, found.zero_coverage)
+
+
+def check_regions(segmentation: Segmentation, height: int, width: int) -> None:
+    """Refuses regions that do not fit the input, or that are known to be too many.
+
+    Raises:
+        InvalidArgumentError: at a path such as `regions.slic.segments`.
+    """
+    check_segmentation(segmentation, height, width)
+    least = ceil(sqrt(height * width / MOST_REGIONS))
+    why = f"a linear model is fitted to at most {MOST_REGIONS} regions"
+    with placed(f"regions.{segmentation.name}"):
+        segmentation.check_coarse(height, width, least, why)
+
+
+def unfit_regions(regions: Regions) -> Undefined | None:
+    """Why no linear model is fitted to regions of which the image decided how many there are."""
+    if regions.cells <= MOST_REGIONS:
+        return None
+    return Undefined(
+        Reason.TOO_FINE,
+        f"the image has {regions.cells} regions, and a linear model is fitted to at most "
+        f"{MOST_REGIONS}: choose coarser ones",
+    )
 
 
 def shown_at_random(sample: Sample, cells: int, samples: int) -> Bool[np.ndarray, "samples cells"]:

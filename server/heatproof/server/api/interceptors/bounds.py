@@ -51,6 +51,7 @@ MAX_COUNTS: Final[Mapping[str, int]] = MappingProxyType(
         "google.protobuf.Struct.fields": 256,
         "heatproof.v1.Baseline.image_results": 100_000,
         "heatproof.v1.ClassGroup.classes": 1000,
+        "heatproof.v1.Concordance.sizes": 64,
         "heatproof.v1.EvaluateRequest.images": 64,
         "heatproof.v1.EvaluationSpec.class_names": 10_000,
         "heatproof.v1.EvaluationSpec.explainers": 64,

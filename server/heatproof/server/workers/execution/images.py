@@ -144,6 +144,7 @@ def read_image(image: StoredImage, access: ImageAccess) -> SourceImage:
         group=image.group,
         donors=tuple(_donor(donor, access) for donor in image.donors),
         partner=None if image.partner is None else _donor(image.partner, access),
+        leads_pair=image.leads_pair,
     )
 
 
