@@ -35,6 +35,7 @@ class Reason(StrEnum):
     PAIRED = "PAIRED"
     UNPAIRED = "UNPAIRED"
     TOO_FINE = "TOO_FINE"
+    NO_LABEL = "NO_LABEL"
 
 
 OUTSIDE_OF_THE_SET: Final = frozenset({Reason.MISCLASSIFIED, Reason.PAIRED, Reason.UNPAIRED})

@@ -18,7 +18,7 @@ from heatproof.evaluators.removal import REMOVALS, Black, Blur, Layer
 ALL = [
     (registry, name) for registry in (METRICS, EXPLAINERS, REMOVALS, REGIONS) for name in registry
 ]
-NESTED = {"explainer", "removal", "regions"}
+NESTED = {"explainer", "removal", "regions", "matrix"}
 
 
 def test_the_registries_hold_what_the_contract_offers() -> None:

@@ -1,11 +1,15 @@
 """What a stored evaluation shows of itself."""
 
+import hashlib
+
 import grpc
+import numpy as np
 import pytest
 
 from heatproof.v1 import evaluation_service_pb2 as pb
 from heatproof.v1 import image_pb2
 from tests.system.evaluations.colour_server import Evaluating, square
+from tests.system.refusals import refused
 
 
 def images(count: int) -> list[image_pb2.Image]:
@@ -51,3 +55,30 @@ def test_an_ended_evaluation_can_be_deleted_once(served: Evaluating) -> None:
         served.stub.DeleteEvaluation(request, timeout=60)
 
     assert failure.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+def test_a_class_matrix_is_read_whole_and_named_by_its_digest(served: Evaluating) -> None:
+    """By the identity predicted and true classes are as alike as they are equal."""
+    matrix = np.eye(5, dtype="<f4").tobytes()
+    removal = {"regions": {"grid": {"side": 4}}, "similarity": {"classes": 5, "values": matrix}}
+    spec = served.spec(
+        metrics=[{"segment_removal": removal}], explainers=[], removals=[{"black": {}}]
+    )
+    (result,) = served.end(served.create(spec)).results
+    echoed = result.metric.segment_removal.similarity
+    assert (echoed.classes, echoed.values) == (5, b"")
+    assert echoed.sha256 == hashlib.sha256(matrix).hexdigest()
+    parts = result.parts
+    assert parts["class_similarity"].scored == parts["accuracy"].scored == 12
+    assert parts["class_similarity"].value == pytest.approx(parts["accuracy"].value)
+    assert result.parts["unchanged_0_of_10"].interval.method == "wilson"
+
+    spec.metrics[0].segment_removal.similarity.classes = 4
+    with refused() as refusal:
+        served.create(spec)
+    assert refusal.field == "spec.metrics[0].segment_removal.similarity.values"
+    spec.metrics[0].segment_removal.similarity.values = matrix[:64]
+    with refused() as refusal:
+        served.create(spec)
+    assert refusal.field == "spec.metrics[0].segment_removal.similarity.classes"
+    assert "4 classes, but the model 5" in refusal.message

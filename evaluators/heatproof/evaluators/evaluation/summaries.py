@@ -217,7 +217,7 @@ def _metric_result(
     summary = summaries[""]
     return MetricResult(
         models=key.models,
-        metric=key.metric,
+        metric=key.metric.echoed,
         removal=key.removal,
         explainer=key.explainer,
         direction=key.metric.direction,

@@ -20,6 +20,7 @@ from heatproof.evaluators.metrics.faithfulness.insertion import Insertion as Ins
 from heatproof.evaluators.metrics.faithfulness.sensitivity_n import SensitivityN as SensitivityN
 from heatproof.evaluators.metrics.functions.distances import Distance as Distance
 from heatproof.evaluators.metrics.localization.pointing_game import PointingGame as PointingGame
+from heatproof.evaluators.metrics.masking.class_matrix import ClassMatrix as ClassMatrix
 from heatproof.evaluators.metrics.masking.concordance import Concordance as Concordance
 from heatproof.evaluators.metrics.masking.lime_protocol import LimeProtocol as LimeProtocol
 from heatproof.evaluators.metrics.masking.linearity import Linearity as Linearity

@@ -148,6 +148,11 @@ class Metric(Registered, ABC):
         """Which of its parts are quantities of one model each; its score is that of all."""
         return ()
 
+    @property
+    def echoed(self) -> "Metric":
+        """The equal metric that results name: a digest stands for what is large."""
+        return self
+
     def passes(self, model: PredictorFacts) -> tuple[ModelPass, ...]:  # most ask for predictions
         """Ways to run the model beyond the plain one and the operator's, which it must support."""
         return ()

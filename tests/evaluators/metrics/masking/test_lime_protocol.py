@@ -137,8 +137,9 @@ def test_the_rest_in_place_of_the_object_turns_the_sign(seed: int) -> None:
 
 
 def test_without_a_label_there_is_no_hit() -> None:
-    found = scored(LimeProtocol(Grid(4), samples=16))
-    assert set(found.parts) == {"jaccard", "n_zero_coverage"}
+    missing = scored(LimeProtocol(Grid(4), samples=16)).parts["ablation_hit"]
+    assert isinstance(missing, Undefined)
+    assert missing.reason is Reason.NO_LABEL
 
 
 def test_views_in_which_nothing_is_left_are_counted() -> None:

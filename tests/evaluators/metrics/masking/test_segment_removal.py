@@ -13,12 +13,14 @@ from heatproof.evaluators.evaluation.summaries import summarize
 from heatproof.evaluators.evaluation.tabulation import tabulated
 from heatproof.evaluators.images.preprocessing import PRESETS
 from heatproof.evaluators.images.sources import SourceImage
-from heatproof.evaluators.metrics import RemovalOrder, SegmentRemoval
+from heatproof.evaluators.metrics import ClassMatrix, RemovalOrder, SegmentRemoval
 from heatproof.evaluators.outcomes import Outcome, Reason, Undefined
 from heatproof.evaluators.regions import Grid, Segmentation, Slic
 from heatproof.evaluators.removal import Black, Grey, Layer, RemovalOperator
 from tests.evaluators.toys import SIDE, ToyPredictor, ask, case_of, facts, pixels, planned
 
+ALIKE = np.array([[1, 0.25, -0.5], [0.75, 1, 0], [0.125, -1, 1]], np.float32)
+"""Not symmetric, so that rows and columns cannot be mistaken for each other."""
 WEIGHTS = np.random.default_rng(0).normal(size=(3, 3, SIDE, SIDE))
 MODEL = "models/toy"
 
@@ -105,7 +107,7 @@ def test_parts_of_a_set_agree_with_an_independent_reading() -> None:
     spec = EvaluationSpec(
         models=(MODEL,),
         preprocessing=PRESETS["unit"],
-        metrics=(SegmentRemoval(Grid(4), fractions=5),),
+        metrics=(SegmentRemoval(Grid(4), fractions=5, similarity=ClassMatrix.of(ALIKE)),),
         explainers=(),
         removals=(Black(),),
     )
@@ -132,17 +134,96 @@ def test_parts_of_a_set_agree_with_an_independent_reading() -> None:
     assert found.parts["class_entropy_ceiling"].value == pytest.approx(math.log(3))
 
     labelled = [row for row in rows if row.label is not None]
-    accuracy = np.mean(
-        [
-            [row.scores[0].parts[f"class_entropy_{index}_of_5"] == row.label for index in range(6)]
-            for row in labelled
-        ]
-    )
-    assert found.parts["accuracy"].value == pytest.approx(accuracy)
+    classes = [
+        [int(row.scores[0].parts[f"class_entropy_{index}_of_5"]) for index in range(6)]  # type: ignore[arg-type]  # numbers all
+        for row in labelled
+    ]
+    hits = np.array([[own == row.label for own in line] for row, line in zip(labelled, classes)])  # noqa: B905  # of one length
+    assert found.parts["accuracy"].value == pytest.approx(hits.mean())
     assert found.parts["accuracy"].scored == 4
     assert found.summary.scored == 5
+    alike = [[ALIKE[own, row.label] for own in line] for row, line in zip(labelled, classes)]  # noqa: B905  # as above
+    assert found.parts["class_similarity"].value == pytest.approx(np.mean(alike), rel=1e-6)
+    np.testing.assert_allclose(found.curves["class_similarity"].values, np.mean(alike, axis=0))
+    for index in range(6):
+        part = found.parts[f"accuracy_{index}_of_5"]
+        assert part.value == pytest.approx(hits[:, index].mean())
+    for name in ("accuracy", "accuracy_3_of_5", "class_similarity"):
+        if name != "accuracy_3_of_5":
+            assert found.parts[name].undefined == {Reason.NO_LABEL: 1}
+        assert found.parts[name].scored == 4
+    unchanged = [found.parts[f"unchanged_{index}_of_5"].value for index in range(6)]
+    assert unchanged == pytest.approx(list(found.curves["unchanged"].values))
+    assert np.mean(unchanged) == pytest.approx(found.summary.value)
     few = summarize(spec, tabulated(spec, rows[:2]))[0]
     assert few.parts["class_entropy_ceiling"].value == pytest.approx(math.log(2))
+
+
+def test_every_fraction_is_a_proportion_with_its_interval() -> None:
+    spec = EvaluationSpec(
+        models=(MODEL,),
+        preprocessing=PRESETS["unit"],
+        metrics=(SegmentRemoval(Grid(4), fractions=2),),
+        removals=(Black(),),
+    )
+    rng = np.random.default_rng(6)
+    pictures = [
+        SourceImage(str(index), "", rng.integers(0, 256, (SIDE, SIDE, 3), np.uint8), index % 3)
+        for index in range(12)
+    ]
+    rows = evaluate(spec, pictures, {MODEL: ToyPredictor(logits)}, lambda _: None)
+    (found,) = summarize(spec, tabulated(spec, rows))
+    for name in ("unchanged_0_of_2", "unchanged_1_of_2", "accuracy_2_of_2"):
+        interval = found.parts[name].interval
+        assert interval is not None
+        assert interval.method == "wilson"
+        value = found.parts[name].value
+        assert value is not None
+        assert interval.lower <= value <= interval.upper
+    assert found.parts["unchanged_0_of_2"].value == 1
+
+
+def test_results_name_a_matrix_by_its_digest_alone() -> None:
+    whole = SegmentRemoval(similarity=ClassMatrix.of(ALIKE))
+    assert whole.echoed == whole
+    assert whole.similarity.values
+    assert not whole.echoed.similarity.values  # type: ignore[attr-defined]  # the same metric
+    assert whole != SegmentRemoval(similarity=ClassMatrix.of(ALIKE.T))
+    assert SegmentRemoval().echoed == SegmentRemoval()
+
+
+@pytest.mark.parametrize(
+    ("matrix", "field", "words"),
+    [
+        (ClassMatrix.of(np.eye(4, dtype=np.float32)), "similarity.classes", "4 classes, but"),
+        (ClassMatrix.of(ALIKE).digest_alone, "similarity.values", "send the matrix"),
+    ],
+)
+def test_a_matrix_that_does_not_fit_the_model_is_refused(
+    matrix: ClassMatrix, field: str, words: str
+) -> None:
+    with pytest.raises(InvalidArgumentError, match=words) as caught:
+        SegmentRemoval(Grid(4), similarity=matrix).check(planned(facts(), Black()))
+    assert caught.value.field == field
+    SegmentRemoval(Grid(4), similarity=ClassMatrix.of(ALIKE)).check(planned(facts(), Black()))
+
+
+@pytest.mark.parametrize(
+    ("classes", "values", "sha256", "field"),
+    [
+        (3, ALIKE.tobytes()[:-1], "", "values"),
+        (2, ALIKE.tobytes(), "", "values"),
+        (0, ALIKE.tobytes(), "", "values"),
+        (3, np.full((3, 3), np.nan, np.float32).tobytes(), "", "values"),
+        (3, ALIKE.tobytes(), 64 * "0", "sha256"),
+    ],
+)
+def test_bytes_that_are_no_matrix_are_refused(
+    classes: int, values: bytes, sha256: str, field: str
+) -> None:
+    with pytest.raises(InvalidArgumentError) as caught:
+        ClassMatrix(classes, values, sha256)
+    assert caught.value.field == field
 
 
 def test_points_without_coverage_are_counted() -> None:

@@ -15,10 +15,10 @@ from heatproof.evaluators.explainers.perturbation.surrogate import (
 )
 from heatproof.evaluators.images.arrays import Mask
 from heatproof.evaluators.metrics.case import Case
-from heatproof.evaluators.metrics.masking.predicted_class import hit
+from heatproof.evaluators.metrics.masking.predicted_class import NO_LABEL, hit
 from heatproof.evaluators.metrics.metric import METRICS, Cost, Metric, MetricCategory, MetricFacts
 from heatproof.evaluators.outcomes import Direction, Outcome, Reason, Score, Undefined
-from heatproof.evaluators.queries.procedure import Prediction, Procedure, predict
+from heatproof.evaluators.queries.procedure import Procedure, predict
 from heatproof.evaluators.regions import Quickshift, Regions, Segmentation
 from heatproof.evaluators.regions.grid import Order, descending
 from heatproof.evaluators.registry.parameters import NOT_NEGATIVE, UNIT, Range, parameter
@@ -104,7 +104,10 @@ class LimeProtocol(Metric):
             "jaccard": _jaccard(~regions.hiding(chosen), objects),
             "n_zero_coverage": float(fit.zero_coverage + (ablated.coverage == 0)),
         }
-        return Outcome(_alignment(fit, regions, objects), parts | _ablation(ablated, sample.label))
+        parts["ablation_hit"] = (
+            NO_LABEL if sample.label is None else hit(ablated, float(sample.label))
+        )
+        return Outcome(_alignment(fit, regions, objects), parts)
 
     def _chosen(self, fit: Fit, regions: Regions, rng: np.random.Generator) -> Order:
         """The top segments; of fewer than `top` half, of at least one."""
@@ -135,8 +138,3 @@ def _alignment(fit: Fit, regions: Regions, objects: Mask) -> Score:
 def _jaccard(shown: Mask, objects: Mask) -> float:
     """Pixels in both over pixels in one of them."""
     return float((shown & objects).sum() / (shown | objects).sum())
-
-
-def _ablation(ablated: Prediction, label: int | None) -> dict[str, Score]:
-    """Whether the true class is found without the top segments; nothing without a label."""
-    return {} if label is None else {"ablation_hit": hit(ablated, float(label))}

@@ -1,8 +1,13 @@
 """What a removal operator leaves of the predicted class."""
 
+from typing import Final
+
 import numpy as np
 
+from heatproof.evaluators.outcomes import Reason, Undefined
 from heatproof.evaluators.queries.procedure import Prediction
+
+NO_LABEL: Final = Undefined(Reason.NO_LABEL, "the image came without its true class")
 
 
 def predicted_class(answer: Prediction) -> float:

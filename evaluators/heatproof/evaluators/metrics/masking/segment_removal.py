@@ -1,7 +1,7 @@
 """Segment removal: whether predictions stay as more and more of the image is removed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import ClassVar, Final
 
@@ -9,7 +9,8 @@ import numpy as np
 
 from heatproof.evaluators.errors import placed
 from heatproof.evaluators.metrics.case import Case
-from heatproof.evaluators.metrics.masking.predicted_class import hit, predicted_class
+from heatproof.evaluators.metrics.masking.class_matrix import ClassMatrix
+from heatproof.evaluators.metrics.masking.predicted_class import NO_LABEL, hit, predicted_class
 from heatproof.evaluators.metrics.metric import (
     METRICS,
     OCCLUSION_CONFOUND,
@@ -33,9 +34,21 @@ from heatproof.evaluators.queries.sample import Sample
 from heatproof.evaluators.regions import Grid, Regions, Segmentation
 from heatproof.evaluators.regions.grid import Order, comparable, descending, ranks
 from heatproof.evaluators.regions.segmentation import check_segmentation
-from heatproof.evaluators.registry.parameters import NOT_NEGATIVE, UNIT, Range, parameter
+from heatproof.evaluators.registry.parameters import (
+    NOT_NEGATIVE,
+    UNBOUNDED,
+    UNIT,
+    Range,
+    parameter,
+)
 from heatproof.evaluators.registry.registry import Reads
-from heatproof.evaluators.statistics.reductions import Entropy, EntropyCeiling, Mean, Reduction
+from heatproof.evaluators.statistics.reductions import (
+    Entropy,
+    EntropyCeiling,
+    Mean,
+    Proportion,
+    Reduction,
+)
 
 LEAST_SIDE: Final = 8
 """Hidden cells of a smaller side close again within the first layers of a network."""
@@ -56,7 +69,8 @@ class SegmentRemoval(Metric):
 
     `i * n // fractions` of the n segments are removed, i = 0..fractions; the score is the mean over
     these of [predicted class = clean one]. The random order is one an image, shared by all
-    fractions, operators and models; the salient ones go by the sum of the map in a segment.
+    fractions, operators and models; the salient ones go by the sum of the map in a segment. What
+    asks for the true class is counted where there is none.
     """
 
     facts: ClassVar[MetricFacts] = MetricFacts(
@@ -70,6 +84,9 @@ class SegmentRemoval(Metric):
     regions: Segmentation = parameter(Grid(16), "The segments; the default has a side of 16.")
     order: RemovalOrder = parameter(RemovalOrder.RANDOM, "Which segments are removed first.")
     fractions: int = parameter(10, "Steps from the whole image to none.", within=Range(1, 100))
+    similarity: ClassMatrix = parameter(
+        ClassMatrix(), "How alike each predicted class and each true one are."
+    )
 
     @property
     def reads(self) -> tuple[Reads, ...]:
@@ -89,14 +106,22 @@ class SegmentRemoval(Metric):
 
     @property
     def part_reductions(self) -> Mapping[str, Reduction]:
-        """Accuracy, entropies of the predicted classes, and counts."""
-        entropies: dict[str, Reduction] = {name: Entropy() for name in self._entropies}
+        """Hits at each fraction, accuracy, entropies of the predicted classes, and counts."""
+        entropies = dict.fromkeys(self._points("class_entropy"), Entropy())
+        hits = dict.fromkeys([*self._points("unchanged"), *self._points("accuracy")], Proportion())
         return {
             **entropies,
+            **hits,
             "accuracy": Mean(UNIT),
+            "class_similarity": Mean(self.similarity.range or UNBOUNDED),
             "class_entropy_ceiling": EntropyCeiling(),
             "n_zero_coverage": Mean(NOT_NEGATIVE),
         }
+
+    @property
+    def echoed(self) -> Metric:
+        """Without the values of the matrix."""
+        return replace(self, similarity=self.similarity.digest_alone)
 
     @property
     def curve_facts(self) -> Mapping[str, CurveFacts]:
@@ -105,6 +130,9 @@ class SegmentRemoval(Metric):
         return {
             "unchanged": CurveFacts("unchanged predictions", CurveRole.SCORED, unit, x_unit),
             "accuracy": CurveFacts("accuracy", CurveRole.REFERENCE, unit, x_unit),
+            "class_similarity": CurveFacts(
+                "class similarity", CurveRole.REFERENCE, "class similarity", x_unit
+            ),
         }
 
     def described(
@@ -113,8 +141,8 @@ class SegmentRemoval(Metric):
         parts: Mapping[str, float],
     ) -> Mapping[str, float]:
         """`class_entropy`: the mean of the entropies over the fractions."""
-        found = [parts[name] for name in self._entropies if name in parts]
-        if len(found) < len(self._entropies):
+        found = [parts[name] for name in self._points("class_entropy") if name in parts]
+        if len(found) <= self.fractions:
             return {}
         return {"class_entropy": float(np.mean(found))}
 
@@ -126,6 +154,8 @@ class SegmentRemoval(Metric):
             why = f"with {case.removal.name} smaller holes close again inside the network"
             with placed(f"regions.{self.regions.name}"):
                 self.regions.check_coarse(height, width, LEAST_SIDE, why)
+        with placed("similarity"):
+            self.similarity.check(case.model.classes)
 
     def cost(self, case: Case) -> Cost:
         """Every fraction but the whole image and the empty one."""
@@ -157,26 +187,36 @@ class SegmentRemoval(Metric):
         return order if self.order is RemovalOrder.MORF else order[::-1]
 
     def _outcome(self, sample: Sample, answers: Sequence[Prediction]) -> Outcome:
-        hits = {"unchanged": predicted_class(sample.clean)}
-        if sample.label is not None:
-            hits["accuracy"] = float(sample.label)
-        curves = {name: [hit(answer, own) for answer in answers] for name, own in hits.items()}
+        classes = [predicted_class(answer) for answer in answers]
+        curves = self._curves(sample, answers)
         fractions = tuple((np.arange(self.fractions + 1) / self.fractions).tolist())
-        classes = map(predicted_class, answers)
-        parts: dict[str, Score] = dict(zip(self._entropies, classes, strict=True))
+        parts: dict[str, Score] = dict(zip(self._points("class_entropy"), classes, strict=True))
         parts["class_entropy_ceiling"] = float(sample.facts.classes)
         parts["n_zero_coverage"] = float(sum(answer.coverage == 0 for answer in answers))
-        if "accuracy" in curves:
-            parts["accuracy"] = float(np.mean(curves["accuracy"]))
+        for name, values in curves.items():
+            if name != "class_similarity":
+                parts |= dict(zip(self._points(name), values, strict=True))
+        labelled = ("accuracy", *(("class_similarity",) if self.similarity.classes else ()))
+        for name in labelled:
+            parts[name] = float(np.mean(curves[name])) if name in curves else NO_LABEL
         return Outcome(
             float(np.mean(curves["unchanged"])),
             parts,
             {name: Curve(fractions, tuple(values)) for name, values in curves.items()},
         )
 
-    @property
-    def _entropies(self) -> tuple[str, ...]:
-        """Parts that hold an image's predicted class at each fraction; a set's is their entropy."""
-        return tuple(
-            f"class_entropy_{index}_of_{self.fractions}" for index in range(self.fractions + 1)
-        )
+    def _curves(self, sample: Sample, answers: Sequence[Prediction]) -> dict[str, list[float]]:
+        """What each fraction says; of an image without a label only whether it is unchanged."""
+        clean = predicted_class(sample.clean)
+        curves = {"unchanged": [hit(answer, clean) for answer in answers]}
+        if (label := sample.label) is None:
+            return curves
+        curves["accuracy"] = [hit(answer, float(label)) for answer in answers]
+        if self.similarity.classes:
+            classes = map(predicted_class, answers)
+            curves["class_similarity"] = [self.similarity.between(one, label) for one in classes]
+        return curves
+
+    def _points(self, name: str) -> tuple[str, ...]:
+        """Parts that hold what an image has at each fraction."""
+        return tuple(f"{name}_{index}_of_{self.fractions}" for index in range(self.fractions + 1))
