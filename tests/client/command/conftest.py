@@ -9,7 +9,7 @@ from PIL import Image
 
 NETWORK = """
 <ir_version: 9, opset_import: ["" : 18]>
-colours (float[N, 3, 32, 32] image) => (float[N, 3] logits) {
+colours (float[N, 3, SIDE, SIDE] image) => (float[N, CLASSES] logits) {
     deep = Conv<kernel_shape = [3, 3], pads = [1, 1, 1, 1]>(image, kernel)
     seen = Relu(deep)
     pooled = GlobalAveragePool(seen)
@@ -33,13 +33,14 @@ max_regression = 0.05
 """
 
 
-def network(gain: float) -> bytes:
+def network(gain: float, *, classes: int = 3, side: int = 32) -> bytes:
     """A network that names the colour of a square; with a small gain it can hardly tell."""
-    model = onnx.parser.parse_model(NETWORK)
+    text = NETWORK.replace("SIDE", str(side)).replace("CLASSES", str(classes))
+    model = onnx.parser.parse_model(text)
     kernel = np.zeros((3, 3, 3, 3), np.float32)
     for colour in range(3):
         kernel[colour, colour] = 1 / 9
-    head = np.eye(3, dtype=np.float32) * gain
+    head = np.eye(3, classes, dtype=np.float32) * gain
     for name, values in (("kernel", kernel), ("head", head)):
         model.graph.initializer.append(numpy_helper.from_array(values, name))
     return model.SerializeToString()

@@ -10,6 +10,7 @@ from typing import Any, Final, NoReturn
 import typer
 
 from heatproof.client.command import (
+    compare,
     consistency_weights,
     datasets,
     evaluate,
@@ -40,6 +41,7 @@ app = typer.Typer(
 )
 app.command("gate")(gate.gate)
 app.command("evaluate")(evaluate.evaluate)
+app.command("compare")(compare.compare)
 app.command("explain")(explain.explain)
 app.command("consistency-weights")(consistency_weights.consistency_weights)
 app.command("inspect")(inspect.inspect)

@@ -1,5 +1,6 @@
 """Short names for what a report speaks of."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
@@ -11,6 +12,8 @@ from heatproof.client.documents.messages import short_name
 from heatproof.v1.comparison_pb2 import ModelComparison
 from heatproof.v1.model_pb2 import Model
 from heatproof.v1.results_pb2 import MetricResult
+
+_MODEL: Final = re.compile(r"models/[\w-]+")
 
 DIGEST_DIGITS: Final = 12
 """Digits of a digest that a short name shows."""
@@ -85,6 +88,10 @@ class Captions:
     def model(self, name: str) -> str:
         """Display name of a model, with its digest where two have the same."""
         return self.models.get(name, short_digest(name))
+
+    def spoken(self, text: str) -> str:
+        """A sentence of the server's with the models by their short names."""
+        return _MODEL.sub(lambda found: self.models.get(found[0], found[0]), text)
 
     def panel(self, names: Iterable[str]) -> str:
         """The models that a result is of."""

@@ -1,7 +1,7 @@
 """Reports as JSON, in the protobuf-JSON form of their messages; a baseline is read from one."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 
 from heatproof.client.documents.results import GateReport, Report
 from heatproof.client.errors import UsageError
+from heatproof.v1.comparison_pb2 import ModelComparison
 from heatproof.v1.evaluation_pb2 import Evaluation
 from heatproof.v1.gate_pb2 import Baseline
 from heatproof.v1.results_pb2 import ImageResult
@@ -40,6 +41,22 @@ def document(report: Report) -> dict[str, Any]:
 def write(report: Report, path: Path) -> None:
     """Writes a report as JSON."""
     path.write_text(json.dumps(document(report), indent=1) + "\n", encoding="utf-8")
+
+
+def write_comparison(
+    report: Report, comparisons: Sequence[ModelComparison], reference: str, path: Path
+) -> None:
+    """Writes a comparison of models as JSON: as `document`, and what it compares.
+
+    Args:
+        report: the evaluation.
+        comparisons: of its models.
+        reference: the model that the others are held against; empty: all pairs.
+        path: the file.
+    """
+    compared = {"reference": reference, "comparisons": [plain(one) for one in comparisons]}
+    text = json.dumps({**document(report), **compared}, indent=1)
+    path.write_text(text + "\n", encoding="utf-8")
 
 
 def plain(message: Message) -> dict[str, Any]:

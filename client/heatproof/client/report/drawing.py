@@ -8,7 +8,7 @@ from typing import Final
 
 from heatproof.client.report.content import Content
 from heatproof.client.report.numbers import number
-from heatproof.client.report.rows import ResultRow
+from heatproof.v1.comparison_pb2 import ModelDifference
 from heatproof.v1.gate_pb2 import Check
 from heatproof.v1.results_pb2 import Curve, ImageResult, MetricResult, Summary
 
@@ -106,9 +106,9 @@ class Whisker:
 def charts(content: Content) -> list[Chart]:
     """One chart for each result that has curves."""
     results = content.report.results
-    of_images = _image_curves(results, content.report.images[:IMAGE_LINES])
+    of_images = image_curves(results, content.report.images[:IMAGE_LINES])
     return [
-        _chart(row, result, of_images.get(index, ()))
+        chart(row.subject, row.model, result.curves, of_images.get(index, ()))
         for index, (row, result) in enumerate(zip(content.results, results, strict=True))
         if result.curves
     ]
@@ -123,16 +123,41 @@ def whisker(summary: Summary, check: Check | None) -> Whisker | None:
         ends = summary.interval.lower, summary.interval.upper
     named = [] if check is None else [name for name in ("min", "max") if check.HasField(name)]
     bounds = [float(getattr(check, name)) for name in named]
-    low, high = min(*ends, *bounds, summary.value), max(*ends, *bounds, summary.value)
+    return _whisker(summary.value, ends, bounds, (summary.value, *ends, *bounds))
+
+
+def whiskers(differences: Sequence[ModelDifference]) -> list[Whisker | None]:
+    """Draws differences against 0, on one scale; None where there is none."""
+    drawn = [(held.difference, _ends(held)) for held in differences if held.HasField("difference")]
+    within = [0.0, *(value for difference, ends in drawn for value in (difference, *ends))]
+    return [
+        _whisker(held.difference, _ends(held), (0.0,), within)
+        if held.HasField("difference")
+        else None
+        for held in differences
+    ]
+
+
+def _ends(held: ModelDifference) -> tuple[float, float]:
+    if held.HasField("interval"):
+        return held.interval.lower, held.interval.upper
+    return held.difference, held.difference
+
+
+def _whisker(
+    value: float, ends: tuple[float, float], bounds: Sequence[float], within: Sequence[float]
+) -> Whisker:
+    """Draws a value between its ends on a scale that holds all of `within`."""
+    low, high = min(within), max(within)
     span = (high - low) or 1.0
 
     def at(value: float) -> float:
         return round(8 + (value - low) / span * (WHISKER_WIDTH - 16), 1)
 
-    return Whisker(at(summary.value), at(ends[0]), at(ends[1]), tuple(map(at, bounds)))
+    return Whisker(at(value), at(ends[0]), at(ends[1]), tuple(map(at, bounds)))
 
 
-def _image_curves(
+def image_curves(
     results: Sequence[MetricResult], images: Iterable[ImageResult]
 ) -> Mapping[int, Sequence[Curve]]:
     """The curves of single images by result, without those of controls, which would hide them."""
@@ -150,17 +175,31 @@ def _own(curves: Mapping[str, Curve]) -> str:
     return min(curves, key=lambda name: (curves[name].role in STYLES, name))
 
 
-def _chart(row: ResultRow, result: MetricResult, images: Sequence[Curve]) -> Chart:
-    own = result.curves[_own(result.curves)]
-    # One axis, one unit.
-    curves = {name: held for name, held in result.curves.items() if held.unit == own.unit}
+def chart(
+    title: str,
+    model: str,
+    curves: Mapping[str, Curve],
+    images: Sequence[Curve] = (),
+    *,
+    within: Iterable[float] = (),
+) -> Chart:
+    """Draws curves of one unit; those of another than the scored one's are left out.
+
+    Args:
+        title: what is drawn.
+        model: name of the model that it is of.
+        curves: at least one, by name.
+        images: the scored curve of single images.
+        within: further values that the vertical axis must hold.
+    """
+    own, curves = curves[_own(curves)], of_one_unit(curves)
     values = [value for curve in (*images, *curves.values()) for value in curve.values]
-    ticks = _ticks(max([1.0, *values]), min([0.0, *values]))
+    ticks = _ticks(max([1.0, *values, *within]), min([0.0, *values, *within]))
     scale = _Scale(ticks[0], ticks[-1])
     lines = [Line("", "image", scale.points(curve)) for curve in images]
     return Chart(
-        title=row.subject,
-        model=row.model,
+        title=title,
+        model=model,
         x_title=own.x_unit,
         y_title=own.unit,
         lines=(*lines, *_lines(curves, scale)),
@@ -168,6 +207,12 @@ def _chart(row: ResultRow, result: MetricResult, images: Sequence[Curve]) -> Cha
         y_ticks=tuple(Tick(scale.y(at), number(at)) for at in ticks),
         images=len(images),
     )
+
+
+def of_one_unit(curves: Mapping[str, Curve]) -> Mapping[str, Curve]:
+    """The scored curve and those of its unit, for one axis has one unit."""
+    unit = curves[_own(curves)].unit
+    return {name: held for name, held in curves.items() if held.unit == unit}
 
 
 def _lines(curves: Mapping[str, Curve], scale: "_Scale") -> Iterator[Line]:

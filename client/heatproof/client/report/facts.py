@@ -25,13 +25,15 @@ def preprocessing_text(held: Preprocessing) -> str:
 
 def accuracy_rows(report: Report, captions: Captions) -> list[tuple[str, str, str]]:
     """Clean accuracy of each model: its name, the accuracy and how many images were labelled."""
+    found = report.evaluation.clean_accuracy
     return [
         (
-            captions.model(name),
-            f"{summary.value:.1%}" if summary.HasField("value") else ABSENT,
-            f"{summary.scored} of {image_count(report)}",
+            captions.model(model.name),
+            f"{found[model.name].value:.1%}" if found[model.name].HasField("value") else ABSENT,
+            f"{found[model.name].scored} of {image_count(report)}",
         )
-        for name, summary in sorted(report.evaluation.clean_accuracy.items())
+        for model in report.models
+        if model.name in found
     ]
 
 

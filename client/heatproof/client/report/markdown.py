@@ -29,8 +29,8 @@ def render(content: Content, judged: Judgement | None = None) -> str:
     if judged is not None:
         parts = _judged(content, judged)
     else:
-        parts = ["## Heatproof evaluation", *_warnings(content), "", *_results(content)]
-    parts += ["", *_facts(content), "", *_clean(content)]
+        parts = ["## Heatproof evaluation", *warnings(content), "", *_results(content)]
+    parts += ["", *facts(content), "", *clean(content)]
     return "\n".join(parts) + "\n"
 
 
@@ -38,18 +38,19 @@ def _judged(content: Content, judged: Judgement) -> list[str]:
     sign = SIGNS["good" if judged.report.passed else "bad"]
     return [
         f"## {sign} Heatproof gate: {judged.line}",
-        *_warnings(content),
+        *warnings(content),
         "",
         escape(judged.tally),
         "",
-        *_table(
+        *table(
             ("", "Check", "Score", "Interval", "Bound", "Outcome"),
             [_check(row) for row in judged.checks],
         ),
     ]
 
 
-def _warnings(content: Content) -> list[str]:
+def warnings(content: Content) -> list[str]:
+    """What makes scores or a verdict doubtful."""
     return [f"\n> {SIGNS['warning']} **{escape(line)}**" for line in content.warnings]
 
 
@@ -80,28 +81,30 @@ def _results(content: Content) -> list[str]:
         )
         for row in content.results
     ]
-    return _table(heads, rows)
+    return table(heads, rows)
 
 
-def _facts(content: Content) -> list[str]:
-    facts = [
+def facts(content: Content) -> list[str]:
+    """What was evaluated, as a list."""
+    told = [
         f"- Explained: {escape(content.explained)}",
         f"- Model: {escape(content.models)}",
         f"- Images: {escape(content.images)}",
         f"- Preprocessing: {escape(content.preprocessing)}",
     ]
-    facts += [
+    told += [
         f"- Class output of {escape(model)}: {escape(text)}"
         for model, text in content.class_outputs
     ]
-    facts += [
+    told += [
         f"- Clean accuracy of {escape(model)}: {accuracy} ({labelled} images labelled)"
         for model, accuracy, labelled in content.accuracies
     ]
-    return facts
+    return told
 
 
-def _clean(content: Content) -> list[str]:
+def clean(content: Content) -> list[str]:
+    """The clean answers, folded away."""
     rows = content.clean
     cells = [
         tuple(map(escape, (row.image, row.model, f"{row.top} {row.probability}", row.label)))
@@ -113,14 +116,15 @@ def _clean(content: Content) -> list[str]:
     return [
         "<details><summary>Clean predictions</summary>",
         "",
-        *_table(("Image", "Model", "Top class", "Label"), cells),
+        *table(("Image", "Model", "Top class", "Label"), cells),
         *more,
         "",
         "</details>",
     ]
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """A table; its cells are escaped already."""
     lines = [heads, ["---"] * len(heads), *rows]
     return ["| " + " | ".join(line) + " |" for line in lines]
 

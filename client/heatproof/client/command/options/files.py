@@ -12,6 +12,9 @@ from heatproof.client.errors import UsageError
 from heatproof.client.extras import required
 from heatproof.client.report import html, junit, markdown
 from heatproof.client.report.checks import Judgement
+from heatproof.client.report.comparison import html as comparison_html
+from heatproof.client.report.comparison import markdown as comparison_markdown
+from heatproof.client.report.comparison.content import ComparisonContent
 from heatproof.client.report.content import Content
 from heatproof.client.report.rows import ClassNames
 
@@ -68,6 +71,12 @@ class ReportOptions:
         written(self.markdown, lambda path: markdown.write(content, judged, path))
         written(self.html, lambda path: html.write(content, judged, path))
 
+    def write_comparison(self, comparison: ComparisonContent) -> None:
+        """Writes the reports of a comparison that were asked for."""
+        written(self.json, lambda path: _write_comparison(comparison, path))
+        written(self.markdown, lambda path: comparison_markdown.write(comparison, path))
+        written(self.html, lambda path: comparison_html.write(comparison, path))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateReportOptions(ReportOptions):
@@ -95,6 +104,11 @@ class GateReportOptions(ReportOptions):
         self.write(content, judged)
         written(self.junit, lambda path: junit.write(content, judged, path))
         written(self.update_baseline, lambda path: recordings.write_baseline(judged.report, path))
+
+
+def _write_comparison(comparison: ComparisonContent, path: Path) -> None:
+    report, reference = comparison.content.report, comparison.reference
+    recordings.write_comparison(report, comparison.comparisons, reference, path)
 
 
 def require_folder(path: Path | None) -> None:

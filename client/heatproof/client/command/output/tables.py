@@ -22,9 +22,19 @@ CLEAN_ROWS: Final = 20
 
 def show_report(content: Content) -> None:
     """Prints warnings, the clean answers, and how images and answers were read."""
+    show_warnings(content)
+    _show_clean(content)
+    show_conditions(content)
+
+
+def show_warnings(content: Content) -> None:
+    """Prints what makes scores doubtful."""
     for warning in content.warnings:
         out.print(Text(f"WARNING {warning}", style="bold yellow"))
-    _show_clean(content)
+
+
+def show_conditions(content: Content) -> None:
+    """Prints how images and answers were read, and clean accuracies."""
     out.print(f"preprocessing: {escape(content.preprocessing)}")
     out.print(f"images: {content.images}")
     for model, text in content.class_outputs:

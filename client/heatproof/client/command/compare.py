@@ -1,0 +1,162 @@
+"""`heatproof compare`: models side by side, with what tells them apart."""
+
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Final, TypedDict
+
+import typer
+
+from heatproof.client.clients.flows.evaluations import (
+    ExplainerSource,
+    MetricSource,
+    RemovalSource,
+)
+from heatproof.client.command.options import shared
+from heatproof.client.command.options.choices import choice
+from heatproof.client.command.options.files import ReportOptions
+from heatproof.client.command.options.groups import grouped
+from heatproof.client.command.options.panels import Panel, require_several
+from heatproof.client.command.output.comparison import show_comparison
+from heatproof.client.command.output.console import note, progress_shown
+from heatproof.client.documents.policies import NO_PREPROCESSING
+from heatproof.client.errors import UsageError
+from heatproof.client.report.comparison.content import ComparisonContent
+
+CONSISTENCY: Final = "explanation_consistency"
+
+METRICS: Final = (
+    "occlusion_corrected_deletion",
+    "inter_model_deletion",
+    "occlusion_robustness",
+    CONSISTENCY,
+)
+"""What models are compared by if nothing else is said."""
+
+EXPLAINERS: Final = ("grad_cam", "rise", "occlusion")
+"""The first that every model allows explains if nothing else is said."""
+
+CONTROLS: Final = ("random", "centre")
+"""Explainers that know nothing of the model: they show what a value is worth."""
+
+REMOVALS: Final = ("layer", "blur")
+"""The first that every model allows hides regions if nothing else is said."""
+
+MIN_LAYER_SIDE: Final = 14 * 16
+"""Pixels from which layer masking can hide the metrics' cells: 14 a side, of 16 pixels each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparedOptions:
+    """What is compared, and how."""
+
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL...", help="Paths of .onnx files, or names models/...; at least two."
+        ),
+    ]
+    images: shared.Images
+    preprocessing: shared.Preprocessing = None
+    metric: Annotated[
+        list[str],
+        typer.Option(
+            help="Metric: name or name:key=value,...; may be repeated. By default "
+            f"{', '.join(METRICS)}."
+        ),
+    ] = field(default_factory=list)
+    explainer: Annotated[
+        list[str],
+        typer.Option(
+            help="Explainer, likewise; grad_cam by default. The controls random and centre are "
+            "always added."
+        ),
+    ] = field(default_factory=list)
+    removal: Annotated[
+        list[str],
+        typer.Option(
+            help="Removal operator, likewise; by default layer where every model allows it, else "
+            "blur."
+        ),
+    ] = field(default_factory=list)
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="One of the models, which the others are held against; all pairs by default.",
+        ),
+    ] = None
+    target: shared.TargetOption = None
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0
+
+
+class Choices(TypedDict):
+    """By what models are compared, for the client."""
+
+    metrics: list[MetricSource]
+    explainers: list[ExplainerSource]
+    removals: list[RemovalSource]
+
+
+@grouped
+def compare(
+    question: ComparedOptions,
+    stated: shared.StatedOptions,
+    known: shared.KnownOptions,
+    reports: ReportOptions,
+    server: shared.ServerOptions,
+) -> None:
+    """Compare the explanations of models, with paired intervals and corrected tests."""
+    if question.preprocessing is None:
+        raise UsageError(NO_PREPROCESSING)
+    require_several(question.models)
+    classes = reports.prepare()
+    with server.connected() as client, progress_shown() as on_progress:
+        panel = Panel.of(client, question.models, stated.statement(), on_progress)
+        reference = panel.resolved(question.reference) if question.reference else ""
+        choices = _choices(panel, question, has_masks=known.masks is not None)
+        with panel.errors_named():
+            report = client.evaluate(
+                list(panel.names),
+                question.images,
+                preprocessing=question.preprocessing,
+                compare=True,
+                on_progress=on_progress,
+                **choices,
+                **shared.targeted(question.target, classes.names),
+                seed=question.seed,
+                keep_overlays=reports.wants_overlays,
+                **stated.statement(),
+                **known.annotations(),
+            )
+            found = client.compare_models(report, reference=reference)
+    named = replace(report, models=panel.models)
+    content = ComparisonContent.of(named, found.comparisons, classes, reference=reference)
+    show_comparison(content)
+    reports.write_comparison(content)
+
+
+def _choices(panel: Panel, question: ComparedOptions, *, has_masks: bool) -> Choices:
+    """By what these models are compared; what was not asked for is said."""
+    metrics = question.metric or _metrics(panel, has_masks=has_masks)
+    explainers = question.explainer or [panel.first("explainers", EXPLAINERS)]
+    fits = panel.smallest_side >= MIN_LAYER_SIDE or question.metric
+    removals = question.removal or [panel.first("removals", REMOVALS if fits else REMOVALS[1:])]
+    controls = [name for name in CONTROLS if name not in explainers]
+    note(f"metrics: {', '.join(metrics)}")
+    note(f"explainers: {', '.join(explainers)}; controls: {', '.join(controls) or 'none more'}")
+    note(f"removal operators: {', '.join(removals)}")
+    return Choices(
+        metrics=[choice(text) for text in metrics],
+        explainers=[choice(text) for text in (*explainers, *controls)],
+        removals=[choice(text) for text in removals],
+    )
+
+
+def _metrics(panel: Panel, *, has_masks: bool) -> list[str]:
+    """Those of the usual metrics that every model allows."""
+    obstacles = {name: panel.obstacle("metrics", name) for name in METRICS}
+    for name, obstacle in obstacles.items():
+        if obstacle is not None:
+            note(f"{name} is left out: {obstacle}")
+    background = f"background={'object' if has_masks else 'shared'}"
+    usual = [name for name, obstacle in obstacles.items() if obstacle is None]
+    return [f"{name}:{background}" if name == CONSISTENCY else name for name in usual]

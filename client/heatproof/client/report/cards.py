@@ -1,0 +1,112 @@
+"""Images of a report: answers, maps and scores of each."""
+
+import base64
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from heatproof.client.documents.captions import short_digest
+from heatproof.client.report.content import Content
+from heatproof.client.report.numbers import ABSENT, number
+from heatproof.v1.results_pb2 import CleanPrediction, ImageResult, ImageScore
+
+IMAGES: Final = 50
+"""Images that a page shows; the JSON report holds all."""
+
+
+@dataclass(frozen=True, slots=True)
+class MapPicture:
+    """A map over its image.
+
+    Attributes:
+        caption: model, where there are several, and explainer.
+        source: the PNG as a data URI.
+    """
+
+    caption: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A model's answer to a clean image.
+
+    Attributes:
+        model: name of the model.
+        target: what is explained.
+        top: the most probable classes with their probabilities in per cent.
+    """
+
+    model: str
+    target: str
+    top: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One image.
+
+    Attributes:
+        name: its name.
+        digest: first digits of its digest.
+        label: its true class; empty if it is not known.
+        answers: what each model says of it.
+        pictures: the maps over it.
+        scores: its scores: what was scored, the score, and the reason if there is none.
+    """
+
+    name: str
+    digest: str
+    label: str
+    answers: tuple[Answer, ...]
+    pictures: tuple[MapPicture, ...]
+    scores: tuple[tuple[str, str, str], ...]
+
+
+def cards(content: Content, hidden: Collection[str] = ()) -> list[Card]:
+    """The first images.
+
+    Args:
+        content: the report.
+        hidden: captions of explainers whose maps are not shown.
+    """
+    return [_card(content, image, hidden) for image in content.report.images[:IMAGES]]
+
+
+def _card(content: Content, image: ImageResult, hidden: Collection[str]) -> Card:
+    return Card(
+        name=image.display_name or short_digest(image.image),
+        digest=short_digest(image.image),
+        label=content.classes[image.label] if image.HasField("label") else "",
+        answers=tuple(_answer(content, answer) for answer in image.predictions),
+        pictures=tuple(
+            MapPicture(
+                _of_models(content, (overlay.model,), content.captions.short(overlay.explainer)),
+                "data:image/png;base64," + base64.b64encode(overlay.png).decode(),
+            )
+            for overlay in image.overlays
+            if content.captions.short(overlay.explainer) not in hidden
+        ),
+        scores=tuple(_score(content, score) for score in image.scores),
+    )
+
+
+def _of_models(content: Content, models: Sequence[str], text: str) -> str:
+    """The text, with its models in front where the report has several."""
+    return f"{content.captions.panel(models)} · {text}" if content.several_models else text
+
+
+def _answer(content: Content, held: CleanPrediction) -> Answer:
+    classes = content.classes
+    top = tuple((classes[entry.class_index], 100 * entry.probability) for entry in held.top)
+    explained = classes[held.target] if held.target >= 0 else content.explained
+    return Answer(content.captions.model(held.model), explained, top)
+
+
+def _score(content: Content, held: ImageScore) -> tuple[str, str, str]:
+    row = content.results[held.result]
+    subject = f"{row.model} · {row.subject}" if content.several_models else row.subject
+    if held.score.WhichOneof("outcome") == "value":
+        return subject, number(held.score.value), ""
+    undefined = held.score.undefined
+    return subject, ABSENT, undefined.detail or undefined.reason
