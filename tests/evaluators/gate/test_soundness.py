@@ -12,7 +12,12 @@ from heatproof.evaluators.explainers import Centre, Random
 from heatproof.evaluators.gate.policy import Check, Policy
 from heatproof.evaluators.gate.soundness import compared_results, require_answerable, require_sound
 from heatproof.evaluators.images.preprocessing import PRESETS
-from heatproof.evaluators.metrics import Deletion, Insertion, OcclusionRobustness
+from heatproof.evaluators.metrics import (
+    Deletion,
+    Insertion,
+    InterModelDeletion,
+    OcclusionRobustness,
+)
 from heatproof.evaluators.registry.parameters import Range
 from heatproof.evaluators.removal import Black, White
 from heatproof.evaluators.statistics.intervals import Intervals
@@ -143,3 +148,11 @@ def test_a_regression_of_a_score_of_the_set_is_refused() -> None:
     with pytest.raises(InvalidArgumentError, match=r"set as a whole.*on the mean") as caught:
         require_answerable(policy(Check(metric=OfTheSet(), max_regression=0.1)), spec)
     assert caught.value.field == "checks[0].max_regression"
+
+
+def test_a_check_of_a_score_of_several_models_is_refused_before_anything_runs() -> None:
+    """A gate judges one model: nothing would ever answer such a check."""
+    rules = policy(Check(metric=Insertion(), min=0.1), Check(metric=InterModelDeletion(), min=0.1))
+    with pytest.raises(InvalidArgumentError, match=r"inter_model_deletion.*CompareModels") as told:
+        require_sound(rules)
+    assert told.value.field == "checks[1].metric"

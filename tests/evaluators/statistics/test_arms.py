@@ -96,3 +96,35 @@ def test_an_affine_change_moves_the_estimate_and_scales_the_error(
     before, after = ArmContrast((arm(x),)), ArmContrast((arm(scale * x + offset),))
     assert after.estimate() == pytest.approx(scale * before.estimate() + offset, abs=1e-12)
     assert after.standard_error() == pytest.approx(scale * before.standard_error(), abs=1e-11)
+
+
+def ratios(*counts: int) -> tuple[Any, ...]:
+    """Sums of ratios: each number is the seed of an arm's denominators."""
+    return tuple(
+        arm(RNG.normal(size=12), np.random.default_rng(c).uniform(1, 2, 12)) for c in counts
+    )
+
+
+def test_a_difference_of_sums_of_ratios_merges_arms_of_equal_denominators() -> None:
+    first, second = ArmContrast(ratios(1, 2), (0.5, 0.5)), ArmContrast(ratios(2, 3), (2.0, -1.0))
+    difference = first.minus(second)
+    assert len(difference.arms) == 3
+    assert difference.estimate() == pytest.approx(first.estimate() - second.estimate(), abs=1e-14)
+    apart = ArmContrast((*first.arms, *second.arms), (0.5, 0.5, -2.0, 1.0))
+    np.testing.assert_allclose(difference.influence(), apart.influence(), atol=1e-13)
+    assert second.minus(first).estimate() == pytest.approx(-difference.estimate(), abs=1e-14)
+
+
+def test_a_sum_less_itself_is_nothing_to_the_last_bit() -> None:
+    whole = ArmContrast(ratios(1, 2, 3), (0.3, -0.7, 1.1))
+    nothing = whole.minus(whole)
+    assert nothing.estimate() == 0.0
+    assert not nothing.influence().any()
+
+
+def test_a_sum_within_some_rows_is_that_of_its_arms() -> None:
+    rows = np.arange(12) % 3 > 0
+    whole = ArmContrast(ratios(1, 2), (0.3, -0.7))
+    assert whole.within(rows).count == 8
+    u, v = whole.arms[1].numerators[rows], whole.arms[1].denominators[rows]
+    assert whole.within(rows).arms[1].estimate() == pytest.approx(u.sum() / v.sum())

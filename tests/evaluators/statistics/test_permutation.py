@@ -14,6 +14,7 @@ from heatproof.evaluators.statistics.permutation import (
     holm,
     sign_flip_p_values,
     smallest_p_value,
+    two_sided_p_values,
 )
 from heatproof.evaluators.statistics.proportions import mcnemar_p_value
 
@@ -160,3 +161,45 @@ def test_tests_that_were_not_made_count_as_one(p_values: Any, others: Any) -> No
     tests = len(p_values) + others
     padded = holm([*p_values, *[1.0] * others])
     assert holm(p_values, tests=tests) == padded[: len(p_values)]
+
+
+def two_sided(one: Any, tolerance: float = 0.0, seed: int = 0) -> float:
+    contrast = one if isinstance(one, ArmContrast) else drop(one)
+    return two_sided_p_values([contrast], tolerance=tolerance, seed=seed)[0]
+
+
+@pytest.mark.parametrize("n", [1, 5, 9, 12])
+def test_a_two_sided_p_value_is_twice_the_smaller_one_sided_one(n: int) -> None:
+    values = np.random.default_rng(n).normal(0.2, 1, n)
+    assert two_sided(values) == min(1.0, 2 * min(enumerated(values), enumerated(-values)))
+
+
+def test_a_two_sided_p_value_of_many_units_counts_both_tails_of_the_same_signs() -> None:
+    values = np.random.default_rng(2).normal(0.3, 1, 40)
+    assert two_sided(values) == two_sided(-values)
+    assert two_sided(values) == pytest.approx(stats.ttest_1samp(values, 0).pvalue, abs=0.02)
+    # The two tails of one set of signs differ by chance alone.
+    smaller = min(p_value(values), p_value(-values))
+    assert two_sided(values) == pytest.approx(2 * smaller, abs=0.01)
+
+
+def test_units_within_the_tolerance_say_nothing() -> None:
+    values = np.array([0.5, -0.2, 1e-4, 1e-4, 1e-4, 1e-4, 1e-4, 1e-4, 1e-4])
+    kept = np.where(np.abs(values) > 2e-4, values, 0.0)
+    assert two_sided(values, tolerance=2e-4) == two_sided(kept)
+    assert two_sided(np.full(9, 1e-4), tolerance=1e-4) == 1.0
+    assert two_sided(np.full(9, 1e-4)) == 2 / 2**9
+
+
+def test_the_tolerance_of_a_group_grows_with_its_images() -> None:
+    sizes = np.array([1.0, 2, 3, 4, 5, 6, 7, 8, 9])
+    grouped = ArmContrast((Arm.of_ratio(1e-4 * sizes, sizes),))
+    assert two_sided(grouped, tolerance=1.01e-4) == 1.0
+    assert two_sided(grouped, tolerance=0.99e-4) == 2 / 2**9
+
+
+def test_two_sided_false_alarms_are_as_often_as_they_say() -> None:
+    draws = np.random.default_rng(0).normal(0, 1, (2_000, 10))
+    found = two_sided_p_values([drop(row) for row in draws], tolerance=0.0, seed=0)
+    # Binomial standard error 0.5 %.
+    assert np.mean(np.array(found) <= 0.05) == pytest.approx(0.05, abs=0.015)

@@ -4,7 +4,7 @@
 |---|---|---|
 | proportion | Newcombe's of paired proportions | exact McNemar |
 | mean, ratio of means or sum of such ratios, no atoms | bootstrap-t | sign flips |
-| bounded mean with atoms, proportion over groups | betting, of the differences | sign flips |
+| bounded mean with atoms, proportion over groups | betting | sign flips |
 | ratio of means with atoms | none | sign flips |
 | value of the set, such as an entropy | none | none |
 """
@@ -37,6 +37,8 @@ from heatproof.evaluators.statistics.proportions import (
 )
 from heatproof.evaluators.statistics.reductions import Mean, is_finite
 
+_CELLS: Final = 4_000_000
+"""Largest number of units times pairs whose differences are held at a time."""
 _EVEN: Final = 0.5
 """Tells the hits of a proportion, which are 1, from the misses."""
 
@@ -108,6 +110,17 @@ def differences_of(duels: Sequence[Duel], *, tolerance: float, seed: int) -> lis
         tolerance: units that differ by no more count as equal in tests.
         seed: of resamples and signs.
     """
+    if not duels:
+        return []
+    at_once = max(1, _CELLS // max(1, len(duels[0].first.measured.contrast.scored)))
+    return [
+        found
+        for start in range(0, len(duels), at_once)
+        for found in _compared(duels[start : start + at_once], tolerance=tolerance, seed=seed)
+    ]
+
+
+def _compared(duels: Sequence[Duel], *, tolerance: float, seed: int) -> list[ModelDifference]:
     lacks = [_obstacle(duel) for duel in duels]
     sound = [duel for duel, lack in zip(duels, lacks, strict=True) if lack is None]
     limits = iter(limits_by([_method(duel) for duel in sound], seed=seed, level=LEVEL))
