@@ -1,11 +1,12 @@
 """CompareModels over a real socket."""
 
+import asyncio
 from typing import Any
 
 import grpc
 import pytest
 
-from heatproof.client import Client
+from heatproof.client import AsyncClient, Client
 from heatproof.v1 import comparison_pb2
 from heatproof.v1 import evaluation_service_pb2 as pb
 from tests.system.evaluations.colour_server import Evaluating
@@ -115,6 +116,14 @@ def test_the_sdk_reads_the_stream_into_tables(served: Evaluating, done: str, fou
     assert len(frame) == len(found)
     assert frame["difference"].tolist() == [-one.differences[0].difference for one in found]
     assert len(values) == sum(len(one.models) + len(one.controls) for one in found)
+
+
+def test_both_clients_compare_what_they_have_evaluated(served: Evaluating, done: str) -> None:
+    async def asked() -> Any:
+        async with AsyncClient.connect(served.address) as client:
+            return await client.compare_models(done)
+
+    assert asyncio.run(asked()).comparisons == tuple(compared(served, done))
 
 
 def refusal(served: Evaluating, name: str, **rest: Any) -> Any:

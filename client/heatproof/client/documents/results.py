@@ -168,13 +168,13 @@ class ModelComparisons:
         return frame
 
     def models_to_pandas(self) -> "pd.DataFrame":
-        """One row a quantity and model, or control map: its value and interval."""
+        """One row a quantity and model, or control map (`control`): its value and interval."""
         pandas = required("pandas", extra="report")
         frame: pd.DataFrame = pandas.DataFrame(
             [
-                {**self._columns(one), "model": name, **_summary_row(summary)}
+                {**self._columns(one), **named, **_summary_row(summary)}
                 for one in self.comparisons
-                for name, summary in self._summaries(one)
+                for named, summary in self._summaries(one)
             ]
         )
         return frame
@@ -182,21 +182,24 @@ class ModelComparisons:
     def _columns(self, one: ModelComparison) -> dict[str, Any]:
         return {**self.captions.setting(one), "part": one.part, "control": one.control}
 
-    def _summaries(self, one: ModelComparison) -> Iterator[tuple[str, Summary]]:
+    def _summaries(self, one: ModelComparison) -> Iterator[tuple[dict[str, Any], Summary]]:
         for held in one.models:
-            yield self.captions.model(held.model), held.summary
-        yield from sorted(one.controls.items())
+            yield {"model": self.captions.model(held.model)}, held.summary
+        for name, summary in sorted(one.controls.items()):
+            yield {"model": name, "control": True}, summary
 
     def _difference(self, found: ModelDifference) -> dict[str, Any]:
+        has_ends = found.HasField("interval")
         return {
             "first": self.captions.model(found.first),
             "second": self.captions.model(found.second),
-            **{
-                name: getattr(found, name) if found.HasField(name) else None
-                for name in ("difference", "p_value", "adjusted_p_value")
-            },
-            "lower": found.interval.lower if found.HasField("interval") else None,
-            "upper": found.interval.upper if found.HasField("interval") else None,
+            "difference": found.difference if found.HasField("difference") else None,
+            "lower": found.interval.lower if has_ends else None,
+            "upper": found.interval.upper if has_ends else None,
+            "p_value": found.p_value if found.HasField("p_value") else None,
+            "adjusted_p_value": (
+                found.adjusted_p_value if found.HasField("adjusted_p_value") else None
+            ),
             "undefined": found.undefined.reason,
         }
 

@@ -50,8 +50,8 @@ CONTROLS: Final = ("random", "centre")
 FEWEST_MODELS: Final = 2
 
 ONE_EVALUATOR: Final = (
-    "of two models each quality rests on one evaluator, the other model: add a third to tell good "
-    "maps from an evaluator that agrees with them"
+    "of two models each quality rests on one evaluator, the other model, so that a difference may "
+    "be one of evaluators: compare at least three"
 )
 
 
