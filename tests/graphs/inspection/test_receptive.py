@@ -5,13 +5,16 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import onnx
 import onnx_ir as ir
+import onnxruntime as ort
 import pytest
 import torch
 from torch import nn
 
 from heatproof.graphs.canonical.spatial import last_feature_map
+from heatproof.graphs.inspection.inspecting import inspect
 from heatproof.graphs.inspection.receptive import ReceptiveField, receptive_fields
 from heatproof.graphs.preparation import prepared
 
@@ -143,6 +146,94 @@ def test_fields_are_those_of_the_gradients(name: str) -> None:
     model = exported(features)
     last = last_feature_map(model, model.graph.outputs[0].name or "")
     assert receptive_fields(model)[last] == brute_force(features)
+
+
+ROWS, COLUMNS = 12, 15
+
+
+def resizing(opset: int, attributes: str, scales: tuple[float, float]) -> str:
+    """A 3 x 3 convolution, a resizing and a 2 x 1 convolution, as text."""
+    factors = f"1.0, 1.0, {scales[0]}, {scales[1]}"
+    stored = f", float[4] scales = {{{factors}}}, float[0] roi"
+    node = f"Resize <{attributes}> (f{', roi' if opset > 10 else ''}, scales)"
+    if opset < 10:
+        is_attribute = opset < 9
+        stored = "" if is_attribute else stored
+        given = f", scales = [{factors}]" if is_attribute else ""
+        node = f"Upsample <{attributes}{given}> (f{'' if is_attribute else ', scales'})"
+    return f"""
+        <ir_version: 8, opset_import: ["" : {opset}]>
+        g (float[1, 3, {ROWS}, {COLUMNS}] image) => (float[1, 4] y)
+        <float[4, 3, 3, 3] w, float[4, 4, 2, 1] v{stored}>
+        {{ f = Conv (image, w) r = {node} c = Conv (r, v) p = GlobalAveragePool (c)
+           y = Flatten (p) }}"""
+
+
+def perturbed(model: onnx.ModelProto, tensor: str) -> ReceptiveField:
+    """Rows and columns of the image that change a cell, in ONNX Runtime: the most of any cell."""
+    tapped = onnx.ModelProto.FromString(model.SerializeToString())
+    tapped.graph.output.add(name=tensor)
+    session = ort.InferenceSession(tapped.SerializeToString(), providers=["CPUExecutionProvider"])
+    most = []
+    for axis, other, length in ((3, 4, ROWS), (4, 3, COLUMNS)):
+        images = np.zeros((length, 1, 3, ROWS, COLUMNS), np.float32)
+        np.moveaxis(images, axis, 1)[np.arange(length), np.arange(length)] = 1
+        maps = np.stack([session.run([tensor], {"image": one})[0] for one in images])
+        seen = (np.abs(maps) > 1e-4).any(axis=(1, 2, other))  # [length, cells]
+        spans = [np.flatnonzero(cell) for cell in seen.T]
+        most.append(max(span[-1] - span[0] + 1 for span in spans if span.size))
+    return ReceptiveField(*most)
+
+
+def filled(model: onnx.ModelProto) -> onnx.ModelProto:
+    """With weights of no pattern; the geometry of a Resize stays."""
+    rng = np.random.default_rng(3)
+    for weights in model.graph.initializer:
+        if len(weights.dims) == 4:
+            drawn = rng.uniform(0.5, 1.5, tuple(weights.dims)).astype(np.float32)
+            weights.CopyFrom(onnx.numpy_helper.from_array(drawn, weights.name))
+    return model
+
+
+HALF, CORNERS = "half_pixel", "align_corners"
+TWICE, UNEVEN, LESS, MIXED = (2.0, 2.0), (2.5, 1.4), (0.5, 0.4), (1.7, 0.6)
+
+
+def mode(name: str, place: str = "", more: str = "") -> str:
+    placed = f', coordinate_transformation_mode = "{place}"' if place else ""
+    return f'mode = "{name}"{placed}{more}'
+
+
+@pytest.mark.parametrize(
+    ("opset", "attributes", "scales"),
+    [
+        *[(opset, mode(name), TWICE) for opset in (7, 9, 10) for name in ("nearest", "linear")],
+        *[(10, mode(name), scales) for scales in (UNEVEN, LESS) for name in ("nearest", "linear")],
+        *[(11, mode("linear", place), UNEVEN) for place in (HALF, "asymmetric", CORNERS)],
+        *[(13, mode("cubic", place), MIXED) for place in (HALF, "pytorch_half_pixel")],
+        (13, mode("cubic", "asymmetric"), (0.5, 0.5)),  # every place is a cell
+        *[
+            (18, mode("nearest", place, f', nearest_mode = "{rounding}"'), MIXED)
+            for place in ("asymmetric", HALF)
+            for rounding in ("floor", "ceil", "round_prefer_floor", "round_prefer_ceil")
+        ],
+        (18, mode("linear", HALF, ", antialias = 1"), LESS),
+        (19, mode("linear", "half_pixel_symmetric"), (2.25, 0.7)),
+    ],
+)
+def test_fields_behind_a_resizing_are_what_changes_a_cell(
+    text_model: Parse, opset: int, attributes: str, scales: tuple[float, float]
+) -> None:
+    model = filled(text_model(resizing(opset, attributes, scales)))
+    tensors = {one.name: one for one in inspect(ir.from_proto(model)).cam_tensors}
+    for name in ("f", "c"):
+        found = ReceptiveField(tensors[name].field_height, tensors[name].field_width)
+        assert found == perturbed(model, name)
+
+
+def test_a_resizing_of_an_old_model_as_it_stands_is_not_followed(text_model: Parse) -> None:
+    model = prepared(ir.from_proto(text_model(resizing(10, mode("linear"), TWICE))))
+    assert receptive_fields(model).keys() == {"image", "f"}
 
 
 def test_blocks_that_become_channels_are_seen_together(text_model: Parse) -> None:

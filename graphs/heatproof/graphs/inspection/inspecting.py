@@ -27,6 +27,7 @@ from heatproof.graphs.inspection.work import multiply_adds
 from heatproof.graphs.masking import masking_blockers
 from heatproof.graphs.nodes.blockers import Blocker
 from heatproof.graphs.preparation import prepared, reshape_input
+from heatproof.graphs.preparation.opsets import ready
 from heatproof.graphs.preparation.repeatability import refuse_unrepeatable, unrepeatable
 
 MAX_BLOCKERS = 20
@@ -182,13 +183,14 @@ def inspect(model: ir.Model, stated: Statement | None = None) -> ModelFacts:
     image = _image_input(plain)
     height, width = _size(image)
     probe = _probe(plain, image, (height, width))
+    recent = _recent(probe)
     output, decision = _class_output(probe, stated)
     logits = output.logits if output else None
-    cam_tensors = _cam_tensors(probe, output)
+    cam_tensors = _cam_tensors(probe, output, receptive_fields(recent))
     shortcoming, freeing = _freeing(probe, image, output)
     shortcoming = shortcoming or _differing(probe, output)
     alone = run_alone(plain.graph)
-    gradients = _support(lambda: gradient_blockers(probe, of=logits, plain=True))
+    gradients = _support(lambda: gradient_blockers(recent, of=logits, plain=True))
     return ModelFacts(
         inputs=tuple(_info(value) for value in model.graph.inputs if not value.is_initializer()),
         outputs=tuple(map(_info, model.graph.outputs)),
@@ -204,9 +206,9 @@ def inspect(model: ir.Model, stated: Statement | None = None) -> ModelFacts:
         parameters=_parameters(plain),
         multiply_adds=_multiply_adds(probe, image, (height, width)),
         cam_tensors=cam_tensors,
-        layer_masking=_support(lambda: masking_blockers(probe, plain=True)),
+        layer_masking=_support(lambda: masking_blockers(recent, plain=True)),
         gradients=gradients,
-        activation_gradients=_behind(probe, logits, cam_tensors, gradients),
+        activation_gradients=_behind(recent, logits, cam_tensors, gradients),
         height=height,
         width=width,
         probed=probe is not plain,
@@ -309,6 +311,14 @@ def _fixed(
     return copy
 
 
+def _recent(model: ir.Model) -> ir.Model:
+    """The model as rewrites take it, or itself where it cannot be brought to their opset."""
+    try:
+        return ready(model, plain=True)
+    except UnsupportedModelError:  # each rewrite says so
+        return model
+
+
 def _multiply_adds(model: ir.Model, image: ImageInput | None, sides: tuple[int, int]) -> int:
     if image is None or image.batch is not None:
         return multiply_adds(model, image.batch or 1 if image else 1)
@@ -330,9 +340,10 @@ def _parameters(model: ir.Model) -> int:
     return sum(tensor.size for tensor in tensors if tensor and tensor.dtype in _WEIGHTS)
 
 
-def _cam_tensors(model: ir.Model, output: ClassOutput | None) -> tuple[CamTensor, ...]:
+def _cam_tensors(
+    model: ir.Model, output: ClassOutput | None, fields: Mapping[str, ReceptiveField]
+) -> tuple[CamTensor, ...]:
     last = last_feature_map(model, output.logits) if output else ""
-    fields = receptive_fields(model)
     unknown = ReceptiveField(0, 0)
     return tuple(
         CamTensor(

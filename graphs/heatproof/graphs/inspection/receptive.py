@@ -17,6 +17,8 @@ from heatproof.graphs.canonical.spatial import PlaneAxes, spatial_axes
 from heatproof.graphs.masking.slices import slices_of
 from heatproof.graphs.operators import families as of
 from heatproof.graphs.operators.pads import pads_of
+from heatproof.graphs.operators.products import kernel_of
+from heatproof.graphs.operators.resizing import neighbors
 from heatproof.graphs.operators.traits import Trait, has
 from heatproof.graphs.operators.windows import Incidence, Pair, transposed_lines, window_of
 
@@ -47,9 +49,9 @@ class ReceptiveField:
 def receptive_fields(model: ir.Model) -> Mapping[str, ReceptiveField]:
     """Image rows and columns that a cell depends on, by tensor: the most of any cell.
 
-    The model is prepared and of static size. Followed are windows, resampling and what moves
-    cells. Not counted are gates and statistics of norms, although they see the whole image.
-    Tensors whose cells cannot be followed, such as those behind attention, are left out.
+    The model is prepared, of static size and of opset 11 or later. Followed are windows, resampling
+    and what moves cells. Not counted are gates and statistics of norms, although they see the whole
+    image. Tensors whose cells cannot be followed, such as those behind attention, are left out.
     """
     axes = spatial_axes(model)
     bounds: dict[ir.Value | None, FieldBounds] = {}
@@ -183,7 +185,7 @@ def _windows(at: _Geometry) -> _Held | None:
 
 
 def _kernel(node: ir.Node) -> Pair | None:
-    weights = node.inputs[3 if node.op_type == "QLinearConv" else 1] if node.inputs[1:] else None
+    weights = kernel_of(node)
     shape = () if weights is None or weights.shape is None else weights.shape
     sizes = node.attributes.get_ints("kernel_shape", ()) or shape[2:]
     return (int(sizes[0]), int(sizes[1])) if len(sizes) == 2 else None  # type: ignore[arg-type] # static
@@ -199,61 +201,13 @@ def _transposed(at: _Geometry) -> _Held | None:
 
 
 def _resized(at: _Geometry) -> _Held | None:
-    """The neighbours that an interpolation weighs; an antialiased one has more and is unknown.
-
-    Told from positions and not from the matrices of `operators.resizing`: in float32 a neighbour
-    may weigh 1e-7 that weighs nothing, and those know no version before 11.
-    """
-    node = at.node
-    if node.attributes.get_int("antialias", 0):
+    """The neighbors that an interpolation weighs; sizes that ONNX misjudges are unknown."""
+    opset = at.node.graph.opset_imports[""] if at.node.graph else 0
+    try:
+        rows, columns = (neighbors(at.node, axis, opset) for axis in at.axes)
+    except LookupError:
         return None
-    mode = node.attributes.get_string("mode", "nearest")
-    legacy = node.op_type == "Upsample"
-    place = node.attributes.get_string(
-        "coordinate_transformation_mode", "asymmetric" if legacy else "half_pixel"
-    )
-    if place not in _PLACES or mode not in _NEIGHBORS:
-        return None
-
-    def weighed(i: int) -> Incidence:
-        position = _PLACES[place](np.arange(at.after[i]), at.before[i], at.after[i])
-        cells = np.arange(at.before[i])
-        if mode == "nearest":
-            rounding = node.attributes.get_string(
-                "nearest_mode", "floor" if legacy else "round_prefer_floor"
-            )
-            nearest = np.clip(_ROUNDINGS[rounding](position), 0, at.before[i] - 1)
-            same: Incidence = nearest[:, None] == cells
-            return same
-        neighbors = _NEIGHBORS[mode]
-        lowest = np.clip(np.floor(position) - (neighbors - 1), 0, at.before[i] - 1)
-        highest = np.clip(np.ceil(position) + (neighbors - 1), 0, at.before[i] - 1)
-        held: Incidence = (cells >= lowest[:, None]) & (cells <= highest[:, None])
-        return held
-
-    return weighed(0), weighed(1)
-
-
-_Position: TypeAlias = NDArray[np.float64]
-_PLACES: Mapping[str, Callable[[NDArray[np.int64], int, int], _Position]] = MappingProxyType(
-    {
-        "half_pixel": lambda o, before, after: (o + 0.5) * before / after - 0.5,
-        "pytorch_half_pixel": lambda o, before, after: (
-            (o + 0.5) * before / after - 0.5 if after > 1 else np.zeros(1)
-        ),
-        "asymmetric": lambda o, before, after: o * before / after,
-        "align_corners": lambda o, before, after: o * (before - 1) / max(after - 1, 1),
-    }
-)
-_ROUNDINGS: Mapping[str, Callable[[_Position], _Position]] = MappingProxyType(
-    {
-        "round_prefer_floor": lambda position: np.ceil(position - 0.5),
-        "round_prefer_ceil": lambda position: np.floor(position + 0.5),
-        "floor": np.floor,
-        "ceil": np.ceil,
-    }
-)
-_NEIGHBORS: Mapping[str, int] = MappingProxyType({"nearest": 0, "linear": 1, "cubic": 2})
+    return (rows, columns) if (len(rows), len(columns)) == at.after else None
 
 
 def _blocks(at: _Geometry) -> _Held:
@@ -301,7 +255,7 @@ def _moved(at: _Geometry, lines: Sequence[range]) -> _Held:
 _BY_TYPE: Mapping[str, Callable[[_Geometry], _Held | None]] = MappingProxyType(
     {
         "ConvTranspose": _transposed,
-        **dict.fromkeys(("Resize", "Upsample"), _resized),
+        "Resize": _resized,
         **dict.fromkeys(of.BLOCK_MOVES, _blocks),
         "Pad": _padded,
         "Slice": _sliced,

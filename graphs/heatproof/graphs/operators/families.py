@@ -54,6 +54,8 @@ INTEGER_CONVOLUTIONS: Final[Family] = ("ConvInteger", "QLinearConv")
 
 PRODUCTS: Final[Family] = ("Einsum", "Gemm", "MatMul")
 
+INTEGER_PRODUCTS: Final[Family] = ("MatMulInteger", "QLinearMatMul")
+
 VIEWS: Final[Family] = ("Flatten", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 """The same numbers in another arrangement of axes."""
 

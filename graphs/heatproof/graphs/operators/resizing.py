@@ -9,6 +9,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from heatproof.graphs.nodes.constants import constant, constant_operand
+from heatproof.graphs.operators.windows import Incidence
 
 _PARAMETERS = {"roi": 1, "scales": 2, "sizes": 3}  # positions of the inputs of a Resize
 _REGION, _SCALES, _SIZES = _PARAMETERS.values()
@@ -16,7 +17,11 @@ _FREE = "stretch"  # the policy that lets each axis have a scale of its own
 _LONGEST = 1 << 13
 """Cells of the longest axis that is resized."""
 
+_BY_PLACES = 11  # opset from which on a Resize says where it samples
 _WITH_AXES = 18  # opset that lets axes be chosen
+
+_ROUNDING = 2.0**-21
+"""What a weight may be off by, as a share of the axis: places are computed in float32."""
 
 
 def crops(node: ir.Node) -> bool:
@@ -45,9 +50,11 @@ def interpolation(node: ir.Node, axis: int, opset: int) -> NDArray[np.float32]:
     whose scale another axis limits is resized along with that.
 
     Raises:
-        LookupError: the size of an axis is not static, what the node resizes to is computed, or the
-            matrix would be too large.
+        LookupError: the size of an axis is not static, what the node resizes to is computed, the
+            matrix would be too large, or the opset is older than 11.
     """
+    if opset < _BY_PLACES:
+        raise LookupError(f"Resize of opset {opset} is known from opset {_BY_PLACES} on only")
     _refuse_far(node, axis)
     if axis not in _resized_axes(node):
         return np.eye(_static(node.inputs[0], axis), dtype=np.float32)
@@ -58,6 +65,17 @@ def interpolation(node: ir.Node, axis: int, opset: int) -> NDArray[np.float32]:
     model = _model(node, axes, (1, length + 1, math.prod(beside), length), opset)
     resized = _run(model, np.repeat(rows, math.prod(beside), axis=2))[0, :, 0]
     return np.asarray(resized[:-1] - resized[-1:], np.float32)
+
+
+def neighbors(node: ir.Node, axis: int, opset: int) -> Incidence:
+    """Which cells each cell of a resized axis is made of, rounding apart.
+
+    Raises:
+        LookupError: as `interpolation`.
+    """
+    weights = interpolation(node, axis, opset).T
+    weighed: Incidence = np.abs(weights) > weights.shape[1] * _ROUNDING
+    return weighed
 
 
 def _refuse_far(node: ir.Node, axis: int) -> None:

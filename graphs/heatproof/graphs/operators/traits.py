@@ -73,6 +73,9 @@ class Trait(Flag):
     VIEW = auto()
     """The same numbers in another arrangement of axes."""
 
+    CONVOLUTION = auto()
+    """It slides a window over the cells and weighs what lies in it."""
+
     PRODUCT = auto()
     """It mixes elements along axes by sums of products."""
 
@@ -145,8 +148,9 @@ _FAMILIES: Final[Mapping[Trait, of.Family]] = MappingProxyType(
         Trait.FILL: ("ConstantOfShape", "EyeLike"),
         Trait.COPY: of.COPIES,
         Trait.VIEW: of.VIEWS,
-        Trait.PRODUCT: of.PRODUCTS,
-        Trait.EVALUATED: _EVALUATED,
+        Trait.CONVOLUTION: (*of.CONVOLUTIONS, *of.INTEGER_CONVOLUTIONS),
+        Trait.PRODUCT: (*of.PRODUCTS, *of.INTEGER_PRODUCTS),
+        Trait.EVALUATED: (*_EVALUATED, *of.CONVOLUTIONS, "Gemm", "MatMul"),
         Trait.LINEAR_COST: (
             *_EVALUATED, *of.EXTENTS, *of.QUANTIZATION, *of.TESTS,
             *("ArgMax", "ArgMin", "Celu", "Compress", "ConstantOfShape", "DynamicQuantizeLinear"),

@@ -13,6 +13,8 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from heatproof.evaluators.errors import InvalidModelError
+from heatproof.graphs.operators.families import POOLS
+from heatproof.graphs.operators.products import kernel_of
 
 _LARGEST: Final = 1 << 20
 """Cells that a window may span or step over; more than any image has on a side."""
@@ -144,19 +146,20 @@ def _check_window(node: ir.Node) -> None:
 
 
 def _window_axes(node: ir.Node) -> int | None:
-    if node.op_type in {"Conv", "ConvTranspose"}:
-        shape = _shape(node, 1)
-        return None if shape is None else len(shape) - 2
-    if node.op_type in {"MaxPool", "AveragePool", "LpPool"}:
+    kernel = kernel_of(node)
+    if kernel is not None:
+        return None if kernel.shape is None else len(kernel.shape) - 2
+    if node.op_type in POOLS:
         return len(node.attributes.get_ints("kernel_shape", ())) or None
     return None
 
 
 def _check_group(node: ir.Node) -> None:
-    weights = _shape(node, 1) if node.op_type in {"Conv", "ConvTranspose"} else None
+    kernel = kernel_of(node)
+    channels = kernel.shape[0] if kernel is not None and kernel.shape else None
     group = node.attributes.get_int("group", 1)
-    if weights and isinstance(weights[0], int) and weights[0] % group:
-        raise _refused(node, f"group {group} does not divide {weights[0]} channels of the weights")
+    if isinstance(channels, int) and channels % group:
+        raise _refused(node, f"group {group} does not divide {channels} channels of the weights")
 
 
 def _check_permutation(node: ir.Node) -> None:

@@ -1,11 +1,10 @@
 """What it costs to compute nodes of constants, in elements."""
 
 import math
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
 
 import onnx_ir as ir
 
+from heatproof.graphs.operators.products import multiply_adds
 from heatproof.graphs.operators.traits import Trait, has
 
 FOLDING_BUDGET = 1 << 28
@@ -61,39 +60,19 @@ def read_by(node: ir.Node) -> int:
     return sum(elements_of(value) for value in set(node.inputs))
 
 
-def products_in(node: ir.Node) -> int | None:
-    """Upper bound on the multiply-adds of products and convolutions of known sizes, else None."""
-    terms = _TERMS.get(node.op_type) if node.domain == "" else None
-    return None if terms is None else created_by(node) * terms(node)
-
-
 def work_of(node: ir.Node) -> int:
     """Upper bound on the elements a node reads and creates, and a share of its multiply-adds.
 
-    An operator that is not known to be of linear cost is taken to read every input for every
-    element that it creates. Beyond `FOLDING_BUDGET` if a size is not known.
+    An operator that is neither of linear cost nor a sum of products is taken to read every input
+    for every element that it creates. Beyond `FOLDING_BUDGET` if a size is not known.
     """
     created, read = created_by(node), read_by(node)
     if max(created, read) > FOLDING_BUDGET or has(node, Trait.LINEAR_COST):
         return created + read
-    products = products_in(node)
+    counted = has(node, Trait.CONVOLUTION | Trait.PRODUCT)
+    products = multiply_adds(node) if counted else None
     return created + read + (created * read if products is None else products // _PRODUCTS)
 
-
-def _sizes(node: ir.Node, index: int) -> list[int]:
-    value = node.inputs[index] if index < len(node.inputs) else None
-    return [1] if value is None or value.shape is None else [1, *value.shape.numpy()]
-
-
-_TERMS: Mapping[str, Callable[[ir.Node], int]] = MappingProxyType(
-    {
-        "Conv": lambda node: math.prod(_sizes(node, 1)[2:]),
-        "ConvTranspose": lambda node: math.prod(_sizes(node, 1)),
-        "MatMul": lambda node: _sizes(node, 0)[-1],
-        "Gemm": lambda node: max(_sizes(node, 0)),
-    }
-)
-"""Upper bounds on the terms of the sums that each element of a result is."""
 
 _SHAPED = frozenset({"ConstantOfShape", "Expand", "Pad", "Range", "Resize", "Tile"})
 

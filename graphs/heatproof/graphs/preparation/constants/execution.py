@@ -23,7 +23,6 @@ from heatproof.graphs.preparation.constants.costs import (
     created_by,
     elements_of,
     is_shaped_by_computed,
-    products_in,
     read_by,
     wanted,
     work_of,
@@ -104,8 +103,7 @@ def _cost(node: ir.Node) -> int | None:
     """Elements read and created, plus a share of the multiply-adds; None if it may not be run."""
     if created_by(node) > max(read_by(node), _GROWN_TENSOR):
         return None
-    known = has(node, Trait.EVALUATED) or products_in(node) is not None
-    return work_of(node) if known else None
+    return work_of(node) if has(node, Trait.EVALUATED) else None
 
 
 _PLAIN = frozenset(
