@@ -1,9 +1,11 @@
 """Everything that the evaluation service calls, put together."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from heatproof.server.datasets.dataset_store import DatasetStore
 from heatproof.server.evaluations.comparing import Comparisons
@@ -57,18 +59,19 @@ class Evaluations:
     async def image_rows(self, name: EvaluationName, *columns: str) -> AsyncIterator[bytes]:
         """Serialised `ImageResult` messages of the stored shards, in the order of the data set.
 
+        A few megabytes of them are held at once, or one row that is larger.
+
         Raises:
             NotFoundError: there is no evaluation of this name.
         """
         stored = await asyncio.to_thread(self.store.get, name)
-        rows = await asyncio.to_thread(self.store.image_rows, stored.number, columns)
+        read = partial(self.store.image_rows, stored.number, columns)
+        rows = deque(await asyncio.to_thread(read))
         while rows:
-            for _, data in rows:
-                yield data
-            last = rows[-1][0]
-            rows = await asyncio.to_thread(
-                self.store.image_rows, stored.number, columns, after=last
-            )
+            last, data = rows.popleft()
+            yield data
+            if not rows:
+                rows.extend(await asyncio.to_thread(read, after=last))
 
 
 @asynccontextmanager

@@ -35,6 +35,7 @@ from heatproof.server.evaluations.store.records import (
     State,
     StoredEvaluation,
 )
+from heatproof.server.evaluations.store.row_batches import next_rows
 from heatproof.server.evaluations.store.tables import (
     evaluations,
     image_results,
@@ -49,7 +50,6 @@ from heatproof.server.storage.schema import claims, datasets, models, utc
 _DEATHS: Final = 2
 """Servers that may die while an evaluation is running, before it is given up."""
 
-_ROWS_AT_ONCE: Final = 32
 _RETRY_SECONDS: Final = "30"
 
 
@@ -219,22 +219,16 @@ class EvaluationStore:
     ) -> tuple[tuple[int, bytes], ...]:
         """A few serialised `ImageResult` messages with their positions in the data set, in order.
 
+        They end behind a few megabytes, or one row that is larger.
+
         Args:
             number: the evaluation.
             columns: fields of `ImageRow` that are joined.
             after: the position before the first one that is wanted.
             shard: the only shard that is wanted; None for all.
         """
-        table = image_results
-        within = () if shard is None else (table.c.shard == shard,)
-        query = (
-            select(table.c.position, *(table.c[column] for column in columns))
-            .where(table.c.evaluation == number, table.c.position > after, *within)
-            .order_by(table.c.position)
-            .limit(_ROWS_AT_ONCE)
-        )
         with self._engine.connect() as connection:
-            return tuple((row[0], b"".join(row[1:])) for row in connection.execute(query))
+            return next_rows(connection, number, columns, after=after, shard=shard)
 
     def all_image_rows(
         self, number: int, column: str, *, shard: int | None = None
