@@ -8,23 +8,18 @@ import typer
 
 from heatproof.client.command.options import shared
 from heatproof.client.command.options.choices import choice
-from heatproof.client.command.options.files import class_names, require_folder, written
+from heatproof.client.command.options.files import require_folder, written
 from heatproof.client.command.options.groups import grouped
 from heatproof.client.command.output.console import note, progress_shown
-from heatproof.client.documents.policies import NO_PREPROCESSING
-from heatproof.client.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WeightOptions:
+class WeightOptions(shared.QuestionOptions):
     """What is weighed, and how."""
 
-    model: shared.ModelOption
-    images: shared.Images
     output: Annotated[
         Path, typer.Option("--output", "-o", help="CSV file to write: one row an image.")
     ]
-    preprocessing: shared.Preprocessing = None
     explainer: Annotated[str, typer.Option(help="Explainer: name or name:key=value,...")] = (
         "grad_cam"
     )
@@ -35,12 +30,6 @@ class WeightOptions:
             help="Parameters of explanation_consistency, such as epsilon=0.02,steps=4.",
         ),
     ] = ""
-    target: shared.TargetOption = None
-    classes: Annotated[
-        Path | None,
-        typer.Option(help="File with the names of the classes, one a line, for --target."),
-    ] = None
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0
 
 
 @grouped
@@ -51,20 +40,17 @@ def consistency_weights(
     server: shared.ServerOptions,
 ) -> None:
     """Weigh training images by how little their explanations hold under a background attack."""
-    if question.preprocessing is None:
-        raise UsageError(NO_PREPROCESSING)
+    asked = question.asked()
     require_folder(question.output)
     metric = choice(f"explanation_consistency:{question.attack}")
     with server.connected() as client, progress_shown() as on_progress:
         found = client.consistency_weights(
             question.model,
             question.images,
-            preprocessing=question.preprocessing,
             explainer=choice(question.explainer),
             parameters=metric["explanation_consistency"],
             on_progress=on_progress,
-            **shared.targeted(question.target, class_names(question.classes).names),
-            seed=question.seed,
+            **asked,
             **stated.statement(),
             **known.annotations(),
         )

@@ -37,7 +37,7 @@ class EvaluateOptions:
         list[str], typer.Option(help="Removal operator, likewise; may be repeated.")
     ] = field(default_factory=list)
     target: shared.TargetOption = None
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0
+    seed: shared.Seed = 0
 
 
 @grouped

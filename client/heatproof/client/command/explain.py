@@ -11,33 +11,22 @@ import typer
 from heatproof.client.clients.flows.explanations import ExplainedImage
 from heatproof.client.command.options import shared
 from heatproof.client.command.options.choices import choice
-from heatproof.client.command.options.files import class_names
 from heatproof.client.command.options.groups import grouped
 from heatproof.client.command.output.console import note, out
-from heatproof.client.documents.policies import NO_PREPROCESSING
 from heatproof.client.documents.statements import described
 from heatproof.client.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ExplainedOptions:
+class ExplainedOptions(shared.QuestionOptions):
     """What is explained, and how."""
 
-    model: shared.ModelOption
-    images: shared.Images
     explainer: Annotated[
         list[str], typer.Option(help="Explainer: name or name:key=value,...; may be repeated.")
     ]
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder for the maps; made if it is missing.")
     ]
-    preprocessing: shared.Preprocessing = None
-    target: shared.TargetOption = None
-    classes: Annotated[
-        Path | None,
-        typer.Option(help="File with the names of the classes, one a line, for --target."),
-    ] = None
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0
 
 
 @grouped
@@ -48,17 +37,14 @@ def explain(
     server: shared.ServerOptions,
 ) -> None:
     """Compute attribution maps: an NPY file and a PNG overlay for each image and explainer."""
-    if question.preprocessing is None:
-        raise UsageError(NO_PREPROCESSING)
+    asked = question.asked()
     with server.connected() as client:
         maps = client.explain(
             question.model,
             question.images,
-            preprocessing=question.preprocessing,
             explainers=[choice(text) for text in question.explainer],
-            **shared.targeted(question.target, class_names(question.classes).names),
-            seed=question.seed,
             overlay=True,
+            **asked,
             **stated.statement(),
             **known.annotations(),
         )

@@ -11,6 +11,8 @@ import typer
 from heatproof.client.clients.addresses import Tls
 from heatproof.client.clients.flows.datasets import AnnotationOptions
 from heatproof.client.clients.synchronous import Client
+from heatproof.client.command.options.files import class_names
+from heatproof.client.documents.policies import NO_PREPROCESSING
 from heatproof.client.documents.statements import StatementOptions, statement_options
 from heatproof.client.documents.targets import FORMS, TargetSource
 from heatproof.client.errors import UsageError
@@ -57,6 +59,42 @@ def targeted(target: str | None, names: Sequence[str]) -> TargetOptions:
     if target is None:
         return TargetOptions(class_names=list(names)) if names else TargetOptions()
     return TargetOptions(target=target, class_names=list(names))
+
+
+Seed: TypeAlias = Annotated[int, typer.Option("--seed", help="Seed of everything random.")]
+
+
+class AskedOptions(TargetOptions, total=True):
+    """What is asked, for the client."""
+
+    preprocessing: str
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuestionOptions:
+    """What is asked of one model, whatever is made of its explanations."""
+
+    model: ModelOption
+    images: Images
+    preprocessing: Preprocessing = None
+    target: TargetOption = None
+    classes: Annotated[
+        Path | None,
+        typer.Option(help="File with the names of the classes, one a line, for --target."),
+    ] = None
+    seed: Seed = 0
+
+    def asked(self) -> AskedOptions:
+        """The same for the client, but for the model and the images.
+
+        Raises:
+            UsageError: nothing is said of the preprocessing, or the names cannot be read.
+        """
+        if self.preprocessing is None:
+            raise UsageError(NO_PREPROCESSING)
+        target = targeted(self.target, class_names(self.classes).names)
+        return AskedOptions(preprocessing=self.preprocessing, seed=self.seed, **target)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
