@@ -9,10 +9,11 @@ import numpy as np
 
 from heatproof.evaluators.registry.parameters import UNBOUNDED, Range
 from heatproof.evaluators.statistics.arms import Arm, ArmContrast, Column, Rows
+from heatproof.evaluators.statistics.reductions import Unbounded
 
 
 @dataclass(frozen=True, slots=True)
-class CrossModel:
+class CrossModel(Unbounded):
     """A data set's score is a weighted sum of gains `G[j, k]` of models over maps.
 
     `G[j, k] = (RA_j - C[j, k]) / (RA_j - DA*_j)` of the sums, over the images that every model
@@ -24,8 +25,6 @@ class CrossModel:
         weights: model, map and weight of each gain.
     """
 
-    is_mean: ClassVar[bool] = False
-    is_proportion: ClassVar[bool] = False
     is_resampled: ClassVar[bool] = True
 
     weights: tuple[tuple[int, str, float], ...]
@@ -76,11 +75,6 @@ class CrossModel:
         return UNBOUNDED
 
     @property
-    def atoms(self) -> tuple[float, ...]:
-        """None."""
-        return ()
-
-    @property
     def parts(self) -> tuple[str, ...]:
         """The areas, each once."""
         named = (
@@ -88,16 +82,6 @@ class CrossModel:
             for model, order, _ in self.weights
         )
         return tuple(dict.fromkeys(name for names in named for name in names))
-
-    @property
-    def is_bounded(self) -> bool:
-        """Never."""
-        return False
-
-    @property
-    def min_denominator(self) -> float:
-        """No model may be blind to the place."""
-        return 0.0
 
     def contrast(self, scores: Column, parts: Mapping[str, Column]) -> ArmContrast:
         """One arm a model, all over the images that have the score and every part."""
@@ -119,14 +103,3 @@ class CrossModel:
     def estimate(self, images: ArmContrast, units: ArmContrast) -> float:  # noqa: ARG002  # as the protocol says
         """The weighted sum of the ratios of sums."""
         return units.estimate()
-
-    def betting_limits(
-        self,
-        arm: Arm,  # noqa: ARG002  # as the protocol says
-        *,
-        grouped: bool,  # noqa: ARG002  # as above
-        largest: int,  # noqa: ARG002  # as above
-        tail: float,  # noqa: ARG002  # as above
-    ) -> tuple[float, float] | None:
-        """None."""
-        return None

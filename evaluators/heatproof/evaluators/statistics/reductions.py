@@ -240,34 +240,16 @@ class RatioOfMeans:
         return Range(images * (first.lower - second.upper), images * (first.upper - second.lower))
 
 
-_ENTROPY_SHIFT: Final = 1e-7
+class Unbounded:
+    """What reductions share whose parts may be any number."""
 
-
-@dataclass(frozen=True, slots=True)
-class Entropy:
-    """A data set's score is the entropy of how often each score occurs, in nats.
-
-    `-sum_c p_c ln(p_c + 1e-7)` over the images' scores c, such as predicted classes
-    (Balasubramanian and Feizi 2022, arXiv 2211.14646). High means no collapse into few of them; at
-    most `ceiling(images, classes)`. A score of the set: no image's share in it can be resampled.
-    """
+    __slots__ = ()
 
     is_mean: ClassVar[bool] = False
     is_proportion: ClassVar[bool] = False
-    is_resampled: ClassVar[bool] = False
-
-    @property
-    def range(self) -> Range:
-        """Not negative, but for the shift in the logarithm of one class alone."""
-        return Range(-_ENTROPY_SHIFT, math.inf, upper_included=False)
 
     @property
     def atoms(self) -> tuple[float, ...]:
-        """None."""
-        return ()
-
-    @property
-    def parts(self) -> tuple[str, ...]:
         """None."""
         return ()
 
@@ -278,8 +260,44 @@ class Entropy:
 
     @property
     def min_denominator(self) -> float:
-        """Less than the 1 of every image."""
+        """Any above 0 will do."""
         return 0.0
+
+    def betting_limits(
+        self,
+        arm: Arm,  # noqa: ARG002  # as the protocol says
+        *,
+        grouped: bool,  # noqa: ARG002  # as above
+        largest: int,  # noqa: ARG002  # as above
+        tail: float,  # noqa: ARG002  # as above
+    ) -> tuple[float, float] | None:
+        """None."""
+        return None
+
+
+_ENTROPY_SHIFT: Final = 1e-7
+
+
+@dataclass(frozen=True, slots=True)
+class Entropy(Unbounded):
+    """A data set's score is the entropy of how often each score occurs, in nats.
+
+    `-sum_c p_c ln(p_c + 1e-7)` over the images' scores c, such as predicted classes
+    (Balasubramanian and Feizi 2022, arXiv 2211.14646). High means no collapse into few of them; at
+    most `ceiling(images, classes)`. A score of the set: no image's share in it can be resampled.
+    """
+
+    is_resampled: ClassVar[bool] = False
+
+    @property
+    def range(self) -> Range:
+        """Not negative, but for the shift in the logarithm of one class alone."""
+        return Range(-_ENTROPY_SHIFT, math.inf, upper_included=False)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """None."""
+        return ()
 
     @staticmethod
     def ceiling(images: int, classes: int) -> float:
@@ -296,17 +314,6 @@ class Entropy:
         _, counts = np.unique(arm.numerators[arm.scored], return_counts=True)
         shares = counts / images.count if images.count else np.array([np.nan])
         return float(-(shares * np.log(shares + _ENTROPY_SHIFT)).sum())
-
-    def betting_limits(
-        self,
-        arm: Arm,  # noqa: ARG002  # as the protocol says
-        *,
-        grouped: bool,  # noqa: ARG002  # as above
-        largest: int,  # noqa: ARG002  # as above
-        tail: float,  # noqa: ARG002  # as above
-    ) -> tuple[float, float] | None:
-        """None."""
-        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,11 @@ from heatproof.evaluators.metrics.comparison.corrected_areas import (
     ScoreScale,
     corrected_areas,
 )
-from heatproof.evaluators.metrics.comparison.random_orders import check_cells, random_order
+from heatproof.evaluators.metrics.comparison.random_orders import RandomOrdersMetric, random_order
 from heatproof.evaluators.metrics.functions.curves import Schedule, low_confidence
 from heatproof.evaluators.metrics.metric import (
     METRICS,
     Cost,
-    Metric,
     MetricCategory,
     MetricFacts,
     PanelPart,
@@ -36,7 +35,7 @@ from heatproof.evaluators.outcomes import (
 from heatproof.evaluators.queries.procedure import Procedure, together
 from heatproof.evaluators.queries.sample import Sample
 from heatproof.evaluators.regions.grid import GridCells, Order, descending, saliency_order
-from heatproof.evaluators.registry.parameters import NOT_NEGATIVE, Range, parameter
+from heatproof.evaluators.registry.parameters import NOT_NEGATIVE, parameter
 from heatproof.evaluators.registry.registry import Reads
 from heatproof.evaluators.statistics.cross_model import CrossModel
 from heatproof.evaluators.statistics.reductions import Mean, Reduction
@@ -57,7 +56,7 @@ ONE_EVALUATOR: Final = (
 
 @METRICS.register
 @dataclass(frozen=True, slots=True)
-class InterModelDeletion(Metric):
+class InterModelDeletion(RandomOrdersMetric):
     """Deletes cells of every model in the order of every model's map.
 
     `C[j, k]` is the area of model j in the order of map k and
@@ -77,9 +76,6 @@ class InterModelDeletion(Metric):
         reads=(Reads.ATTRIBUTION, Reads.REMOVAL, Reads.PANEL),
     )
 
-    grid: int = parameter(14, "Cells along each side of the image.", within=Range(2, 64))
-    steps: int = parameter(28, "Steps of the curve; at most the cells.", within=Range(1, 1000))
-    orders: int = parameter(10, "Number of random orders.", within=Range(10, 1000))
     scale: ScoreScale = parameter(ScoreScale.PROBABILITY, "What the areas are under.")
 
     @property
@@ -128,10 +124,6 @@ class InterModelDeletion(Metric):
             f"{name}[{model}]": CurveFacts(f"model {model}, {label}", role, self.scale.unit)
             for model, (name, (label, role)) in product(range(MAX_PANEL), roles.items())
         }
-
-    def check(self, case: Case) -> None:
-        """Refuses cells that are too small and more steps than cells."""
-        check_cells(Schedule(case.grid(self.grid), self.steps, case.removal))
 
     def cost(self, case: Case) -> Cost:
         """For every model random orders, all maps, two oracles, two controls and each cell."""

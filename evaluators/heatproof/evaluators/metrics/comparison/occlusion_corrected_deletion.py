@@ -15,13 +15,13 @@ from heatproof.evaluators.metrics.comparison.corrected_areas import (
     ScoreScale,
     corrected_areas,
 )
-from heatproof.evaluators.metrics.comparison.random_orders import check_cells, random_order
+from heatproof.evaluators.metrics.comparison.random_orders import RandomOrdersMetric, random_order
 from heatproof.evaluators.metrics.functions.curves import (
     PerturbationCurve,
     Schedule,
     low_confidence,
 )
-from heatproof.evaluators.metrics.metric import METRICS, Cost, Metric, MetricCategory, MetricFacts
+from heatproof.evaluators.metrics.metric import METRICS, Cost, MetricCategory, MetricFacts
 from heatproof.evaluators.outcomes import (
     Curve,
     CurveFacts,
@@ -41,7 +41,7 @@ from heatproof.evaluators.statistics.reductions import Mean, RatioOfMeans, Reduc
 
 @METRICS.register
 @dataclass(frozen=True, slots=True)
-class OcclusionCorrectedDeletion(Metric):
+class OcclusionCorrectedDeletion(RandomOrdersMetric):
     """Takes deletion relative to the model's random orders and its own occlusion oracle.
 
     `(RA - DA(map)) / (RA - DA*)` of areas under the class's probability `s`: 0 is no better than
@@ -59,9 +59,6 @@ class OcclusionCorrectedDeletion(Metric):
         reads=(Reads.ATTRIBUTION, Reads.REMOVAL),
     )
 
-    grid: int = parameter(14, "Cells along each side of the image.", within=Range(2, 64))
-    steps: int = parameter(28, "Steps of the curve; at most the cells.", within=Range(1, 1000))
-    orders: int = parameter(10, "Number of random orders.", within=Range(10, 1000))
     scale: ScoreScale = parameter(
         ScoreScale.PROBABILITY, "What the areas are under; models compare by the same one only."
     )
@@ -110,10 +107,6 @@ class OcclusionCorrectedDeletion(Metric):
             "normalized": CurveFacts("this map", scored, "share of the highest value"),
         }
 
-    def check(self, case: Case) -> None:
-        """Refuses cells that are too small and more steps than cells."""
-        check_cells(self._schedule(case))
-
     def cost(self, case: Case) -> Cost:
         """Random orders, map, two oracles and two controls, and each cell alone."""
         return Cost(views=(self.orders + 5) * (self.steps - 1) + self.grid * self.grid)
@@ -153,9 +146,6 @@ class OcclusionCorrectedDeletion(Metric):
         scaled = (mean - lowest) / (highest - lowest)
         area = np.trapezoid(scaled, curves["normalized"].fractions)
         return {"normalized_deletion": float(area)}
-
-    def _schedule(self, case: Case) -> Schedule:
-        return Schedule(case.grid(self.grid), self.steps, case.removal)
 
     def _outcome(self, found: CorrectedAreas) -> Outcome:
         areas = found.areas

@@ -5,19 +5,19 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from heatproof.evaluators.metrics.case import Case
-from heatproof.evaluators.metrics.comparison.random_orders import check_cells, random_curves
-from heatproof.evaluators.metrics.functions.curves import CurveScale, Schedule, low_confidence
-from heatproof.evaluators.metrics.metric import METRICS, Cost, Metric, MetricCategory, MetricFacts
+from heatproof.evaluators.metrics.comparison.random_orders import RandomOrdersMetric, random_curves
+from heatproof.evaluators.metrics.functions.curves import CurveScale, low_confidence
+from heatproof.evaluators.metrics.metric import METRICS, Cost, MetricCategory, MetricFacts
 from heatproof.evaluators.outcomes import CurveFacts, CurveRole, Direction, Outcome
 from heatproof.evaluators.queries.procedure import Procedure
-from heatproof.evaluators.registry.parameters import NOT_NEGATIVE, Range, parameter
+from heatproof.evaluators.registry.parameters import NOT_NEGATIVE
 from heatproof.evaluators.registry.registry import Reads
 from heatproof.evaluators.statistics.reductions import Mean, Reduction
 
 
 @METRICS.register
 @dataclass(frozen=True, slots=True)
-class OcclusionRobustness(Metric):
+class OcclusionRobustness(RandomOrdersMetric):
     """Takes the mean area under relative deletion curves in random orders.
 
     `RA`, a property of model and operator: the share of its confidence that the model keeps under
@@ -31,10 +31,6 @@ class OcclusionRobustness(Metric):
         direction=Direction.HIGHER_IS_BETTER,
         reads=(Reads.REMOVAL,),
     )
-
-    grid: int = parameter(14, "Cells along each side of the image.", within=Range(2, 64))
-    steps: int = parameter(28, "Steps of the curve; at most the cells.", within=Range(1, 1000))
-    orders: int = parameter(10, "Number of random orders.", within=Range(10, 1000))
 
     @property
     def reduction(self) -> Reduction:
@@ -57,10 +53,6 @@ class OcclusionRobustness(Metric):
         unit = CurveScale.RELATIVE.unit
         return {"random": CurveFacts("random orders", CurveRole.SCORED, unit)}
 
-    def check(self, case: Case) -> None:
-        """Refuses cells that are too small and more steps than cells."""
-        check_cells(self._schedule(case))
-
     def cost(self, case: Case) -> Cost:
         """Every point of every order but the ends."""
         return Cost(views=self.orders * (self.steps - 1))
@@ -73,6 +65,3 @@ class OcclusionRobustness(Metric):
         trace = found.mean.over(case.sample.confidence)
         parts = {"n_zero_coverage": float(trace.zero_coverage)}
         return Outcome(trace.area, parts, {"random": trace.curve()})
-
-    def _schedule(self, case: Case) -> Schedule:
-        return Schedule(case.grid(self.grid), self.steps, case.removal)

@@ -6,15 +6,18 @@ import numpy as np
 from jaxtyping import Float64
 
 from heatproof.evaluators.errors import InvalidArgumentError
+from heatproof.evaluators.metrics.case import Case
 from heatproof.evaluators.metrics.functions.curves import (
     PerturbationCurve,
     Schedule,
     deletion_curve,
 )
+from heatproof.evaluators.metrics.metric import Metric
 from heatproof.evaluators.queries.procedure import Procedure, Readout
 from heatproof.evaluators.queries.sample import Sample
 from heatproof.evaluators.regions.grid import Order
 from heatproof.evaluators.regions.segmentation import MIN_MASKED_CELL
+from heatproof.evaluators.registry.parameters import Range, parameter
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,6 +52,22 @@ def check_cells(schedule: Schedule) -> None:
             f"at most {coarsest}",
             field="grid",
         )
+
+
+@dataclass(frozen=True, slots=True)
+class RandomOrdersMetric(Metric):
+    """What metrics share that rest on deletion in random orders."""
+
+    grid: int = parameter(14, "Cells along each side of the image.", within=Range(2, 64))
+    steps: int = parameter(28, "Steps of the curve; at most the cells.", within=Range(1, 1000))
+    orders: int = parameter(10, "Number of random orders.", within=Range(10, 1000))
+
+    def check(self, case: Case) -> None:
+        """Refuses cells that are too small and more steps than cells."""
+        check_cells(self._schedule(case))
+
+    def _schedule(self, case: Case) -> Schedule:
+        return Schedule(case.grid(self.grid), self.steps, case.removal)
 
 
 def random_order(sample: Sample, schedule: Schedule, purpose: str) -> Order:
