@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heatproof.graphs.operators.products import kernel_of, multiply_adds
+from heatproof.graphs.operators.products import kernel_of, multiply_adds_of
 from heatproof.graphs.operators.traits import Trait, types_with
 
 Shape = tuple[int | str, ...]
@@ -44,21 +44,21 @@ def test_an_einsum_multiplies_once_for_each_choice_of_its_indices(
         "Einsum", [tuple(size[c] for c in term) for term in terms], (), equation=equation
     )
     looped = itertools.product(*(range(size[c]) for c in letters))
-    assert multiply_adds(node) == sum(1 for _ in looped)
+    assert multiply_adds_of(node) == sum(1 for _ in looped)
 
 
 def test_an_ellipsis_is_broadcast() -> None:
     node = node_of("Einsum", [(2, 5, 3, 4), (1, 4, 6)], (), equation="...ij,...jk->...ik")
-    assert multiply_adds(node) == 2 * 5 * 3 * 4 * 6
+    assert multiply_adds_of(node) == 2 * 5 * 3 * 4 * 6
 
 
 def test_an_einsum_of_one_operand_multiplies_nothing() -> None:
-    assert multiply_adds(node_of("Einsum", [(3, 4)], (4, 3), equation="ij->ji")) == 0
+    assert multiply_adds_of(node_of("Einsum", [(3, 4)], (4, 3), equation="ij->ji")) == 0
 
 
 @pytest.mark.parametrize("equation", ["ij,jk,kl->il", "i,jk->ik", ""])
 def test_an_equation_of_other_operands_counts_nothing(equation: str) -> None:
-    assert multiply_adds(node_of("Einsum", [(3, 4), (4, 5)], (), equation=equation)) is None
+    assert multiply_adds_of(node_of("Einsum", [(3, 4), (4, 5)], (), equation=equation)) is None
 
 
 INTEGERS: list[Shape] = [(2, 3, 4), (), (), (4, 5)]
@@ -84,17 +84,17 @@ INTEGERS: list[Shape] = [(2, 3, 4), (), (), (4, 5)]
 def test_products_are_those_counted_by_hand(
     op_type: str, shapes: list[Shape], result: Shape, count: int | None
 ) -> None:
-    assert multiply_adds(node_of(op_type, shapes, result)) == count
+    assert multiply_adds_of(node_of(op_type, shapes, result)) == count
 
 
 def test_a_transposed_first_factor_is_summed_over_its_rows() -> None:
     node = node_of("Gemm", [(3, 7), (3, 5)], (7, 5), transA=1)
-    assert multiply_adds(node) == 7 * 3 * 5
+    assert multiply_adds_of(node) == 7 * 3 * 5
 
 
 def test_another_domain_is_not_ours_to_count() -> None:
     node = node_of("MatMul", [(7, 3), (3, 5)], (7, 5), opset=1, domain="com.example")
-    assert multiply_adds(node) == 0
+    assert multiply_adds_of(node) == 0
     assert kernel_of(node) is None
 
 
@@ -102,7 +102,7 @@ def test_another_domain_is_not_ours_to_count() -> None:
 def test_every_sum_of_products_is_counted(op_type: str) -> None:
     wide: Shape = (2, 2, 2, 2)
     node = node_of(op_type, [wide] * 4, wide, opset=21, equation="abcd,abcd,abcd,abcd->abcd")
-    assert multiply_adds(node)
+    assert multiply_adds_of(node)
 
 
 @pytest.mark.parametrize("op_type", sorted(types_with(Trait.CONVOLUTION)))

@@ -2,6 +2,7 @@
 
 import tracemalloc
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -91,8 +92,8 @@ def test_a_shard_is_read_without_its_neighbors(shared_world: World) -> None:
 async def test_a_list_of_large_results_holds_one_batch(shared_world: World) -> None:
     """What Python holds while a list is read: a few rows, as columns and joined."""
     stored = added(shared_world, [LARGE // 2] * MANY, shard_size=MANY)
-    unused: Any = None
-    evaluations = Evaluations(shared_world.stores.evaluations, *[unused] * 6)
+    unused: dict[str, Any] = {part.name: None for part in fields(Evaluations)}
+    evaluations = Evaluations(**unused | {"store": shared_world.stores.evaluations})
     name, lengths = EvaluationName.parse(stored.name), []
     tracemalloc.start()
     try:

@@ -2,7 +2,7 @@
 
 import onnx_ir as ir
 
-from heatproof.graphs.operators import products
+from heatproof.graphs.operators.products import multiply_adds_of
 
 
 def multiply_adds(model: ir.Model, images: int) -> int:
@@ -13,7 +13,7 @@ def multiply_adds(model: ir.Model, images: int) -> int:
     """
     total = 0
     for node in model.graph:
-        count = products.multiply_adds(node)
+        count = multiply_adds_of(node)
         if count is None:
             return 0
         total += count

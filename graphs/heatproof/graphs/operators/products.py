@@ -28,7 +28,7 @@ def kernel_of(node: ir.Node) -> ir.Value | None:
     return node.inputs[position] if position < len(node.inputs) else None
 
 
-def multiply_adds(node: ir.Node) -> int | None:
+def multiply_adds_of(node: ir.Node) -> int | None:
     """Multiply-adds of a node, for all images of its operands; None if a size is open.
 
     Counted are convolutions and products of matrices; whatever else a node does is not.

@@ -4,7 +4,7 @@ import math
 
 import onnx_ir as ir
 
-from heatproof.graphs.operators.products import multiply_adds
+from heatproof.graphs.operators.products import multiply_adds_of
 from heatproof.graphs.operators.traits import Trait, has
 
 FOLDING_BUDGET = 1 << 28
@@ -70,7 +70,7 @@ def work_of(node: ir.Node) -> int:
     if max(created, read) > FOLDING_BUDGET or has(node, Trait.LINEAR_COST):
         return created + read
     counted = has(node, Trait.CONVOLUTION | Trait.PRODUCT)
-    products = multiply_adds(node) if counted else None
+    products = multiply_adds_of(node) if counted else None
     return created + read + (created * read if products is None else products // _PRODUCTS)
 
 
