@@ -53,7 +53,7 @@ def test_the_registries_hold_what_the_contract_offers() -> None:
         "saliency",
         "supplied",
     ]
-    assert list(REGIONS) == ["grid", "quickshift", "slic"]
+    assert list(REGIONS) == ["boxes", "grid", "quickshift", "slic"]
     assert list(REMOVALS) == [
         "black",
         "blur",

@@ -50,3 +50,23 @@ def test_segments_that_a_layer_masked_network_loses_are_refused_with_their_path(
         served.stub.Evaluate(request, timeout=60)
     assert refusal.field == "spec.metrics[0].single_deletion_correlation.regions.slic.segments"
     assert "vanish inside the network: at most 4" in refusal.message
+
+
+def test_boxes_that_come_with_images_are_regions(served: Evaluating) -> None:
+    """The square of each image is one box, and removed alone it takes the class with it."""
+    regions = {"boxes": {"side": 1}}
+    request = request_of(served, regions)
+    for seed, image in enumerate(request.images):
+        row, column = 8 * (seed % 3), 8 * (seed % 2)
+        corners = {"left": column, "top": row, "right": column + 8, "bottom": row + 8}
+        image.boxes.add(frame="FRAME_SOURCE", **corners)
+    request.images.add(encoded=square(2))
+    *boxed, bare = served.stub.Evaluate(request, timeout=60).image_results
+    assert [image.scores[0].score.value for image in boxed] == pytest.approx([1, 1])
+    assert bare.scores[0].score.undefined.reason == "NO_OBJECT"
+    for image in request.images:
+        del image.boxes[:]
+    with refused() as refusal:
+        served.stub.Evaluate(request, timeout=60)
+    assert refusal.field == "spec.metrics[0].single_deletion_correlation"
+    assert "send boxes with the images" in refusal.message

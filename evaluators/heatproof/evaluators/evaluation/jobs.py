@@ -20,6 +20,7 @@ from heatproof.evaluators.evaluation.results import (
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.explainers import Explainer, Supplied
 from heatproof.evaluators.images.arrays import Image, Map, Mask
+from heatproof.evaluators.images.boxes import PixelBox, boxes_to_input
 from heatproof.evaluators.images.frames import image_to_input, map_to_input, mask_to_input
 from heatproof.evaluators.images.overlay import overlay
 from heatproof.evaluators.images.preprocessing import Preprocessing
@@ -33,7 +34,7 @@ from heatproof.evaluators.queries.procedure import LazyImage, MaskedView, predic
 from heatproof.evaluators.queries.sample import Donation, Sample
 from heatproof.evaluators.queries.scheduler import Job
 from heatproof.evaluators.queries.targets import LABEL
-from heatproof.evaluators.registry.registry import Reads, Registered, parts_of, reads_donors
+from heatproof.evaluators.registry.registry import Reads, Registered, parts_of, reads_deeply
 
 _TOP = 5
 
@@ -111,6 +112,7 @@ def explanation_job(
         donors=tuple(_donation(donor, preprocessing) for donor in image.donors),
         partner=None if image.partner is None else _donation(image.partner, preprocessing),
         leads_pair=image.leads_pair,
+        boxes=_boxes(image, preprocessing),
         label=image.label,
     )
     objects = _object_mask(image, index, preprocessing)
@@ -167,12 +169,20 @@ def _object_mask(image: SourceImage, index: int, preprocessing: Preprocessing) -
         return mask_to_input(image.object_mask, source, preprocessing)
 
 
+def _boxes(image: SourceImage, preprocessing: Preprocessing) -> tuple[PixelBox, ...]:
+    """The boxes of which something is left in the input frame."""
+    if not image.boxes:
+        return ()
+    source = image.pixels.shape[0], image.pixels.shape[1]
+    return boxes_to_input(image.boxes, source, preprocessing)
+
+
 def _maps(spec: EvaluationSpec, sample: Sample) -> Job[dict[Explainer, Map | Undefined]]:
     """Makes each map once, however many metrics read it."""
     explainers = tuple(dict.fromkeys(spec.explainers))
     if not np.isfinite(sample.clean.logits).all():
         return dict.fromkeys(explainers, _not_finite("the model's answer to the clean image"))
-    lacking = {made: _no_donor(made) for made in explainers if _lacks_donors(sample, made)}
+    lacking = {made: reason for made in explainers if (reason := _lacking(sample, made))}
     making = [explainer for explainer in explainers if explainer not in lacking]
     found = yield [explainer.explain(sample) for explainer in making]
     sound = {explainer: _sound_map(made) for explainer, made in zip(making, found, strict=True)}
@@ -180,16 +190,17 @@ def _maps(spec: EvaluationSpec, sample: Sample) -> Job[dict[Explainer, Map | Und
     return {explainer: made[explainer] for explainer in explainers}
 
 
-def _lacks_donors(sample: Sample, reader: Registered) -> bool:
-    return not sample.donors and reads_donors(reader)
-
-
-def _no_donor(reader: Registered) -> Undefined:
-    return Undefined(
-        Reason.NO_DONOR,
-        f"{reader.name} reads another image of the data set, and there is one image alone: send at "
-        "least two that differ",
-    )
+def _lacking(sample: Sample, reader: Registered) -> Undefined | None:
+    """Why a thing cannot read what it, or one that its parameters hold, wants of an image."""
+    if not sample.donors and reads_deeply(reader, Reads.DONORS):
+        return Undefined(
+            Reason.NO_DONOR,
+            f"{reader.name} reads another image of the data set, and there is one image alone: "
+            "send at least two that differ",
+        )
+    if not sample.boxes and reads_deeply(reader, Reads.BOXES):
+        return Undefined(Reason.NO_OBJECT, "no box of the image lies in the model's input")
+    return None
 
 
 def _sound_map(made: Map | Undefined) -> Map | Undefined:
@@ -227,8 +238,8 @@ def _missing(explained: Mapping[str, Explained], key: ResultKey) -> Undefined | 
         if not np.isfinite(found.sample.clean.logits).all():
             return _not_finite("the model's answer to the clean image")
         for reader in (key.metric, key.removal):
-            if reader is not None and _lacks_donors(found.sample, reader):
-                return _no_donor(reader)
+            if reader is not None and (reason := _lacking(found.sample, reader)) is not None:
+                return reason
         made = None if key.explainer is None else found.maps[key.explainer]
         if isinstance(made, Undefined):
             return made

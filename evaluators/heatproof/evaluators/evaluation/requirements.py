@@ -13,7 +13,7 @@ from heatproof.evaluators.queries.passes import Capability, ModelPass
 from heatproof.evaluators.queries.predictor import PredictorFacts
 from heatproof.evaluators.queries.targets import LABEL, Target
 from heatproof.evaluators.registry.parameters import check_parameters
-from heatproof.evaluators.registry.registry import Reads, Registered, parts_of
+from heatproof.evaluators.registry.registry import Reads, Registered, parts_of, reads_deeply
 from heatproof.evaluators.removal import RemovalOperator
 
 _LISTS: Final[Mapping[str, tuple[str, Callable[[Metric], bool]]]] = {
@@ -23,7 +23,7 @@ _LISTS: Final[Mapping[str, tuple[str, Callable[[Metric], bool]]]] = {
 """The fields of a spec that metrics are combined with: one of them in words, and who takes it."""
 
 _SMALLEST_PANEL: Final = 2
-_OF_IMAGES: Final = frozenset({Reads.OBJECTS, Reads.LABEL, Reads.MAPS, Reads.DONORS})
+_OF_IMAGES: Final = frozenset({Reads.OBJECTS, Reads.BOXES, Reads.LABEL, Reads.MAPS, Reads.DONORS})
 
 
 def require_complete(spec: EvaluationSpec) -> None:
@@ -145,17 +145,20 @@ def check_inventory(
                 f"send masks (--masks), or leave {metric.name} out",
                 field=field,
             )
+        _check_boxes(metric, field, inventory)
     for index, explainer in enumerate(spec.explainers):
+        field = f"explainers[{index}].{explainer.name}"
+        _check_boxes(explainer, field, inventory)
         for part in parts_of(explainer):
             if isinstance(part, Supplied):
-                with placed(f"explainers[{index}].{explainer.name}"):
+                with placed(field):
                     _check_maps(part.map_name, inventory)
 
 
 def reads_of_images(spec: EvaluationSpec) -> tuple[Reads, ...]:
     """What a spec reads of images beside their pixels, in the order of `Reads`."""
-    parts = [part for thing in (*spec.explainers, *spec.removals) for part in parts_of(thing)]
-    read = {read for thing in (*spec.metrics, *parts) for read in thing.reads}
+    things = (*spec.metrics, *spec.explainers, *spec.removals)
+    read = {read for thing in things for part in parts_of(thing) for read in part.reads}
     if spec.target == LABEL:
         read.add(Reads.LABEL)
     return tuple(one for one in Reads if one in read & _OF_IMAGES)
@@ -176,6 +179,15 @@ def _check_labels(reader: str, way_out: str, field: str, inventory: Inventory) -
         raise InvalidArgumentError(
             f"{reader} needs a label for every image; {_lacking(inventory, inventory.labels)} "
             f"have none, {unlabelled!r} first: label them, {way_out}",
+            field=field,
+        )
+
+
+def _check_boxes(reader: Registered, field: str, inventory: Inventory) -> None:
+    if reads_deeply(reader, Reads.BOXES) and not inventory.boxes.count:
+        raise InvalidArgumentError(
+            f"{reader.name} splits images by their boxes, and none of {inventory.images} images "
+            "has one: send boxes with the images, or choose other regions",
             field=field,
         )
 

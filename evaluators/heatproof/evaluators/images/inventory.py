@@ -12,12 +12,14 @@ class KnownImage:
         display_name: name to show.
         label: true class, if given.
         has_object: whether it has an object mask.
+        has_boxes: whether it has a box.
         maps: names of the attribution maps that came with it.
     """
 
     display_name: str
     label: int | None = None
     has_object: bool = False
+    has_boxes: bool = False
     maps: frozenset[str] = frozenset()
 
 
@@ -50,6 +52,7 @@ class Inventory:
         first: name of the first image; None if there is none.
         labels: how many have a true class.
         objects: how many have an object mask.
+        boxes: how many have a box.
         maps: how many have a map of a name, by the name.
         highest_label: the highest class index that labels an image, and the name of the first
             image that has it; None without labels.
@@ -59,6 +62,7 @@ class Inventory:
     first: str | None
     labels: Presence
     objects: Presence
+    boxes: Presence
     maps: Mapping[str, Presence] = field(default_factory=dict)
     highest_label: tuple[int, str] | None = None
 
@@ -73,6 +77,7 @@ class Inventory:
             first=known[0].display_name if known else None,
             labels=Presence.of((image.display_name, image.label is not None) for image in known),
             objects=Presence.of((image.display_name, image.has_object) for image in known),
+            boxes=Presence.of((image.display_name, image.has_boxes) for image in known),
             maps={
                 name: Presence.of((image.display_name, name in image.maps) for image in known)
                 for name in names

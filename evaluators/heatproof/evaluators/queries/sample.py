@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from heatproof.evaluators.images.arrays import Map, Mask
+from heatproof.evaluators.images.boxes import PixelBox
 from heatproof.evaluators.queries.passes import IMAGE, TRAINED, ModelPass, Weights
 from heatproof.evaluators.queries.predictor import PredictorFacts
 from heatproof.evaluators.queries.procedure import (
@@ -54,6 +55,7 @@ class Sample:
         clean: the model's answer to `image`.
         maps: the caller's maps by name, in the model's input frame.
         object_mask: where the object is, in the model's input frame; None if it was not given.
+        boxes: boxes around objects, in the model's input frame.
         label: the true class; None if it was not given.
         weights: weights of the model that are drawn anew.
         is_perturbed: whether the pixels were changed, so that `image` is not what was uploaded.
@@ -70,6 +72,7 @@ class Sample:
     clean: Prediction
     maps: Mapping[str, Map] = field(default_factory=dict)
     object_mask: Mask | None = None
+    boxes: tuple[PixelBox, ...] = ()
     label: int | None = None
     weights: Weights = TRAINED
     is_perturbed: bool = False
@@ -115,7 +118,7 @@ class Sample:
 
     def regions(self, segmentation: Segmentation) -> Regions:
         """Splits the image; models of one input size get equal regions."""
-        return split(segmentation, self.image.key, self.image.draw)
+        return split(segmentation, self.image.key, self.image.draw, self.boxes)
 
     def rng(self, purpose: str) -> np.random.Generator:
         """Randomness for a purpose: the same for all models, explainers and operators."""

@@ -1,5 +1,6 @@
 """The parts of an image that are hidden together."""
 
+from heatproof.evaluators.regions.boxes import Boxes as Boxes
 from heatproof.evaluators.regions.regions import Regions as Regions
 from heatproof.evaluators.regions.segmentation import REGIONS as REGIONS
 from heatproof.evaluators.regions.segmentation import Segmentation as Segmentation

@@ -1,13 +1,14 @@
 """The seam for ways to split an image into regions."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import ClassVar, Final
 
 from heatproof.evaluators.errors import placed
 from heatproof.evaluators.images.arrays import Image
+from heatproof.evaluators.images.boxes import PixelBox
 from heatproof.evaluators.regions.regions import Regions
 from heatproof.evaluators.registry.registry import Registered, Registry
 from heatproof.evaluators.removal.operator import RemovalOperator
@@ -55,6 +56,14 @@ class Segmentation(Registered, ABC):
     def regions(self, image: Image) -> Regions:
         """Splits an image; equal pixels give equal regions."""
 
+    def regions_within(
+        self,
+        image: Image,
+        boxes: Sequence[PixelBox],  # most split by pixels alone
+    ) -> Regions:
+        """Splits an image that came with boxes; who reads them is given one at least."""
+        return self.regions(image)
+
 
 REGIONS: Registry[Segmentation] = Registry("kind of regions")
 """How an image is split into the regions that are hidden together."""
@@ -87,13 +96,19 @@ class _Source:
 
     key: str
     draw: Callable[[], Image] = field(compare=False)
+    boxes: tuple[PixelBox, ...] = ()
 
 
-def split(segmentation: Segmentation, key: str, draw: Callable[[], Image]) -> Regions:
+def split(
+    segmentation: Segmentation,
+    key: str,
+    draw: Callable[[], Image],
+    boxes: tuple[PixelBox, ...] = (),
+) -> Regions:
     """Splits an image that is known by its key; lately split ones are remembered."""
-    return _remembered(segmentation, _Source(key, draw))
+    return _remembered(segmentation, _Source(key, draw, boxes))
 
 
 @lru_cache(maxsize=_REMEMBERED)
 def _remembered(segmentation: Segmentation, source: _Source) -> Regions:
-    return segmentation.regions(source.draw())
+    return segmentation.regions_within(source.draw(), source.boxes)

@@ -20,6 +20,7 @@ class Reads(StrEnum):
         EXPLAINER: the explainer itself, which makes maps anew; supplied maps do not serve.
         REMOVAL: a removal operator.
         OBJECTS: the object mask of the image.
+        BOXES: the boxes around objects of the image.
         LABEL: the true class of the image.
         MAPS: the maps that were uploaded with the image.
         RANDOMIZED_MODELS: the model with weights of some layers drawn anew.
@@ -32,6 +33,7 @@ class Reads(StrEnum):
     EXPLAINER = "explainer"
     REMOVAL = "removal"
     OBJECTS = "objects"
+    BOXES = "boxes"
     LABEL = "label"
     MAPS = "maps"
     RANDOMIZED_MODELS = "randomized_models"
@@ -97,9 +99,14 @@ def parts_of(thing: Registered) -> Iterator[Registered]:
             yield from parts_of(value)
 
 
+def reads_deeply(thing: Registered, what: Reads) -> bool:
+    """Whether a thing, or one that its parameters hold, reads this."""
+    return any(what in part.reads for part in parts_of(thing))
+
+
 def reads_donors(thing: Registered) -> bool:
     """Whether a thing, or one that its parameters hold, reads other images of the data set."""
-    return any(Reads.DONORS in part.reads for part in parts_of(thing))
+    return reads_deeply(thing, Reads.DONORS)
 
 
 def summary_of(kind: type) -> str:

@@ -139,5 +139,6 @@ class StoredImage:
             display_name=self.display_name or self.digest[:12],
             label=self.label,
             has_object=self.object_mask is not None,
+            has_boxes=bool(self.boxes),
             maps=frozenset(self.attribution_maps),
         )
