@@ -19,6 +19,7 @@ from heatproof.client.command import compare
 from heatproof.client.command.application import run
 from heatproof.client.command.options.panels import Panel
 from heatproof.client.documents.messages import read
+from heatproof.v1.catalog_service_pb2 import Catalog
 from heatproof.v1.model_pb2 import Model
 from tests.client import fakes
 from tests.client.command.conftest import network
@@ -291,6 +292,22 @@ def asked(**options: Any) -> compare.ComparedOptions:
     return compare.ComparedOptions(models=["a", "b"], images="i", **options)
 
 
+NEEDS = {
+    "deletion": ["attribution", "removal"],
+    "occlusion_corrected_deletion": ["attribution", "removal"],
+    "inter_model_deletion": ["attribution", "removal", "panel"],
+    "occlusion_robustness": ["removal"],
+    "explanation_consistency": ["attribution", "explainer", "gradients"],
+}
+CATALOG = read(
+    Catalog, {"metrics": [{"name": name, "needs": needs} for name, needs in NEEDS.items()]}
+)
+
+
+def chosen(held: Panel, *, has_masks: bool = False, **options: Any) -> compare.Choices:
+    return compare._choices(held, asked(**options), CATALOG, has_masks=has_masks)
+
+
 def panel(*facts: dict[str, Any]) -> Panel:
     models = tuple(
         read(Model, {"name": f"models/{index}", "display_name": f"{index}.onnx", **held})
@@ -318,7 +335,7 @@ def refusing(kind: str, *names: str) -> dict[str, Any]:
 def test_layer_masking_is_chosen_where_every_model_allows_it(
     facts: list[dict[str, Any]], removal: str
 ) -> None:
-    choices = compare._choices(panel(*facts), asked(), has_masks=False)
+    choices = chosen(panel(*facts))
     assert choices["removals"] == [{removal: {}}]
 
 
@@ -326,7 +343,7 @@ def test_metrics_that_a_model_does_not_allow_are_left_out_and_told(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     held = panel(LARGE, refusing("metrics", "explanation_consistency"))
-    metrics = compare._choices(held, asked(), has_masks=False)["metrics"]
+    metrics = chosen(held)["metrics"]
     assert [next(iter(metric)) for metric in metrics] == list(compare.METRICS[:-1])  # type: ignore[arg-type]  # dictionaries
     said = capfd.readouterr().err
     assert "explanation_consistency is left out: 1.onnx: no gradient" in said
@@ -336,22 +353,32 @@ def test_metrics_that_a_model_does_not_allow_are_left_out_and_told(
 def test_the_attacked_background_is_the_same_for_all_models(
     has_masks: bool, background: str
 ) -> None:
-    metrics = compare._choices(panel(LARGE, LARGE), asked(), has_masks=has_masks)["metrics"]
+    metrics = chosen(panel(LARGE, LARGE), has_masks=has_masks)["metrics"]
     assert metrics[-1] == {"explanation_consistency": {"background": background}}
 
 
 def test_controls_are_added_once_whatever_is_asked_for() -> None:
-    choices = compare._choices(
-        panel(LARGE, refusing("explainers", "grad_cam")),
-        asked(explainer=["random", "saliency"]),
-        has_masks=False,
-    )
+    held = panel(LARGE, refusing("explainers", "grad_cam"))
+    choices = chosen(held, explainer=["random", "saliency"])
     names = [next(iter(one)) for one in choices["explainers"]]  # type: ignore[arg-type]  # dictionaries
     assert names == ["random", "saliency", "centre"]
-    usual = compare._choices(
-        panel(LARGE, refusing("explainers", "grad_cam")), asked(), has_masks=False
-    )
-    assert usual["explainers"][0] == {"rise": {}}
+    assert chosen(held)["explainers"][0] == {"rise": {}}
+
+
+@pytest.mark.parametrize(
+    ("metric", "explainers", "removals"),
+    [
+        ("deletion:grid=4", 3, 1),
+        ("explanation_consistency", 3, 0),
+        ("occlusion_robustness", 0, 1),
+        ("plugged_in", 0, 0),
+    ],
+)
+def test_nothing_is_chosen_that_no_metric_reads(
+    metric: str, explainers: int, removals: int
+) -> None:
+    choices = chosen(panel(LARGE, LARGE), metric=[metric])
+    assert (len(choices["explainers"]), len(choices["removals"])) == (explainers, removals)
 
 
 @pytest.mark.parametrize(
@@ -361,6 +388,7 @@ def test_controls_are_added_once_whatever_is_asked_for() -> None:
         (["x/a.onnx", "y/a.onnx", "c.onnx"], ["x/a.onnx", "y/a.onnx", "c.onnx"]),
         (["a.onnx", "y/a.onnx"], ["a.onnx", "y/a.onnx"]),
         (["1/x/a.onnx", "2/x/a.onnx"], ["1/x/a.onnx", "2/x/a.onnx"]),
+        (["p/1/x/a.onnx", "/p/2/x/a.onnx"], ["1/x/a.onnx", "2/x/a.onnx"]),
         (["models/1", "y/stored.onnx"], ["stored.onnx", "y/stored.onnx"]),
     ],
 )

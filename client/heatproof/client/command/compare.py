@@ -1,5 +1,6 @@
 """`heatproof compare`: models side by side, with what tells them apart."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Final, TypedDict
 
@@ -20,6 +21,7 @@ from heatproof.client.command.output.console import note, progress_shown
 from heatproof.client.documents.policies import NO_PREPROCESSING
 from heatproof.client.errors import UsageError
 from heatproof.client.report.comparison.content import ComparisonContent
+from heatproof.v1.catalog_service_pb2 import Catalog
 
 CONSISTENCY: Final = "explanation_consistency"
 
@@ -112,7 +114,7 @@ def compare(
     with server.connected() as client, progress_shown() as on_progress:
         panel = Panel.of(client, question.models, stated.statement(), on_progress)
         reference = panel.resolved(question.reference) if question.reference else ""
-        choices = _choices(panel, question, has_masks=known.masks is not None)
+        choices = _choices(panel, question, client.catalog(), has_masks=known.masks is not None)
         with panel.errors_named():
             report = client.evaluate(
                 list(panel.names),
@@ -134,21 +136,35 @@ def compare(
     reports.write_comparison(content)
 
 
-def _choices(panel: Panel, question: ComparedOptions, *, has_masks: bool) -> Choices:
+def _choices(
+    panel: Panel, question: ComparedOptions, catalog: Catalog, *, has_masks: bool
+) -> Choices:
     """By what these models are compared; what was not asked for is said."""
     metrics = question.metric or _metrics(panel, has_masks=has_masks)
-    explainers = question.explainer or [panel.first("explainers", EXPLAINERS)]
-    fits = panel.smallest_side >= MIN_LAYER_SIDE or question.metric
-    removals = question.removal or [panel.first("removals", REMOVALS if fits else REMOVALS[1:])]
-    controls = [name for name in CONTROLS if name not in explainers]
+    needs = _needs(metrics, catalog)
+    explainers, removals = list(question.explainer), list(question.removal)
+    if "attribution" in needs and not explainers:
+        explainers = [panel.first("explainers", EXPLAINERS)]
+    if "removal" in needs and not removals:
+        fits = panel.smallest_side >= MIN_LAYER_SIDE or question.metric
+        removals = [panel.first("removals", REMOVALS if fits else REMOVALS[1:])]
+    controls = [name for name in CONTROLS if explainers and name not in explainers]
     note(f"metrics: {', '.join(metrics)}")
-    note(f"explainers: {', '.join(explainers)}; controls: {', '.join(controls) or 'none more'}")
-    note(f"removal operators: {', '.join(removals)}")
+    note(
+        f"explainers: {', '.join(explainers) or 'none'}; controls: {', '.join(controls) or 'none'}"
+    )
+    note(f"removal operators: {', '.join(removals) or 'none'}")
     return Choices(
         metrics=[choice(text) for text in metrics],
         explainers=[choice(text) for text in (*explainers, *controls)],
         removals=[choice(text) for text in removals],
     )
+
+
+def _needs(metrics: Iterable[str], catalog: Catalog) -> set[str]:
+    """What some of the metrics need; the server tells what it does not list."""
+    names = {name for text in metrics for name in choice(text)}
+    return {need for entry in catalog.metrics if entry.name in names for need in entry.needs}
 
 
 def _metrics(panel: Panel, *, has_masks: bool) -> list[str]:
