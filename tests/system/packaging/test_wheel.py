@@ -43,3 +43,10 @@ def test_the_wheel_holds_all_five_roots_and_the_generated_contract(wheel_files: 
 def test_every_package_says_that_it_is_typed(wheel_files: list[str]) -> None:
     for package in ("client", "server", "evaluators", "graphs"):
         assert f"heatproof/{package}/py.typed" in wheel_files
+
+
+def test_the_wheel_holds_the_templates_of_pages(wheel_files: list[str]) -> None:
+    templates = list((ROOT / "client").rglob("*.jinja"))
+    assert len(templates) > 1
+    for template in templates:
+        assert template.relative_to(ROOT / "client").as_posix() in wheel_files

@@ -264,3 +264,8 @@ def test_the_document_holds_the_messages(tmp_path: Path) -> None:
 
 def test_the_reference_is_named_in_words() -> None:
     assert "each model against a.onnx" in markdown.render(content(reference=MODELS[0]))
+
+
+def test_a_comparison_says_over_how_many_tests_it_corrects() -> None:
+    assert "corrected over 3 tests" in markdown.render(content())
+    assert "nothing is tested" in markdown.render(content(compared(tests=None)))

@@ -65,7 +65,11 @@ class ComparisonContent:
             reference=reference,
             names=tuple(captions.model(model.name) for model in report.models),
             pairs=f"each model against {captions.model(reference)}" if reference else "all pairs",
-            correction=f"p-values are corrected over {tests} tests (Holm)",
+            correction=(
+                f"p-values are corrected over {tests} tests (Holm)"
+                if tests
+                else "nothing is tested"
+            ),
             controls=controls,
             quantities=quantities(report, comparisons, captions),
             matrices=_matrices(content, controls),

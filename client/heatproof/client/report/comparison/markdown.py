@@ -7,7 +7,6 @@ from heatproof.client.report.comparison.matrices import EXPLANATION, Cell, Matri
 from heatproof.client.report.comparison.quantities import (
     LEGEND,
     DifferenceRow,
-    Estimate,
     Quantity,
     ValueRow,
 )
@@ -55,13 +54,9 @@ def _quantity(quantity: Quantity) -> list[str]:
 
 def _value(row: ValueRow, quantity: Quantity) -> tuple[str, ...]:
     name = f"*{escape(row.name)}*" if row.is_control else escape(row.name)
-    controls = tuple(map(_estimate, row.controls)) or ("",) * len(quantity.controls)
+    controls = tuple(escape(str(held)) for held in row.controls) or ("",) * len(quantity.controls)
     scored = escape(f"{row.scored} {row.undefined}".strip())
     return name, escape(row.estimate.value), escape(row.estimate.interval), *controls, scored
-
-
-def _estimate(held: Estimate) -> str:
-    return escape(f"{held.value} {held.interval}")
 
 
 def _difference(row: DifferenceRow) -> tuple[str, ...]:
@@ -82,5 +77,5 @@ def _matrix(held: Matrix) -> list[str]:
 
 
 def _cell(held: Cell) -> str:
-    text = _estimate(held.estimate)
+    text = escape(str(held.estimate))
     return f"**{text}**" if held.own else text

@@ -37,6 +37,10 @@ class Estimate:
         """Puts a summary into words."""
         return cls(estimate(summary), interval(summary))
 
+    def __str__(self) -> str:
+        """The value, and its interval where there is one."""
+        return self.value if self.interval == ABSENT else f"{self.value} {self.interval}"
+
 
 @dataclass(frozen=True, slots=True)
 class ValueRow:
