@@ -95,14 +95,14 @@ class Evaluating:
 
 
 @contextmanager
-def evaluating(folder: Path, **changes: Any) -> Iterator[Evaluating]:
-    """Runs a server that holds two networks and two data sets."""
+def evaluating(folder: Path, *, images: int = 12, **changes: Any) -> Iterator[Evaluating]:
+    """Runs a server that holds two networks and two data sets of so many images each."""
     settings = settings_for(folder / "data", **changes)
     usual, world.png = world.png, square
     try:
         with opened_stores(settings) as stores:
             names = [world.store_model(stores, network(gain)) for gain in (100, 0.5)]
-            names += [world.store_dataset(stores, range(at, at + 12)) for at in (0, 12)]
+            names += [world.store_dataset(stores, range(at, at + images)) for at in (0, images)]
     finally:
         world.png = usual
     with serving(settings) as served:
