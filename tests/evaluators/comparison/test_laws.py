@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
+from heatproof.evaluators.comparison import differences
 from heatproof.evaluators.comparison.values import Lack, ModelComparison, ModelDifference
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.explainers import Centre, Inverse, Random, Saliency, Supplied
@@ -259,6 +260,15 @@ def test_raw_values_under_occlusion_are_marked() -> None:
     metrics = (Insertion(), Deletion(), SegmentRemoval(), OcclusionCorrectedDeletion(), SHARED)
     confounded = [metric.name for metric in metrics if "withstands" in metric.comparison_caution]
     assert confounded == ["insertion", "deletion", "segment_removal"]
+
+
+def test_what_is_held_at_a_time_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = spec_of("a", "b", "c", metrics=METRICS[:3])
+    scores = [values(metric, seed) for seed in range(3) for metric in METRICS[:3]]
+    columns = columns_of(spec, scores)
+    whole = comparisons(spec, columns)
+    monkeypatch.setattr(differences, "_CELLS", 2 * IMAGES)
+    assert comparisons(spec, columns) == whole
 
 
 def seeded(seed: int) -> EvaluationSpec:

@@ -7,6 +7,7 @@ import grpc
 import pytest
 
 from heatproof.client import AsyncClient, Client
+from heatproof.evaluators.statistics.permutation import holm
 from heatproof.v1 import comparison_pb2
 from heatproof.v1 import evaluation_service_pb2 as pb
 from tests.system.evaluations.colour_server import Evaluating
@@ -116,6 +117,27 @@ def test_the_sdk_reads_the_stream_into_tables(served: Evaluating, done: str, fou
     assert len(frame) == len(found)
     assert frame["difference"].tolist() == [-one.differences[0].difference for one in found]
     assert len(values) == sum(len(one.models) + len(one.controls) for one in found)
+
+
+def test_quantities_of_several_tasks_are_corrected_together(served: Evaluating) -> None:
+    """More results than a block has, and more quantities than a task takes."""
+    metrics = [
+        {name: {"grid": 4, "steps": steps}}
+        for name in ("insertion", "deletion")
+        for steps in range(1, 17)
+    ]
+    metrics += [{"insertion": {"grid": 2, "steps": steps}} for steps in range(1, 4)]
+    name = served.create_and_end(served.spec(served.sound, served.crippled, metrics=metrics))
+    got = served.stub.GetEvaluation(pb.GetEvaluationRequest(name=name))
+    found = compared(served, name)
+    assert [one.metric for one in found] == list(got.spec.metrics)
+    assert {one.tests for one in found} == {len(metrics)} == {35}
+    for place, one in enumerate(found):
+        assert [held.result for held in one.models] == [place, place + 35]
+    differences = [one.differences[0] for one in found]
+    assert [each.adjusted_p_value for each in differences] == list(
+        holm([each.p_value for each in differences])
+    )
 
 
 def test_both_clients_compare_what_they_have_evaluated(served: Evaluating, done: str) -> None:
