@@ -26,6 +26,7 @@ from heatproof.v1 import (
     model_service_pb2,
     model_service_pb2_grpc,
 )
+from heatproof.v1.comparison_pb2 import ModelComparison
 from heatproof.v1.dataset_pb2 import Dataset
 from heatproof.v1.evaluation_pb2 import Evaluation
 from heatproof.v1.gate_pb2 import Verdict
@@ -50,6 +51,7 @@ class Script:
         uploaded: bytes by location.
         images: images of the last data set.
         download: what every download sends.
+        comparisons: what every comparison sends.
         hangs: whether evaluations run until they are cancelled.
     """
 
@@ -61,6 +63,7 @@ class Script:
     models: dict[str, Model] = field(default_factory=dict)
     uploaded: dict[str, bytes] = field(default_factory=dict)
     images: list[Image] = field(default_factory=list)
+    comparisons: list[ModelComparison] = field(default_factory=list)
     hangs: bool = False
     reads: list[str] = field(default_factory=list)
     download: list[model_service_pb2.DownloadModelResponse] = field(default_factory=list)
@@ -211,6 +214,10 @@ class Evaluations(evaluation_service_pb2_grpc.EvaluationServiceServicer):
     def ListImageResults(self, request: Any, context: Any) -> Any:
         self._script.called("ListImageResults", request, context)
         yield from canned.image_results(self._evaluation.spec, self._script.images)
+
+    def CompareModels(self, request: Any, context: Any) -> Any:
+        self._script.called("CompareModels", request, context)
+        yield from self._script.comparisons
 
     def GateEvaluation(self, request: Any, context: Any) -> Any:
         self._script.called("GateEvaluation", request, context)

@@ -10,6 +10,7 @@ from heatproof.evaluators.comparison import differences
 from heatproof.evaluators.comparison.values import Lack, ModelComparison, ModelDifference
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.explainers import Centre, Inverse, Random, Saliency, Supplied
+from heatproof.evaluators.metrics import METRICS as METRIC_CLASSES
 from heatproof.evaluators.metrics import (
     Deletion,
     ExplanationConsistency,
@@ -19,7 +20,7 @@ from heatproof.evaluators.metrics import (
     PointingGame,
     SegmentRemoval,
 )
-from heatproof.evaluators.metrics.metric import MetricFacts
+from heatproof.evaluators.metrics.metric import NO_MAP_ENTERS, OCCLUSION_CONFOUND, MetricFacts
 from heatproof.evaluators.metrics.robustness.explanation_consistency import Background
 from heatproof.evaluators.queries.procedure import Procedure
 from heatproof.evaluators.statistics.permutation import holm
@@ -158,6 +159,17 @@ def test_a_planted_worse_model_is_found_and_equal_ones_are_not() -> None:
         assert (each.interval.lower > 0) == (each.second == "worse")
 
 
+def test_a_model_that_hits_more_has_the_interval_above() -> None:
+    often, seldom = np.arange(IMAGES) % 10 > 0, np.arange(IMAGES) % 10 > 4
+    spec = spec_of("often", "seldom", metrics=(PointingGame(),))
+    (found,) = comparisons(spec, columns_of(spec, [often * 1.0, seldom * 1.0]))
+    difference = only(found)
+    assert difference.difference == pytest.approx(0.4)
+    assert difference.p_value == pytest.approx(2 / 2**16)
+    assert difference.interval is not None
+    assert 0.2 < difference.interval.lower < 0.4 < difference.interval.upper < 0.6
+
+
 def test_images_that_one_model_lacks_are_left_out_of_all() -> None:
     spec = spec_of("a", "b", "c")
     scores: list[list[Any]] = [list(values(Insertion(), seed)) for seed in range(3)]
@@ -260,6 +272,33 @@ def test_raw_values_under_occlusion_are_marked() -> None:
     metrics = (Insertion(), Deletion(), SegmentRemoval(), OcclusionCorrectedDeletion(), SHARED)
     confounded = [metric.name for metric in metrics if "withstands" in metric.comparison_caution]
     assert confounded == ["insertion", "deletion", "segment_removal"]
+
+
+def test_too_many_tests_for_few_images_are_told_of() -> None:
+    spec = spec_of("a", "b", "c", metrics=(Insertion(), Deletion()))
+    told = []
+    for images in (10, 9, 8):
+        rng = np.random.default_rng(images)
+        found = comparisons(spec, columns_of(spec, rng.uniform(size=(6, images)).tolist()))
+        told += ["no p-value of" in " ".join(one.cautions) for one in found]
+    # 6 tests of at least 2 / 2^n each, before and after the correction: .012, .023, .047.
+    assert not any(told)
+    crowded = spec_of("a", "b", "c", metrics=(Insertion(), Deletion(), Insertion(grid=7)))
+    scores = np.random.default_rng(0).uniform(size=(9, 8)).tolist()
+    for one in comparisons(crowded, columns_of(crowded, scores)):
+        assert "no p-value of 8 units can be at most 0.05" in one.cautions[-1]
+        assert "over 9 tests" in one.cautions[-1]
+    (held, *_) = comparisons(crowded, columns_of(crowded, scores), reference="a")
+    assert "no p-value of" not in " ".join(held.cautions)
+
+
+@pytest.mark.parametrize("metric", list(METRIC_CLASSES.values()), ids=list(METRIC_CLASSES))
+def test_what_is_scored_without_a_map_is_marked_as_no_quality_of_maps(metric: type[Metric]) -> None:
+    own = metric()
+    if not own.takes_explainer and own.comparison_caution != OCCLUSION_CONFOUND:
+        assert own.comparison_caution.startswith(NO_MAP_ENTERS)
+    if own.takes_explainer:
+        assert NO_MAP_ENTERS not in own.comparison_caution
 
 
 def test_what_is_held_at_a_time_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

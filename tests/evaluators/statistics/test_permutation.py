@@ -12,8 +12,10 @@ from scipy import stats
 from heatproof.evaluators.statistics.arms import Arm, ArmContrast
 from heatproof.evaluators.statistics.permutation import (
     holm,
+    permutations_for,
     sign_flip_p_values,
     smallest_p_value,
+    smallest_two_sided_p_value,
     two_sided_p_values,
 )
 from heatproof.evaluators.statistics.proportions import mcnemar_p_value
@@ -163,9 +165,9 @@ def test_tests_that_were_not_made_count_as_one(p_values: Any, others: Any) -> No
     assert holm(p_values, tests=tests) == padded[: len(p_values)]
 
 
-def two_sided(one: Any, tolerance: float = 0.0, seed: int = 0) -> float:
+def two_sided(one: Any, tolerance: float = 0.0, seed: int = 0, tests: int = 1) -> float:
     contrast = one if isinstance(one, ArmContrast) else drop(one)
-    return two_sided_p_values([contrast], tolerance=tolerance, seed=seed)[0]
+    return two_sided_p_values([contrast], tolerance=tolerance, tests=tests, seed=seed)[0]
 
 
 @pytest.mark.parametrize("n", [1, 5, 9, 12])
@@ -200,6 +202,22 @@ def test_the_tolerance_of_a_group_grows_with_its_images() -> None:
 
 def test_two_sided_false_alarms_are_as_often_as_they_say() -> None:
     draws = np.random.default_rng(0).normal(0, 1, (2_000, 10))
-    found = two_sided_p_values([drop(row) for row in draws], tolerance=0.0, seed=0)
+    found = two_sided_p_values([drop(row) for row in draws], tolerance=0.0, tests=1, seed=0)
     # Binomial standard error 0.5 %.
     assert np.mean(np.array(found) <= 0.05) == pytest.approx(0.05, abs=0.015)
+
+
+@pytest.mark.parametrize(
+    ("tests", "patterns"), [(1, 9_999), (50, 9_999), (51, 10_199), (900, 99_999)]
+)
+def test_many_tests_have_finer_p_values(tests: int, patterns: int) -> None:
+    assert permutations_for(tests) == patterns
+    certain = np.full(20, 1.0)
+    assert two_sided(certain, tests=tests) == smallest_two_sided_p_value(20, tests)
+    assert smallest_two_sided_p_value(20, tests) == pytest.approx(1 / (patterns + 1))
+    assert holm([two_sided(certain, tests=tests)] * tests)[0] <= 0.01
+
+
+@pytest.mark.parametrize("units", [1, 8, 12])
+def test_the_smallest_two_sided_p_value_of_few_units_is_reached(units: int) -> None:
+    assert two_sided(np.full(units, 1.0)) == smallest_two_sided_p_value(units, 1)

@@ -7,7 +7,12 @@ from typing import Final
 import numpy as np
 
 from heatproof.evaluators.comparison.differences import Duel, ModelValue, differences_of
-from heatproof.evaluators.comparison.quantities import ComparedQuantity, pairs_of
+from heatproof.evaluators.comparison.quantities import (
+    ComparedQuantity,
+    compared_quantities,
+    pairs_of,
+    tests_of,
+)
 from heatproof.evaluators.comparison.values import (
     ComparedModel,
     Lack,
@@ -26,10 +31,12 @@ from heatproof.evaluators.evaluation.summaries import (
 )
 from heatproof.evaluators.statistics.arms import Rows
 from heatproof.evaluators.statistics.intervals import Measured
+from heatproof.evaluators.statistics.permutation import smallest_two_sided_p_value
 from heatproof.evaluators.statistics.units import Units
 
 MAX_UNSHARED: Final = 0.05
 """A larger share of the images that only some models have a value of is told."""
+SIGNIFICANCE: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,7 @@ def compared(
     """
     units = units_of(columns.images, seed=spec.seed)
     pairs = pairs_of(spec.models, rules.reference)
+    tests = tests_of(compared_quantities(spec), len(pairs))
     held = [_Held.of(quantity, columns, units) for quantity in quantities]
     summaries = iter(
         summaries_of([one for each in held for one in each.all_quantities()], units, seed=spec.seed)
@@ -74,11 +82,14 @@ def compared(
     duels = [table.duels(pairs) for table in tables]
     found = iter(
         differences_of(
-            [duel for group in duels for duel in group], tolerance=rules.tolerance, seed=spec.seed
+            [duel for group in duels for duel in group],
+            tolerance=rules.tolerance,
+            tests=tests,
+            seed=spec.seed,
         )
     )
     return tuple(
-        table.comparison([next(found) for _ in group])
+        table.comparison([next(found) for _ in group], tests)
         for table, group in zip(tables, duels, strict=True)
     )
 
@@ -159,7 +170,7 @@ class _Table:
     def duels(self, pairs: Sequence[tuple[int, int]]) -> list[Duel]:
         """The pairs of models."""
         values = [self._value(place) for place in range(len(self.models))]
-        is_tested = not self.held.quantity.is_control
+        is_tested = self.held.quantity.is_tested
         return [Duel(values[first], values[second], is_tested) for first, second in pairs]
 
     def _value(self, place: int) -> ModelValue:
@@ -182,8 +193,8 @@ class _Table:
         )
         return Missing(Lack.NOTHING_SHARED, detail)
 
-    def comparison(self, differences: Sequence[ModelDifference]) -> ModelComparison:
-        """Puts everything together."""
+    def comparison(self, differences: Sequence[ModelDifference], tests: int) -> ModelComparison:
+        """Puts everything together; `tests` is how many the whole comparison makes at most."""
         quantity, key = self.held.quantity, self.held.quantity.keys[0]
         return ModelComparison(
             metric=key.metric,
@@ -202,7 +213,11 @@ class _Table:
             ),
             controls=self.controls,
             differences=tuple(differences),
-            cautions=(*quantity.cautions, *self._unshared_caution()),
+            cautions=(
+                *quantity.cautions,
+                *self._unshared_caution(),
+                *_reach_caution(differences, tests),
+            ),
         )
 
     def _unshared_caution(self) -> tuple[str, ...]:
@@ -214,6 +229,18 @@ class _Table:
             "differences may be those of the images that are left"
         )
         return (told,)
+
+
+def _reach_caution(differences: Sequence[ModelDifference], tests: int) -> tuple[str, ...]:
+    """Says where no difference, however large, could be told from chance over so many tests."""
+    units = [one.units for one in differences if one.p_value is not None]
+    if not units or tests * smallest_two_sided_p_value(units[0], tests) <= SIGNIFICANCE:
+        return ()
+    told = (
+        f"no p-value of {units[0]} units can be at most {SIGNIFICANCE:g} after the correction over "
+        f"{tests} tests: compare more images, fewer metrics, or with a reference"
+    )
+    return (told,)
 
 
 def _model(quantity: ComparedQuantity, place: int) -> str:

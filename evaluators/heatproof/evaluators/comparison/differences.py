@@ -102,12 +102,15 @@ class Duel:
         return Range(ends.lower - ends.upper, ends.upper - ends.lower)
 
 
-def differences_of(duels: Sequence[Duel], *, tolerance: float, seed: int) -> list[ModelDifference]:
+def differences_of(
+    duels: Sequence[Duel], *, tolerance: float, tests: int, seed: int
+) -> list[ModelDifference]:
     """Compares pairs of models, on the same resamples and signs.
 
     Args:
         duels: over the same units in the same order.
         tolerance: units that differ by no more count as equal in tests.
+        tests: over how many tests the p-values will be corrected.
         seed: of resamples and signs.
     """
     if not duels:
@@ -116,16 +119,18 @@ def differences_of(duels: Sequence[Duel], *, tolerance: float, seed: int) -> lis
     return [
         found
         for start in range(0, len(duels), at_once)
-        for found in _compared(duels[start : start + at_once], tolerance=tolerance, seed=seed)
+        for found in _compared(duels[start : start + at_once], tolerance, tests, seed=seed)
     ]
 
 
-def _compared(duels: Sequence[Duel], *, tolerance: float, seed: int) -> list[ModelDifference]:
+def _compared(
+    duels: Sequence[Duel], tolerance: float, tests: int, *, seed: int
+) -> list[ModelDifference]:
     lacks = [_obstacle(duel) for duel in duels]
     sound = [duel for duel, lack in zip(duels, lacks, strict=True) if lack is None]
     limits = iter(limits_by([_method(duel) for duel in sound], seed=seed, level=LEVEL))
     tested = [duel for duel in sound if duel.is_tested]
-    p_values = iter(_p_values(tested, tolerance=tolerance, seed=seed))
+    p_values = iter(_p_values(tested, tolerance, tests, seed=seed))
     return [
         _untold(duel, lack)
         if lack is not None
@@ -178,10 +183,10 @@ class Newcombe:
         return Limits(*ends, "newcombe")
 
 
-def _p_values(duels: Sequence[Duel], *, tolerance: float, seed: int) -> list[float]:
+def _p_values(duels: Sequence[Duel], tolerance: float, tests: int, *, seed: int) -> list[float]:
     """Exact McNemar for hits, sign flips for everything else."""
     flipped = [duel.contrast for duel in duels if not duel.is_of_hits]
-    found = iter(two_sided_p_values(flipped, tolerance=tolerance, seed=seed))
+    found = iter(two_sided_p_values(flipped, tolerance=tolerance, tests=tests, seed=seed))
     return [
         mcnemar_p_value(*duel.hits(), alternative="two-sided") if duel.is_of_hits else next(found)
         for duel in duels

@@ -1,6 +1,6 @@
 """What the models of an evaluation are compared by, and what they cannot be compared by."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Final
@@ -8,6 +8,7 @@ from typing import Final
 from heatproof.evaluators.errors import InvalidArgumentError, placed
 from heatproof.evaluators.evaluation.plan import ResultKey, result_keys
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
+from heatproof.evaluators.statistics.reductions import Mean
 
 _FEWEST_MODELS: Final = 2
 
@@ -37,6 +38,18 @@ class ComparedQuantity:
         """Whether the maps are a control's."""
         explainer = self.keys[0].explainer
         return explainer is not None and explainer.is_control
+
+    @property
+    def is_tested(self) -> bool:
+        """Whether a difference is a hypothesis, of a value that images have a share in."""
+        key, name = self.keys[0], self.columns[0]
+        reduction = key.metric.reductions(len(key.models)).get(name, Mean())
+        return reduction.is_resampled and not self.is_control
+
+
+def tests_of(quantities: Sequence[ComparedQuantity], pairs: int) -> int:
+    """Most tests that a comparison can make: of each pair by what is tested."""
+    return pairs * sum(one.is_tested for one in quantities)
 
 
 def compared_quantities(spec: EvaluationSpec) -> tuple[ComparedQuantity, ...]:

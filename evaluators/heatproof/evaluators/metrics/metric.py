@@ -140,9 +140,9 @@ class Metric(Registered, ABC):
         """
 
     @property
-    def comparison_caution(self) -> str:  # most compare fairly
-        """What distorts a comparison of models by its scores, in a sentence; "" if nothing does."""
-        return ""
+    def comparison_caution(self) -> str:
+        """What must be known to compare models by its scores, in a sentence; "" if nothing."""
+        return "" if self.takes_explainer else NO_MAP_ENTERS
 
     def panel_parts(self, models: int) -> tuple[PanelPart, ...]:  # of those over several models
         """Which of its parts are quantities of one model each; its score is that of all."""
@@ -191,6 +191,9 @@ def is_answered_by(asked: Metric, given: Metric) -> bool:
     """Whether a result of `given` answers who asked for `asked`."""
     return asked == given or asked.leaves_open(given)
 
+
+NO_MAP_ENTERS: Final = "a property of the model and no quality of its maps, which do not enter it"
+"""The caution of what is scored without an explainer."""
 
 OCCLUSION_CONFOUND: Final = (
     "confounded by how well a model withstands any occlusion: one trained on cut or mixed images "

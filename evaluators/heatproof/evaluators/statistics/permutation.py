@@ -11,6 +11,9 @@ from heatproof.evaluators.statistics.arms import ArmContrast, Column, Rows
 EXACT_UP_TO: Final = 12
 """Up to this many units, all sign patterns are tried."""
 PERMUTATIONS: Final = 9_999
+MOST_PERMUTATIONS: Final = 99_999
+_PER_TEST: Final = 200
+"""Patterns for each of many tests, so that one whose corrected p-value is 0.005 can be told."""
 _CHUNK_CELLS: Final = 4_000_000
 """Largest block of signs in memory, in cells."""
 _ROUNDING: Final = 1e-12
@@ -36,26 +39,41 @@ def sign_flip_p_values(
         seed: of the signs.
     """
     beyond = [drop.deviations(limit) for drop, limit in zip(drops, allowed, strict=True)]
-    return _p_values(beyond, [drop.scored for drop in drops], _as_it_is, seed=seed)
+    scored = [drop.scored for drop in drops]
+    return _p_values(beyond, scored, _as_it_is, PERMUTATIONS, seed=seed)
 
 
 def two_sided_p_values(
-    differences: Sequence[ArmContrast], *, tolerance: float, seed: int
+    differences: Sequence[ArmContrast], *, tolerance: float, tests: int, seed: int
 ) -> tuple[float, ...]:
     """Two-sided p-values of `there is no difference`, units being symmetric about it.
 
-    As `sign_flip_p_values`, with the magnitudes of the sums. Of a mean the units' own differences
+    As `sign_flip_p_values`, with the magnitudes of the sums, and of `permutations_for(tests)`
+    patterns where these are not all. Of a mean the units' own differences
     are flipped; of ratios of means and their sums what each unit adds to the difference to first
     order, so that the level holds for many units and nearly for few.
 
     Args:
         differences: over the same units in the same order.
         tolerance: a unit that differs by no more counts as equal, in the unit of the score.
+        tests: over how many tests the p-values will be corrected.
         seed: of the signs.
     """
     beyond = [_noticeable(difference, tolerance) for difference in differences]
     scored = [difference.scored for difference in differences]
-    return _p_values(beyond, scored, np.abs, seed=seed)
+    return _p_values(beyond, scored, np.abs, permutations_for(tests), seed=seed)
+
+
+def permutations_for(tests: int) -> int:
+    """Sign patterns that are drawn where so many p-values are corrected together."""
+    return min(MOST_PERMUTATIONS, max(PERMUTATIONS, _PER_TEST * tests - 1))
+
+
+def smallest_two_sided_p_value(units: int, tests: int) -> float:
+    """Smallest two-sided p-value, not yet corrected, that a test on this many units can give."""
+    if units <= EXACT_UP_TO:
+        return min(1.0, 2.0 ** (1 - units))
+    return 1 / (1 + permutations_for(tests))
 
 
 def _noticeable(difference: ArmContrast, tolerance: float) -> Column:
@@ -76,12 +94,12 @@ def _as_it_is(sums: FlippedSums) -> FlippedSums:
 
 
 def _p_values(
-    beyond: Sequence[Column], scored: Sequence[Rows], size: Size, *, seed: int
+    beyond: Sequence[Column], scored: Sequence[Rows], size: Size, patterns: int, *, seed: int
 ) -> tuple[float, ...]:
     """How often the sum under flipped signs has at least the size of the one that was found."""
     counts = [int(rows.sum()) for rows in scored]
     large = [each for each, count in zip(beyond, counts, strict=True) if count > EXACT_UP_TO]
-    sampled = iter(_sampled_p_values(large, size, seed=seed))
+    sampled = iter(_sampled_p_values(large, size, patterns, seed=seed))
     return tuple(
         next(sampled) if count > EXACT_UP_TO else _exact_p_value(each[rows], size)
         for each, rows, count in zip(beyond, scored, counts, strict=True)
@@ -94,20 +112,22 @@ def _exact_p_value(beyond: Column, size: Size) -> float:
     return float(_reached(signs, beyond[:, None], size)[0] / len(signs))
 
 
-def _sampled_p_values(beyond: Sequence[Column], size: Size, *, seed: int) -> list[float]:
+def _sampled_p_values(
+    beyond: Sequence[Column], size: Size, patterns: int, *, seed: int
+) -> list[float]:
     if not beyond:
         return []
     columns = np.stack(beyond, axis=1)
     reached = np.zeros(len(beyond))
-    for signs in _random_signs(len(columns), np.random.default_rng(seed)):
+    for signs in _random_signs(len(columns), patterns, np.random.default_rng(seed)):
         reached += _reached(signs, columns, size)
-    return [float((1 + count) / (1 + PERMUTATIONS)) for count in reached]
+    return [float((1 + count) / (1 + patterns)) for count in reached]
 
 
-def _random_signs(units: int, rng: np.random.Generator) -> Iterator[Signs]:
+def _random_signs(units: int, patterns: int, rng: np.random.Generator) -> Iterator[Signs]:
     chunk = max(1, _CHUNK_CELLS // units)
-    for start in range(0, PERMUTATIONS, chunk):
-        rows = min(chunk, PERMUTATIONS - start)
+    for start in range(0, patterns, chunk):
+        rows = min(chunk, patterns - start)
         yield 1.0 - 2.0 * rng.integers(0, 2, size=(rows, units), dtype=np.uint8)
 
 

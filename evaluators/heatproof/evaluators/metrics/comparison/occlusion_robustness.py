@@ -7,7 +7,13 @@ from typing import ClassVar
 from heatproof.evaluators.metrics.case import Case
 from heatproof.evaluators.metrics.comparison.random_orders import RandomOrdersMetric, random_curves
 from heatproof.evaluators.metrics.functions.curves import CurveScale, low_confidence
-from heatproof.evaluators.metrics.metric import METRICS, Cost, MetricCategory, MetricFacts
+from heatproof.evaluators.metrics.metric import (
+    METRICS,
+    NO_MAP_ENTERS,
+    Cost,
+    MetricCategory,
+    MetricFacts,
+)
 from heatproof.evaluators.outcomes import CurveFacts, CurveRole, Direction, Outcome
 from heatproof.evaluators.queries.procedure import Procedure
 from heatproof.evaluators.registry.parameters import NOT_NEGATIVE
@@ -40,7 +46,7 @@ class OcclusionRobustness(RandomOrdersMetric):
     @property
     def comparison_caution(self) -> str:
         """It says nothing of maps."""
-        return "a property of the model and no quality of its maps: the confound of raw curve areas"
+        return f"{NO_MAP_ENTERS}: the confound of raw curve areas"
 
     @property
     def part_reductions(self) -> Mapping[str, Reduction]:
