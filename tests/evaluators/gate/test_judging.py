@@ -29,8 +29,10 @@ from heatproof.evaluators.images.preprocessing import Preprocessing, Resize
 from heatproof.evaluators.metrics.comparison.occlusion_corrected_deletion import (
     OcclusionCorrectedDeletion,
 )
+from heatproof.evaluators.metrics.comparison.occlusion_robustness import OcclusionRobustness
 from heatproof.evaluators.metrics.faithfulness.deletion import Deletion
 from heatproof.evaluators.metrics.faithfulness.insertion import Insertion
+from heatproof.evaluators.metrics.masking.concordance import Concordance
 from heatproof.evaluators.metrics.robustness.explanation_consistency import (
     Background,
     ExplanationConsistency,
@@ -308,7 +310,12 @@ def test_the_tolerance_is_one_of_scores_and_not_of_areas() -> None:
 def changed(found: Evaluated, places: range, **changes: Any) -> Evaluated:
     """The evaluation with something else about some images."""
     images = found.columns.images
-    names = {"image": "digests", "label": "labels", "object_mask": "object_masks"}
+    names = {
+        "image": "digests",
+        "label": "labels",
+        "object_mask": "object_masks",
+        "group": "groups",
+    }
     columns: dict[str, Any] = {
         names[field]: tuple(
             value if place in places else held
@@ -370,3 +377,27 @@ def test_a_baseline_with_other_masks_is_refused_where_they_are_read(
     ) as caught:
         require_comparable(mine, other)
     assert caught.value.metadata == {"differing_fields": "object_masks"}
+
+
+def test_other_groups_are_refused_where_they_make_the_pairs() -> None:
+    for metric, refused in ((Concordance(), True), (OcclusionRobustness(), False)):
+        mine = evaluated(GOOD, metric)
+        other = changed(mine, range(7, 10), group="ward 3")
+        if not refused:
+            require_comparable(mine, other)
+            continue
+        with pytest.raises(FailedPreconditionError, match=r"groups.*3 of 40 images, '7'") as caught:
+            require_comparable(mine, other)
+        assert caught.value.metadata == {"differing_fields": "groups"}
+
+
+def test_images_that_a_metric_leaves_out_by_its_definition_are_not_missing() -> None:
+    """Of 40 images 20 are partners and 1 is left over: 19 of 19 have a score."""
+    whole = [0.1] * 19 + [Undefined(Reason.PAIRED, "")] * 20 + [Undefined(Reason.UNPAIRED, "")]
+    asked = policy(Concordance(), max=1.0, min_scored=1.0)
+    (checked,) = judge(asked, evaluated(whole, Concordance()), None).checks
+    assert checked.outcome is not CheckOutcome.NOT_EVALUATED
+    one_lost = [*whole[1:], Undefined(Reason.ZERO_COVERAGE, "")]
+    (checked,) = judge(asked, evaluated(one_lost, Concordance()), None).checks
+    assert checked.outcome is CheckOutcome.NOT_EVALUATED
+    assert "18 of 19 images" in checked.message

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from types import MappingProxyType
+from typing import Final
 
 import numpy as np
 from jaxtyping import Bool
@@ -123,6 +125,12 @@ def _differing_panels(candidate: Evaluated, baseline: Evaluated) -> dict[str, st
     return {"models": " (a metric reads the maps of all of them)"}
 
 
+_TOLD: Final[Mapping[Reads, str]] = MappingProxyType(
+    {Reads.OBJECTS: "object_masks", Reads.DONORS: "groups"}  # groups decide which images are paired
+)
+"""Columns of images that scores depend on, by what metrics read."""
+
+
 def _differing_images(candidate: Evaluated, baseline: Evaluated) -> dict[str, str]:
     """What differs in the images or in what came with them, with the first of them."""
     mine, theirs = candidate.columns.images, baseline.columns.images
@@ -141,16 +149,10 @@ def _differing_images(candidate: Evaluated, baseline: Evaluated) -> dict[str, st
             if _labels_differ(mine.labels[place], theirs.labels[at], is_strict)
         ]
     }
-    if any(Reads.OBJECTS in metric.reads for metric in candidate.spec.metrics):
-        found["object_masks"] = [
-            _named(mine, place)
-            for place, at in places
-            if mine.object_masks[place] != theirs.object_masks[at]
-        ]
-    if any(Reads.DONORS in metric.reads for metric in candidate.spec.metrics):  # groups make pairs
-        found["groups"] = [
-            _named(mine, place) for place, at in places if mine.groups[place] != theirs.groups[at]
-        ]
+    read = {read for metric in candidate.spec.metrics for read in metric.reads}
+    for name in (name for one, name in _TOLD.items() if one in read):
+        ours, others = getattr(mine, name), getattr(theirs, name)
+        found[name] = [_named(mine, place) for place, at in places if ours[place] != others[at]]
     return {
         name: f" (of {len(images)} of {len(own)} images, {images[0]} first)"
         for name, images in found.items()

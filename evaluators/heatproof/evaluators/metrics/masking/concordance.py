@@ -13,7 +13,7 @@ from heatproof.evaluators.images.preprocessing import Filter, Preprocessing, Res
 from heatproof.evaluators.metrics.case import Case
 from heatproof.evaluators.metrics.masking.features import (
     check_features,
-    cosine,
+    feature_cosine,
     features_passes,
     features_tensor,
     look,
@@ -151,7 +151,9 @@ def _likeness(pair: tuple[Prediction, Prediction], tensor: str) -> Score:
         return np.nan
     if any(answer.coverage == 0 for answer in pair):
         return Undefined(Reason.ZERO_COVERAGE, "the image vanishes inside the network")
-    return cosine(first, second, Undefined(Reason.DEGENERATE, "all features of an image are 0"))
+    return feature_cosine(
+        first, second, Undefined(Reason.DEGENERATE, "all features of an image are 0")
+    )
 
 
 def _shrunk(image: LazyImage, height: int, width: int) -> LazyImage:

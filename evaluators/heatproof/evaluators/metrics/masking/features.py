@@ -63,7 +63,7 @@ def pooled(answer: Prediction, tensor: str) -> Features:
     return np.asarray(found.mean(axis=(1, 2)) / (answer.coverage or 1.0))
 
 
-def cosine(first: Features, second: Features, otherwise: Undefined) -> Score:
+def feature_cosine(first: Features, second: Features, otherwise: Undefined) -> Score:
     """Of two vectors; `otherwise` where one of them is 0."""
     lengths = float(np.linalg.norm(first) * np.linalg.norm(second))
     if not lengths > 0:

@@ -12,7 +12,7 @@ from heatproof.evaluators.metrics.case import Case
 from heatproof.evaluators.metrics.masking.features import (
     Features,
     check_features,
-    cosine,
+    feature_cosine,
     features_passes,
     features_tensor,
     look,
@@ -101,7 +101,7 @@ class Linearity(Metric):
         if not union.any():
             return Outcome(Undefined(Reason.DEGENERATE, "all features of the image are 0"))
         coverage = np.array([answer.coverage for answer in answers[1:]])
-        score = cosine(np.sum(parts, axis=0), union, _NOTHING)
+        score = feature_cosine(np.sum(parts, axis=0), union, _NOTHING)
         return Outcome(score, _parts(union, parts, coverage))
 
     def _views(self, case: Case) -> Iterator[MaskedView]:
@@ -121,7 +121,7 @@ def _parts(union: Features, parts: Sequence[Features], coverage: np.ndarray) -> 
     distance = float(np.linalg.norm(np.sum(parts, axis=0) - union) / (length + 1e-8))
     return {
         "distance": distance,
-        "weighted_cosine": cosine(coverage @ np.array(parts), union, _NOTHING),
+        "weighted_cosine": feature_cosine(coverage @ np.array(parts), union, _NOTHING),
         "patch_magnitude": float(np.linalg.norm(parts, axis=1).mean()),
         "image_magnitude": length,
         "n_zero_coverage": float((coverage == 0).sum()),
