@@ -349,6 +349,32 @@ def test_metrics_that_a_model_does_not_allow_are_left_out_and_told(
     assert "explanation_consistency is left out: 1.onnx: no gradient" in said
 
 
+SMALL: dict[str, Any] = {"facts": {"height": 48, "width": 32}}
+PROBED: dict[str, Any] = {"facts": {"height": 448, "width": 448, "probed": True}}
+
+
+@pytest.mark.parametrize(
+    ("facts", "has_masks", "is_left_out"),
+    [
+        ([LARGE, SMALL], False, True),
+        ([LARGE, LARGE, SMALL], False, True),
+        ([LARGE, SMALL], True, False),
+        ([LARGE, PROBED], False, False),
+    ],
+)
+def test_maps_of_different_sizes_are_not_laid_over_each_other(
+    facts: list[dict[str, Any]],
+    has_masks: bool,
+    is_left_out: bool,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    metrics = chosen(panel(*facts), has_masks=has_masks)["metrics"]
+    found = {next(iter(metric)) for metric in metrics}  # type: ignore[arg-type]  # dictionaries
+    assert ("explanation_consistency" not in found) == is_left_out
+    said = "0.onnx reads 224 x 224 pixels and"
+    assert (said in capfd.readouterr().err) == is_left_out
+
+
 @pytest.mark.parametrize(("has_masks", "background"), [(True, "object"), (False, "shared")])
 def test_the_attacked_background_is_the_same_for_all_models(
     has_masks: bool, background: str

@@ -170,6 +170,8 @@ def _needs(metrics: Iterable[str], catalog: Catalog) -> set[str]:
 def _metrics(panel: Panel, *, has_masks: bool) -> list[str]:
     """Those of the usual metrics that every model allows."""
     obstacles = {name: panel.obstacle("metrics", name) for name in METRICS}
+    if not has_masks:  # maps of all models are laid over each other
+        obstacles[CONSISTENCY] = obstacles[CONSISTENCY] or panel.differing_sizes()
     for name, obstacle in obstacles.items():
         if obstacle is not None:
             note(f"{name} is left out: {obstacle}")

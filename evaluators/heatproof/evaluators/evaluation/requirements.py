@@ -113,7 +113,8 @@ def _check_frames(metric: Metric, models: Sequence[PredictorFacts]) -> None:
             raise InvalidArgumentError(
                 f"{metric.name} lays the maps of all models over each other, but {first.model} "
                 f"reads {first.height} x {first.width} pixels and {other.model} "
-                f"{other.height} x {other.width}: compare models of one input size",
+                f"{other.height} x {other.width}: compare models of one input size, or by what "
+                "needs no other model's map",
             )
 
 

@@ -1,27 +1,54 @@
 """Metrics, explainers and removal operators on the command line: `name` or `name:key=value,...`."""
 
-import re
 import tomllib
-from typing import Final
+from collections.abc import Iterator
+from typing import TypeAlias
 
 from heatproof.client.errors import UsageError
 
-_COMMA: Final = re.compile(r",(?![^\[]*\])")
-"""A comma outside of brackets, which hold lists: `sizes=[0.1, 0.2]`."""
+Parameters: TypeAlias = dict[str, object]
 
 
-def choice(text: str) -> dict[str, dict[str, object]]:
+def choice(text: str) -> dict[str, Parameters]:
     """Reads a choice, such as `rise:masks=500,grid=7`.
 
+    Values are those of TOML, or bare words; a dotted key is one inside another, as in
+    `segment_removal:regions.grid.side=8`.
+
     Raises:
-        UsageError: a parameter has no value.
+        UsageError: a parameter has no value, or two of them contradict each other.
     """
     name, _, parameters = text.partition(":")
-    return {name.strip(): dict(_parameter(text, item) for item in _items(parameters))}
+    found: Parameters = {}
+    for item in _items(parameters):
+        key, value = _parameter(text, item)
+        *outer, last = (part.strip() for part in key.split("."))
+        inside = found
+        for part in outer:
+            inside = _inner(text, inside, part)
+        if last in inside:
+            raise UsageError(f"{text!r}: {key} is given twice; leave one of them out")
+        inside[last] = value
+    return {name.strip(): found}
 
 
-def _items(parameters: str) -> list[str]:
-    return [item for item in _COMMA.split(parameters) if item.strip()]
+def _inner(text: str, parameters: Parameters, key: str) -> Parameters:
+    """What a key holds further keys in."""
+    inner = parameters.setdefault(key, {})
+    if not isinstance(inner, dict):
+        raise UsageError(f"{text!r}: {key} has a value and further keys; leave one of them out")
+    return inner
+
+
+def _items(parameters: str) -> Iterator[str]:
+    """Cuts at commas outside of brackets, which hold lists and tables: `sizes=[0.1, 0.2]`."""
+    start = depth = 0
+    for place, letter in enumerate(f"{parameters},"):
+        depth += (letter in "[{") - (letter in "]}")
+        if letter == "," and depth <= 0:
+            if item := parameters[start:place].strip():
+                yield item
+            start = place + 1
 
 
 def _parameter(text: str, item: str) -> tuple[str, object]:

@@ -83,6 +83,21 @@ class Panel:
                     return f"{model.display_name}: {use.reason}"
         return None
 
+    def differing_sizes(self) -> str | None:
+        """How the input sizes of two models differ; None if those that are fixed do not."""
+        sizes = {
+            (one.facts.width, one.facts.height): one.display_name
+            for one in reversed(self.models)
+            if not one.facts.probed
+        }
+        if len(sizes) < FEWEST:
+            return None
+        *_, (other, second), (own, first) = sizes.items()
+        return (
+            f"{first} reads {own[0]} x {own[1]} pixels and {second} {other[0]} x {other[1]}: it "
+            "compares models of one input size, or needs object masks (--masks)"
+        )
+
     def first(self, kind: Kind, names: Sequence[str]) -> str:
         """The first choice that every model allows, else the last."""
         return next((name for name in names if self.obstacle(kind, name) is None), names[-1])
