@@ -222,6 +222,17 @@ def test_groups_are_what_is_counted() -> None:
     assert only(found).p_value != only(one(Insertion(), 1, 2)).p_value
 
 
+@pytest.mark.parametrize("metric", [PointingGame(), SHARED])
+def test_atoms_over_groups_have_betting_intervals(metric: Metric) -> None:
+    names = [f"g{place // 4}" for place in range(IMAGES)]
+    grouped, alone = only(one(metric, 1, 2, groups=names)), only(one(metric, 1, 2))
+    assert grouped.difference == pytest.approx(alone.difference)
+    assert grouped.interval is not None
+    assert grouped.interval.method == "betting"
+    assert grouped.difference is not None
+    assert -1 <= grouped.interval.lower < grouped.difference < grouped.interval.upper <= 1
+
+
 @dataclass(frozen=True, slots=True)
 class Variety(Metric):
     """Scores the set as a whole."""

@@ -19,13 +19,13 @@ from heatproof.evaluators.gate.policy import CheckOutcome, Regression, Rule, Sev
 from heatproof.evaluators.statistics.bootstrap import MIN_UNITS
 from heatproof.evaluators.statistics.intervals import Intervals
 from heatproof.evaluators.statistics.permutation import (
+    SIGNIFICANCE,
     holm,
     sign_flip_p_values,
     smallest_p_value,
 )
 from heatproof.evaluators.statistics.proportions import mcnemar_p_value
 
-SIGNIFICANCE: Final = 0.05
 _EXAMPLE_DROP: Final = 0.05
 """What is spoken of where no drop at all is allowed."""
 

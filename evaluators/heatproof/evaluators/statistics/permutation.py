@@ -8,6 +8,8 @@ from jaxtyping import Float64
 
 from heatproof.evaluators.statistics.arms import ArmContrast, Column, Rows
 
+SIGNIFICANCE: Final = 0.05
+"""P-values up to this, once they are corrected, are told from chance."""
 EXACT_UP_TO: Final = 12
 """Up to this many units, all sign patterns are tried."""
 PERMUTATIONS: Final = 9_999
