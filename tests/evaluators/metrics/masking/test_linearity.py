@@ -1,4 +1,5 @@
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -116,3 +117,24 @@ def test_what_does_not_fit_the_model_is_refused() -> None:
         with pytest.raises(InvalidArgumentError) as caught:
             metric.check(planned(model))
         assert caught.value.field == field
+
+
+def test_patches_of_different_size_count_by_what_the_network_sees_of_them() -> None:
+    """Three patches a side of 32 pixels: 10, 11 and 11 of them."""
+    edges, image = (0, 10, 21, 32), pixels()
+    parts, seen = [], []
+    for top, bottom in pairwise(edges):
+        for left, right in pairwise(edges):
+            part = np.zeros_like(image)
+            part[:, top:bottom, left:right] = image[:, top:bottom, left:right]
+            seen.append((bottom - top) * (right - left) / SIDE**2)
+            parts.append(bent(part[None]).astype(np.float64).mean(axis=(2, 3))[0] / seen[-1])
+    union = bent(image[None]).astype(np.float64).mean(axis=(2, 3))[0]
+    found = scored(Tapped(bent), Layer(), patch=11)
+    assert found.score == pytest.approx(cosine(np.sum(parts, axis=0), union), rel=1e-6)
+    weighted = np.array(seen) @ np.array(parts)
+    assert found.parts["weighted_cosine"] == pytest.approx(cosine(weighted, union), rel=1e-6)
+    assert abs(cosine(weighted, union) - found.score) > 1e-5
+    magnitude = np.mean([np.linalg.norm(part) for part in parts])
+    assert found.parts["patch_magnitude"] == pytest.approx(magnitude, rel=1e-6)
+    assert found.parts["image_magnitude"] == pytest.approx(np.linalg.norm(union), rel=1e-6)

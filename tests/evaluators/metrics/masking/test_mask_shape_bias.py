@@ -98,6 +98,21 @@ def test_the_score_is_a_ratio_of_sums_over_what_is_classified_rightly() -> None:
     assert found.summary.undefined == {Reason.MISCLASSIFIED: 1, Reason.NO_OBJECT: 1}
 
 
+def test_the_control_is_the_mask_moved_by_half_of_both_sides() -> None:
+    hidden: list[np.ndarray] = []
+
+    def watched(image: np.ndarray) -> np.ndarray:
+        hidden.append((image == 0).all(axis=0))
+        return one_hot(0)
+
+    result(ToyPredictor(watched), [picture(0)])
+    half = SIDE // 2
+    moved = np.zeros((SIDE, SIDE), np.bool_)
+    moved[2 + half : 7 + half, 3 + half : 12 + half] = True
+    shown = {one.tobytes() for one in hidden if one.any()}
+    assert shown == {box(0).tobytes(), moved.tobytes()}
+
+
 def test_without_a_hit_of_the_control_there_is_nothing_to_divide_by() -> None:
     def afraid(image: np.ndarray) -> np.ndarray:
         return one_hot(by_value(image) if (image[0] > 0).all() else 2)

@@ -103,6 +103,14 @@ def test_a_network_that_sees_nothing_keeps_its_prediction() -> None:
     assert scored(SegmentRemoval(Grid(4)), predictor=constant).score == 1
 
 
+def test_a_mean_of_entropies_needs_one_at_every_fraction() -> None:
+    metric = SegmentRemoval(Grid(4), fractions=3)
+    parts = {f"class_entropy_{index}_of_3": float(index) for index in range(4)}
+    assert metric.described({}, parts) == {"class_entropy": 1.5}
+    del parts["class_entropy_2_of_3"]
+    assert metric.described({}, parts) == {}
+
+
 def test_parts_of_a_set_agree_with_an_independent_reading() -> None:
     spec = EvaluationSpec(
         models=(MODEL,),
