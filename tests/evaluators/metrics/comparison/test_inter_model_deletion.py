@@ -189,6 +189,29 @@ def test_images_on_which_the_models_disagree_are_reported_and_left_out() -> None
     assert panel.summary.undefined == {"DISAGREEMENT": 1}
 
 
+def test_parts_of_an_image_are_its_own_ratios() -> None:
+    weights = {name: cell_weights(50 + n) ** 2 * 900 for n, name in enumerate(NAMES)}
+    models = {name: linear(held, own=facts(model=name)) for name, held in weights.items()}
+    ((row,), _) = results_of(replace(SPEC, metrics=(METRIC,)), models, IMAGES[:1])
+    readings = [Reading(IMAGES[0], held) for held in weights.values()]
+    orders = [one.map_order() for one in readings]
+    gains = np.array(
+        [
+            [(random - model.area(order)) / (random - oracle) for order in orders]
+            for model in readings
+            for random, oracle in [(model.random_area(), model.oracle_area())]
+        ]
+    )
+    parts = row.scores[0].parts
+    for j, k in np.ndindex(3, 3):
+        assert parts[f"gain[{j},{k}]"] == pytest.approx(gains[j, k], abs=1e-5)
+    others = ~np.eye(3, dtype=bool)
+    assert parts["quality[1]"] == pytest.approx(gains[others[:, 1], 1].mean(), abs=1e-5)
+    advantage = gains[2, 2] - gains[2, others[2]].mean()
+    assert parts["own_map_advantage[2]"] == pytest.approx(advantage, abs=1e-5)
+    assert row.scores[0].score == pytest.approx(gains[others].mean(), abs=1e-5)
+
+
 def test_an_image_counts_only_if_every_model_scored_it() -> None:
     def blind(image: np.ndarray) -> np.ndarray:
         return np.array([image.astype(np.float64).mean(), 0.0, 0.0])
