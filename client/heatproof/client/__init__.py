@@ -51,7 +51,7 @@ from heatproof.client.errors import (
     UsageError,
 )
 from heatproof.v1.catalog_service_pb2 import Catalog, ServerInfo
-from heatproof.v1.comparison_pb2 import ModelComparison
+from heatproof.v1.comparison_pb2 import ComparedModel, ModelComparison, ModelDifference
 from heatproof.v1.dataset_pb2 import Dataset
 from heatproof.v1.explainers_pb2 import Explainer
 from heatproof.v1.gate_pb2 import Baseline, Policy
@@ -70,6 +70,7 @@ __all__ = [
     "Baseline",
     "Catalog",
     "Client",
+    "ComparedModel",
     "ConflictError",
     "ConsistencyWeight",
     "ConsistencyWeights",
@@ -94,6 +95,7 @@ __all__ = [
     "Model",
     "ModelComparison",
     "ModelComparisons",
+    "ModelDifference",
     "NotFoundError",
     "PartialAnnotationsWarning",
     "PermissionDeniedError",

@@ -141,7 +141,7 @@ class Settings(BaseSettings):
     )
     summary_seconds: Seconds = Field(
         _USUAL.tasks.summary_seconds,
-        description="seconds that summing up or judging an evaluation may take",
+        description="seconds that summing up, comparing or judging an evaluation may take",
     )
     silence_seconds: Seconds = Field(
         _USUAL.tasks.silence_seconds,

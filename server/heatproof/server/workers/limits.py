@@ -25,7 +25,7 @@ class Effort(StrEnum):
     """Running networks; grows with the number of predictions."""
 
     STATISTICS = "statistics"
-    """Summing up and judging; grows with the number of images."""
+    """Summing up, comparing and judging; grows with the number of images."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,7 @@ class TaskLimits:
         prediction_seconds: for each prediction, a slow machine and a large model assumed.
         least_request_seconds: least time of what runs networks or decodes.
         most_request_seconds: most time of anything that somebody waits for.
-        summary_seconds: for summing up or judging an evaluation.
+        summary_seconds: for summing up, comparing or judging an evaluation.
         silence_seconds: time without progress after which any task is stopped.
         unresponsive_seconds: time without a sign of life after which a worker is replaced.
         start_seconds: time after which a worker that has given no sign of life at all is replaced.
