@@ -155,6 +155,24 @@ def test_linearity_agrees_with_a_reading_of_the_network(
     assert score.parts == pytest.approx(expected, rel=1e-5)
 
 
+def test_a_linear_network_adds_up_in_closed_form(text_model: Parse) -> None:
+    """Without bias and ReLU the features of patches on black sum up to those of the image.
+
+    By 1 x 1 convolutions, that see no hidden neighbour, layer masking gives means over each patch:
+    n of them sum up to n times the features, so that the published distance is n - 1.
+    """
+    linear = NET.replace("r = Relu (c)", "r = Identity (c)").replace("Relu (d)", "Identity (d)")
+    found = scored(text_model(linear), Linearity(8), Black())
+    assert found.score == pytest.approx(1, abs=1e-6)
+    assert found.parts["distance"] == pytest.approx(0, abs=1e-5)
+
+    alone = linear.replace("3, 3]", "1, 1]").replace("pads = [1, 1, 1, 1], ", "")
+    found = scored(text_model(alone), Linearity(8), Layer())
+    assert found.score == pytest.approx(1, abs=1e-6)
+    assert found.parts["distance"] == pytest.approx(15, rel=1e-5)
+    assert found.parts["weighted_cosine"] == pytest.approx(1, abs=1e-6)
+
+
 @pytest.mark.parametrize("removal", [Black(), Layer()])
 def test_concordance_agrees_with_a_reading_of_the_network(
     text_model: Parse, removal: RemovalOperator

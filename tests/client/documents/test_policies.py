@@ -164,6 +164,23 @@ def test_messages_are_taken_as_they_are() -> None:
     assert policy.explainers[0] == explainer
 
 
+def test_bytes_are_given_as_they_are_or_as_json_writes_them() -> None:
+    values = bytes(range(4))
+    for given in (values, "AAECAw=="):
+        matrix = {"classes": 1, "values": given}
+        policy = read_policy(
+            {"checks": [{"metric": {"segment_removal": {"similarity": matrix}}, "min": 0.5}]}
+        )
+        assert policy.checks[0].metric.segment_removal.similarity.values == values
+
+
+def test_a_value_of_the_wrong_type_is_told_in_short() -> None:
+    matrix = {"classes": 1, "values": list(range(100_000))}
+    with pytest.raises(PolicyError) as caught:
+        read_policy({"checks": [{"metric": {"segment_removal": {"similarity": matrix}}}]})
+    assert len(str(caught.value)) < 300
+
+
 def test_intervals_are_named_without_their_prefix() -> None:
     table = {"checks": [{"metric": "insertion", "min": 0.2}], "interval": "bounded"}
     assert read_policy(table).interval == Policy.INTERVALS_BOUNDED

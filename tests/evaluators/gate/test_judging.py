@@ -33,12 +33,14 @@ from heatproof.evaluators.metrics.comparison.occlusion_robustness import Occlusi
 from heatproof.evaluators.metrics.faithfulness.deletion import Deletion
 from heatproof.evaluators.metrics.faithfulness.insertion import Insertion
 from heatproof.evaluators.metrics.masking.concordance import Concordance
+from heatproof.evaluators.metrics.masking.segment_removal import SegmentRemoval
 from heatproof.evaluators.metrics.robustness.explanation_consistency import (
     Background,
     ExplanationConsistency,
 )
 from heatproof.evaluators.outcomes import Reason, Undefined
 from heatproof.evaluators.queries.targets import LABEL
+from heatproof.evaluators.regions import Boxes
 from heatproof.evaluators.removal.layer import Layer
 from heatproof.evaluators.statistics.intervals import Intervals
 
@@ -389,6 +391,20 @@ def test_other_groups_are_refused_where_they_make_the_pairs() -> None:
         with pytest.raises(FailedPreconditionError, match=r"groups.*3 of 40 images, '7'") as caught:
             require_comparable(mine, other)
         assert caught.value.metadata == {"differing_fields": "groups"}
+
+
+@pytest.mark.parametrize("side", [None, 2])
+def test_another_data_set_is_refused_where_its_boxes_are_regions(side: int | None) -> None:
+    metric = SegmentRemoval() if side is None else SegmentRemoval(Boxes(side))
+    mine = evaluated(GOOD, metric)
+    other = replace(mine, spec=replace(mine.spec, dataset="datasets/other"))
+    require_comparable(mine, mine)
+    if side is None:
+        require_comparable(mine, other)
+        return
+    with pytest.raises(FailedPreconditionError, match="boxes that came with it") as caught:
+        require_comparable(mine, other)
+    assert caught.value.metadata == {"differing_fields": "dataset"}
 
 
 def test_images_that_a_metric_leaves_out_by_its_definition_are_not_missing() -> None:

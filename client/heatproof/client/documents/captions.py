@@ -36,7 +36,8 @@ def parameters(message: Message) -> dict[str, str]:
     _, held = chosen(message)
     if held is None:
         return {}
-    return {field.name: _text(field, value) for field, value in held.ListFields()}
+    texts = {field.name: _text(field, value) for field, value in held.ListFields()}
+    return {name: text for name, text in texts.items() if text}
 
 
 def caption(message: Message) -> str:
@@ -55,8 +56,15 @@ def _text(field: FieldDescriptor, value: Any) -> str:  # noqa: ANN401  # whateve
     if field.enum_type is not None:
         return short_name(field.enum_type, value)
     if isinstance(value, Message):
-        return caption(value) if value.DESCRIPTOR.oneofs else str(value).strip()
+        return caption(value) if value.DESCRIPTOR.oneofs else _fields(value)
+    if isinstance(value, bytes):
+        return f"of {len(value)} bytes"
     return _number(value)
+
+
+def _fields(message: Message) -> str:
+    """What a message holds, such as `classes 5, values of 100 bytes`."""
+    return ", ".join(f"{field.name} {_text(field, held)}" for field, held in message.ListFields())
 
 
 def _number(value: object) -> str:

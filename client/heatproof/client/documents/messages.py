@@ -6,7 +6,9 @@ its name (`explainers = ["grad_cam"]`), a preprocessing may be the name of its p
 may be a text (`target = "contrast:207,208"`).
 """
 
+import base64
 import difflib
+import reprlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeVar, cast
 
@@ -111,6 +113,8 @@ def _value(field: FieldDescriptor, value: object, path: str) -> object:
         return _table(field.message_type, value, path)
     if field.enum_type is not None:
         return _enum_value(field.enum_type, value, path)
+    if field.type == FieldDescriptor.TYPE_BYTES and isinstance(value, bytes):
+        return base64.b64encode(value).decode()  # as protobuf's JSON writes them
     wanted, kinds = _SCALARS[field.cpp_type]
     # A bool is an int to Python, but `grid = true` is a mistake.
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
@@ -167,4 +171,6 @@ def _known(names: Iterable[str]) -> str:
 
 
 def _wrong_type(path: str, wanted: str, value: object) -> PolicyError:
-    return PolicyError(f"{path or 'document'} must be {wanted}, not {value!r}", path=path)
+    return PolicyError(
+        f"{path or 'document'} must be {wanted}, not {reprlib.repr(value)}", path=path
+    )

@@ -23,7 +23,7 @@ from heatproof.evaluators.gate.policy import Evaluated
 from heatproof.evaluators.outcomes import Direction
 from heatproof.evaluators.queries.targets import LABEL
 from heatproof.evaluators.registry.parameters import Range
-from heatproof.evaluators.registry.registry import Reads
+from heatproof.evaluators.registry.registry import Reads, reads_deeply
 from heatproof.evaluators.statistics.arms import Arm, ArmContrast
 from heatproof.evaluators.statistics.intervals import Intervals
 from heatproof.evaluators.statistics.reductions import Reduction
@@ -108,6 +108,7 @@ def require_comparable(candidate: Evaluated, baseline: Evaluated) -> None:
         and getattr(candidate.spec, field.name) != getattr(baseline.spec, field.name)
     }
     differing |= _differing_panels(candidate, baseline) | _differing_images(candidate, baseline)
+    differing |= _differing_boxes(candidate, baseline)
     if differing:
         listed = ", ".join(f"{name}{detail}" for name, detail in differing.items())
         raise FailedPreconditionError(
@@ -123,6 +124,16 @@ def _differing_panels(candidate: Evaluated, baseline: Evaluated) -> dict[str, st
     if Reads.PANEL_MAPS not in reads or candidate.spec.models == baseline.spec.models:
         return {}
     return {"models": " (a metric reads the maps of all of them)"}
+
+
+def _differing_boxes(candidate: Evaluated, baseline: Evaluated) -> dict[str, str]:
+    """The data set, whose name tells apart whatever comes with its images, where boxes are read."""
+    spec = candidate.spec
+    things = (*spec.metrics, *spec.explainers)
+    reads = any(reads_deeply(thing, Reads.BOXES) for thing in things)
+    if not reads or spec.dataset == baseline.spec.dataset:
+        return {}
+    return {"dataset": " (images are split by the boxes that came with it)"}
 
 
 _TOLD: Final[Mapping[Reads, str]] = MappingProxyType(

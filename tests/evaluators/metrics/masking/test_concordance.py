@@ -155,6 +155,14 @@ def test_a_size_that_vanishes_has_a_status_and_takes_the_score_with_it() -> None
     assert isinstance(found.parts["change_at_32_of_224"], Undefined)
 
 
+def test_both_images_are_asked_for_in_full_and_at_every_size() -> None:
+    """Batches of four: one for the clean image, then eight views."""
+    model, metric = Tapped(), Concordance((200, 128, 64))
+    scored(metric, model=model)
+    assert metric.cost(planned(facts())).views == 8
+    assert len(model.batches) == 1 + 2
+
+
 def test_images_without_features_have_no_likeness() -> None:
     score = scored(Concordance(), model=Tapped(lambda images: 0 * features(images))).score
     assert isinstance(score, Undefined)

@@ -16,6 +16,7 @@ from heatproof.evaluators.images.sources import SourceImage
 from heatproof.evaluators.metrics import ClassMatrix, RemovalOrder, SegmentRemoval
 from heatproof.evaluators.outcomes import Outcome, Reason, Undefined
 from heatproof.evaluators.regions import Grid, Segmentation, Slic
+from heatproof.evaluators.registry.parameters import check_parameters
 from heatproof.evaluators.removal import Black, Grey, Layer, RemovalOperator
 from tests.evaluators.toys import SIDE, ToyPredictor, ask, case_of, facts, pixels, planned
 
@@ -214,6 +215,12 @@ def test_a_matrix_that_does_not_fit_the_model_is_refused(
         SegmentRemoval(Grid(4), similarity=matrix).check(planned(facts(), Black()))
     assert caught.value.field == field
     SegmentRemoval(Grid(4), similarity=ClassMatrix.of(ALIKE)).check(planned(facts(), Black()))
+
+
+def test_a_matrix_too_large_for_a_spec_is_refused() -> None:
+    with pytest.raises(InvalidArgumentError, match="250") as caught:
+        check_parameters(SegmentRemoval(similarity=ClassMatrix(251)))
+    assert caught.value.field == "similarity.classes"
 
 
 @pytest.mark.parametrize(
