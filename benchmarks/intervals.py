@@ -21,6 +21,7 @@ from heatproof.evaluators.outcomes import Direction
 from heatproof.evaluators.registry.parameters import UNBOUNDED, UNIT
 from heatproof.evaluators.statistics.arms import Arm, ArmContrast
 from heatproof.evaluators.statistics.bootstrap import Studentised, bootstrap_t
+from heatproof.evaluators.statistics.cross_model import CrossModel
 from heatproof.evaluators.statistics.intervals import Intervals, Limits, Measured, intervals
 from heatproof.evaluators.statistics.permutation import holm, sign_flip_p_values
 from heatproof.evaluators.statistics.reductions import Mean, Proportion, RatioOfMeans, Reduction
@@ -33,9 +34,12 @@ ALLOWED = 0.05
 CHECKS = 10
 """Regression checks of one policy."""
 
+GAINS = ((0.9, 0.5, 0.3), (0.6, 0.7, 0.1), (0.8, 0.4, 0.8))
+"""What the maps of three models are worth to each of them."""
+
 PLAIN = Mean()
 Draws = Any
-"""An array [repetitions, n], or of two such for ratios."""
+"""An array [repetitions, n], or of two such for ratios, or several by the name of a part."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,21 @@ def ratio_parts(rng: np.random.Generator, shape: tuple[int, int]) -> Draws:
     """Parts like those of occlusion-corrected deletion: what a map wins, what could be won."""
     possible = rng.beta(3, 4, shape)
     return np.stack([possible * rng.normal(0.6, 0.25, shape), possible])
+
+
+def panel_parts(rng: np.random.Generator, shape: tuple[int, int]) -> Draws:
+    """Areas like those of inter_model_deletion, by part; all models find the same images hard."""
+    models = len(GAINS)
+    hard = rng.beta(3, 4, shape)
+    found = {}
+    for judge, gains in enumerate(GAINS):
+        won = hard * rng.beta(6, 3, shape)
+        found[CrossModel.random_area(judge)] = 0.3 + won
+        found[CrossModel.oracle_area(judge)] = np.full(shape, 0.3)
+        for order, gain in zip(map(str, range(models)), gains, strict=True):
+            lost = won * rng.normal(gain, 0.25, shape)
+            found[CrossModel.map_area(judge, order)] = 0.3 + won - lost
+    return found
 
 
 def grouped(rng: np.random.Generator, shape: tuple[int, int]) -> Draws:
@@ -115,6 +134,7 @@ KINDS = (
         0.6,
         RatioOfMeans(("a", "b"), ("a", "c"), 0.0, UNBOUNDED, (), UNIT),
     ),
+    Kind("mean quality of 3 models", panel_parts, 0.45, CrossModel.mean_quality(len(GAINS))),
     Kind("groups of 3 images", grouped, 0.5),
     Kind("groups of 3, 10 % zeros", grouped_atom, 0.9 * 0.9, ZERO),
 )
@@ -127,6 +147,12 @@ def measured(kind: Kind, draws: Draws) -> tuple[list[Measured], list[ArmContrast
         return [Measured.of(arm, kind.reduction) for arm in arms], [
             ArmContrast((arm,)) for arm in arms
         ]
+    if isinstance(kind.reduction, CrossModel):
+        columns = zip(*draws.values(), strict=True)
+        rows = [dict(zip(draws, one, strict=True)) for one in columns]
+        scored = np.zeros(len(rows[0][CrossModel.random_area(0)]))
+        sums = [kind.reduction.contrast(scored, row) for row in rows]
+        return [Measured(one, kind.reduction) for one in sums], sums
     simple = [ArmContrast((Arm.of_mean(row.reshape(-1)),)) for row in draws]
     if draws.ndim == 2:  # repetitions, images
         return [Measured.of(Arm.of_mean(row), kind.reduction) for row in draws], simple
