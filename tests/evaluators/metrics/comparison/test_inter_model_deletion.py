@@ -212,6 +212,20 @@ def test_parts_of_an_image_are_its_own_ratios() -> None:
     assert row.scores[0].score == pytest.approx(gains[others].mean(), abs=1e-5)
 
 
+def test_the_control_of_the_centre_removes_the_middle_first() -> None:
+    """Cells at one distance of the middle weigh the same, so that their order does not matter."""
+    rings = np.array([[0, 1, 1, 0], [1, 2, 2, 1], [1, 2, 2, 1], [0, 1, 1, 0]])
+    weights = np.stack([in_cells(np.array([0.1, 1.0, 3.0])[rings])] * 3) / SIDE**2
+    grey = SourceImage("d" * 64, "grey.png", np.full((SIDE, SIDE, 3), 200, np.uint8))
+    models = {name: linear(weights, own=facts(model=name)) for name in NAMES[:2]}
+    spec = replace(SPEC, models=NAMES[:2], metrics=(METRIC,))
+    ((row,), _) = results_of(spec, models, [grey])
+    order = list(np.argsort(-rings.reshape(-1), kind="stable"))
+    expected = Reading(grey, weights).area(order)
+    assert row.scores[0].parts["deletion_area[1,centre]"] == pytest.approx(expected, abs=1e-6)
+    assert abs(Reading(grey, weights).area(order[::-1]) - expected) > 1e-2
+
+
 def test_an_image_counts_only_if_every_model_scored_it() -> None:
     def blind(image: np.ndarray) -> np.ndarray:
         return np.array([image.astype(np.float64).mean(), 0.0, 0.0])
