@@ -15,6 +15,7 @@ from heatproof.evaluators.metrics import (
     Deletion,
     ExplanationConsistency,
     Insertion,
+    InterModelDeletion,
     Metric,
     OcclusionCorrectedDeletion,
     PointingGame,
@@ -202,7 +203,21 @@ def test_a_model_without_any_score_leaves_nothing_to_compare_and_is_named() -> N
     assert (difference.difference, difference.interval, difference.p_value) == (None, None, None)
     assert difference.undefined is not None
     assert difference.undefined.reason is Lack.NOTHING_SHARED
-    assert "blind has the fewest, 0" in difference.undefined.detail
+    assert difference.undefined.detail == (
+        f"no image has a value of every model; blind has the fewest, 0 (DEGENERATE of {IMAGES}): "
+        "evaluate the others without it"
+    )
+
+
+def test_a_panel_that_never_agrees_says_why_and_blames_no_model() -> None:
+    spec = spec_of("a", "b", metrics=(InterModelDeletion(),))
+    for found in comparisons(spec, columns_of(spec, [[None] * IMAGES])):
+        difference = only(found)
+        assert [held.summary.undefined for held in found.models] == [{"DEGENERATE": IMAGES}] * 2
+        assert difference.undefined is not None
+        assert difference.undefined.detail == (
+            f"no image has a value of every model; a has the fewest, 0 (DEGENERATE of {IMAGES})"
+        )
 
 
 def test_fewer_than_eight_images_have_a_difference_alone() -> None:

@@ -187,13 +187,18 @@ class _Table:
         if self.held.shared.any():
             detail = f"{model} has nothing to divide by over the shared images"
             return Missing(Lack.NO_VALUE, detail)
-        fewest = int(np.argmin(self.held.scored))
+        return Missing(Lack.NOTHING_SHARED, self._nothing_shared())
+
+    def _nothing_shared(self) -> str:
+        """Whose values are missing, and why."""
+        scored = self.held.scored
+        fewest = int(np.argmin(scored))
         named = _model(self.held.quantity, fewest)
-        detail = (
-            f"no image has a value of every model; {named} has the fewest, "
-            f"{self.held.scored[fewest]}: evaluate the others without it"
-        )
-        return Missing(Lack.NOTHING_SHARED, detail)
+        reasons = self.models[fewest].undefined
+        counted = ", ".join(f"{reason} of {count}" for reason, count in reasons.items())
+        found = f"{named} has the fewest, {scored[fewest]}{counted and f' ({counted})'}"
+        way_out = "" if max(scored) == scored[fewest] else ": evaluate the others without it"
+        return f"no image has a value of every model; {found}{way_out}"
 
     def comparison(self, differences: Sequence[ModelDifference], tests: int) -> ModelComparison:
         """Puts everything together; `tests` is how many the whole comparison makes at most."""

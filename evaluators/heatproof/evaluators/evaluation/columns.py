@@ -78,6 +78,11 @@ class ScoreColumn:
         """The entries of some images."""
         return ScoreColumn(self.values[places], self.codes[places])
 
+    def explained_by(self, whole: "ScoreColumn") -> "ScoreColumn":
+        """A part, which lacks what the whole lacks, and for the same reason."""
+        unsaid = (self.codes == ABSENT) & (whole.codes >= FIRST_REASON)
+        return ScoreColumn(self.values, np.where(unsaid, whole.codes, self.codes))
+
     def reasons(self, among: Bool[np.ndarray, "images"]) -> dict[str, int]:
         """Why some images are in no sum, counted; what was not evaluated has no reason.
 

@@ -161,10 +161,11 @@ def quantities_of(key: ResultKey, columns: ResultColumns) -> dict[str, Quantity]
 
 
 def quantity_of(key: ResultKey, columns: ResultColumns, name: str) -> Quantity:
-    """One of `quantities_of`, which is absent everywhere if the result has no such column."""
+    """One of `quantities_of`; an image without a score lacks it for the reason of the score."""
     reduction = key.metric.reductions(len(key.models)).get(name, Mean())
-    absent = ScoreColumn.absent(len(columns.scores[""].codes))
-    return Quantity.of(columns.scores.get(name, absent), reduction, columns.scores)
+    headline = columns.scores[""]
+    column = columns.scores.get(name, ScoreColumn.absent(len(headline.codes)))
+    return Quantity.of(column.explained_by(headline), reduction, columns.scores)
 
 
 def summaries_of(
