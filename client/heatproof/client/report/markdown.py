@@ -30,7 +30,7 @@ def render(content: Content, judged: Judgement | None = None) -> str:
         parts = _judged(content, judged)
     else:
         parts = ["## Heatproof evaluation", *warnings(content), "", *_results(content)]
-    parts += ["", *facts(content), "", *clean(content)]
+    parts += ["", *fact_lines(content), "", *clean(content)]
     return "\n".join(parts) + "\n"
 
 
@@ -42,7 +42,7 @@ def _judged(content: Content, judged: Judgement) -> list[str]:
         "",
         escape(judged.tally),
         "",
-        *table(
+        *table_lines(
             ("", "Check", "Score", "Interval", "Bound", "Outcome"),
             [_check(row) for row in judged.checks],
         ),
@@ -81,10 +81,10 @@ def _results(content: Content) -> list[str]:
         )
         for row in content.results
     ]
-    return table(heads, rows)
+    return table_lines(heads, rows)
 
 
-def facts(content: Content) -> list[str]:
+def fact_lines(content: Content) -> list[str]:
     """What was evaluated, as a list."""
     told = [
         f"- Explained: {escape(content.explained)}",
@@ -116,14 +116,14 @@ def clean(content: Content) -> list[str]:
     return [
         "<details><summary>Clean predictions</summary>",
         "",
-        *table(("Image", "Model", "Top class", "Label"), cells),
+        *table_lines(("Image", "Model", "Top class", "Label"), cells),
         *more,
         "",
         "</details>",
     ]
 
 
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def table_lines(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """A table; its cells are escaped already."""
     lines = [heads, ["---"] * len(heads), *rows]
     return ["| " + " | ".join(line) + " |" for line in lines]

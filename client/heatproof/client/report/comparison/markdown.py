@@ -10,7 +10,7 @@ from heatproof.client.report.comparison.quantities import (
     Quantity,
     ValueRow,
 )
-from heatproof.client.report.markdown import clean, escape, facts, table, warnings
+from heatproof.client.report.markdown import clean, escape, fact_lines, table_lines, warnings
 
 
 def write(comparison: ComparisonContent, path: Path) -> None:
@@ -25,7 +25,7 @@ def render(comparison: ComparisonContent) -> str:
         f"## Heatproof comparison: {escape(', '.join(comparison.names))}",
         *warnings(content),
         "",
-        *facts(content),
+        *fact_lines(content),
         f"- Differences: {escape(comparison.pairs)}; {escape(comparison.correction)}",
         "",
         escape(LEGEND),
@@ -46,9 +46,9 @@ def _quantity(quantity: Quantity) -> list[str]:
         f"Compared over {quantity.shared} images.",
         *(f"\n> {escape(text)}" for text in quantity.cautions),
         "",
-        *table(tuple(map(escape, heads)), [_value(row, quantity) for row in quantity.values]),
+        *table_lines(tuple(map(escape, heads)), [_value(row, quantity) for row in quantity.values]),
         "",
-        *table(pair_heads, [_difference(row) for row in quantity.differences]),
+        *table_lines(pair_heads, [_difference(row) for row in quantity.differences]),
     ]
 
 
@@ -72,7 +72,7 @@ def _matrix(held: Matrix) -> list[str]:
         "",
         escape(EXPLANATION),
         "",
-        *table(tuple(map(escape, heads)), rows),
+        *table_lines(tuple(map(escape, heads)), rows),
     ]
 
 
