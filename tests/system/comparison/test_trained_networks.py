@@ -123,5 +123,8 @@ def test_trained_networks_are_ranked_by_planted_quality(client: Client) -> None:
     (across,) = results(report, "inter_model_deletion")
     found = [across.parts[f"quality[{place}]"].value for place in range(len(CHOSEN))]
     assert stats.spearmanr(panel.quality[CHOSEN], found).statistic > 0.9
+    assert min(found[0], found[4]) > 0.8  # all but the oracle's order
+    assert max(found[3], found[7]) < 0.6
+    assert abs(across.parts["quality[random]"].value) < 0.3
     own = [one.summary.value for one in results(report, "occlusion_corrected_deletion")]
     assert stats.spearmanr(panel.quality[CHOSEN], own).statistic > 0.8
