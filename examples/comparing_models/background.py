@@ -38,13 +38,16 @@ def evaluated(client: Client, seed: int) -> list[MetricResult]:
     return list(report.results)
 
 
+def estimate(summary: Summary) -> str:
+    """An estimate, where there is one."""
+    return f"{summary.value:.3f}" if summary.HasField("value") else "none"
+
+
 def cell(summary: Summary) -> str:
     """An estimate with its interval, where it has them."""
-    if not summary.HasField("value"):
-        return "none"
     if not summary.HasField("interval"):
-        return f"{summary.value:.3f}"
-    return f"{summary.value:.3f} [{summary.interval.lower:.3f}, {summary.interval.upper:.3f}]"
+        return estimate(summary)
+    return f"{estimate(summary)} [{summary.interval.lower:.3f}, {summary.interval.upper:.3f}]"
 
 
 def main() -> None:
@@ -57,7 +60,7 @@ def main() -> None:
             found = np.reshape(np.array(evaluated(client, seed), object), (len(READERS), -1))
             for place, background in enumerate(BACKGROUNDS):
                 for reader, one in zip(READERS, found[:, place], strict=True):
-                    parts = (f"{one.parts[part].value:.3f}" for part in PARTS)
+                    parts = (estimate(one.parts[part]) for part in PARTS)
                     scored = str(one.summary.scored)
                     rows.append((str(seed), background, reader, cell(one.summary), *parts, scored))
     print(markdown([tuple(part.replace("_", " ") for part in rows[0]), *rows[1:]]))
