@@ -201,6 +201,9 @@ class CompareScores(Task[object, ComparedModels]):
         if len(value.p_values) != len(value.comparisons):
             message = f"{len(value.p_values)} lists of p-values"
             raise ValueError(message)
+        if not all(0 <= each <= 1 for p_values in value.p_values for each in p_values):
+            message = "a p-value outside [0, 1]"
+            raise ValueError(message)
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,9 @@ def values(kind: Any) -> st.SearchStrategy[Any]:
             st.just(b""),
             st.lists(st.tuples(COUNT, st.lists(COUNT).map(tuple))).map(tuple),
         ),
+        statistics_tasks.ComparedModels: st.lists(st.lists(st.floats(0, 1)).map(tuple)).map(
+            lambda found: statistics_tasks.ComparedModels((b"",) * len(found), tuple(found))
+        ),
     }
     return known[kind]
 
@@ -152,6 +155,10 @@ def wrong_values(kind: Any) -> Iterator[Any]:
         yield {"predictions": 1, "columns": [BLOCKS[0], b"\x91\x07"]}
     if kind is ImageRow:
         yield {"basic": _unreadable(), "curves": b"", "overlays": b""}
+    if kind is statistics_tasks.ComparedModels:
+        yield {"comparisons": [_unreadable()], "p_values": [[]]}
+        yield {"comparisons": [b""], "p_values": []}
+        yield from ({"comparisons": [b""], "p_values": [[p]]} for p in (-0.1, 1.5, float("nan")))
     if isinstance(kind, Document):
         yield _unreadable()
         yield "text"
