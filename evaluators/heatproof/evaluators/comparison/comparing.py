@@ -204,7 +204,7 @@ class _Table:
         """Puts everything together; `tests` is how many the whole comparison makes at most."""
         quantity, key = self.held.quantity, self.held.quantity.keys[0]
         return ModelComparison(
-            metric=key.metric,
+            metric=key.metric.echoed,
             removal=key.removal,
             explainer=key.explainer,
             part=quantity.part,

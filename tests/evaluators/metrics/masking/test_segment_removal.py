@@ -218,8 +218,8 @@ def test_a_matrix_that_does_not_fit_the_model_is_refused(
 
 
 def test_a_matrix_too_large_for_a_spec_is_refused() -> None:
-    with pytest.raises(InvalidArgumentError, match="250") as caught:
-        check_parameters(SegmentRemoval(similarity=ClassMatrix(251)))
+    with pytest.raises(InvalidArgumentError, match="1024") as caught:
+        check_parameters(SegmentRemoval(similarity=ClassMatrix(1025)))
     assert caught.value.field == "similarity.classes"
 
 

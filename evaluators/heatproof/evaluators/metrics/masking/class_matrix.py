@@ -10,8 +10,8 @@ from jaxtyping import Float32
 from heatproof.evaluators.errors import InvalidArgumentError
 from heatproof.evaluators.registry.parameters import Range, parameter
 
-MOST_CLASSES: Final = 250
-"""A matrix travels with its metric, and specs have at most 256 KiB."""
+MOST_CLASSES: Final = 1024
+"""A matrix travels with its metric: 4 MiB at most."""
 
 _ITEM_BYTES: Final = 4
 

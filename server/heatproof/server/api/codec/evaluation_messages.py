@@ -15,6 +15,7 @@ from heatproof.evaluators.errors import (
 )
 from heatproof.evaluators.evaluation.requirements import reads_of_images
 from heatproof.server.api.codec.evaluations import (
+    echoed_spec,
     encode_evaluation,
     fitted,
     read_image_result,
@@ -47,7 +48,7 @@ def encode_created(
         reply.evaluation.CopyFrom(encode_evaluation(stored))
     else:
         reply.evaluation.ParseFromString(offer.new.environment)
-        reply.evaluation.spec.ParseFromString(offer.new.spec)
+        reply.evaluation.spec.CopyFrom(echoed_spec(offer.new.spec))
         reply.evaluation.progress.images_total = offer.new.images
         reply.evaluation.progress.predictions_total = offer.new.predictions
     if offer.seconds is not None:

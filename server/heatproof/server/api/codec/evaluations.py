@@ -1,6 +1,6 @@
 """Evaluations between their messages, their values and the bytes that are stored."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -19,12 +19,15 @@ from heatproof.server.evaluations.store.records import State, StoredEvaluation
 from heatproof.server.settings import MAX_REPLY_BYTES
 from heatproof.server.workers.image_rows import ImageRow
 from heatproof.v1 import class_output_pb2, evaluation_pb2, results_pb2
+from heatproof.v1.metrics import masking_pb2
 
 _MAX_MODELS: Final = 16
 _TARGET_OF_0_1: Final = 7
 _LABEL_OF_0_1: Final = 2
 MAX_SPEC_BYTES: Final = 256 << 10
-"""Most bytes of a spec as it is sent."""
+"""Most bytes of a spec as it is sent, without its matrices, which replies leave out."""
+MAX_MATRIX_BYTES: Final = 12 << 20
+"""Most bytes of its matrices: one of a thousand classes for each order of removal."""
 _STATES: Final = {
     state: evaluation_pb2.Evaluation.State.Value(f"STATE_{state.name}") for state in State
 }
@@ -48,12 +51,27 @@ def decode_spec(message: evaluation_pb2.EvaluationSpec) -> EvaluationSpec:
 
 
 def _check_size(message: evaluation_pb2.EvaluationSpec) -> None:
-    """Every reply and every page of a list repeats the spec."""
-    if message.ByteSize() > MAX_SPEC_BYTES:
+    """Every reply and every page of a list repeats the spec; every task has its matrices too."""
+    matrices = sum(len(matrix.values) for matrix in _matrices(message))
+    if matrices > MAX_MATRIX_BYTES:
         raise LimitExceededError(
-            f"{message.ByteSize()} bytes; a spec has at most {MAX_SPEC_BYTES}: ask for fewer "
+            f"{matrices} bytes of matrices; those of a spec have at most {MAX_MATRIX_BYTES} "
+            "together: ask for fewer metrics that have one in one evaluation",
+            field="metrics",
+        )
+    size = message.ByteSize() - matrices
+    if size > MAX_SPEC_BYTES:
+        raise LimitExceededError(
+            f"{size} bytes; a spec has at most {MAX_SPEC_BYTES}: ask for fewer "
             "metrics, or smaller parameters of plug-ins"
         )
+
+
+def _matrices(message: evaluation_pb2.EvaluationSpec) -> Iterator[masking_pb2.ClassMatrix]:
+    """The matrices of the metrics that have one."""
+    for metric in message.metrics:
+        if metric.HasField("segment_removal") and metric.segment_removal.HasField("similarity"):
+            yield metric.segment_removal.similarity
 
 
 def serialized_spec(spec: EvaluationSpec) -> bytes:
@@ -76,6 +94,14 @@ def stored_spec(data: bytes) -> evaluation_pb2.EvaluationSpec:
         arm = "label" if told.get(_TARGET_OF_0_1) == _LABEL_OF_0_1 else "predicted"
         getattr(message.target, arm).SetInParent()
         message.DiscardUnknownFields()
+    return message
+
+
+def echoed_spec(data: bytes) -> evaluation_pb2.EvaluationSpec:
+    """The message of a stored spec as replies hold it: matrices by their digests alone."""
+    message = stored_spec(data)
+    for matrix in _matrices(message):
+        matrix.ClearField("values")
     return message
 
 
@@ -154,7 +180,7 @@ def encode_evaluation(stored: StoredEvaluation) -> evaluation_pb2.Evaluation:
     for index, result in enumerate(message.results):
         result.index = index
     message.name = stored.name
-    message.spec.CopyFrom(stored_spec(stored.spec))
+    message.spec.CopyFrom(echoed_spec(stored.spec))
     message.state = _STATES[stored.state]
     if stored.state is State.FAILED:
         message.error.CopyFrom(status_pb2.Status.FromString(stored.error))
