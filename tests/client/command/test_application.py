@@ -11,6 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from heatproof.client.command.application import run
+from heatproof.client.command.options.files import require_writable
 from heatproof.v1.gate_pb2 import Verdict
 from tests.client import fakes
 
@@ -109,6 +110,41 @@ def test_what_is_wrong_with_the_images_is_said_before_the_model_is_sent(
     assert run([*gate, *wrong]) == 2
     assert not script.calls["GetModel"]
     assert not script.uploaded
+
+
+@pytest.mark.parametrize("option", ["--json", "--markdown", "--html", "--junit"])
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("gone/report", "folder gone does not exist"),
+        ("folder", "it is a folder; name a file"),
+        ("/proc/report", "cannot write /proc/report"),  # takes no files, whoever asks
+    ],
+)
+def test_a_report_that_cannot_be_written_is_refused_before_anything_is_sent(  # noqa: PLR0917  # fixtures and cases
+    gate: list[str],
+    script: fakes.Script,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    option: str,
+    path: str,
+    why: str,
+) -> None:
+    (tmp_path / "folder").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert run([*gate, option, path]) == 2
+    assert why in capfd.readouterr().err
+    assert not script.calls["GetModel"]
+    assert not script.uploaded
+
+
+def test_asking_whether_a_report_can_be_written_leaves_nothing_and_takes_devices(
+    tmp_path: Path,
+) -> None:
+    require_writable(tmp_path / "report.json")
+    require_writable(Path(os.devnull))
+    assert not list(tmp_path.iterdir())
 
 
 def test_labels_for_an_uploaded_set_are_refused(

@@ -13,6 +13,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 
 from heatproof.client.command import compare
@@ -200,6 +201,7 @@ def test_preprocessing_and_images_are_told(compared: Compared) -> None:
         (["sound.onnx", "copy.onnx"], [], "sound.onnx and copy.onnx have equal bytes"),
         (["sound.onnx", "gone.onnx"], [], "cannot read model gone.onnx"),
         (["sound.onnx", "old/sound.onnx"], ["--reference", "copy.onnx2"], "none of the models"),
+        (MODELS, ["--output", "other"], "sound.onnx: unknown output 'other'"),
     ],
 )
 def test_what_cannot_be_compared_ends_with_2_and_names_files(  # noqa: PLR0917  # fixtures and cases
@@ -239,6 +241,21 @@ def test_models_that_do_not_fit_are_refused_by_their_files(  # noqa: PLR0917  # 
     said = capfd.readouterr().err.splitlines()[-1]
     assert all(fault in said for fault in faults), said
     assert "sha256" not in said
+
+
+def test_a_fault_of_one_model_is_told_by_its_file(
+    home: Path, served: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(home)
+    twofold = onnx.load_from_string(network(50))
+    twofold.graph.node.add(op_type="Neg", input=["logits"], output=["other"])
+    twofold.graph.output.add().CopyFrom(twofold.graph.output[0])
+    twofold.graph.output[1].name = "other"
+    onnx.save(twofold, home / "twofold.onnx")
+    asked = ["sound.onnx", "twofold.onnx", "--images", "images", *QUESTION, "--server", served]
+    assert run(["compare", *asked]) == 2
+    said = capfd.readouterr().err.splitlines()[-1]
+    assert "twofold.onnx: 2 outputs may hold class scores" in said
 
 
 def test_a_reference_is_what_the_others_are_held_against(home: Path, served: str) -> None:

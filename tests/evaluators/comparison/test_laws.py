@@ -216,7 +216,8 @@ def test_a_panel_that_never_agrees_says_why_and_blames_no_model() -> None:
         assert [held.summary.undefined for held in found.models] == [{"DEGENERATE": IMAGES}] * 2
         assert difference.undefined is not None
         assert difference.undefined.detail == (
-            f"no image has a value of every model; a has the fewest, 0 (DEGENERATE of {IMAGES})"
+            "no image has a value of every model, and no model has more than another "
+            f"(DEGENERATE of {IMAGES})"
         )
 
 

@@ -55,6 +55,20 @@ def test_a_difference_of_ratios_has_the_standard_error_of_the_jackknife() -> Non
     assert found == pytest.approx(expected, rel=2e-3)
 
 
+@given(st.integers(2, 9), st.randoms(use_true_random=False))
+def test_sums_of_the_same_arms_in_another_order_differ_by_exactly_0(
+    count: int, shuffled: Any
+) -> None:
+    ones = RNG.uniform(1, 2, 12)
+    arms = [arm(RNG.normal(size=12), ones) for _ in range(count)]
+    others = shuffled.sample(arms, count)
+    weights = (1 / count,) * count
+    found = ArmContrast(tuple(arms), weights).minus(ArmContrast(tuple(others), weights))
+    assert found.estimate() == 0
+    assert not found.influence().any()
+    assert found.count == 12
+
+
 def test_a_difference_of_means_is_the_mean_of_the_differences() -> None:
     a, b = RNG.normal(size=20), RNG.normal(size=20)
     contrast = ArmContrast.between(arm(a), arm(b))

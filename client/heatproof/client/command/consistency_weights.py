@@ -8,7 +8,7 @@ import typer
 
 from heatproof.client.command.options import shared
 from heatproof.client.command.options.choices import choice
-from heatproof.client.command.options.files import require_folder, written
+from heatproof.client.command.options.files import require_writable, written
 from heatproof.client.command.options.groups import grouped
 from heatproof.client.command.output.console import note, progress_shown
 
@@ -41,7 +41,7 @@ def consistency_weights(
 ) -> None:
     """Weigh training images by how little their explanations hold under a background attack."""
     asked = question.asked()
-    require_folder(question.output)
+    require_writable(question.output)
     metric = choice(f"explanation_consistency:{question.attack}")
     with server.connected() as client, progress_shown() as on_progress:
         found = client.consistency_weights(

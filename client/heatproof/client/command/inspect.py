@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 
 from heatproof.client.command.options import shared
-from heatproof.client.command.options.files import require_folder, written
+from heatproof.client.command.options.files import require_writable, written
 from heatproof.client.command.options.groups import grouped
 from heatproof.client.command.output.console import out
 from heatproof.client.command.output.tables import table
@@ -56,7 +56,8 @@ def inspect(
     question: InspectOptions, stated: shared.StatedOptions, server: shared.ServerOptions
 ) -> None:
     """Show what a model holds, and which explainers, metrics and removal operators it allows."""
-    require_folder(question.json)
+    if question.json != STANDARD_OUTPUT:
+        require_writable(question.json)
     with server.connected() as client:
         found = client.inspect(question.model, **stated.statement())
     text = json.dumps(plain(found), indent=1)

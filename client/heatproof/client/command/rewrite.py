@@ -8,7 +8,7 @@ import typer
 
 from heatproof.client.clients.flows.models import Rewrite
 from heatproof.client.command.options import shared
-from heatproof.client.command.options.files import require_folder
+from heatproof.client.command.options.files import require_writable
 from heatproof.client.command.options.groups import grouped
 from heatproof.client.command.output.console import out
 from heatproof.client.documents import messages
@@ -97,7 +97,7 @@ class RewriteOptions:
 def rewrite(asked: RewriteOptions, server: shared.ServerOptions) -> None:
     """Write a model that hides parts of the image inside itself, or that computes gradients."""
     wanted = asked.rewrite()
-    require_folder(asked.output)
+    require_writable(asked.output)
     with server.connected() as client:
         client.rewrite(asked.model, asked.output, wanted, platform=asked.platform)
     out.print(str(asked.output), markup=False)

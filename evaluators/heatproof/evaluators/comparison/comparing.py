@@ -190,15 +190,21 @@ class _Table:
         return Missing(Lack.NOTHING_SHARED, self._nothing_shared())
 
     def _nothing_shared(self) -> str:
-        """Whose values are missing, and why."""
+        """Whose values are missing, and why; models that lack as many are not told apart."""
         scored = self.held.scored
         fewest = int(np.argmin(scored))
-        named = _model(self.held.quantity, fewest)
         reasons = self.models[fewest].undefined
         counted = ", ".join(f"{reason} of {count}" for reason, count in reasons.items())
-        found = f"{named} has the fewest, {scored[fewest]}{counted and f' ({counted})'}"
-        way_out = "" if max(scored) == scored[fewest] else ": evaluate the others without it"
-        return f"no image has a value of every model; {found}{way_out}"
+        told = f" ({counted})" if counted else ""
+        if max(scored) > scored[fewest]:
+            named = _model(self.held.quantity, fewest)
+            found = (
+                f"{named} has the fewest, {scored[fewest]}{told}: evaluate the others without it"
+            )
+            return f"no image has a value of every model; {found}"
+        if any(summary.undefined != reasons for summary in self.models):
+            told = ""
+        return f"no image has a value of every model, and no model has more than another{told}"
 
     def comparison(self, differences: Sequence[ModelDifference], tests: int) -> ModelComparison:
         """Puts everything together; `tests` is how many the whole comparison makes at most."""

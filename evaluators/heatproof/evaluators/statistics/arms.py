@@ -150,10 +150,33 @@ def _signed(contrast: ArmContrast, turn: float) -> list[tuple[float, Arm]]:
 
 def _merged(terms: list[tuple[float, Arm]]) -> tuple[float, Arm]:
     """One arm for several of the same denominators."""
-    sign, first = terms[0]
     if len(terms) == 1:
-        return sign, first
-    numerators = sign * first.numerators
-    for other_sign, arm in terms[1:]:
-        numerators = numerators + other_sign * arm.numerators
+        return terms[0]
+    _, first = terms[0]
+    left = _uncancelled(terms)
+    if not left:
+        return 1.0, Arm(np.zeros_like(first.numerators), first.denominators, first.scored)
+    sign, arm = left[0]
+    numerators = sign * arm.numerators
+    for other_sign, other in left[1:]:
+        numerators = numerators + other_sign * other.numerators
     return 1.0, Arm(numerators, first.denominators, first.scored)
+
+
+def _uncancelled(terms: list[tuple[float, Arm]]) -> list[tuple[float, Arm]]:
+    """The terms without pairs of opposites, whose sum in any other order would be rounding."""
+    left: list[tuple[float, Arm]] = []
+    for sign, arm in terms:
+        opposite = next(
+            (
+                place
+                for place, (other_sign, other) in enumerate(left)
+                if other_sign == -sign and np.array_equal(other.numerators, arm.numerators)
+            ),
+            None,
+        )
+        if opposite is None:
+            left.append((sign, arm))
+        else:
+            del left[opposite]
+    return left

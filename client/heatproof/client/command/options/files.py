@@ -1,8 +1,11 @@
 """Files that a subcommand writes its report to."""
 
+import errno
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Annotated
 
 import typer
@@ -57,12 +60,12 @@ class ReportOptions:
 
         Raises:
             MissingExtraError: the HTML page needs a package that is missing.
-            UsageError: the names of the classes cannot be read, or a folder does not exist.
+            UsageError: the names of the classes cannot be read, or a report cannot be written.
         """
         if self.html is not None:
             required("jinja2", extra="report")
         for path in (self.json, self.markdown, self.html):
-            require_folder(path)
+            require_writable(path)
         return class_names(self.classes)
 
     def write(self, content: Content, judged: Judgement | None = None) -> None:
@@ -96,7 +99,7 @@ class GateReportOptions(ReportOptions):
     def prepare_gate(self) -> ClassNames:
         """As `prepare`, with the files of a gate."""
         for path in (self.junit, self.update_baseline):
-            require_folder(path)
+            require_writable(path)
         return self.prepare()
 
     def write_gate(self, content: Content, judged: Judgement) -> None:
@@ -111,14 +114,29 @@ def _write_comparison(comparison: ComparisonContent, path: Path) -> None:
     recordings.write_comparison(report, comparison.comparisons, reference, path)
 
 
-def require_folder(path: Path | None) -> None:
-    """Makes sure that a file can be written later.
+def require_writable(path: Path | None) -> None:
+    """Makes sure that a file can be written later; leaves nothing behind.
 
     Raises:
-        UsageError: its folder does not exist.
+        UsageError: it is a folder, may not be written, or its folder does not exist or takes no
+            files.
     """
-    if path is not None and not path.absolute().parent.is_dir():
+    if path is None:
+        return
+    folder = path.absolute().parent
+    if not folder.is_dir():
         raise UsageError(f"cannot write {path}: folder {path.parent} does not exist")
+    if path.is_dir():
+        raise UsageError(f"cannot write {path}: it is a folder; name a file")
+    if path.exists():
+        if not os.access(path, os.W_OK):
+            raise UsageError(f"cannot write {path}: {os.strerror(errno.EACCES)}")
+        return
+    try:  # permissions do not tell whether its file system is read only
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from error
 
 
 def written(path: Path | None, write: Callable[[Path], None]) -> None:

@@ -46,7 +46,10 @@ class Panel:
         Raises:
             UsageError: two files have equal bytes, or what `Client.inspect` raises.
         """
-        found = [client.inspect(one, on_progress=on_progress, **stated) for one in sources]
+        found = []
+        for source in sources:
+            with _told_of(source):
+                found.append(client.inspect(source, on_progress=on_progress, **stated))
         names = _names(sources, found)
         models = tuple(_named(model, name) for model, name in zip(found, names, strict=True))
         _require_different(models)
@@ -111,6 +114,17 @@ class Panel:
         except HeatproofError as error:
             error.args = (captions.spoken(str(error)), *error.args[1:])
             raise
+
+
+@contextmanager
+def _told_of(source: str) -> Iterator[None]:
+    """Lets errors say which of the models they are of."""
+    try:
+        yield
+    except HeatproofError as error:
+        if source not in str(error):
+            error.args = (f"{source}: {error}", *error.args[1:])
+        raise
 
 
 def require_several(sources: Sequence[str]) -> None:

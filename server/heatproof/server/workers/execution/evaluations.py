@@ -1,7 +1,8 @@
 """Plans evaluations and computes their shards."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from heatproof.evaluators.errors import HeatproofError
@@ -89,7 +90,20 @@ def _predictors(
     predictors = {}
     for files in models:
         context.report(f"loading {files.name}")
-        predictors[files.name] = context.model_cache.predictor(
-            files, spec.preprocessing, spec.stated, context.cancellation
-        )
+        with _told_of(files.name, among=len(models)):
+            predictors[files.name] = context.model_cache.predictor(
+                files, spec.preprocessing, spec.stated, context.cancellation
+            )
     return predictors
+
+
+@contextmanager
+def _told_of(model: str, *, among: int) -> Iterator[None]:
+    """Lets errors say which of several models they are of."""
+    try:
+        yield
+    except HeatproofError as error:
+        if among == 1 or model in error.message:
+            raise
+        told = f"{model}: {error.message}"
+        raise type(error)(told, field=error.field, metadata=error.metadata) from error
