@@ -241,3 +241,15 @@ def placed(path: str) -> Iterator[None]:
     except HeatproofError as error:
         field = f"{path}.{error.field}" if error.field else path
         raise type(error)(error.message, field=field, metadata=error.metadata) from error
+
+
+@contextmanager
+def told_of(model: str, *, among: int) -> Iterator[None]:
+    """Lets errors say which of several models they are of."""
+    try:
+        yield
+    except HeatproofError as error:
+        if among == 1 or model in error.message:
+            raise
+        told = f"{model}: {error.message}"
+        raise type(error)(told, field=error.field, metadata=error.metadata) from error

@@ -20,6 +20,7 @@ from heatproof.client.command import compare
 from heatproof.client.command.application import run
 from heatproof.client.command.options.panels import Panel
 from heatproof.client.documents.messages import read
+from heatproof.client.errors import UsageError
 from heatproof.v1.catalog_service_pb2 import Catalog
 from heatproof.v1.model_pb2 import Model
 from tests.client import fakes
@@ -349,10 +350,11 @@ def refusing(kind: str, *names: str) -> dict[str, Any]:
         ([LARGE, refusing("removals", "layer")], "blur"),
     ],
 )
+@pytest.mark.parametrize("metric", [[], ["inter_model_deletion"]])
 def test_layer_masking_is_chosen_where_every_model_allows_it(
-    facts: list[dict[str, Any]], removal: str
+    facts: list[dict[str, Any]], removal: str, metric: list[str]
 ) -> None:
-    choices = chosen(panel(*facts))
+    choices = chosen(panel(*facts), metric=metric)
     assert choices["removals"] == [{removal: {}}]
 
 
@@ -364,6 +366,12 @@ def test_metrics_that_a_model_does_not_allow_are_left_out_and_told(
     assert [next(iter(metric)) for metric in metrics] == list(compare.METRICS[:-1])  # type: ignore[arg-type]  # dictionaries
     said = capfd.readouterr().err
     assert "explanation_consistency is left out: 1.onnx: no gradient" in said
+
+
+def test_models_that_no_usual_metric_fits_are_refused_with_the_reason_once() -> None:
+    with pytest.raises(UsageError) as caught:
+        chosen(panel(LARGE, refusing("metrics", *compare.METRICS)))
+    assert "none of the usual metrics fits all models: 1.onnx: no gradient --" in str(caught.value)
 
 
 SMALL: dict[str, Any] = {"facts": {"height": 48, "width": 32}}

@@ -28,6 +28,7 @@ from heatproof.evaluators.images.inventory import Inventory, KnownImage
 from heatproof.evaluators.images.preprocessing import PRESETS
 from heatproof.evaluators.metrics import (
     Background,
+    ClassMatrix,
     Deletion,
     ExplanationConsistency,
     Insertion,
@@ -175,6 +176,20 @@ def test_models_without_masking_rules_are_refused_with_the_reason(
     assert isinstance(error, UnsupportedOperatorError)
     assert error.field == field
     assert "NonZero" in error.message
+
+
+def test_a_fault_says_which_of_several_models_has_it() -> None:
+    wanted = ClassMatrix.of(np.eye(2, dtype=np.float32))
+    removal = SegmentRemoval(regions=Grid(4), similarity=wanted)
+    models = {
+        name: facts(model=name, classes=classes)
+        for name, classes in (("models/a", 2), ("models/b", 3))
+    }
+    spec = replace(SPEC, models=tuple(models), metrics=(removal,), explainers=())
+    with pytest.raises(InvalidArgumentError) as caught:
+        plan(spec, models, images(1))
+    assert caught.value.message.startswith("models/b: the matrix has 2 classes, but the model 3")
+    assert caught.value.field == "metrics[0].segment_removal.similarity.classes"
 
 
 def test_what_is_not_used_needs_not_be_there() -> None:

@@ -53,7 +53,7 @@ class ComparedOptions:
     models: Annotated[
         list[str],
         typer.Argument(
-            metavar="MODEL...", help="Paths of .onnx files, or names models/...; at least two."
+            metavar="MODEL...", help="Paths of .onnx files, or names models/...; 2 to 16."
         ),
     ]
     images: shared.Images
@@ -75,8 +75,8 @@ class ComparedOptions:
     removal: Annotated[
         list[str],
         typer.Option(
-            help="Removal operator, likewise; by default layer where every model allows it, else "
-            "blur."
+            help="Removal operator, likewise; by default layer where every model allows it and "
+            f"images have {MIN_LAYER_SIDE} pixels a side, else blur."
         ),
     ] = field(default_factory=list)
     reference: Annotated[
@@ -146,7 +146,7 @@ def _choices(
     if "attribution" in needs and not explainers:
         explainers = [panel.first("explainers", EXPLAINERS)]
     if "removal" in needs and not removals:
-        fits = panel.smallest_side >= MIN_LAYER_SIDE or question.metric
+        fits = panel.smallest_side >= MIN_LAYER_SIDE
         removals = [panel.first("removals", REMOVALS if fits else REMOVALS[1:])]
     controls = [name for name in CONTROLS if explainers and name not in explainers]
     note(f"metrics: {', '.join(metrics)}")
@@ -168,13 +168,23 @@ def _needs(metrics: Iterable[str], catalog: Catalog) -> set[str]:
 
 
 def _metrics(panel: Panel, *, has_masks: bool) -> list[str]:
-    """Those of the usual metrics that every model allows."""
+    """Those of the usual metrics that every model allows.
+
+    Raises:
+        UsageError: there is none.
+    """
     obstacles = {name: panel.obstacle("metrics", name) for name in METRICS}
     if not has_masks:  # maps of all models are laid over each other
         obstacles[CONSISTENCY] = obstacles[CONSISTENCY] or panel.differing_sizes()
+    usual = [name for name, obstacle in obstacles.items() if obstacle is None]
+    if not usual:
+        why = "; ".join(dict.fromkeys(filter(None, obstacles.values())))
+        raise UsageError(
+            f"none of the usual metrics fits all models: {why} -- leave a model out, or name "
+            "another --metric"
+        )
     for name, obstacle in obstacles.items():
         if obstacle is not None:
             note(f"{name} is left out: {obstacle}")
     background = f"background={'object' if has_masks else 'shared'}"
-    usual = [name for name, obstacle in obstacles.items() if obstacle is None]
     return [f"{name}:{background}" if name == CONSISTENCY else name for name in usual]

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
-from heatproof.evaluators.errors import placed
+from heatproof.evaluators.errors import placed, told_of
 from heatproof.evaluators.evaluation.requirements import (
     check_explainers,
     check_inventory,
@@ -102,7 +102,8 @@ def plan(spec: EvaluationSpec, facts: Mapping[str, PredictorFacts], inventory: I
     keys = result_keys(spec)
     check_panels(spec, facts)
     for model in spec.models:
-        _check_model(spec, facts[model], keys)
+        with told_of(model, among=len(spec.models)):
+            _check_model(spec, facts[model], keys)
     check_inventory(spec, facts, inventory)
     check_use(spec)
     rows = sum(_rows_of_image(spec, facts[model], keys) for model in spec.models)

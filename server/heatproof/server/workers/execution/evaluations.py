@@ -1,11 +1,10 @@
 """Plans evaluations and computes their shards."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from heatproof.evaluators.errors import HeatproofError
+from heatproof.evaluators.errors import HeatproofError, told_of
 from heatproof.evaluators.evaluation import engine
 from heatproof.evaluators.evaluation.column_blocks import written
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
@@ -90,20 +89,8 @@ def _predictors(
     predictors = {}
     for files in models:
         context.report(f"loading {files.name}")
-        with _told_of(files.name, among=len(models)):
+        with told_of(files.name, among=len(models)):
             predictors[files.name] = context.model_cache.predictor(
                 files, spec.preprocessing, spec.stated, context.cancellation
             )
     return predictors
-
-
-@contextmanager
-def _told_of(model: str, *, among: int) -> Iterator[None]:
-    """Lets errors say which of several models they are of."""
-    try:
-        yield
-    except HeatproofError as error:
-        if among == 1 or model in error.message:
-            raise
-        told = f"{model}: {error.message}"
-        raise type(error)(told, field=error.field, metadata=error.metadata) from error
