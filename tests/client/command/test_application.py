@@ -139,6 +139,20 @@ def test_a_report_that_cannot_be_written_is_refused_before_anything_is_sent(  # 
     assert not script.uploaded
 
 
+@pytest.mark.parametrize("second", ["--html", "--junit", "--update-baseline"])
+def test_two_reports_in_one_file_are_refused_before_anything_is_sent(
+    gate: list[str],
+    script: fakes.Script,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    second: str,
+) -> None:
+    asked = [*gate, "--json", str(tmp_path / "r"), second, str(tmp_path / "." / "r")]
+    assert run(asked) == 2
+    assert "two reports would be written to" in capfd.readouterr().err
+    assert not script.uploaded
+
+
 def test_asking_whether_a_report_can_be_written_leaves_nothing_and_takes_devices(
     tmp_path: Path,
 ) -> None:

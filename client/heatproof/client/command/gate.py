@@ -51,7 +51,7 @@ def gate(
 
     Exit codes: 0 it may (warnings allowed), 1 it may not, 2 anything else, 130 interrupted.
     """
-    classes = reports.prepare_gate()
+    classes = reports.prepare()
     try:
         report = _judged(candidate, stated, known, reports, server)
     except UnjudgedError as error:

@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -60,13 +60,17 @@ class ReportOptions:
 
         Raises:
             MissingExtraError: the HTML page needs a package that is missing.
-            UsageError: the names of the classes cannot be read, or a report cannot be written.
+            UsageError: the names of the classes cannot be read, a report cannot be written, or two
+                have one file.
         """
         if self.html is not None:
             required("jinja2", extra="report")
-        for path in (self.json, self.markdown, self.html):
-            require_writable(path)
+        _require_reports(self.files())
         return class_names(self.classes)
+
+    def files(self) -> tuple[Path | None, ...]:
+        """Where every report goes; None for those that were not asked for."""
+        return (self.json, self.markdown, self.html)
 
     def write(self, content: Content, judged: Judgement | None = None) -> None:
         """Writes the reports that were asked for."""
@@ -96,11 +100,9 @@ class GateReportOptions(ReportOptions):
         ),
     ] = None
 
-    def prepare_gate(self) -> ClassNames:
-        """As `prepare`, with the files of a gate."""
-        for path in (self.junit, self.update_baseline):
-            require_writable(path)
-        return self.prepare()
+    def files(self) -> tuple[Path | None, ...]:
+        """As `ReportOptions.files`, with the files of a gate."""
+        return (*ReportOptions.files(self), self.junit, self.update_baseline)
 
     def write_gate(self, content: Content, judged: Judgement) -> None:
         """As `write`, with the files of a gate."""
@@ -112,6 +114,22 @@ class GateReportOptions(ReportOptions):
 def _write_comparison(comparison: ComparisonContent, path: Path) -> None:
     report, reference = comparison.content.report, comparison.reference
     recordings.write_comparison(report, comparison.comparisons, reference, path)
+
+
+def _require_reports(paths: Iterable[Path | None]) -> None:
+    """Makes sure that reports can be written later, none over another.
+
+    Raises:
+        UsageError: as `require_writable`, or two have one file.
+    """
+    seen: set[Path] = set()
+    for path in paths:
+        require_writable(path)
+        if path is None or (path.exists() and not path.is_file()):  # a device takes several
+            continue
+        if path.resolve() in seen:
+            raise UsageError(f"two reports would be written to {path}: give each its own file")
+        seen.add(path.resolve())
 
 
 def require_writable(path: Path | None) -> None:
