@@ -26,7 +26,7 @@ from heatproof.evaluators.evaluation.results import (
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.explainers import EXPLAINERS, Explainer
 from heatproof.evaluators.images.preprocessing import PRESETS, Preprocessing, Resize
-from heatproof.evaluators.metrics import METRICS
+from heatproof.evaluators.metrics import METRICS, ClassMatrix
 from heatproof.evaluators.outcomes import Curve, Direction, Reason, Undefined
 from heatproof.evaluators.queries.targets import LABEL, PREDICTED, Contrast, FixedClass, Group
 from heatproof.evaluators.regions import REGIONS, Grid, Segmentation, Slic
@@ -57,10 +57,16 @@ def within(bounds: Range, kind: type) -> st.SearchStrategy[Any]:
     return st.floats(bounds.lower, bounds.upper).filter(bounds.__contains__)
 
 
+MATRICES = st.integers(0, 3).flatmap(
+    lambda classes: npst.arrays(
+        np.float32, (classes, classes), elements=st.floats(-1, 1, width=32)
+    ).map(ClassMatrix.of)
+)
 NESTED: Mapping[Any, Callable[[], st.SearchStrategy[Any]]] = {
     RemovalOperator: lambda: REMOVALS_,
     Segmentation: lambda: REGIONS_,
     Explainer: lambda: EXPLAINERS_,
+    ClassMatrix: lambda: MATRICES,
 }
 """What parameters hold of the registries, drawn once these are known."""
 
@@ -268,7 +274,7 @@ METRIC: Mapping[str, Any] = {"deletion": {"steps": 5000}}
                 preprocessing={"preset": "unit"}, explainers=[{"lime": {"regions": {}}}]
             ),
             "spec.explainers[0].lime.regions",
-            "no kind of regions is chosen; choose from grid, quickshift, slic",
+            "no kind of regions is chosen; choose from boxes, grid, quickshift, slic",
         ),
         (
             evaluation_pb2.EvaluationSpec(preprocessing={"preset": "imagnet"}),
