@@ -4,13 +4,15 @@ import asyncio
 from typing import Any
 
 import grpc
+import numpy as np
+import onnx
 import pytest
 
 from heatproof.client import AsyncClient, Client
 from heatproof.evaluators.statistics.permutation import holm
 from heatproof.v1 import comparison_pb2
 from heatproof.v1 import evaluation_service_pb2 as pb
-from tests.system.evaluations.colour_server import Evaluating
+from tests.system.evaluations.colour_server import Evaluating, network, square
 from tests.system.refusals import refused
 
 SMALL = {"grid": 4, "steps": 4}
@@ -146,6 +148,36 @@ def test_both_clients_compare_what_they_have_evaluated(served: Evaluating, done:
             return await client.compare_models(done)
 
     assert asyncio.run(asked()).comparisons == tuple(compared(served, done))
+
+
+def ending(operator: str) -> bytes:
+    """The sound network with an activation of its scores."""
+    model = onnx.load_from_string(network(20.0))
+    model.graph.node[-1].output[0] = "scores"
+    model.graph.node.append(onnx.NodeProto(op_type=operator, input=["scores"], output=["logits"]))
+    return model.SerializeToString()
+
+
+@pytest.mark.parametrize(("first", "second"), [("Sigmoid", "Softmax"), ("Softmax", "Identity")])
+def test_probabilities_of_two_kinds_are_told(client: Client, first: str, second: str) -> None:
+    """A softmax in the graph and one of logits are the same kind."""
+    report = client.evaluate(
+        [ending(first), ending(second)],
+        [square(seed) for seed in range(2)],
+        preprocessing={"resize": "none"},
+        metrics=[{"pointing_game": {}}, {"occlusion_robustness": {"grid": 4, "steps": 4}}],
+        explainers=["grad_cam"],
+        removals=["black"],
+        masks=[np.eye(32) > 0] * 2,
+        compare=True,
+    )
+    one, other = report.models
+    for found in client.compare_models(report).comparisons:
+        told = [text for text in found.cautions if "probabilities of" in text]
+        assert len(told) == (first == "Sigmoid")
+        for text in told:
+            assert f"probabilities of {one.name} are of each class by itself" in text
+            assert f"those of {other.name} are shares among the classes" in text
 
 
 def refusal(served: Evaluating, name: str, **rest: Any) -> Any:

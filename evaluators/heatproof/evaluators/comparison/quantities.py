@@ -8,6 +8,7 @@ from typing import Final
 from heatproof.evaluators.errors import InvalidArgumentError, placed
 from heatproof.evaluators.evaluation.plan import ResultKey, result_keys
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
+from heatproof.evaluators.queries.class_outputs import ClassOutput
 from heatproof.evaluators.statistics.reductions import Mean
 
 _FEWEST_MODELS: Final = 2
@@ -114,6 +115,20 @@ def require_comparable_models(spec: EvaluationSpec) -> None:
             "occlusion_corrected_deletion",
             field="metrics",
         )
+
+
+def reading_cautions(outputs: Sequence[ClassOutput]) -> tuple[str, ...]:
+    """Says where the probabilities of the models are of different kinds."""
+    alone = [one.model for one in outputs if one.is_each_by_itself]
+    among = [one.model for one in outputs if not one.is_each_by_itself]
+    if not alone or not among:
+        return ()
+    told = (
+        f"probabilities of {', '.join(alone)} are of each class by itself (sigmoid), those of "
+        f"{', '.join(among)} are shares among the classes (softmax): what is made of them differs "
+        "between the two for that alone"
+    )
+    return (told,)
 
 
 def pairs_of(models: tuple[str, ...], reference: str) -> tuple[tuple[int, int], ...]:

@@ -74,6 +74,11 @@ class ClassOutput:
     basis: Basis
     decision: str
 
+    @property
+    def is_each_by_itself(self) -> bool:
+        """Whether probabilities are of each class by itself, and not among the classes."""
+        return self.activation == Activation.SIGMOID and not self.is_binary
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:

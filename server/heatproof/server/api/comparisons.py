@@ -27,9 +27,10 @@ def decode_comparison_rules(request: pb.CompareModelsRequest) -> ComparisonRules
 
 
 def encode_comparison(found: CorrectedComparison) -> comparison_pb2.ModelComparison:
-    """Makes the message of one quantity, with its corrected p-values."""
+    """Makes the message of one quantity, with its corrected p-values and what holds for all."""
     message = comparison_pb2.ModelComparison.FromString(found.comparison)
     message.tests = found.tests
+    message.cautions.extend(found.cautions)
     adjusted = iter(found.adjusted)
     for difference in message.differences:
         if difference.HasField("p_value"):

@@ -2,6 +2,7 @@
 
 from heatproof.evaluators.errors import HeatproofError
 from heatproof.server.api.codec.evaluations import encode_evaluation
+from heatproof.server.api.codec.evaluations import read_class_outputs as read_class_outputs
 from heatproof.server.api.codec.evaluations import read_spec as read_spec
 from heatproof.server.api.codec.evaluations import serialized_environment as serialized_environment
 from heatproof.server.api.codec.evaluations import serialized_spec as serialized_spec

@@ -10,6 +10,7 @@ from heatproof.evaluators.comparison.quantities import (
     ComparedQuantity,
     compared_quantities,
     pairs_of,
+    reading_cautions,
     require_comparable_models,
 )
 from heatproof.evaluators.errors import FailedPreconditionError, InvalidArgumentError
@@ -34,11 +35,13 @@ class CorrectedComparison:
         comparison: serialised `ModelComparison` without these.
         adjusted: the corrected p-values, in the order of those that it has.
         tests: p-values of the whole comparison.
+        cautions: what must be known of the models to read any quantity.
     """
 
     comparison: bytes
     adjusted: tuple[float, ...]
     tests: int
+    cautions: tuple[str, ...]
 
 
 class Comparisons:
@@ -76,8 +79,10 @@ class Comparisons:
             p_values += found.p_values
         flat = [value for group in p_values for value in group]
         adjusted = iter(holm(flat))
+        cautions = reading_cautions(self._documents.read_class_outputs(stored.environment))
         for data, group in zip(comparisons, p_values, strict=True):
-            yield CorrectedComparison(data, tuple(islice(adjusted, len(group))), len(flat))
+            corrected = tuple(islice(adjusted, len(group)))
+            yield CorrectedComparison(data, corrected, len(flat), cautions)
 
     async def _tasks(
         self, stored: StoredEvaluation, spec: EvaluationSpec, rules: ComparisonRules

@@ -6,6 +6,7 @@ from typing import Protocol
 from heatproof.evaluators.errors import HeatproofError
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.gate.policy import Policy
+from heatproof.evaluators.queries.class_outputs import ClassOutput
 from heatproof.server.evaluations.store.records import StoredEvaluation
 
 
@@ -30,6 +31,10 @@ class EvaluationDocuments(Protocol):
 
     def serialized_environment(self, environment: Mapping[str, str]) -> bytes:
         """Writes what computes an evaluation, a part of an `Evaluation`."""
+        ...
+
+    def read_class_outputs(self, environment: bytes) -> tuple[ClassOutput, ...]:
+        """Reads how class scores are read off the part of an `Evaluation` that says it."""
         ...
 
     def serialized_evaluation(self, stored: StoredEvaluation) -> bytes:
