@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from examples.comparing_models.compare import NETWORKS, markdown
-from examples.comparing_models.networks import SCALE
+from examples.comparing_models.planted import SCALE
 from examples.shapes import shapes
 from heatproof.client import Client
 from heatproof.v1.results_pb2 import MetricResult, Summary

@@ -20,7 +20,7 @@ import numpy as np
 from scipy import stats
 
 from examples.comparing_models.drawing import Scatter, drawn
-from examples.comparing_models.networks import CELL, DISPLACEMENTS, MIXES, SCALE
+from examples.comparing_models.planted import CELL, DISPLACEMENTS, MIX_NAMES, SCALE
 from examples.shapes import shapes
 from heatproof.client import Client, Report
 from heatproof.v1.results_pb2 import MetricResult
@@ -65,7 +65,7 @@ class Panel:
     @classmethod
     def of(cls, seed: int) -> "Panel":
         """The panel that `train.py` has written."""
-        kinds = [(name, moved) for name in MIXES for moved in DISPLACEMENTS]
+        kinds = [(name, moved) for name in MIX_NAMES for moved in DISPLACEMENTS]
         names = tuple(f"{name}-{CELL * moved}px-{seed}" for name, moved in kinds)
         return cls(names, -np.array([moved for _, moved in kinds]))
 

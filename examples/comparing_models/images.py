@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from examples.comparing_models.networks import SCALE
+from examples.comparing_models.planted import SCALE
 from examples.shapes import shapes
 
 PANEL_SEED = 2

@@ -8,14 +8,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from examples.comparing_models.planted import MIX_NAMES, SCALE
 from examples.shapes import CLASSES, SIDE
 
-SCALE: Final = 2
 INPUT: Final = SCALE * SIDE
-CELL: Final = 4
-"""Pixels of the image between two cells of the last feature map."""
-DISPLACEMENTS: Final = (0, 1, 2, 3)
-"""Cells, down and to the right, by which the last feature map is moved."""
 
 HOLES: Final = 4
 """Squares along each side that cut-out hides."""
@@ -102,7 +98,7 @@ def cutmix(images: torch.Tensor, classes: torch.Tensor, rng: np.random.Generator
 
 
 MIXES: Final[Mapping[str, Mix]] = MappingProxyType(
-    {"plain": plain, "cutout": cutout, "mixup": mixup, "cutmix": cutmix}
+    dict(zip(MIX_NAMES, (plain, cutout, mixup, cutmix), strict=True))
 )
 
 

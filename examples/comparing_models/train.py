@@ -16,17 +16,8 @@ import onnx
 import torch
 from torch import nn
 
-from examples.comparing_models.networks import (
-    CELL,
-    DISPLACEMENTS,
-    INPUT,
-    MIXES,
-    SCALE,
-    Mix,
-    network,
-    plain,
-    tensor,
-)
+from examples.comparing_models.networks import INPUT, MIXES, Mix, network, plain, tensor
+from examples.comparing_models.planted import CELL, DISPLACEMENTS, SCALE
 from examples.shapes import CLASSES, Shapes, shapes
 from heatproof.client.export import export_classifier
 

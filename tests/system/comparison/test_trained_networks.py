@@ -6,8 +6,9 @@ import pytest
 import torch
 from scipy import stats
 
-from examples.comparing_models.compare import NETWORKS, SCALE, Panel, results
+from examples.comparing_models.compare import NETWORKS, Panel, results
 from examples.comparing_models.networks import INPUT, MIXES, network, tensor
+from examples.comparing_models.planted import SCALE
 from examples.shapes import CLASSES, shapes
 from heatproof.client import Client
 
