@@ -13,6 +13,7 @@ from typing import Final
 
 import cv2
 import numpy as np
+from line_chart import LineChart
 
 from heatproof.client import Client, Report
 from heatproof.v1.results_pb2 import MetricResult, Summary
@@ -22,14 +23,6 @@ EXAMPLES: Final = HERE.parent
 
 OPERATORS: Final = ("layer", "blur", "mean", "grey", "black", "white")
 METRICS: Final = ("segment_removal", "mask_shape_bias", "concordance")
-COLOURS: Final = {  # blue, green, red, as OpenCV writes them
-    "layer": (170, 60, 20),
-    "blur": (60, 130, 0),
-    "mean": (30, 120, 230),
-    "grey": (150, 150, 150),
-    "black": (20, 20, 20),
-    "white": (190, 110, 220),
-}
 
 
 def labelled_photographs() -> list[Path]:
@@ -130,29 +123,21 @@ def found_without_object(report: Report) -> str:
 
 def picture(report: Report) -> np.ndarray:
     """Unchanged predictions over the share hidden, a line an operator."""
-    width, height, left, top, span, tall = 760, 460, 70, 30, 520, 360
-    canvas = np.full((height, width, 3), 255, np.uint8)
-
-    def write(text: str, at: tuple[int, int], colour: tuple[int, int, int] = (40, 40, 40)) -> None:
-        cv2.putText(canvas, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.45, colour, 1, cv2.LINE_AA)
-
-    def pixel(fraction: float, value: float) -> tuple[int, int]:
-        return left + round(fraction * span), top + round((1 - value) * tall)
-
-    for tick in np.linspace(0, 1, 6):
-        cv2.line(canvas, pixel(0, tick), pixel(1, tick), (225, 225, 225), 1)
-        write(f"{tick:.1f}", (left - 35, pixel(0, tick)[1] + 5))
-        write(f"{tick:.1f}", (pixel(tick, 0)[0] - 10, top + tall + 20))
-    for place, operator in enumerate(OPERATORS):
-        curve = result(report, "segment_removal", operator).curves["unchanged"]
-        points = [pixel(*point) for point in zip(curve.fractions, curve.values, strict=True)]
-        cv2.polylines(canvas, [np.array(points)], False, COLOURS[operator], 2, cv2.LINE_AA)  # noqa: FBT003  # open
-        write(operator, (left + span + 50, top + 20 + 24 * place), COLOURS[operator])
-        at = (left + span + 20, top + 15 + 24 * place)
-        cv2.line(canvas, at, (at[0] + 24, at[1]), COLOURS[operator], 2)
-    write("share of segments hidden, in a random order", (left + 120, top + tall + 45))
-    write("share of predictions that are those of the whole image", (left, top - 10))
-    return canvas
+    curves = {
+        operator: result(report, "segment_removal", operator).curves["unchanged"]
+        for operator in OPERATORS
+    }
+    fifths = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
+    return LineChart(
+        {
+            operator: list(zip(curve.fractions, curve.values, strict=True))
+            for operator, curve in curves.items()
+        },
+        "share of segments hidden, in a random order",
+        "share of predictions that are those of the whole image",
+        x_ticks=fifths,
+        y_ticks=fifths,
+    ).picture()
 
 
 def main() -> None:

@@ -11,7 +11,8 @@ from typing import Final
 
 import cv2
 import numpy as np
-from compare import COLOURS, EXAMPLES, HERE, cell, labelled_photographs
+from compare import EXAMPLES, HERE, cell, labelled_photographs
+from line_chart import LineChart
 
 from heatproof.client import Client, Report
 from heatproof.v1.results_pb2 import MetricResult
@@ -88,34 +89,20 @@ def lime_table(report: Report) -> str:
 
 def picture(report: Report) -> np.ndarray:
     """Relative magnitude over the size of the patch, a line an operator."""
-    width, height, left, top, span, tall = 620, 400, 70, 40, 400, 290
-    canvas = np.full((height, width, 3), 255, np.uint8)
-    lengths = {
-        operator: [relative_magnitude(linearity(report, operator, patch)) for patch in PATCHES]
+    lines = {
+        operator: [
+            (patch, relative_magnitude(linearity(report, operator, patch))) for patch in PATCHES
+        ]
         for operator in OPERATORS
     }
-    highest = 1.1 * max(1.0, *(length for line in lengths.values() for length in line))
-
-    def write(text: str, at: tuple[int, int], colour: tuple[int, int, int] = (40, 40, 40)) -> None:
-        cv2.putText(canvas, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.45, colour, 1, cv2.LINE_AA)
-
-    def pixel(patch: int, length: float) -> tuple[int, int]:
-        return left + round(patch / 120 * span), top + round((1 - length / highest) * tall)
-
-    for tick in np.arange(0, highest, 0.25):
-        cv2.line(canvas, pixel(0, tick), pixel(120, tick), (225, 225, 225), 1)
-        write(f"{tick:.2f}", (left - 42, pixel(0, tick)[1] + 5))
-    for patch in PATCHES:
-        write(f"{patch}", (pixel(patch, 0)[0] - 10, top + tall + 20))
-    for place, operator in enumerate(OPERATORS):
-        points = [pixel(*point) for point in zip(PATCHES, lengths[operator], strict=True)]
-        cv2.polylines(canvas, [np.array(points)], False, COLOURS[operator], 2, cv2.LINE_AA)  # noqa: FBT003  # open
-        write(operator, (left + span + 50, top + 20 + 24 * place), COLOURS[operator])
-        at = (left + span + 20, top + 15 + 24 * place)
-        cv2.line(canvas, at, (at[0] + 24, at[1]), COLOURS[operator], 2)
-    write("side of the only visible patch in pixels", (left + 70, top + tall + 45))
-    write("length of the features, over that of the whole image", (left, top - 15))
-    return canvas
+    highest = max(length for line in lines.values() for _, length in line)
+    return LineChart(
+        lines,
+        "side of the only visible patch in pixels",
+        "length of the features, over that of the whole image",
+        x_ticks=PATCHES,
+        y_ticks=np.arange(0, highest + 0.25, 0.25).tolist(),
+    ).picture()
 
 
 def main() -> None:

@@ -78,10 +78,12 @@ def check_panel_counts(spec: EvaluationSpec) -> None:
     Raises:
         InvalidArgumentError: as `check_panels`.
     """
-    for metric, _, path in _panels(spec):
+    for metric, read, path in _panels(spec):
         if len(spec.models) < _SMALLEST_PANEL:
+            asked = metric.asked_by(read)
+            subject = f"{metric.name} with this {asked}" if asked else metric.name
             raise InvalidArgumentError(
-                f"{metric.name} compares models, and there are {len(spec.models)}: name at least "
+                f"{subject} compares models, and there are {len(spec.models)}: name at least "
                 f"{_SMALLEST_PANEL} in models",
                 field=path,
             )

@@ -103,8 +103,9 @@ def _check_nested(thing: object, name: str) -> None:
 
 
 def parameters_of(kind: type) -> tuple[ParameterFacts, ...]:
-    """Describes the parameters of a registered class."""
-    return tuple(_facts(declared) for declared in fields(cast("Any", kind)))
+    """Describes the parameters of a registered class; what it shares with others last."""
+    declared = sorted(fields(cast("Any", kind)), key=lambda one: bool(one.kw_only))
+    return tuple(map(_facts, declared))
 
 
 def _facts(declared: "Field[Any]") -> ParameterFacts:

@@ -1,6 +1,5 @@
 """Concordance: by hand on toys, over a data set, and its pairs as units of sampling."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -20,11 +19,10 @@ from heatproof.evaluators.images.preprocessing import PRESETS
 from heatproof.evaluators.images.sources import DonorImage, SourceImage
 from heatproof.evaluators.metrics import Concordance
 from heatproof.evaluators.outcomes import Outcome, Reason, Undefined
-from heatproof.evaluators.queries.passes import ModelPass
-from heatproof.evaluators.queries.predictor import Answers, Batch
 from heatproof.evaluators.queries.procedure import LazyImage
 from heatproof.evaluators.queries.sample import Donation
 from heatproof.evaluators.removal import Black, Blur, Layer, Mean, Noise, RemovalOperator, White
+from tests.evaluators.metrics.masking.tapped import Tapped
 from tests.evaluators.toys import (
     SIDE,
     ToyPredictor,
@@ -48,30 +46,13 @@ def bent(images: np.ndarray) -> np.ndarray:
     return found
 
 
-class Tapped(ToyPredictor):
-    """A toy with features of its own; hidden ones are 0, and what is small vanishes at will."""
-
-    def __init__(self, read: Callable[[np.ndarray], np.ndarray] = bent, least: float = 0.0) -> None:
-        super().__init__(lambda image: image.mean(axis=(1, 2)))
-        self._read, self._least = read, least
-
-    def answers(self, run: ModelPass, batch: Batch) -> Answers:
-        found = super().answers(replace(run, taps=()), batch)
-        images = batch.images
-        if batch.masks is not None:
-            images = np.where(batch.masks[:, None], images, np.float32(0))
-            assert found.coverage is not None
-            found = replace(found, coverage=found.coverage * (found.coverage >= self._least))
-        return replace(found, features={name: self._read(images) for name in run.taps})
-
-
 def scored(
     metric: Concordance,
     removal: RemovalOperator | None = None,
     model: ToyPredictor | None = None,
     other: np.ndarray | None = None,
 ) -> Outcome:
-    predictor = model or Tapped()
+    predictor = model or Tapped(bent)
     case = case_of(predictor, pixels(), removal=removal)
     assert case.given.sample is not None
     partner = Donation("partner", LazyImage.of(CAST if other is None else other))
@@ -147,7 +128,9 @@ def test_a_network_that_reads_one_channel_alone_keeps_every_likeness() -> None:
 
 
 def test_a_size_that_vanishes_has_a_status_and_takes_the_score_with_it() -> None:
-    found = scored(Concordance((200, 32)), Layer(), Tapped(least=0.1))
+    found = scored(
+        Concordance((200, 32)), Layer(), Tapped(bent, lambda _, coverage: coverage < 0.1)
+    )
     assert isinstance(found.score, Undefined)
     assert found.score.reason is Reason.ZERO_COVERAGE
     assert "change_at_32_of_224" in found.score.detail
@@ -157,7 +140,7 @@ def test_a_size_that_vanishes_has_a_status_and_takes_the_score_with_it() -> None
 
 def test_both_images_are_asked_for_in_full_and_at_every_size() -> None:
     """Batches of four: one for the clean image, then eight views."""
-    model, metric = Tapped(), Concordance((200, 128, 64))
+    model, metric = Tapped(bent), Concordance((200, 128, 64))
     scored(metric, model=model)
     assert metric.cost(planned(facts())).views == 8
     assert len(model.batches) == 1 + 2
@@ -203,7 +186,7 @@ def evaluated(count: int, groups: tuple[str, ...] = ()) -> MetricResult:
         metrics=(Concordance((112, 56)),),
         removals=(Black(),),
     )
-    results = list(evaluate(spec, images, {"models/toy": Tapped()}, lambda _: None))
+    results = list(evaluate(spec, images, {"models/toy": Tapped(bent)}, lambda _: None))
     (found,) = summarize(spec, tabulated(spec, results))
     return found
 

@@ -7,9 +7,8 @@ import pytest
 from heatproof.evaluators.errors import InvalidArgumentError
 from heatproof.evaluators.metrics import Linearity
 from heatproof.evaluators.outcomes import Outcome, Reason, Undefined
-from heatproof.evaluators.queries.passes import ModelPass
-from heatproof.evaluators.queries.predictor import Answers, Batch
 from heatproof.evaluators.removal import Black, Grey, Layer, RemovalOperator
+from tests.evaluators.metrics.masking.tapped import Tapped
 from tests.evaluators.toys import SIDE, ToyPredictor, ask, case_of, facts, features, pixels, planned
 
 MIXING = np.random.default_rng(3).normal(size=(5, 3))
@@ -21,22 +20,9 @@ def bent(images: np.ndarray) -> np.ndarray:
     return np.maximum(mixed - mixed.mean(axis=(2, 3), keepdims=True), 0).astype(np.float32)
 
 
-class Tapped(ToyPredictor):
-    """A toy whose features are given; hidden ones are 0 and one region vanishes at will."""
-
-    def __init__(self, read=features, vanishing: int = 0) -> None:  # type: ignore[no-untyped-def]  # a function of images
-        super().__init__(lambda image: image.mean(axis=(1, 2)))
-        self._read, self._vanishing = read, vanishing
-
-    def answers(self, run: ModelPass, batch: Batch) -> Answers:
-        found = super().answers(replace(run, taps=()), batch)
-        images = batch.images
-        if batch.masks is not None:
-            images = np.where(batch.masks[:, None], images, np.float32(0))
-            assert found.coverage is not None
-            seen = ~batch.masks[:, 0, 0] | batch.masks[:, -1, -1]
-            found = replace(found, coverage=found.coverage * (seen | (self._vanishing == 0)))
-        return replace(found, features={name: self._read(images) for name in run.taps})
+def first_alone(masks: np.ndarray, _: np.ndarray) -> np.ndarray:
+    """The view that shows the first patch, and not the last."""
+    return np.asarray(masks[:, 0, 0] & ~masks[:, -1, -1])
 
 
 def scored(model: ToyPredictor, removal: RemovalOperator | None = None, patch: int = 16) -> Outcome:
@@ -96,7 +82,7 @@ def test_scores_agree_with_an_independent_reading(
 def test_patches_that_vanish_count_as_nothing_and_are_counted() -> None:
     parts = bent(np.stack(patches(pixels(), 0.0))).astype(np.float64).mean(axis=(2, 3)) * 4
     union = bent(pixels()[None]).astype(np.float64).mean(axis=(2, 3))[0]
-    found = scored(Tapped(bent, vanishing=1), Layer())
+    found = scored(Tapped(bent, vanishes=first_alone), Layer())
     assert found.parts["n_zero_coverage"] == 1
     assert found.score == pytest.approx(cosine(parts[1:].sum(axis=0), union), rel=1e-6)
 
@@ -111,7 +97,7 @@ def test_what_does_not_fit_the_model_is_refused() -> None:
     known = replace(facts(), tensors=frozenset({"features"}))
     for metric, model, field in (
         (Linearity(SIDE // 2 + 1), known, "patch"),
-        (Linearity(16, "featurs"), known, "tensor"),
+        (Linearity(16, tensor="featurs"), known, "tensor"),
         (Linearity(16), facts(cam_tensor=""), "tensor"),
     ):
         with pytest.raises(InvalidArgumentError) as caught:

@@ -11,7 +11,7 @@ from heatproof.evaluators.explainers.explainer import (
     ExplainerFacts,
 )
 from heatproof.evaluators.explainers.perturbation.surrogate import (
-    Surrogate,
+    SurrogateParameters,
     check_regions,
     unfit_regions,
 )
@@ -34,7 +34,7 @@ class Spread(StrEnum):
 
 @EXPLAINERS.register
 @dataclass(frozen=True, slots=True)
-class Lime(Explainer):
+class Lime(SurrogateParameters, Explainer):
     """Fits a linear model to the class probability with regions shown or hidden at random."""
 
     facts: ClassVar[ExplainerFacts] = ExplainerFacts(
@@ -46,14 +46,6 @@ class Lime(Explainer):
     regions: Segmentation = parameter(Slic(), "What is shown or hidden together.")
     samples: int = parameter(
         1000, "Samples, the first of which shows all regions.", within=Range(8, 100_000)
-    )
-    width: float = parameter(
-        0.25,
-        "Width of the kernel that weighs samples by their likeness to the image.",
-        within=Range(0, 100, lower_included=False),
-    )
-    ridge: float = parameter(
-        1.0, "Weight of the coefficients' squares.", within=Range(1e-9, 1_000_000)
     )
     removal: RemovalOperator = parameter(Grey(), "How regions are hidden.")
     spread: Spread = parameter(
@@ -73,7 +65,7 @@ class Lime(Explainer):
         regions = sample.regions(self.regions)
         if (reason := unfit_regions(regions)) is not None:
             return reason
-        surrogate = Surrogate(self.samples, self.width, self.ridge)
+        surrogate = self.surrogate(self.samples)
         fit = yield from surrogate.fit(sample, regions, self.removal)
         values = fit.coefficients
         if self.spread is Spread.DENSITY:

@@ -13,6 +13,7 @@ from heatproof.evaluators.queries.procedure import Procedure, respond
 from heatproof.evaluators.queries.sample import Sample
 from heatproof.evaluators.regions.regions import Regions
 from heatproof.evaluators.regions.segmentation import Segmentation, check_segmentation
+from heatproof.evaluators.registry.parameters import Range, parameter
 from heatproof.evaluators.removal.operator import RemovalOperator
 
 MOST_REGIONS: Final = 2048
@@ -58,6 +59,24 @@ class Surrogate:
         weights = likeness(shown, self.width)
         coefficients = ridge_regression(shown, found.values, weights, self.ridge)
         return Fit(coefficients, shown, found.values, found.zero_coverage)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SurrogateParameters:
+    """Parameters of what is registered and fits a linear model."""
+
+    width: float = parameter(
+        0.25,
+        "Width of the kernel that weighs samples by their likeness to the image.",
+        within=Range(0, 100, lower_included=False),
+    )
+    ridge: float = parameter(
+        1.0, "Weight of the coefficients' squares.", within=Range(1e-9, 1_000_000)
+    )
+
+    def surrogate(self, samples: int) -> Surrogate:
+        """How the linear model is fitted to so many samples."""
+        return Surrogate(samples, self.width, self.ridge)
 
 
 def check_regions(segmentation: Segmentation, height: int, width: int) -> None:

@@ -12,17 +12,15 @@ from heatproof.evaluators.images.frames import image_to_input
 from heatproof.evaluators.images.preprocessing import Filter, Preprocessing, Resize
 from heatproof.evaluators.metrics.case import Case
 from heatproof.evaluators.metrics.masking.features import (
+    FeaturesMetric,
     check_features,
     feature_cosine,
-    features_passes,
     features_tensor,
     look,
     pooled,
 )
-from heatproof.evaluators.metrics.metric import METRICS, Cost, Metric, MetricCategory, MetricFacts
+from heatproof.evaluators.metrics.metric import METRICS, Cost, MetricCategory, MetricFacts
 from heatproof.evaluators.outcomes import Direction, Outcome, Reason, Score, Undefined
-from heatproof.evaluators.queries.passes import ModelPass
-from heatproof.evaluators.queries.predictor import PredictorFacts
 from heatproof.evaluators.queries.procedure import LazyImage, MaskedView, Prediction, Procedure
 from heatproof.evaluators.registry.parameters import Range, parameter
 from heatproof.evaluators.registry.registry import Reads
@@ -34,7 +32,7 @@ _CHANGE: Final = Range(0, 2)
 
 @METRICS.register
 @dataclass(frozen=True, slots=True)
-class Concordance(Metric):
+class Concordance(FeaturesMetric):
     """Asks how much the likeness of two images changes when both are made small.
 
     `|cos(f_i, f_j) at a size - cos(f_i, f_j) at full size|`, averaged over the sizes. At a size
@@ -56,9 +54,6 @@ class Concordance(Metric):
         (200, 128, 64, 32), "Sides of the small images, of 224 of the input's.",
         within=Range(1, _FULL - 1),
     )  # fmt: skip
-    tensor: str = parameter(
-        "", "Features; empty: the last spatial tensor before the global pool, averaged."
-    )
 
     @property
     def reduction(self) -> Reduction:
@@ -69,10 +64,6 @@ class Concordance(Metric):
     def part_reductions(self) -> Mapping[str, Reduction]:
         """The change at each size."""
         return {_part(size): Mean(_CHANGE) for size in self.sizes}
-
-    def passes(self, model: PredictorFacts) -> tuple[ModelPass, ...]:
-        """A look at the features."""
-        return features_passes(self.tensor, model)
 
     def check(self, case: Case) -> None:
         """Refuses sizes twice or under a pixel, and tensors that the model lacks."""

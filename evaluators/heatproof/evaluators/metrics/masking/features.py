@@ -1,17 +1,19 @@
 """Features before the classifier, read off the answers to masked views."""
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from jaxtyping import Float64
 
 from heatproof.evaluators.errors import InvalidArgumentError, UnknownNameError
+from heatproof.evaluators.metrics.metric import Metric
 from heatproof.evaluators.outcomes import Score, Undefined
 from heatproof.evaluators.queries.passes import ModelPass
 from heatproof.evaluators.queries.predictor import PredictorFacts
 from heatproof.evaluators.queries.procedure import MaskedView, Prediction, Procedure, ask, chunks
+from heatproof.evaluators.registry.parameters import parameter
 
 _SPATIAL_RANK: Final = 3
 
@@ -21,12 +23,6 @@ Features = Float64[np.ndarray, "features"]
 def features_tensor(named: str, model: PredictorFacts) -> str:
     """The tensor that is named, or the model's own; "" if it has none."""
     return named or model.cam_tensor
-
-
-def features_passes(named: str, model: PredictorFacts) -> tuple[ModelPass, ...]:
-    """A look at the features."""
-    tensor = features_tensor(named, model)
-    return (ModelPass(model.model, taps=(tensor,)),) if tensor else ()
 
 
 def check_features(named: str, model: PredictorFacts) -> None:
@@ -42,6 +38,20 @@ def check_features(named: str, model: PredictorFacts) -> None:
             f"{model.model} has no spatial tensor before its global pool: set tensor",
             field="tensor",
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeaturesMetric(Metric):
+    """What metrics share that read features."""
+
+    tensor: str = parameter(
+        "", "Features; empty: the last spatial tensor before the global pool, averaged."
+    )
+
+    def passes(self, model: PredictorFacts) -> tuple[ModelPass, ...]:
+        """A look at the features."""
+        tensor = features_tensor(self.tensor, model)
+        return (ModelPass(model.model, taps=(tensor,)),) if tensor else ()
 
 
 def look(views: Iterable[MaskedView], tensor: str) -> Procedure[list[Prediction]]:

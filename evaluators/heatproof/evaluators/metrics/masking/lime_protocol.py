@@ -9,7 +9,7 @@ import numpy as np
 
 from heatproof.evaluators.explainers.perturbation.surrogate import (
     Fit,
-    Surrogate,
+    SurrogateParameters,
     check_regions,
     unfit_regions,
 )
@@ -31,7 +31,7 @@ _SAME: Final = 1e-7
 
 @METRICS.register
 @dataclass(frozen=True, slots=True)
-class LimeProtocol(Metric):
+class LimeProtocol(SurrogateParameters, Metric):
     """Asks how well LIME's segments agree with the object, hiding them by an operator.
 
     `cos(w, g)` of LIME's coefficients w of the segments and the object g, which is the sum over
@@ -50,14 +50,6 @@ class LimeProtocol(Metric):
     regions: Segmentation = parameter(Quickshift(), "The segments.")
     samples: int = parameter(
         512, "Samples, the first of which shows all segments.", within=Range(8, 100_000)
-    )
-    width: float = parameter(
-        0.25,
-        "Width of the kernel that weighs samples by their likeness to the image.",
-        within=Range(0, 100, lower_included=False),
-    )
-    ridge: float = parameter(
-        1.0, "Weight of the coefficients' squares.", within=Range(1e-9, 1_000_000)
     )
     top: int = parameter(
         20, "Segments of the highest coefficients; at most half of them.", within=Range(1, 4096)
@@ -95,9 +87,7 @@ class LimeProtocol(Metric):
         regions = sample.regions(self.regions)
         if (reason := _unfit(regions)) is not None:
             return Outcome(reason)
-        fit = yield from Surrogate(self.samples, self.width, self.ridge).fit(
-            sample, regions, case.removal
-        )
+        fit = yield from self.surrogate(self.samples).fit(sample, regions, case.removal)
         chosen = self._chosen(fit, regions, sample.rng("ties"))
         ablated = yield from predict(sample.view(regions.hiding(chosen), case.removal))
         parts: dict[str, Score] = {

@@ -11,17 +11,15 @@ from heatproof.evaluators.images.arrays import Mask
 from heatproof.evaluators.metrics.case import Case
 from heatproof.evaluators.metrics.masking.features import (
     Features,
+    FeaturesMetric,
     check_features,
     feature_cosine,
-    features_passes,
     features_tensor,
     look,
     pooled,
 )
-from heatproof.evaluators.metrics.metric import METRICS, Cost, Metric, MetricCategory, MetricFacts
+from heatproof.evaluators.metrics.metric import METRICS, Cost, MetricCategory, MetricFacts
 from heatproof.evaluators.outcomes import Direction, Outcome, Reason, Score, Undefined
-from heatproof.evaluators.queries.passes import ModelPass
-from heatproof.evaluators.queries.predictor import PredictorFacts
 from heatproof.evaluators.queries.procedure import MaskedView, Procedure
 from heatproof.evaluators.regions.grid import GridCells
 from heatproof.evaluators.registry.parameters import NOT_NEGATIVE, Range, parameter
@@ -34,7 +32,7 @@ _NOTHING: Final = Undefined(Reason.ZERO_COVERAGE, "no patch alone leaves a featu
 
 @METRICS.register
 @dataclass(frozen=True, slots=True)
-class Linearity(Metric):
+class Linearity(FeaturesMetric):
     """Compares the summed features of single patches with the features of the whole image.
 
     `cos(sum of f_i, f)`, `f_i` with patch i alone visible. Features are those before the
@@ -51,9 +49,6 @@ class Linearity(Metric):
     )
 
     patch: int = parameter(32, "Side of a patch in pixels, about.", within=Range(8, 1024))
-    tensor: str = parameter(
-        "", "Features; empty: the last spatial tensor before the global pool, averaged."
-    )
 
     @property
     def reduction(self) -> Reduction:
@@ -70,10 +65,6 @@ class Linearity(Metric):
             "image_magnitude": Mean(NOT_NEGATIVE),
             "n_zero_coverage": Mean(NOT_NEGATIVE),
         }
-
-    def passes(self, model: PredictorFacts) -> tuple[ModelPass, ...]:
-        """A look at the features."""
-        return features_passes(self.tensor, model)
 
     def check(self, case: Case) -> None:
         """Refuses patches larger than half of the input, and tensors that the model lacks."""
