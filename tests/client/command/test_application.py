@@ -1,8 +1,6 @@
 import json
 import os
-import signal
 import subprocess
-import sys
 import venv
 from importlib import metadata
 from pathlib import Path
@@ -14,6 +12,7 @@ from heatproof.client.command.application import run
 from heatproof.client.command.options.files import require_writable
 from heatproof.v1.gate_pb2 import Verdict
 from tests.client import fakes
+from tests.client.command.interrupting import interrupted
 
 ROOT = Path(__file__).parents[3]
 
@@ -240,17 +239,7 @@ def test_a_report_that_cannot_be_written_is_refused_before_the_work(
 
 def test_an_interrupt_ends_with_130_and_cancels(gate: list[str], script: fakes.Script) -> None:
     script.hangs = True
-    command = [sys.executable, "-m", "heatproof.client", *gate]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    for line in process.stderr:
-        if line.startswith("evaluate"):
-            break
-
-    process.send_signal(signal.SIGINT)
-
-    assert process.wait(30) == 130
-    process.stderr.close()
+    assert interrupted(gate) == 130
     assert len(script.calls["CancelEvaluation"]) == 1
 
 

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from heatproof.v1.catalog_service_pb2 import Catalog
 from heatproof.v1.model_pb2 import Model
 from tests.client import fakes
 from tests.client.command.conftest import network
+from tests.client.command.interrupting import interrupted
 from tests.system.serving import serving, settings_for
 
 STEPS = "grid=4,steps=4"
@@ -290,19 +290,7 @@ def test_an_interrupt_ends_with_130_and_cancels(
 ) -> None:
     script.hangs = True
     arguments = [*MODELS[:2], "--images", "images", *QUESTION, "--server", address]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "heatproof.client", "compare", *arguments],
-        cwd=home,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stderr is not None
-    for line in process.stderr:
-        if line.startswith("evaluate"):
-            break
-    process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 130
-    process.stderr.close()
+    assert interrupted(["compare", *arguments], cwd=home) == 130
     assert len(script.calls["CancelEvaluation"]) == 1
 
 
