@@ -145,6 +145,56 @@ def test_wrong_labels_are_refused_with_their_line(
 
 
 @pytest.mark.filterwarnings("ignore:. of 3 images have")
+def test_boxes_come_as_a_file_with_a_row_a_box_or_as_rows_by_image(
+    image_folder: Path, tmp_path: Path
+) -> None:
+    csv = tmp_path / "boxes.csv"
+    csv.write_text("file,left,top,right,bottom\na.png,1,2,3.5,4\nc,0,0,9,9\na.png,5,6,7,8\n")
+    images = collect(image_folder)
+
+    read = AnnotationSources(boxes=csv).read(images)
+    given = AnnotationSources(
+        boxes=[np.array([[1, 2, 3.5, 4], [5, 6, 7, 8]]), [], [(0, 0, 9, 9)]],
+        boxes_frame="model_input",
+    ).read(images)
+
+    assert [len(read.boxes[at]) for at in sorted(read.boxes)] == [2, 1]
+    held = Image()
+    read.add(0, held)
+    corners = [(box.left, box.top, box.right, box.bottom) for box in held.boxes]
+    assert corners == [(1, 2, 3.5, 4), (5, 6, 7, 8)]
+    assert {box.frame for box in held.boxes} == {FRAME_SOURCE}
+    assert [len(given.boxes[at]) for at in range(3)] == [2, 0, 1]
+    assert given.boxes[2][0].frame == FRAME_MODEL_INPUT
+
+
+@pytest.mark.filterwarnings("ignore:. of 3 images have")
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("file,left,top,right\na.png,1,2,3\n", "line 2 needs the columns `file,left,top,right,bot"),
+        ("file,left,top,right,bottom\na.png,1,2,x,4\n", "line 2: 'x' is no number"),
+        ("file,left,top,right,bottom\na.png,1,2,3,4\nb.png,1\n", "line 3 needs"),
+        ("file,left,top,right,bottom\n", "holds none"),
+        ("file,left,top,right,bottom\nz.png,1,2,3,4\n", "none of the 1 boxes belongs"),
+        ("file,left,top,right,bottom\na.png,1,2,nan,4\n", "'a.png' hold NaN"),
+    ],
+)
+def test_wrong_boxes_are_refused_with_their_line(
+    image_folder: Path, tmp_path: Path, text: str, fault: str
+) -> None:
+    (tmp_path / "boxes.csv").write_text(text)
+    with pytest.raises(UsageError, match=fault):
+        AnnotationSources(boxes=tmp_path / "boxes.csv").read(collect(image_folder))
+
+
+@pytest.mark.parametrize("rows", [[1, 2, 3, 4], [[1, 2, 3]], [["a", 1, 2, 3]], [[1], [1, 2]]])
+def test_rows_that_are_no_boxes_are_refused(rows: Any) -> None:
+    with pytest.raises(UsageError, match="'image-0001' must be rows of four numbers"):
+        AnnotationSources(boxes=[rows]).read(collect([png()]))
+
+
+@pytest.mark.filterwarnings("ignore:. of 3 images have")
 def test_masks_are_sent_as_png_and_maps_as_float32(image_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "masks").mkdir()
     (tmp_path / "maps").mkdir()

@@ -4,6 +4,7 @@ from importlib.metadata import version
 
 import pytest
 
+from heatproof.client import Client, PartialAnnotationsWarning
 from heatproof.v1 import evaluation_service_pb2 as pb
 from heatproof.v1 import image_pb2
 from tests.system.evaluations.colour_server import Evaluating, square
@@ -70,3 +71,26 @@ def test_boxes_that_come_with_images_are_regions(served: Evaluating) -> None:
         served.stub.Evaluate(request, timeout=60)
     assert refusal.field == "spec.metrics[0].single_deletion_correlation"
     assert "send boxes with the images" in refusal.message
+
+
+def test_the_client_sends_boxes_and_says_where_nothing_reads_them(served: Evaluating) -> None:
+    metric = {"single_deletion_correlation": {"regions": {"boxes": {"side": 1}}}}
+    corners = [[[8 * (seed % 2), 8 * (seed % 3), 8 * (seed % 2) + 8, 8 * (seed % 3) + 8]]
+               for seed in range(2)]  # fmt: skip
+    with Client.connect(served.address) as client:
+
+        def scores(metrics: list[object]) -> list[float]:
+            report = client.evaluate(
+                served.sound,
+                [square(seed) for seed in range(2)],
+                preprocessing={"resize": "none"},
+                metrics=metrics,  # type: ignore[arg-type]  # tables
+                explainers=["grad_cam"],
+                removals=["black"],
+                boxes=corners,
+            )
+            return [image.scores[0].score.value for image in report.images]
+
+        assert scores([metric]) == pytest.approx([1, 1])
+        with pytest.warns(PartialAnnotationsWarning, match="nothing splits images by their boxes"):
+            scores([{"insertion": {"grid": 4, "steps": 4}}])

@@ -1,4 +1,4 @@
-"""What is known about images: labels, groups, object masks and attribution maps."""
+"""What is known about images: labels, groups, object masks, boxes and attribution maps."""
 
 from __future__ import annotations  # `Frame.ValueType` exists for type checkers only
 
@@ -13,13 +13,14 @@ from typing import Any, Final, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from heatproof.client.documents.annotation_files import CORNERS, read_box_file, read_label_file
 from heatproof.client.documents.images import NamedImage, floats, load_array
-from heatproof.client.documents.label_files import read_label_file
 from heatproof.client.errors import UsageError
 from heatproof.v1.image_pb2 import (
     FRAME_MODEL_INPUT,
     FRAME_SOURCE,
     AttributionMap,
+    Box,
     Frame,
     Image,
     ObjectMask,
@@ -41,6 +42,12 @@ GroupsSource: TypeAlias = ByImage[str]
 MasksSource: TypeAlias = PathText | ByImage[NDArray[Any] | bytes]
 """Object masks: a folder of PNG files by stem, or arrays [height, width] or PNG bytes by image."""
 
+BoxRows: TypeAlias = Sequence[Sequence[float]] | NDArray[Any]
+"""Left, top, right and bottom of each box: pixel columns [left, right) and rows [top, bottom)."""
+
+BoxesSource: TypeAlias = PathText | ByImage[BoxRows]
+"""Boxes: a CSV file with the columns `file,left,top,right,bottom`, or rows by image."""
+
 MapsSource: TypeAlias = PathText | ByImage[NDArray[Any]]
 """Attribution maps: a folder of NPY files by stem, or arrays [height, width] or [channels, height,
 width] by image."""
@@ -60,7 +67,7 @@ _SHOWN: Final = 3
 
 
 class PartialAnnotationsWarning(UserWarning):
-    """Only some images have a label, mask or map, or no metric reads what was sent."""
+    """Only some images have a label, mask, boxes or map, or no metric reads what was sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +79,14 @@ class Annotations:
         masks: object masks.
         maps: attribution maps.
         groups: what images have in common.
+        boxes: boxes around objects.
     """
 
     labels: Mapping[int, int] = field(default_factory=dict)
     masks: Mapping[int, ObjectMask] = field(default_factory=dict)
     maps: Mapping[int, AttributionMap] = field(default_factory=dict)
     groups: Mapping[int, str] = field(default_factory=dict)
+    boxes: Mapping[int, Sequence[Box]] = field(default_factory=dict)
 
     def add(self, index: int, image: Image) -> Image:
         """Adds what is known about image `index` to its message."""
@@ -89,12 +98,13 @@ class Annotations:
             image.attribution_maps.append(self.maps[index])
         if index in self.groups:
             image.group = self.groups[index]
+        image.boxes.extend(self.boxes.get(index, ()))
         return image
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnnotationSources:
-    """Where labels, masks, maps and groups come from.
+    """Where labels, masks, maps, groups and boxes come from.
 
     Attributes:
         labels: class indices; their file may hold the groups too.
@@ -104,6 +114,8 @@ class AnnotationSources:
         maps_frame: likewise.
         groups: what images have in common (patient, scene, camera): one of every image, or none;
             statistics then count groups and not images.
+        boxes: boxes around objects, for `regions` that are `boxes`.
+        boxes_frame: as `masks_frame`.
     """
 
     labels: LabelsSource | None = None
@@ -112,6 +124,8 @@ class AnnotationSources:
     masks_frame: str = "source"
     maps_frame: str = "model_input"
     groups: GroupsSource | None = None
+    boxes: BoxesSource | None = None
+    boxes_frame: str = "source"
 
     def read(self, images: Sequence[NamedImage]) -> Annotations:
         """Finds the image of every value.
@@ -125,7 +139,8 @@ class AnnotationSources:
         labels = _assigned("labels", given, names)
         masks = _assigned("masks", _masks(self.masks), names)
         maps = _assigned("maps", _maps(self.maps), names)
-        frames = _frame(self.masks_frame), _frame(self.maps_frame)
+        boxes = _assigned("boxes", _box_rows(self.boxes), names)
+        frames = _frame(self.masks_frame), _frame(self.maps_frame), _frame(self.boxes_frame)
         return Annotations(
             labels=labels,
             masks={
@@ -137,6 +152,10 @@ class AnnotationSources:
                 for at, values in maps.items()
             },
             groups=_grouped(groups, names),
+            boxes={
+                at: _boxes(corners, frames[2], f"the boxes of {names[at]!r}")
+                for at, corners in boxes.items()
+            },
         )
 
 
@@ -276,3 +295,28 @@ def _map(values: NDArray[Any] | Path, frame: Frame.ValueType, place: str) -> Att
     if not np.isfinite(array).all():
         raise UsageError(f"{place} holds NaN or infinity; replace them")
     return AttributionMap(frame=frame, values=floats(array))
+
+
+def _box_rows(
+    source: BoxesSource | None,
+) -> ByImage[Sequence[Sequence[float]] | NDArray[Any]] | None:
+    if isinstance(source, str | os.PathLike):
+        return dict(read_box_file(Path(source)))
+    return source
+
+
+def _boxes(corners: BoxRows, frame: Frame.ValueType, place: str) -> tuple[Box, ...]:
+    if len(corners) == 0:
+        return ()
+    try:
+        rows: NDArray[np.float64] = np.asarray(corners, np.float64)
+    except (TypeError, ValueError):
+        rows = np.empty((0, 0))
+    if rows.ndim != 2 or rows.shape[1] != len(CORNERS):  # axes
+        raise UsageError(f"{place} must be rows of four numbers: {', '.join(CORNERS)}")
+    if not np.isfinite(rows).all():
+        raise UsageError(f"{place} hold NaN or infinity: leave such a box out")
+    return tuple(
+        Box(frame=frame, left=left, top=top, right=right, bottom=bottom)
+        for left, top, right, bottom in rows.tolist()
+    )

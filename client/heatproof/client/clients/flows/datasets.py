@@ -14,6 +14,7 @@ from heatproof.client.clients.retries import patiently
 from heatproof.client.documents.annotations import (
     Annotations,
     AnnotationSources,
+    BoxesSource,
     GroupsSource,
     LabelsSource,
     MapsSource,
@@ -50,8 +51,10 @@ class AnnotationOptions(TypedDict, total=False):
     masks: MasksSource | None
     maps: MapsSource | None
     groups: GroupsSource | None
+    boxes: BoxesSource | None
     masks_frame: str
     maps_frame: str
+    boxes_frame: str
 
 
 def upload_dataset(
@@ -67,7 +70,7 @@ def upload_dataset(
         images: one or many images, a folder, or the name of an uploaded set.
         display_name: name to show.
         on_progress: is told of the upload.
-        **annotations: labels, groups, masks and maps; see `AnnotationSources`.
+        **annotations: labels, groups, masks, boxes and maps; see `AnnotationSources`.
     """
     found = yield from gathered(images, annotations)
     return (yield from stored(found, display_name=display_name, on_progress=on_progress))
@@ -92,7 +95,7 @@ def gathered(images: DatasetSource, annotations: AnnotationOptions) -> Flow[Gath
     """Finds images and what is known about them, or an uploaded set; sends nothing.
 
     Raises:
-        UsageError: there are no images, or labels, masks or maps that belong to none.
+        UsageError: there are no images, or labels, masks, boxes or maps that belong to none.
     """
     if isinstance(images, str) and images.startswith(DATASET_PREFIX):
         _refuse_annotations(images, annotations)
@@ -116,9 +119,8 @@ def stored(
 
 
 def _refuse_annotations(name: str, annotations: AnnotationOptions) -> None:
-    given = [
-        kind for kind in ("labels", "groups", "masks", "maps") if annotations.get(kind) is not None
-    ]
+    kinds = ("labels", "groups", "masks", "boxes", "maps")
+    given = [kind for kind in kinds if annotations.get(kind) is not None]
     if given:
         raise UsageError(
             f"{name} is uploaded, and its {given[0]} with it: leave {given[0]} out, or give the "

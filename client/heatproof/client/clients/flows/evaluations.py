@@ -3,8 +3,9 @@
 import contextlib
 import uuid
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Final, TypeAlias, Unpack, cast
 
 from heatproof.client.clients.effects import Flow, Pause, Rpc, Stream, Unary
@@ -56,8 +57,19 @@ IMAGE_RESULTS: Final = Rpc(EvaluationServiceStub, "ListImageResults")
 OVERLAY_IMAGES: Final = 100
 """Images whose overlays are kept; those of more would fill the memory."""
 
-OBJECTS: Final = "objects"
-"""Name of object masks among what an evaluation reads."""
+READ_AS: Final[Mapping[str, str]] = MappingProxyType({"masks": "objects", "boxes": "boxes"})
+"""What kinds of annotations are called among what an evaluation reads."""
+
+UNREAD: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "masks": "none of the metrics reads the object masks: name one that needs objects "
+        "(`heatproof metrics` lists them; explanation_consistency does but with background map or "
+        "shared), or leave the masks out",
+        "boxes": "nothing splits images by their boxes: choose boxes as the regions of a metric or "
+        "explainer, such as segment_removal:regions.boxes.side=8, or leave the boxes out",
+    }
+)
+"""What is said where one of them is not read."""
 
 SPEC_OPTIONS: Final = ("target", "class_names", "seed", "keep_overlays", "output", "activation")
 """Options that are fields of the spec."""
@@ -117,8 +129,8 @@ def evaluate(
         removals: likewise, such as `"layer"`; needed if a metric removes regions.
         compare: whether `compare_models` will follow: what it would refuse is refused beforehand.
         on_progress: is called with how far it is.
-        **options: labels, masks, maps, target, seed, overlays and what is said of the class output;
-            see `EvaluationOptions`.
+        **options: labels, masks, boxes, maps, target, seed, overlays and what is said of the class
+            output; see `EvaluationOptions`.
 
     Raises:
         UsageError: an argument is wrong; nothing was sent.
@@ -165,20 +177,10 @@ def run(
     request.spec.models.extend(uploaded)
     request.spec.dataset = images_set.name
     created: CreateEvaluationResponse = yield from patiently(Unary(CREATE, request))
-    if annotations.get("masks") is not None and OBJECTS not in created.reads:
-        warn_of_unread_masks()
+    for kind, name in READ_AS.items():
+        if annotations.get(kind) is not None and name not in created.reads:
+            warnings.warn(UNREAD[kind], PartialAnnotationsWarning, stacklevel=2)
     return (yield from _evaluated(created, tuple(uploaded.values()), images_set, on_progress))
-
-
-def warn_of_unread_masks() -> None:
-    """Says that object masks were sent that nothing reads."""
-    warnings.warn(
-        "none of the metrics reads the object masks: name one that needs objects (`heatproof "
-        "metrics` lists them; explanation_consistency does but with background map or shared), or "
-        "leave the masks out",
-        PartialAnnotationsWarning,
-        stacklevel=2,
-    )
 
 
 def _evaluated(

@@ -236,6 +236,17 @@ class KnownOptions:
             rich_help_panel=ANNOTATIONS,
         ),
     ] = "source"
+    boxes: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV file with the columns file,left,top,right,bottom, in pixels, for regions "
+            "that are boxes.",
+            rich_help_panel=ANNOTATIONS,
+        ),
+    ] = None
+    boxes_frame: Annotated[
+        str, typer.Option(help="Frame of the boxes, likewise.", rich_help_panel=ANNOTATIONS)
+    ] = "source"
     maps: Annotated[
         Path | None,
         typer.Option(
@@ -252,7 +263,9 @@ class KnownOptions:
         return AnnotationOptions(
             labels=self.labels,
             masks=self.masks,
+            boxes=self.boxes,
             maps=self.maps,
             masks_frame=self.masks_frame,
+            boxes_frame=self.boxes_frame,
             maps_frame=self.maps_frame,
         )

@@ -1,16 +1,21 @@
-"""Files of labels: CSV with the columns `file`, `label` and `group`."""
+"""Files of labels and of boxes: CSV with a column `file`."""
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from heatproof.client.errors import UsageError
 
 COLUMNS: Final = ("label", "group")
-"""Columns beside `file`; at least one of them."""
+"""Columns of labels beside `file`; at least one of them."""
 
+CORNERS: Final = ("left", "top", "right", "bottom")
+"""Columns of boxes beside `file`, in pixels."""
+
+Corners: TypeAlias = tuple[float, float, float, float]
+"""Left, top, right and bottom of a box."""
 
 _MAX_DIGITS: Final = 9
 """Of a class index, which has 32 bits in the contract."""
@@ -36,7 +41,7 @@ def read_label_file(path: Path) -> LabelFile:
     Raises:
         UsageError: it cannot be read, lacks a column, or names an image twice.
     """
-    rows = _rows(path)
+    rows = _rows(path, "labels")
     present = [column for column in COLUMNS if rows and column in rows[0]]
     if not present:
         raise UsageError(
@@ -48,7 +53,7 @@ def read_label_file(path: Path) -> LabelFile:
         if any(row.get(column) is None for column in ("file", *present)):
             columns = ",".join(("file", *present))
             raise UsageError(f"labels {path}: line {line} needs the columns `{columns}`")
-        name = row["file"].strip().replace("\\", "/")
+        name = _name(row["file"])
         if name in held:
             raise UsageError(f"labels {path}: line {line} labels {name!r} a second time")
         held[name] = {column: _value(column, row[column], path, line) for column in present}
@@ -59,12 +64,45 @@ def read_label_file(path: Path) -> LabelFile:
     )
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
+def read_box_file(path: Path) -> Mapping[str, Sequence[Corners]]:
+    """Reads boxes by the names of their images: a row a box, as many as an image has.
+
+    Raises:
+        UsageError: it cannot be read, lacks a column, or holds what is no number.
+    """
+    found: dict[str, list[Corners]] = {}
+    for line, row in enumerate(_rows(path, "boxes"), start=2):
+        if any(row.get(column) is None for column in ("file", *CORNERS)):
+            raise UsageError(
+                f"boxes {path}: line {line} needs the columns `file,{','.join(CORNERS)}`, "
+                "separated by commas"
+            )
+        left, top, right, bottom = (_number(row[column], path, line) for column in CORNERS)
+        found.setdefault(_name(row["file"]), []).append((left, top, right, bottom))
+    if not found:
+        raise UsageError(f"boxes {path} holds none")
+    return found
+
+
+def _name(text: str) -> str:
+    return text.strip().replace("\\", "/")
+
+
+def _number(text: str, path: Path, line: int) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise UsageError(
+            f"boxes {path}: line {line}: {text!r} is no number: write pixels"
+        ) from None
+
+
+def _rows(path: Path, kind: str) -> list[dict[str, str]]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             return list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"cannot read labels {path}: {error}") from error
+        raise UsageError(f"cannot read {kind} {path}: {error}") from error
 
 
 def _value(column: str, text: str, path: Path, line: int) -> str:
