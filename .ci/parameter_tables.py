@@ -1,4 +1,8 @@
-"""Writes the tables of parameters into the docs, from the registries; `--check` only compares."""
+"""Writes tables of what is registered into the docs, from the registries; `--check` only compares.
+
+Each metric has a page, `docs/metrics/<category>/<name>.md`, whose headings are checked; an index
+lists all.
+"""
 
 import re
 import sys
@@ -8,7 +12,7 @@ from typing import Any
 from heatproof.evaluators.evaluation.requirements import capabilities_of
 from heatproof.evaluators.explainers import EXPLAINERS
 from heatproof.evaluators.metrics import METRICS
-from heatproof.evaluators.metrics.metric import MetricFacts
+from heatproof.evaluators.metrics.metric import MetricCategory, MetricFacts
 from heatproof.evaluators.regions import REGIONS
 from heatproof.evaluators.registry.parameters import ParameterFacts, parameters_of
 from heatproof.evaluators.registry.registry import Registered, Registry
@@ -17,12 +21,14 @@ from heatproof.evaluators.removal.operator import RemovalFacts
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES: dict[str, Registry[Any]] = {
-    "metrics.md": METRICS,
     "explainers.md": EXPLAINERS,
     "removal-operators.md": REMOVALS,
     "regions.md": REGIONS,
 }
+METRIC_PAGES = DOCS / "metrics"
+HEADINGS = ("When to use it", "When it misleads", "Cost", "Peers", "Parameters")
 TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+INDEX = re.compile(r"(<!-- index -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def table(kind: type[Registered]) -> str:
@@ -58,22 +64,75 @@ def described(text: str) -> list[str]:
     return sorted(found[2] for found in TABLE.finditer(text))
 
 
+def metric_page(name: str) -> Path:
+    """Where a metric is described."""
+    return METRIC_PAGES / METRICS[name].facts.category.value / f"{name}.md"
+
+
+def index() -> str:
+    """Every metric with its page, by category, in Markdown."""
+    lines: list[str] = []
+    for category in MetricCategory:
+        kinds = [METRICS[name] for name in METRICS]
+        kinds = [kind for kind in kinds if kind.facts.category is category]
+        if kinds:
+            lines += ["", f"**{category.value.capitalize()}**", ""]
+            lines += ["| metric | reference | reads | direction |", "|---|---|---|---|"]
+            lines += [index_row(kind.facts) for kind in kinds]
+    return "\n".join(lines) + "\n\n"
+
+
+def index_row(facts: MetricFacts) -> str:
+    """One metric."""
+    link = f"[{facts.name}]({facts.category.value}/{facts.name}.md)"
+    reads = ", ".join(facts.reads)
+    return f"| {link} | {facts.reference} | {reads} | {facts.direction.replace('_', ' ')} |"
+
+
+def page_faults(page: Path, names: list[str], expected: list[str]) -> list[str]:
+    """What a page lacks or has too much."""
+    if names == expected:
+        return []
+    return [f"{page.relative_to(DOCS)} describes {names}, and should describe {expected}"]
+
+
+def heading_faults(page: Path, text: str) -> list[str]:
+    """Headings that the page of a metric lacks."""
+    found = re.findall(r"^## (.+)$", text, re.MULTILINE)
+    lacking = [heading for heading in HEADINGS if heading not in found]
+    return [f"{page.relative_to(DOCS)} lacks the headings {lacking}"] if lacking else []
+
+
+def written(page: Path, text: str, current: str, *, check: bool) -> list[str]:
+    """Brings a page up to date, or says that it is not."""
+    if not check:
+        page.write_text(current, encoding="utf-8")
+    elif current != text:
+        return [f"{page.relative_to(DOCS)} is out of date: run python .ci/parameter_tables.py"]
+    return []
+
+
 def main(arguments: list[str]) -> int:
     """Writes or checks all pages; 1 if a page is out of date or lacks a name."""
-    faults = 0
-    for page, registry in PAGES.items():
-        path = DOCS / page
-        text = path.read_text(encoding="utf-8")
-        current = filled(text, registry)
-        if described(text) != list(registry):
-            print(f"{page} describes {described(text)}, the registry holds {list(registry)}")
-            faults = 1
-        if "--check" not in arguments:
-            path.write_text(current, encoding="utf-8")
-        elif current != text:
-            print(f"{page} is out of date: run python .ci/parameter_tables.py")
-            faults = 1
-    return faults
+    check = "--check" in arguments
+    faults: list[str] = []
+    pages = [(DOCS / name, registry, list(registry)) for name, registry in PAGES.items()]
+    for page, registry, names in pages + [(metric_page(one), METRICS, [one]) for one in METRICS]:
+        text = page.read_text(encoding="utf-8") if page.exists() else ""
+        faults += page_faults(page, described(text), names)
+        faults += heading_faults(page, text) if registry is METRICS else []
+        faults += written(page, text, filled(text, registry), check=check) if text else []
+    known = {metric_page(name) for name in METRICS} | {METRIC_PAGES / "README.md"}
+    faults += [
+        f"{page} describes no metric" for page in METRIC_PAGES.rglob("*.md") if page not in known
+    ]
+    front = METRIC_PAGES / "README.md"
+    text = front.read_text(encoding="utf-8")
+    current = INDEX.sub(lambda found: found[1] + index() + found[2], text)
+    faults += written(front, text, current, check=check)
+    for fault in faults:
+        print(fault)
+    return 1 if faults else 0
 
 
 if __name__ == "__main__":
