@@ -34,6 +34,7 @@ ASKED: Mapping[Reads, Callable[[Case], object]] = {
     Reads.PANEL: lambda case: case.panel,
     Reads.DONORS: lambda case: case.donors,
     Reads.PANEL_MAPS: lambda case: case.panel_maps,
+    Reads.PANEL_TARGETS: lambda case: case.panel_targets,
     Reads.RANDOMIZED_MODELS: lambda case: case.randomized(Weights(("layer",))),
 }
 WEIGHTS = np.random.default_rng(0).uniform(0, 6e-3, (3, SIDE, SIDE))

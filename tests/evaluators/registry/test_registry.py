@@ -23,6 +23,17 @@ NESTED = {"explainer", "removal", "regions", "matrix"}
 
 def test_the_registries_hold_what_the_contract_offers() -> None:
     assert list(METRICS) == [
+        "agreement_cosine",
+        "agreement_kendall",
+        "agreement_ndcg",
+        "agreement_pairwise_rank",
+        "agreement_pearson",
+        "agreement_rank",
+        "agreement_sign",
+        "agreement_signed_rank",
+        "agreement_spearman",
+        "agreement_ssim",
+        "agreement_top_k",
         "concordance",
         "deletion",
         "explanation_consistency",

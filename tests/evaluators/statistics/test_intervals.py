@@ -39,7 +39,8 @@ def ratio_of(parts: Range, range_: Range = UNIT, atoms: Any = ()) -> RatioOfMean
         (HITS, Proportion(), "standard", "wilson"),
         (ZEROS, ATOM, "standard", "wilson_bootstrap_t"),
         (SMOOTH, ATOM, "standard", "wilson_bootstrap_t"),
-        (1 - ZEROS, Mean(UNIT, (1.0,)), "standard", "betting"),
+        (1 - ZEROS, Mean(UNIT, (1.0,)), "standard", "wilson_bootstrap_t"),
+        (np.ones(40), Mean(UNIT, (1.0,)), "standard", "betting"),
         (ZEROS, Mean(UNIT, (0.0, 1.0)), "standard", "betting"),
         (np.where(np.arange(40) < 7, SMOOTH, 0.0), ATOM, "standard", "betting"),
         (SMOOTH, PLAIN, "bounded", "betting"),
@@ -98,6 +99,14 @@ def test_zeros_are_combined_from_wilson_and_the_bootstrap_of_the_others() -> Non
     assert found is not None
     assert found.lower == pytest.approx((1 - share.high) * low, rel=1e-12)
     assert found.upper == pytest.approx((1 - share.low) * high, rel=1e-12)
+
+
+def test_an_atom_at_the_other_end_gives_the_mirrored_interval() -> None:
+    found, mirrored = made(1 - ZEROS, Mean(UNIT, (1.0,))), made(ZEROS, ATOM)
+    assert found is not None
+    assert mirrored is not None
+    assert found.lower == pytest.approx(1 - mirrored.upper, abs=1e-12)
+    assert found.upper == pytest.approx(1 - mirrored.lower, abs=1e-12)
 
 
 def test_without_a_single_zero_the_interval_still_allows_for_them() -> None:

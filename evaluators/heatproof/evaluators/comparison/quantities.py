@@ -45,7 +45,8 @@ class ComparedQuantity:
         """Whether a difference is a hypothesis, of a value that images have a share in."""
         key, name = self.keys[0], self.columns[0]
         reduction = key.metric.reductions(len(key.models)).get(name, Mean())
-        return reduction.is_resampled and not self.is_control
+        is_own = not key.metric.is_mutual or len(self.keys) > _FEWEST_MODELS
+        return reduction.is_resampled and is_own and not self.is_control
 
 
 def tests_of(quantities: Sequence[ComparedQuantity], pairs: int) -> int:

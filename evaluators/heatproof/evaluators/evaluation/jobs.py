@@ -149,7 +149,7 @@ def _supplied(
     spec: EvaluationSpec, image: SourceImage, index: int, preprocessing: Preprocessing
 ) -> dict[str, Map]:
     """The caller's maps that some explainer takes, in the input frame."""
-    parts = chain.from_iterable(map(parts_of, spec.explainers))
+    parts = chain.from_iterable(map(parts_of, (*spec.explainers, *spec.metrics)))
     wanted = {taken.map_name for taken in parts if isinstance(taken, Supplied)}
     maps: dict[str, Map] = {}
     source = image.pixels.shape[0], image.pixels.shape[1]
@@ -265,6 +265,7 @@ def _case(explained: Mapping[str, Explained], key: ResultKey) -> Case:
         models=key.models,
         panel={model: explained[model].sample for model in key.models},
         panel_maps={model: made for model, made in maps.items() if made is not None},
+        panel_targets={model: explained[model].sample.target for model in mapped},
     )
     return Case(key.metric.reads, own.sample.facts, given)
 

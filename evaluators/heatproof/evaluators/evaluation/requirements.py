@@ -84,7 +84,8 @@ def check_panel_counts(spec: EvaluationSpec) -> None:
             subject = f"{metric.name} with this {asked}" if asked else metric.name
             raise InvalidArgumentError(
                 f"{subject} compares models, and there are {len(spec.models)}: name at least "
-                f"{_SMALLEST_PANEL} in models",
+                f"{_SMALLEST_PANEL} in models, of different bytes (a gate takes the other one as "
+                "its baseline)",
                 field=path,
             )
 
@@ -121,7 +122,13 @@ def _check_frames(metric: Metric, models: Sequence[PredictorFacts]) -> None:
 
 
 _PANEL_CHECKS: Final[Mapping[Reads, Callable[[Metric, Sequence[PredictorFacts]], None]]] = (
-    MappingProxyType({Reads.PANEL: _check_classes, Reads.PANEL_MAPS: _check_frames})
+    MappingProxyType(
+        {
+            Reads.PANEL: _check_classes,
+            Reads.PANEL_TARGETS: _check_classes,
+            Reads.PANEL_MAPS: _check_frames,
+        }
+    )
 )
 
 
@@ -149,13 +156,11 @@ def check_inventory(
                 field=field,
             )
         _check_boxes(metric, field, inventory)
+        _check_supplied(metric, field, inventory)
     for index, explainer in enumerate(spec.explainers):
         field = f"explainers[{index}].{explainer.name}"
         _check_boxes(explainer, field, inventory)
-        for part in parts_of(explainer):
-            if isinstance(part, Supplied):
-                with placed(field):
-                    _check_maps(part.map_name, inventory)
+        _check_supplied(explainer, field, inventory)
 
 
 def reads_of_images(spec: EvaluationSpec) -> tuple[Reads, ...]:
@@ -193,6 +198,13 @@ def _check_boxes(reader: Registered, field: str, inventory: Inventory) -> None:
             "has one: send boxes with the images, or choose other regions",
             field=field,
         )
+
+
+def _check_supplied(reader: Registered, field: str, inventory: Inventory) -> None:
+    for part in parts_of(reader):
+        if isinstance(part, Supplied):
+            with placed(field):
+                _check_maps(part.map_name, inventory)
 
 
 def _check_maps(name: str, inventory: Inventory) -> None:

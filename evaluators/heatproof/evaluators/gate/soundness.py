@@ -143,6 +143,7 @@ def require_comparable_scores(policy: Policy, spec: EvaluationSpec) -> None:
         if check.max_regression is None:
             continue
         _require_resampled(check, f"checks[{number}].max_regression")
+        _require_own_score(check, f"checks[{number}].max_regression")
         with placed(f"checks[{number}].metric.{check.metric.name}"):
             for metric in spec.metrics:
                 if is_answered_by(check.metric, metric):
@@ -154,6 +155,15 @@ def _require_resampled(check: Check, place: str) -> None:
         raise InvalidArgumentError(
             f"{check.metric.name} scores the set as a whole, so two models cannot be compared by "
             "it image by image: leave max_regression out, and bound it on the mean",
+            field=place,
+        )
+
+
+def _require_own_score(check: Check, place: str) -> None:
+    if check.metric.is_mutual:
+        raise InvalidArgumentError(
+            f"{check.metric.name} holds the models against each other, so that none of them can be "
+            "worse than the other: leave max_regression out, and bound the score by min",
             field=place,
         )
 

@@ -1,5 +1,39 @@
 """How explanations are scored."""
 
+from heatproof.evaluators.metrics.agreement.maps.agreement_cosine import (
+    AgreementCosine as AgreementCosine,
+)
+from heatproof.evaluators.metrics.agreement.maps.agreement_kendall import (
+    AgreementKendall as AgreementKendall,
+)
+from heatproof.evaluators.metrics.agreement.maps.agreement_ndcg import (
+    AgreementNdcg as AgreementNdcg,
+)
+from heatproof.evaluators.metrics.agreement.maps.agreement_pairwise_rank import (
+    AgreementPairwiseRank as AgreementPairwiseRank,
+)
+from heatproof.evaluators.metrics.agreement.maps.agreement_pearson import (
+    AgreementPearson as AgreementPearson,
+)
+from heatproof.evaluators.metrics.agreement.maps.agreement_rank import (
+    AgreementRank as AgreementRank,
+)
+from heatproof.evaluators.metrics.agreement.maps.agreement_sign import (
+    AgreementSign as AgreementSign,
+)
+from heatproof.evaluators.metrics.agreement.maps.agreement_signed_rank import (
+    AgreementSignedRank as AgreementSignedRank,
+)
+from heatproof.evaluators.metrics.agreement.maps.agreement_spearman import (
+    AgreementSpearman as AgreementSpearman,
+)
+from heatproof.evaluators.metrics.agreement.maps.agreement_ssim import (
+    AgreementSsim as AgreementSsim,
+)
+from heatproof.evaluators.metrics.agreement.maps.agreement_top_k import (
+    AgreementTopK as AgreementTopK,
+)
+from heatproof.evaluators.metrics.agreement.maps.map_agreement import Against as Against
 from heatproof.evaluators.metrics.case import Case as Case
 from heatproof.evaluators.metrics.case import Given as Given
 from heatproof.evaluators.metrics.comparison.corrected_areas import ScoreScale as ScoreScale

@@ -11,6 +11,7 @@ from heatproof.evaluators.queries.passes import Weights
 from heatproof.evaluators.queries.predictor import PredictorFacts
 from heatproof.evaluators.queries.procedure import Procedure
 from heatproof.evaluators.queries.sample import Donation, Sample
+from heatproof.evaluators.queries.targets import Head
 from heatproof.evaluators.regions.grid import GridCells
 from heatproof.evaluators.registry.registry import Reads
 from heatproof.evaluators.removal.operator import RemovalOperator
@@ -31,6 +32,7 @@ class Given:
         label: the true class.
         panel: the image as each model of the spec sees it, by the models' names.
         panel_maps: the explainer's map on each model; a model without one is absent.
+        panel_targets: what of each model's answers is explained.
         models: names of the models that the score is of.
     """
 
@@ -42,6 +44,7 @@ class Given:
     label: int | None = None
     panel: Mapping[str, Sample] = field(default_factory=dict)
     panel_maps: Mapping[str, Map] = field(default_factory=dict)
+    panel_targets: Mapping[str, Head] = field(default_factory=dict)
     models: tuple[str, ...] = ()
 
 
@@ -114,6 +117,12 @@ class Case:
             self._require(Reads.PANEL)
         self._require(Reads.ATTRIBUTION)
         return self.given.panel_maps
+
+    @property
+    def panel_targets(self) -> Mapping[str, Head]:
+        """What of the answers of each model of the panel is explained, by the models' names."""
+        self._require(Reads.PANEL_TARGETS)
+        return self.given.panel_targets
 
     @property
     def donors(self) -> tuple[Donation, ...]:

@@ -144,6 +144,11 @@ class Metric(Registered, ABC):
         """What must be known to compare models by its scores, in a sentence; "" if nothing."""
         return "" if self.takes_explainer else NO_MAP_ENTERS
 
+    @property
+    def is_mutual(self) -> bool:
+        """Whether a score is as much of the other models as of the one that has it."""
+        return False
+
     def panel_parts(self, models: int) -> tuple[PanelPart, ...]:  # of those over several models
         """Which of its parts are quantities of one model each; its score is that of all."""
         return ()

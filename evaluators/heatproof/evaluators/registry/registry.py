@@ -26,6 +26,7 @@ class Reads(StrEnum):
         RANDOMIZED_MODELS: the model with weights of some layers drawn anew.
         PANEL: the image as all models of the spec see it; one score for all of them.
         PANEL_MAPS: the explainer's map on every model of the spec; a score for each of them.
+        PANEL_TARGETS: what of each model's answers is explained; the models have the same classes.
         DONORS: other images of the data set.
     """
 
@@ -39,6 +40,7 @@ class Reads(StrEnum):
     RANDOMIZED_MODELS = "randomized_models"
     PANEL = "panel"
     PANEL_MAPS = "panel_maps"
+    PANEL_TARGETS = "panel_targets"
     DONORS = "donors"
 
 

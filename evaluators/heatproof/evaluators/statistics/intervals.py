@@ -148,16 +148,17 @@ def method_of(score: Measured, kind: Intervals) -> IntervalMethod | None:
     if not score.reduction.atoms:
         return BootstrapT(score.contrast)
     if _is_mixture(score):
-        return ZeroInflated(score.arm)
+        return Inflated(score.arm, score.reduction.atoms[0])
     return Betting(score) if score.reduction.is_bounded else None
 
 
 def _is_mixture(score: Measured) -> bool:
-    """Whether the score is an ungrouped mean with the atom 0 alone, and enough units beside it."""
-    if not score.reduction.is_mean or score.grouped:
+    """Whether the score is an ungrouped mean with one atom, and enough units beside it."""
+    atoms = score.reduction.atoms
+    if not score.reduction.is_mean or score.grouped or len(atoms) != 1:
         return False
-    beside = int((score.arm.scored & (score.arm.numerators != 0)).sum())
-    return score.reduction.atoms == (0.0,) and beside >= MIN_UNITS
+    beside = int((score.arm.scored & (score.arm.numerators != atoms[0])).sum())
+    return score.reduction.is_bounded and beside >= MIN_UNITS
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -194,18 +195,26 @@ class BootstrapT:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ZeroInflated:
-    """Interval of a mean of scores of which a share is 0: `(1 - share) mean(others)`.
+class Inflated:
+    """Interval of a mean of scores of which a share is an atom: `a + (1 - share) mean(others - a)`.
 
-    Wilson's interval of the share and the bootstrap-t interval of the others, each at the whole
-    level, combined at their worst. Ours.
+    Wilson's interval of the share and the bootstrap-t interval of the others' distances from the
+    atom, each at the whole level, combined at their worst. Ours.
+
+    Attributes:
+        arm: the scores, one a unit.
+        atom: the score that a share of them has.
     """
 
     arm: Arm
+    atom: float
 
     def contrasts(self) -> tuple[ArmContrast, ...]:
-        """The scores that are not 0."""
-        return (ArmContrast((self.arm.within(self.arm.numerators != 0),)),)
+        """How far the scores that are not the atom lie from it."""
+        arm = self.arm
+        shifted = arm.numerators - self.atom * arm.denominators
+        distances = Arm(shifted, arm.denominators, arm.scored)
+        return (ArmContrast((distances.within(arm.numerators != self.atom),)),)
 
     def limits(self, found: Sequence[Studentised | None], tail: float) -> Limits | None:
         """Makes the interval; None if the resamples of the others refuse theirs."""
@@ -213,11 +222,11 @@ class ZeroInflated:
         rest = BootstrapT(others).limits(found, tail)
         if rest is None:
             return None
-        zeros = self.arm.count - others.count
-        least, most = wilson_interval(zeros, self.arm.count, level=1 - 2 * tail)
+        on_atom = self.arm.count - others.count
+        least, most = wilson_interval(on_atom, self.arm.count, level=1 - 2 * tail)
         lower = min((1 - least) * rest.lower, (1 - most) * rest.lower)
         upper = max((1 - least) * rest.upper, (1 - most) * rest.upper)
-        return Limits(lower, upper, "wilson_bootstrap_t")
+        return Limits(self.atom + lower, self.atom + upper, "wilson_bootstrap_t")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -74,7 +74,8 @@ NESTED: Mapping[Any, Callable[[], st.SearchStrategy[Any]]] = {
 def parameters(parameter: Any, kind: Any) -> st.SearchStrategy[Any]:
     bounds = parameter.metadata.get("within")
     if kind in NESTED:
-        return st.deferred(NESTED[kind])
+        # Not deferred, whose representation would spell out all that it may draw, again and again.
+        return st.just(kind).flatmap(lambda one: NESTED[one]())
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         return st.sampled_from(kind)
     if kind is bool:

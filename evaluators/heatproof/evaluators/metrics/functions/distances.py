@@ -39,8 +39,8 @@ def pearson_distance(a: Map, b: Map) -> float:
     return float(np.clip(1 - (centred * other).sum() / norms, 0, 1))
 
 
-def ssim(a: Map, b: Map) -> float:
-    """One minus the mean structural similarity, clipped to [0, 1].
+def structural_similarity(a: Map, b: Map) -> float:
+    """Mean structural similarity, in [-1, 1].
 
     Gaussian windows of 11 pixels with sigma 1.5, constants 0.01 and 0.03 at a range of 1, reflected
     borders (Wang et al. 2004).
@@ -52,7 +52,12 @@ def ssim(a: Map, b: Map) -> float:
     small, other = 0.01**2, 0.03**2
     above = (2 * mean_a * mean_b + small) * (2 * covariance + other)
     below = (mean_a**2 + mean_b**2 + small) * (variance_a + variance_b + other)
-    return float(np.clip(1 - (above / below).mean(), 0, 1))
+    return float((above / below).mean())
+
+
+def ssim(a: Map, b: Map) -> float:
+    """One minus the mean structural similarity, clipped to [0, 1]."""
+    return float(np.clip(1 - structural_similarity(a, b), 0, 1))
 
 
 def _smooth(values: Map) -> Map:

@@ -1,0 +1,1 @@
+"""Whether maps agree with each other."""
