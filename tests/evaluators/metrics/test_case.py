@@ -146,7 +146,7 @@ class Reader(Metric):
 @pytest.mark.parametrize(
     ("known", "fault"),
     [
-        (KnownImage("x", label=1), "reads object masks, and none of 2 images has one"),
+        (KnownImage("x", label=1), "reads object masks or boxes, and none of 2 images has one"),
         (KnownImage("x", has_object=True), "reader needs a label for every image; 1 of 2 have"),
     ],
 )

@@ -184,7 +184,7 @@ class ImageColumns:
         display_names: name to show.
         labels: true class, None without one.
         groups: its group, "" for none.
-        object_masks: SHA-256 of its object mask with the frame, "" without one.
+        object_masks: SHA-256 of its object mask with the frame, its boxes or both; "" without.
         answers: its top class by each model; `NOT_FINITE`, `NOT_ASKED`.
         counted: whether its curves count: the first of equal images, or those that were chosen.
     """

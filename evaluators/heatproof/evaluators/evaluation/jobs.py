@@ -20,7 +20,7 @@ from heatproof.evaluators.evaluation.results import (
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.explainers import Explainer, Supplied
 from heatproof.evaluators.images.arrays import Image, Map, Mask
-from heatproof.evaluators.images.boxes import PixelBox, boxes_to_input
+from heatproof.evaluators.images.boxes import PixelBox, boxes_to_input, filled
 from heatproof.evaluators.images.frames import image_to_input, map_to_input, mask_to_input
 from heatproof.evaluators.images.overlay import overlay
 from heatproof.evaluators.images.preprocessing import Preprocessing
@@ -83,7 +83,7 @@ def evaluation_job(
         scores=tuple(scores),
         overlays=tuple(_overlays(explained)) if spec.keep_overlays else (),
         group=image.group,
-        object_mask="" if image.object_mask is None else image.object_mask.digest,
+        object_mask=image.objects_digest,
     )
 
 
@@ -115,7 +115,7 @@ def explanation_job(
         boxes=_boxes(image, preprocessing),
         label=image.label,
     )
-    objects = _object_mask(image, index, preprocessing)
+    objects = _objects(image, index, preprocessing, sample.boxes)
     maps = yield from _maps(spec, sample)
     prediction = _clean_prediction(facts.model, sample)
     return Explained(sample, prediction, maps, objects, image.label)
@@ -160,10 +160,14 @@ def _supplied(
     return maps
 
 
-def _object_mask(image: SourceImage, index: int, preprocessing: Preprocessing) -> Mask | None:
-    """Where the object is in the input frame."""
+def _objects(
+    image: SourceImage, index: int, preprocessing: Preprocessing, boxes: tuple[PixelBox, ...]
+) -> Mask | None:
+    """Where the object is in the input frame: its mask, or its boxes if it came without one."""
     if image.object_mask is None:
-        return None
+        if not image.boxes:
+            return None
+        return filled(boxes, preprocessing.height, preprocessing.width)
     source = image.pixels.shape[0], image.pixels.shape[1]
     with placed(f"images[{index}].object_mask"):
         return mask_to_input(image.object_mask, source, preprocessing)

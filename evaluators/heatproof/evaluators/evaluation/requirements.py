@@ -149,12 +149,8 @@ def check_inventory(
         field = f"metrics[{index}].{metric.name}"
         if Reads.LABEL in metric.reads:
             _check_labels(metric.name, f"or leave {metric.name} out", field, inventory)
-        if Reads.OBJECTS in metric.reads and not inventory.objects.count:
-            raise InvalidArgumentError(
-                f"{metric.name} reads object masks, and none of {inventory.images} images has one: "
-                f"send masks (--masks), or leave {metric.name} out",
-                field=field,
-            )
+        if Reads.OBJECTS in metric.reads:
+            _check_objects(metric, field, inventory)
         _check_boxes(metric, field, inventory)
         _check_supplied(metric, field, inventory)
     for index, explainer in enumerate(spec.explainers):
@@ -187,6 +183,15 @@ def _check_labels(reader: str, way_out: str, field: str, inventory: Inventory) -
         raise InvalidArgumentError(
             f"{reader} needs a label for every image; {_lacking(inventory, inventory.labels)} "
             f"have none, {unlabelled!r} first: label them, {way_out}",
+            field=field,
+        )
+
+
+def _check_objects(metric: Metric, field: str, inventory: Inventory) -> None:
+    if not inventory.objects.count and not inventory.boxes.count:
+        raise InvalidArgumentError(
+            f"{metric.name} reads object masks or boxes, and none of {inventory.images} images has "
+            f"one: send masks (--masks) or boxes (--boxes), or leave {metric.name} out",
             field=field,
         )
 

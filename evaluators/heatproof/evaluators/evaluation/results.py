@@ -148,7 +148,7 @@ class ImageResult:
         scores: one for each result that scores single images.
         overlays: pictures of the maps, if asked for.
         group: group of the image (patient, scene, camera); "" for none.
-        object_mask: SHA-256 of its object mask with the frame; "" without one.
+        object_mask: SHA-256 of its object mask with the frame, its boxes or both; "" without.
     """
 
     image: str

@@ -4,6 +4,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import ceil
 
+import numpy as np
+
+from heatproof.evaluators.images.arrays import Mask
 from heatproof.evaluators.images.frames import Geometry
 from heatproof.evaluators.images.preprocessing import Preprocessing
 from heatproof.evaluators.images.sources import Frame, FramedBox
@@ -40,6 +43,14 @@ def boxes_to_input(
         InvalidImageError: the image's size cannot become the input's.
     """
     return tuple(_carried(boxes, source, preprocessing))
+
+
+def filled(boxes: Iterable[PixelBox], height: int, width: int) -> Mask:
+    """The pixels that lie in one of the boxes."""
+    inside = np.zeros((height, width), np.bool_)
+    for box in boxes:
+        inside[box.top : box.bottom, box.left : box.right] = True
+    return inside
 
 
 def _carried(

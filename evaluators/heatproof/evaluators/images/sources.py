@@ -1,5 +1,6 @@
 """Images with what is known about them, as they come from the caller."""
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -105,3 +106,15 @@ class SourceImage:
     donors: tuple[DonorImage, ...] = ()
     partner: DonorImage | None = None
     leads_pair: bool = False
+
+    @property
+    def objects_digest(self) -> str:
+        """See `objects_digest`."""
+        return objects_digest(
+            "" if self.object_mask is None else self.object_mask.digest, self.boxes
+        )
+
+
+def objects_digest(mask: str, boxes: tuple[FramedBox, ...]) -> str:
+    """SHA-256 of what says where the object is: the mask's own, or with boxes that of both."""
+    return hashlib.sha256(f"{mask}/{boxes}".encode()).hexdigest() if boxes else mask

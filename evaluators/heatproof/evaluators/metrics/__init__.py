@@ -49,10 +49,42 @@ from heatproof.evaluators.metrics.comparison.occlusion_robustness import (
 from heatproof.evaluators.metrics.comparison.single_deletion_correlation import (
     SingleDeletionCorrelation as SingleDeletionCorrelation,
 )
+from heatproof.evaluators.metrics.complexity.complexity import Complexity as Complexity
+from heatproof.evaluators.metrics.complexity.effective_complexity import (
+    EffectiveComplexity as EffectiveComplexity,
+)
+from heatproof.evaluators.metrics.complexity.mean_activation import MeanActivation as MeanActivation
+from heatproof.evaluators.metrics.complexity.mst_c import MstC as MstC
+from heatproof.evaluators.metrics.complexity.sparseness import Sparseness as Sparseness
 from heatproof.evaluators.metrics.faithfulness.deletion import Deletion as Deletion
 from heatproof.evaluators.metrics.faithfulness.insertion import Insertion as Insertion
 from heatproof.evaluators.metrics.faithfulness.sensitivity_n import SensitivityN as SensitivityN
 from heatproof.evaluators.metrics.functions.distances import Distance as Distance
+from heatproof.evaluators.metrics.localization.box_iou import BoxIou as BoxIou
+from heatproof.evaluators.metrics.localization.effective_heat_ratio import (
+    EffectiveHeatRatio as EffectiveHeatRatio,
+)
+from heatproof.evaluators.metrics.localization.localization_auc import (
+    LocalizationAuc as LocalizationAuc,
+)
+from heatproof.evaluators.metrics.localization.object_shares.attribution_localization import (
+    AttributionLocalization as AttributionLocalization,
+)
+from heatproof.evaluators.metrics.localization.object_shares.concept_influence import (
+    ConceptInfluence as ConceptInfluence,
+)
+from heatproof.evaluators.metrics.localization.object_shares.energy_pointing_game import (
+    EnergyPointingGame as EnergyPointingGame,
+)
+from heatproof.evaluators.metrics.localization.object_shares.relevance_mass_accuracy import (
+    RelevanceMassAccuracy as RelevanceMassAccuracy,
+)
+from heatproof.evaluators.metrics.localization.object_shares.relevance_rank_accuracy import (
+    RelevanceRankAccuracy as RelevanceRankAccuracy,
+)
+from heatproof.evaluators.metrics.localization.object_shares.top_k_intersection import (
+    TopKIntersection as TopKIntersection,
+)
 from heatproof.evaluators.metrics.localization.pointing_game import PointingGame as PointingGame
 from heatproof.evaluators.metrics.masking.class_matrix import ClassMatrix as ClassMatrix
 from heatproof.evaluators.metrics.masking.concordance import Concordance as Concordance

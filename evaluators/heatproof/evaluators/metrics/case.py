@@ -28,7 +28,8 @@ class Given:
         explainer: the explainer.
         sample: the image as the model sees it; None while a score is only planned.
         map: the explainer's map.
-        objects: where the object is, in the model's input frame; None for an image without.
+        objects: where the object is, in the model's input frame: its mask, or its boxes filled in;
+            None for an image without either.
         label: the true class.
         panel: the image as each model of the spec sees it, by the models' names.
         panel_maps: the explainer's map on each model; a model without one is absent.

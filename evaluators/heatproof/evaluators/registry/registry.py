@@ -19,7 +19,7 @@ class Reads(StrEnum):
         ATTRIBUTION: the map of an explainer.
         EXPLAINER: the explainer itself, which makes maps anew; supplied maps do not serve.
         REMOVAL: a removal operator.
-        OBJECTS: the object mask of the image.
+        OBJECTS: the object mask of the image, or its boxes if it came without one.
         BOXES: the boxes around objects of the image.
         LABEL: the true class of the image.
         MAPS: the maps that were uploaded with the image.

@@ -118,7 +118,9 @@ class Creation:
     def _checking(
         self, rules: Rules, spec: EvaluationSpec, images: Sequence[StoredImage]
     ) -> CheckPolicy:
-        known = tuple((image.digest, image.label, image.object_mask) for image in images)
+        known = tuple(
+            (image.digest, image.label, image.object_mask, image.boxes) for image in images
+        )
         written = self._context.documents.serialized_spec(spec)
         return CheckPolicy(rules.policy, written, known, rules.baseline)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from heatproof.evaluators.comparison.comparing import ComparisonRules
+from heatproof.evaluators.images.sources import FramedBox
 from heatproof.server.workers.inputs import FramedSource
 from heatproof.server.workers.limits import Effort
 from heatproof.server.workers.protocol import Document, DocumentCheck, Task
@@ -141,9 +142,9 @@ class CheckPolicy(Task[object, None]):
     Attributes:
         policy: serialised `Policy`.
         spec: serialised `EvaluationSpec`.
-        images: digest, label and object mask of every image, in the order of the data set.
+        images: digest, label, object mask and boxes of every image, in the order of the data set.
         baseline: what regressions will be measured against; of its images only digest, label and
-            digest of the mask are read.
+            digest of the objects are read.
     """
 
     executor: ClassVar[str] = f"{_EXECUTION}.statistics:check_policy"
@@ -152,7 +153,7 @@ class CheckPolicy(Task[object, None]):
 
     policy: bytes
     spec: bytes
-    images: tuple[tuple[str, int | None, FramedSource | None], ...]
+    images: tuple[tuple[str, int | None, FramedSource | None, tuple[FramedBox, ...]], ...]
     baseline: RecordedEvaluation | None
 
 

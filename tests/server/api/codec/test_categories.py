@@ -43,9 +43,11 @@ def test_message_and_class_lie_in_one_category(
     assert PurePosixPath(file).stem in places
 
 
-@pytest.mark.parametrize(("name", "file"), [arm[1:] for arm in ARMS if arm[0] is METRICS])
-def test_the_catalog_names_the_category_of_the_file(name: str, file: str) -> None:
-    assert METRICS[name].facts.category == PurePosixPath(file).stem
+@pytest.mark.parametrize("name", [arm[1] for arm in ARMS if arm[0] is METRICS])
+def test_the_catalog_names_the_category_of_the_package(name: str) -> None:
+    """A category may have packages of its own, each with its file of the contract."""
+    module = METRICS[name].__module__.split(".")
+    assert METRICS[name].facts.category == module[module.index("metrics") + 1]
 
 
 def test_every_registered_class_is_looked_at() -> None:

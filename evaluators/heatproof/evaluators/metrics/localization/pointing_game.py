@@ -1,15 +1,17 @@
 """Pointing game: whether the most salient pixel lies on the object."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
+from heatproof.evaluators.images.arrays import Mask
 from heatproof.evaluators.metrics.case import Case
-from heatproof.evaluators.metrics.metric import METRICS, Metric, MetricCategory, MetricFacts
-from heatproof.evaluators.outcomes import Direction, Outcome, Reason, Undefined
-from heatproof.evaluators.queries.procedure import Procedure
+from heatproof.evaluators.metrics.localization.objects import ObjectMetric
+from heatproof.evaluators.metrics.metric import METRICS, MetricCategory, MetricFacts
+from heatproof.evaluators.outcomes import Direction, Outcome
 from heatproof.evaluators.registry.parameters import UNIT, Range, parameter
 from heatproof.evaluators.registry.registry import Reads
 from heatproof.evaluators.statistics.reductions import Mean, Proportion, Reduction
@@ -17,7 +19,7 @@ from heatproof.evaluators.statistics.reductions import Mean, Proportion, Reducti
 
 @METRICS.register
 @dataclass(frozen=True, slots=True)
-class PointingGame(Metric):
+class PointingGame(ObjectMetric):
     """Asks whether the most salient pixel lies on the object.
 
     1 if an object pixel lies within `tolerance` pixels of the map's highest, ties drawn by the
@@ -43,20 +45,12 @@ class PointingGame(Metric):
         return Proportion()
 
     @property
-    def part_reductions(self) -> dict[str, Reduction]:
+    def part_reductions(self) -> Mapping[str, Reduction]:
         """Chance is a share of pixels."""
         return {"chance": Mean(UNIT)}
 
-    def score(self, case: Case) -> Procedure[Outcome]:
+    def compared(self, case: Case, objects: Mask) -> Outcome:
         """`[distance of argmax A to the object <= tolerance]`."""
-        yield from ()
-        objects = case.objects
-        if objects is None or not objects.any():
-            return Outcome(Undefined(Reason.NO_OBJECT, "no pixel of the input is marked as object"))
-        if objects.all():
-            return Outcome(Undefined(Reason.FULL_OBJECT, "every pixel is marked as object"))
-        if case.map.min() == case.map.max():
-            return Outcome(Undefined(Reason.DEGENERATE, "the map is constant: no pixel is highest"))
         near = distance_transform_edt(~objects) <= self.tolerance
         highest = np.flatnonzero(case.map == case.map.max())
         pointed = case.sample.rng("ties").permutation(highest)[0]

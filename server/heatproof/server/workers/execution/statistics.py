@@ -32,6 +32,7 @@ from heatproof.evaluators.gate.soundness import (
     require_labels,
     require_sound,
 )
+from heatproof.evaluators.images.sources import objects_digest
 from heatproof.server.workers.execution.context import TaskContext
 from heatproof.server.workers.execution.images import mask_digest
 from heatproof.server.workers.statistics_tasks import (
@@ -101,7 +102,7 @@ def check_policy(task: CheckPolicy, context: TaskContext) -> None:
     with placed("policy"):
         require_sound(policy)
         require_answerable(policy, spec)
-        require_labels(policy, [label for _, label, _ in task.images])
+        require_labels(policy, [label for _, label, _, _ in task.images])
     if task.baseline is not None:
         images = tuple(
             ImageResult(
@@ -110,9 +111,9 @@ def check_policy(task: CheckPolicy, context: TaskContext) -> None:
                 label,
                 (),
                 (),
-                object_mask=mask_digest(mask, context.blobs) if mask else "",
+                object_mask=objects_digest(mask_digest(mask, context.blobs) if mask else "", boxes),
             )
-            for digest, label, mask in task.images
+            for digest, label, mask, boxes in task.images
         )
         columns = Columns(image_columns(images, [True] * len(images)), {})
         candidate = Evaluated(spec.models[0], spec, (), columns)

@@ -1,0 +1,28 @@
+"""Relevance mass accuracy: the share of positive attribution on the object."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from heatproof.evaluators.metrics.localization.object_shares.shares import (
+    OBJECT_READS,
+    MassShare,
+)
+from heatproof.evaluators.metrics.metric import METRICS, MetricCategory, MetricFacts
+from heatproof.evaluators.outcomes import Direction
+
+
+@METRICS.register
+@dataclass(frozen=True, slots=True)
+class RelevanceMassAccuracy(MassShare):
+    """Takes the share of the positive attributions that lies on the object.
+
+    The number of `attribution_localization`, unweighted, by the name of the CLEVR-XAI benchmark.
+    """
+
+    facts: ClassVar[MetricFacts] = MetricFacts(
+        name="relevance_mass_accuracy",
+        reference="Arras et al. 2022, arXiv 2003.07258",
+        category=MetricCategory.LOCALIZATION,
+        direction=Direction.HIGHER_IS_BETTER,
+        reads=OBJECT_READS,
+    )
