@@ -1,7 +1,7 @@
 """Writes tables of what is registered into the docs, from the registries; `--check` only compares.
 
-Each metric has a page, `docs/metrics/<category>/<name>.md`, whose headings are checked; an index
-lists all.
+Each metric has a page, `docs/metrics/<category>/<name>.md`, whose headings are checked, and each
+category of explainers has one; indexes list all.
 """
 
 import re
@@ -11,6 +11,7 @@ from typing import Any
 
 from heatproof.evaluators.evaluation.requirements import capabilities_of
 from heatproof.evaluators.explainers import EXPLAINERS
+from heatproof.evaluators.explainers.explainer import ExplainerCategory
 from heatproof.evaluators.metrics import METRICS
 from heatproof.evaluators.metrics.metric import MetricCategory, MetricFacts
 from heatproof.evaluators.regions import REGIONS
@@ -21,10 +22,10 @@ from heatproof.evaluators.removal.operator import RemovalFacts
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES: dict[str, Registry[Any]] = {
-    "explainers.md": EXPLAINERS,
     "removal-operators.md": REMOVALS,
     "regions.md": REGIONS,
 }
+EXPLAINER_PAGES = DOCS / "explainers"
 METRIC_PAGES = DOCS / "metrics"
 HEADINGS = ("When to use it", "When it misleads", "Cost", "Peers", "Parameters")
 TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -89,6 +90,31 @@ def index_row(facts: MetricFacts) -> str:
     return f"| {link} | {facts.reference} | {reads} | {facts.direction.replace('_', ' ')} |"
 
 
+def explainers_of(category: ExplainerCategory) -> list[str]:
+    """The names of a category."""
+    return [name for name in EXPLAINERS if EXPLAINERS[name].facts.category is category]
+
+
+def explainer_index() -> str:
+    """Every explainer with its page, by category, in Markdown."""
+    lines = ["", "| explainer | reference | needs |", "|---|---|---|"]
+    for category in ExplainerCategory:
+        for name in explainers_of(category):
+            kind = EXPLAINERS[name]
+            needs = ", ".join((*kind.facts.reads, *capabilities_of(kind)))
+            link = f"[{name}]({category.value}.md#{name})"
+            lines += [f"| {link} | {kind.facts.reference} | {needs} |"]
+    return "\n".join(lines) + "\n\n"
+
+
+def explainer_pages() -> list[tuple[Path, Registry[Any], list[str]]]:
+    """The page of each category."""
+    return [
+        (EXPLAINER_PAGES / f"{category.value}.md", EXPLAINERS, explainers_of(category))
+        for category in ExplainerCategory
+    ]
+
+
 def page_faults(page: Path, names: list[str], expected: list[str]) -> list[str]:
     """What a page lacks or has too much."""
     if names == expected:
@@ -112,12 +138,20 @@ def written(page: Path, text: str, current: str, *, check: bool) -> list[str]:
     return []
 
 
+def indexed(front: Path, listing: str, *, check: bool) -> list[str]:
+    """Brings the index of a front page up to date, or says that it is not."""
+    text = front.read_text(encoding="utf-8")
+    current = INDEX.sub(lambda found: found[1] + listing + found[2], text)
+    return written(front, text, current, check=check)
+
+
 def main(arguments: list[str]) -> int:
     """Writes or checks all pages; 1 if a page is out of date or lacks a name."""
     check = "--check" in arguments
     faults: list[str] = []
     pages = [(DOCS / name, registry, list(registry)) for name, registry in PAGES.items()]
-    for page, registry, names in pages + [(metric_page(one), METRICS, [one]) for one in METRICS]:
+    pages += explainer_pages() + [(metric_page(one), METRICS, [one]) for one in METRICS]
+    for page, registry, names in pages:
         text = page.read_text(encoding="utf-8") if page.exists() else ""
         faults += page_faults(page, described(text), names)
         faults += heading_faults(page, text) if registry is METRICS else []
@@ -126,10 +160,8 @@ def main(arguments: list[str]) -> int:
     faults += [
         f"{page} describes no metric" for page in METRIC_PAGES.rglob("*.md") if page not in known
     ]
-    front = METRIC_PAGES / "README.md"
-    text = front.read_text(encoding="utf-8")
-    current = INDEX.sub(lambda found: found[1] + index() + found[2], text)
-    faults += written(front, text, current, check=check)
+    for front, listing in ((METRIC_PAGES, index()), (EXPLAINER_PAGES, explainer_index())):
+        faults += indexed(front / "README.md", listing, check=check)
     for fault in faults:
         print(fault)
     return 1 if faults else 0

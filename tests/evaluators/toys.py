@@ -67,14 +67,16 @@ def facts(
         supports=supports,
         layers=layers,
         in_flight=in_flight,
+        channels={"features": 3},
     )
 
 
 class ToyPredictor:
     """Runs a function of one image; counts batches and insists on their fixed shape.
 
-    The layer-masked form blacks hidden pixels and reports the visible share; gradients come from
-    `jacobian(image) -> [classes, 3, H, W]`.
+    The layer-masked form blacks hidden pixels and reports the visible share; a gate scales the
+    colours, for the features are their means; gradients come from
+    `jacobian(image) -> [classes, 3, H, W]`, those by the features as means or of their own size.
     """
 
     def __init__(
@@ -107,8 +109,11 @@ class ToyPredictor:
     def answers(self, run: ModelPass, batch: Batch) -> Answers:
         assert (run.masking is None) == (batch.masks is None)
         assert (run.wrt is None) == (batch.output_gradients is None)
+        assert (run.gate is None) == (batch.gates is None)
         if run.weights.layers:
             return self._randomized(run, batch)
+        if batch.gates is not None:
+            return Answers(self.logits(batch.images * batch.gates[:, :, None, None]))
         if batch.masks is not None:
             return self._masked(batch.images, batch.masks)
         if batch.output_gradients is not None:
@@ -147,6 +152,8 @@ class ToyPredictor:
         jacobians = np.stack([self._jacobian(image) for image in images])
         found = np.einsum("nk,nk...->n...", weights.astype(np.float64), jacobians)
         activations = images if not tensor else features(images)
+        if found.shape != activations.shape:
+            found = features(found)
         return Answers(logits, activations=activations, gradients=found.astype(np.float32))
 
     def _check(self, images: np.ndarray) -> None:

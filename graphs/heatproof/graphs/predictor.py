@@ -83,6 +83,7 @@ class OrtPredictor:
             cam_tensor=canonical.cam_tensor,
             supports=canonical.capabilities.supports,
             tensors=canonical.tensors,
+            channels=canonical.channels,
             layers=layers_of(canonical.model),
             reading=self._reading(),
             warnings=tuple(self._warning(note) for note in notes_of(canonical.model)),
@@ -148,7 +149,7 @@ class OrtPredictor:
     def _session(self, run: ModelPass) -> Session:
         self._cancellation.check()
         self._canonical.row_check.run(self._cancellation)
-        form = f"{run.weights}|{run.gate}|{run.masking}|{run.wrt}|{run.taps}"
+        form = f"{run.weights}|{run.gate}|{run.masking}|{run.wrt}|{run.rules}|{run.taps}"
         return self._sessions.get(f"{self.key}/{form}", lambda: self._rewritten(run))
 
     def _rewritten(self, run: ModelPass) -> ir.Model:
@@ -169,7 +170,8 @@ class OrtPredictor:
             model = tapped(model, sorted(taps))
         if run.wrt is None:
             return model
-        return differentiated(model, of=logits, wrt=run.wrt or self._canonical.input_name)
+        wrt = run.wrt or self._canonical.input_name
+        return differentiated(model, of=logits, wrt=wrt, rules=run.rules)
 
     def _image_feed(self, images: Images) -> dict[str, NDArray[np.generic]]:
         if len(images) != self._batch_size:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from heatproof.evaluators.errors import InvalidArgumentError
 from heatproof.evaluators.explainers import Lime
-from heatproof.evaluators.explainers.perturbation.lime import Spread
+from heatproof.evaluators.explainers.perturbation.spread import Spread
 from heatproof.evaluators.explainers.perturbation.surrogate import (
     Surrogate,
     likeness,

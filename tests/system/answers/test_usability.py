@@ -45,6 +45,11 @@ def facts(model: model_pb2.Model) -> model_pb2.ModelFacts:
     return copy
 
 
+WITH_GRADIENTS = {
+    *("grad_cam", "grad_cam_plus_plus", "gradient_shap", "hires_cam", "input_x_gradient"),
+    *("integrated_gradients", "layer_cam", "saliency", "smooth_grad", "var_grad", "xgrad_cam"),
+}
+RECTIFIED = {"deconvnet", "guided_backprop"}
 BLOCKED = model_pb2.Support(
     blockers=[
         model_pb2.Blocker(node="attention", operator="MatMul-13", reason="queries meet keys"),
@@ -67,13 +72,25 @@ def test_without_masking_only_the_layer_operator_falls_away(facts: model_pb2.Mod
 def test_without_gradients_perturbation_remains(facts: model_pb2.ModelFacts) -> None:
     facts.gradients.CopyFrom(BLOCKED)
     facts.activation_gradients.CopyFrom(BLOCKED)
+    facts.rectified_gradients.CopyFrom(BLOCKED)
     found = usability(facts, catalogue())
     lost = refused(found.explainers)
-    assert set(lost) == {"grad_cam", "integrated_gradients", "saliency"}
+    assert set(lost) == WITH_GRADIENTS | RECTIFIED
     assert all("which stops at node " in reason for reason in lost.values())
     assert "needs gradients by an activation" in lost["grad_cam"]
     assert set(refused(found.metrics)) == {"explanation_consistency"}
     assert not refused(found.removals)
+
+
+def test_a_network_without_rectifiers_names_its_activations(served: Served) -> None:
+    nodes = """c = Conv <pads = [1, 1, 1, 1]> (image, w) s = HardSwish (c)
+               p = GlobalAveragePool (s) scores = Flatten (p)"""
+    model = stored(served, nodes)
+    lost = refused(model.usability.explainers)
+    assert set(lost) == RECTIFIED
+    assert all("its activations are HardSwish" in reason for reason in lost.values())
+    assert model.facts.gradients.supported
+    assert not model.facts.rectified_gradients.supported
 
 
 def test_a_model_that_is_no_classifier_allows_nothing_and_says_why(served: Served) -> None:

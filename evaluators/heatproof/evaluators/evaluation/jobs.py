@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache, partial
 from itertools import chain
 from math import isfinite
+from typing import Final
 
 import numpy as np
 
@@ -37,6 +38,9 @@ from heatproof.evaluators.queries.targets import LABEL
 from heatproof.evaluators.registry.registry import Reads, Registered, parts_of, reads_deeply
 
 _TOP = 5
+
+_DRAWN_DONORS: Final = 8
+"""Of an image, whose pixels are held at a time: an explainer may read hundreds."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,8 +113,8 @@ def explanation_job(
         target=spec.target.head(image.label, clean),
         clean=clean,
         maps=_supplied(spec, image, index, preprocessing),
-        donors=tuple(_donation(donor, preprocessing) for donor in image.donors),
-        partner=None if image.partner is None else _donation(image.partner, preprocessing),
+        donors=_donations(image.donors, preprocessing),
+        partner=_partner(image, preprocessing),
         leads_pair=image.leads_pair,
         boxes=_boxes(image, preprocessing),
         label=image.label,
@@ -121,12 +125,24 @@ def explanation_job(
     return Explained(sample, prediction, maps, objects, image.label)
 
 
-def _donation(donor: DonorImage, preprocessing: Preprocessing) -> Donation:
-    @cache
-    def draw() -> Image:
-        return image_to_input(donor.read(), preprocessing)
+def _donations(donors: Sequence[DonorImage], preprocessing: Preprocessing) -> tuple[Donation, ...]:
+    """Other images, decoded when they are drawn; those drawn lately are kept."""
 
-    return Donation(donor.digest, LazyImage(f"donor/{donor.digest}", draw))
+    @lru_cache(_DRAWN_DONORS)
+    def draw(place: int) -> Image:
+        return image_to_input(donors[place].read(), preprocessing)
+
+    return tuple(
+        Donation(donor.digest, LazyImage(f"donor/{donor.digest}", partial(draw, place)))
+        for place, donor in enumerate(donors)
+    )
+
+
+def _partner(image: SourceImage, preprocessing: Preprocessing) -> Donation | None:
+    if image.partner is None:
+        return None
+    (partner,) = _donations((image.partner,), preprocessing)
+    return partner
 
 
 def _check_label(spec: EvaluationSpec, image: SourceImage, index: int, classes: int) -> None:

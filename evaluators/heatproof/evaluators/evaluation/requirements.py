@@ -319,5 +319,6 @@ _ANY_MODEL: Final = PredictorFacts(
     batch_size=2,
     cam_tensor="features",
     layers=("layer",),
+    channels={"features": 2048},
 )
 """Stands for a model that can do everything, to learn what passes are asked of it."""

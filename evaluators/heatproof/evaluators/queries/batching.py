@@ -23,6 +23,8 @@ V = TypeVar("V")
 
 _REMEMBERED_BYTES: Final = 32 << 20
 _REMEMBERED_MOST: Final = 4096
+_REMEMBERED_FEATURES: Final = 64 << 10
+"""Bytes of tapped tensors up to which an answer is remembered: vectors are, feature maps not."""
 _BOUND_OPERATORS: Final = 16
 
 
@@ -122,7 +124,7 @@ class Batcher:
         for row, request in enumerate(requests):
             answer = self._answer(request.query, answers, row)
             del self._open[request.key]
-            if isinstance(answer, Prediction):
+            if isinstance(answer, Prediction) and _is_small(answer):
                 self._known.put(request.key, answer)
             for answered in request.waiting:
                 answered(answer)
@@ -186,6 +188,10 @@ def probabilities(
         return np.full(logits.shape, np.nan)
     wide = logits.astype(np.float64)
     return np.asarray(expit(wide) if kind == "sigmoid" else softmax(wide))
+
+
+def _is_small(answer: Prediction) -> bool:
+    return sum(values.nbytes for values in answer.features.values()) <= _REMEMBERED_FEATURES
 
 
 def _simplest(query: Query) -> Query:

@@ -27,12 +27,26 @@ IMAGE: Final = ""
 """Stands for the input of the model where a tensor is named."""
 
 
+class BackwardRules(StrEnum):
+    """What rectifiers, Relu and Clip from 0, let pass of a gradient on its way back.
+
+    EXACT: where their input is inside, the derivative. GUIDED: of that what is positive
+    (Springenberg et al. 2015, arXiv 1412.6806). DECONVNET: what is positive, wherever their input
+    is, but for the upper bound of a Clip (Zeiler and Fergus 2014, arXiv 1311.2901).
+    """
+
+    EXACT = "exact"
+    GUIDED = "guided"
+    DECONVNET = "deconvnet"
+
+
 class Capability(StrEnum):
     """What a model may be unable to do beside its plain pass."""
 
     LAYER_MASKING = "layer_masking"
     GRADIENTS = "gradients"
     ACTIVATION_GRADIENTS = "activation_gradients"
+    RECTIFIED_GRADIENTS = "rectified_gradients"
     FEATURES = "features"
     RANDOMIZATION = "randomization"
     CHANNEL_GATES = "channel_gates"
@@ -50,6 +64,7 @@ class ModelPass:
             forward pass alone.
         taps: tensors whose values are wanted.
         gate: tensor whose channels are scaled by an input of their own; None for none.
+        rules: how rectifiers are differentiated.
     """
 
     model: str
@@ -58,11 +73,14 @@ class ModelPass:
     wrt: str | None = None
     taps: tuple[str, ...] = ()
     gate: str | None = None
+    rules: BackwardRules = BackwardRules.EXACT
 
     @property
     def capabilities(self) -> tuple[Capability, ...]:
         """What the model must be able to do."""
         gradients = Capability.GRADIENTS if self.wrt == IMAGE else Capability.ACTIVATION_GRADIENTS
+        if self.rules is not BackwardRules.EXACT:
+            gradients = Capability.RECTIFIED_GRADIENTS
         asked = {
             Capability.RANDOMIZATION: bool(self.weights.layers),
             Capability.LAYER_MASKING: self.masking is not None,

@@ -45,6 +45,7 @@ class PredictorFacts:
         cam_tensor: default tensor for class activation maps, "" if there is none.
         supports: None for a pass that the model can run, else why not; found when asked.
         tensors: names of the tensors that can be differentiated by; empty if they are not known.
+        channels: number of channels of spatial tensors, as far as it is known.
         layers: names of the layers whose weights can be drawn anew, in the order of the graph.
         in_flight: batches to submit before the answers to the first of them are awaited.
         reading: how the class scores are read from the model's output; None if that is not known.
@@ -62,6 +63,7 @@ class PredictorFacts:
         default=_everything, compare=False, repr=False
     )
     tensors: frozenset[str] = frozenset()
+    channels: Mapping[str, int] = field(default_factory=dict, compare=False)
     layers: tuple[str, ...] = ()
     in_flight: int = 1
     reading: Reading | None = None

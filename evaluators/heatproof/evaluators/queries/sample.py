@@ -8,7 +8,13 @@ from jaxtyping import Float32
 
 from heatproof.evaluators.images.arrays import Map, Mask
 from heatproof.evaluators.images.boxes import PixelBox
-from heatproof.evaluators.queries.passes import IMAGE, TRAINED, ModelPass, Weights
+from heatproof.evaluators.queries.passes import (
+    IMAGE,
+    TRAINED,
+    BackwardRules,
+    ModelPass,
+    Weights,
+)
 from heatproof.evaluators.queries.predictor import PredictorFacts
 from heatproof.evaluators.queries.procedure import (
     GradientView,
@@ -138,6 +144,16 @@ class Sample:
         donors = () if removal is None else self._drawings(removal)
         return MaskedView(image or self.image, run, mask, removal, seed, donors=donors)
 
+    def tapped_view(self, *tensors: str) -> MaskedView:
+        """Asks for a prediction of the image and a look at tensors."""
+        plain = self.view()
+        return replace(plain, run=replace(plain.run, taps=tensors))
+
+    def gated_view(self, tensor: str, factors: Float32[np.ndarray, "channels"]) -> MaskedView:
+        """Asks for a prediction of the image with the channels of a tensor scaled."""
+        plain = self.view()
+        return replace(plain, run=replace(plain.run, gate=tensor), gate=factors)
+
     def removal_view(self, removal: RemovalOperator) -> RemovalView:
         """What an operator sees of the image, for who draws it without asking the model."""
         return RemovalView(self.image.draw(), self.rng("removal"), self._drawings(removal))
@@ -153,9 +169,10 @@ class Sample:
         *,
         wrt: str = IMAGE,
         image: LazyImage | None = None,
+        rules: BackwardRules = BackwardRules.EXACT,
     ) -> GradientView:
         """Asks for a gradient of the target's logit, or of other weights of the logits."""
-        run = ModelPass(self.facts.model, self.weights, wrt=wrt)
+        run = ModelPass(self.facts.model, self.weights, wrt=wrt, rules=rules)
         weights = self.target_weights if output_gradient is None else output_gradient
         return GradientView(image or self.image, run, weights)
 

@@ -4,6 +4,7 @@ from heatproof.evaluators.removal.blur import Blur as Blur
 from heatproof.evaluators.removal.colours import Black as Black
 from heatproof.evaluators.removal.colours import Colour as Colour
 from heatproof.evaluators.removal.colours import Grey as Grey
+from heatproof.evaluators.removal.colours import Grey127 as Grey127
 from heatproof.evaluators.removal.colours import Mean as Mean
 from heatproof.evaluators.removal.colours import OwnMax as OwnMax
 from heatproof.evaluators.removal.colours import OwnMin as OwnMin

@@ -107,6 +107,20 @@ class Grey(_Paint):
 
 @REMOVALS.register
 @dataclass(frozen=True, slots=True)
+class Grey127(_Paint):
+    """Paints removed pixels in the grey of bytes of 127, as InterpretDL does."""
+
+    facts: ClassVar[RemovalFacts] = RemovalFacts(
+        name="grey127", reference="Li et al. 2022, InterpretDL", content_free=True
+    )
+
+    def colour(self, image: Image) -> Float32[np.ndarray, "3"]:
+        """All 127/255."""
+        return np.full(3, _MIDDLE, np.float32)
+
+
+@REMOVALS.register
+@dataclass(frozen=True, slots=True)
 class Mean(_Paint):
     """Paints removed pixels in the mean colour of the whole image, so it leaks removed content."""
 

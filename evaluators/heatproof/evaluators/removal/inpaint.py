@@ -42,6 +42,7 @@ class Inpaint(RemovalOperator):
         name="inpaint",
         reference="Telea 2004, doi 10.1080/10867651.2004.10487596",
         content_free=True,
+        from_surroundings=True,
     )
 
     method: Method = parameter(Method.TELEA, "How a region is filled.")

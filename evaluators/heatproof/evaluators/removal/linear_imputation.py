@@ -43,7 +43,10 @@ class LinearImputation(RemovalOperator):
     """Replaces removed pixels by weighted means of their neighbours, and some noise."""
 
     facts: ClassVar[RemovalFacts] = RemovalFacts(
-        name="linear_imputation", reference="Rong et al. 2022, arXiv 2202.00449", content_free=True
+        name="linear_imputation",
+        reference="Rong et al. 2022, arXiv 2202.00449",
+        content_free=True,
+        from_surroundings=True,
     )
 
     noise: float = parameter(

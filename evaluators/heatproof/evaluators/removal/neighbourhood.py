@@ -40,7 +40,10 @@ class Neighbourhood(RemovalOperator):
     """Replaces each removed pixel by the visible ones around it."""
 
     facts: ClassVar[RemovalFacts] = RemovalFacts(
-        name="neighbourhood", reference="Hedstrom et al. 2023, arXiv 2202.06861", content_free=True
+        name="neighbourhood",
+        reference="Hedstrom et al. 2023, arXiv 2202.06861",
+        content_free=True,
+        from_surroundings=True,
     )
 
     radius: int = parameter(

@@ -85,9 +85,12 @@ class RemovalFacts(Facts):
 
     Attributes:
         content_free: whether what it paints is independent of what it removes.
+        from_surroundings: whether it paints what is visible around, so that it has nothing to paint
+            where nothing is visible.
     """
 
     content_free: bool
+    from_surroundings: bool = False
 
 
 class RemovalOperator(Registered, ABC):
@@ -104,6 +107,11 @@ class RemovalOperator(Registered, ABC):
     def masking(self) -> Masking | None:
         """The rules by which the network itself hides regions; None for pixel operators."""
         return None
+
+    @property
+    def blends(self) -> bool:
+        """Whether an image can be blended with the one in which everything is removed."""
+        return self.masking is None and not self.facts.from_surroundings
 
     @abstractmethod
     def bind(self, view: RemovalView) -> Render:

@@ -29,6 +29,7 @@ from heatproof.graphs.runtime.folding import folds_within_budget
 from heatproof.graphs.runtime.sessions import SessionSettings
 
 _SETTINGS = SessionSettings()
+_SPATIAL_RANK = 4
 
 
 def canonicalize(
@@ -78,6 +79,7 @@ def canonicalize(
         output=output,
         cam_tensor=cam_tensor,
         tensors=frozenset(value.name or "" for node in canonical.graph for value in node.outputs),
+        channels=_channels(canonical.graph),
         preprocessing=sized,
         capabilities=Capabilities(canonical, logits),
         row_check=row_check,
@@ -148,6 +150,17 @@ def _may_run_for_ever(model: ir.Model) -> bool:
         return True
     nodes = ir.traversal.RecursiveGraphIterator(model.graph)
     return any(node.op_type in ("Loop", "Scan") for node in nodes)
+
+
+def _channels(graph: ir.Graph) -> dict[str, int]:
+    """The second axis of tensors of rank 4, where it is fixed."""
+    shapes = {value.name or "": value.shape for node in graph for value in node.outputs}
+    channels = {
+        name: shape[1]
+        for name, shape in shapes.items()
+        if shape is not None and shape.rank() == _SPATIAL_RANK
+    }
+    return {name: size for name, size in channels.items() if isinstance(size, int)}
 
 
 def _classes(output: ir.Value) -> int:

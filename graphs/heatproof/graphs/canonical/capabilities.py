@@ -26,6 +26,7 @@ class Capabilities:
             Capability.LAYER_MASKING: self._masking,
             Capability.GRADIENTS: self._gradients,
             Capability.ACTIVATION_GRADIENTS: self._activation_gradients,
+            Capability.RECTIFIED_GRADIENTS: self._rectified_gradients,
             Capability.FEATURES: self._features,
             Capability.RANDOMIZATION: self._randomization,
             Capability.CHANNEL_GATES: self._channel_gates,
@@ -51,6 +52,16 @@ class Capabilities:
         return self._blocked(
             Capability.ACTIVATION_GRADIENTS,
             lambda: gradient_blockers(self._model, of=self._logits, wrt=run.wrt),
+            run.wrt,
+        )
+
+    def _rectified_gradients(self, run: ModelPass) -> Shortfall | None:
+        """All rules for rectifiers act on the same nodes."""
+        return self._blocked(
+            Capability.RECTIFIED_GRADIENTS,
+            lambda: gradient_blockers(
+                self._model, of=self._logits, wrt=run.wrt or None, rules=run.rules
+            ),
             run.wrt,
         )
 

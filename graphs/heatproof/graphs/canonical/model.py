@@ -1,5 +1,6 @@
 """The canonical form of an image classifier."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -42,6 +43,7 @@ class CanonicalModel:
         output: the class output of the original model, and how its scores are read.
         cam_tensor: default tensor for class activation maps: the last feature map; "" if none.
         tensors: names of all tensors that the graph computes.
+        channels: size of the second axis of those of rank 4, as far as it is fixed.
         preprocessing: what the graph contains, with the size resolved.
         capabilities: which passes beyond the plain one the graph can run.
         row_check: to be run before the first answer; does nothing if it has been.
@@ -57,6 +59,7 @@ class CanonicalModel:
     output: ClassOutput
     cam_tensor: str
     tensors: frozenset[str]
+    channels: Mapping[str, int]
     preprocessing: Preprocessing
     capabilities: Capabilities
     row_check: RowCheck

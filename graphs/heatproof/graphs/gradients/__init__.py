@@ -4,6 +4,7 @@ from heatproof.graphs.gradients import rules as rules
 from heatproof.graphs.gradients.differentiation import (
     INPUT_GRADIENT,
     OUTPUT_GRADIENT,
+    check_rectifiers,
     differentiated,
     gradient_blockers,
 )
@@ -13,6 +14,7 @@ __all__ = [
     "GRADIENTS",
     "INPUT_GRADIENT",
     "OUTPUT_GRADIENT",
+    "check_rectifiers",
     "differentiated",
     "gradient_blockers",
 ]

@@ -8,11 +8,13 @@ needs are read where the forward pass leaves them.
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
 import onnx_ir as ir
 from onnx_ir.passes import common
 
 from heatproof.evaluators.errors import UnsupportedModelError, UnsupportedOperatorError
+from heatproof.evaluators.queries.passes import BackwardRules
 from heatproof.graphs.gradients.composites import (
     Stands,
     expand_composites,
@@ -25,6 +27,7 @@ from heatproof.graphs.gradients.paths import (
     find_tensor,
     path_between,
 )
+from heatproof.graphs.gradients.rectifiers import RECTIFIERS, is_rectifier, require_rectifier
 from heatproof.graphs.gradients.refusals import reason_against
 from heatproof.graphs.gradients.rules.linear import diagonal_product
 from heatproof.graphs.gradients.table import GRADIENTS, Gradients, Rule
@@ -42,7 +45,13 @@ INPUT_GRADIENT = "input_gradient"
 """Added output: J^T v, of the shape and element type of `wrt`."""
 
 
-def differentiated(model: ir.Model, *, of: str | None = None, wrt: str | None = None) -> ir.Model:
+def differentiated(
+    model: ir.Model,
+    *,
+    of: str | None = None,
+    wrt: str | None = None,
+    rules: BackwardRules = BackwardRules.EXACT,
+) -> ir.Model:
     """Returns a copy of a model that also computes a vector-Jacobian product.
 
     The copy keeps the model's inputs and outputs and adds the input `OUTPUT_GRADIENT` and the
@@ -54,19 +63,26 @@ def differentiated(model: ir.Model, *, of: str | None = None, wrt: str | None = 
         model: any classifier; not changed.
         of: tensor to differentiate; the logits of the class output by default.
         wrt: tensor to differentiate by: an input or an intermediate tensor; the image by default.
+        rules: how rectifiers are differentiated.
 
     Raises:
         UnknownNameError: no tensor has the name given as `of` or `wrt`.
         UnsupportedOperatorError: a node between the two has no sound rule.
-        UnsupportedModelError: `of` does not depend on `wrt`, or one of them is no float tensor.
+        UnsupportedModelError: `of` does not depend on `wrt`, one of them is no float tensor, or
+            the rules are for rectifiers and there is none.
     """
-    sweep = _Sweep.prepare(model, of, wrt)
+    sweep = _Sweep.prepare(model, of, wrt, rules=rules)
     refuse_unrepeatable(sweep.model.graph)
     return sweep.finished(sweep.run())
 
 
 def gradient_blockers(
-    model: ir.Model, *, of: str | None = None, wrt: str | None = None, plain: bool = False
+    model: ir.Model,
+    *,
+    of: str | None = None,
+    wrt: str | None = None,
+    rules: BackwardRules = BackwardRules.EXACT,
+    plain: bool = False,
 ) -> tuple[Blocker, ...]:
     """Lists the nodes for which `differentiated` refuses a model; empty if it does not.
 
@@ -74,12 +90,24 @@ def gradient_blockers(
 
     Raises:
         UnknownNameError: no tensor has the name given as `of` or `wrt`.
-        UnsupportedModelError: the two ends are not connected, or not float tensors.
+        UnsupportedModelError: the two ends are not connected, or not float tensors, or the rules
+            are for rectifiers and there is none.
     """
     blockers: list[Blocker] = []
-    sweep = _Sweep.prepare(model, of, wrt, plain=plain)
+    sweep = _Sweep.prepare(model, of, wrt, rules=rules, plain=plain)
     sweep.run(blockers)
     return with_unrepeatable(sweep.model.graph, blockers)
+
+
+def check_rectifiers(model: ir.Model, *, of: str | None = None, plain: bool = False) -> None:
+    """Looks for a rectifier between image and `of`; nodes without a rule are not looked for.
+
+    A model that is `plain`, as `prepared` returns it, is not prepared again.
+
+    Raises:
+        UnsupportedModelError: there is none, as `gradient_blockers` refuses it.
+    """
+    _Sweep.prepare(model, of, None, rules=BackwardRules.GUIDED, plain=plain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +120,17 @@ class _Sweep:
     path: Path
     stands: Stands
     op: GradientEmitter
+    rules: BackwardRules
 
     @classmethod
     def prepare(
-        cls, model: ir.Model, of: str | None, wrt: str | None, *, plain: bool = False
+        cls,
+        model: ir.Model,
+        of: str | None,
+        wrt: str | None,
+        *,
+        rules: BackwardRules,
+        plain: bool = False,
     ) -> "_Sweep":
         copy = ready(model, plain=plain)
         _refuse_taken_names(copy.graph)
@@ -112,7 +147,10 @@ class _Sweep:
             raise UnsupportedModelError(
                 f"{end.name!r} does not depend on {start.name!r}; choose a tensor before it"
             )
-        return cls(copy, start, end, path, stands, GradientEmitter(copy.graph, path.active))
+        if rules in RECTIFIERS:
+            require_rectifier(path.nodes)
+        op = GradientEmitter(copy.graph, path.active)
+        return cls(copy, start, end, path, stands, op, rules)
 
     def run(self, blockers: list[Blocker] | None = None) -> ir.Value:
         """Appends the gradient graph and returns the gradient at the start.
@@ -165,7 +203,10 @@ class _Sweep:
             raise self.op.refusal(reason)
         if declared(node) is Derivative.DIAGONAL:
             return diagonal_product
-        return GRADIENTS.find(node, self.model.graph.opset_imports)
+        exact = GRADIENTS.find(node, self.model.graph.opset_imports)
+        if self.rules in RECTIFIERS and is_rectifier(node):
+            return partial(RECTIFIERS[self.rules], exact)
+        return exact
 
     def finished(self, gradient: ir.Value) -> ir.Model:
         """Names the result, drops what it does not need, and returns the model."""

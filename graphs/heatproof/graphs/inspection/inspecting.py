@@ -13,7 +13,7 @@ from heatproof.graphs.canonical.ending import end_at_logits
 from heatproof.graphs.canonical.independence import run_alone
 from heatproof.graphs.canonical.spatial import feature_maps, last_feature_map
 from heatproof.graphs.files.notes import Note, notes_of
-from heatproof.graphs.gradients import gradient_blockers
+from heatproof.graphs.gradients import check_rectifiers, gradient_blockers
 from heatproof.graphs.heads.choosing import candidates
 from heatproof.graphs.heads.signature import (
     ClassOutput,
@@ -132,7 +132,9 @@ class ModelFacts:
         layer_masking: whether layer masking covers the graph.
         gradients: whether gradients cover the graph.
         activation_gradients: whether they cover what lies behind the default of `cam_tensors`.
-        height: rows of the image at which the four above hold; 0 if there is no image input.
+        rectified_gradients: whether they cover the graph and it has rectifiers, Relu or Clip from
+            0, of which some explainers change the gradient.
+        height: rows of the image at which the five above hold; 0 if there is no image input.
         width: columns, likewise.
         probed: whether the graph leaves that size open, so that it is ours.
         notes: what was left out of the model or changed in it, in sentences.
@@ -158,6 +160,7 @@ class ModelFacts:
     layer_masking: Support
     gradients: Support
     activation_gradients: Support
+    rectified_gradients: Support
     height: int
     width: int
     probed: bool
@@ -209,6 +212,7 @@ def inspect(model: ir.Model, stated: Statement | None = None) -> ModelFacts:
         layer_masking=_support(lambda: masking_blockers(recent, plain=True)),
         gradients=gradients,
         activation_gradients=_behind(recent, logits, cam_tensors, gradients),
+        rectified_gradients=_rectified(recent, logits, gradients),
         height=height,
         width=width,
         probed=probe is not plain,
@@ -367,6 +371,18 @@ def _behind(
     if whole.supported or default is None:
         return whole
     return _support(lambda: gradient_blockers(model, of=logits, wrt=default, plain=True))
+
+
+def _rectified(model: ir.Model, logits: str | None, whole: Support) -> Support:
+    """Whether the graph is differentiated and has rectifiers."""
+    if not whole.supported:
+        return whole
+
+    def find() -> tuple[Blocker, ...]:
+        check_rectifiers(model, of=logits, plain=True)
+        return ()
+
+    return _support(find)
 
 
 def _support(find: Callable[[], tuple[Blocker, ...]]) -> Support:

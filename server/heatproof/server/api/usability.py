@@ -84,6 +84,9 @@ _CAPABILITIES: Final[Mapping[str, Callable[[model_pb2.ModelFacts], str]]] = Mapp
         Capability.ACTIVATION_GRADIENTS: lambda facts: _shortfall(
             "gradients by an activation", facts.activation_gradients
         ),
+        Capability.RECTIFIED_GRADIENTS: lambda facts: _shortfall(
+            "gradients through rectifiers", facts.rectified_gradients
+        ),
         Capability.LAYER_MASKING: lambda facts: _shortfall("layer masking", facts.layer_masking),
     }
 )

@@ -31,6 +31,7 @@ from heatproof.evaluators.outcomes import Curve, Direction, Reason, Undefined
 from heatproof.evaluators.queries.targets import LABEL, PREDICTED, Contrast, FixedClass, Group
 from heatproof.evaluators.regions import REGIONS, Grid, Segmentation, Slic
 from heatproof.evaluators.registry.parameters import Range
+from heatproof.evaluators.registry.registry import Registry
 from heatproof.evaluators.removal import REMOVALS, Blur, Fill, Layer, Mode, RemovalOperator
 from heatproof.server.api.codec import decode, decode_choice, encode
 from heatproof.server.api.codec.fields.hints import hints_of
@@ -96,10 +97,13 @@ def registered(kind: type[Any]) -> st.SearchStrategy[Any]:
     return st.builds(kind, **given) if kind is not Layer else LAYERS
 
 
-REGIONS_ = st.one_of([registered(REGIONS[name]) for name in REGIONS])
-REMOVALS_ = st.one_of([registered(REMOVALS[name]) for name in REMOVALS])
-EXPLAINERS_ = st.one_of([registered(EXPLAINERS[name]) for name in EXPLAINERS])
-METRICS_ = st.one_of([registered(METRICS[name]) for name in METRICS])
+def things(registry: Registry[Any]) -> st.SearchStrategy[Any]:
+    """Things of any registered class; a strategy for each would fill pages when it is shown."""
+    return st.sampled_from(list(registry)).flatmap(lambda name: registered(registry[name]))
+
+
+REGIONS_, REMOVALS_ = things(REGIONS), things(REMOVALS)
+EXPLAINERS_, METRICS_ = things(EXPLAINERS), things(METRICS)
 PREPROCESSINGS = st.builds(
     Preprocessing,
     resize=st.sampled_from(Resize),

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from heatproof.evaluators.errors import InvalidArgumentError
+from heatproof.evaluators.explainers.baselines import baseline_of, check_baseline
 from heatproof.evaluators.explainers.explainer import (
     EXPLAINERS,
     Explainer,
@@ -44,12 +44,7 @@ class IntegratedGradients(Explainer):
 
     def check(self, model: PredictorFacts) -> None:
         """Refuses a baseline that does not live in pixel space."""
-        if self.baseline.masking is not None:
-            raise InvalidArgumentError(
-                f"{self.baseline.name} hides nothing in pixel space, so it gives no baseline: "
-                "choose a pixel operator such as black",
-                field="baseline",
-            )
+        check_baseline(self.baseline)
 
     def cost(self, model: PredictorFacts) -> int:
         """Asks for a gradient at each point."""
@@ -58,8 +53,7 @@ class IntegratedGradients(Explainer):
     def explain(self, sample: Sample) -> Procedure[Map | Undefined]:
         """`(x - x') * mean_k d z_c / d x at x' + (k - 1/2) / n (x - x')`, summed over channels."""
         image = sample.image.draw()
-        hidden = np.zeros(image.shape[1:], np.bool_)
-        baseline = self.baseline.bind(sample.removal_view(self.baseline))(hidden)
+        baseline = baseline_of(sample, self.baseline)
         total = np.zeros(image.shape, np.float64)
         for chunk in chunks(range(self.steps)):
             answers = yield from ask([self._view(sample, baseline, point) for point in chunk])

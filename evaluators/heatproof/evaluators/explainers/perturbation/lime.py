@@ -1,7 +1,6 @@
 """Fits a linear model to the class probability with regions shown or hidden at random."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import ClassVar
 
 from heatproof.evaluators.explainers.explainer import (
@@ -10,6 +9,7 @@ from heatproof.evaluators.explainers.explainer import (
     ExplainerCategory,
     ExplainerFacts,
 )
+from heatproof.evaluators.explainers.perturbation.spread import Spread, spread_over
 from heatproof.evaluators.explainers.perturbation.surrogate import (
     SurrogateParameters,
     check_regions,
@@ -23,13 +23,6 @@ from heatproof.evaluators.queries.sample import Sample
 from heatproof.evaluators.regions import Segmentation, Slic
 from heatproof.evaluators.registry.parameters import Range, parameter
 from heatproof.evaluators.removal import Grey, RemovalOperator
-
-
-class Spread(StrEnum):
-    """How the coefficient of a region becomes a value of each of its pixels."""
-
-    DENSITY = "density"
-    COEFFICIENT = "coefficient"
 
 
 @EXPLAINERS.register
@@ -67,8 +60,4 @@ class Lime(SurrogateParameters, Explainer):
             return reason
         surrogate = self.surrogate(self.samples)
         fit = yield from surrogate.fit(sample, regions, self.removal)
-        values = fit.coefficients
-        if self.spread is Spread.DENSITY:
-            values = values / regions.areas
-        spread: Map = regions.spread(values)
-        return spread
+        return spread_over(regions, fit.coefficients, self.spread)

@@ -79,27 +79,29 @@ class SurrogateParameters:
         return Surrogate(samples, self.width, self.ridge)
 
 
-def check_regions(segmentation: Segmentation, height: int, width: int) -> None:
+def check_regions(
+    segmentation: Segmentation, height: int, width: int, *, most: int = MOST_REGIONS
+) -> None:
     """Refuses regions that do not fit the input, or that are known to be too many.
 
     Raises:
         InvalidArgumentError: at a path such as `regions.slic.segments`.
     """
     check_segmentation(segmentation, height, width)
-    least = ceil(sqrt(height * width / MOST_REGIONS))
-    why = f"a linear model is fitted to at most {MOST_REGIONS} regions"
+    least = ceil(sqrt(height * width / most))
+    why = f"a linear model is fitted to at most {most} regions"
     with placed(f"regions.{segmentation.name}"):
         segmentation.check_coarse(height, width, least, why)
 
 
-def unfit_regions(regions: Regions) -> Undefined | None:
+def unfit_regions(regions: Regions, *, most: int = MOST_REGIONS) -> Undefined | None:
     """Why no linear model is fitted to regions of which the image decided how many there are."""
-    if regions.cells <= MOST_REGIONS:
+    if regions.cells <= most:
         return None
     return Undefined(
         Reason.TOO_FINE,
         f"the image has {regions.cells} regions, and a linear model is fitted to at most "
-        f"{MOST_REGIONS}: choose coarser ones",
+        f"{most}: choose coarser ones",
     )
 
 

@@ -71,6 +71,7 @@ def explained_predictions(
         classes=found.classes,
         probabilities="softmax",
         batch_size=2,
-        cam_tensor="",
+        cam_tensor=next((tensor.name for tensor in found.cam_tensors if tensor.is_default), ""),
+        channels={tensor.name: tensor.channels for tensor in found.cam_tensors if tensor.channels},
     )
     return 1 + sum(explainer.cost(nominal) for explainer in explainers)
