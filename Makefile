@@ -2,6 +2,10 @@
 # make test: installs what the tests need and runs every check.
 # make zoo: checks the architectures of timm and torchvision and writes docs/coverage.md; takes
 #           hours, goes on where it was stopped. ZOO="--quick", "--family NAME", "--again", "--jobs N".
+# make peers: runs other libraries' metrics, explainers and operators beside Heatproof's on the same
+#           model, images and maps and writes docs/agreement.md. PEERS="--only NAME".
+# make mutants: plants each fault of tests/mutants in a copy of the tree and sees its test fail.
+#           MUTANTS="--only TEXT".
 
 PYTHON ?= python3
 PIP_INSTALL = install --quiet --disable-pip-version-check --constraint constraints.txt
@@ -10,11 +14,13 @@ DEMO = .venv
 TEST = .venvs/test
 BIN = $(TEST)/bin
 ZOO_HOME = .venvs/zoo
+PEERS_HOME = .venvs/peers
 FUZZ_SECONDS ?= 600
 PROTOS = $(wildcard protos/heatproof/v1/*.proto protos/heatproof/v1/*/*.proto)
 PYTHON_SOURCES = protos/hatch_build.py client server evaluators graphs tests benchmarks examples .ci
 
-.PHONY: demo test install-test format lint types layers contract contract-release unit hunt fuzz size zoo clean
+.PHONY: demo test install-test format lint types layers contract contract-release unit hunt fuzz size \
+	zoo peers mutants clean
 
 demo: $(DEMO)/installed
 	mkdir -p report
@@ -94,6 +100,19 @@ $(ZOO_HOME)/installed: pyproject.toml tests/graphs/zoo/requirements.txt $(PROTOS
 	$(ZOO_HOME)/bin/python -m pip install --quiet --disable-pip-version-check \
 		--requirement tests/graphs/zoo/requirements.txt --editable '.[server]'
 	touch $@
+
+peers: $(PEERS_HOME)/installed
+	$(PEERS_HOME)/bin/python -m tests.peers $(PEERS)
+
+# Its own environment: the peers hold to versions of their own.
+$(PEERS_HOME)/installed: pyproject.toml tests/peers/requirements.txt $(PROTOS)
+	$(PYTHON) -m venv $(PEERS_HOME)
+	$(PEERS_HOME)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--requirement tests/peers/requirements.txt --editable '.[server]'
+	touch $@
+
+mutants: install-test
+	$(BIN)/python -m tests.mutants $(MUTANTS)
 
 clean:
 	rm -rf $(DEMO) .venvs build dist report

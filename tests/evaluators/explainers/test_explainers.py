@@ -230,7 +230,7 @@ def test_integrated_gradients_refuse_a_baseline_without_pixels() -> None:
 
 def test_grad_cam_is_the_positive_part_of_the_weighted_activations() -> None:
     # z = sum_k a_k sum(A_k) has the gradient a_k at every cell of A_k.
-    channel_weights = np.array([0.3, -0.2, 0.1])
+    channel_weights = np.array([0.3, -0.31, 0.02])
 
     def jacobian(_: np.ndarray) -> np.ndarray:
         full = np.zeros((3, 3, SIDE // 8, SIDE // 8))
@@ -245,7 +245,7 @@ def test_grad_cam_is_the_positive_part_of_the_weighted_activations() -> None:
     predictor = ToyPredictor(logits, jacobian=jacobian)
     made = explained(GradCam(), predictor, image)
     coarse = np.maximum(np.tensordot(channel_weights, features(image[None])[0], axes=1), 0)
-    assert coarse.max() > 0
+    assert 0 < (coarse > 0).mean() < 1
     # half-pixel bilinear magnification by 8: pixel 8 i + 3.5 lies on cell i, clamped at the border
     positions = np.clip((np.arange(SIDE) + 0.5) / 8 - 0.5, 0, SIDE // 8 - 1)
     low = np.floor(positions).astype(int)
