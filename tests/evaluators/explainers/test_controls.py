@@ -8,6 +8,7 @@ from heatproof.evaluators.evaluation.plan import plan
 from heatproof.evaluators.evaluation.requirements import check_explainers
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.explainers import (
+    Disturbed,
     Edges,
     Explainer,
     Inverse,
@@ -52,14 +53,37 @@ def test_the_inverse_is_the_negative_map_at_the_same_cost(other: Explainer) -> N
     assert Inverse(other).passes(model) == other.passes(model)
 
 
+@pytest.mark.parametrize("other", [Saliency(), Occlusion(8, 8)])
+def test_the_noise_of_a_disturbed_map_has_the_share_asked_for_and_is_that_of_all_maps(
+    other: Explainer,
+) -> None:
+    cells = SIDE // 2
+    plain, disturbed = made(other), made(Disturbed(other, cells, 0.2))
+    noise = (disturbed - plain) / plain.std()
+    blocks = noise.reshape(cells, 2, cells, 2)
+    np.testing.assert_allclose(
+        blocks, np.broadcast_to(blocks[:, :1, :, :1], blocks.shape), atol=1e-9
+    )
+    drawn = blocks[:, 0, :, 0]
+    assert abs(drawn.std() / 0.2 - 1) < 4 / np.sqrt(2 * drawn.size)
+    assert abs(drawn.mean()) < 4 * 0.2 / np.sqrt(drawn.size)
+    again = (made(Disturbed(Edges(), cells, noise=0.2)) - made(Edges())) / made(Edges()).std()
+    np.testing.assert_allclose(again, noise, atol=1e-9)
+    model = facts()
+    assert Disturbed(other).cost(model) == other.cost(model)
+
+
 def test_what_the_other_one_refuses_is_refused_by_its_path() -> None:
-    for other, field in (
-        (Occlusion(patch=33), "explainers[0].inverse.of.occlusion.patch"),
-        (Random(0), "explainers[0].inverse.of.random.grid"),
-        (Inverse(), "explainers[0].inverse.of"),
+    for control, field in (
+        (Inverse(Occlusion(patch=33)), "explainers[0].inverse.of.occlusion.patch"),
+        (Inverse(Random(0)), "explainers[0].inverse.of.random.grid"),
+        (Inverse(Inverse()), "explainers[0].inverse.of"),
+        (Disturbed(Occlusion(patch=33)), "explainers[0].disturbed.of.occlusion.patch"),
+        (Disturbed(Disturbed()), "explainers[0].disturbed.of"),
+        (Disturbed(grid=SIDE + 1), "explainers[0].disturbed.grid"),
     ):
         with pytest.raises(InvalidArgumentError) as caught:
-            check_explainers((Inverse(other),), facts())
+            check_explainers((control,), facts())
         assert caught.value.field == field
 
 

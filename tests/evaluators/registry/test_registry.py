@@ -69,6 +69,7 @@ def test_the_registries_hold_what_the_contract_offers() -> None:
         "ablation_cam",
         "centre",
         "deconvnet",
+        "disturbed",
         "edges",
         "eigen_cam",
         "grad_cam",

@@ -11,6 +11,7 @@ from heatproof.evaluators.explainers.cam.layer_cam import LayerCam as LayerCam
 from heatproof.evaluators.explainers.cam.score_cam import ScoreCam as ScoreCam
 from heatproof.evaluators.explainers.cam.xgrad_cam import XgradCam as XgradCam
 from heatproof.evaluators.explainers.controls.centre import Centre as Centre
+from heatproof.evaluators.explainers.controls.disturbed import Disturbed as Disturbed
 from heatproof.evaluators.explainers.controls.edges import Edges as Edges
 from heatproof.evaluators.explainers.controls.inverse import Inverse as Inverse
 from heatproof.evaluators.explainers.controls.random import Random as Random
