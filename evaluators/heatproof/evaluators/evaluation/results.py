@@ -18,7 +18,8 @@ class Interval:
         lower: lower end.
         upper: upper end.
         level: confidence level.
-        method: `bootstrap_t`, `wilson`, `wilson_bootstrap_t`, `betting` or `newcombe`.
+        method: `bootstrap_t`, `wilson`, `wilson_bootstrap_t`, `betting`, `newcombe` or
+            `percentile`.
     """
 
     lower: float

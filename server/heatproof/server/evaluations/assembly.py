@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from heatproof.server.datasets.dataset_store import DatasetStore
+from heatproof.server.evaluations.assessing import Assessments
 from heatproof.server.evaluations.comparing import Comparisons
 from heatproof.server.evaluations.creation import Creation
 from heatproof.server.evaluations.documents import EvaluationDocuments
@@ -39,6 +40,7 @@ class Evaluations:
         inline: evaluates a few images on the spot.
         gates: judges those that have ended.
         comparisons: compares the models of those that have ended.
+        assessments: says which metrics of those that have ended deserve trust.
         board: shows how far they are.
         intervals: how often watchers hear.
     """
@@ -49,6 +51,7 @@ class Evaluations:
     inline: InlineEvaluations
     gates: Gates
     comparisons: Comparisons
+    assessments: Assessments
     board: ProgressBoard
     intervals: WatchIntervals
 
@@ -107,6 +110,7 @@ async def evaluating(
             inline=InlineEvaluations(models, workers, environment, documents),
             gates=Gates(store, workers, documents),
             comparisons=Comparisons(store, workers, documents),
+            assessments=Assessments(store, workers, documents),
             board=board,
             intervals=WatchIntervals(),
         )

@@ -13,7 +13,7 @@ from heatproof.evaluators.comparison.quantities import (
     reading_cautions,
     require_comparable_models,
 )
-from heatproof.evaluators.errors import FailedPreconditionError, InvalidArgumentError
+from heatproof.evaluators.errors import InvalidArgumentError
 from heatproof.evaluators.evaluation.column_blocks import RESULTS, blocks_of
 from heatproof.evaluators.evaluation.plan import result_keys
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
@@ -21,7 +21,7 @@ from heatproof.evaluators.statistics.permutation import holm
 from heatproof.server.evaluations.columns import IMAGES, EvaluationColumns, StoredShards
 from heatproof.server.evaluations.documents import EvaluationDocuments
 from heatproof.server.evaluations.store.evaluation_store import EvaluationStore
-from heatproof.server.evaluations.store.records import State, StoredEvaluation
+from heatproof.server.evaluations.store.records import StoredEvaluation
 from heatproof.server.resource_names import EvaluationName
 from heatproof.server.workers.protocol import Lane, Workers
 from heatproof.server.workers.statistics_tasks import CompareScores
@@ -67,7 +67,7 @@ class Comparisons:
             InvalidArgumentError: its models cannot be compared, or the reference is none of them.
         """
         stored = await asyncio.to_thread(self._store.get, name)
-        _require_success(stored)
+        stored.require_success("compared")
         spec = self._documents.read_spec(stored.spec)
         _require_comparable(stored.name, spec)
         pairs_of(spec.models, rules.reference)
@@ -107,17 +107,6 @@ def _groups(quantities: Sequence[ComparedQuantity]) -> Iterator[tuple[int, int]]
     """Spans of as many quantities as a block of scores has results."""
     for start in range(0, len(quantities), RESULTS):
         yield start, min(start + RESULTS, len(quantities))
-
-
-def _require_success(stored: StoredEvaluation) -> None:
-    if stored.state is State.SUCCEEDED:
-        return
-    way_out = "evaluate anew" if stored.state.is_final else "wait for its end (WatchEvaluation)"
-    raise FailedPreconditionError(
-        f"{stored.name} is {stored.state}; only models of an evaluation that has succeeded can be "
-        f"compared: {way_out}",
-        field="name",
-    )
 
 
 def _require_comparable(name: str, spec: EvaluationSpec) -> None:

@@ -2,10 +2,10 @@
 
 import asyncio
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
-from heatproof.evaluators.comparison.quantities import require_comparable_models
 from heatproof.evaluators.errors import InvalidArgumentError, placed
 from heatproof.evaluators.evaluation.plan import resolved_spec
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
@@ -19,6 +19,9 @@ from heatproof.server.resource_names import DatasetName, ModelName
 from heatproof.server.workers.inputs import ModelFiles, StoredImage
 from heatproof.server.workers.statistics_tasks import CheckPolicy, RecordedEvaluation
 from heatproof.server.workers.tasks import PlanEvaluation
+
+SpecCheck: TypeAlias = Callable[[EvaluationSpec], None]
+"""Refuses a spec whose results could not be used for what they are wanted for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +63,7 @@ class Creation:
         spec: EvaluationSpec,
         request_id: str,
         rules: Rules | None = None,
-        *,
-        compares: bool = False,
+        checks: Sequence[SpecCheck] = (),
     ) -> EvaluationOffer:
         """Checks an evaluation, and by what it will be judged, and counts what it computes.
 
@@ -69,7 +71,7 @@ class Creation:
             spec: what is asked.
             request_id: makes a retry safe; "" without one.
             rules: by what it will be judged; None if it will not be.
-            compares: whether its models will be compared.
+            checks: of what will be asked of the results.
 
         Raises:
             InvalidArgumentError: the spec or the policy is wrong; names the field.
@@ -83,8 +85,8 @@ class Creation:
             models = await asyncio.to_thread(found_models, spec, self._context.models)
             inventory = Inventory.of(image.known for image in images)
             spec = resolved_spec(spec, inventory)
-            if compares:
-                require_comparable_models(spec)
+            for check in checks:
+                check(spec)
             plan = await self._context.workers.call(PlanEvaluation(spec, models, inventory))
         if rules is not None:
             await self._context.workers.call(self._checking(rules, spec, images))

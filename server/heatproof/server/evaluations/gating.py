@@ -4,14 +4,14 @@ import asyncio
 from dataclasses import replace
 from typing import TypeAlias
 
-from heatproof.evaluators.errors import FailedPreconditionError, InvalidArgumentError
+from heatproof.evaluators.errors import InvalidArgumentError
 from heatproof.evaluators.evaluation.column_blocks import blocks_of
 from heatproof.evaluators.evaluation.plan import result_keys
 from heatproof.evaluators.gate.soundness import compared_results
 from heatproof.server.evaluations.columns import IMAGES, EvaluationColumns, StoredShards
 from heatproof.server.evaluations.documents import EvaluationDocuments
 from heatproof.server.evaluations.store.evaluation_store import EvaluationStore
-from heatproof.server.evaluations.store.records import State, StoredEvaluation
+from heatproof.server.evaluations.store.records import StoredEvaluation
 from heatproof.server.resource_names import EvaluationName
 from heatproof.server.workers.protocol import Lane, Workers
 from heatproof.server.workers.statistics_tasks import Judge, RecordedEvaluation, TabulatedEvaluation
@@ -48,7 +48,7 @@ class Gates:
             InvalidArgumentError: the policy is wrong, or a model is none of the evaluation's.
         """
         stored = await asyncio.to_thread(self._store.get, name)
-        _require_success(stored)
+        stored.require_success("judged")
         spec = self._documents.read_spec(stored.spec)
         chosen = _chosen(model, spec.models)
         other: str | None = None
@@ -76,14 +76,6 @@ class Gates:
         }
         evaluation = await asyncio.to_thread(self._documents.serialized_evaluation, stored)
         return TabulatedEvaluation(model, evaluation, images, scores)
-
-
-def _require_success(stored: StoredEvaluation) -> None:
-    if stored.state is not State.SUCCEEDED:
-        raise FailedPreconditionError(
-            f"{stored.name} is {stored.state}; only an evaluation that has succeeded can be judged",
-            field="name",
-        )
 
 
 def _chosen(model: str, models: tuple[str, ...]) -> str:

@@ -11,6 +11,7 @@ from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.gate.policy import Evaluated, Policy, Verdict
 from heatproof.evaluators.queries.class_outputs import ClassOutput
 from heatproof.evaluators.queries.model_warnings import ModelWarning
+from heatproof.evaluators.reliability.values import MetricReliability
 from heatproof.server.workers.image_rows import ImageRow
 
 
@@ -57,6 +58,10 @@ class WorkerDocuments(Protocol):
 
     def serialized_comparison(self, comparison: ModelComparison) -> bytes:
         """Writes a `ModelComparison`."""
+        ...
+
+    def serialized_reliability(self, reliability: MetricReliability) -> bytes:
+        """Writes a `MetricReliability`."""
         ...
 
     def serialized_verdict(self, verdict: Verdict) -> bytes:

@@ -1,4 +1,4 @@
-"""What can be asked of a worker once scores are there: tables, summaries, comparisons, verdicts."""
+"""What can be asked of a worker of scores: tables, summaries, comparisons, trust, verdicts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -205,6 +205,35 @@ class CompareScores(Task[object, ComparedModels]):
         if not all(0 <= each <= 1 for p_values in value.p_values for each in p_values):
             message = "a p-value outside [0, 1]"
             raise ValueError(message)
+
+
+@dataclass(frozen=True, slots=True)
+class AssessMetrics(Task[object, tuple[bytes, ...]]):
+    """Says which metrics deserve trust; its value are serialised `MetricReliability` messages.
+
+    Attributes:
+        spec: serialised `EvaluationSpec`.
+        model: which of its models.
+        images: the blocks of images of all shards, in their order.
+        scores: likewise those of the results that are read, by the index of the first result of a
+            block.
+    """
+
+    executor: ClassVar[str] = f"{_EXECUTION}.reliability:assess_metrics"
+    value: ClassVar[Any] = tuple[bytes, ...]
+    effort: ClassVar[Effort] = Effort.STATISTICS
+    way_out: ClassVar[str] = "fewer images, metrics or explainers"
+
+    spec: bytes
+    model: str
+    images: tuple[bytes, ...]
+    scores: Mapping[int, tuple[bytes, ...]]
+
+    @classmethod
+    def check_value(cls, value: tuple[bytes, ...], check: DocumentCheck) -> None:
+        """Reads the messages once."""
+        for data in value:
+            check("MetricReliability", data)
 
 
 @dataclass(frozen=True, slots=True)

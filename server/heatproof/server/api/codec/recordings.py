@@ -10,10 +10,17 @@ from heatproof.evaluators.evaluation.results import ImageResult, MetricResult
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.gate.policy import Evaluated, Policy, Verdict
 from heatproof.evaluators.queries.model_warnings import ModelWarning
+from heatproof.evaluators.reliability.values import MetricReliability
 from heatproof.server.api.codec.fields.decoding import decode
 from heatproof.server.api.codec.fields.encoding import encode
 from heatproof.server.api.codec.fields.targets import with_indices
-from heatproof.v1 import comparison_pb2, evaluation_pb2, gate_pb2, results_pb2
+from heatproof.v1 import (
+    comparison_pb2,
+    evaluation_pb2,
+    gate_pb2,
+    reliability_pb2,
+    results_pb2,
+)
 
 
 def read_rows(images: Iterable[bytes]) -> Iterator[ImageResult]:
@@ -62,6 +69,12 @@ def read_policy(data: bytes) -> Policy:
 def serialized_comparison(comparison: ModelComparison) -> bytes:
     """Writes a comparison of models by one quantity."""
     message = encode(comparison, comparison_pb2.ModelComparison)
+    return message.SerializeToString(deterministic=True)
+
+
+def serialized_reliability(reliability: MetricReliability) -> bytes:
+    """Writes what is said of a metric's reliability."""
+    message = encode(reliability, reliability_pb2.MetricReliability)
     return message.SerializeToString(deterministic=True)
 
 

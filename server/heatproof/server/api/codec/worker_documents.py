@@ -19,6 +19,7 @@ from heatproof.server.api.codec.recordings import read_evaluated as read_evaluat
 from heatproof.server.api.codec.recordings import read_policy as read_policy
 from heatproof.server.api.codec.recordings import read_rows as read_rows
 from heatproof.server.api.codec.recordings import serialized_comparison as serialized_comparison
+from heatproof.server.api.codec.recordings import serialized_reliability as serialized_reliability
 from heatproof.server.api.codec.recordings import serialized_verdict as serialized_verdict
 from heatproof.v1 import (
     comparison_pb2,
@@ -27,6 +28,7 @@ from heatproof.v1 import (
     gate_pb2,
     masking_service_pb2,
     model_pb2,
+    reliability_pb2,
     results_pb2,
 )
 
@@ -39,6 +41,7 @@ _MESSAGES: Final[dict[str, type[Message]]] = {
         gate_pb2.Verdict,
         masking_service_pb2.PredictResponse,
         model_pb2.ModelFacts,
+        reliability_pb2.MetricReliability,
         results_pb2.ImageResult,
     )
 }

@@ -31,6 +31,7 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         "/heatproof.v1.EvaluationService/CreateEvaluation": Kind.COMPUTATION,
         "/heatproof.v1.EvaluationService/GateEvaluation": Kind.COMPUTATION,
         "/heatproof.v1.EvaluationService/CompareModels": Kind.COMPUTATION,
+        "/heatproof.v1.EvaluationService/AssessMetrics": Kind.COMPUTATION,
         "/heatproof.v1.EvaluationService/WatchEvaluation": Kind.STREAM,
         "/heatproof.v1.EvaluationService/ListImageResults": Kind.STREAM,
         "/heatproof.v1.EvaluationService/ListMetricResults": Kind.STREAM,

@@ -1,10 +1,14 @@
 """The RPCs that evaluate explanations."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from types import MappingProxyType
+from typing import Final
 
 from google.protobuf import empty_pb2
 
+from heatproof.evaluators.comparison.quantities import require_comparable_models
+from heatproof.evaluators.reliability.trials import require_triable
 from heatproof.server.api.codec.consistency_weights import consistency_weight, weighing_result
 from heatproof.server.api.codec.evaluation_messages import (
     decode_baseline,
@@ -27,6 +31,7 @@ from heatproof.server.api.codec.listing import Listing, image_result_parts
 from heatproof.server.api.comparisons import decode_comparison_rules, encode_comparison
 from heatproof.server.api.interceptors.guard import Context
 from heatproof.server.evaluations.assembly import Evaluations
+from heatproof.server.evaluations.creation import SpecCheck
 from heatproof.server.evaluations.inline import MAX_INLINE_IMAGES
 from heatproof.server.resource_names import EvaluationName
 from heatproof.server.storage.pages import PageRequest
@@ -36,9 +41,15 @@ from heatproof.v1 import (
     evaluation_pb2,
     evaluation_service_pb2_grpc,
     gate_pb2,
+    reliability_pb2,
     results_pb2,
 )
 from heatproof.v1 import evaluation_service_pb2 as pb
+
+_CHECKS: Final[Mapping[str, SpecCheck]] = MappingProxyType(
+    {"compare": require_comparable_models, "assess": require_triable}
+)
+"""Fields of a request that say what will be asked of the results, and what that refuses."""
 
 
 class EvaluationService(evaluation_service_pb2_grpc.EvaluationServiceServicer):
@@ -60,7 +71,8 @@ class EvaluationService(evaluation_service_pb2_grpc.EvaluationServiceServicer):
         """Takes an evaluation in, or only counts what it would compute."""
         creation = self._evaluations.creation
         spec, rules = decode_spec(request.spec), decode_rules(request)
-        offer = await creation.offer(spec, request.request_id, rules, compares=request.compare)
+        checks = [check for field, check in _CHECKS.items() if getattr(request, field)]
+        offer = await creation.offer(spec, request.request_id, rules, checks)
         stored = None if request.validate_only else await creation.create(offer)
         return encode_created(offer, stored)
 
@@ -151,3 +163,10 @@ class EvaluationService(evaluation_service_pb2_grpc.EvaluationServiceServicer):
         name, rules = EvaluationName.parse(request.name), decode_comparison_rules(request)
         async for found in self._evaluations.comparisons.compare(name, rules):
             yield encode_comparison(found)
+
+    async def AssessMetrics(
+        self, request: pb.AssessMetricsRequest, context: Context
+    ) -> AsyncIterator[reliability_pb2.MetricReliability]:
+        """Says which metrics of an evaluation deserve trust."""
+        async for found in self._evaluations.assessments.assess(EvaluationName.parse(request.name)):
+            yield reliability_pb2.MetricReliability.FromString(found)

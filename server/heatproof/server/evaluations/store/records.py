@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
+from heatproof.evaluators.errors import FailedPreconditionError
 from heatproof.server.workers.image_rows import ImageRow
 
 
@@ -85,6 +86,24 @@ class StoredEvaluation:
     predictions_done: int
     results: bytes
     environment: bytes
+
+    def require_success(self, purpose: str) -> None:
+        """Refuses an evaluation that has no results to read yet, or none at all.
+
+        Args:
+            purpose: what only one that has succeeded can be, such as `judged`.
+
+        Raises:
+            FailedPreconditionError: at the field `name`.
+        """
+        if self.state is State.SUCCEEDED:
+            return
+        way_out = "evaluate anew" if self.state.is_final else "wait for its end (WatchEvaluation)"
+        raise FailedPreconditionError(
+            f"{self.name} is {self.state}; only an evaluation that has succeeded can be {purpose}: "
+            f"{way_out}",
+            field="name",
+        )
 
     @property
     def predictions_expected(self) -> int:
