@@ -23,6 +23,7 @@ from heatproof.client.documents.annotations import AnnotationSources, PartialAnn
 from heatproof.client.documents.results import (
     ConsistencyWeights,
     GateReport,
+    MetricReliabilities,
     ModelComparisons,
     Report,
     UnjudgedError,
@@ -91,6 +92,7 @@ __all__ = [
     "InvalidArgumentError",
     "LayerMasking",
     "Metric",
+    "MetricReliabilities",
     "MissingExtraError",
     "Model",
     "ModelComparison",

@@ -186,7 +186,7 @@ def test_an_unexpected_exception_ends_with_2(
     def broken(*_: object) -> None:
         raise RuntimeError("a fault of ours")
 
-    monkeypatch.setattr("heatproof.client.command.gate.show_report", broken)
+    monkeypatch.setattr("heatproof.client.command.evaluations.gate.show_report", broken)
 
     assert run(gate) == 2
     assert "a fault of ours" in capfd.readouterr().err

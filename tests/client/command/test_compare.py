@@ -15,8 +15,8 @@ from typing import Any
 import onnx
 import pytest
 
-from heatproof.client.command import compare
 from heatproof.client.command.application import run
+from heatproof.client.command.evaluations import compare
 from heatproof.client.command.options.panels import Panel
 from heatproof.client.documents.messages import read
 from heatproof.client.errors import UsageError

@@ -18,12 +18,12 @@ from heatproof.evaluators.explainers import (
 from heatproof.evaluators.metrics import Metric
 from heatproof.evaluators.reliability.assessing import assessed
 from heatproof.evaluators.reliability.values import MetricReliability
-from heatproof.evaluators.removal import Black
+from heatproof.evaluators.removal import Black, Grey
 from tests.evaluators.comparison.made_up import columns_of, spec_of
 
 MODEL = "models/a"
 ORACLE = Occlusion(16, 16, Black())
-SLIDING = Occlusion(32, 16, Black())
+SLIDING = Occlusion(32, 16, Grey())
 MAPS: tuple[Explainer, ...] = (
     Random(),
     Centre(),

@@ -168,7 +168,7 @@ def asked_of(dataset_name: str, *model_names: str) -> dict[str, Any]:
         "dataset": dataset_name,
         "preprocessing": {"preset": "unit"},
         "metrics": [{"deletion": {"grid": 2, "steps": 2}}],
-        "explainers": [{"centre": {}}],
+        "explainers": [{"centre": {}}, {"random": {"grid": 2}}, {"saliency": {}}],
         "removals": [{"black": {}}],
     }
 
@@ -203,6 +203,7 @@ def sound(stored: Stock) -> dict[str, list[Any]]:
                 name=stored.of_two, reference_model=stored.model, abs_tolerance=0
             )
         ],
+        "AssessMetrics": [evaluation_service_pb2.AssessMetricsRequest(name=stored.evaluation)],
         "Explain": [
             explanation_service_pb2.ExplainRequest(
                 model=stored.model, preprocessing=unit, images=[image], explainers=[{"centre": {}}]

@@ -129,6 +129,9 @@ def requests(stored: model_pb2.Model) -> dict[str, list[Any]]:
         "EvaluationService/CompareModels": [
             evaluation_service_pb2.CompareModelsRequest(name="evaluations/" + 20 * "0")
         ],
+        "EvaluationService/AssessMetrics": [
+            evaluation_service_pb2.AssessMetricsRequest(name="evaluations/" + 20 * "0")
+        ],
         "ExplanationService/Explain": [
             explanation_service_pb2.ExplainRequest(
                 model=stored.name, preprocessing=unit, images=[image], explainers=[{"centre": {}}]

@@ -24,6 +24,7 @@ from heatproof.client.clients.flows import (
     explanations,
     gates,
     models,
+    reliabilities,
 )
 from heatproof.client.clients.sending import Sending
 from heatproof.client.clients.signatures import adopt_signature
@@ -72,6 +73,7 @@ class AsyncClient:
     explain: Final = Awaiting(explanations.explain)
     inspect: Final = Awaiting(models.inspect)
     compare_models: Final = Awaiting(comparisons.compare_models)
+    assess_metrics: Final = Awaiting(reliabilities.assess_metrics)
     consistency_weights: Final = Awaiting(consistency_weights.consistency_weights)
     rewrite: Final = Awaiting(models.rewrite)
     server_info: Final = Awaiting(catalog.server_info)

@@ -23,6 +23,7 @@ from heatproof.client.clients.flows import (
     explanations,
     gates,
     models,
+    reliabilities,
 )
 from heatproof.client.clients.sending import Sending
 from heatproof.client.clients.signatures import adopt_signature
@@ -67,6 +68,7 @@ class Client:
     explain: Final = Blocking(explanations.explain)
     inspect: Final = Blocking(models.inspect)
     compare_models: Final = Blocking(comparisons.compare_models)
+    assess_metrics: Final = Blocking(reliabilities.assess_metrics)
     consistency_weights: Final = Blocking(consistency_weights.consistency_weights)
     rewrite: Final = Blocking(models.rewrite)
     server_info: Final = Blocking(catalog.server_info)

@@ -9,18 +9,13 @@ from typing import Any, Final, NoReturn
 
 import typer
 
-from heatproof.client.command import (
+from heatproof.client.command import datasets, explain, inspect, metrics, models, rewrite, serve
+from heatproof.client.command.evaluations import (
     compare,
     consistency_weights,
-    datasets,
     evaluate,
-    explain,
     gate,
-    inspect,
-    metrics,
-    models,
-    rewrite,
-    serve,
+    sanity,
 )
 from heatproof.client.command.output.console import complain, note
 from heatproof.client.documents.annotations import PartialAnnotationsWarning
@@ -42,6 +37,7 @@ app = typer.Typer(
 app.command("gate")(gate.gate)
 app.command("evaluate")(evaluate.evaluate)
 app.command("compare")(compare.compare)
+app.command("sanity")(sanity.sanity)
 app.command("explain")(explain.explain)
 app.command("consistency-weights")(consistency_weights.consistency_weights)
 app.command("inspect")(inspect.inspect)

@@ -14,6 +14,7 @@ from heatproof.client.errors import UsageError
 from heatproof.v1.comparison_pb2 import ModelComparison
 from heatproof.v1.evaluation_pb2 import Evaluation
 from heatproof.v1.gate_pb2 import Baseline
+from heatproof.v1.reliability_pb2 import MetricReliability
 from heatproof.v1.results_pb2 import ImageResult
 
 
@@ -56,6 +57,15 @@ def write_comparison(
     """
     compared = {"reference": reference, "comparisons": [plain(one) for one in comparisons]}
     text = json.dumps({**document(report), **compared}, indent=1)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def write_reliabilities(
+    report: Report, reliabilities: Sequence[MetricReliability], path: Path
+) -> None:
+    """Writes which metrics deserve trust as JSON: `document`, and what is said of each."""
+    said = {"reliabilities": [plain(one) for one in reliabilities]}
+    text = json.dumps({**document(report), **said}, indent=1)
     path.write_text(text + "\n", encoding="utf-8")
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from heatproof.client.documents.captions import Captions
+from heatproof.client.documents.messages import short_name
 from heatproof.client.errors import HeatproofError
 from heatproof.client.extras import required
 from heatproof.v1.comparison_pb2 import ModelComparison, ModelDifference
@@ -16,6 +17,7 @@ from heatproof.v1.dataset_pb2 import Dataset
 from heatproof.v1.evaluation_pb2 import Evaluation
 from heatproof.v1.gate_pb2 import Policy, Verdict
 from heatproof.v1.model_pb2 import Model
+from heatproof.v1.reliability_pb2 import MetricReliability
 from heatproof.v1.results_pb2 import (
     ConsistencyWeight,
     ImageResult,
@@ -201,6 +203,39 @@ class ModelComparisons:
                 found.adjusted_p_value if found.HasField("adjusted_p_value") else None
             ),
             "undefined": found.undefined.reason,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class MetricReliabilities:
+    """Which metrics of an evaluation deserve trust.
+
+    Attributes:
+        reliabilities: one a model, metric and removal operator, as messages of the contract.
+        captions: short names of models, metrics, removal operators and explainers.
+    """
+
+    reliabilities: tuple[MetricReliability, ...]
+    captions: Captions
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """One row a metric: whether its scores deserve trust, and the numbers behind that."""
+        pandas = required("pandas", extra="report")
+        frame: pd.DataFrame = pandas.DataFrame([self._row(one) for one in self.reliabilities])
+        return frame
+
+    def _row(self, one: MetricReliability) -> dict[str, Any]:
+        kind = MetricReliability.Trust.DESCRIPTOR
+        return {
+            "model": self.captions.model(one.model),
+            "metric": self.captions.short(one.metric),
+            "removal": self.captions.short(one.removal),
+            "trust_of_mean": short_name(kind, one.trust_of_mean),
+            "trust_of_image": short_name(kind, one.trust_of_image),
+            "image_agreement": _value(one.image_agreement),
+            "explainer_agreement": _value(one.explainer_agreement),
+            "resilience": _value(one.resilience),
+            "images": one.images,
         }
 
 

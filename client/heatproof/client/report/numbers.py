@@ -1,6 +1,7 @@
 """Numbers as every rendering writes them."""
 
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Self
 
 from heatproof.v1.results_pb2 import Direction, Interval, Summary
 
@@ -34,3 +35,20 @@ def interval(summary: Summary) -> str:
 def ends(held: Interval) -> str:
     """The ends of an interval."""
     return f"[{number(held.lower)}, {number(held.upper)}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A value with its interval; dashes stand for what there is not."""
+
+    value: str
+    interval: str
+
+    @classmethod
+    def of(cls, summary: Summary) -> Self:
+        """Puts a summary into words."""
+        return cls(estimate(summary), interval(summary))
+
+    def __str__(self) -> str:
+        """The value, and its interval where there is one."""
+        return self.value if self.interval == ABSENT else f"{self.value} {self.interval}"

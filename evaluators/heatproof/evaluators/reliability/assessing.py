@@ -94,8 +94,8 @@ class _Assessment:
         found = absent()
         if common and both.any():
             found = metric_agreement(
-                held.scores[np.ix_(both, [own[one] for one in common])],
-                other.scores[np.ix_(both, [others[one] for one in common])],
+                held.scores[both][:, [own[one] for one in common]],
+                other.scores[both][:, [others[one] for one in common]],
                 self._sampled(both),
             )
         return MetricAgreement(key.metric.echoed, key.removal, found)

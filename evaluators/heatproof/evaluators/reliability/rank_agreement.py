@@ -16,11 +16,11 @@ from scipy.stats import rankdata
 from heatproof.evaluators.evaluation.results import Interval, Summary
 from heatproof.evaluators.evaluation.summaries import LEVEL
 from heatproof.evaluators.registry.parameters import Range
-from heatproof.evaluators.statistics.percentiles import Statistic, percentile_limits
+from heatproof.evaluators.statistics.percentiles import SumStatistic, percentile_limits
 from heatproof.evaluators.statistics.units import Units
 
-Scores: TypeAlias = Float64[np.ndarray, "images maps"]
-"""Scores of some images, all of them finite, counted so that higher is better."""
+MapScores: TypeAlias = Float64[np.ndarray, "images maps"]
+"""MapScores of some images, all of them finite, counted so that higher is better."""
 
 _FEWEST: Final = 2
 _LEAST_VARIANCE: Final = 1e-12
@@ -41,7 +41,7 @@ class Sampled:
     shared: np.ndarray
     seed: int
 
-    def summary(self, columns: np.ndarray, statistic: Statistic, ends: Range) -> Summary:
+    def summary(self, columns: np.ndarray, statistic: SumStatistic, ends: Range) -> Summary:
         """The statistic with its interval, of columns with a row for each image."""
         rows, unit = np.unique(self.units.unit[self.shared], return_inverse=True)
         sums = np.zeros((len(rows), columns.shape[1]))
@@ -61,7 +61,7 @@ def absent() -> Summary:
     return Summary(None, None, None, 0, {}, 0)
 
 
-def image_agreement(scores: Scores, sampled: Sampled) -> Summary:
+def image_agreement(scores: MapScores, sampled: Sampled) -> Summary:
     """Krippendorff's ordinal alpha, the images being the raters and the maps what is ranked.
 
     1: all images rank the maps alike; 0: as alike as by chance. Absent below two images or maps.
@@ -87,7 +87,7 @@ def image_agreement(scores: Scores, sampled: Sampled) -> Summary:
     return sampled.summary(counts.reshape(images, -1), alpha, Range(-1, 1))
 
 
-def explainer_agreement(scores: Scores, sampled: Sampled) -> Summary:
+def explainer_agreement(scores: MapScores, sampled: Sampled) -> Summary:
     """Mean over pairs of maps of Spearman's correlation over images.
 
     1: an image that is easy for one explainer is easy for all. Absent below two maps.
@@ -97,7 +97,7 @@ def explainer_agreement(scores: Scores, sampled: Sampled) -> Summary:
     return _correlated(_ranks(scores), pairs, sampled) if pairs else absent()
 
 
-def metric_agreement(first: Scores, second: Scores, sampled: Sampled) -> Summary:
+def metric_agreement(first: MapScores, second: MapScores, sampled: Sampled) -> Summary:
     """Mean over maps of Spearman's correlation over images of two metrics' scores of the map."""
     maps = first.shape[1]
     pairs = [(place, maps + place) for place in range(maps)]
@@ -105,13 +105,13 @@ def metric_agreement(first: Scores, second: Scores, sampled: Sampled) -> Summary
     return _correlated(both, pairs, sampled) if pairs else absent()
 
 
-def _ranks(scores: Scores) -> Scores:
+def _ranks(scores: MapScores) -> MapScores:
     """Ranks over all images, centred; resamples keep them."""
-    ranks: Scores = rankdata(scores, axis=0) - (len(scores) + 1) / 2
+    ranks: MapScores = rankdata(scores, axis=0) - (len(scores) + 1) / 2
     return ranks
 
 
-def _correlated(ranks: Scores, pairs: Sequence[tuple[int, int]], sampled: Sampled) -> Summary:
+def _correlated(ranks: MapScores, pairs: Sequence[tuple[int, int]], sampled: Sampled) -> Summary:
     width = ranks.shape[1]
     products = (ranks[:, :, None] * ranks[:, None, :]).reshape(len(ranks), -1)
     columns = np.concatenate([np.ones((len(ranks), 1)), ranks, products], axis=1)

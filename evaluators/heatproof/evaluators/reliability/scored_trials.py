@@ -13,9 +13,10 @@ from heatproof.evaluators.evaluation.summaries import Quantity, quantity_of
 from heatproof.evaluators.explainers import Explainer
 from heatproof.evaluators.outcomes import Direction
 from heatproof.evaluators.registry.parameters import NOT_NEGATIVE, UNIT
-from heatproof.evaluators.reliability.rank_agreement import Scores
+from heatproof.evaluators.reliability.rank_agreement import MapScores
 from heatproof.evaluators.reliability.trials import Trial
 from heatproof.evaluators.reliability.values import Role
+from heatproof.evaluators.statistics.arms import Rows
 from heatproof.evaluators.statistics.reductions import Mean
 from heatproof.evaluators.statistics.units import Units
 
@@ -35,7 +36,7 @@ class ScoredTrial:
 
     trial: Trial
     quantities: tuple[Quantity, ...]
-    scores: Scores
+    scores: MapScores
     disturbed: Float64[np.ndarray, "images explained"]
     explained: tuple[int, ...]
 
@@ -49,7 +50,7 @@ class ScoredTrial:
         turned = {index: _turned(held, trial) for index, held in own.items()}
         indices = [one.result for one in trial.contenders]
         scores = np.stack([turned[index] for index in indices], axis=1)
-        shared = np.isfinite(scores).all(axis=1)
+        shared = _everywhere(np.isfinite(scores))
         explained = tuple(
             place
             for place in trial.places(Role.EXPLAINER)
@@ -65,20 +66,19 @@ class ScoredTrial:
         )
 
     @property
-    def shared(self) -> Bool[np.ndarray, "images"]:
+    def shared(self) -> Rows:
         """Which images all contenders have a score of."""
-        shared: Bool[np.ndarray, images] = np.isfinite(self.scores).all(axis=1)
-        return shared
+        return _everywhere(np.isfinite(self.scores))
 
     @property
     def unshared(self) -> int:
         """Images that only some contenders have a score of."""
         return int((np.isfinite(self.scores).any(axis=1) & ~self.shared).sum())
 
-    def ranked(self, roles: Sequence[Role]) -> Scores:
+    def ranked(self, roles: Sequence[Role]) -> MapScores:
         """The scores of the contenders of some roles, over the shared images."""
         places = sorted(place for role in roles for place in self.trial.places(role))
-        chosen: Scores = self.scores[self.shared][:, places]
+        chosen: MapScores = self.scores[self.shared][:, places]
         return chosen
 
     def explainers(self) -> dict[Explainer, int]:
@@ -103,6 +103,10 @@ class ScoredTrial:
         return Quantity.of(column, Mean(UNIT, (0.0, 1.0)), {})
 
 
+def _everywhere(known: Bool[np.ndarray, "images maps"]) -> Rows:
+    return np.asarray(known.all(axis=1))
+
+
 def _turned(held: ResultColumns, trial: Trial) -> Float64[np.ndarray, "images"]:
     values = held.scores[""].values
     match trial.key.metric.direction:
@@ -111,8 +115,7 @@ def _turned(held: ResultColumns, trial: Trial) -> Float64[np.ndarray, "images"]:
         case Direction.LOWER_IS_BETTER:
             return -values
         case Direction.CLOSER_TO_ZERO:
-            magnitudes: Float64[np.ndarray, images] = np.abs(values)
-            return -magnitudes
+            return np.asarray(-np.abs(values))
 
 
 def _quantity(key: ResultKey, held: ResultColumns) -> Quantity:

@@ -7,14 +7,14 @@ from typing import Final
 from heatproof.evaluators.errors import InvalidArgumentError
 from heatproof.evaluators.evaluation.plan import ResultKey, result_keys
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
-from heatproof.evaluators.explainers import Disturbed, Explainer, Inverse, Occlusion, Random
+from heatproof.evaluators.explainers import Disturbed, Explainer, Inverse, Random
 from heatproof.evaluators.metrics import Metric
 from heatproof.evaluators.registry.registry import Reads
 from heatproof.evaluators.reliability.values import Role
 from heatproof.evaluators.removal import RemovalOperator
 
 MAX_SCORES: Final = 20_000_000
-"""Scores of one model, images times results, that are held at once."""
+"""MapScores of one model, images times results, that are held at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +84,8 @@ def _trial(group: list[tuple[int, ResultKey]]) -> Trial:
 def role_of(explainer: Explainer, removal: RemovalOperator | None) -> Role | None:
     """What an explainer's maps are to a metric with a removal operator; None: no part of the test.
 
-    The oracle is the model's own answer to the question of such metrics: what is lost when one
-    patch is hidden, by the operator that the metric hides by.
+    An oracle is the model's own answer to the question of such metrics: an explainer that hides
+    regions as well, by the operator that the metric hides by.
     """
     if isinstance(explainer, Random):
         return Role.RANDOM
@@ -93,9 +93,8 @@ def role_of(explainer: Explainer, removal: RemovalOperator | None) -> Role | Non
         return None
     if explainer.is_control:
         return Role.BLIND
-    if isinstance(explainer, Occlusion) and explainer.patch == explainer.stride and removal:
-        return Role.ORACLE if explainer.removal == removal else None
-    return Role.EXPLAINER
+    asks_alike = removal is not None and getattr(explainer, "removal", None) == removal
+    return Role.ORACLE if asks_alike else Role.EXPLAINER
 
 
 def require_triable(spec: EvaluationSpec) -> None:

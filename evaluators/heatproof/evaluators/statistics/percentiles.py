@@ -19,14 +19,14 @@ from heatproof.evaluators.statistics.bootstrap import (
 )
 from heatproof.evaluators.statistics.intervals import Limits
 
-RESAMPLES: Final = 2_000
+PERCENTILE_RESAMPLES: Final = 2_000
 
-Statistic = Callable[[Column], float | None]
+SumStatistic = Callable[[Column], float | None]
 """A number of the sums of some columns; None where these do not define it."""
 
 
 def percentile_limits(
-    columns: UnitColumns, statistic: Statistic, ends: Range, *, seed: int, level: float
+    columns: UnitColumns, statistic: SumStatistic, ends: Range, *, seed: int, level: float
 ) -> Limits | None:
     """Makes the interval of a statistic.
 
@@ -42,9 +42,9 @@ def percentile_limits(
     """
     if len(columns) < MIN_UNITS:
         return None
-    sums = resampled_sums(columns, np.random.default_rng(seed), RESAMPLES)
+    sums = resampled_sums(columns, np.random.default_rng(seed), PERCENTILE_RESAMPLES)
     found = [value for value in map(statistic, sums) if value is not None]
-    if len(found) < (1 - MAX_VANISHING) * RESAMPLES:
+    if len(found) < (1 - MAX_VANISHING) * PERCENTILE_RESAMPLES:
         return None
     tail = (1 - level) / 2
     lower, upper = np.quantile(found, [tail, 1 - tail], method="inverted_cdf")

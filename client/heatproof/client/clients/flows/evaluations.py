@@ -106,6 +106,18 @@ class EvaluationOptions(AnnotationOptions, StatementOptions, total=False):
     keep_overlays: bool
 
 
+class FollowedOptions(EvaluationOptions, total=False):
+    """Options of an evaluation, and what will be asked of its results.
+
+    Attributes:
+        compare: whether `compare_models` will follow: what it would refuse is refused beforehand.
+        assess: whether `assess_metrics` will follow, likewise.
+    """
+
+    compare: bool
+    assess: bool
+
+
 def evaluate(
     model: ModelSource | list[ModelSource],
     images: DatasetSource,
@@ -114,9 +126,8 @@ def evaluate(
     metrics: Iterable[MetricSource],
     explainers: Iterable[ExplainerSource] = (),
     removals: Iterable[RemovalSource] = (),
-    compare: bool = False,
     on_progress: OnProgress = ignore,
-    **options: Unpack[EvaluationOptions],
+    **options: Unpack[FollowedOptions],
 ) -> Flow[Report]:
     """Scores the explanations of a model, or of several, and waits for the results.
 
@@ -127,10 +138,10 @@ def evaluate(
         metrics: names such as `"deletion"`, or with parameters `{"deletion": {"grid": 7}}`.
         explainers: likewise, such as `"grad_cam"`; needed if a metric needs a map.
         removals: likewise, such as `"layer"`; needed if a metric removes regions.
-        compare: whether `compare_models` will follow: what it would refuse is refused beforehand.
         on_progress: is called with how far it is.
-        **options: labels, masks, boxes, maps, target, seed, overlays and what is said of the class
-            output; see `EvaluationOptions`.
+        **options: labels, masks, boxes, maps, target, seed, overlays, what is said of the class
+            output, and whether models will be compared or metrics assessed; see
+            `FollowedOptions`.
 
     Raises:
         UsageError: an argument is wrong; nothing was sent.
@@ -146,7 +157,9 @@ def evaluate(
     spec = messages.read(EvaluationSpec, table)
     spec.preprocessing.CopyFrom(read_preprocessing(preprocessing))
     sources = model if isinstance(model, list) else [model]
-    asked = CreateEvaluationRequest(spec=spec, compare=compare)
+    asked = CreateEvaluationRequest(
+        spec=spec, compare=options.get("compare", False), assess=options.get("assess", False)
+    )
     return (yield from run(asked, sources, images, on_progress, annotation_options(options)))
 
 

@@ -19,6 +19,9 @@ from heatproof.client.report.comparison import html as comparison_html
 from heatproof.client.report.comparison import markdown as comparison_markdown
 from heatproof.client.report.comparison.content import ComparisonContent
 from heatproof.client.report.content import Content
+from heatproof.client.report.reliability import html as reliability_html
+from heatproof.client.report.reliability import markdown as reliability_markdown
+from heatproof.client.report.reliability.content import ReliabilityContent
 from heatproof.client.report.rows import ClassNames
 
 REPORTS = "Reports"
@@ -84,6 +87,12 @@ class ReportOptions:
         written(self.markdown, lambda path: comparison_markdown.write(comparison, path))
         written(self.html, lambda path: comparison_html.write(comparison, path))
 
+    def write_reliability(self, reliability: ReliabilityContent) -> None:
+        """Writes the reports of which metrics deserve trust that were asked for."""
+        written(self.json, lambda path: _write_reliability(reliability, path))
+        written(self.markdown, lambda path: reliability_markdown.write(reliability, path))
+        written(self.html, lambda path: reliability_html.write(reliability, path))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateReportOptions(ReportOptions):
@@ -114,6 +123,11 @@ class GateReportOptions(ReportOptions):
 def _write_comparison(comparison: ComparisonContent, path: Path) -> None:
     report, reference = comparison.content.report, comparison.reference
     recordings.write_comparison(report, comparison.comparisons, reference, path)
+
+
+def _write_reliability(reliability: ReliabilityContent, path: Path) -> None:
+    report = reliability.content.report
+    recordings.write_reliabilities(report, reliability.reliabilities, path)
 
 
 def _require_reports(paths: Iterable[Path | None]) -> None:

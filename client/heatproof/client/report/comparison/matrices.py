@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from heatproof.client.documents.captions import Captions
-from heatproof.client.report.comparison.quantities import Estimate
+from heatproof.client.report.numbers import Estimate
 from heatproof.v1.results_pb2 import MetricResult, Summary
 
 GAIN: Final = "gain"

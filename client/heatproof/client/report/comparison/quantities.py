@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Self, TypeAlias
+from typing import Final, TypeAlias
 
 from heatproof.client.documents.captions import Captions
 from heatproof.client.documents.results import Report
 from heatproof.client.report.facts import image_count
-from heatproof.client.report.numbers import ABSENT, ARROWS, ends, estimate, interval, number
+from heatproof.client.report.numbers import ABSENT, ARROWS, Estimate, ends, number
 from heatproof.v1.comparison_pb2 import ComparedModel, ModelComparison, ModelDifference
 from heatproof.v1.results_pb2 import Direction, MetricResult, Summary
 
@@ -23,23 +23,6 @@ LEGEND: Final = (
 )
 
 _Key: TypeAlias = tuple[bytes, bytes, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A value with its interval; dashes stand for what there is not."""
-
-    value: str
-    interval: str
-
-    @classmethod
-    def of(cls, summary: Summary) -> Self:
-        """Puts a summary into words."""
-        return cls(estimate(summary), interval(summary))
-
-    def __str__(self) -> str:
-        """The value, and its interval where there is one."""
-        return self.value if self.interval == ABSENT else f"{self.value} {self.interval}"
 
 
 @dataclass(frozen=True, slots=True)

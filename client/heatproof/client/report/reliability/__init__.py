@@ -1,0 +1,1 @@
+"""Which metrics deserve trust, as reports."""
