@@ -1,3 +1,4 @@
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -8,6 +9,8 @@ from hypothesis import strategies as st
 from heatproof.evaluators.errors import InternalError
 from heatproof.evaluators.images.arrays import Image
 from heatproof.evaluators.queries.batching import Batcher, Recent, probabilities
+from heatproof.evaluators.queries.passes import ModelPass
+from heatproof.evaluators.queries.predictor import Answers, Batch
 from heatproof.evaluators.queries.procedure import (
     Answer,
     Gradient,
@@ -232,3 +235,20 @@ def test_many_classes_shorten_the_memory_of_answers() -> None:
     own = facts(classes=20_000)
     many = Batcher(ToyPredictor(lambda _: np.zeros(20_000), own=own))._known
     assert many._most * 12 * 20_000 <= 32 << 20 < few._most * 12 * 20_000
+
+
+@pytest.mark.parametrize(("cells", "asked_again"), [(4, 0), (200, 1)])
+def test_answers_with_feature_maps_are_not_remembered(cells: int, asked_again: int) -> None:
+    class Tapped(ToyPredictor):
+        def answers(self, run: ModelPass, batch: Batch) -> Answers:
+            tensor = np.zeros((BATCH, 1, cells, cells), np.float32)
+            return replace(super().answers(run, batch), features={"tensor": tensor})
+
+    predictor = Tapped(linear(WEIGHTS)._logits)
+    batcher = Batcher(predictor)
+    plain = view(LazyImage.of(pixels()))
+    query = replace(plain, run=replace(plain.run, taps=("tensor",)))
+    for _ in range(2):
+        batcher.ask(query, lambda _: None)
+        run_all(batcher)
+    assert batcher.rows_done == 1 + asked_again
