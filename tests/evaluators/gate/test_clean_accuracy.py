@@ -31,7 +31,7 @@ from heatproof.evaluators.gate.policy import (
 )
 from heatproof.evaluators.gate.soundness import require_labels, require_sound
 from heatproof.evaluators.images.preprocessing import Preprocessing, Resize
-from heatproof.evaluators.metrics.faithfulness.insertion import Insertion
+from heatproof.evaluators.metrics.faithfulness.perturbation_curves.insertion import Insertion
 from heatproof.evaluators.removal.layer import Layer
 
 IMAGES = 100

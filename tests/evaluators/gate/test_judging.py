@@ -30,8 +30,8 @@ from heatproof.evaluators.metrics.comparison.occlusion_corrected_deletion import
     OcclusionCorrectedDeletion,
 )
 from heatproof.evaluators.metrics.comparison.occlusion_robustness import OcclusionRobustness
-from heatproof.evaluators.metrics.faithfulness.deletion import Deletion
-from heatproof.evaluators.metrics.faithfulness.insertion import Insertion
+from heatproof.evaluators.metrics.faithfulness.perturbation_curves.deletion import Deletion
+from heatproof.evaluators.metrics.faithfulness.perturbation_curves.insertion import Insertion
 from heatproof.evaluators.metrics.masking.concordance import Concordance
 from heatproof.evaluators.metrics.masking.segment_removal import SegmentRemoval
 from heatproof.evaluators.metrics.robustness.explanation_consistency import (

@@ -12,7 +12,7 @@ from heatproof.evaluators.gate.drops import upper_limits
 from heatproof.evaluators.gate.pairing import Pair
 from heatproof.evaluators.gate.policy import Check, CheckOutcome, Severity
 from heatproof.evaluators.gate.regressions import Comparison, Judged, judge_regressions
-from heatproof.evaluators.metrics.faithfulness.insertion import Insertion
+from heatproof.evaluators.metrics.faithfulness.perturbation_curves.insertion import Insertion
 from heatproof.evaluators.outcomes import Direction
 from heatproof.evaluators.registry.parameters import UNIT, Range
 from heatproof.evaluators.statistics.arms import Arm

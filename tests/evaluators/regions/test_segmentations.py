@@ -8,12 +8,14 @@ from heatproof.evaluators.errors import InvalidArgumentError
 from heatproof.evaluators.queries.seeds import generator
 from heatproof.evaluators.regions import (
     Grid,
+    Patches,
+    Pixels,
     Quickshift,
     Segmentation,
     Slic,
 )
 from heatproof.evaluators.regions.grid import GridCells, saliency_order
-from heatproof.evaluators.regions.segmentation import check_segmentation
+from heatproof.evaluators.regions.segmentation import check_holes, check_segmentation
 from heatproof.evaluators.regions.segments import Segments
 from heatproof.evaluators.removal import Black, Layer
 from tests.evaluators.toys import linear, pixels, sample_of
@@ -22,6 +24,8 @@ KINDS: tuple[Segmentation, ...] = (
     Grid(side=6),
     Slic(segments=12, compactness=100.0),
     Quickshift(kernel=2.0, distance=40.0, ratio=0.5),
+    Patches(side=5),
+    Pixels(),
 )
 
 
@@ -104,6 +108,39 @@ def test_segments_are_those_of_scikit_image_in_cielab() -> None:
     assert len(set(zip(made.ravel().tolist(), found.ravel().tolist(), strict=True))) == 1 + max(
         made.max(), found.max()
     )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_fixed_by_the_size_gives_every_image_the_same_regions(kind: Segmentation) -> None:
+    one, other = (kind.regions(pixels(seed)) for seed in (1, 2))
+    assert kind.is_fixed == np.array_equal(one.labels, other.labels)
+    assert not kind.is_fixed or one.cells == other.cells == kind.most(32, 32)
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 40))
+def test_patches_hold_the_pixels_of_equal_quotients(h: int, w: int, side: int) -> None:
+    regions = Patches(min(side, h, w)).regions(np.zeros((3, h, w), np.float32))
+    rows, columns = np.indices((h, w)) // min(side, h, w)
+    assert np.array_equal(regions.labels, rows * (columns.max() + 1) + columns)
+    assert regions.areas.sum() == h * w
+
+
+def test_patches_larger_than_the_input_are_refused() -> None:
+    check_segmentation(Patches(24), 24, 32)
+    with pytest.raises(InvalidArgumentError, match="at most 24") as caught:
+        check_segmentation(Patches(25), 24, 32)
+    assert caught.value.field == "regions.patches.side"
+
+
+def test_pixels_and_small_patches_are_refused_where_holes_close_again() -> None:
+    check_holes(Patches(7), 224, 224, Black())
+    check_holes(Patches(8), 224, 224, Layer())
+    with pytest.raises(InvalidArgumentError, match="at least 8") as caught:
+        check_holes(Patches(7), 224, 224, Layer())
+    assert caught.value.field == "regions.patches.side"
+    with pytest.raises(InvalidArgumentError, match="choose patches") as caught:
+        check_holes(Pixels(), 224, 224, Layer())
+    assert caught.value.field == "regions.pixels"
 
 
 @pytest.mark.parametrize("kind", [Slic(segments=4), Quickshift(kernel=2.0, distance=20.0)])

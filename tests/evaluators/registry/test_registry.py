@@ -23,6 +23,7 @@ NESTED = {"explainer", "removal", "regions", "matrix"}
 
 def test_the_registries_hold_what_the_contract_offers() -> None:
     assert list(METRICS) == [
+        "abpc",
         "agreement_cosine",
         "agreement_kendall",
         "agreement_ndcg",
@@ -36,7 +37,9 @@ def test_the_registries_hold_what_the_contract_offers() -> None:
         "agreement_top_k",
         "attribution_localization",
         "box_iou",
+        "completeness",
         "complexity",
+        "comprehensiveness",
         "concept_influence",
         "concordance",
         "deletion",
@@ -44,25 +47,39 @@ def test_the_registries_hold_what_the_contract_offers() -> None:
         "effective_heat_ratio",
         "energy_pointing_game",
         "explanation_consistency",
+        "input_invariance",
         "insertion",
         "inter_model_deletion",
+        "irof",
+        "lerf_deletion",
         "lime_protocol",
         "linearity",
         "localization_auc",
         "mask_shape_bias",
         "max_sensitivity",
         "mean_activation",
+        "minimal_subset",
+        "monotonicity",
+        "morf_deletion",
         "mprt",
         "mst_c",
         "occlusion_corrected_deletion",
         "occlusion_robustness",
+        "pixel_flipping",
         "pointing_game",
+        "region_perturbation",
         "relevance_mass_accuracy",
         "relevance_rank_accuracy",
+        "road_combined",
+        "road_lerf",
+        "road_morf",
         "segment_removal",
+        "selectivity",
         "sensitivity_n",
         "single_deletion_correlation",
         "sparseness",
+        "srg",
+        "sufficiency",
         "top_k_intersection",
     ]
     assert list(EXPLAINERS) == [
@@ -93,7 +110,7 @@ def test_the_registries_hold_what_the_contract_offers() -> None:
         "var_grad",
         "xgrad_cam",
     ]
-    assert list(REGIONS) == ["boxes", "grid", "quickshift", "slic"]
+    assert list(REGIONS) == ["boxes", "grid", "patches", "pixels", "quickshift", "slic"]
     assert list(REMOVALS) == [
         "black",
         "blur",

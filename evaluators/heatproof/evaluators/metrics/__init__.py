@@ -34,6 +34,8 @@ from heatproof.evaluators.metrics.agreement.maps.agreement_top_k import (
     AgreementTopK as AgreementTopK,
 )
 from heatproof.evaluators.metrics.agreement.maps.map_agreement import Against as Against
+from heatproof.evaluators.metrics.axioms.completeness import Completeness as Completeness
+from heatproof.evaluators.metrics.axioms.input_invariance import InputInvariance as InputInvariance
 from heatproof.evaluators.metrics.case import Case as Case
 from heatproof.evaluators.metrics.case import Given as Given
 from heatproof.evaluators.metrics.comparison.corrected_areas import ScoreScale as ScoreScale
@@ -56,8 +58,45 @@ from heatproof.evaluators.metrics.complexity.effective_complexity import (
 from heatproof.evaluators.metrics.complexity.mean_activation import MeanActivation as MeanActivation
 from heatproof.evaluators.metrics.complexity.mst_c import MstC as MstC
 from heatproof.evaluators.metrics.complexity.sparseness import Sparseness as Sparseness
-from heatproof.evaluators.metrics.faithfulness.deletion import Deletion as Deletion
-from heatproof.evaluators.metrics.faithfulness.insertion import Insertion as Insertion
+from heatproof.evaluators.metrics.faithfulness.erasure.comprehensiveness import (
+    Comprehensiveness as Comprehensiveness,
+)
+from heatproof.evaluators.metrics.faithfulness.erasure.minimal_subset import (
+    MinimalSubset as MinimalSubset,
+)
+from heatproof.evaluators.metrics.faithfulness.erasure.monotonicity import (
+    Monotonicity as Monotonicity,
+)
+from heatproof.evaluators.metrics.faithfulness.erasure.sufficiency import Sufficiency as Sufficiency
+from heatproof.evaluators.metrics.faithfulness.perturbation_curves.abpc import Abpc as Abpc
+from heatproof.evaluators.metrics.faithfulness.perturbation_curves.deletion import (
+    Deletion as Deletion,
+)
+from heatproof.evaluators.metrics.faithfulness.perturbation_curves.insertion import (
+    Insertion as Insertion,
+)
+from heatproof.evaluators.metrics.faithfulness.perturbation_curves.irof import Irof as Irof
+from heatproof.evaluators.metrics.faithfulness.perturbation_curves.lerf_deletion import (
+    LerfDeletion as LerfDeletion,
+)
+from heatproof.evaluators.metrics.faithfulness.perturbation_curves.morf_deletion import (
+    MorfDeletion as MorfDeletion,
+)
+from heatproof.evaluators.metrics.faithfulness.perturbation_curves.pixel_flipping import (
+    PixelFlipping as PixelFlipping,
+)
+from heatproof.evaluators.metrics.faithfulness.perturbation_curves.region_perturbation import (
+    RegionPerturbation as RegionPerturbation,
+)
+from heatproof.evaluators.metrics.faithfulness.perturbation_curves.selectivity import (
+    Selectivity as Selectivity,
+)
+from heatproof.evaluators.metrics.faithfulness.perturbation_curves.srg import Srg as Srg
+from heatproof.evaluators.metrics.faithfulness.road.road_combined import (
+    RoadCombined as RoadCombined,
+)
+from heatproof.evaluators.metrics.faithfulness.road.road_lerf import RoadLerf as RoadLerf
+from heatproof.evaluators.metrics.faithfulness.road.road_morf import RoadMorf as RoadMorf
 from heatproof.evaluators.metrics.faithfulness.sensitivity_n import SensitivityN as SensitivityN
 from heatproof.evaluators.metrics.functions.distances import Distance as Distance
 from heatproof.evaluators.metrics.localization.box_iou import BoxIou as BoxIou

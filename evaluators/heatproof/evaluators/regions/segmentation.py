@@ -16,6 +16,9 @@ from heatproof.evaluators.removal.operator import RemovalOperator
 MIN_MASKED_CELL: Final = 16
 """Smaller cells vanish from the last masks of a layer-masked network, wherever they lie."""
 
+MIN_HOLE: Final = 8
+"""Hidden cells of a smaller side close again within the first layers of a network."""
+
 _REMEMBERED: Final = 32
 
 
@@ -25,6 +28,11 @@ class Segmentation(Registered, ABC):
     __slots__ = ()
 
     parameter_type: ClassVar[str] = "regions"
+
+    @property
+    def is_fixed(self) -> bool:  # most images decide
+        """Whether all images of one size have the same regions, `most` of them."""
+        return False
 
     @abstractmethod
     def check(self, height: int, width: int) -> None:
@@ -88,6 +96,27 @@ def check_segmentation(
         if hidden_by is not None and hidden_by.masking is not None:
             why = f"with {hidden_by.name} such cells vanish inside the network"
             segmentation.check_coarse(height, width, MIN_MASKED_CELL, why)
+
+
+def check_holes(
+    segmentation: Segmentation, height: int, width: int, hidden_by: RemovalOperator
+) -> None:
+    """Refuses regions that do not fit the input, or whose holes close again inside the network.
+
+    Args:
+        segmentation: how images are split.
+        height: of the input, in pixels.
+        width: of the input, in pixels.
+        hidden_by: the operator that hides some of the regions.
+
+    Raises:
+        InvalidArgumentError: at a path such as `regions.grid.side`.
+    """
+    check_segmentation(segmentation, height, width)
+    if hidden_by.masking is not None:
+        why = f"with {hidden_by.name} smaller holes close again inside the network"
+        with placed(f"regions.{segmentation.name}"):
+            segmentation.check_coarse(height, width, MIN_HOLE, why)
 
 
 @dataclass(frozen=True, slots=True)

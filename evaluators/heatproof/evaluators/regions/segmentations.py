@@ -1,4 +1,4 @@
-"""Ways to split an image: squares, and segments of like colour."""
+"""Ways to split an image: squares, pixels, and segments of like colour."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, cast
@@ -9,6 +9,7 @@ from skimage.segmentation import quickshift, slic
 from heatproof.evaluators.errors import InvalidArgumentError
 from heatproof.evaluators.images.arrays import Image
 from heatproof.evaluators.regions.grid import GridCells
+from heatproof.evaluators.regions.patches import PatchCells
 from heatproof.evaluators.regions.regions import Regions
 from heatproof.evaluators.regions.segmentation import REGIONS, Segmentation
 from heatproof.evaluators.regions.segments import Segments
@@ -32,6 +33,11 @@ class Grid(Segmentation):
     facts: ClassVar[Facts] = Facts(name="grid", reference="Heatproof")
 
     side: int = parameter(14, "Cells along each side of the image.", within=Range(1, 4096))
+
+    @property
+    def is_fixed(self) -> bool:
+        """Of any image as many."""
+        return True
 
     def check(self, height: int, width: int) -> None:
         """Refuses cells smaller than a pixel."""
@@ -58,6 +64,74 @@ class Grid(Segmentation):
     def regions(self, image: Image) -> Regions:
         """Squares, row by row."""
         return GridCells(image.shape[1], image.shape[2], self.side)
+
+
+@REGIONS.register
+@dataclass(frozen=True, slots=True)
+class Patches(Segmentation):
+    """Splits the image into squares of a given number of pixels, from the top left corner on."""
+
+    facts: ClassVar[Facts] = Facts(name="patches", reference="Heatproof")
+
+    side: int = parameter(8, "Side of a square, in pixels.", within=Range(1, 4096))
+
+    @property
+    def is_fixed(self) -> bool:
+        """Of any image as many."""
+        return True
+
+    def check(self, height: int, width: int) -> None:
+        """Refuses squares that are larger than the input."""
+        if self.side > min(height, width):
+            raise InvalidArgumentError(
+                f"side is {self.side} pixels, but the input has {width} x {height}: at most "
+                f"{min(height, width)}",
+                field="side",
+            )
+
+    def most(self, height: int, width: int) -> int:
+        """All squares."""
+        return PatchCells(height, width, self.side).cells
+
+    def check_coarse(self, height: int, width: int, side: int, why: str) -> None:
+        """Refuses at `side`; what is left at the end of the image may be smaller."""
+        if self.side < side:
+            raise InvalidArgumentError(
+                f"side is {self.side} pixels, and {why}: at least {side}", field="side"
+            )
+
+    def regions(self, image: Image) -> Regions:
+        """Squares, row by row."""
+        return PatchCells(image.shape[1], image.shape[2], self.side)
+
+
+@REGIONS.register
+@dataclass(frozen=True, slots=True)
+class Pixels(Segmentation):
+    """Makes a region of every pixel."""
+
+    facts: ClassVar[Facts] = Facts(name="pixels", reference="Heatproof")
+
+    @property
+    def is_fixed(self) -> bool:
+        """Of any image as many."""
+        return True
+
+    def check(self, height: int, width: int) -> None:
+        """Fits every input."""
+
+    def most(self, height: int, width: int) -> int:
+        """All pixels."""
+        return height * width
+
+    def check_coarse(self, height: int, width: int, side: int, why: str) -> None:
+        """Refuses any side but 1; pixels have no parameter that makes them coarser."""
+        if side > 1:
+            raise InvalidArgumentError(f"single pixels are too small, for {why}: choose patches")
+
+    def regions(self, image: Image) -> Regions:
+        """Pixels, row by row."""
+        return PatchCells(image.shape[1], image.shape[2], 1)
 
 
 @REGIONS.register

@@ -49,8 +49,8 @@ class Inpaint(RemovalOperator):
     radius: float = parameter(3.0, "Pixels around a point that are read.", within=Range(1, 100))
 
     def bind(self, view: RemovalView) -> Render:
-        """Rounds to 255ths, as OpenCV fills bytes."""
-        bytes_ = np.round(view.image * 255).astype(np.uint8).transpose(1, 2, 0)
+        """Rounds to 255ths, as OpenCV fills bytes; values outside [0, 1] go to its ends."""
+        bytes_ = np.round(np.clip(view.image, 0, 1) * 255).astype(np.uint8).transpose(1, 2, 0)
 
         def render(mask: Mask) -> Image:
             if not mask.any():

@@ -211,7 +211,7 @@ def marginal_drops_of(score: CellScore, steps: int = 8, digest: str = "ab") -> n
     """Each cell's mean drop along the random orders, written out."""
     own = facts(classes=2)
     sample = Sample(own, LazyImage.of(pixels()), digest, 0, FixedClass(0), prediction(0.5))
-    schedule = Schedule(GridCells(SIDE, SIDE, CELLS), steps, Black())
+    schedule = Schedule.even(GridCells(SIDE, SIDE, CELLS), steps, Black())
     total = np.zeros(CELLS * CELLS)
     for index in range(METRIC.orders):
         order = random_order(sample, schedule, f"order/{index}")

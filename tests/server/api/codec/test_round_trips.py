@@ -279,7 +279,7 @@ METRIC: Mapping[str, Any] = {"deletion": {"steps": 5000}}
                 preprocessing={"preset": "unit"}, explainers=[{"lime": {"regions": {}}}]
             ),
             "spec.explainers[0].lime.regions",
-            "no kind of regions is chosen; choose from boxes, grid, quickshift, slic",
+            f"no kind of regions is chosen; choose from {', '.join(REGIONS)}",
         ),
         (
             evaluation_pb2.EvaluationSpec(preprocessing={"preset": "imagnet"}),

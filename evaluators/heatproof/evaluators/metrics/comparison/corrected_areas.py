@@ -147,7 +147,9 @@ def corrected_areas(
 
 def single_drop_order(sample: Sample, schedule: Schedule, read: Readout) -> Procedure[Order]:
     """The order of the drops of the score when one cell alone is removed."""
-    cells = np.arange(schedule.grid.cells)
-    views = (sample.view(schedule.grid.spread(cells != cell), schedule.removal) for cell in cells)
+    cells = np.arange(schedule.regions.cells)
+    views = (
+        sample.view(schedule.regions.spread(cells != cell), schedule.removal) for cell in cells
+    )
     found = yield from respond(views, read)
     return descending(read(sample.clean) - found.values, sample.rng("ties"))

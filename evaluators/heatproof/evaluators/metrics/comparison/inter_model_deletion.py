@@ -151,11 +151,11 @@ class InterModelDeletion(RandomOrdersMetric):
     def _areas(
         self, case: Case, sample: Sample, orders: Mapping[str, Order]
     ) -> Procedure[CorrectedAreas]:
-        schedule = Schedule(self._grid(sample), self.steps, case.removal)
+        schedule = Schedule.even(self._grid(sample), self.steps, case.removal)
         bump = centre_bump(sample.height, sample.width)
         controls = {
             "random": random_order(sample, schedule, "order/uniform"),
-            "centre": descending(schedule.grid.means(bump), sample.rng("ties")),
+            "centre": descending(schedule.regions.means(bump), sample.rng("ties")),
         }
         return (
             yield from corrected_areas(

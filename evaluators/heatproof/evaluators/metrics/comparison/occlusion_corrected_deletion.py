@@ -16,11 +16,7 @@ from heatproof.evaluators.metrics.comparison.corrected_areas import (
     corrected_areas,
 )
 from heatproof.evaluators.metrics.comparison.random_orders import RandomOrdersMetric, random_order
-from heatproof.evaluators.metrics.functions.curves import (
-    PerturbationCurve,
-    Schedule,
-    low_confidence,
-)
+from heatproof.evaluators.metrics.functions.curves import PerturbationCurve, low_confidence
 from heatproof.evaluators.metrics.metric import METRICS, Cost, MetricCategory, MetricFacts
 from heatproof.evaluators.outcomes import (
     Curve,
@@ -33,7 +29,7 @@ from heatproof.evaluators.outcomes import (
     Undefined,
 )
 from heatproof.evaluators.queries.procedure import Procedure
-from heatproof.evaluators.regions.grid import Order, descending, saliency_order
+from heatproof.evaluators.regions.grid import GridCells, Order, descending, saliency_order
 from heatproof.evaluators.registry.parameters import NOT_NEGATIVE, UNIT, Range, parameter
 from heatproof.evaluators.registry.registry import Reads
 from heatproof.evaluators.statistics.reductions import Mean, RatioOfMeans, Reduction
@@ -116,12 +112,12 @@ class OcclusionCorrectedDeletion(RandomOrdersMetric):
         sample, schedule = case.sample, self._schedule(case)
         if reason := low_confidence(sample):
             return Outcome(reason)
-        own = saliency_order(schedule.grid, case.map, sample.rng("ties"))
+        own = saliency_order(schedule.regions, case.map, sample.rng("ties"))
         if isinstance(own, Undefined):
             return Outcome(own)
         controls = {
             "uniform": random_order(sample, schedule, "order/uniform"),
-            "rolled": _rolled_order(case, schedule),
+            "rolled": _rolled_order(case, case.grid(self.grid)),
         }
         read, own_map = self.scale.reading(sample), {"deletion": own}
         found = yield from corrected_areas(
@@ -163,12 +159,12 @@ class OcclusionCorrectedDeletion(RandomOrdersMetric):
         return Outcome(weakness or found.gain("deletion"), parts, curves)
 
 
-def _rolled_order(case: Case, schedule: Schedule) -> Order:
+def _rolled_order(case: Case, grid: GridCells) -> Order:
     """The order of the own map shifted cyclically by about half: it keeps its clustering."""
-    rng, side = case.sample.rng("roll"), schedule.grid.side
+    rng, side = case.sample.rng("roll"), grid.side
     nearest = max(1, side // 4)
     shift = rng.integers(nearest, side - nearest, size=2, endpoint=True)
-    means = schedule.grid.means(case.map).reshape(side, side)
+    means = grid.means(case.map).reshape(side, side)
     rolled = np.roll(means, tuple(shift.tolist()), axis=(0, 1))
     return descending(rolled.reshape(-1), case.sample.rng("ties"))
 

@@ -10,14 +10,16 @@ from heatproof.evaluators.metrics.case import Case
 from heatproof.evaluators.metrics.functions.curves import (
     PerturbationCurve,
     Schedule,
+    check_grid,
     deletion_curve,
 )
 from heatproof.evaluators.metrics.metric import Metric
 from heatproof.evaluators.queries.procedure import Procedure, Readout
 from heatproof.evaluators.queries.sample import Sample
-from heatproof.evaluators.regions.grid import Order
+from heatproof.evaluators.regions.grid import GridCells, Order
 from heatproof.evaluators.regions.segmentation import MIN_MASKED_CELL
 from heatproof.evaluators.registry.parameters import Range, parameter
+from heatproof.evaluators.removal.operator import RemovalOperator
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,19 +38,18 @@ class RandomCurves:
     marginal_drops: Float64[np.ndarray, "cells"]
 
 
-def check_cells(schedule: Schedule) -> None:
-    """Refuses what the schedule refuses, and with layer masking cells under 16 pixels.
+def check_cells(grid: GridCells, steps: int, removal: RemovalOperator) -> None:
+    """Refuses what a curve over the cells refuses, and with layer masking cells under 16 pixels.
 
     Raises:
         InvalidArgumentError: at `grid` or `steps`.
     """
-    schedule.check()
-    smallest = schedule.grid.smallest
-    if schedule.removal.masking is not None and smallest < MIN_MASKED_CELL:
-        coarsest = min(schedule.grid.height, schedule.grid.width) // MIN_MASKED_CELL
+    check_grid(grid, steps)
+    if removal.masking is not None and grid.smallest < MIN_MASKED_CELL:
+        coarsest = min(grid.height, grid.width) // MIN_MASKED_CELL
         raise InvalidArgumentError(
-            f"a grid of {schedule.grid.side} has cells of {smallest} pixels, under "
-            f"{MIN_MASKED_CELL}: with {schedule.removal.name} they vanish inside the network; "
+            f"a grid of {grid.side} has cells of {grid.smallest} pixels, under "
+            f"{MIN_MASKED_CELL}: with {removal.name} they vanish inside the network; "
             f"at most {coarsest}",
             field="grid",
         )
@@ -64,23 +65,23 @@ class RandomOrdersMetric(Metric):
 
     def check(self, case: Case) -> None:
         """Refuses cells that are too small and more steps than cells."""
-        check_cells(self._schedule(case))
+        check_cells(case.grid(self.grid), self.steps, case.removal)
 
     def _schedule(self, case: Case) -> Schedule:
-        return Schedule(case.grid(self.grid), self.steps, case.removal)
+        return Schedule.even(case.grid(self.grid), self.steps, case.removal)
 
 
 def random_order(sample: Sample, schedule: Schedule, purpose: str) -> Order:
     """Draws an order: the same for all models, explainers and operators."""
-    return sample.rng(purpose).permutation(schedule.grid.cells)
+    return sample.rng(purpose).permutation(schedule.regions.cells)
 
 
 def random_curves(
     sample: Sample, schedule: Schedule, orders: int, read: Readout | None = None
 ) -> Procedure[RandomCurves]:
     """Deletes cells in `orders` random orders, at least 2 of them."""
-    total = np.zeros(schedule.steps + 1)
-    drops = np.zeros(schedule.grid.cells)
+    total = np.zeros(len(schedule.counts))
+    drops = np.zeros(schedule.regions.cells)
     areas: list[float] = []
     zero_coverage = 0
     for index in range(orders):
@@ -90,7 +91,7 @@ def random_curves(
         drops += _drops(schedule, order, trace)
         areas.append(trace.area)
         zero_coverage += trace.zero_coverage
-    mean = PerturbationCurve(schedule.counts / schedule.grid.cells, total / orders, zero_coverage)
+    mean = PerturbationCurve(schedule.fractions, total / orders, zero_coverage)
     error = float(np.std(areas, ddof=1) / np.sqrt(orders))
     return RandomCurves(mean, error, drops / orders)
 
@@ -100,6 +101,6 @@ def _drops(
 ) -> Float64[np.ndarray, "cells"]:
     """The fall of a curve at the removal of each cell."""
     sizes = np.diff(schedule.counts)
-    drops = np.empty(schedule.grid.cells)
+    drops = np.empty(schedule.regions.cells)
     drops[order] = np.repeat(-np.diff(trace.values) / sizes, sizes)
     return drops

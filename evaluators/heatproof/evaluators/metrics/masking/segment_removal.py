@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import ClassVar, Final
+from typing import ClassVar
 
 import numpy as np
 
@@ -33,7 +33,7 @@ from heatproof.evaluators.queries.procedure import Prediction, Procedure, ask, c
 from heatproof.evaluators.queries.sample import Sample
 from heatproof.evaluators.regions import Grid, Regions, Segmentation
 from heatproof.evaluators.regions.grid import Order, comparable, descending, ranks
-from heatproof.evaluators.regions.segmentation import check_segmentation
+from heatproof.evaluators.regions.segmentation import check_holes
 from heatproof.evaluators.registry.parameters import (
     NOT_NEGATIVE,
     UNBOUNDED,
@@ -49,9 +49,6 @@ from heatproof.evaluators.statistics.reductions import (
     Proportion,
     Reduction,
 )
-
-LEAST_SIDE: Final = 8
-"""Hidden cells of a smaller side close again within the first layers of a network."""
 
 
 class RemovalOrder(StrEnum):
@@ -149,11 +146,7 @@ class SegmentRemoval(Metric):
     def check(self, case: Case) -> None:
         """Refuses segments that do not fit the input, or close again inside the network."""
         height, width = case.model.height, case.model.width
-        check_segmentation(self.regions, height, width)
-        if case.removal.masking is not None:
-            why = f"with {case.removal.name} smaller holes close again inside the network"
-            with placed(f"regions.{self.regions.name}"):
-                self.regions.check_coarse(height, width, LEAST_SIDE, why)
+        check_holes(self.regions, height, width, case.removal)
         with placed("similarity"):
             self.similarity.check(case.model.classes)
 

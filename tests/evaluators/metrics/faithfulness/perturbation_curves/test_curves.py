@@ -11,6 +11,7 @@ from heatproof.evaluators.metrics.functions.curves import (
     CurveScale,
     PerturbationCurve,
     Schedule,
+    check_grid,
     deletion_curve,
     insertion_curve,
 )
@@ -66,7 +67,7 @@ def test_curves_are_those_of_removing_cells_one_image_at_a_time(steps: int, addi
     sample = sample_of(predictor, image)
     order = np.random.default_rng(1).permutation(16)
     draw = insertion_curve if adding else deletion_curve
-    trace = ask(draw(sample, Schedule(GRID, steps, Black()), order), predictor)
+    trace = ask(draw(sample, Schedule.even(GRID, steps, Black()), order), predictor)
     counts = [index * 16 // steps for index in range(steps + 1)]
     assert trace.fractions.tolist() == [count / 16 for count in counts]
     expected = replayed(predictor, image, order, counts, adding=adding)
@@ -90,7 +91,7 @@ def test_insertion_of_the_reverse_mirrors_deletion() -> None:
     predictor = linear(weighted())
     sample = sample_of(predictor, pixels())
     order = np.random.default_rng(3).permutation(16)
-    schedule = Schedule(GRID, 16, Black())
+    schedule = Schedule.even(GRID, 16, Black())
     removed = ask(deletion_curve(sample, schedule, order), predictor)
     added = ask(insertion_curve(sample, schedule, order[::-1].copy()), predictor)
     assert np.array_equal(removed.values, added.values[::-1])
@@ -189,5 +190,5 @@ def test_scores_depend_on_the_order_of_a_map_alone() -> None:
 
 def test_more_steps_than_cells_are_refused() -> None:
     with pytest.raises(InvalidArgumentError, match="16 cells") as caught:
-        Schedule(GRID, 17, Black()).check()
+        check_grid(GRID, 17)
     assert caught.value.field == "steps"

@@ -3,23 +3,16 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from heatproof.evaluators.metrics.faithfulness.area import CurveArea
-from heatproof.evaluators.metrics.functions.curves import (
-    PerturbationCurve,
-    Schedule,
-    deletion_curve,
-)
+from heatproof.evaluators.metrics.faithfulness.courses import Way
+from heatproof.evaluators.metrics.faithfulness.perturbation_curves.curve_area import GridArea
 from heatproof.evaluators.metrics.metric import METRICS, MetricCategory, MetricFacts
 from heatproof.evaluators.outcomes import Direction
-from heatproof.evaluators.queries.procedure import Procedure
-from heatproof.evaluators.queries.sample import Sample
-from heatproof.evaluators.regions.grid import Order
 from heatproof.evaluators.registry.registry import Reads
 
 
 @METRICS.register
 @dataclass(frozen=True, slots=True)
-class Deletion(CurveArea):
+class Deletion(GridArea):
     """Takes the area under the class probability as the most salient cells are removed."""
 
     facts: ClassVar[MetricFacts] = MetricFacts(
@@ -29,10 +22,4 @@ class Deletion(CurveArea):
         direction=Direction.LOWER_IS_BETTER,
         reads=(Reads.ATTRIBUTION, Reads.REMOVAL),
     )
-    shares: ClassVar[str] = "share of cells hidden"
-
-    def curve(
-        self, sample: Sample, schedule: Schedule, order: Order
-    ) -> Procedure[PerturbationCurve]:
-        """Goes over the cells, most salient first."""
-        return deletion_curve(sample, schedule, order)
+    way: ClassVar[Way] = Way.MORF

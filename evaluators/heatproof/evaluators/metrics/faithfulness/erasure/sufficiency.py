@@ -1,0 +1,34 @@
+"""Takes the mean drop of the class as shares of the most relevant regions alone are shown."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from heatproof.evaluators.metrics.faithfulness.erasure.share_drop import ShareDrop
+from heatproof.evaluators.metrics.faithfulness.perturbation import Walk
+from heatproof.evaluators.metrics.functions.curves import Counts, PerturbationCurve
+from heatproof.evaluators.metrics.metric import METRICS, MetricCategory, MetricFacts
+from heatproof.evaluators.outcomes import Direction
+from heatproof.evaluators.queries.procedure import Procedure
+from heatproof.evaluators.registry.registry import Reads
+
+
+@METRICS.register
+@dataclass(frozen=True, slots=True)
+class Sufficiency(ShareDrop):
+    """Takes the mean drop of the class as shares of the most relevant regions alone are shown.
+
+    `mean over shares t of s(x) - s(the first t alone)`: does what the map names suffice?
+    """
+
+    facts: ClassVar[MetricFacts] = MetricFacts(
+        name="sufficiency",
+        reference="DeYoung et al. 2020, arXiv 1911.03429",
+        category=MetricCategory.FAITHFULNESS,
+        direction=Direction.LOWER_IS_BETTER,
+        reads=(Reads.ATTRIBUTION, Reads.REMOVAL),
+    )
+    goes_over: ClassVar[str] = "share of cells shown"
+
+    def trace(self, walk: Walk, counts: Counts) -> Procedure[PerturbationCurve]:
+        """With the most relevant regions alone."""
+        return walk.showing(counts)
