@@ -134,8 +134,21 @@ def test_metrics_agree_where_both_are_higher_is_better_after_turning() -> None:
         (agreement,) = own.agreements
         assert agreement.metric == other.metric
         assert agreement.correlation.value == pytest.approx(1)
+        assert agreement.rank_correlation.value == pytest.approx(1)
     unrelated = reliabilities(spec, {Insertion(): scores, Deletion(): graded(30, seed=9)})
     assert abs(unrelated[0].agreements[0].correlation.value or 0) < 0.5
+    # Levels are those of the rungs, and Deletion is turned: the order is the opposite.
+    assert unrelated[0].agreements[0].rank_correlation.value == pytest.approx(-1)
+
+
+def test_metrics_that_share_no_image_agree_on_nothing() -> None:
+    spec = trial_spec(Insertion(), Deletion())
+    first, second = graded(20), turned_over(graded(20))
+    first[Saliency()] = [*first[Saliency()][:10], *[None] * 10]
+    second[Saliency()] = [*[None] * 10, *second[Saliency()][10:]]
+    (agreement,) = reliabilities(spec, {Insertion(): first, Deletion(): second})[0].agreements
+    assert agreement.correlation.value is None
+    assert agreement.rank_correlation.value is None
 
 
 def test_results_name_where_they_come_from() -> None:

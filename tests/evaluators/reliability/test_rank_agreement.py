@@ -15,6 +15,7 @@ from heatproof.evaluators.reliability.rank_agreement import (
     explainer_agreement,
     image_agreement,
     metric_agreement,
+    rank_agreement,
 )
 from heatproof.evaluators.statistics.units import Units
 
@@ -117,6 +118,21 @@ def test_metrics_agree_by_spearman_over_images_map_by_map() -> None:
     assert found.value == pytest.approx(by_scipy(pairs), abs=1e-12)
     assert metric_agreement(first, first, sampled(25)).value == pytest.approx(1)
     assert metric_agreement(first, -first, sampled(25)).value == pytest.approx(-1)
+
+
+def test_rankings_agree_by_spearman_over_the_mean_scores() -> None:
+    first, second = scores(30, 5, 1), scores(30, 5, 2)
+    second[:, [0, 3]] = second[:, [3, 0]]
+    found = rank_agreement(first, second, sampled(30))
+    assert found.value == pytest.approx(
+        by_scipy([(first.mean(axis=0), second.mean(axis=0))]), abs=1e-12
+    )
+    assert found.interval is not None
+    assert found.interval.lower <= found.value <= found.interval.upper
+    assert rank_agreement(first, 2 * first + 1, sampled(30)).value == pytest.approx(1)
+    assert rank_agreement(first, -first, sampled(30)).value == pytest.approx(-1)
+    assert rank_agreement(first[:, :2], second[:, :2], sampled(30)).value is None
+    assert rank_agreement(first, np.ones_like(first), sampled(30)).value is None
 
 
 def test_a_map_that_all_images_score_alike_correlates_with_nothing() -> None:

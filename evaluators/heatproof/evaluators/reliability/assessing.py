@@ -12,10 +12,10 @@ from heatproof.evaluators.evaluation.summaries import summaries_of, units_of
 from heatproof.evaluators.reliability.judging import findings_of_image, findings_of_mean, trust_of
 from heatproof.evaluators.reliability.rank_agreement import (
     Sampled,
-    absent,
     explainer_agreement,
     image_agreement,
     metric_agreement,
+    rank_agreement,
 )
 from heatproof.evaluators.reliability.scored_trials import ScoredTrial
 from heatproof.evaluators.reliability.steps import steps_of
@@ -87,18 +87,17 @@ class _Assessment:
         )
 
     def _agreement(self, held: ScoredTrial, other: ScoredTrial) -> MetricAgreement:
-        """With another metric, over the explainers and images that both rate."""
+        """With another metric, over the maps and images that both rate."""
         key, both = other.trial.key, held.shared & other.shared
-        own, others = held.explainers(), other.explainers()
-        common = [explainer for explainer in own if explainer in others]
-        found = absent()
-        if common and both.any():
-            found = metric_agreement(
-                held.scores[both][:, [own[one] for one in common]],
-                other.scores[both][:, [others[one] for one in common]],
-                self._sampled(both),
-            )
-        return MetricAgreement(key.metric.echoed, key.removal, found)
+        sampled = self._sampled(both)
+        explained, others_explained = held.paired(other, (Role.EXPLAINER,))
+        ranked, others_ranked = held.paired(other, _RANKED)
+        return MetricAgreement(
+            metric=key.metric.echoed,
+            removal=key.removal,
+            correlation=metric_agreement(explained[both], others_explained[both], sampled),
+            rank_correlation=rank_agreement(ranked[both], others_ranked[both], sampled),
+        )
 
     def _sampled(self, images: np.ndarray) -> Sampled:
         return Sampled(self.units, np.flatnonzero(images), self.seed)

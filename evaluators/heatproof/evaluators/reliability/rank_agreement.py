@@ -23,6 +23,7 @@ MapScores: TypeAlias = Float64[np.ndarray, "images maps"]
 """MapScores of some images, all of them finite, counted so that higher is better."""
 
 _FEWEST: Final = 2
+_FEWEST_RANKED: Final = 3
 _LEAST_VARIANCE: Final = 1e-12
 _CORRELATION: Final = Range(-1, 1)
 
@@ -42,7 +43,9 @@ class Sampled:
     seed: int
 
     def summary(self, columns: np.ndarray, statistic: SumStatistic, ends: Range) -> Summary:
-        """The statistic with its interval, of columns with a row for each image."""
+        """The statistic with its interval, of columns with a row for each image; none of none."""
+        if not len(columns):
+            return absent()
         rows, unit = np.unique(self.units.unit[self.shared], return_inverse=True)
         sums = np.zeros((len(rows), columns.shape[1]))
         np.add.at(sums, unit, columns)
@@ -105,6 +108,26 @@ def metric_agreement(first: MapScores, second: MapScores, sampled: Sampled) -> S
     return _correlated(both, pairs, sampled) if pairs else absent()
 
 
+def rank_agreement(first: MapScores, second: MapScores, sampled: Sampled) -> Summary:
+    """Spearman's correlation over maps of two mean scores of the map.
+
+    1: both put the maps in one order. Absent below three maps.
+    """
+    maps = first.shape[1]
+    if maps < _FEWEST_RANKED:
+        return absent()
+
+    def correlation(sums: np.ndarray) -> float | None:
+        ranks = rankdata(sums.reshape(2, maps), axis=1)
+        spread = ranks.std(axis=1)
+        if (spread <= _LEAST_VARIANCE).any():
+            return None
+        product = np.prod(ranks - ranks.mean(axis=1, keepdims=True), axis=0)
+        return float(np.clip(product.mean() / spread.prod(), -1, 1))
+
+    return sampled.summary(np.concatenate([first, second], axis=1), correlation, _CORRELATION)
+
+
 def _ranks(scores: MapScores) -> MapScores:
     """Ranks over all images, centred; resamples keep them."""
     ranks: MapScores = rankdata(scores, axis=0) - (len(scores) + 1) / 2
@@ -113,7 +136,7 @@ def _ranks(scores: MapScores) -> MapScores:
 
 def _correlated(ranks: MapScores, pairs: Sequence[tuple[int, int]], sampled: Sampled) -> Summary:
     width = ranks.shape[1]
-    products = (ranks[:, :, None] * ranks[:, None, :]).reshape(len(ranks), -1)
+    products = (ranks[:, :, None] * ranks[:, None, :]).reshape(len(ranks), width * width)
     columns = np.concatenate([np.ones((len(ranks), 1)), ranks, products], axis=1)
     first, second = np.array(pairs).T
 

@@ -81,9 +81,18 @@ class ScoredTrial:
         chosen: MapScores = self.scores[self.shared][:, places]
         return chosen
 
-    def explainers(self) -> dict[Explainer, int]:
-        """The place of each explainer that is rated."""
-        places = self.trial.places(Role.EXPLAINER)
+    def paired(self, other: "ScoredTrial", roles: Sequence[Role]) -> tuple[MapScores, MapScores]:
+        """The scores of all images by this metric and by another, of the maps that both rate."""
+        own, others = self.places_of(roles), other.places_of(roles)
+        common = [explainer for explainer in own if explainer in others]
+        return (
+            self.scores[:, [own[one] for one in common]],
+            other.scores[:, [others[one] for one in common]],
+        )
+
+    def places_of(self, roles: Sequence[Role]) -> dict[Explainer, int]:
+        """The place of each explainer that has one of the roles."""
+        places = sorted(place for role in roles for place in self.trial.places(role))
         return {self.trial.contenders[place].explainer: place for place in places}
 
     def resilience(self) -> Quantity:

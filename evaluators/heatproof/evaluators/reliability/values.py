@@ -81,11 +81,14 @@ class MetricAgreement:
         removal: its removal operator; None for metrics that remove nothing.
         correlation: mean over explainers of Spearman's correlation over images, both scores counted
             so that higher is better.
+        rank_correlation: Spearman's correlation of the mean scores of the random, blind and
+            explainers' maps: whether both put them in one order.
     """
 
     metric: Metric
     removal: RemovalOperator | None
     correlation: Summary
+    rank_correlation: Summary
 
 
 @dataclass(frozen=True, slots=True)

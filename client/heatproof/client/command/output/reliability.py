@@ -37,6 +37,13 @@ def _show_metric(row: MetricRow, *, several: bool) -> None:
     out.print(made)
     for reason in row.reasons:
         out.print(Text(f"- {reason}"))
+    if row.agreements:
+        numbers = ("over images", "interval", "same order of maps", "interval ")
+        goes = table("goes with", *numbers, right=numbers)
+        for other, found, ranked in row.agreements:
+            cells = (found.value, found.interval, ranked.value, ranked.interval)
+            goes.add_row(*map(escape, (other, *cells)))
+        out.print(goes)
 
 
 def _show_summary(reliability: ReliabilityContent) -> None:

@@ -65,7 +65,7 @@ class MetricRow:
         images: how many were read, and how many were left out.
         reasons: why.
         maps: the rated maps.
-        agreements: the other metrics, and how the scores go together.
+        agreements: the other metrics, how the scores go together, and how the rankings do.
     """
 
     model: str
@@ -78,7 +78,7 @@ class MetricRow:
     images: str
     reasons: tuple[str, ...]
     maps: tuple[MapRow, ...]
-    agreements: tuple[tuple[str, Estimate], ...]
+    agreements: tuple[tuple[str, Estimate, Estimate], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +122,7 @@ def _metric_row(one: MetricReliability, captions: Captions) -> MetricRow:
             (
                 _title(captions.short(held.metric), captions.short(held.removal)),
                 Estimate.of(held.correlation),
+                Estimate.of(held.rank_correlation),
             )
             for held in one.agreements
         ),

@@ -68,6 +68,7 @@ def _metric(row: MetricRow, *, several: bool) -> list[str]:
         ),
     ]
     if row.agreements:
-        cells = [(escape(title), escape(str(found))) for title, found in row.agreements]
-        lines += ["", *table_lines(("Goes with", "Correlation over images"), cells)]
+        cells = [tuple(map(escape, map(str, held))) for held in row.agreements]
+        heads = ("Goes with", "Correlation over images", "Same order of maps")
+        lines += ["", *table_lines(heads, cells)]
     return lines
