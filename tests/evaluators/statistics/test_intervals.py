@@ -41,6 +41,7 @@ def ratio_of(parts: Range, range_: Range = UNIT, atoms: Any = ()) -> RatioOfMean
         (SMOOTH, ATOM, "standard", "wilson_bootstrap_t"),
         (1 - ZEROS, Mean(UNIT, (1.0,)), "standard", "wilson_bootstrap_t"),
         (np.ones(40), Mean(UNIT, (1.0,)), "standard", "betting"),
+        (np.full(40, 0.3), Mean(UNIT, (1.0,)), "standard", "betting"),
         (ZEROS, Mean(UNIT, (0.0, 1.0)), "standard", "betting"),
         (np.where(np.arange(40) < 7, SMOOTH, 0.0), ATOM, "standard", "betting"),
         (SMOOTH, PLAIN, "bounded", "betting"),

@@ -148,7 +148,7 @@ def method_of(score: Measured, kind: Intervals) -> IntervalMethod | None:
     if not score.reduction.atoms:
         return BootstrapT(score.contrast)
     if _is_mixture(score):
-        return Inflated(score.arm, score.reduction.atoms[0])
+        return Inflated(score, score.reduction.atoms[0])
     return Betting(score) if score.reduction.is_bounded else None
 
 
@@ -199,31 +199,31 @@ class Inflated:
     """Interval of a mean of scores of which a share is an atom: `a + (1 - share) mean(others - a)`.
 
     Wilson's interval of the share and the bootstrap-t interval of the others' distances from the
-    atom, each at the whole level, combined at their worst. Ours.
+    atom, each at the whole level, combined at their worst; the betting interval where the others
+    are nearly all equal. Ours.
 
     Attributes:
-        arm: the scores, one a unit.
+        score: the scores, one a unit.
         atom: the score that a share of them has.
     """
 
-    arm: Arm
+    score: Measured
     atom: float
 
     def contrasts(self) -> tuple[ArmContrast, ...]:
         """How far the scores that are not the atom lie from it."""
-        arm = self.arm
+        arm = self.score.arm
         shifted = arm.numerators - self.atom * arm.denominators
         distances = Arm(shifted, arm.denominators, arm.scored)
         return (ArmContrast((distances.within(arm.numerators != self.atom),)),)
 
     def limits(self, found: Sequence[Studentised | None], tail: float) -> Limits | None:
-        """Makes the interval; None if the resamples of the others refuse theirs."""
-        others = self.contrasts()[0]
+        """Makes the interval."""
+        others, units = self.contrasts()[0], self.score.arm.count
         rest = BootstrapT(others).limits(found, tail)
         if rest is None:
-            return None
-        on_atom = self.arm.count - others.count
-        least, most = wilson_interval(on_atom, self.arm.count, level=1 - 2 * tail)
+            return Betting(self.score).limits(found, tail)
+        least, most = wilson_interval(units - others.count, units, level=1 - 2 * tail)
         lower = min((1 - least) * rest.lower, (1 - most) * rest.lower)
         upper = max((1 - least) * rest.upper, (1 - most) * rest.upper)
         return Limits(self.atom + lower, self.atom + upper, "wilson_bootstrap_t")
