@@ -19,7 +19,14 @@ from heatproof.v1.evaluation_pb2 import Evaluation, EvaluationSpec
 from heatproof.v1.gate_pb2 import CheckResult, Policy, Verdict
 from heatproof.v1.image_pb2 import Image
 from heatproof.v1.model_pb2 import Model
-from heatproof.v1.results_pb2 import Interval, MetricResult, Sampling
+from heatproof.v1.results_pb2 import (
+    Disparity,
+    GroupScore,
+    Interval,
+    MetricResult,
+    Sampling,
+    Summary,
+)
 from tests.client import canned
 
 HOSTILE = "<script>alert(1)</script>\"'&|\x00\x1b@everyone [x](http://y)"
@@ -101,6 +108,35 @@ def test_a_check_shows_the_interval_that_it_was_held_against() -> None:
     first, second = judged(report)[1].checks
     assert (first.interval, second.interval) == ("[0.123, 0.789]", "[0.4, 0.6]")
     assert "[0.123, 0.789]" in html.render(*judged(report))
+
+
+def test_the_worst_group_is_shown_against_the_best_in_every_rendering(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    report = gate_report()
+    disparity = report.evaluation.results[0].disparity
+    disparity.MergeFrom(Disparity(value=0.25, groups=3, small_groups=4))
+    disparity.worst.MergeFrom(GroupScore(group="south|", summary=Summary(value=0.5)))
+    disparity.best.MergeFrom(GroupScore(group="north", summary=Summary(value=0.75)))
+    disparity.interval.MergeFrom(Interval(lower=0.125, upper=0.375))
+    report.evaluation.results[1].disparity.MergeFrom(Disparity(groups=1, small_groups=6))
+    report.policy.checks[0].max_disparity = 0.1
+    report.verdict.checks[0].MergeFrom(
+        CheckResult(kind=CheckResult.KIND_DISPARITY, interval=disparity.interval)
+    )
+    content, judgement = judged(report)
+    tables.show_disparities(content)
+    pages = [markdown.render(content, judgement), html.render(content, judgement)]
+    for page in (*pages, "".join(capsys.readouterr().out.split())):
+        bare = page.replace(" ", "").replace("\\", "")
+        for shown in ("north:0.75", "0.25", "[0.125,0.375]", "3of7", "0of7", "south|:0.5"):
+            assert shown in bare
+    first, second = judgement.checks
+    assert (first.bound, first.interval) == ("disparity ≤ 0.1", "[0.125, 0.375]")
+    assert first.result is not None
+    assert first.result.score == "0.25"
+    assert second.bound == "≥ 0.2"
+    assert not first.regression
 
 
 def require_junit(root: ET.Element) -> None:

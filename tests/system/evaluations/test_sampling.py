@@ -113,3 +113,52 @@ def test_fewer_groups_than_asked_for_warn_and_regressions_count_them(served: Eva
     assert "only 12 group(s)" in verdict.warnings[0]
     regression = verdict.checks[0].regression
     assert (regression.pairs, regression.units) == (24, 12)
+
+
+def test_the_worst_group_is_held_against_the_best_from_the_upload_to_the_verdict(
+    served: Evaluating,
+) -> None:
+    images = [grouped(seed, f"camera {seed % 2}") for seed in range(24)]
+    found = ended(served, upload(served, *images))
+    rules = gate_pb2.Policy(
+        model={"preprocessing": found.spec.preprocessing},
+        explainers=found.spec.explainers,
+        removals=found.spec.removals,
+        checks=[{"metric": found.spec.metrics[0], "max_disparity": 0.9}],
+        seed=found.spec.seed,
+    )
+
+    request = pb.GateEvaluationRequest(name=found.name, policy=rules)
+    (check,) = served.stub.GateEvaluation(request, timeout=60).checks
+
+    held = found.results[0].disparity
+    scores: dict[str, list[float]] = {"camera 0": [], "camera 1": []}
+    for image in served.images(found.name):
+        scores[image.group].append(image.scores[0].score.value)
+    means = {name: sum(each) / len(each) for name, each in scores.items()}
+    assert held.value == pytest.approx(max(means.values()) - min(means.values()), rel=1e-12)
+    assert means[held.worst.group] == min(means.values())
+    assert (held.groups, held.worst.summary.units) == (2, 12)
+    assert check.kind == gate_pb2.CheckResult.KIND_DISPARITY
+    assert check.outcome == gate_pb2.CheckResult.OUTCOME_PASS
+    assert check.interval == held.interval
+
+
+def test_groups_that_a_policy_compares_are_asked_for_before_anything_runs(
+    served: Evaluating,
+) -> None:
+    spec = served.spec()
+    rules = gate_pb2.Policy(
+        model={"preprocessing": spec.preprocessing},
+        explainers=spec.explainers,
+        removals=spec.removals,
+        checks=[{"metric": spec.metrics[0], "max_disparity": 0.1}],
+        seed=spec.seed,
+    )
+    with pytest.raises(grpc.RpcError) as refused:
+        served.stub.CreateEvaluation(
+            pb.CreateEvaluationRequest(spec=spec, policy=rules), timeout=60
+        )
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "column group" in refused.value.details()
+    assert "policy.checks[0].max_disparity" in str(refused.value.trailing_metadata())

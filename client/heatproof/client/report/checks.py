@@ -1,8 +1,8 @@
 """Checks of a gate, beside the scores that they were held against."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final, Self
 
 from heatproof.client.documents.messages import short_name
@@ -102,16 +102,15 @@ def _check_row(report: GateReport, held: CheckResult, result: ResultRow | None) 
     outcomes = CheckResult.DESCRIPTOR.enum_types_by_name["Outcome"]
     severities = Check.DESCRIPTOR.enum_types_by_name["Severity"]
     rule = _rule(report, held)
-    is_regression = held.kind == CheckResult.KIND_REGRESSION
     shown = result.interval if result else ABSENT
     return CheckRow(
         result=result,
         outcome=short_name(outcomes, held.outcome).replace("_", " "),
-        bound=_regression_bound(rule) if is_regression else _bound(rule),
+        bound=_BOUNDS.get(held.kind, _bound)(rule),
         severity=short_name(severities, held.severity or Check.SEVERITY_FAIL),
         blocking=held.blocking,
         message=held.message,
-        regression=is_regression,
+        regression=held.kind == CheckResult.KIND_REGRESSION,
         interval=ends(held.interval) if held.HasField("interval") else shown,
     )
 
@@ -122,7 +121,14 @@ def _checked(
     """The score that a check was held against; that of the clean accuracy is no result."""
     if held.check < 0:
         return _accuracy_row(report, model)
-    return results[held.result] if 0 <= held.result < len(results) else None
+    if not 0 <= held.result < len(results):
+        return None
+    row = results[held.result]
+    if held.kind != CheckResult.KIND_DISPARITY:
+        return row
+    disparity = report.evaluation.results[held.result].disparity
+    shown = number(disparity.value) if disparity.HasField("value") else ABSENT
+    return replace(row, score=shown, interval=ABSENT)
 
 
 def _accuracy_row(report: GateReport, model: str) -> ResultRow:
@@ -161,3 +167,15 @@ def _bound(check: Check) -> str:
 
 def _regression_bound(check: Check) -> str:
     return f"drop ≤ {number(check.max_regression)}"
+
+
+def _disparity_bound(check: Check) -> str:
+    on_mean = " (mean)" if check.on == Check.ON_MEAN else ""
+    return f"disparity ≤ {number(check.max_disparity)}{on_mean}"
+
+
+_BOUNDS: Final[Mapping[int, Callable[[Check], str]]] = {
+    CheckResult.KIND_REGRESSION: _regression_bound,
+    CheckResult.KIND_DISPARITY: _disparity_bound,
+}
+"""What a check demands, by what it compares."""

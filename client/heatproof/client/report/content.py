@@ -17,8 +17,10 @@ from heatproof.client.report.facts import (
 from heatproof.client.report.rows import (
     ClassNames,
     CleanRow,
+    DisparityRow,
     ResultRow,
     clean_rows,
+    disparity_rows,
     result_rows,
 )
 
@@ -32,6 +34,7 @@ class Content:
         classes: names of the classes.
         captions: short names of models, metrics, removal operators and explainers.
         results: the scores, in the order of the report's results.
+        disparities: the worst groups of images against the best; empty where they have none.
         clean: the clean answers: image by image, model by model.
         warnings: what makes scores or a verdict doubtful.
         models: the models with their digests.
@@ -46,6 +49,7 @@ class Content:
     classes: ClassNames
     captions: Captions
     results: tuple[ResultRow, ...]
+    disparities: tuple[DisparityRow, ...]
     clean: tuple[CleanRow, ...]
     warnings: tuple[str, ...]
     models: str
@@ -59,11 +63,13 @@ class Content:
     def of(cls, report: Report, classes: ClassNames) -> Self:
         """Puts a report into words."""
         captions, spec = report.captions, report.evaluation.spec
+        results = tuple(result_rows(report, captions))
         return cls(
             report=report,
             classes=classes,
             captions=captions,
-            results=tuple(result_rows(report, captions)),
+            results=results,
+            disparities=tuple(disparity_rows(report, results)),
             clean=tuple(clean_rows(report, captions, classes)),
             warnings=tuple(warning_lines(report, captions)),
             models=model_line(report, captions),

@@ -11,6 +11,7 @@ from heatproof.client.report import drawing
 from heatproof.client.report.cards import cards
 from heatproof.client.report.checks import CheckRow, Judgement
 from heatproof.client.report.content import Content
+from heatproof.client.report.rows import DISPARITY_HEADS
 from heatproof.v1.gate_pb2 import CheckResult
 from heatproof.v1.results_pb2 import Summary
 
@@ -46,6 +47,8 @@ def render(content: Content, judged: Judgement | None = None) -> str:
         judged=_judged(judged) if judged else None,
         warnings=content.warnings,
         rows=content.results,
+        disparities=content.disparities,
+        disparity_heads=DISPARITY_HEADS,
         several_models=content.several_models,
         charts=drawing.charts(content),
         cards=cards(content),
@@ -97,7 +100,7 @@ def _whisker(judged: Judgement, index: int) -> drawing.Whisker | None:
     report = judged.report
     held = report.verdict.checks[index]
     results = report.evaluation.results
-    if not 0 <= held.result < len(results) or held.kind == CheckResult.KIND_REGRESSION:
+    if not 0 <= held.result < len(results) or held.kind != CheckResult.KIND_BOUND:
         return None
     summary = Summary()
     summary.CopyFrom(results[held.result].summary)

@@ -9,6 +9,7 @@ from typing import Final
 from heatproof.client.report.checks import CheckRow, Judgement
 from heatproof.client.report.content import Content
 from heatproof.client.report.numbers import ABSENT
+from heatproof.client.report.rows import DISPARITY_HEADS
 
 SIGNS: Final = {"good": "✅", "bad": "❌", "warning": "⚠️", "quiet": "⏭️"}
 """Signs of outcomes by their tone."""
@@ -30,6 +31,7 @@ def render(content: Content, judged: Judgement | None = None) -> str:
         parts = _judged(content, judged)
     else:
         parts = ["## Heatproof evaluation", *warnings(content), "", *_results(content)]
+    parts += _disparities(content)
     parts += ["", *fact_lines(content), "", *clean(content)]
     return "\n".join(parts) + "\n"
 
@@ -82,6 +84,13 @@ def _results(content: Content) -> list[str]:
         for row in content.results
     ]
     return table_lines(heads, rows)
+
+
+def _disparities(content: Content) -> list[str]:
+    """The worst groups of images against the best, where images have groups."""
+    rows = [tuple(map(escape, row.cells)) for row in content.disparities]
+    heads = tuple(head.capitalize() for head in DISPARITY_HEADS)
+    return ["", *table_lines(heads, rows)] if rows else []
 
 
 def fact_lines(content: Content) -> list[str]:

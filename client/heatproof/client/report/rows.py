@@ -2,12 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from heatproof.client.documents.captions import Captions, short_digest
 from heatproof.client.documents.results import Report
 from heatproof.client.report.facts import image_count
-from heatproof.client.report.numbers import ABSENT, ARROWS, estimate, interval
-from heatproof.v1.results_pb2 import CleanPrediction, ImageResult, MetricResult
+from heatproof.client.report.numbers import ABSENT, ARROWS, ends, estimate, interval, number
+from heatproof.v1.results_pb2 import (
+    CleanPrediction,
+    Disparity,
+    GroupScore,
+    ImageResult,
+    MetricResult,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +47,41 @@ class ResultRow:
     def subject(self) -> str:
         """Metric, explainer and removal operator in one line."""
         return " · ".join(part for part in (self.metric, self.explainer, self.removal) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class DisparityRow:
+    """The worst group of images against the best by one score.
+
+    Attributes:
+        model: name of the model.
+        subject: metric, explainer and removal operator in one line.
+        worst: name and score of the worst group, or a dash.
+        best: those of the best.
+        value: how much worse it is, or a dash.
+        interval: its interval, or a dash.
+        groups: groups that are compared, of all.
+    """
+
+    model: str
+    subject: str
+    worst: str
+    best: str
+    value: str
+    interval: str
+    groups: str
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """All columns, in the order of `DISPARITY_HEADS`."""
+        scores = (self.worst, self.best, self.value, self.interval)
+        return self.model, self.subject, *scores, self.groups
+
+
+DISPARITY_HEADS: Final = (
+    "model", "score", "worst group", "best group", "disparity", "interval", "groups"
+)  # fmt: skip
+"""What the columns of a table of disparities hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +125,15 @@ def result_rows(report: Report, captions: Captions) -> list[ResultRow]:
     return [_result_row(captions, result, images) for result in report.results]
 
 
+def disparity_rows(report: Report, rows: Sequence[ResultRow]) -> list[DisparityRow]:
+    """The groups of images that are compared; nothing where images have none."""
+    return [
+        _disparity_row(row, result.disparity)
+        for row, result in zip(rows, report.results, strict=True)
+        if result.HasField("disparity")
+    ]
+
+
 def clean_rows(report: Report, captions: Captions, classes: ClassNames) -> list[CleanRow]:
     """The clean answers: image by image, model by model."""
     return [
@@ -102,6 +153,24 @@ def _result_row(captions: Captions, result: MetricResult, images: int) -> Result
         scored=f"{result.summary.scored}/{images}",
         undefined=", ".join(f"{reason} {count}" for reason, count in undefined),
     )
+
+
+def _disparity_row(row: ResultRow, held: Disparity) -> DisparityRow:
+    is_compared = held.HasField("value")
+    total = held.groups + held.small_groups
+    return DisparityRow(
+        model=row.model,
+        subject=row.subject,
+        worst=_group(held.worst) if is_compared else ABSENT,
+        best=_group(held.best) if is_compared else ABSENT,
+        value=number(held.value) if is_compared else ABSENT,
+        interval=ends(held.interval) if held.HasField("interval") else ABSENT,
+        groups=f"{held.groups if is_compared else 0} of {total}",
+    )
+
+
+def _group(held: GroupScore) -> str:
+    return f"{held.group}: {estimate(held.summary)} {interval(held.summary)}"
 
 
 def _clean_row(

@@ -18,8 +18,8 @@ class Interval:
         lower: lower end.
         upper: upper end.
         level: confidence level.
-        method: `bootstrap_t`, `wilson`, `wilson_bootstrap_t`, `betting`, `newcombe` or
-            `percentile`.
+        method: `bootstrap_t`, `wilson`, `wilson_bootstrap_t`, `betting`, `newcombe`,
+            `percentile` or `simultaneous`.
     """
 
     lower: float
@@ -75,8 +75,41 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupScore:
+    """Score of a group of images; fields as in the message of the same name."""
+
+    group: str
+    summary: Summary
+
+
+@dataclass(frozen=True, slots=True)
+class Disparity:
+    """The worst group of images against the best. Ours.
+
+    Attributes:
+        value: how much worse it is; None unless `groups` are compared.
+        interval: of the difference between the truly worst and the truly best group; None where
+            one of those that are compared has none.
+        worst: the group with the worst score.
+        best: the group with the best score.
+        groups: groups with enough images that have a score.
+        small_groups: groups with fewer.
+    """
+
+    value: float | None = None
+    interval: Interval | None = None
+    worst: GroupScore | None = None
+    best: GroupScore | None = None
+    groups: int = 0
+    small_groups: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class MetricResult:
-    """Score of one metric for its models, removal operator and explainer over the data set."""
+    """Score of one metric for its models, removal operator and explainer over the data set.
+
+    Its fields are those of the message of the same name.
+    """
 
     models: tuple[str, ...]
     metric: Metric
@@ -86,6 +119,7 @@ class MetricResult:
     summary: Summary
     parts: Mapping[str, Summary]
     curves: Mapping[str, Curve]
+    disparity: Disparity | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """From the scores of images to the scores of a data set, with their intervals."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -13,11 +13,14 @@ from heatproof.evaluators.evaluation.columns import (
     NOT_FINITE,
     Columns,
     ImageColumns,
+    Places,
     ResultColumns,
     ScoreColumn,
 )
 from heatproof.evaluators.evaluation.plan import ResultKey, result_keys
 from heatproof.evaluators.evaluation.results import (
+    Disparity,
+    GroupScore,
     Interval,
     MetricResult,
     Sampling,
@@ -25,8 +28,10 @@ from heatproof.evaluators.evaluation.results import (
     Summary,
 )
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
-from heatproof.evaluators.outcomes import Curve
+from heatproof.evaluators.outcomes import Curve, Direction
 from heatproof.evaluators.statistics.arms import Arm, ArmContrast, Rows
+from heatproof.evaluators.statistics.bootstrap import MIN_UNITS
+from heatproof.evaluators.statistics.disparity import gap, is_comparable, joint_level
 from heatproof.evaluators.statistics.intervals import Intervals, Limits, Measured, intervals
 from heatproof.evaluators.statistics.reductions import Mean, Proportion, Reduction
 from heatproof.evaluators.statistics.units import Units
@@ -99,8 +104,13 @@ def summarize(spec: EvaluationSpec, columns: Columns) -> tuple[MetricResult, ...
     ]
     flat = [quantity for group in quantities for quantity in group.values()]
     summaries = iter(summaries_of(flat, units, seed=spec.seed))
+    found = disparities(
+        {keys[index]: own for index, own in held.items()}, columns.images, spec.seed
+    )
     return tuple(
-        _metric_result(keys[index], own, {name: next(summaries) for name in group})
+        _metric_result(
+            keys[index], own, {name: next(summaries) for name in group}, found.get(keys[index])
+        )
         for (index, own), group in zip(held.items(), quantities, strict=True)
     )
 
@@ -168,12 +178,88 @@ def quantity_of(key: ResultKey, columns: ResultColumns, name: str) -> Quantity:
     return Quantity.of(column.explained_by(headline), reduction, columns.scores)
 
 
+def disparities(
+    results: Mapping[ResultKey, ResultColumns],
+    images: ImageColumns,
+    seed: int,
+    kind: Intervals = Intervals.STANDARD,
+) -> dict[ResultKey, Disparity]:
+    """The worst group against the best by each score; nothing where images have no groups.
+
+    Within a group each image is a sample, once: the question is whether these groups differ, not
+    what others would score. Ours.
+
+    Args:
+        results: over all images.
+        images: the images.
+        seed: of the resamples.
+        kind: which intervals bounded means and proportions get.
+    """
+    groups = _places_by_group(images, seed)
+    compared = {
+        key: columns
+        for key, columns in results.items()
+        if key.metric.reductions(len(key.models))[""].is_resampled
+    }
+    large = {name: places for name, places in groups.items() if len(places) >= MIN_UNITS}
+    scores: dict[ResultKey, list[GroupScore]] = {key: [] for key in compared}
+    for name, places in large.items() if is_comparable(len(large)) else ():
+        quantities = [
+            quantities_of(key, columns.taken(places))[""] for key, columns in compared.items()
+        ]
+        alone = Units.of(images.taken(places).digests, [""] * len(places), seed=seed)
+        level = joint_level(LEVEL, len(large))
+        summaries = summaries_of(quantities, alone, seed=seed, kind=kind, level=level)
+        for key, summary in zip(compared, summaries, strict=True):
+            if summary.value is not None and summary.scored >= MIN_UNITS:
+                scores[key].append(GroupScore(name, summary))
+    return {
+        key: _disparity(key.metric.direction, held, len(large), len(groups))
+        for key, held in scores.items()
+        if groups
+    }
+
+
+def _places_by_group(images: ImageColumns, seed: int) -> dict[str, Places]:
+    """The images that count of each group, in the order of the images' digests; {} without."""
+    places = units_of(images, seed=seed).images
+    ordered = sorted(places.tolist(), key=lambda place: images.digests[place])
+    names = sorted({images.groups[place] for place in ordered} - {""})
+    return {
+        name: np.array([place for place in ordered if images.groups[place] == name], np.int64)
+        for name in names
+    }
+
+
+def _disparity(
+    direction: Direction, held: Sequence[GroupScore], large: int, total: int
+) -> Disparity:
+    """Compares groups; `large` of `total` have enough images, if not all a score."""
+    compared = len(held) if is_comparable(large) else large
+    counts = Disparity(groups=compared, small_groups=total - compared)
+    if not is_comparable(len(held)):
+        return counts
+    values = [one.summary.value for one in held if one.summary.value is not None]
+    limits = [one.summary.interval for one in held]
+    ends = [None if limit is None else (limit.lower, limit.upper) for limit in limits]
+    found = gap(values, ends, direction)
+    interval = None if found.ends is None else Interval(*found.ends, LEVEL, "simultaneous")
+    return replace(
+        counts,
+        value=found.value,
+        interval=interval,
+        worst=held[found.worst],
+        best=held[found.best],
+    )
+
+
 def summaries_of(
     quantities: Sequence[Quantity],
     units: Units,
     *,
     seed: int,
     kind: Intervals = Intervals.STANDARD,
+    level: float = LEVEL,
 ) -> list[Summary]:
     """Summarizes quantities over the images that count, with their intervals on the same resamples.
 
@@ -182,16 +268,17 @@ def summaries_of(
         units: the units that these images make up.
         seed: of the resamples.
         kind: which intervals bounded means and proportions get.
+        level: confidence level of each interval.
     """
     scores = [
         Measured(units.summed_contrast(held.contrast), held.reduction, units.grouped, units.largest)
         for held in quantities
     ]
-    limits = intervals(scores, seed=seed, level=LEVEL, kind=kind)
-    return [_summary(*held) for held in zip(quantities, scores, limits, strict=True)]
+    limits = intervals(scores, seed=seed, level=level, kind=kind)
+    return [_summary(*held, level) for held in zip(quantities, scores, limits, strict=True)]
 
 
-def _summary(quantity: Quantity, score: Measured, limits: Limits | None) -> Summary:
+def _summary(quantity: Quantity, score: Measured, limits: Limits | None, level: float) -> Summary:
     if not quantity.is_estimable():
         everything = np.ones(len(quantity.scores.codes), np.bool_)
         return Summary(None, None, None, 0, quantity.scores.reasons(everything), 0)
@@ -200,7 +287,7 @@ def _summary(quantity: Quantity, score: Measured, limits: Limits | None) -> Summ
         found = score.contrast.standard_error()
         standard_error = found if np.isfinite(found) else None
     if limits is not None:
-        interval = Interval(limits.lower, limits.upper, LEVEL, limits.method)
+        interval = Interval(limits.lower, limits.upper, level, limits.method)
     return Summary(
         value=quantity.reduction.estimate(quantity.contrast, score.contrast),
         standard_error=standard_error,
@@ -212,7 +299,10 @@ def _summary(quantity: Quantity, score: Measured, limits: Limits | None) -> Summ
 
 
 def _metric_result(
-    key: ResultKey, columns: ResultColumns, summaries: Mapping[str, Summary]
+    key: ResultKey,
+    columns: ResultColumns,
+    summaries: Mapping[str, Summary],
+    disparity: Disparity | None,
 ) -> MetricResult:
     curves = {name: summed.mean() for name, summed in columns.curves.items()}
     summary = summaries[""]
@@ -228,6 +318,7 @@ def _metric_result(
             **_described(key, curves, summaries),
         },
         curves=curves,
+        disparity=disparity,
     )
 
 

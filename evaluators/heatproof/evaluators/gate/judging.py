@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 from heatproof.evaluators.evaluation.results import Summary
 from heatproof.evaluators.evaluation.summaries import units_of
 from heatproof.evaluators.gate.bounds import check_bound, reasons
+from heatproof.evaluators.gate.disparities import check_disparity
 from heatproof.evaluators.gate.pairing import (
     Pair,
     accuracy_pair,
     accuracy_summary,
+    disparity_by,
     pair,
     require_comparable,
     summary_by,
@@ -76,6 +78,7 @@ def judge(policy: Policy, candidate: Evaluated, baseline: Evaluated | None) -> V
     checks = (
         *_missing(policy, results, candidate),
         *(_bound(t, policy, candidate) for t in targets if is_bounded(t.check)),
+        *(_disparity(t, policy, candidate) for t in results if t.check.max_disparity is not None),
         *_regressions(
             [t for t in targets if t.check.max_regression is not None], policy, candidate, baseline
         ),
@@ -108,7 +111,9 @@ def _missing(
 
 
 def _unanswered(number: int, check: Check, message: str) -> CheckResult:
-    kind = CheckKind.BOUND if is_bounded(check) else CheckKind.REGRESSION
+    kind = CheckKind.REGRESSION if check.max_regression is not None else CheckKind.DISPARITY
+    if is_bounded(check):
+        kind = CheckKind.BOUND
     target = CheckedResult(number, check, NOWHERE)
     return _result(target, kind, CheckOutcome.NOT_EVALUATED, f"{check.metric.name}: {message}")
 
@@ -121,6 +126,18 @@ def _bound(target: CheckedResult, policy: Policy, candidate: Evaluated) -> Check
     outcome, message = check_bound(target.check, summary, tolerance=policy.abs_tolerance)
     checked = _result(target, CheckKind.BOUND, outcome, message)
     return replace(checked, interval=summary.interval)
+
+
+def _disparity(target: CheckedResult, policy: Policy, candidate: Evaluated) -> CheckResult:
+    shortage = _shortage(target, candidate)
+    if shortage:
+        return _result(target, CheckKind.DISPARITY, CheckOutcome.NOT_EVALUATED, shortage)
+    result = candidate.results[target.result]
+    is_made = policy.interval is Intervals.STANDARD
+    disparity = result.disparity if is_made else disparity_by(policy.interval, result, candidate)
+    outcome, message = check_disparity(target.check, disparity, tolerance=policy.abs_tolerance)
+    checked = _result(target, CheckKind.DISPARITY, outcome, message)
+    return replace(checked, interval=None if disparity is None else disparity.interval)
 
 
 def _summary(target: CheckedResult, candidate: Evaluated, kind: Intervals) -> Summary:

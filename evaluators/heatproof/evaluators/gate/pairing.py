@@ -10,11 +10,12 @@ from jaxtyping import Bool
 
 from heatproof.evaluators.errors import FailedPreconditionError
 from heatproof.evaluators.evaluation.columns import ImageColumns, Places
-from heatproof.evaluators.evaluation.plan import result_keys
-from heatproof.evaluators.evaluation.results import MetricResult, Summary
+from heatproof.evaluators.evaluation.plan import ResultKey, result_keys
+from heatproof.evaluators.evaluation.results import Disparity, MetricResult, Summary
 from heatproof.evaluators.evaluation.summaries import (
     Quantity,
     accuracy_of,
+    disparities,
     quantities_of,
     summaries_of,
     units_of,
@@ -254,6 +255,13 @@ def summary_by(kind: Intervals, result: MetricResult, evaluated: Evaluated) -> S
     return summaries_of([quantity], units, seed=evaluated.spec.seed, kind=kind)[0]
 
 
+def disparity_by(kind: Intervals, result: MetricResult, evaluated: Evaluated) -> Disparity | None:
+    """Compares the groups of images by a result anew, with other intervals."""
+    index, key = _held(evaluated, result)
+    columns = {key: evaluated.columns.results[index]}
+    return disparities(columns, evaluated.columns.images, evaluated.spec.seed, kind).get(key)
+
+
 def _units(evaluated: Evaluated) -> Units:
     return units_of(evaluated.columns.images, seed=evaluated.spec.seed)
 
@@ -271,12 +279,18 @@ def _places(evaluated: Evaluated, digests: Sequence[str]) -> Places:
 
 def _quantity(evaluated: Evaluated, result: MetricResult, digests: Sequence[str]) -> Quantity:
     """The same score of another evaluation, over these images."""
+    index, found = _held(evaluated, result)
+    columns = evaluated.columns.results[index].taken(_places(evaluated, digests))
+    return quantities_of(found, columns)[""]
+
+
+def _held(evaluated: Evaluated, result: MetricResult) -> tuple[int, ResultKey]:
+    """The same result of another evaluation: its index and key."""
     key = (result.metric, result.removal, result.explainer)
     for index, found in enumerate(result_keys(evaluated.spec)):
         own_key = (found.metric, found.removal, found.explainer)
         if found.models == (evaluated.model,) and own_key == key:
-            columns = evaluated.columns.results[index].taken(_places(evaluated, digests))
-            return quantities_of(found, columns)[""]
+            return index, found
     raise FailedPreconditionError(
         f"the evaluation of {evaluated.model!r} lacks a result that the other has; "
         "evaluate the baseline again under this policy"

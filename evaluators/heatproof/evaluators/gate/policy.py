@@ -52,6 +52,7 @@ class Check:
     max_regression: float | None = None
     min_scored: float = 0.9
     severity: Severity = Severity.FAIL
+    max_disparity: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +67,9 @@ class CleanAccuracy:
 
     max: ClassVar[None] = None
     """An accuracy is never too high."""
+
+    max_disparity: ClassVar[None] = None
+    """Groups are compared by explanations."""
 
     min_scored: ClassVar[float] = 0.9
     """Share of images with a label and a finite answer."""
@@ -124,6 +128,7 @@ class CheckKind(StrEnum):
 
     BOUND = "bound"
     REGRESSION = "regression"
+    DISPARITY = "disparity"
 
 
 class CheckOutcome(StrEnum):

@@ -67,6 +67,21 @@ def require_labels(policy: Policy, labels: Sequence[int | None]) -> None:
         )
 
 
+def require_groups(policy: Policy, groups: Sequence[str]) -> None:
+    """Refuses to compare groups of images that have none.
+
+    Raises:
+        InvalidArgumentError: at the first check that does.
+    """
+    for number, check in enumerate(policy.checks):
+        if check.max_disparity is not None and not any(groups):
+            raise InvalidArgumentError(
+                "max_disparity compares groups of images, and the images have none: give the "
+                "labels (--labels) a column group, or leave max_disparity out",
+                field=f"checks[{number}].max_disparity",
+            )
+
+
 def _require_one_model(check: Check, place: str) -> None:
     if Reads.PANEL in check.metric.reads:
         raise InvalidArgumentError(
@@ -79,11 +94,12 @@ def _require_one_model(check: Check, place: str) -> None:
 
 def _require_sound_check(check: Check, place: str) -> None:
     _require_one_model(check, place)
-    if not is_bounded(check) and check.max_regression is None:
+    bounds = ("min", "max", "max_regression", "max_disparity")
+    if all(getattr(check, name) is None for name in bounds):
         raise InvalidArgumentError(
-            f"{place} bounds nothing: set min, max or max_regression", field=place
+            f"{place} bounds nothing: set {', '.join(bounds[:-1])} or {bounds[-1]}", field=place
         )
-    for name in ("min", "max", "max_regression"):
+    for name in bounds:
         value = getattr(check, name)
         if value is not None and not math.isfinite(value):
             raise InvalidArgumentError(
@@ -94,11 +110,14 @@ def _require_sound_check(check: Check, place: str) -> None:
             f"{place}: min {check.min:g} is above max {check.max:g}", field=f"{place}.min"
         )
     _require_reachable(check, place)
-    if check.max_regression is not None and check.max_regression < 0:
-        raise InvalidArgumentError(
-            f"{place}.max_regression must be at least 0, not {check.max_regression:g}",
-            field=f"{place}.max_regression",
-        )
+    for name in ("max_regression", "max_disparity"):
+        value = getattr(check, name)
+        if value is not None and value < 0:
+            raise InvalidArgumentError(
+                f"{place}.{name} must be at least 0, not {value:g}", field=f"{place}.{name}"
+            )
+    if check.max_disparity is not None:
+        _require_resampled(check, f"{place}.max_disparity", "max_disparity", "groups")
     if not 0 <= check.min_scored <= 1:
         raise InvalidArgumentError(
             f"{place}.min_scored must lie in [0, 1], not {check.min_scored:g}",
@@ -142,7 +161,9 @@ def require_comparable_scores(policy: Policy, spec: EvaluationSpec) -> None:
     for number, check in enumerate(policy.checks):
         if check.max_regression is None:
             continue
-        _require_resampled(check, f"checks[{number}].max_regression")
+        _require_resampled(
+            check, f"checks[{number}].max_regression", "max_regression", "two models"
+        )
         _require_own_score(check, f"checks[{number}].max_regression")
         with placed(f"checks[{number}].metric.{check.metric.name}"):
             for metric in spec.metrics:
@@ -150,11 +171,11 @@ def require_comparable_scores(policy: Policy, spec: EvaluationSpec) -> None:
                     metric.require_comparable()
 
 
-def _require_resampled(check: Check, place: str) -> None:
+def _require_resampled(check: Check, place: str, bound: str, compared: str) -> None:
     if not check.metric.reduction.is_resampled:
         raise InvalidArgumentError(
-            f"{check.metric.name} scores the set as a whole, so two models cannot be compared by "
-            "it image by image: leave max_regression out, and bound it on the mean",
+            f"{check.metric.name} scores the set as a whole, so {compared} cannot be compared by "
+            f"it image by image: leave {bound} out, and bound it on the mean",
             field=place,
         )
 

@@ -17,7 +17,7 @@ from heatproof.server.evaluations.store.records import NewEvaluation, StoredEval
 from heatproof.server.models.model_store import ModelStore
 from heatproof.server.resource_names import DatasetName, ModelName
 from heatproof.server.workers.inputs import ModelFiles, StoredImage
-from heatproof.server.workers.statistics_tasks import CheckPolicy, RecordedEvaluation
+from heatproof.server.workers.statistics_tasks import CheckedImage, CheckPolicy, RecordedEvaluation
 from heatproof.server.workers.tasks import PlanEvaluation
 
 SpecCheck: TypeAlias = Callable[[EvaluationSpec], None]
@@ -121,7 +121,8 @@ class Creation:
         self, rules: Rules, spec: EvaluationSpec, images: Sequence[StoredImage]
     ) -> CheckPolicy:
         known = tuple(
-            (image.digest, image.label, image.object_mask, image.boxes) for image in images
+            CheckedImage(image.digest, image.label, image.object_mask, image.boxes, image.group)
+            for image in images
         )
         written = self._context.documents.serialized_spec(spec)
         return CheckPolicy(rules.policy, written, known, rules.baseline)

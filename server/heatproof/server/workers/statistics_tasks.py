@@ -136,13 +136,32 @@ class TabulatedEvaluation:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckedImage:
+    """What a policy may read of an image.
+
+    Attributes:
+        digest: SHA-256 of its bytes.
+        label: the true class, if given.
+        object_mask: where the object is, if given.
+        boxes: around objects.
+        group: its group; "" for none.
+    """
+
+    digest: str
+    label: int | None
+    object_mask: FramedSource | None
+    boxes: tuple[FramedBox, ...]
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
 class CheckPolicy(Task[object, None]):
     """Checks a policy before its evaluation runs.
 
     Attributes:
         policy: serialised `Policy`.
         spec: serialised `EvaluationSpec`.
-        images: digest, label, object mask and boxes of every image, in the order of the data set.
+        images: of the evaluation, in the order of the data set.
         baseline: what regressions will be measured against; of its images only digest, label and
             digest of the objects are read.
     """
@@ -153,7 +172,7 @@ class CheckPolicy(Task[object, None]):
 
     policy: bytes
     spec: bytes
-    images: tuple[tuple[str, int | None, FramedSource | None, tuple[FramedBox, ...]], ...]
+    images: tuple[CheckedImage, ...]
     baseline: RecordedEvaluation | None
 
 

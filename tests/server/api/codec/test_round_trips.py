@@ -16,6 +16,8 @@ from hypothesis.extra import numpy as npst
 
 from heatproof.evaluators.errors import InvalidArgumentError, UnknownNameError, placed
 from heatproof.evaluators.evaluation.results import (
+    Disparity,
+    GroupScore,
     ImageResult,
     ImageScore,
     Interval,
@@ -143,8 +145,17 @@ SUMMARIES = st.builds(
     scored=st.integers(0, 2**31 - 1),
     undefined=st.dictionaries(WORDS, st.integers(0, 2**31 - 1), max_size=2),
 )
+GROUP_SCORES = st.none() | st.builds(GroupScore, WORDS, SUMMARIES)
 METRIC_RESULTS = st.builds(
     MetricResult,
+    disparity=st.none()
+    | st.builds(
+        Disparity,
+        value=st.none() | NUMBERS,
+        worst=GROUP_SCORES,
+        best=GROUP_SCORES,
+        groups=st.integers(0, 99),
+    ),
     models=st.lists(WORDS, min_size=1, max_size=3).map(tuple),
     metric=METRICS_,
     removal=st.none() | REMOVALS_,

@@ -12,6 +12,7 @@ from heatproof.client.command.output.console import out
 from heatproof.client.report.checks import CheckRow, Judgement
 from heatproof.client.report.content import Content
 from heatproof.client.report.numbers import ABSENT
+from heatproof.client.report.rows import DISPARITY_HEADS
 
 COLOURS: Final = {"good": "green", "bad": "bold red", "warning": "yellow", "quiet": "dim"}
 """Colours of outcomes by their tone."""
@@ -54,10 +55,22 @@ def show_results(content: Content) -> None:
         cells = (row.model, row.metric, row.arrow, row.explainer, row.removal, row.score)
         made.add_row(*map(escape, (*cells, row.interval, scored)))
     out.print(made)
+    show_disparities(content)
+
+
+def show_disparities(content: Content) -> None:
+    """Prints the worst groups of images against the best, where images have groups."""
+    if not content.disparities:
+        return
+    made = table(*DISPARITY_HEADS, right=("disparity", "interval"))
+    for row in content.disparities:
+        made.add_row(*map(escape, row.cells))
+    out.print(made)
 
 
 def show_verdict(content: Content, judged: Judgement) -> None:
-    """Prints the checks, the warnings and, last, the verdict."""
+    """Prints groups, the checks, the warnings and, last, the verdict."""
+    show_disparities(content)
     _show_checks(judged.checks)
     for row in judged.checks:
         if row.outcome != "pass":

@@ -29,6 +29,7 @@ from heatproof.evaluators.gate.pairing import require_comparable
 from heatproof.evaluators.gate.policy import Evaluated
 from heatproof.evaluators.gate.soundness import (
     require_answerable,
+    require_groups,
     require_labels,
     require_sound,
 )
@@ -36,6 +37,7 @@ from heatproof.evaluators.images.sources import objects_digest
 from heatproof.server.workers.execution.context import TaskContext
 from heatproof.server.workers.execution.images import mask_digest
 from heatproof.server.workers.statistics_tasks import (
+    CheckedImage,
     CheckPolicy,
     ImageSummary,
     Judge,
@@ -102,22 +104,20 @@ def check_policy(task: CheckPolicy, context: TaskContext) -> None:
     with placed("policy"):
         require_sound(policy)
         require_answerable(policy, spec)
-        require_labels(policy, [label for _, label, _, _ in task.images])
+        require_labels(policy, [image.label for image in task.images])
+        require_groups(policy, [image.group for image in task.images])
     if task.baseline is not None:
-        images = tuple(
-            ImageResult(
-                digest,
-                "",
-                label,
-                (),
-                (),
-                object_mask=objects_digest(mask_digest(mask, context.blobs) if mask else "", boxes),
-            )
-            for digest, label, mask, boxes in task.images
-        )
+        images = tuple(_outline(image, context) for image in task.images)
         columns = Columns(image_columns(images, [True] * len(images)), {})
         candidate = Evaluated(spec.models[0], spec, (), columns)
         require_comparable(candidate, _evaluated(task.baseline, context))
+
+
+def _outline(image: CheckedImage, context: TaskContext) -> ImageResult:
+    """What tells whether a baseline is of the same image."""
+    mask = "" if image.object_mask is None else mask_digest(image.object_mask, context.blobs)
+    objects = objects_digest(mask, image.boxes)
+    return ImageResult(image.digest, "", image.label, (), (), object_mask=objects)
 
 
 def judge(task: Judge, context: TaskContext) -> bytes:
