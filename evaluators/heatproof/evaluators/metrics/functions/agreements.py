@@ -13,7 +13,7 @@ from heatproof.evaluators.metrics.functions.correlations import is_constant
 from heatproof.evaluators.regions.grid import Order, comparable
 
 Top = Int64[np.ndarray, "top"]
-Cells = Float64[np.ndarray, "cells"]
+CellValues = Float64[np.ndarray, "cells"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,12 +29,12 @@ class TopCells:
     signs: Int64[np.ndarray, "cells"]
 
     @classmethod
-    def of(cls, order: Order, sums: Cells, count: int) -> "TopCells":
+    def of(cls, order: Order, sums: CellValues, count: int) -> "TopCells":
         """The first of an order of all cells, with the signs of their sums."""
         return cls(order[:count], np.sign(comparable(sums)).astype(np.int64))
 
     def common(self, other: "TopCells") -> Int64[np.ndarray, "common"]:
-        """Cells that both hold."""
+        """CellValues that both hold."""
         return np.intersect1d(self.order, other.order)
 
     def agreement(self, other: "TopCells") -> float:
@@ -56,14 +56,14 @@ class TopCells:
         return int((self.signs[held] == other.signs[held]).sum()) / self.order.size
 
 
-def kendall(a: Cells, b: Cells) -> float | None:
+def kendall(a: CellValues, b: CellValues) -> float | None:
     """Kendall's tau-b, which corrects for ties; in [-1, 1]."""
     if is_constant(a) or is_constant(b):
         return None
     return float(kendalltau(comparable(a), comparable(b), variant="b").statistic)
 
 
-def pairwise_rank_agreement(a: Cells, b: Cells) -> float:
+def pairwise_rank_agreement(a: CellValues, b: CellValues) -> float:
     """Share of the pairs of cells that both put in one order, or both hold equal; in [0, 1]."""
     levels, others = comparable(a), comparable(b)
     agreeing = 0
@@ -73,7 +73,7 @@ def pairwise_rank_agreement(a: Cells, b: Cells) -> float:
     return agreeing / (a.size * (a.size - 1) // 2)
 
 
-def ndcg(order: Order, gains: Cells) -> float | None:
+def ndcg(order: Order, gains: CellValues) -> float | None:
     """Gain of cells in an order, discounted by `log2(place + 1)`, over that of the best order.
 
     Args:
