@@ -135,6 +135,13 @@ from heatproof.evaluators.metrics.masking.segment_removal import SegmentRemoval 
 from heatproof.evaluators.metrics.metric import METRICS as METRICS
 from heatproof.evaluators.metrics.metric import Metric as Metric
 from heatproof.evaluators.metrics.randomization.mprt import Mprt as Mprt
+from heatproof.evaluators.metrics.robustness.average_sensitivity import (
+    AverageSensitivity as AverageSensitivity,
+)
+from heatproof.evaluators.metrics.robustness.average_stability import (
+    AverageStability as AverageStability,
+)
+from heatproof.evaluators.metrics.robustness.continuity import Continuity as Continuity
 from heatproof.evaluators.metrics.robustness.explanation_consistency import (
     AttackKind as AttackKind,
 )
@@ -142,4 +149,14 @@ from heatproof.evaluators.metrics.robustness.explanation_consistency import Back
 from heatproof.evaluators.metrics.robustness.explanation_consistency import (
     ExplanationConsistency as ExplanationConsistency,
 )
+from heatproof.evaluators.metrics.robustness.local_lipschitz import LocalLipschitz as LocalLipschitz
 from heatproof.evaluators.metrics.robustness.max_sensitivity import MaxSensitivity as MaxSensitivity
+from heatproof.evaluators.metrics.robustness.relative_input_stability import (
+    RelativeInputStability as RelativeInputStability,
+)
+from heatproof.evaluators.metrics.robustness.relative_output_stability import (
+    RelativeOutputStability as RelativeOutputStability,
+)
+from heatproof.evaluators.metrics.robustness.relative_representation_stability import (
+    RelativeRepresentationStability as RelativeRepresentationStability,
+)

@@ -67,9 +67,23 @@ class ParameterFacts:
     summary: str
 
 
-def parameter(default: Any, summary: str, *, within: Range | None = None) -> Any:  # noqa: ANN401  # as dataclasses.field
-    """Declares a parameter of a metric, explainer or removal operator."""
-    return field(default=default, metadata={"summary": summary, "within": within})
+def parameter(
+    default: Any,  # noqa: ANN401  # as dataclasses.field
+    summary: str,
+    *,
+    within: Range | None = None,
+    is_shared: bool = False,
+) -> Any:  # noqa: ANN401  # as dataclasses.field
+    """Declares a parameter of a metric, explainer or removal operator.
+
+    Args:
+        default: its value where none is given.
+        summary: what it sets.
+        within: where numbers must lie.
+        is_shared: whether many have it: given by name alone and listed last.
+    """
+    metadata = {"summary": summary, "within": within}
+    return field(default=default, metadata=metadata, kw_only=True if is_shared else MISSING)
 
 
 def check_parameters(thing: object) -> None:

@@ -19,8 +19,8 @@ from heatproof.evaluators.metrics import (
 )
 from heatproof.evaluators.metrics.functions.distances import DISTANCES, unit_scaled
 from heatproof.evaluators.metrics.metric import Cost, is_answered_by
-from heatproof.evaluators.metrics.robustness.ascents import cross_entropy_gradient
-from heatproof.evaluators.metrics.robustness.attack import Attack, random_attack
+from heatproof.evaluators.metrics.robustness.attacks.ascents import cross_entropy_gradient
+from heatproof.evaluators.metrics.robustness.attacks.attack import Attack, random_attack
 from heatproof.evaluators.outcomes import Outcome, Reason, Undefined
 from heatproof.evaluators.queries.procedure import Procedure
 from heatproof.evaluators.queries.sample import Sample

@@ -12,7 +12,7 @@ from heatproof.evaluators.explainers.explainer import (
 )
 from heatproof.evaluators.images.arrays import Map
 from heatproof.evaluators.metrics import MaxSensitivity
-from heatproof.evaluators.metrics.robustness.max_sensitivity import Flips, Normalization
+from heatproof.evaluators.metrics.robustness.perturbed_maps import Flips, Normalization
 from heatproof.evaluators.outcomes import Outcome, Reason, Undefined
 from heatproof.evaluators.queries.procedure import Procedure
 from heatproof.evaluators.queries.sample import Sample

@@ -17,12 +17,12 @@ from heatproof.evaluators.images.inventory import Inventory
 from heatproof.evaluators.metrics.case import Case
 from heatproof.evaluators.metrics.functions.distances import DISTANCES, Distance, unit_scaled
 from heatproof.evaluators.metrics.metric import METRICS, Cost, Metric, MetricCategory, MetricFacts
-from heatproof.evaluators.metrics.robustness.ascents import (
+from heatproof.evaluators.metrics.robustness.attacks.ascents import (
     EstimatedAscent,
     Probing,
     gradient_ascent,
 )
-from heatproof.evaluators.metrics.robustness.attack import (
+from heatproof.evaluators.metrics.robustness.attacks.attack import (
     Ascent,
     Attack,
     adversarial_attack,

@@ -8,8 +8,8 @@ import pytest
 
 from heatproof.evaluators.explainers import Centre
 from heatproof.evaluators.metrics import AttackKind, Background, ExplanationConsistency
-from heatproof.evaluators.metrics.robustness.ascents import EstimatedAscent, Probing, loss
-from heatproof.evaluators.metrics.robustness.attack import Attack, adversarial_attack
+from heatproof.evaluators.metrics.robustness.attacks.ascents import EstimatedAscent, Probing, loss
+from heatproof.evaluators.metrics.robustness.attacks.attack import Attack, adversarial_attack
 from heatproof.evaluators.outcomes import Reason, Undefined
 from heatproof.evaluators.queries.passes import Capability
 from heatproof.evaluators.queries.predictor import Shortfall

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from heatproof.evaluators.images.arrays import Image
-from heatproof.evaluators.metrics.robustness.attack import Attack
+from heatproof.evaluators.metrics.robustness.attacks.attack import Attack
 from heatproof.evaluators.queries.procedure import (
     LazyImage,
     MaskedView,
