@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from heatproof.evaluators.errors import InvalidArgumentError
@@ -249,6 +249,8 @@ def test_means_of_both_parts_make_up_the_area(values: list[float], share: float)
     assert trace.mean_between(0.0, 1.0) == pytest.approx(trace.area, abs=1e-12)
 
 
+@example(100, 29)  # 0.29 * 100 < 29
+@example(100, 7)  # 0.07 * 100 > 7
 @given(st.integers(1, 1000), st.integers(1, 99))
 def test_counts_at_shares_are_floors_of_decimals(cells: int, hundredths: int) -> None:
     (found,) = share_counts(cells, (hundredths / 100,)).tolist()
