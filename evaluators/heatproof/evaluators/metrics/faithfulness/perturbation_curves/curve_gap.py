@@ -7,7 +7,7 @@ from typing import Final
 from heatproof.evaluators.metrics.case import Case
 from heatproof.evaluators.metrics.faithfulness.courses import Course, Way
 from heatproof.evaluators.metrics.faithfulness.perturbation import (
-    COUNTS,
+    COVERAGE,
     PerturbationMetric,
     Walk,
 )
@@ -40,7 +40,7 @@ class CurveGap(PerturbationMetric):
     def part_reductions(self) -> Mapping[str, Reduction]:
         """Both areas, and counts of points without coverage."""
         areas = {f"{way.value}_area": Mean(self.range_of(UNIT)) for way in _WAYS}
-        return {**areas, **COUNTS}
+        return {**areas, **COVERAGE}
 
     @property
     def curve_facts(self) -> Mapping[str, CurveFacts]:

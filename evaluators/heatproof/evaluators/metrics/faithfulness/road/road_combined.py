@@ -6,7 +6,7 @@ from typing import ClassVar, Final
 
 from heatproof.evaluators.metrics.case import Case
 from heatproof.evaluators.metrics.faithfulness.courses import Way
-from heatproof.evaluators.metrics.faithfulness.perturbation import COUNTS, Walk
+from heatproof.evaluators.metrics.faithfulness.perturbation import COVERAGE, Walk
 from heatproof.evaluators.metrics.faithfulness.road.remove_and_debias import RoadMetric
 from heatproof.evaluators.metrics.metric import METRICS, Cost, MetricCategory, MetricFacts
 from heatproof.evaluators.outcomes import CurveFacts, Direction, Outcome
@@ -43,7 +43,7 @@ class RoadCombined(RoadMetric):
     def part_reductions(self) -> Mapping[str, Reduction]:
         """Both means, and counts."""
         means = {f"{way.value}_mean": Mean(self.range_of(UNIT)) for way in _WAYS}
-        return {**means, **COUNTS}
+        return {**means, **COVERAGE}
 
     @property
     def curve_facts(self) -> Mapping[str, CurveFacts]:

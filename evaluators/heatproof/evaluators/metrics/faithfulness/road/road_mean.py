@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from heatproof.evaluators.metrics.case import Case
 from heatproof.evaluators.metrics.faithfulness.courses import Way
-from heatproof.evaluators.metrics.faithfulness.perturbation import COUNTS, Walk
+from heatproof.evaluators.metrics.faithfulness.perturbation import COVERAGE, Walk
 from heatproof.evaluators.metrics.faithfulness.road.remove_and_debias import RoadMetric
 from heatproof.evaluators.metrics.metric import Cost
 from heatproof.evaluators.outcomes import CurveFacts, CurveRole, Outcome
@@ -33,7 +33,7 @@ class RoadMean(RoadMetric):
     @property
     def part_reductions(self) -> Mapping[str, Reduction]:
         """The published score, and counts."""
-        return {"accuracy": Mean(UNIT), **COUNTS}
+        return {"accuracy": Mean(UNIT), **COVERAGE}
 
     @property
     def curve_facts(self) -> Mapping[str, CurveFacts]:
