@@ -1,7 +1,7 @@
 """What is done with one image: predicted, explained, scored."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import chain
 from math import isfinite
@@ -26,7 +26,7 @@ from heatproof.evaluators.images.frames import image_to_input, map_to_input, mas
 from heatproof.evaluators.images.overlay import overlay
 from heatproof.evaluators.images.preprocessing import Preprocessing
 from heatproof.evaluators.images.sources import DonorImage, SourceImage
-from heatproof.evaluators.metrics import Case, Given
+from heatproof.evaluators.metrics import Case, Given, Metric
 from heatproof.evaluators.outcomes import Curve, Outcome, Reason, Score, Undefined
 from heatproof.evaluators.queries.first_answers import FirstAnswers
 from heatproof.evaluators.queries.passes import ModelPass
@@ -53,6 +53,7 @@ class Explained:
         maps: a map for each explainer, or why there is none.
         objects: where the object is, in the model's input frame; None if that did not come.
         label: the true class; None if that did not come.
+        judged: the image as the evaluator sees it; the sample itself without one.
     """
 
     sample: Sample
@@ -60,6 +61,11 @@ class Explained:
     maps: Mapping[Explainer, Map | Undefined]
     objects: Mask | None
     label: int | None
+    judged: Sample
+
+    def seen_by(self, metric: Metric) -> Sample:
+        """The image as the model sees it that a metric asks."""
+        return self.judged if metric.takes_evaluator else self.sample
 
 
 def evaluation_job(
@@ -75,9 +81,9 @@ def evaluation_job(
     """
     explained: dict[str, Explained] = {}
     for model in spec.models:
-        explained[model] = yield from explanation_job(
-            spec, facts[model], index, image, watches[model]
-        )
+        made = yield from explanation_job(spec, facts[model], index, image, watches[model])
+        judged = yield from _judged(spec, facts, made.sample, watches)
+        explained[model] = replace(made, judged=judged)
     scores = yield from _scores(explained, result_keys(spec))
     return ImageResult(
         image=image.digest,
@@ -122,7 +128,22 @@ def explanation_job(
     objects = _objects(image, index, preprocessing, sample.boxes)
     maps = yield from _maps(spec, sample)
     prediction = _clean_prediction(facts.model, sample)
-    return Explained(sample, prediction, maps, objects, image.label)
+    return Explained(sample, prediction, maps, objects, image.label, judged=sample)
+
+
+def _judged(
+    spec: EvaluationSpec,
+    facts: Mapping[str, PredictorFacts],
+    sample: Sample,
+    watches: Mapping[str, FirstAnswers],
+) -> Job[Sample]:
+    """The image as the evaluator sees it, asked about what of the model's answers is explained."""
+    if spec.evaluator_model in {"", sample.facts.model}:
+        return sample
+    evaluator = facts[spec.evaluator_model]
+    (clean,) = yield [predict(MaskedView(sample.image, ModelPass(evaluator.model)))]
+    watches[evaluator.model].see(clean.logits)
+    return replace(sample, facts=evaluator, clean=clean)
 
 
 def _donations(donors: Sequence[DonorImage], preprocessing: Preprocessing) -> tuple[Donation, ...]:
@@ -255,7 +276,8 @@ def _missing(explained: Mapping[str, Explained], key: ResultKey) -> Undefined | 
     """Why an image has no score; what compares a panel needs a map of every model."""
     for model in _mapped(explained, key):
         found = explained[model]
-        if not np.isfinite(found.sample.clean.logits).all():
+        seen = (found.sample, found.seen_by(key.metric))
+        if not all(np.isfinite(sample.clean.logits).all() for sample in seen):
             return _not_finite("the model's answer to the clean image")
         for reader in (key.metric, key.removal):
             if reader is not None and (reason := _lacking(found.sample, reader)) is not None:
@@ -278,7 +300,7 @@ def _case(explained: Mapping[str, Explained], key: ResultKey) -> Case:
     given = Given(
         removal=key.removal,
         explainer=key.explainer,
-        sample=own.sample,
+        sample=own.seen_by(key.metric),
         map=maps[key.models[0]],
         objects=own.objects,
         label=own.label,
@@ -287,7 +309,7 @@ def _case(explained: Mapping[str, Explained], key: ResultKey) -> Case:
         panel_maps={model: made for model, made in maps.items() if made is not None},
         panel_targets={model: explained[model].sample.target for model in mapped},
     )
-    return Case(key.metric.reads, own.sample.facts, given)
+    return Case(key.metric.reads, own.seen_by(key.metric).facts, given)
 
 
 def _made(explained: Explained, explainer: Explainer | None) -> Map | None:

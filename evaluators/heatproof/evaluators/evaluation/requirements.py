@@ -72,6 +72,33 @@ def check_panels(spec: EvaluationSpec, facts: Mapping[str, PredictorFacts]) -> N
             _PANEL_CHECKS[read](metric, models)
 
 
+def check_evaluator(spec: EvaluationSpec, facts: Mapping[str, PredictorFacts]) -> None:
+    """Refuses an evaluator that nothing asks, or that cannot judge the maps of the models.
+
+    Raises:
+        InvalidArgumentError: at `evaluator_model`.
+    """
+    if not spec.evaluator_model:
+        return
+    if not any(metric.takes_evaluator for metric in spec.metrics):
+        raise InvalidArgumentError(
+            "none of the metrics asks another model: an evaluator answers metrics that hide "
+            "regions in the order of a map and make no map anew, such as "
+            "single_deletion_correlation; leave evaluator_model out, or name one of these",
+            field="evaluator_model",
+        )
+    evaluator = facts[spec.evaluator_model]
+    own = (evaluator.height, evaluator.width, evaluator.classes)
+    for model in (facts[name] for name in spec.models):
+        if (model.height, model.width, model.classes) != own:
+            raise InvalidArgumentError(
+                f"{evaluator.model} reads {own[0]} x {own[1]} pixels and has {own[2]} classes, "
+                f"{model.model} {model.height} x {model.width} and {model.classes}: an evaluator "
+                "judges maps of its own input size and classes",
+                field="evaluator_model",
+            )
+
+
 def check_panel_counts(spec: EvaluationSpec) -> None:
     """Refuses to compare a panel of fewer than two models.
 

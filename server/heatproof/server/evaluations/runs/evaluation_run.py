@@ -164,7 +164,7 @@ class EvaluationRun:
         self._context.board.announce(self._stored.name)
 
     def _models(self, spec: EvaluationSpec) -> tuple[ModelFiles, ...]:
-        names = map(ModelName.parse, spec.models)
+        names = map(ModelName.parse, spec.run_models)
         return tuple(self._context.models.files(name) for name in names)
 
     def _pool(self, spec: EvaluationSpec) -> DonorPool:
