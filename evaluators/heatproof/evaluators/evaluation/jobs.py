@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from heatproof.evaluators.errors import InvalidArgumentError, placed
+from heatproof.evaluators.evaluation.donors import labelled_donors_read
 from heatproof.evaluators.evaluation.plan import ResultKey, result_keys
 from heatproof.evaluators.evaluation.results import (
     ClassProbability,
@@ -35,7 +36,13 @@ from heatproof.evaluators.queries.procedure import LazyImage, MaskedView, predic
 from heatproof.evaluators.queries.sample import Donation, Sample
 from heatproof.evaluators.queries.scheduler import Job
 from heatproof.evaluators.queries.targets import LABEL
-from heatproof.evaluators.registry.registry import Reads, Registered, parts_of, reads_deeply
+from heatproof.evaluators.registry.registry import (
+    LabelledDonors,
+    Reads,
+    Registered,
+    parts_of,
+    reads_deeply,
+)
 
 _TOP = 5
 
@@ -121,6 +128,8 @@ def explanation_job(
         maps=_supplied(spec, image, index, preprocessing),
         donors=_donations(image.donors, preprocessing),
         partner=_partner(image, preprocessing),
+        same_label_donors=_donations(image.same_label_donors, preprocessing),
+        other_label_donors=_donations(image.other_label_donors, preprocessing),
         leads_pair=image.leads_pair,
         boxes=_boxes(image, preprocessing),
         label=image.label,
@@ -239,8 +248,26 @@ def _lacking(sample: Sample, reader: Registered) -> Undefined | None:
             f"{reader.name} reads another image of the data set, and there is one image alone: "
             "send at least two that differ",
         )
+    if reason := _lacking_labelled(sample, labelled_donors_read([reader])):
+        return reason
     if not sample.boxes and reads_deeply(reader, Reads.BOXES):
         return Undefined(Reason.NO_OBJECT, "no box of the image lies in the model's input")
+    return None
+
+
+def _lacking_labelled(sample: Sample, wanted: LabelledDonors) -> Undefined | None:
+    """Why other images of some labels cannot be read."""
+    if not wanted:
+        return None
+    if sample.label is None:
+        detail = "the image has no label, by which its other images are chosen"
+        return Undefined(Reason.NO_LABEL, detail)
+    if len(sample.same_label_donors) < wanted.same:
+        detail = f"the data set holds no {wanted.same} other images of the label {sample.label}"
+        return Undefined(Reason.NO_DONOR, detail)
+    if len(sample.other_label_donors) < wanted.other:
+        detail = f"the data set holds no {wanted.other} images of labels other than {sample.label}"
+        return Undefined(Reason.NO_DONOR, detail)
     return None
 
 

@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import Final
 
 from heatproof.evaluators.errors import InvalidArgumentError, UnsupportedOperatorError, placed
+from heatproof.evaluators.evaluation.donors import labelled_donors_read
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.explainers import Explainer, Supplied
 from heatproof.evaluators.images.inventory import Inventory, Presence
@@ -180,6 +181,7 @@ def check_inventory(
             _check_objects(metric, field, inventory)
         _check_boxes(metric, field, inventory)
         _check_supplied(metric, field, inventory)
+        _check_labelled_donors(metric, field, inventory)
     for index, explainer in enumerate(spec.explainers):
         field = f"explainers[{index}].{explainer.name}"
         _check_boxes(explainer, field, inventory)
@@ -188,9 +190,8 @@ def check_inventory(
 
 def reads_of_images(spec: EvaluationSpec) -> tuple[Reads, ...]:
     """What a spec reads of images beside their pixels, in the order of `Reads`."""
-    things = (*spec.metrics, *spec.explainers, *spec.removals)
-    read = {read for thing in things for part in parts_of(thing) for read in part.reads}
-    if spec.target == LABEL:
+    read = {read for thing in spec.registered for part in parts_of(thing) for read in part.reads}
+    if spec.target == LABEL or labelled_donors_read(spec.registered):
         read.add(Reads.LABEL)
     return tuple(one for one in Reads if one in read & _OF_IMAGES)
 
@@ -219,6 +220,15 @@ def _check_objects(metric: Metric, field: str, inventory: Inventory) -> None:
         raise InvalidArgumentError(
             f"{metric.name} reads object masks or boxes, and none of {inventory.images} images has "
             f"one: send masks (--masks) or boxes (--boxes), or leave {metric.name} out",
+            field=field,
+        )
+
+
+def _check_labelled_donors(metric: Metric, field: str, inventory: Inventory) -> None:
+    if labelled_donors_read([metric]) and not inventory.labels.count:
+        raise InvalidArgumentError(
+            f"{metric.name} chooses other images by their labels, and none of {inventory.images} "
+            f"images has one: label them, or leave {metric.name} out",
             field=field,
         )
 

@@ -7,6 +7,7 @@ from heatproof.evaluators.images.preprocessing import Preprocessing
 from heatproof.evaluators.metrics import Metric
 from heatproof.evaluators.queries.class_outputs import Activation, Statement
 from heatproof.evaluators.queries.targets import PREDICTED, Target
+from heatproof.evaluators.registry.registry import Registered
 from heatproof.evaluators.removal import RemovalOperator
 
 
@@ -52,6 +53,11 @@ class EvaluationSpec:
     def judge(self, metric: Metric, model: str) -> str:
         """The model that a metric asks about the map of a model."""
         return self.evaluator_model if self.evaluator_model and metric.takes_evaluator else model
+
+    @property
+    def registered(self) -> tuple[Registered, ...]:
+        """Metrics, explainers and removal operators."""
+        return (*self.metrics, *self.explainers, *self.removals)
 
     @property
     def stated(self) -> Statement:
