@@ -20,7 +20,7 @@ PROTOS = $(wildcard protos/heatproof/v1/*.proto protos/heatproof/v1/*/*.proto)
 PYTHON_SOURCES = protos/hatch_build.py client server evaluators graphs tests benchmarks examples .ci
 
 .PHONY: demo test install-test format lint types layers contract contract-release unit hunt fuzz size \
-	zoo peers mutants clean
+	zoo peers xplique mutants clean
 
 demo: $(DEMO)/installed
 	mkdir -p report
@@ -110,6 +110,13 @@ $(PEERS_HOME)/installed: pyproject.toml tests/peers/requirements.txt $(PROTOS)
 	$(PEERS_HOME)/bin/python -m pip install --quiet --disable-pip-version-check \
 		--requirement tests/peers/requirements.txt --editable '.[server]'
 	touch $@
+
+# TensorFlow's peer, whose answers are stored: needed again only when what it is asked changes.
+xplique:
+	$(PYTHON) -m venv .venvs/xplique
+	.venvs/xplique/bin/python -m pip install --quiet --disable-pip-version-check \
+		--requirement tests/peers/xplique_requirements.txt
+	.venvs/xplique/bin/python -m tests.peers.xplique_values
 
 mutants: install-test
 	$(BIN)/python -m tests.mutants $(MUTANTS)

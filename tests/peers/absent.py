@@ -5,6 +5,8 @@ from typing import Final
 _PANEL = "no peer compares several models by one score"
 _LAYER = "from the paper on layer masking, whose authors publish scripts and no library"
 
+_OPENXAI = "OpenXAI has it, for coefficients of linear models on tables; it is on no index"
+
 ABSENT: Final = {
     ("metric", "concordance"): _LAYER,
     ("metric", "lime_protocol"): _LAYER,
@@ -15,9 +17,26 @@ ABSENT: Final = {
     ("metric", "occlusion_corrected_deletion"): "Heatproof's own; no peer corrects for occlusion",
     ("metric", "occlusion_robustness"): "Heatproof's own; no peer scores the model apart",
     ("metric", "explanation_consistency"): "published with a training method, not in a library",
+    ("metric", "single_deletion_correlation"): (
+        "published with a script for synthetic images of known parts"
+    ),
+    ("metric", "agreement_pairwise_rank"): _OPENXAI,
+    ("metric", "agreement_rank"): _OPENXAI,
+    ("metric", "agreement_sign"): _OPENXAI,
+    ("metric", "agreement_signed_rank"): _OPENXAI,
+    ("metric", "agreement_top_k"): _OPENXAI,
+    ("metric", "box_iou"): "published with scripts for weakly supervised localization",
+    ("metric", "comprehensiveness"): "published with scripts for texts; no library has it",
+    ("metric", "sufficiency"): "published with scripts for texts; no library has it",
+    ("metric", "effective_heat_ratio"): "published with a script; no library has it",
+    ("metric", "minimal_subset"): "Heatproof's own, after a measure that Quantus reads otherwise",
+    ("metric", "mst_c"): "in Quantus' source, but in no version of it that is released",
+    ("explainer", "disturbed"): "a control of Heatproof",
     ("explainer", "centre"): "a control of Heatproof",
     ("explainer", "inverse"): "a control of Heatproof",
     ("explainer", "random"): "a control; peers draw theirs a pixel or a channel, without a seed",
     ("explainer", "supplied"): "takes the caller's maps as they are",
+    ("removal", "donor"): "no peer shows other images of the data set",
+    ("removal", "inpaint"): "no peer fills by OpenCV's inpainting",
     ("removal", "layer"): "no peer masks inside a network",
 }

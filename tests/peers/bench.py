@@ -1,8 +1,9 @@
 """One small network in torch and in Heatproof, and the images and maps that all are asked about."""
 
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
@@ -10,7 +11,6 @@ from typing import TypeVar
 import numpy as np
 import onnx_ir as ir
 import torch
-from scipy.ndimage import gaussian_filter
 
 from heatproof.evaluators.explainers import EXPLAINERS, Explainer
 from heatproof.evaluators.images.preprocessing import PRESETS
@@ -18,18 +18,17 @@ from heatproof.evaluators.metrics import METRICS, Case, Metric
 from heatproof.evaluators.outcomes import Outcome, Undefined
 from heatproof.evaluators.queries.procedure import Answer, LazyImage, Procedure, Query
 from heatproof.evaluators.queries.sample import Donation, Sample
+from heatproof.evaluators.queries.targets import FixedClass
 from heatproof.evaluators.removal import Black, RemovalOperator
-from heatproof.graphs.canonical import canonicalize
+from heatproof.graphs.canonical import CanonicalModel, canonicalize
 from heatproof.graphs.predictor import OrtPredictor
 from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.graphs.runtime.sessions import SessionCache, SessionSettings
 from tests.evaluators.toys import ask, case_of, sample_of
+from tests.peers.inputs import CLASSES, IMAGES, MEAN, SIDE, STD, attribution, image, weights
 
 T = TypeVar("T")
 
-SIDE = 32
-CLASSES = 5
-IMAGES = 4
 BATCH = 16
 
 
@@ -38,20 +37,16 @@ class Network(torch.nn.Module):
 
     def __init__(self, seed: int = 0, sharpness: float = 1.0) -> None:
         super().__init__()
-        generator = torch.Generator().manual_seed(seed)
-        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406])[:, None, None])
-        self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225])[:, None, None])
+        self.register_buffer("mean", torch.tensor(MEAN)[:, None, None])
+        self.register_buffer("std", torch.tensor(STD)[:, None, None])
         self.first = torch.nn.Conv2d(3, 8, 3, padding=1)
         self.first_relu = torch.nn.ReLU()
         self.pool = torch.nn.MaxPool2d(2)
         self.second = torch.nn.Conv2d(8, 12, 3, padding=1)
         self.second_relu = torch.nn.ReLU()
         self.head = torch.nn.Linear(12, CLASSES)
-        for parameter in self.parameters():
-            fan = parameter[0].numel() if parameter.ndim > 1 else 25
-            drawn = torch.randn(parameter.shape, generator=generator) * (2 / fan) ** 0.5
-            parameter.data.copy_(drawn)
-        self.head.weight.data *= sharpness
+        for name, value in weights(seed, sharpness).items():
+            self.get_parameter(name).data.copy_(torch.from_numpy(value))
         self.eval()
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -87,8 +82,8 @@ class OneChannel(torch.nn.Module):
         return self.network(images.expand(-1, 3, -1, -1))
 
 
-def predictor_of(network: torch.nn.Module) -> OrtPredictor:
-    """The same network in ONNX Runtime, as a user's file gets there."""
+def canonical_of(network: torch.nn.Module) -> CanonicalModel:
+    """The network as a user's file becomes one."""
     with tempfile.TemporaryDirectory() as home:
         path = Path(home) / "network.onnx"
         torch.onnx.export(
@@ -100,8 +95,16 @@ def predictor_of(network: torch.nn.Module) -> OrtPredictor:
             dynamic_axes={"image": {0: "batch"}, "logits": {0: "batch"}},
             dynamo=False,
         )
-        model = ir.load(path)
-        canonical = canonicalize(model, PRESETS["unit"])
+        return canonicalize(ir.load(path), PRESETS["unit"])
+
+
+def predictor_of(network: torch.nn.Module) -> OrtPredictor:
+    """The same network in ONNX Runtime."""
+    return running(canonical_of(network))
+
+
+def running(canonical: CanonicalModel) -> OrtPredictor:
+    """A predictor of a canonical model."""
     return OrtPredictor(
         canonical,
         SessionCache(1 << 30, SessionSettings(threads=1, log_severity=3)),
@@ -111,22 +114,6 @@ def predictor_of(network: torch.nn.Module) -> OrtPredictor:
     )
 
 
-def image(seed: int, *, grey: bool = False) -> np.ndarray:
-    """A smooth random image in [.2, .8] [3, height, width]."""
-    drawn = np.random.default_rng([7, seed]).normal(size=(1 if grey else 3, SIDE, SIDE))
-    smooth = gaussian_filter(drawn, (0, 2, 2)) + 0.15 * drawn
-    low, high = smooth.min(), smooth.max()
-    scaled = 0.2 + 0.6 * (smooth - low) / (high - low)
-    return np.ascontiguousarray(np.broadcast_to(scaled, (3, SIDE, SIDE)), np.float32)
-
-
-def attribution(seed: int, *, signed: bool = True) -> np.ndarray:
-    """A smooth random map without ties."""
-    drawn = np.random.default_rng([11, seed]).normal(size=(SIDE, SIDE))
-    smooth = gaussian_filter(drawn, 2) + 0.02 * drawn
-    return smooth if signed else smooth - smooth.min() + 0.01
-
-
 @dataclass
 class Bench:
     """What all comparisons share."""
@@ -134,9 +121,19 @@ class Bench:
     network: Network = field(default_factory=lambda: Network(0, 6.0))
 
     @cached_property
+    def canonical(self) -> CanonicalModel:
+        """The network as a user's file becomes one."""
+        return canonical_of(self.network)
+
+    @property
+    def model(self) -> ir.Model:
+        """Its graph."""
+        return self.canonical.model
+
+    @cached_property
     def predictor(self) -> OrtPredictor:
         """The network in ONNX Runtime."""
-        return predictor_of(self.network)
+        return running(self.canonical)
 
     @cached_property
     def images(self) -> list[np.ndarray]:
@@ -186,9 +183,10 @@ class Bench:
         explainer: Explainer | None = None,
         objects: np.ndarray | None = None,
         donors: tuple[np.ndarray, ...] = (),
+        target: int | None = None,
         seed: int = 0,
     ) -> Case:
-        """An image to score."""
+        """An image to score; without a target its top class is explained."""
         found = case_of(
             self.predictor,
             pixels,
@@ -200,6 +198,8 @@ class Bench:
         )
         given = found.given
         sample = self.with_donors(found.sample, donors)
+        if target is not None:
+            sample = replace(sample, target=FixedClass(target))
         return replace(found, given=replace(given, sample=sample))
 
     def sample(
@@ -252,13 +252,22 @@ class Bench:
 
 
 def metric(name: str, **parameters: object) -> Metric:
-    """A registered metric."""
-    return METRICS[name](**parameters)
+    """A registered metric; choices may be given by their words."""
+    return _made(METRICS[name], parameters)
 
 
 def explainer(name: str, **parameters: object) -> Explainer:
-    """A registered explainer."""
-    return EXPLAINERS[name](**parameters)
+    """A registered explainer; choices may be given by their words."""
+    return _made(EXPLAINERS[name], parameters)
+
+
+def _made(kind: type[T], parameters: Mapping[str, object]) -> T:
+    defaults = {one.name: one.default for one in fields(kind)}
+    chosen = {
+        name: type(defaults[name])(value) if isinstance(defaults.get(name), StrEnum) else value
+        for name, value in parameters.items()
+    }
+    return kind(**chosen)
 
 
 def _spying(procedure: Procedure[T], seen: list[Query]) -> Iterator[T]:

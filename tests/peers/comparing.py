@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ import numpy as np
 import torch
 
 from tests.peers.bench import Bench
-from tests.peers.journal import Record, Verdict
+from tests.peers.journal import XPLIQUE, Record, Verdict
 
 Pair = tuple[object, object]
 """Heatproof's numbers and the peer's, of one shape."""
@@ -24,7 +25,7 @@ KERNELS = 1e-3
 """Relative, for maps through different kernels."""
 
 DRAWS = 200
-_ERRORS = 4.0
+ERRORS = 4.0
 """Standard errors within which means over draws of two libraries agree."""
 
 
@@ -71,7 +72,7 @@ class Comparison:
             self.kind,
             self.name,
             self.peer,
-            version(self.peer),
+            _version(self.peer),
             self.run.__name__,
             self.compared,
             self.tolerance,
@@ -114,7 +115,7 @@ def agrees_in_mean(
     kind: str, name: str, peer: str, compared: str
 ) -> Callable[[Callable[[Bench], Pair]], Callable[[Bench], Pair]]:
     """Enters a comparison of draws: the means of both lie within four standard errors."""
-    return agrees(kind, name, peer, compared, _ERRORS, "standard errors")
+    return agrees(kind, name, peer, compared, ERRORS, "standard errors")
 
 
 def differs(
@@ -137,7 +138,7 @@ def near(ours: object, theirs: object, tolerance: float = CLOSE) -> bool:
 def _difference(pair: Pair, unit: str) -> float:
     ours, theirs = (np.asarray(side, np.float64) for side in pair)
     if unit == "standard errors":
-        return _errors(ours, theirs)
+        return standard_errors(ours, theirs)
     if ours.shape != theirs.shape:
         message = f"Heatproof gives the shape {ours.shape}, the peer {theirs.shape}"
         raise ValueError(message)
@@ -147,10 +148,16 @@ def _difference(pair: Pair, unit: str) -> float:
     return float(np.abs(ours - theirs).max() / (scale or 1.0))
 
 
-def _errors(ours: np.ndarray, theirs: np.ndarray) -> float:
+def standard_errors(ours: np.ndarray, theirs: np.ndarray) -> float:
     """How far the means of draws [draws, ...] lie apart, in standard errors of the difference."""
     spread = np.sqrt(sum(side.var(axis=0, ddof=1) / len(side) for side in (ours, theirs)))
     return float((np.abs(ours.mean(axis=0) - theirs.mean(axis=0)) / spread).max())
+
+
+def _version(peer: str) -> str:
+    if peer == "xplique":
+        return str(json.loads(XPLIQUE.read_text(encoding="utf-8"))["version"])
+    return version(peer)
 
 
 def seed_peers(seed: int) -> None:

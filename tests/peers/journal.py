@@ -9,6 +9,10 @@ JOURNAL = Path(__file__).with_name("journal.jsonl")
 """Kept with the code: the tests of this tree read it without the peers being installed."""
 
 
+XPLIQUE = Path(__file__).with_name("xplique.json")
+"""What Xplique said in an environment of its own."""
+
+
 class Verdict(StrEnum):
     """What a comparison came to.
 

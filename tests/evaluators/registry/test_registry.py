@@ -50,7 +50,6 @@ def test_the_registries_hold_what_the_contract_offers() -> None:
         "effective_heat_ratio",
         "energy_pointing_game",
         "explanation_consistency",
-        "focus",
         "input_invariance",
         "insertion",
         "inter_model_deletion",

@@ -21,8 +21,9 @@ from torchcam import methods
 
 from heatproof.evaluators.explainers import Explainer
 from tests.evaluators.toys import ask, sample_of
-from tests.peers.bench import SIDE, Bench, Network, explainer, predictor_of
+from tests.peers.bench import Bench, Network, explainer, predictor_of
 from tests.peers.comparing import KERNELS, Pair, Shown, agrees, differs, near
+from tests.peers.inputs import SIDE
 
 
 def scaled(made: np.ndarray) -> np.ndarray:

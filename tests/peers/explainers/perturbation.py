@@ -9,7 +9,7 @@ from pytorch_grad_cam.sobel_cam import sobel_cam
 from heatproof.evaluators.explainers.perturbation.surrogate import shown_at_random
 from heatproof.evaluators.regions import Grid
 from heatproof.evaluators.removal import Black
-from tests.peers.bench import SIDE, Bench, Probabilities, explainer
+from tests.peers.bench import Bench, Probabilities, explainer
 from tests.peers.comparing import (
     DRAWS,
     Pair,
@@ -20,6 +20,7 @@ from tests.peers.comparing import (
     near,
     seed_peers,
 )
+from tests.peers.inputs import SIDE
 
 
 @agrees("explainer", "occlusion", "captum", "`Occlusion`, patches of 8, steps of 4, black")

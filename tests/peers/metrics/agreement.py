@@ -2,11 +2,14 @@
 
 import numpy as np
 from quantus.functions import similarity_func
+from skimage.metrics import structural_similarity
 from sklearn.metrics import ndcg_score
 
 from heatproof.evaluators.explainers import Supplied
-from tests.peers.bench import SIDE, Bench, metric
-from tests.peers.comparing import Pair, agrees
+from heatproof.evaluators.metrics.functions.distances import unit_scaled
+from tests.peers.bench import Bench, metric
+from tests.peers.comparing import Pair, Shown, agrees, differs, near
+from tests.peers.inputs import SIDE
 
 EXACT = 1e-9
 GRID = 8
@@ -77,3 +80,39 @@ def ndcg(bench: Bench) -> Pair:
     coarse = [[cells(side.reshape(SIDE, SIDE)) for side in pair] for pair in pairs(bench)]
     theirs = [ndcg_score([np.maximum(gain, 0)], [order]) for order, gain in coarse]
     return ours(bench, "agreement_ndcg", grid=GRID), theirs
+
+
+def _square(bench: Bench) -> list[float]:
+    """scikit-image's similarity of all windows of the maps, each scaled to [0, 1]."""
+    options = {"gaussian_weights": True, "use_sample_covariance": False, "data_range": 1.0}
+    scaled = [[unit_scaled(side.reshape(SIDE, SIDE)) for side in pair] for pair in pairs(bench)]
+    return [structural_similarity(*pair, full=True, **options)[1].mean() for pair in scaled]
+
+
+@agrees(
+    "metric",
+    "agreement_ssim",
+    "scikit-image",
+    "`structural_similarity` with Gaussian windows, borders too, maps scaled to [0, 1]",
+    1e-7,
+)
+def ssim(bench: Bench) -> Pair:
+    return ours(bench, "agreement_ssim"), _square(bench)
+
+
+@differs(
+    "metric",
+    "agreement_ssim",
+    "quantus",
+    "`ssim`, as its metrics ask for it",
+    "the peer's metrics hand it flat maps, so that a window is 7 values of a line, over the range "
+    "of both maps together: scikit-image asked for that gives its number, for windows of the map "
+    "Heatproof's",
+)
+def ssim_of_quantus(bench: Bench) -> Shown:
+    own, flat = ours(bench, "agreement_ssim"), []
+    theirs = [similarity_func.ssim(*pair) for pair in pairs(bench)]
+    for pair in pairs(bench):
+        spread = float(np.ptp(np.concatenate(pair)))
+        flat.append(structural_similarity(*pair, win_size=7, data_range=spread))
+    return Shown((own, theirs), near(flat, theirs, EXACT) and near(own, _square(bench), 1e-7))

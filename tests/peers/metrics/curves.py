@@ -12,8 +12,9 @@ from torchcam.metrics import DeletionInsertionMetric
 
 from heatproof.evaluators.regions import REGIONS, Grid, Slic
 from heatproof.evaluators.removal import LinearImputation, OwnMin
-from tests.peers.bench import SIDE, Bench, OneChannel, metric
+from tests.peers.bench import Bench, OneChannel, metric
 from tests.peers.comparing import Pair, Shown, agrees, differs, near
+from tests.peers.inputs import SIDE
 
 STEPS = 16
 PIXELS = Grid(SIDE)
@@ -25,7 +26,7 @@ class Given:
 
     def __init__(self, model: torch.nn.Module, made: np.ndarray) -> None:
         self.model = model
-        self._made = torch.from_numpy(made[None].astype(np.float64))
+        self._made = torch.from_numpy(made[None].copy())
 
     def __call__(self, *_: object, **__: object) -> list[torch.Tensor]:
         return [self._made]

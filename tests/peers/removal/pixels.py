@@ -9,6 +9,7 @@ from torchcam.metrics import DeletionInsertionMetric
 from torchvision.transforms.functional import gaussian_blur
 
 from heatproof.evaluators.removal import (
+    REMOVALS,
     Black,
     Blur,
     Colour,
@@ -23,8 +24,9 @@ from heatproof.evaluators.removal import (
     White,
 )
 from tests.evaluators.toys import bound
-from tests.peers.bench import SIDE, Bench, attribution, metric
+from tests.peers.bench import Bench, metric
 from tests.peers.comparing import DRAWS, Pair, Shown, agrees, agrees_in_mean, differs, near
+from tests.peers.inputs import SIDE, attribution
 from tests.peers.metrics.curves import STEPS, Given
 
 VISIBLE = attribution(99) < 0.1
@@ -54,6 +56,11 @@ def black(bench: Bench) -> Pair:
 @agrees("removal", "white", "quantus", "baseline 1.0", 0.0)
 def white(bench: Bench) -> Pair:
     return painted(bench, White()), of_quantus(bench, 1.0)
+
+
+@agrees("removal", "grey127", "quantus", "baseline 127 / 255", 0.0)
+def grey127(bench: Bench) -> Pair:
+    return painted(bench, REMOVALS["grey127"]()), of_quantus(bench, np.float32(127 / 255).item())
 
 
 @agrees("removal", "own_min", "quantus", "baseline `black`", 0.0)
