@@ -134,7 +134,12 @@ from heatproof.evaluators.metrics.masking.segment_removal import RemovalOrder as
 from heatproof.evaluators.metrics.masking.segment_removal import SegmentRemoval as SegmentRemoval
 from heatproof.evaluators.metrics.metric import METRICS as METRICS
 from heatproof.evaluators.metrics.metric import Metric as Metric
+from heatproof.evaluators.metrics.randomization.efficient_mprt import (
+    EfficientMprt as EfficientMprt,
+)
 from heatproof.evaluators.metrics.randomization.mprt import Mprt as Mprt
+from heatproof.evaluators.metrics.randomization.random_logit import RandomLogit as RandomLogit
+from heatproof.evaluators.metrics.randomization.smooth_mprt import SmoothMprt as SmoothMprt
 from heatproof.evaluators.metrics.robustness.average_sensitivity import (
     AverageSensitivity as AverageSensitivity,
 )

@@ -188,6 +188,14 @@ def together(parts: Iterable[Procedure[T]]) -> Procedure[list[T]]:
     return [results[place] for place in sorted(results)]
 
 
+def in_turn(parts: Iterable[Procedure[T]]) -> Procedure[list[T]]:
+    """Runs procedures one after another, so that fewer answers wait than with `together`."""
+    results: list[T] = []
+    for part in parts:
+        results.append((yield from part))  # noqa: PERF401  # no comprehension may yield
+    return results
+
+
 Readout: TypeAlias = Callable[[Prediction], float]
 """What is read of an answer, such as the probability of a class."""
 

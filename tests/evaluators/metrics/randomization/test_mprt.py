@@ -5,8 +5,8 @@ from scipy.stats import spearmanr
 from heatproof.evaluators.errors import UnsupportedOperatorError
 from heatproof.evaluators.explainers import Centre, Explainer, Saliency
 from heatproof.evaluators.metrics import Mprt
-from heatproof.evaluators.metrics.functions.correlations import Similarity
-from heatproof.evaluators.metrics.randomization.mprt import LayerOrder
+from heatproof.evaluators.metrics.functions.similarities import Similarity
+from heatproof.evaluators.metrics.randomization.model_randomization import LayerOrder
 from heatproof.evaluators.outcomes import Outcome, Reason, Undefined
 from heatproof.evaluators.queries.passes import Weights
 from tests.evaluators.toys import (

@@ -1,6 +1,7 @@
 """Gradients at images with noise, and how they are summed up."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float64
@@ -28,6 +29,12 @@ def with_noise(sample: Sample, noise: float, draw: int) -> Image:
         image.shape, np.float32
     )
     return noisy
+
+
+def noisy_image(sample: Sample, noise: float, draw: int) -> LazyImage:
+    """The image of `with_noise`, drawn when its batch is cut: waiting ones hold no pixels."""
+    key = f"{sample.image.key}/noise/{noise}/{draw}"
+    return LazyImage(key, partial(with_noise, sample, noise, draw))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,8 +83,4 @@ class NoisyGradients(Explainer):
         return Moments(mean, squares / self.samples)
 
     def _view(self, sample: Sample, draw: int) -> GradientView:
-        # Waiting images hold no pixels: each is drawn when its batch is cut.
-        key = f"{sample.image.key}/noise/{self.noise}/{draw}"
-        return sample.gradient_view(
-            image=LazyImage(key, lambda: with_noise(sample, self.noise, draw))
-        )
+        return sample.gradient_view(image=noisy_image(sample, self.noise, draw))

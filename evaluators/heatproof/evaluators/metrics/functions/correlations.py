@@ -1,8 +1,5 @@
 """Correlations of two columns of numbers, None where a side is constant."""
 
-from collections.abc import Callable, Mapping
-from enum import StrEnum
-from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -39,22 +36,3 @@ def cosine(a: Numbers, b: Numbers) -> float | None:
     """Cosine of the angle, in [-1, 1]; None where a side is zero."""
     norms = np.linalg.norm(a) * np.linalg.norm(b)
     return float(np.clip((a * b).sum() / norms, -1, 1)) if norms > 0 else None
-
-
-class Similarity(StrEnum):
-    """Likenesses of maps."""
-
-    SPEARMAN = "spearman"
-    PEARSON = "pearson"
-    COSINE = "cosine"
-
-
-SIMILARITIES: Final[Mapping[Similarity, Callable[[Numbers, Numbers], float | None]]] = (
-    MappingProxyType(
-        {
-            Similarity.SPEARMAN: spearman,
-            Similarity.PEARSON: pearson,
-            Similarity.COSINE: cosine,
-        }
-    )
-)

@@ -1,0 +1,147 @@
+"""Metrics of changing maps over ONNX networks: bits, weights drawn anew, and equal queries."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import pytest
+from numpy.typing import NDArray
+
+from heatproof.evaluators.evaluation.engine import evaluate
+from heatproof.evaluators.evaluation.results import ImageResult
+from heatproof.evaluators.evaluation.spec import EvaluationSpec
+from heatproof.evaluators.explainers import EigenCam, Explainer, Saliency
+from heatproof.evaluators.images.preprocessing import PRESETS
+from heatproof.evaluators.images.sources import SourceImage
+from heatproof.evaluators.metrics import (
+    AverageSensitivity,
+    AverageStability,
+    Continuity,
+    EfficientMprt,
+    LocalLipschitz,
+    MaxSensitivity,
+    Metric,
+    Mprt,
+    RandomLogit,
+    RelativeInputStability,
+    RelativeOutputStability,
+    RelativeRepresentationStability,
+    SmoothMprt,
+)
+from heatproof.graphs.canonical import canonicalize
+from heatproof.graphs.predictor import OrtPredictor
+from heatproof.graphs.runtime.cancellation import Cancellation
+from heatproof.graphs.runtime.sessions import SessionCache, SessionSettings
+
+SIDE = 32
+NAME = "models/sha256-00"
+NCHW = """
+<ir_version: 10, opset_import: ["" : 18]>
+g (float[N, 3, 32, 32] image) => (float[N, 5] scores)
+<float[6, 3, 3, 3] w, float[5, 6] v>
+{
+    c = Conv <pads = [1, 1, 1, 1], strides = [2, 2]> (image, w)
+    last = Relu (c)
+    p = GlobalAveragePool (last)
+    f = Flatten (p)
+    scores = Gemm <transB = 1> (f, v)
+}
+"""
+NHWC = """
+<ir_version: 10, opset_import: ["" : 18]>
+g (float[N, 32, 32, 3] image) => (float[N, 5] scores)
+<float[6, 3, 3, 3] w, float[6, 5] v, int64[2] axes = {1, 2}>
+{
+    t = Transpose <perm = [0, 3, 1, 2]> (image)
+    c = Conv <pads = [1, 1, 1, 1], strides = [2, 2]> (t, w)
+    h = Transpose <perm = [0, 2, 3, 1]> (c)
+    last = Relu (h)
+    f = ReduceMean <keepdims = 0> (last, axes)
+    scores = MatMul (f, v)
+}
+"""
+LINEAR = """
+<ir_version: 10, opset_import: ["" : 18]>
+g (float[N, 3, 32, 32] image) => (float[N, 5] scores)
+<float[5, 3072] v>
+{
+    f = Flatten (image)
+    scores = Gemm <transB = 1> (f, v)
+}
+"""
+METRICS: tuple[Metric, ...] = (
+    MaxSensitivity(draws=3),
+    AverageSensitivity(draws=3),
+    LocalLipschitz(draws=3),
+    Continuity(aligned=True),
+    AverageStability(draws=3),
+    RelativeInputStability(draws=3),
+    RelativeOutputStability(draws=3),
+    RelativeRepresentationStability(draws=3),
+    Mprt(2),
+    SmoothMprt(2, samples=3),
+    EfficientMprt(),
+    RandomLogit(),
+)
+Parse = Callable[[str], onnx.ModelProto]
+
+
+def drawing(seed: int) -> NDArray[np.uint8]:
+    rng = np.random.default_rng(seed)
+    rows, columns = np.mgrid[:SIDE, :SIDE] / SIDE
+    plane = rng.random(3)[:, None, None] * rows + rng.random(3)[:, None, None] * columns
+    drawn = 0.4 * plane + 0.2 * rng.random((3, SIDE, SIDE))
+    return (255 * drawn).astype(np.uint8).transpose(1, 2, 0)
+
+
+def evaluated(
+    model: onnx.ModelProto,
+    metrics: Sequence[Metric],
+    images: Sequence[int],
+    explainers: tuple[Explainer, ...] = (Saliency(), EigenCam()),
+    seed: int = 0,
+) -> tuple[list[ImageResult], int]:
+    """Results and the number of rows that were run."""
+    predictor = OrtPredictor(
+        canonicalize(ir.from_proto(model), PRESETS["unit"]),
+        SessionCache(1 << 30, SessionSettings(threads=1, log_severity=2)),
+        model=NAME,
+        batch_size=4,
+        cancellation=Cancellation(),
+    )
+    spec = EvaluationSpec(
+        models=(NAME,),
+        preprocessing=PRESETS["unit"],
+        metrics=tuple(metrics),
+        explainers=explainers,
+        seed=seed,
+    )
+    sources = [SourceImage(f"{one:064x}", f"{one}.png", drawing(one)) for one in images]
+    rows: list[int] = []
+    results = list(
+        evaluate(spec, sources, {NAME: predictor}, lambda at: rows.append(at.predictions_done))
+    )
+    return results, rows[-1]
+
+
+@pytest.mark.parametrize("text", [NCHW, NHWC], ids=["nchw", "nhwc"])
+def test_company_changes_no_bit(text_model: Parse, text: str) -> None:
+    model = text_model(text)
+    together, _ = evaluated(model, METRICS, [4, 7, 2])
+    (alone,), _ = evaluated(model, METRICS, [7])
+    assert [score.result for score in alone.scores if not isinstance(score.score, float)] == []
+    assert together[1] == alone
+
+
+def test_saliency_of_a_linear_model_is_unlike_that_of_random_ones_on_average(
+    text_model: Parse,
+) -> None:
+    model, scores = text_model(LINEAR), []
+    for seed in range(16):
+        (result,), _ = evaluated(model, [Mprt(1)], [1], (Saliency(),), seed)
+        assert isinstance(result.scores[0].score, float)
+        scores.append(result.scores[0].score)
+    deviation = 1 / np.sqrt(SIDE * SIDE - 1)  # of Spearman's correlation of unrelated pixels
+    assert np.std(scores) == pytest.approx(deviation, rel=0.5)
+    assert abs(np.mean(scores)) < 3 * deviation / np.sqrt(len(scores))
