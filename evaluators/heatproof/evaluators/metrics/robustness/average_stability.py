@@ -9,7 +9,7 @@ import numpy as np
 
 from heatproof.evaluators.metrics.metric import METRICS, MetricCategory, MetricFacts
 from heatproof.evaluators.metrics.robustness.noisy_maps import (
-    COUNTS,
+    DRAW_COUNTS,
     DRAWS,
     RADII,
     RADIUS,
@@ -46,7 +46,7 @@ class AverageStability(NoisyMaps):
     summarize: ClassVar[Callable[[Sequence[float]], float]] = fmean
 
     radius: float = parameter(0.1, RADIUS, within=RADII)
-    draws: int = parameter(20, DRAWS, within=COUNTS)
+    draws: int = parameter(20, DRAWS, within=DRAW_COUNTS)
     normalization: Normalization = parameter(Normalization.RMS, NORMALIZATION, is_shared=True)
 
     def change(self, clean: ExplainedImage, moved: ExplainedImage) -> Procedure[float]:

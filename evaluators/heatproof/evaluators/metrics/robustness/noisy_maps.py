@@ -44,7 +44,7 @@ _DRAWS: Final[Mapping[NoiseKind, Draw]] = MappingProxyType(
 RADIUS: Final = "Largest change of a pixel in [0, 1]."
 RADII: Final = Range(0, 1, lower_included=False)
 DRAWS: Final = "Number of perturbed images."
-COUNTS: Final = Range(1, 1000)
+DRAW_COUNTS: Final = Range(1, 1000)
 """What the parameters set and where they lie, for metrics with defaults of their own."""
 
 
@@ -55,7 +55,7 @@ class NoisyMaps(PerturbedMaps, ABC):
     noise: ClassVar[NoiseKind] = NoiseKind.UNIFORM
 
     radius: float = parameter(0.02, RADIUS, within=RADII)
-    draws: int = parameter(10, DRAWS, within=COUNTS)
+    draws: int = parameter(10, DRAWS, within=DRAW_COUNTS)
 
     def cost(self, case: Case) -> Cost:
         """A prediction and a map of each perturbed image."""
