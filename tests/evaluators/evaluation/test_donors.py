@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heatproof.evaluators.errors import InvalidArgumentError
-from heatproof.evaluators.evaluation.donors import DonorDraw, Pairing, donors_of_spec
+from heatproof.evaluators.evaluation.donors import DonorDraw, Pairing, donors_read
 from heatproof.evaluators.evaluation.engine import evaluate, explain, predict_masked
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.explainers import IntegratedGradients, Occlusion, Random
@@ -124,10 +124,10 @@ def test_a_set_of_one_image_or_of_its_copies_has_no_donor() -> None:
 
 
 def test_who_reads_donors_is_found_inside_of_explainers_too() -> None:
-    assert donors_of_spec(SPEC) == 1
-    assert donors_of_spec(replace(SPEC, removals=(Black(),))) == 0
+    assert donors_read(SPEC.registered) == 1
+    assert donors_read(replace(SPEC, removals=(Black(),)).registered) == 0
     nested = replace(SPEC, removals=(Black(),), explainers=(Occlusion(removal=Donor()),))
-    assert donors_of_spec(nested) == 1
+    assert donors_read(nested.registered) == 1
 
 
 def source(seed: int, donors: Sequence[int] = ()) -> SourceImage:
@@ -214,7 +214,7 @@ class Foreign(Metric):
 
 def test_a_metric_sees_as_many_others_as_it_asks_for() -> None:
     spec = replace(SPEC, metrics=(Foreign(),), explainers=(), removals=())
-    assert donors_of_spec(spec) == 2
+    assert donors_read(spec.registered) == 2
     (found,) = evaluate(spec, [source(1, [2, 3])], {"models/toy": linear(WEIGHTS)}, lambda _: None)
     assert found.scores[0].score == pytest.approx(shares(seen(3)), abs=1e-6)
     (found,) = evaluate(spec, [source(1)], {"models/toy": linear(WEIGHTS)}, lambda _: None)

@@ -31,6 +31,7 @@ from heatproof.evaluators.metrics import (
     ClassMatrix,
     Deletion,
     ExplanationConsistency,
+    Focus,
     Insertion,
     MaxSensitivity,
     Metric,
@@ -301,6 +302,7 @@ def test_explainers_may_be_asked_for_their_pictures_alone() -> None:
         ({"metrics": (Deletion(4, 8),), "explainers": (Supplied("m"),)}, ["maps"]),
         ({"metrics": (Deletion(4, 8),), "target": LABEL}, ["label"]),
         ({"metrics": (Deletion(4, 8),), "removals": (Donor(),)}, ["donors"]),
+        ({"metrics": (Focus(),)}, ["label", "donors"]),
         ({"metrics": (Deletion(4, 8),), "explainers": (Inverse(Supplied("m")),)}, ["maps"]),
     ],
 )

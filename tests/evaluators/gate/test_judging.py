@@ -32,6 +32,7 @@ from heatproof.evaluators.metrics.comparison.occlusion_corrected_deletion import
 from heatproof.evaluators.metrics.comparison.occlusion_robustness import OcclusionRobustness
 from heatproof.evaluators.metrics.faithfulness.perturbation_curves.deletion import Deletion
 from heatproof.evaluators.metrics.faithfulness.perturbation_curves.insertion import Insertion
+from heatproof.evaluators.metrics.localization.focus import Focus
 from heatproof.evaluators.metrics.masking.concordance import Concordance
 from heatproof.evaluators.metrics.masking.segment_removal import SegmentRemoval
 from heatproof.evaluators.metrics.robustness.explanation_consistency import (
@@ -358,6 +359,17 @@ def test_labels_that_only_one_has_matter_where_they_are_explained() -> None:
             replace(candidate, spec=specs[0]),
             replace(baseline, spec=specs[1]),
         )
+
+
+def test_labels_that_only_one_has_matter_where_they_choose_donors() -> None:
+    for metric, refused in ((Focus(), True), (Concordance(), False)):
+        mine = evaluated(GOOD, metric)
+        other = changed(mine, range(7, 10), label=1)
+        if not refused:
+            require_comparable(mine, other)
+            continue
+        with pytest.raises(FailedPreconditionError, match=r"labels.*3 of 40 images, '7'"):
+            require_comparable(mine, other)
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,7 @@ def test_the_registries_hold_what_the_contract_offers() -> None:
         "efficient_mprt",
         "energy_pointing_game",
         "explanation_consistency",
+        "focus",
         "input_invariance",
         "insertion",
         "inter_model_deletion",

@@ -5,10 +5,10 @@ from typing import Self
 
 from heatproof.client.documents.captions import Captions
 from heatproof.client.documents.results import Report
-from heatproof.client.documents.targets import target_text
 from heatproof.client.report.facts import (
     accuracy_rows,
     class_output_rows,
+    explained_text,
     model_line,
     preprocessing_text,
     sampling_text,
@@ -75,7 +75,7 @@ class Content:
             models=model_line(report, captions),
             images=sampling_text(report),
             preprocessing=preprocessing_text(spec.preprocessing),
-            explained=target_text(spec.target, classes.names),
+            explained=explained_text(spec, classes.names),
             class_outputs=tuple(class_output_rows(report, captions)),
             accuracies=tuple(accuracy_rows(report, captions)),
         )

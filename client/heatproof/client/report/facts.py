@@ -1,10 +1,14 @@
 """What a report says of its evaluation as a whole."""
 
+from collections.abc import Sequence
+
 from heatproof.client.documents.captions import Captions, short_digest
 from heatproof.client.documents.messages import short_name
 from heatproof.client.documents.results import GateReport, Report
 from heatproof.client.documents.statements import described
+from heatproof.client.documents.targets import target_text
 from heatproof.client.report.numbers import ABSENT, number
+from heatproof.v1.evaluation_pb2 import EvaluationSpec
 from heatproof.v1.preprocessing_pb2 import Preprocessing
 from heatproof.v1.results_pb2 import ModelWarning, Sampling
 
@@ -21,6 +25,14 @@ def preprocessing_text(held: Preprocessing) -> str:
             text = number(value) if isinstance(value, float) else str(value)
         parts.append(f"{field.name} {text}")
     return ", ".join(parts)
+
+
+def explained_text(spec: EvaluationSpec, names: Sequence[str]) -> str:
+    """What of the models' answers is explained, and which other model judges the maps."""
+    told = target_text(spec.target, names)
+    if not spec.evaluator_model:
+        return told
+    return f"{told}; maps are judged by the model {short_digest(spec.evaluator_model)}"
 
 
 def accuracy_rows(report: Report, captions: Captions) -> list[tuple[str, str, str]]:

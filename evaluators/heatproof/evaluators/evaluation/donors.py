@@ -1,28 +1,37 @@
 """Which other images of a data set an image is handed."""
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 from typing import TypeVar
 
-from heatproof.evaluators.evaluation.spec import EvaluationSpec
+import numpy as np
+
+from heatproof.evaluators.evaluation.columns import Places
 from heatproof.evaluators.queries.seeds import generator
-from heatproof.evaluators.registry.registry import Reads, Registered, parts_of
+from heatproof.evaluators.registry.registry import LabelledDonors, Reads, Registered, parts_of
 
 T = TypeVar("T")
 
 
 def donors_read(things: Iterable[Registered]) -> int:
     """How many other images each image is handed for metrics, explainers and operators."""
+    return max((part.donors for part in _readers(things)), default=0)
+
+
+def labelled_donors_read(things: Iterable[Registered]) -> LabelledDonors:
+    """How many others each image is handed by their labels."""
+    wanted = [part.labelled_donors for part in _readers(things)]
+    return LabelledDonors(
+        max((one.same for one in wanted), default=0), max((one.other for one in wanted), default=0)
+    )
+
+
+def _readers(things: Iterable[Registered]) -> Iterator[Registered]:
     parts = chain.from_iterable(map(parts_of, things))
-    return max((part.donors for part in parts if Reads.DONORS in part.reads), default=0)
-
-
-def donors_of_spec(spec: EvaluationSpec) -> int:
-    """How many other images each image of an evaluation is handed."""
-    return donors_read((*spec.metrics, *spec.explainers, *spec.removals))
+    return (part for part in parts if Reads.DONORS in part.reads)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +56,16 @@ class DonorDraw:
     Args:
         groups: the group of each image by its digest; "" for an image that is its own.
         seed: of the draws.
+        labels: the true class of each image by its digest, as far as it has one alone.
     """
 
-    def __init__(self, groups: Mapping[str, str], seed: int) -> None:
+    def __init__(
+        self, groups: Mapping[str, str], seed: int, labels: Mapping[str, int] | None = None
+    ) -> None:
         self._digests = sorted(groups)
         self._groups = groups
         self._seed = seed
+        self._labels = labels or {}
 
     def donors(self, digest: str, count: int) -> tuple[str, ...]:
         """Draws other images with replacement; draw k does not depend on the count."""
@@ -65,6 +78,50 @@ class DonorDraw:
             for index in range(count)
         )
         return tuple(self._digests[draw + (draw >= own)] for draw in draws)
+
+    def of_same_label(self, digest: str, count: int) -> tuple[str, ...]:
+        """Draws other images of the image's label, all different; fewer if there are not as many.
+
+        Draw k does not depend on the count.
+        """
+        if digest not in self._labels:
+            return ()
+        alike = self._places_by_label[self._labels[digest]]
+        own = bisect_left(self._labelled, digest)
+        others = alike[alike != own]
+        drawn = self._places(digest, "same_label", count, len(others), np.zeros(0, np.int64))
+        return tuple(self._labelled[others[place]] for place in drawn)
+
+    def of_other_labels(self, digest: str, count: int) -> tuple[str, ...]:
+        """The same of images of other labels."""
+        if digest not in self._labels:
+            return ()
+        alike = self._places_by_label[self._labels[digest]]
+        drawn = self._places(digest, "other_label", count, len(self._labelled), alike)
+        return tuple(self._labelled[place] for place in drawn)
+
+    def _places(
+        self, digest: str, purpose: str, count: int, things: int, excluded: Places
+    ) -> Iterator[int]:
+        """Draws of so many things some that are neither excluded, which is sorted, nor drawn."""
+        for index in range(min(count, things - len(excluded))):
+            rng = generator(self._seed, digest, f"donor/{purpose}/{index}")
+            place = int(rng.integers(things - len(excluded)))
+            place += int(np.searchsorted(excluded - np.arange(len(excluded)), place, side="right"))
+            excluded = np.insert(excluded, np.searchsorted(excluded, place), place)
+            yield place
+
+    @cached_property
+    def _labelled(self) -> list[str]:
+        return [digest for digest in self._digests if digest in self._labels]
+
+    @cached_property
+    def _places_by_label(self) -> dict[int, Places]:
+        """Places in `_labelled`, ascending."""
+        labels = np.array([self._labels[digest] for digest in self._labelled], np.int64)
+        order = np.argsort(labels, kind="stable")
+        known, starts = np.unique(labels[order], return_index=True)
+        return dict(zip(known.tolist(), np.split(order, starts[1:]), strict=True))
 
     def pairing(self, digest: str) -> Pairing | None:
         """The disjoint pair that an image is of; None for one that is left over.

@@ -123,7 +123,7 @@ def evaluate(
             where i counts within this shard. Or the answers contradict the stated activation.
         UnsupportedModelError: the first answers look like probabilities of an unknown activation.
     """
-    batchers = {model: Batcher(predictors[model]) for model in spec.models}
+    batchers = {model: Batcher(predictors[model]) for model in spec.run_models}
     facts = {model: batcher.facts for model, batcher in batchers.items()}
     done = 0
 

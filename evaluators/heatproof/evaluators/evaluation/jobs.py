@@ -1,7 +1,7 @@
 """What is done with one image: predicted, explained, scored."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import chain
 from math import isfinite
@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from heatproof.evaluators.errors import InvalidArgumentError, placed
+from heatproof.evaluators.evaluation.donors import labelled_donors_read
 from heatproof.evaluators.evaluation.plan import ResultKey, result_keys
 from heatproof.evaluators.evaluation.results import (
     ClassProbability,
@@ -26,7 +27,7 @@ from heatproof.evaluators.images.frames import image_to_input, map_to_input, mas
 from heatproof.evaluators.images.overlay import overlay
 from heatproof.evaluators.images.preprocessing import Preprocessing
 from heatproof.evaluators.images.sources import DonorImage, SourceImage
-from heatproof.evaluators.metrics import Case, Given
+from heatproof.evaluators.metrics import Case, Given, Metric
 from heatproof.evaluators.outcomes import Curve, Outcome, Reason, Score, Undefined
 from heatproof.evaluators.queries.first_answers import FirstAnswers
 from heatproof.evaluators.queries.passes import ModelPass
@@ -35,7 +36,13 @@ from heatproof.evaluators.queries.procedure import LazyImage, MaskedView, predic
 from heatproof.evaluators.queries.sample import Donation, Sample
 from heatproof.evaluators.queries.scheduler import Job
 from heatproof.evaluators.queries.targets import LABEL
-from heatproof.evaluators.registry.registry import Reads, Registered, parts_of, reads_deeply
+from heatproof.evaluators.registry.registry import (
+    LabelledDonors,
+    Reads,
+    Registered,
+    parts_of,
+    reads_deeply,
+)
 
 _TOP = 5
 
@@ -53,6 +60,7 @@ class Explained:
         maps: a map for each explainer, or why there is none.
         objects: where the object is, in the model's input frame; None if that did not come.
         label: the true class; None if that did not come.
+        judged: the image as the evaluator sees it; the sample itself without one.
     """
 
     sample: Sample
@@ -60,6 +68,11 @@ class Explained:
     maps: Mapping[Explainer, Map | Undefined]
     objects: Mask | None
     label: int | None
+    judged: Sample
+
+    def seen_by(self, metric: Metric) -> Sample:
+        """The image as the model sees it that a metric asks."""
+        return self.judged if metric.takes_evaluator else self.sample
 
 
 def evaluation_job(
@@ -75,9 +88,9 @@ def evaluation_job(
     """
     explained: dict[str, Explained] = {}
     for model in spec.models:
-        explained[model] = yield from explanation_job(
-            spec, facts[model], index, image, watches[model]
-        )
+        made = yield from explanation_job(spec, facts[model], index, image, watches[model])
+        judged = yield from _judged(spec, facts, made.sample, watches)
+        explained[model] = replace(made, judged=judged)
     scores = yield from _scores(explained, result_keys(spec))
     return ImageResult(
         image=image.digest,
@@ -115,6 +128,8 @@ def explanation_job(
         maps=_supplied(spec, image, index, preprocessing),
         donors=_donations(image.donors, preprocessing),
         partner=_partner(image, preprocessing),
+        same_label_donors=_donations(image.same_label_donors, preprocessing),
+        other_label_donors=_donations(image.other_label_donors, preprocessing),
         leads_pair=image.leads_pair,
         boxes=_boxes(image, preprocessing),
         label=image.label,
@@ -122,7 +137,22 @@ def explanation_job(
     objects = _objects(image, index, preprocessing, sample.boxes)
     maps = yield from _maps(spec, sample)
     prediction = _clean_prediction(facts.model, sample)
-    return Explained(sample, prediction, maps, objects, image.label)
+    return Explained(sample, prediction, maps, objects, image.label, judged=sample)
+
+
+def _judged(
+    spec: EvaluationSpec,
+    facts: Mapping[str, PredictorFacts],
+    sample: Sample,
+    watches: Mapping[str, FirstAnswers],
+) -> Job[Sample]:
+    """The image as the evaluator sees it, asked about what of the model's answers is explained."""
+    if spec.evaluator_model in {"", sample.facts.model}:
+        return sample
+    evaluator = facts[spec.evaluator_model]
+    (clean,) = yield [predict(MaskedView(sample.image, ModelPass(evaluator.model)))]
+    watches[evaluator.model].see(clean.logits)
+    return replace(sample, facts=evaluator, clean=clean)
 
 
 def _donations(donors: Sequence[DonorImage], preprocessing: Preprocessing) -> tuple[Donation, ...]:
@@ -218,8 +248,26 @@ def _lacking(sample: Sample, reader: Registered) -> Undefined | None:
             f"{reader.name} reads another image of the data set, and there is one image alone: "
             "send at least two that differ",
         )
+    if reason := _lacking_labelled(sample, labelled_donors_read([reader])):
+        return reason
     if not sample.boxes and reads_deeply(reader, Reads.BOXES):
         return Undefined(Reason.NO_OBJECT, "no box of the image lies in the model's input")
+    return None
+
+
+def _lacking_labelled(sample: Sample, wanted: LabelledDonors) -> Undefined | None:
+    """Why other images of some labels cannot be read."""
+    if not wanted:
+        return None
+    if sample.label is None:
+        detail = "the image has no label, by which its other images are chosen"
+        return Undefined(Reason.NO_LABEL, detail)
+    if len(sample.same_label_donors) < wanted.same:
+        detail = f"the data set holds no {wanted.same} other images of the label {sample.label}"
+        return Undefined(Reason.NO_DONOR, detail)
+    if len(sample.other_label_donors) < wanted.other:
+        detail = f"the data set holds no {wanted.other} images of labels other than {sample.label}"
+        return Undefined(Reason.NO_DONOR, detail)
     return None
 
 
@@ -255,7 +303,8 @@ def _missing(explained: Mapping[str, Explained], key: ResultKey) -> Undefined | 
     """Why an image has no score; what compares a panel needs a map of every model."""
     for model in _mapped(explained, key):
         found = explained[model]
-        if not np.isfinite(found.sample.clean.logits).all():
+        seen = (found.sample, found.seen_by(key.metric))
+        if not all(np.isfinite(sample.clean.logits).all() for sample in seen):
             return _not_finite("the model's answer to the clean image")
         for reader in (key.metric, key.removal):
             if reader is not None and (reason := _lacking(found.sample, reader)) is not None:
@@ -278,7 +327,7 @@ def _case(explained: Mapping[str, Explained], key: ResultKey) -> Case:
     given = Given(
         removal=key.removal,
         explainer=key.explainer,
-        sample=own.sample,
+        sample=own.seen_by(key.metric),
         map=maps[key.models[0]],
         objects=own.objects,
         label=own.label,
@@ -287,7 +336,7 @@ def _case(explained: Mapping[str, Explained], key: ResultKey) -> Case:
         panel_maps={model: made for model, made in maps.items() if made is not None},
         panel_targets={model: explained[model].sample.target for model in mapped},
     )
-    return Case(key.metric.reads, own.sample.facts, given)
+    return Case(key.metric.reads, own.seen_by(key.metric).facts, given)
 
 
 def _made(explained: Explained, explainer: Explainer | None) -> Map | None:

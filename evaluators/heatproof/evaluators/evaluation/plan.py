@@ -6,6 +6,7 @@ from itertools import product
 
 from heatproof.evaluators.errors import placed, told_of
 from heatproof.evaluators.evaluation.requirements import (
+    check_evaluator,
     check_explainers,
     check_inventory,
     check_metric,
@@ -101,15 +102,16 @@ def plan(spec: EvaluationSpec, facts: Mapping[str, PredictorFacts], inventory: I
     spec = resolved_spec(spec, inventory)
     keys = result_keys(spec)
     check_panels(spec, facts)
+    check_evaluator(spec, facts)
     for model in spec.models:
         with told_of(model, among=len(spec.models)):
-            _check_model(spec, facts[model], keys)
+            _check_model(spec, facts, model, keys)
     check_inventory(spec, facts, inventory)
     check_use(spec)
-    rows = sum(_rows_of_image(spec, facts[model], keys) for model in spec.models)
-    readings = (facts[model].reading for model in spec.models)
+    rows = sum(_rows_of_image(spec, facts, model, keys) for model in spec.models)
+    readings = (facts[model].reading for model in spec.run_models)
     outputs = tuple(reading.output for reading in readings if reading is not None)
-    warnings = tuple(warning for model in spec.models for warning in facts[model].warnings)
+    warnings = tuple(warning for model in spec.run_models for warning in facts[model].warnings)
     return Plan(keys, rows * inventory.images, outputs, warnings)
 
 
@@ -126,23 +128,33 @@ def resolved_spec(spec: EvaluationSpec, inventory: Inventory) -> EvaluationSpec:
     return replace(spec, metrics=tuple(dict.fromkeys(metrics)))
 
 
-def _check_model(spec: EvaluationSpec, facts: PredictorFacts, keys: Sequence[ResultKey]) -> None:
-    check_explainers(spec.explainers, facts)
-    check_removals(spec.removals, facts)
+def _check_model(
+    spec: EvaluationSpec, facts: Mapping[str, PredictorFacts], model: str, keys: Sequence[ResultKey]
+) -> None:
+    check_explainers(spec.explainers, facts[model])
+    removing = [metric for metric in spec.metrics if metric.takes_removal]
+    for judge in dict.fromkeys(spec.judge(metric, model) for metric in removing):
+        check_removals(spec.removals, facts[judge])
     for index, metric in enumerate(spec.metrics):
-        own = [key for key in keys if key.metric == metric and facts.model in key.models]
+        own = [key for key in keys if key.metric == metric and model in key.models]
+        asked = facts[spec.judge(metric, model)]
         with placed(f"metrics[{index}].{metric.name}"):
-            check_metric(metric, facts, [(key.planned(facts), key.explainer) for key in own])
+            check_metric(metric, asked, [(key.planned(asked), key.explainer) for key in own])
 
 
-def _rows_of_image(spec: EvaluationSpec, facts: PredictorFacts, keys: Sequence[ResultKey]) -> int:
+def _rows_of_image(
+    spec: EvaluationSpec, facts: Mapping[str, PredictorFacts], model: str, keys: Sequence[ResultKey]
+) -> int:
     """Rows of one image: clean, each operator's empty image, maps, and what the metrics add."""
-    own = [key for key in keys if key.models[0] == facts.model]
-    maps = {explainer: explainer.cost(facts) for explainer in spec.explainers}
+    own = [key for key in keys if key.models[0] == model]
+    maps = {explainer: explainer.cost(facts[model]) for explainer in spec.explainers}
     metrics = sum(
-        key.metric.cost(key.planned(facts)).rows(maps[key.explainer] if key.explainer else 0)
+        key.metric.cost(key.planned(facts[spec.judge(key.metric, model)])).rows(
+            maps[key.explainer] if key.explainer else 0
+        )
         for key in own
     )
-    seen = [key for key in keys if facts.model in key.models]
-    empty = len({key.removal for key in seen if key.removal is not None})
-    return 1 + empty + sum(maps.values()) + metrics
+    seen = [key for key in keys if model in key.models]
+    hidden = [(spec.judge(key.metric, model), key.removal) for key in seen if key.removal]
+    clean = len({model, *(spec.judge(metric, model) for metric in spec.metrics)})
+    return clean + len(set(hidden)) + sum(maps.values()) + metrics

@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import Final
 
 from heatproof.evaluators.errors import InvalidArgumentError, UnsupportedOperatorError, placed
+from heatproof.evaluators.evaluation.donors import labelled_donors_read
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.explainers import Explainer, Supplied
 from heatproof.evaluators.images.inventory import Inventory, Presence
@@ -70,6 +71,33 @@ def check_panels(spec: EvaluationSpec, facts: Mapping[str, PredictorFacts]) -> N
     for metric, read, path in _panels(spec):
         with placed(path):
             _PANEL_CHECKS[read](metric, models)
+
+
+def check_evaluator(spec: EvaluationSpec, facts: Mapping[str, PredictorFacts]) -> None:
+    """Refuses an evaluator that nothing asks, or that cannot judge the maps of the models.
+
+    Raises:
+        InvalidArgumentError: at `evaluator_model`.
+    """
+    if not spec.evaluator_model:
+        return
+    if not any(metric.takes_evaluator for metric in spec.metrics):
+        raise InvalidArgumentError(
+            "none of the metrics asks another model: an evaluator answers metrics that hide "
+            "regions in the order of a map and make no map anew, such as "
+            "single_deletion_correlation; leave evaluator_model out, or name one of these",
+            field="evaluator_model",
+        )
+    evaluator = facts[spec.evaluator_model]
+    own = (evaluator.height, evaluator.width, evaluator.classes)
+    for model in (facts[name] for name in spec.models):
+        if (model.height, model.width, model.classes) != own:
+            raise InvalidArgumentError(
+                f"{evaluator.model} reads {own[0]} x {own[1]} pixels and has {own[2]} classes, "
+                f"{model.model} {model.height} x {model.width} and {model.classes}: an evaluator "
+                "judges maps of its own input size and classes",
+                field="evaluator_model",
+            )
 
 
 def check_panel_counts(spec: EvaluationSpec) -> None:
@@ -153,6 +181,7 @@ def check_inventory(
             _check_objects(metric, field, inventory)
         _check_boxes(metric, field, inventory)
         _check_supplied(metric, field, inventory)
+        _check_labelled_donors(metric, field, inventory)
     for index, explainer in enumerate(spec.explainers):
         field = f"explainers[{index}].{explainer.name}"
         _check_boxes(explainer, field, inventory)
@@ -161,9 +190,8 @@ def check_inventory(
 
 def reads_of_images(spec: EvaluationSpec) -> tuple[Reads, ...]:
     """What a spec reads of images beside their pixels, in the order of `Reads`."""
-    things = (*spec.metrics, *spec.explainers, *spec.removals)
-    read = {read for thing in things for part in parts_of(thing) for read in part.reads}
-    if spec.target == LABEL:
+    read = {read for thing in spec.registered for part in parts_of(thing) for read in part.reads}
+    if spec.target == LABEL or labelled_donors_read(spec.registered):
         read.add(Reads.LABEL)
     return tuple(one for one in Reads if one in read & _OF_IMAGES)
 
@@ -192,6 +220,15 @@ def _check_objects(metric: Metric, field: str, inventory: Inventory) -> None:
         raise InvalidArgumentError(
             f"{metric.name} reads object masks or boxes, and none of {inventory.images} images has "
             f"one: send masks (--masks) or boxes (--boxes), or leave {metric.name} out",
+            field=field,
+        )
+
+
+def _check_labelled_donors(metric: Metric, field: str, inventory: Inventory) -> None:
+    if labelled_donors_read([metric]) and not inventory.labels.count:
+        raise InvalidArgumentError(
+            f"{metric.name} chooses other images by their labels, and none of {inventory.images} "
+            f"images has one: label them, or leave {metric.name} out",
             field=field,
         )
 

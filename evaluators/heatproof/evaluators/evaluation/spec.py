@@ -7,6 +7,7 @@ from heatproof.evaluators.images.preprocessing import Preprocessing
 from heatproof.evaluators.metrics import Metric
 from heatproof.evaluators.queries.class_outputs import Activation, Statement
 from heatproof.evaluators.queries.targets import PREDICTED, Target
+from heatproof.evaluators.registry.registry import Registered
 from heatproof.evaluators.removal import RemovalOperator
 
 
@@ -26,6 +27,8 @@ class EvaluationSpec:
         keep_overlays: whether to keep a picture of every map.
         output: name of the models' output that holds the class scores; "" leaves it to the graph.
         activation: what the values of that output are; None leaves it to the graph.
+        evaluator_model: name of the model that judges the maps of the models, where regions are
+            hidden; "": each model judges its own.
     """
 
     models: tuple[str, ...]
@@ -39,6 +42,22 @@ class EvaluationSpec:
     keep_overlays: bool = False
     output: str = ""
     activation: Activation | None = None
+    evaluator_model: str = ""
+
+    @property
+    def run_models(self) -> tuple[str, ...]:
+        """All models that are run, each once: those that are explained, and the evaluator."""
+        evaluator = (self.evaluator_model,) if self.evaluator_model else ()
+        return tuple(dict.fromkeys((*self.models, *evaluator)))
+
+    def judge(self, metric: Metric, model: str) -> str:
+        """The model that a metric asks about the map of a model."""
+        return self.evaluator_model if self.evaluator_model and metric.takes_evaluator else model
+
+    @property
+    def registered(self) -> tuple[Registered, ...]:
+        """Metrics, explainers and removal operators."""
+        return (*self.metrics, *self.explainers, *self.removals)
 
     @property
     def stated(self) -> Statement:

@@ -10,6 +10,7 @@ from jaxtyping import Bool
 
 from heatproof.evaluators.errors import FailedPreconditionError
 from heatproof.evaluators.evaluation.columns import ImageColumns, Places
+from heatproof.evaluators.evaluation.donors import labelled_donors_read
 from heatproof.evaluators.evaluation.plan import ResultKey, result_keys
 from heatproof.evaluators.evaluation.results import Disparity, MetricResult, Summary
 from heatproof.evaluators.evaluation.summaries import (
@@ -153,7 +154,8 @@ def _differing_images(candidate: Evaluated, baseline: Evaluated) -> dict[str, st
         counts = f"{len(alone)} only in the candidate, {len(strange)} only in the baseline"
         return {"images": f" ({counts}, {(alone or strange)[0]} first)"}
     places = [(place, other[digest]) for digest, place in own.items()]
-    is_strict = candidate.spec.target == LABEL
+    # Labels that are explained, or by which other images are chosen, decide scores.
+    is_strict = candidate.spec.target == LABEL or bool(labelled_donors_read(candidate.spec.metrics))
     found = {
         "labels": [
             _named(mine, place)

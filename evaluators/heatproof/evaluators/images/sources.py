@@ -90,6 +90,8 @@ class SourceImage:
         group: what it has in common with others (patient, scene, camera); "" for none.
         donors: other images by a seeded draw, as many as the evaluation reads; () where there is
             none.
+        same_label_donors: more of its own label, as many as the evaluation reads and there are.
+        other_label_donors: more of other labels, likewise.
         partner: the other image of its disjoint pair, if the evaluation reads other images; None
             for one that is left over.
         leads_pair: whether it is the one that carries what is scored of the pair.
@@ -104,6 +106,8 @@ class SourceImage:
     attribution_maps: Mapping[str, FramedMap] = field(default_factory=dict)
     group: str = ""
     donors: tuple[DonorImage, ...] = ()
+    same_label_donors: tuple[DonorImage, ...] = ()
+    other_label_donors: tuple[DonorImage, ...] = ()
     partner: DonorImage | None = None
     leads_pair: bool = False
 

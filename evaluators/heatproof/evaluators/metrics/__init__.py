@@ -103,6 +103,7 @@ from heatproof.evaluators.metrics.localization.box_iou import BoxIou as BoxIou
 from heatproof.evaluators.metrics.localization.effective_heat_ratio import (
     EffectiveHeatRatio as EffectiveHeatRatio,
 )
+from heatproof.evaluators.metrics.localization.focus import Focus as Focus
 from heatproof.evaluators.metrics.localization.localization_auc import (
     LocalizationAuc as LocalizationAuc,
 )

@@ -79,6 +79,12 @@ class PanelPart:
     caution: str = ""
 
 
+_OF_THE_EXPLAINED_MODEL: Final = frozenset(
+    {Reads.EXPLAINER, Reads.RANDOMIZED_MODELS, Reads.PANEL, Reads.PANEL_MAPS, Reads.PANEL_TARGETS}
+)
+"""What ties a metric to the model that is explained."""
+
+
 class Metric(Registered, ABC):
     """Scores one image. The reductions are properties, for parameters may decide the range."""
 
@@ -105,6 +111,12 @@ class Metric(Registered, ABC):
     def takes_removal(self) -> bool:
         """Whether a score depends on a removal operator."""
         return Reads.REMOVAL in self.reads
+
+    @property
+    def takes_evaluator(self) -> bool:
+        """Whether another model may judge the map: regions are hidden, and no map is made anew."""
+        judges = {Reads.ATTRIBUTION, Reads.REMOVAL} <= set(self.reads)
+        return judges and _OF_THE_EXPLAINED_MODEL.isdisjoint(self.reads)
 
     @property
     def reduction(self) -> Reduction:

@@ -66,6 +66,8 @@ class Sample:
         weights: weights of the model that are drawn anew.
         is_perturbed: whether the pixels were changed, so that `image` is not what was uploaded.
         donors: other images of the data set by a seeded draw, as many as the evaluation reads.
+        same_label_donors: more of its own label, as many as the evaluation reads and there are.
+        other_label_donors: more of other labels, likewise.
         partner: the other image of its disjoint pair; None for one that is left over.
         leads_pair: whether it is the one that carries what is scored of the pair.
     """
@@ -83,6 +85,8 @@ class Sample:
     weights: Weights = TRAINED
     is_perturbed: bool = False
     donors: tuple[Donation, ...] = ()
+    same_label_donors: tuple[Donation, ...] = ()
+    other_label_donors: tuple[Donation, ...] = ()
     partner: Donation | None = None
     leads_pair: bool = False
 

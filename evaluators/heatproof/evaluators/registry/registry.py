@@ -59,6 +59,22 @@ class Facts:
     reads: tuple[Reads, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class LabelledDonors:
+    """How many other images of the data set an image is handed by their labels, all different.
+
+    Attributes:
+        same: of its own label.
+        other: of other labels.
+    """
+
+    same: int = 0
+    other: int = 0
+
+    def __bool__(self) -> bool:
+        return self != LabelledDonors()
+
+
 class Registered:
     """What metrics, explainers, removal operators and kinds of regions have in common.
 
@@ -86,6 +102,11 @@ class Registered:
     def donors(self) -> int:
         """How many other images of the data set it is handed, if it reads them."""
         return 1
+
+    @property
+    def labelled_donors(self) -> LabelledDonors:
+        """How many more it is handed by their labels, if it reads other images."""
+        return LabelledDonors()
 
 
 T = TypeVar("T", bound=Registered)

@@ -90,11 +90,11 @@ class Creation:
             plan = await self._context.workers.call(PlanEvaluation(spec, models, inventory))
         if rules is not None:
             await self._context.workers.call(self._checking(rules, spec, images))
-        speed = await asyncio.to_thread(self._context.store.speed, spec.models)
+        speed = await asyncio.to_thread(self._context.store.speed, spec.run_models)
         documents = self._context.documents
         new = NewEvaluation(
             spec=documents.serialized_spec(spec),
-            models=spec.models,
+            models=spec.run_models,
             dataset=spec.dataset,
             request_id=key,
             images=inventory.images,
@@ -145,6 +145,8 @@ def found_models(spec: EvaluationSpec, store: ModelStore) -> tuple[ModelFiles, .
         NotFoundError: one is not stored; names the field.
     """
     fields = [(f"models[{index}]", name) for index, name in enumerate(spec.models)]
+    if spec.evaluator_model and spec.evaluator_model not in spec.models:
+        fields.append(("evaluator_model", spec.evaluator_model))
     return tuple(store.files(ModelName.parse(name, field=at), field=at) for at, name in fields)
 
 

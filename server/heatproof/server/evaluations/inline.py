@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Final
 
 from heatproof.evaluators.errors import DeadlineExceededError, InvalidArgumentError, placed
-from heatproof.evaluators.evaluation.donors import donors_of_spec
 from heatproof.evaluators.evaluation.engine import shards as shards_of
 from heatproof.evaluators.evaluation.plan import resolved_spec, result_keys
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
@@ -150,7 +149,7 @@ def _check_request(spec: EvaluationSpec, images: Sequence[StoredImage]) -> None:
 
 def _supplied(images: Sequence[StoredImage], spec: EvaluationSpec) -> tuple[StoredImage, ...]:
     """The images, each with the other ones that the spec reads."""
-    return DonorPool.of(images, spec.seed, donors_of_spec(spec)).supplied(images)
+    return DonorPool.of(images, spec.seed, spec.registered).supplied(images)
 
 
 def _check_predictions(predictions: int) -> None:

@@ -116,6 +116,8 @@ class StoredImage:
         attribution_maps: maps made by the client, by name.
         group: what it has in common with others (patient, scene, camera); "" for none.
         donors: other images of the set by a seeded draw; set for tasks that read them.
+        same_label_donors: more of its own label, likewise.
+        other_label_donors: more of other labels, likewise.
         partner: the other image of its pair, likewise.
         leads_pair: whether it is the one that carries what is scored of the pair.
     """
@@ -129,6 +131,8 @@ class StoredImage:
     attribution_maps: Mapping[str, FramedSource] = field(default_factory=dict)
     group: str = ""
     donors: tuple[StoredDonor, ...] = ()
+    same_label_donors: tuple[StoredDonor, ...] = ()
+    other_label_donors: tuple[StoredDonor, ...] = ()
     partner: StoredDonor | None = None
     leads_pair: bool = False
 

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import Any, Final, TypeAlias, Unpack, cast
+from typing import Any, Final, TypeAlias, TypedDict, Unpack, cast
 
 from heatproof.client.clients.effects import Flow, Pause, Rpc, Stream, Unary
 from heatproof.client.clients.flows.datasets import (
@@ -106,8 +106,19 @@ class EvaluationOptions(AnnotationOptions, StatementOptions, total=False):
     keep_overlays: bool
 
 
-class FollowedOptions(EvaluationOptions, total=False):
-    """Options of an evaluation, and what will be asked of its results.
+class JudgeOptions(TypedDict, total=False):
+    """Which other model judges maps.
+
+    Attributes:
+        evaluator_model: the model that judges the maps of all others where regions are hidden, such
+            as one that was fine-tuned on images with hidden regions; as `model`.
+    """
+
+    evaluator_model: ModelSource
+
+
+class FollowedOptions(EvaluationOptions, JudgeOptions, total=False):
+    """Options of an evaluation, who judges maps, and what will be asked of the results.
 
     Attributes:
         compare: whether `compare_models` will follow: what it would refuse is refused beforehand.
@@ -157,6 +168,9 @@ def evaluate(
     spec = messages.read(EvaluationSpec, table)
     spec.preprocessing.CopyFrom(read_preprocessing(preprocessing))
     sources = model if isinstance(model, list) else [model]
+    if "evaluator_model" in options:
+        judge = yield from inspect(options["evaluator_model"], on_progress=on_progress)
+        spec.evaluator_model = judge.name
     asked = CreateEvaluationRequest(
         spec=spec, compare=options.get("compare", False), assess=options.get("assess", False)
     )

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from heatproof.client.clients.flows.evaluations import JudgeOptions
 from heatproof.client.command.options import shared
 from heatproof.client.command.options.choices import choice
 from heatproof.client.command.options.files import ReportOptions
@@ -36,8 +37,22 @@ class EvaluateOptions:
     removal: Annotated[
         list[str], typer.Option(help="Removal operator, likewise; may be repeated.")
     ] = field(default_factory=list)
+    evaluator_model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="The model that judges the maps where regions are hidden, such as one that was "
+            "fine-tuned on images with hidden regions; by default each model judges its own.",
+        ),
+    ] = None
     target: shared.TargetOption = None
     seed: shared.Seed = 0
+
+    def judged(self) -> JudgeOptions:
+        """By which model, for the client."""
+        if self.evaluator_model is None:
+            return {}
+        return {"evaluator_model": self.evaluator_model}
 
 
 @grouped
@@ -61,6 +76,7 @@ def evaluate(
             explainers=[choice(text) for text in question.explainer],
             removals=[choice(text) for text in question.removal],
             on_progress=on_progress,
+            **question.judged(),
             **shared.targeted(question.target, classes.names),
             seed=question.seed,
             keep_overlays=reports.wants_overlays,

@@ -12,7 +12,7 @@ from heatproof.evaluators.metrics.functions.curves import (
     even_counts,
     steps_until,
 )
-from heatproof.evaluators.outcomes import Curve
+from heatproof.evaluators.outcomes import Curve, CurveFacts, CurveRole
 from heatproof.evaluators.queries.procedure import Procedure
 
 ONE_BY_ONE: Final = 0
@@ -37,6 +37,12 @@ class Way(StrEnum):
     def shares(self) -> str:
         """What its curve goes over, in words."""
         return "share of cells shown" if self is Way.INSERTION else "share of cells hidden"
+
+    def facts(self, unit: str) -> CurveFacts:
+        """How its curve is drawn beside that of the opposite way."""
+        if self is Way.LERF:
+            return CurveFacts("least relevant first", CurveRole.SCORED, unit, self.shares)
+        return CurveFacts("most relevant first", CurveRole.REFERENCE, unit, self.shares)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from heatproof.evaluators.registry.parameters import NOT_NEGATIVE, UNBOUNDED, Ra
 from heatproof.evaluators.removal.operator import RemovalOperator
 from heatproof.evaluators.statistics.reductions import Mean, Reduction
 
-COUNTS: Final[Mapping[str, Reduction]] = {"n_zero_coverage": Mean(NOT_NEGATIVE)}
+COVERAGE: Final[Mapping[str, Reduction]] = {"n_zero_coverage": Mean(NOT_NEGATIVE)}
 """Parts of all these metrics: points at which the model saw nothing."""
 
 
@@ -96,7 +96,7 @@ class PerturbationMetric(Metric):
     @property
     def part_reductions(self) -> Mapping[str, Reduction]:
         """Counts of points without coverage."""
-        return COUNTS
+        return COVERAGE
 
     def check(self, case: Case) -> None:
         """Refuses regions that do not fit the input, or close again inside the network."""

@@ -18,8 +18,8 @@ from heatproof.evaluators.registry.parameters import UNIT, parameter
 from heatproof.evaluators.registry.registry import Reads
 from heatproof.evaluators.statistics.reductions import Mean, Reduction
 
-Scores = Float64[np.ndarray, "pixels"]
-Hits = Bool[np.ndarray, "pixels"]
+PixelScores = Float64[np.ndarray, "pixels"]
+OnObject = Bool[np.ndarray, "pixels"]
 
 
 class RankSummary(StrEnum):
@@ -67,14 +67,14 @@ class LocalizationAuc(ObjectMetric):
         return Outcome(_average_precision(scores, hits), {"chance": float(hits.mean())})
 
 
-def _roc_area(scores: Scores, hits: Hits) -> float:
+def _roc_area(scores: PixelScores, hits: OnObject) -> float:
     """Mann and Whitney's statistic as a share of all pairs."""
     inside = int(hits.sum())
     pairs = inside * (hits.size - inside)
     return UNIT.clip((rankdata(scores)[hits].sum() - inside * (inside + 1) / 2) / pairs)
 
 
-def _average_precision(scores: Scores, hits: Hits) -> float:
+def _average_precision(scores: PixelScores, hits: OnObject) -> float:
     """`sum over thresholds of (recall - last recall) precision`."""
     order = np.argsort(-scores, kind="stable")
     ends = np.append(np.diff(scores[order]) != 0, values=True)

@@ -6,7 +6,6 @@ from typing import Final, cast
 import numpy as np
 
 from heatproof.evaluators.errors import InvalidArgumentError, LimitExceededError, placed
-from heatproof.evaluators.evaluation.donors import donors_read
 from heatproof.evaluators.evaluation.engine import Explanation, MaskedPredictions
 from heatproof.evaluators.explainers import Explainer
 from heatproof.evaluators.images.preprocessing import Preprocessing
@@ -54,7 +53,7 @@ async def decode_explain(
     preprocessing = _preprocessing(request)
     explainers = tuple(_explainer(item, index) for index, item in enumerate(request.explainers))
     images = await decode_images(request.images, limits, MAX_EXPLAINED_IMAGES)
-    pool = DonorPool.of(images, request.seed, donors_read(explainers))
+    pool = DonorPool.of(images, request.seed, explainers)
     return Explain(
         model=model,
         preprocessing=preprocessing,

@@ -7,7 +7,6 @@ from functools import partial
 from typing import ParamSpec, TypeVar
 
 from heatproof.evaluators.errors import HeatproofError, InternalError
-from heatproof.evaluators.evaluation.donors import donors_of_spec
 from heatproof.evaluators.evaluation.engine import shards
 from heatproof.evaluators.evaluation.plan import result_keys
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
@@ -164,12 +163,12 @@ class EvaluationRun:
         self._context.board.announce(self._stored.name)
 
     def _models(self, spec: EvaluationSpec) -> tuple[ModelFiles, ...]:
-        names = map(ModelName.parse, spec.models)
+        names = map(ModelName.parse, spec.run_models)
         return tuple(self._context.models.files(name) for name in names)
 
     def _pool(self, spec: EvaluationSpec) -> DonorPool:
         images = self._context.datasets.all_images(DatasetName.parse(self._stored.dataset))
-        return DonorPool.of(images, spec.seed, donors_of_spec(spec))
+        return DonorPool.of(images, spec.seed, spec.registered)
 
     def _missing(self) -> list[tuple[int, range]]:
         finished = self._context.store.finished_shards(self._stored.number)

@@ -142,10 +142,16 @@ def read_image(image: StoredImage, access: ImageAccess) -> SourceImage:
         boxes=image.boxes,
         attribution_maps=_attribution_maps(image, access),
         group=image.group,
-        donors=tuple(_donor(donor, access) for donor in image.donors),
+        donors=_donors(image.donors, access),
+        same_label_donors=_donors(image.same_label_donors, access),
+        other_label_donors=_donors(image.other_label_donors, access),
         partner=None if image.partner is None else _donor(image.partner, access),
         leads_pair=image.leads_pair,
     )
+
+
+def _donors(donors: Sequence[StoredDonor], access: ImageAccess) -> tuple[DonorImage, ...]:
+    return tuple(_donor(donor, access) for donor in donors)
 
 
 def _donor(donor: StoredDonor, access: ImageAccess) -> DonorImage:

@@ -8,7 +8,7 @@ import numpy as np
 
 from heatproof.evaluators.metrics.faithfulness.courses import Way
 from heatproof.evaluators.metrics.faithfulness.erasure.stepwise import StepwiseMetric
-from heatproof.evaluators.metrics.faithfulness.perturbation import COUNTS, Walk
+from heatproof.evaluators.metrics.faithfulness.perturbation import COVERAGE, Walk
 from heatproof.evaluators.metrics.metric import METRICS, MetricCategory, MetricFacts
 from heatproof.evaluators.outcomes import Direction, Outcome
 from heatproof.evaluators.queries.procedure import Procedure
@@ -47,7 +47,7 @@ class Monotonicity(StepwiseMetric):
     @property
     def part_reductions(self) -> Mapping[str, Reduction]:
         """The share of steps that do not rise, and counts."""
-        return {"falling_share": Mean(UNIT), **COUNTS}
+        return {"falling_share": Mean(UNIT), **COVERAGE}
 
     def follow(self, walk: Walk) -> Procedure[Outcome]:
         """`[every step rises by at most 1e-6]`; NaN where an answer is not finite."""

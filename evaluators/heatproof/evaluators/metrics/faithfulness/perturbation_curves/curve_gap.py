@@ -2,22 +2,23 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from heatproof.evaluators.metrics.case import Case
 from heatproof.evaluators.metrics.faithfulness.courses import Course, Way
 from heatproof.evaluators.metrics.faithfulness.perturbation import (
-    COUNTS,
+    COVERAGE,
     PerturbationMetric,
     Walk,
 )
 from heatproof.evaluators.metrics.faithfulness.perturbation_curves.curve_area import SHARES
 from heatproof.evaluators.metrics.metric import Cost
-from heatproof.evaluators.outcomes import CurveFacts, CurveRole, Outcome
+from heatproof.evaluators.outcomes import CurveFacts, Outcome
 from heatproof.evaluators.queries.procedure import Procedure
 from heatproof.evaluators.registry.parameters import UNIT, Range, parameter
 from heatproof.evaluators.statistics.reductions import Mean, Reduction
 
-_WAYS = (Way.LERF, Way.MORF)
+_WAYS: Final = (Way.LERF, Way.MORF)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,16 +40,12 @@ class CurveGap(PerturbationMetric):
     def part_reductions(self) -> Mapping[str, Reduction]:
         """Both areas, and counts of points without coverage."""
         areas = {f"{way.value}_area": Mean(self.range_of(UNIT)) for way in _WAYS}
-        return {**areas, **COUNTS}
+        return {**areas, **COVERAGE}
 
     @property
     def curve_facts(self) -> Mapping[str, CurveFacts]:
         """Both curves."""
-        labels = {Way.LERF: "least relevant first", Way.MORF: "most relevant first"}
-        return {
-            way.value: CurveFacts(labels[way], CurveRole.SCORED, self.unit, way.shares)
-            for way in _WAYS
-        }
+        return {way.value: way.facts(self.unit) for way in _WAYS}
 
     def check(self, case: Case) -> None:
         """Refuses regions that do not fit, and more steps than regions."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from heatproof.evaluators.metrics.faithfulness.courses import ONE_BY_ONE, Way
-from heatproof.evaluators.metrics.faithfulness.perturbation import COUNTS, Walk
+from heatproof.evaluators.metrics.faithfulness.perturbation import COVERAGE, Walk
 from heatproof.evaluators.metrics.faithfulness.perturbation_curves.curve_area import SteppedArea
 from heatproof.evaluators.metrics.functions.curves import CurveScale, PerturbationCurve
 from heatproof.evaluators.metrics.functions.subsets import Output
@@ -59,7 +59,7 @@ class Irof(SteppedArea):
     def part_reductions(self) -> Mapping[str, Reduction]:
         """What the ratio is made of, and the mean of the images' own."""
         parts = Mean(self.range_of(UNIT))
-        return {"clean": parts, "area": parts, "mean_of_ratios": Mean(self._range), **COUNTS}
+        return {"clean": parts, "area": parts, "mean_of_ratios": Mean(self._range), **COVERAGE}
 
     @property
     def _range(self) -> Range:

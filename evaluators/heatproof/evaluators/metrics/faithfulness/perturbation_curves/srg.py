@@ -19,7 +19,7 @@ class Srg(CurveGap):
 
     facts: ClassVar[MetricFacts] = MetricFacts(
         name="srg",
-        reference="Bluecher et al. 2024, arXiv 2401.06654",
+        reference="Blücher et al. 2024, arXiv 2401.06654",
         category=MetricCategory.FAITHFULNESS,
         direction=Direction.HIGHER_IS_BETTER,
         reads=(Reads.ATTRIBUTION, Reads.REMOVAL),

@@ -1,8 +1,6 @@
 """Remove and debias: what the model says where shares of the regions are imputed."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from jaxtyping import Float64
@@ -11,18 +9,11 @@ from heatproof.evaluators.metrics.faithfulness.courses import Way
 from heatproof.evaluators.metrics.faithfulness.perturbation import Walk
 from heatproof.evaluators.metrics.faithfulness.shares import SharesMetric
 from heatproof.evaluators.metrics.functions.curves import share_counts, views_of, views_without
-from heatproof.evaluators.outcomes import CurveFacts, CurveRole
 from heatproof.evaluators.queries.procedure import Prediction, Procedure, ask, chunks
 from heatproof.evaluators.queries.sample import Sample
 from heatproof.evaluators.queries.targets import NO_CLASS
 from heatproof.evaluators.regions import Pixels, Segmentation
 from heatproof.evaluators.registry.parameters import parameter
-
-LABELS: Final[Mapping[Way, str]] = {
-    Way.LERF: "least relevant first",
-    Way.MORF: "most relevant first",
-}
-"""The ways that ROAD goes, in a legend."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,10 +60,6 @@ class RoadMetric(SharesMetric):
             np.array([_hit(answer, expected) for answer in answers]),
             sum(answer.coverage == 0 for answer in answers),
         )
-
-    def facts_of(self, way: Way) -> CurveFacts:
-        """How the curve of a way is drawn."""
-        return CurveFacts(LABELS[way], CurveRole.SCORED, self.unit, way.shares)
 
 
 def _class_of(sample: Sample) -> int:

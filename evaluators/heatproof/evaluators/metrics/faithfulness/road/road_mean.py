@@ -6,10 +6,10 @@ from typing import ClassVar
 
 from heatproof.evaluators.metrics.case import Case
 from heatproof.evaluators.metrics.faithfulness.courses import Way
-from heatproof.evaluators.metrics.faithfulness.perturbation import COUNTS, Walk
+from heatproof.evaluators.metrics.faithfulness.perturbation import COVERAGE, Walk
 from heatproof.evaluators.metrics.faithfulness.road.remove_and_debias import RoadMetric
 from heatproof.evaluators.metrics.metric import Cost
-from heatproof.evaluators.outcomes import CurveFacts, Outcome
+from heatproof.evaluators.outcomes import CurveFacts, CurveRole, Outcome
 from heatproof.evaluators.queries.procedure import Procedure
 from heatproof.evaluators.registry.parameters import UNIT
 from heatproof.evaluators.statistics.reductions import Mean, Reduction
@@ -33,12 +33,12 @@ class RoadMean(RoadMetric):
     @property
     def part_reductions(self) -> Mapping[str, Reduction]:
         """The published score, and counts."""
-        return {"accuracy": Mean(UNIT), **COUNTS}
+        return {"accuracy": Mean(UNIT), **COVERAGE}
 
     @property
     def curve_facts(self) -> Mapping[str, CurveFacts]:
         """The curve whose mean is the score."""
-        return {self.name: self.facts_of(self.way)}
+        return {self.name: CurveFacts("this map", CurveRole.SCORED, self.unit, self.way.shares)}
 
     def cost(self, case: Case) -> Cost:
         """Every share."""
