@@ -84,6 +84,25 @@ def test_labels_are_matched_by_path_file_name_or_stem(image_folder: Path, tmp_pa
     assert known.labels == {0: 3, 2: 0}
 
 
+def test_a_column_of_sets_holds_all_classes_of_an_image(image_folder: Path, tmp_path: Path) -> None:
+    csv = tmp_path / "labels.csv"
+    images = collect(image_folder)
+    names = [image.name for image in images]
+    csv.write_text(
+        "file,labels,group\n"
+        + "".join(
+            f"{name},{held},x\n" for name, held in zip(names, (" 3 ;1", "", "7"), strict=True)
+        )
+    )
+    known = AnnotationSources(labels=csv).read(images)
+    made = [known.add(at, image.load()) for at, image in enumerate(images)]
+    assert [tuple(one.labels.classes) for one in made] == [(3, 1), (), (7,)]
+    assert all(one.HasField("labels") and not one.HasField("label") for one in made)
+    listed = AnnotationSources(labels=[{2}, None, np.array([], np.int64)]).read(images)
+    made = [listed.add(at, image.load()) for at, image in enumerate(images)]
+    assert [one.HasField("labels") for one in made] == [True, False, True]
+
+
 def test_a_column_of_groups_comes_with_labels_or_without(
     image_folder: Path, tmp_path: Path
 ) -> None:
@@ -132,6 +151,12 @@ def test_groups_are_given_once(image_folder: Path, tmp_path: Path) -> None:
         ("file;label\na.png;1\n", "separated by commas"),
         ("file,label\na.png,1\na.png,2\n", "line 3 labels 'a.png' a second time"),
         ("file,label\nx.png,1\n", "none of the 1 labels"),
+        ("file,label\na.png,1;4\n", "call the column `labels`"),
+        ("file,label\na.png,\n", "call the column `labels`"),
+        ("file,labels\na.png,1\na.png,4\n", "in one line, as 1;4"),
+        ("file,labels\na.png,1;;4\n", "no class indices"),
+        ("file,labels\na.png,cat;dog\n", "'cat;dog' are no class indices"),
+        ("file,label,labels\na.png,1,1;2\n", "the columns `label` and `labels`: keep"),
     ],
 )
 def test_wrong_labels_are_refused_with_their_line(

@@ -34,6 +34,7 @@ from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.evaluation.summaries import clean_accuracy, summarize, units_of
 from heatproof.evaluators.evaluation.tabulation import tabulated
 from heatproof.evaluators.explainers import EXPLAINERS
+from heatproof.evaluators.images.labels import LabelSet
 from heatproof.evaluators.images.preprocessing import PRESETS
 from heatproof.evaluators.metrics import METRICS
 from heatproof.evaluators.outcomes import Curve, Reason, Score, Undefined
@@ -67,6 +68,38 @@ def image_results(draw: Any) -> ImageResult:
     answers = draw(st.sampled_from([(), (CleanPrediction("m", 1, top),)]))
     label = draw(st.sampled_from([None, 1, 2]))
     return ImageResult(f"{draw(st.integers(0, 20)):064x}", "x", label, answers, tuple(held))
+
+
+def multi_label(place: int, models: Sequence[str]) -> ImageResult:
+    answers = tuple(
+        CleanPrediction(name, 0, (ClassProbability(0, 0.5),), (float(place), place / 8, -1.0))
+        for name in models
+    )
+    held = LabelSet((0, 2) if place % 3 else ())
+    return ImageResult(f"{place:064x}", "", None, answers, (), labels=held)
+
+
+@pytest.mark.parametrize("cuts", [set(), {3}, {3, 4, 7}])
+def test_sets_of_classes_and_logits_survive_in_shards(cuts: set[int]) -> None:
+    """A shard may lack the logits of a model, and images in it those of all."""
+    rows = [multi_label(place, ["m", "n"] if place < 4 else ["m"]) for place in range(9)]
+    rows[5] = replace(rows[5], predictions=(CleanPrediction("m", 0, ()),))
+    images = in_shards(rows, cuts).images
+    assert images.labels == tuple(row.labels for row in rows)
+    assert images.are_multi_label
+    expected = np.array([[place, place / 8, -1] for place in range(9)], np.float32)
+    expected[5] = np.nan
+    np.testing.assert_array_equal(images.logits["m"], expected)
+    expected[4:] = np.nan
+    np.testing.assert_array_equal(images.logits["n"], expected)
+
+
+@pytest.mark.parametrize("cut", [1, 4])
+def test_logits_that_are_cut_are_damaged(cut: int) -> None:
+    fields = msgspec.msgpack.decode(written(tabulated(SPEC, [multi_label(0, ["m"])]))[0])
+    fields[-1] = [fields[-1][0][:-cut] if cut == 1 else b""]
+    with pytest.raises(FailedPreconditionError, match="damaged"):
+        read_images([msgspec.msgpack.encode(fields)])
 
 
 def through_bytes(shards: Sequence[Columns]) -> Columns:

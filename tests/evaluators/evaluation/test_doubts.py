@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from heatproof.evaluators.evaluation.doubts import doubts
@@ -9,6 +10,7 @@ from heatproof.evaluators.evaluation.results import ClassProbability, CleanPredi
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.evaluation.summaries import clean_accuracy
 from heatproof.evaluators.evaluation.tabulation import tabulated
+from heatproof.evaluators.images.labels import LabelSet
 from heatproof.evaluators.images.preprocessing import PRESETS
 from heatproof.evaluators.queries.class_outputs import Basis, ClassOutput
 from heatproof.evaluators.queries.model_warnings import Doubt, ModelWarning
@@ -125,3 +127,37 @@ def test_an_accuracy_over_few_groups_is_not_told_from_chance() -> None:
 def test_seven_groups_give_no_accuracy() -> None:
     images = [image(p, p % 10, (p + 1) % 10, group=f"scene {p % 7}") for p in range(70)]
     assert Doubt.CHANCE_ACCURACY not in reasons(images)
+
+
+def multi_label(place: int, top: int, classes: tuple[int, ...], value: float) -> ImageResult:
+    """An image that the model ranks by `value` for class 0, and by a constant for class 1."""
+    said = CleanPrediction("m", top, (ClassProbability(top, 0.9),), (value, 0.0))
+    return ImageResult(f"{place:064x}", "", None, (said,), (), labels=LabelSet(classes))
+
+
+def test_of_sets_of_classes_the_top_class_need_be_one_of_them() -> None:
+    shown = [multi_label(place, 0, (0, 1), float(place)) for place in range(7)]
+    assert not reasons(shown, 2)
+    strange = [
+        multi_label(place, 0, (1,) if place == 3 else (0, 1), float(place)) for place in range(7)
+    ]
+    assert reasons(strange, 2) == [Doubt.ONE_CLASS]
+
+
+@pytest.mark.parametrize(("told", "warned"), [(0.0, True), (1.0, False)])
+def test_a_mean_average_precision_is_held_against_the_share_of_images(
+    told: float, *, warned: bool
+) -> None:
+    """Half of 40 images show class 0; noise ranks them as chance does, 1.0 tells them well."""
+    noise = np.random.default_rng(1).normal(size=40)
+    images = [
+        multi_label(
+            place, place % 2, (0,) if place % 2 else (), noise[place] + 3 * told * (place % 2)
+        )
+        for place in range(40)
+    ]
+    found = [one for one in warned_of(images, [output(2)]) if one.reason is Doubt.CHANCE_ACCURACY]
+    assert bool(found) is warned
+    if warned:
+        assert "mean average precision is" in found[0].text
+        assert "chance, 50.0% for images in any order" in found[0].text

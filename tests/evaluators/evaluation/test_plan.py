@@ -7,6 +7,7 @@ import pytest
 from heatproof.evaluators.errors import (
     HeatproofError,
     InvalidArgumentError,
+    LimitExceededError,
     UnsupportedOperatorError,
 )
 from heatproof.evaluators.evaluation.engine import Progress, SourceImage, evaluate, plan, shards
@@ -25,6 +26,7 @@ from heatproof.evaluators.explainers import (
     Supplied,
 )
 from heatproof.evaluators.images.inventory import Inventory, KnownImage
+from heatproof.evaluators.images.labels import LabelSet
 from heatproof.evaluators.images.preprocessing import PRESETS
 from heatproof.evaluators.metrics import (
     Background,
@@ -255,6 +257,23 @@ def test_no_more_predictions_are_made_than_planned(metric: Metric) -> None:
     assert 0 < seen[-1].predictions_done <= most
 
 
+SETS = Inventory.of([KnownImage("a", LabelSet((0, 1))), KnownImage("b", LabelSet())])
+
+
+def test_sets_of_classes_are_explained_where_images_show_one() -> None:
+    apart = {"models/toy": facts(probabilities="sigmoid")}
+    assert plan(SPEC, apart, SETS).predictions > 0
+    with pytest.raises(InvalidArgumentError, match="1 of 2 show none, 'b' first") as caught:
+        plan(replace(SPEC, target=LABEL), apart, SETS)
+    assert caught.value.field == "target"
+
+
+def test_more_logits_than_can_be_ranked_are_refused() -> None:
+    wide = {"models/toy": facts(probabilities="sigmoid", classes=30_000_000)}
+    with pytest.raises(LimitExceededError, match="evaluate a part of the images"):
+        plan(SPEC, wide, SETS)
+
+
 MAPS = replace(SPEC, metrics=(Deletion(4, 8),), explainers=(Centre(), Supplied("captum")))
 
 
@@ -263,6 +282,13 @@ MAPS = replace(SPEC, metrics=(Deletion(4, 8),), explainers=(Centre(), Supplied("
     [
         (replace(SPEC, target=LABEL), images(3), "target", ("3 of 3", "'0.png'")),
         (SPEC, images(2, label=5), "dataset", ("label 5", "0 to")),
+        (SPEC, SETS, "dataset", ("2 images", "share one probability", "--activation sigmoid")),
+        (
+            SPEC,
+            Inventory.of([KnownImage("a", 1), KnownImage("b", LabelSet((1,))), KnownImage("c")]),
+            "dataset",
+            ("1 images have labels", "1 a label"),
+        ),
         (MAPS, images(2), "explainers[1].supplied.map_name", ("2 of 2", "'0.png'", "none")),
         (MAPS, images(2, maps=["ig"]), "explainers[1].supplied.map_name", ("2 of 2", "'ig'")),
         (

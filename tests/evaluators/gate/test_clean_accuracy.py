@@ -1,12 +1,13 @@
 """Bounds of the clean accuracy, on made-up answers."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from heatproof.evaluators.errors import InvalidArgumentError
+from heatproof.evaluators.errors import FailedPreconditionError, InvalidArgumentError
 from heatproof.evaluators.evaluation.results import (
     ClassProbability,
     CleanPrediction,
@@ -30,6 +31,7 @@ from heatproof.evaluators.gate.policy import (
     VerdictOutcome,
 )
 from heatproof.evaluators.gate.soundness import require_labels, require_sound
+from heatproof.evaluators.images.labels import LabelSet
 from heatproof.evaluators.images.preprocessing import Preprocessing, Resize
 from heatproof.evaluators.metrics.faithfulness.perturbation_curves.insertion import Insertion
 from heatproof.evaluators.removal.layer import Layer
@@ -151,3 +153,82 @@ def test_labels_are_asked_for_before_anything_runs(
         return
     with pytest.raises(InvalidArgumentError, match=r"1 of 2 have none.*--labels"):
         require_labels(policy(min=0.5), labels)
+
+
+def ranked(noise: float, *, model: str = "m", unanswered: int = 0) -> Evaluated:
+    """Images with sets of two classes, told apart the worse the more noise there is."""
+    whole = answered(IMAGES, model=model)
+    rng = np.random.default_rng(3)
+    shown = rng.random((IMAGES, 2)) < 0.4
+    logits = shown + noise * rng.normal(size=shown.shape)
+    images = tuple(
+        ImageResult(
+            image=f"{place:064x}",
+            display_name="",
+            label=None,
+            predictions=(
+                CleanPrediction(model, 0, ())
+                if place < unanswered
+                else replace(answer(model, 0), logits=tuple(logits[place].tolist())),
+            ),
+            scores=(ImageScore(0, 0.8 + 0.001 * place, {}, {}),),
+            labels=LabelSet(tuple(np.flatnonzero(shown[place]).tolist())),
+        )
+        for place in range(IMAGES)
+    )
+    columns = tabulated(whole.spec, images)
+    return Evaluated(model, whole.spec, summarize(whole.spec, columns), columns)
+
+
+@pytest.mark.parametrize(
+    ("noise", "expected"),
+    [(0.3, CheckOutcome.PASS), (0.6, CheckOutcome.INCONCLUSIVE), (3.0, CheckOutcome.FAIL)],
+)
+def test_of_sets_of_classes_the_mean_average_precision_is_held_against_the_bound(
+    noise: float, expected: CheckOutcome
+) -> None:
+    first = judge(policy(min=0.85), ranked(noise), None).checks[0]
+    assert (first.check, first.outcome) == (-1, expected), first.message
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "expected"),
+    [
+        (0.4, 0.4, CheckOutcome.PASS),
+        (0.3, 1.0, CheckOutcome.PASS),
+        (2.0, 0.3, CheckOutcome.FAIL),
+    ],
+)
+def test_the_mean_average_precision_is_compared_with_the_baseline(
+    mine: float, theirs: float, expected: CheckOutcome
+) -> None:
+    candidate, baseline = ranked(mine), ranked(theirs, model="n", unanswered=2)
+    first = judge(policy(max_regression=0.05), candidate, baseline).checks[0]
+    assert (first.kind, first.outcome) == (CheckKind.REGRESSION, expected), first.message
+    assert first.regression is not None
+    assert first.regression.drop is not None
+    assert first.regression.pairs == IMAGES - 2
+    expected_drop = average(theirs) - average(mine)
+    assert first.regression.drop == pytest.approx(expected_drop, abs=1e-9)
+
+
+def average(noise: float) -> float:
+    """The mean average precision of `ranked`, without its first two images."""
+    rng = np.random.default_rng(3)
+    shown = rng.random((IMAGES, 2)) < 0.4
+    logits = (shown + noise * rng.normal(size=shown.shape)).astype(np.float32)[2:]
+    values = []
+    for index in range(2):
+        hits = shown[2:, index][np.argsort(-logits[:, index])]
+        values.append((np.cumsum(hits) / np.arange(1, len(hits) + 1))[hits].mean())
+    return float(np.mean(values))
+
+
+def test_sets_of_classes_that_differ_cannot_be_compared() -> None:
+    candidate, baseline = ranked(0.4), ranked(0.4, model="n")
+    first, *others = baseline.columns.images.labels
+    labels = (LabelSet((0,)) if first != LabelSet((0,)) else LabelSet(), *others)
+    images = replace(baseline.columns.images, labels=labels)
+    other = replace(baseline, columns=replace(baseline.columns, images=images))
+    with pytest.raises(FailedPreconditionError, match="labels"):
+        judge(policy(max_regression=0.05), candidate, other)

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heatproof.evaluators.errors import InvalidArgumentError
+from heatproof.evaluators.images.labels import LabelSet
 from heatproof.evaluators.queries.procedure import Prediction
 from heatproof.evaluators.queries.targets import (
     LABEL,
@@ -87,6 +88,13 @@ def test_the_predicted_class_and_the_label_become_one_class() -> None:
     answer = softmax_answer([0, 3, 1, 2, 0])
     assert PREDICTED.head(4, answer) == FixedClass(1)
     assert LABEL.head(4, answer) == FixedClass(4)
+
+
+def test_a_set_of_labels_becomes_the_group_of_its_classes() -> None:
+    answer = sigmoid_answer([0.0, 1.0, 3.0, 2.0, 1.0])
+    assert LABEL.head(LabelSet((1, 4)), answer) == Group((1, 4))
+    assert LABEL.head(LabelSet((4,)), answer) == FixedClass(4)
+    assert LABEL.head(LabelSet(()), answer) == PREDICTED.head(None, answer) == FixedClass(2)
     assert Contrast(1, 3).head(4, answer).class_index == NO_CLASS
 
 

@@ -42,6 +42,9 @@ def test_the_same_content_is_stored_once_whatever_its_names_to_show(served: Serv
 
 KNOWN = {
     "label": {"label": 1},
+    "labels": {"labels": {"classes": [1]}},
+    "other labels": {"labels": {"classes": [1, 2]}},
+    "no class": {"labels": {}},
     "object mask": {"object_mask": {"frame": SOURCE, "mask": tensor(np.eye(8), "uint8")}},
     "frame of the mask": {
         "object_mask": {"frame": MODEL_INPUT, "mask": tensor(np.eye(8), "uint8")}
@@ -53,6 +56,18 @@ KNOWN = {
     },
     "nothing": {},
 }
+
+
+def test_a_set_of_classes_has_no_order_and_stands_alone(served: Served) -> None:
+    first, again = (
+        upload(served, image(4, labels={"classes": held})) for held in ([2, 5, 1], [1, 2, 5])
+    )
+    assert first.name == again.name
+    assert upload(served, image(4, labels={})).labelled == 1
+    with refused() as refusal:
+        upload(served, image(4, label=1, labels={"classes": [1]}))
+    assert "label and labels are both set" in refusal.message
+    assert refusal.field == "images[0].labels"
 
 
 def test_everything_that_is_known_about_an_image_tells_sets_apart(served: Served) -> None:

@@ -8,8 +8,11 @@ from typing import Final, TypeAlias
 
 from heatproof.client.errors import UsageError
 
-COLUMNS: Final = ("label", "group")
-"""Columns of labels beside `file`; at least one of them."""
+COLUMNS: Final = ("label", "labels", "group")
+"""Columns of labels beside `file`; at least one of them, and one of the first two at most."""
+
+SEPARATOR: Final = ";"
+"""Between the classes of an image in the column `labels`."""
 
 CORNERS: Final = ("left", "top", "right", "bottom")
 """Columns of boxes beside `file`, in pixels."""
@@ -26,12 +29,12 @@ class LabelFile:
     """What a file says of images, by their names.
 
     Attributes:
-        labels: class indices; None without the column `label`.
+        labels: class indices, or tuples of them from the column `labels`; None without either.
         groups: what images have in common (patient, scene, camera); None without the column
             `group`.
     """
 
-    labels: Mapping[str, int] | None
+    labels: Mapping[str, int | tuple[int, ...]] | None
     groups: Mapping[str, str] | None
 
 
@@ -45,8 +48,13 @@ def read_label_file(path: Path) -> LabelFile:
     present = [column for column in COLUMNS if rows and column in rows[0]]
     if not present:
         raise UsageError(
-            f"labels {path}: line 2 needs the columns `file,label`, or `file,label,group`, "
-            "separated by commas"
+            f"labels {path}: line 2 needs the columns `file,label`, `file,labels` (several classes "
+            f"an image, as 1{SEPARATOR}4), or either with `group`, separated by commas"
+        )
+    if {"label", "labels"} <= set(present):
+        raise UsageError(
+            f"labels {path} has the columns `label` and `labels`: keep `labels`, with several "
+            f"classes as 1{SEPARATOR}4, if images show several, else `label`"
         )
     held: dict[str, dict[str, str]] = {}
     for line, row in enumerate(rows, start=2):
@@ -55,13 +63,28 @@ def read_label_file(path: Path) -> LabelFile:
             raise UsageError(f"labels {path}: line {line} needs the columns `{columns}`")
         name = _name(row["file"])
         if name in held:
-            raise UsageError(f"labels {path}: line {line} labels {name!r} a second time")
+            raise UsageError(
+                f"labels {path}: line {line} labels {name!r} a second time: several classes of an "
+                f"image stand in one line, as 1{SEPARATOR}4 in a column `labels`"
+            )
         held[name] = {column: _value(column, row[column], path, line) for column in present}
-    has_labels, has_groups = (column in present for column in COLUMNS)
     return LabelFile(
-        labels={name: int(row["label"]) for name, row in held.items()} if has_labels else None,
-        groups={name: row["group"] for name, row in held.items()} if has_groups else None,
+        labels=_labels(held, present),
+        groups={name: row["group"] for name, row in held.items()} if "group" in present else None,
     )
+
+
+def _labels(
+    held: Mapping[str, Mapping[str, str]], present: Sequence[str]
+) -> dict[str, int | tuple[int, ...]] | None:
+    if "label" in present:
+        return {name: int(row["label"]) for name, row in held.items()}
+    if "labels" in present:
+        return {
+            name: tuple(int(index) for index in row["labels"].split(SEPARATOR) if index)
+            for name, row in held.items()
+        }
+    return None
 
 
 def read_box_file(path: Path) -> Mapping[str, Sequence[Corners]]:
@@ -107,10 +130,13 @@ def _rows(path: Path, kind: str) -> list[dict[str, str]]:
 
 def _value(column: str, text: str, path: Path, line: int) -> str:
     value = text.strip()
-    if column == "label" and not (value.isdecimal() and len(value) <= _MAX_DIGITS):
+    if column == "labels":
+        return _set(value, path, line)
+    if column == "label" and not _is_index(value):
+        several = f"; call the column `labels` if images show several classes, as 1{SEPARATOR}4"
         raise UsageError(
             f"labels {path}: line {line}: {text!r} is no class index: "
-            "write a whole number from 0 on"
+            f"write a whole number from 0 on{several if SEPARATOR in text or not value else ''}"
         )
     if not value:
         raise UsageError(
@@ -118,3 +144,20 @@ def _value(column: str, text: str, path: Path, line: int) -> str:
             "group of its own"
         )
     return value
+
+
+def _set(text: str, path: Path, line: int) -> str:
+    """Class indices without blanks between; nothing for an image that shows none of the classes."""
+    if not text:
+        return text
+    indices = [part.strip() for part in text.split(SEPARATOR)]
+    if not all(map(_is_index, indices)):
+        raise UsageError(
+            f"labels {path}: line {line}: {text!r} are no class indices: write whole numbers from "
+            f"0 on, as 1{SEPARATOR}4, and nothing for an image that shows none of the classes"
+        )
+    return SEPARATOR.join(indices)
+
+
+def _is_index(text: str) -> bool:
+    return text.isdecimal() and len(text) <= _MAX_DIGITS

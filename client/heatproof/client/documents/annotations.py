@@ -5,7 +5,7 @@ from __future__ import annotations  # `Frame.ValueType` exists for type checkers
 import os
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, TypeAlias, TypeVar
@@ -32,9 +32,10 @@ PathText: TypeAlias = str | os.PathLike[str]
 ByImage: TypeAlias = Mapping[str, Value] | Sequence[Value | None]
 """Values by the name, file name or stem of an image, or one an image in their order."""
 
-LabelsSource: TypeAlias = PathText | ByImage[int]
-"""Labels: a CSV file with the columns `file,label`, and `group` if images have something in common,
-or class indices by image."""
+LabelsSource: TypeAlias = PathText | ByImage[int | Collection[int]]
+"""Labels: a CSV file with the columns `file,label`, or `file,labels` with several classes an image
+as `1;4`, and `group` if images have something in common; or by image a class index, or the indices
+of all classes that it shows."""
 
 GroupsSource: TypeAlias = ByImage[str]
 """What images have in common: names of patients, scenes or cameras by image."""
@@ -75,14 +76,14 @@ class Annotations:
     """Values by the index of their image.
 
     Attributes:
-        labels: class indices.
+        labels: class indices, or those of all classes that an image shows.
         masks: object masks.
         maps: attribution maps.
         groups: what images have in common.
         boxes: boxes around objects.
     """
 
-    labels: Mapping[int, int] = field(default_factory=dict)
+    labels: Mapping[int, int | Collection[int]] = field(default_factory=dict)
     masks: Mapping[int, ObjectMask] = field(default_factory=dict)
     maps: Mapping[int, AttributionMap] = field(default_factory=dict)
     groups: Mapping[int, str] = field(default_factory=dict)
@@ -91,7 +92,7 @@ class Annotations:
     def add(self, index: int, image: Image) -> Image:
         """Adds what is known about image `index` to its message."""
         if index in self.labels:
-            image.label = self.labels[index]
+            _add_label(image, self.labels[index])
         if index in self.masks:
             image.object_mask.CopyFrom(self.masks[index])
         if index in self.maps:
@@ -107,7 +108,8 @@ class AnnotationSources:
     """Where labels, masks, maps, groups and boxes come from.
 
     Attributes:
-        labels: class indices; their file may hold the groups too.
+        labels: class indices, or those of all classes that an image shows; their file may hold
+            the groups too.
         masks: object masks, non-zero is object.
         maps: attribution maps for the explainer `supplied`.
         masks_frame: `source` (the image, upright) or `model_input` (after resize and crop).
@@ -157,6 +159,14 @@ class AnnotationSources:
                 for at, corners in boxes.items()
             },
         )
+
+
+def _add_label(image: Image, label: int | Collection[int]) -> None:
+    if isinstance(label, Collection):
+        image.labels.SetInParent()  # an empty set is known too
+        image.labels.classes.extend(label)
+    else:
+        image.label = label
 
 
 def _frame(name: str) -> Frame.ValueType:
@@ -216,7 +226,9 @@ def _place(name: str, values: Mapping[str, object]) -> str | None:
     return next((key for key in keys if key in values), None)
 
 
-def _with_file(sources: AnnotationSources) -> tuple[ByImage[int] | None, ByImage[str] | None]:
+def _with_file(
+    sources: AnnotationSources,
+) -> tuple[ByImage[int | Collection[int]] | None, ByImage[str] | None]:
     """Labels and groups, of which a file may hold both."""
     if not isinstance(sources.labels, str | os.PathLike):
         return sources.labels, sources.groups

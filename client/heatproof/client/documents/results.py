@@ -83,9 +83,16 @@ class Report:
         captions = [names.row(result) for result in self.results]
         for image in self.images:
             named = {"image": image.image, "display_name": image.display_name}
-            label = image.label if image.HasField("label") else None
+            label = label_of(image)
             for score in image.scores:
                 yield {**named, "label": label, **captions[score.result], **_score_row(score)}
+
+
+def label_of(image: ImageResult) -> int | tuple[int, ...] | None:
+    """The true class of an image, all classes that it shows, or None where neither is known."""
+    if image.HasField("labels"):
+        return tuple(image.labels.classes)
+    return image.label if image.HasField("label") else None
 
 
 def joined(parts: Iterable[ImageResult]) -> list[ImageResult]:

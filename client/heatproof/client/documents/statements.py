@@ -5,7 +5,11 @@ from typing import TypedDict, cast
 
 from heatproof.v1.class_output_pb2 import ClassOutput
 
-ACTIVATIONS = {"none": "logits", "log_softmax": "logarithms of softmax probabilities"}
+ACTIVATIONS = {
+    "none": "logits",
+    "log_softmax": "logarithms of softmax probabilities",
+    "sigmoid_logits": "logits of sigmoids",
+}
 """What values are, where the name of the activation does not say it."""
 
 
@@ -14,7 +18,7 @@ class StatementOptions(TypedDict, total=False):
 
     Attributes:
         output: name of the output that holds the class scores.
-        activation: what its values are: `softmax`, `sigmoid` or `logits`.
+        activation: what its values are: `softmax`, `sigmoid`, `logits` or `sigmoid_logits`.
     """
 
     output: str
@@ -31,6 +35,6 @@ def described(held: ClassOutput) -> str:
     """How the class scores of a model are read, and why so, in one line."""
     values = ACTIVATIONS.get(held.activation, f"{held.activation} probabilities")
     count = "one value for 2 classes" if held.is_binary else f"{held.classes} classes"
-    if held.activation == "sigmoid" and not held.is_binary:
+    if held.activation in {"sigmoid", "sigmoid_logits"} and not held.is_binary:
         values += ", each class by itself"
     return f"{held.output} ({count}, {values}): {held.decision}"

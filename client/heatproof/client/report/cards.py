@@ -8,6 +8,7 @@ from typing import Final
 from heatproof.client.documents.captions import short_digest
 from heatproof.client.report.content import Content
 from heatproof.client.report.numbers import ABSENT, number
+from heatproof.client.report.rows import label_text
 from heatproof.v1.results_pb2 import CleanPrediction, ImageResult, ImageScore
 
 IMAGES: Final = 50
@@ -49,7 +50,7 @@ class Card:
     Attributes:
         name: its name.
         digest: first digits of its digest.
-        label: its true class; empty if it is not known.
+        label: its true class, or all that it shows; empty if that is not known.
         answers: what each model says of it.
         pictures: the maps over it.
         scores: its scores: what was scored, the score, and the reason if there is none.
@@ -77,7 +78,7 @@ def _card(content: Content, image: ImageResult, hidden: Collection[str]) -> Card
     return Card(
         name=image.display_name or short_digest(image.image),
         digest=short_digest(image.image),
-        label=content.classes[image.label] if image.HasField("label") else "",
+        label=label_text(image, content.classes),
         answers=tuple(_answer(content, answer) for answer in image.predictions),
         pictures=tuple(
             MapPicture(

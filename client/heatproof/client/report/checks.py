@@ -8,7 +8,7 @@ from typing import Final, Self
 from heatproof.client.documents.messages import short_name
 from heatproof.client.documents.results import GateReport
 from heatproof.client.report.content import Content
-from heatproof.client.report.facts import image_count
+from heatproof.client.report.facts import accuracy_name, image_count
 from heatproof.client.report.numbers import ABSENT, ARROWS, ends, estimate, interval, number
 from heatproof.client.report.rows import ResultRow
 from heatproof.v1.gate_pb2 import Check, CheckResult, Verdict
@@ -135,7 +135,7 @@ def _accuracy_row(report: GateReport, model: str) -> ResultRow:
     summary = report.evaluation.clean_accuracy.get(report.model, Summary())
     return ResultRow(
         model=model,
-        metric="clean accuracy",
+        metric=accuracy_name(report),
         removal="",
         explainer="",
         arrow=ARROWS[Direction.DIRECTION_HIGHER_IS_BETTER],

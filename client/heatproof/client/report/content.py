@@ -6,6 +6,7 @@ from typing import Self
 from heatproof.client.documents.captions import Captions
 from heatproof.client.documents.results import Report
 from heatproof.client.report.facts import (
+    accuracy_name,
     accuracy_rows,
     class_output_rows,
     explained_text,
@@ -18,9 +19,11 @@ from heatproof.client.report.rows import (
     ClassNames,
     CleanRow,
     DisparityRow,
+    PrecisionRow,
     ResultRow,
     clean_rows,
     disparity_rows,
+    precision_rows,
     result_rows,
 )
 
@@ -43,6 +46,8 @@ class Content:
         explained: what of the models' answers is explained.
         class_outputs: how the class scores of each model are read: its name, and this in words.
         accuracies: each model's name, its clean accuracy and how many images were labelled.
+        accuracy_name: what the clean accuracy is.
+        precisions: the average precision of each class, where images have sets of classes.
     """
 
     report: Report
@@ -58,6 +63,8 @@ class Content:
     explained: str
     class_outputs: tuple[tuple[str, str], ...]
     accuracies: tuple[tuple[str, str, str], ...]
+    accuracy_name: str
+    precisions: tuple[PrecisionRow, ...]
 
     @classmethod
     def of(cls, report: Report, classes: ClassNames) -> Self:
@@ -78,6 +85,8 @@ class Content:
             explained=explained_text(spec, classes.names),
             class_outputs=tuple(class_output_rows(report, captions)),
             accuracies=tuple(accuracy_rows(report, captions)),
+            accuracy_name=accuracy_name(report),
+            precisions=tuple(precision_rows(report, classes)),
         )
 
     @property

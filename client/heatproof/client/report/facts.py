@@ -49,6 +49,12 @@ def accuracy_rows(report: Report, captions: Captions) -> list[tuple[str, str, st
     ]
 
 
+def accuracy_name(report: Report) -> str:
+    """What the clean accuracy is: of images with sets of classes the mean average precision."""
+    found = report.evaluation.average_precisions
+    return "mean average precision" if found else "clean accuracy"
+
+
 def class_output_rows(report: Report, captions: Captions) -> list[tuple[str, str]]:
     """How the class scores of each model are read: its name, and output and activation in words."""
     return [

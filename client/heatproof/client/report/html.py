@@ -50,6 +50,8 @@ def render(content: Content, judged: Judgement | None = None) -> str:
         disparities=content.disparities,
         disparity_heads=DISPARITY_HEADS,
         several_models=content.several_models,
+        models=[content.captions.model(model.name) for model in content.report.models],
+        precisions=content.precisions,
         charts=drawing.charts(content),
         cards=cards(content),
         images=len(content.report.images),
@@ -122,7 +124,7 @@ def facts(content: Content) -> list[tuple[str, str]]:
     ]
     told += [(f"Class output of {model}", text) for model, text in content.class_outputs]
     told += [
-        (f"Clean accuracy of {model}", f"{accuracy} ({labelled} images)")
+        (f"{content.accuracy_name.capitalize()} of {model}", f"{accuracy} ({labelled} images)")
         for model, accuracy, labelled in content.accuracies
     ]
     created = report.evaluation.create_time

@@ -48,6 +48,8 @@ def _properties(content: Content, judged: Judgement) -> Iterator[tuple[str, str]
     yield "model", judged.report.model
     for model, text in content.class_outputs:
         yield f"class output of {model}", text
+    for model, accuracy, labelled in content.accuracies:
+        yield f"{content.accuracy_name} of {model}", f"{accuracy} ({labelled} images labelled)"
     for line in content.warnings:
         yield "warning", line
 

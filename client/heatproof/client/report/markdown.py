@@ -17,6 +17,9 @@ SIGNS: Final = {"good": "✅", "bad": "❌", "warning": "⚠️", "quiet": "⏭�
 LISTED_IMAGES: Final = 50
 """Images whose clean answer is listed."""
 
+LISTED_CLASSES: Final = 50
+"""Classes whose average precision is listed."""
+
 _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]()#+!|~@])")
 
 
@@ -32,7 +35,7 @@ def render(content: Content, judged: Judgement | None = None) -> str:
     else:
         parts = ["## Heatproof evaluation", *warnings(content), "", *_results(content)]
     parts += _disparities(content)
-    parts += ["", *fact_lines(content), "", *clean(content)]
+    parts += ["", *fact_lines(content), "", *precisions(content), *clean(content)]
     return "\n".join(parts) + "\n"
 
 
@@ -106,10 +109,30 @@ def fact_lines(content: Content) -> list[str]:
         for model, text in content.class_outputs
     ]
     told += [
-        f"- Clean accuracy of {escape(model)}: {accuracy} ({labelled} images labelled)"
+        f"- {content.accuracy_name.capitalize()} of {escape(model)}: {accuracy} "
+        f"({labelled} images labelled)"
         for model, accuracy, labelled in content.accuracies
     ]
     return told
+
+
+def precisions(content: Content) -> list[str]:
+    """The average precision of each class, folded away; nothing where labels are single classes."""
+    rows = content.precisions
+    if not rows:
+        return []
+    models = [content.captions.model(model.name) for model in content.report.models]
+    cells = [(escape(row.name), str(row.images), *row.values) for row in rows[:LISTED_CLASSES]]
+    more = [f"\n{len(rows) - LISTED_CLASSES} more are not listed."]
+    return [
+        "<details><summary>Average precision of each class, the lowest first</summary>",
+        "",
+        *table_lines(("Class", "Images", *map(escape, models)), cells),
+        *(more if len(rows) > LISTED_CLASSES else []),
+        "",
+        "</details>",
+        "",
+    ]
 
 
 def clean(content: Content) -> list[str]:

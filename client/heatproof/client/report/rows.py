@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from heatproof.client.documents.captions import Captions, short_digest
-from heatproof.client.documents.results import Report
+from heatproof.client.documents.results import Report, label_of
 from heatproof.client.report.facts import image_count
 from heatproof.client.report.numbers import ABSENT, ARROWS, ends, estimate, interval, number
 from heatproof.v1.results_pb2 import (
+    AveragePrecision,
     CleanPrediction,
     Disparity,
     GroupScore,
@@ -93,8 +94,8 @@ class CleanRow:
         model: name of the model.
         top: the most probable class.
         probability: its probability in per cent.
-        label: the true class; empty if it is not known.
-        right: whether the top class is the label; None without one.
+        label: the true class, or all that the image shows; empty if that is not known.
+        right: whether the top class is the label or one of them; None without one.
     """
 
     image: str
@@ -103,6 +104,21 @@ class CleanRow:
     probability: str
     label: str
     right: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class PrecisionRow:
+    """How well each model tells the images of a class.
+
+    Attributes:
+        name: the class.
+        images: images that show it.
+        values: the average precision of each model, in their order, or a dash.
+    """
+
+    name: str
+    images: int
+    values: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +159,30 @@ def clean_rows(report: Report, captions: Captions, classes: ClassNames) -> list[
     ]
 
 
+def precision_rows(report: Report, classes: ClassNames) -> list[PrecisionRow]:
+    """The average precisions, those of the first model ascending."""
+    held: dict[int, dict[str, AveragePrecision]] = {}
+    for one in report.evaluation.average_precisions:
+        held.setdefault(one.class_index, {})[one.model] = one
+    names = [model.name for model in report.models]
+
+    def worst_first(index: int) -> tuple[float, int]:
+        first = held[index].get(names[0]) if names else None
+        return (1.0 if first is None else first.value), index
+
+    return [
+        PrecisionRow(
+            name=classes[index],
+            images=max(one.images for one in held[index].values()),
+            values=tuple(
+                f"{held[index][name].value:.1%}" if name in held[index] else ABSENT
+                for name in names
+            ),
+        )
+        for index in sorted(held, key=worst_first)
+    ]
+
+
 def _result_row(captions: Captions, result: MetricResult, images: int) -> ResultRow:
     undefined = sorted(result.summary.undefined.items())
     return ResultRow(
@@ -173,16 +213,31 @@ def _group(held: GroupScore) -> str:
     return f"{held.group}: {estimate(held.summary)} {interval(held.summary)}"
 
 
+def label_text(image: ImageResult, classes: ClassNames) -> str:
+    """The true class of an image, or all that it shows; empty if that is not known."""
+    match label_of(image):
+        case None:
+            return ""
+        case int() as index:
+            return classes[index]
+        case indices:
+            return ", ".join(classes[index] for index in indices) or "none of the classes"
+
+
+def _is_right(top: int, label: int | tuple[int, ...]) -> bool:
+    return top == label if isinstance(label, int) else top in label
+
+
 def _clean_row(
     captions: Captions, image: ImageResult, held: CleanPrediction, classes: ClassNames
 ) -> CleanRow:
     top = held.top[0] if held.top else None
-    label = image.label if image.HasField("label") else None
+    label = label_of(image)
     return CleanRow(
         image=image.display_name or short_digest(image.image),
         model=captions.model(held.model),
         top=classes[top.class_index] if top else ABSENT,
         probability=f"{top.probability:.1%}" if top else "",
-        label="" if label is None else classes[label],
-        right=None if label is None or top is None else top.class_index == label,
+        label=label_text(image, classes),
+        right=None if label is None or top is None else _is_right(top.class_index, label),
     )

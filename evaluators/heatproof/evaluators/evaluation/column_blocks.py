@@ -23,9 +23,10 @@ from heatproof.evaluators.evaluation.columns import (
     ResultColumns,
     ScoreColumn,
 )
+from heatproof.evaluators.images.labels import LabelSet
 from heatproof.evaluators.outcomes import Reason
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Raised by every change of the bytes."""
 
 RESULTS: Final = 32
@@ -42,12 +43,14 @@ class _Images(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     version: int
     digests: tuple[str, ...]
     display_names: tuple[str, ...]
-    labels: tuple[int | None, ...]
+    labels: tuple[int | LabelSet | None, ...]
     groups: tuple[str, ...]
     object_masks: tuple[str, ...]
     models: tuple[str, ...]
     answers: bytes  # little-endian int64 [models, images]
     counted: bytes  # bool [images]
+    ranked: tuple[str, ...]  # the models of which there are logits
+    logits: tuple[bytes, ...]  # of each, little-endian float32 [images, classes]
 
 
 class _Curve(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
@@ -166,6 +169,8 @@ def _image_form(images: ImageColumns) -> _Images:
         models=tuple(images.answers),
         answers=b"".join(answers),
         counted=images.counted.tobytes(),
+        ranked=tuple(images.logits),
+        logits=tuple(held.astype("<f4").tobytes() for held in images.logits.values()),
     )
 
 
@@ -185,7 +190,20 @@ def _image_columns(form: _Images) -> ImageColumns:
         object_masks=form.object_masks,
         answers=dict(zip(form.models, answers, strict=True)),
         counted=np.frombuffer(form.counted, np.uint8) != 0,
+        logits=_logits(form),
     )
+
+
+def _logits(form: _Images) -> dict[str, np.ndarray]:
+    images = len(form.digests)
+    if len(form.ranked) != len(form.logits) or (form.ranked and not images):
+        raise _damaged("columns of different lengths")
+    if any(not data or len(data) % (4 * images) for data in form.logits):
+        raise _damaged("logits are cut")
+    return {
+        model: np.frombuffer(data, "<f4").astype(np.float32).reshape(images, -1)
+        for model, data in zip(form.ranked, form.logits, strict=True)
+    }
 
 
 def _scores(results: Mapping[int, ResultColumns], span: range, images: int) -> _Scores:

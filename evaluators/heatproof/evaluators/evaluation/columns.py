@@ -10,9 +10,10 @@ from math import isfinite
 from typing import Final
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64, UInt8
+from jaxtyping import Bool, Float32, Float64, Int64, UInt8
 
 from heatproof.evaluators.errors import InternalError
+from heatproof.evaluators.images.labels import Label, LabelSet
 from heatproof.evaluators.outcomes import Curve, Reason, Score, Undefined
 
 SCORED: Final = 0
@@ -182,20 +183,23 @@ class ImageColumns:
     Attributes:
         digests: SHA-256 of its bytes.
         display_names: name to show.
-        labels: true class, None without one.
+        labels: true class, or set of all, None without one.
         groups: its group, "" for none.
         object_masks: SHA-256 of its object mask with the frame, its boxes or both; "" without.
         answers: its top class by each model; `NOT_FINITE`, `NOT_ASKED`.
         counted: whether its curves count: the first of equal images, or those that were chosen.
+        logits: its logits by each model; NaN where there are none. Of models whose answers to no
+            image with a set of classes are at hand there is no entry.
     """
 
     digests: tuple[str, ...]
     display_names: tuple[str, ...]
-    labels: tuple[int | None, ...]
+    labels: tuple[Label | None, ...]
     groups: tuple[str, ...]
     object_masks: tuple[str, ...]
     answers: Mapping[str, Int64[np.ndarray, "images"]]
     counted: Bool[np.ndarray, "images"]
+    logits: Mapping[str, Float32[np.ndarray, "images classes"]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.digests)
@@ -215,7 +219,13 @@ class ImageColumns:
                 for model in models
             },
             counted=np.concatenate([np.zeros(0, np.bool_), *(s.counted for s in shards)]),
+            logits=_joined_logits(shards),
         )
+
+    @property
+    def are_multi_label(self) -> bool:
+        """Whether labels are sets of classes."""
+        return any(isinstance(label, LabelSet) for label in self.labels)
 
     def answers_of(self, model: str) -> Int64[np.ndarray, "images"]:
         """Top classes by a model that may not have been asked."""
@@ -232,6 +242,7 @@ class ImageColumns:
             object_masks=tuple(self.object_masks[place] for place in chosen),
             answers={model: tops[places] for model, tops in self.answers.items()},
             counted=self.counted[places],
+            logits={model: held[places] for model, held in self.logits.items()},
         )
 
     def first_places(self) -> dict[str, int]:
@@ -240,6 +251,21 @@ class ImageColumns:
         for place, digest in enumerate(self.digests):
             first.setdefault(digest, place)
         return first
+
+
+def _joined_logits(
+    shards: Sequence[ImageColumns],
+) -> dict[str, Float32[np.ndarray, "images classes"]]:
+    widths = {model: held.shape[1] for shard in shards for model, held in shard.logits.items()}
+    return {
+        model: np.concatenate(
+            [
+                shard.logits.get(model, np.full((len(shard), width), np.nan, np.float32))
+                for shard in shards
+            ]
+        )
+        for model, width in widths.items()
+    }
 
 
 @dataclass(frozen=True, slots=True, eq=False)

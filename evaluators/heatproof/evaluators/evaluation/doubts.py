@@ -7,6 +7,7 @@ from typing import Final
 from heatproof.evaluators.evaluation.columns import ImageColumns
 from heatproof.evaluators.evaluation.results import Summary
 from heatproof.evaluators.evaluation.summaries import units_of
+from heatproof.evaluators.images.labels import Label, LabelSet, classes_of
 from heatproof.evaluators.queries.class_outputs import ClassOutput
 from heatproof.evaluators.queries.model_warnings import Doubt, ModelWarning
 from heatproof.evaluators.statistics.units import Units
@@ -56,7 +57,7 @@ def _one_class(images: ImageColumns, units: Units, output: ClassOutput) -> Itera
     if answered < FEWEST_ANSWERS or len({top for top, _, _ in answers}) > 1:
         return
     only = answers[0][0]
-    if all(label == only for _, label, _ in answers):
+    if all(only in classes_of(label) for _, label, _ in answers):
         return  # so it should be
     of = f" of {answered} groups" if units.grouped else ""
     yield ModelWarning(
@@ -72,26 +73,32 @@ def _chance(
     """Holds the interval of the clean accuracy, which needs 8 units, against chance."""
     if accuracy is None or accuracy.interval is None or accuracy.value is None:
         return
-    labels = [label for label in images.labels if label is not None]
-    chance, why = _best_guess(labels, output.classes)
+    chance, why = _best_guess(images.labels, output.classes)
     low, high = accuracy.interval.lower, accuracy.interval.upper
     if low > chance:
         return
     hits = round(accuracy.value * accuracy.scored)
     of = "" if accuracy.units == accuracy.scored else f" in {accuracy.units} groups"
+    found = f"clean accuracy is {hits} of {accuracy.scored}{of}"
+    if images.are_multi_label:
+        found = f"mean average precision is {accuracy.value:.1%} of {accuracy.scored} images{of}"
     yield ModelWarning(
         Doubt.CHANCE_ACCURACY,
         output.model,
-        f"clean accuracy is {hits} of {accuracy.scored}{of} (interval [{low:.1%}, {high:.1%}]), "
+        f"{found} (interval [{low:.1%}, {high:.1%}]), "
         f"which cannot be told from chance, {chance:.1%} for {why}: {_CHECK}",
     )
 
 
-def _best_guess(labels: Sequence[int], classes: int) -> tuple[float, str]:
-    """How often a guess is right that looks at no image."""
+def _best_guess(labels: Sequence[Label | None], classes: int) -> tuple[float, str]:
+    """How good a guess is that looks at no image."""
+    given = [label for label in labels if label is not None]
+    counts = Counter(index for label in given for index in classes_of(label)).most_common()
+    if any(isinstance(label, LabelSet) for label in given):
+        share = sum(count for _, count in counts) / len(counts) / len(given)
+        return share, "images in any order, the mean share of images that show a class"
     chance = 1 / max(classes, 1)
-    counts = Counter(labels).most_common()
-    share = counts[0][1] / len(labels)
+    share = counts[0][1] / len(given)
     # Where all labels are one class, its share tells nothing of the model.
     if len(counts) > 1 and share > chance:
         return share, f"the most frequent label, class {counts[0][0]}"

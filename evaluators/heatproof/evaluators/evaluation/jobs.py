@@ -24,12 +24,14 @@ from heatproof.evaluators.explainers import Explainer, Supplied
 from heatproof.evaluators.images.arrays import Image, Map, Mask
 from heatproof.evaluators.images.boxes import PixelBox, boxes_to_input, filled
 from heatproof.evaluators.images.frames import image_to_input, map_to_input, mask_to_input
+from heatproof.evaluators.images.labels import Label, LabelSet, classes_of, several, single
 from heatproof.evaluators.images.overlay import overlay
 from heatproof.evaluators.images.preprocessing import Preprocessing
 from heatproof.evaluators.images.sources import DonorImage, SourceImage
 from heatproof.evaluators.metrics import Case, Given, Metric
 from heatproof.evaluators.outcomes import Curve, Outcome, Reason, Score, Undefined
 from heatproof.evaluators.queries.first_answers import FirstAnswers
+from heatproof.evaluators.queries.label_checks import require_own_probabilities
 from heatproof.evaluators.queries.passes import ModelPass
 from heatproof.evaluators.queries.predictor import PredictorFacts
 from heatproof.evaluators.queries.procedure import LazyImage, MaskedView, predict
@@ -59,7 +61,7 @@ class Explained:
         prediction: the model's answer to it.
         maps: a map for each explainer, or why there is none.
         objects: where the object is, in the model's input frame; None if that did not come.
-        label: the true class; None if that did not come.
+        label: the true class, or all that it shows; None if that did not come.
         judged: the image as the evaluator sees it; the sample itself without one.
     """
 
@@ -67,7 +69,7 @@ class Explained:
     prediction: CleanPrediction
     maps: Mapping[Explainer, Map | Undefined]
     objects: Mask | None
-    label: int | None
+    label: Label | None
     judged: Sample
 
     def seen_by(self, metric: Metric) -> Sample:
@@ -95,12 +97,13 @@ def evaluation_job(
     return ImageResult(
         image=image.digest,
         display_name=image.display_name,
-        label=image.label,
+        label=single(image.label),
         predictions=tuple(found.prediction for found in explained.values()),
         scores=tuple(scores),
         overlays=tuple(_overlays(explained)) if spec.keep_overlays else (),
         group=image.group,
         object_mask=image.objects_digest,
+        labels=several(image.label),
     )
 
 
@@ -112,7 +115,7 @@ def explanation_job(
     watch: FirstAnswers,
 ) -> Job[Explained]:
     """Predicts and explains one image with one model; `watch` sees the answer to it."""
-    _check_label(spec, image, index, facts.classes)
+    _check_label(spec, image, index, facts)
     preprocessing = spec.preprocessing.sized(facts.height, facts.width)
     with placed(f"images[{index}]"):
         pixels = LazyImage.of(image_to_input(image.pixels, preprocessing))
@@ -136,7 +139,7 @@ def explanation_job(
     )
     objects = _objects(image, index, preprocessing, sample.boxes)
     maps = yield from _maps(spec, sample)
-    prediction = _clean_prediction(facts.model, sample)
+    prediction = _clean_prediction(sample)
     return Explained(sample, prediction, maps, objects, image.label, judged=sample)
 
 
@@ -175,20 +178,25 @@ def _partner(image: SourceImage, preprocessing: Preprocessing) -> Donation | Non
     return partner
 
 
-def _check_label(spec: EvaluationSpec, image: SourceImage, index: int, classes: int) -> None:
+def _check_label(
+    spec: EvaluationSpec, image: SourceImage, index: int, facts: PredictorFacts
+) -> None:
     field = f"images[{index}].label"
-    if image.label is None and spec.target == LABEL:
+    if not classes_of(image.label) and spec.target == LABEL:
         raise InvalidArgumentError(
             f"{image.display_name or field} has no label, but the label is to be explained: "
             "give it one, or explain the predicted class",
             field=field,
         )
-    if image.label is not None and not 0 <= image.label < classes:
+    strange = [held for held in classes_of(image.label) if not 0 <= held < facts.classes]
+    if strange:
         raise InvalidArgumentError(
-            f"{image.display_name or field} has the label {image.label}, but the model has "
-            f"the classes 0 to {classes - 1}",
+            f"{image.display_name or field} has the label {strange[0]}, but the model has "
+            f"the classes 0 to {facts.classes - 1}",
             field=field,
         )
+    if isinstance(image.label, LabelSet):
+        require_own_probabilities(facts, image.display_name or field, field)
 
 
 def _supplied(
@@ -259,14 +267,16 @@ def _lacking_labelled(sample: Sample, wanted: LabelledDonors) -> Undefined | Non
     """Why other images of some labels cannot be read."""
     if not wanted:
         return None
-    if sample.label is None:
-        detail = "the image has no label, by which its other images are chosen"
+    classes = classes_of(sample.label)
+    if len(classes) != 1:
+        held = "no label" if not classes else "several classes and no one label"
+        detail = f"the image has {held}, by which its other images are chosen"
         return Undefined(Reason.NO_LABEL, detail)
     if len(sample.same_label_donors) < wanted.same:
-        detail = f"the data set holds no {wanted.same} other images of the label {sample.label}"
+        detail = f"the data set holds no {wanted.same} other images of the label {classes[0]}"
         return Undefined(Reason.NO_DONOR, detail)
     if len(sample.other_label_donors) < wanted.other:
-        detail = f"the data set holds no {wanted.other} images of labels other than {sample.label}"
+        detail = f"the data set holds no {wanted.other} images of labels other than {classes[0]}"
         return Undefined(Reason.NO_DONOR, detail)
     return None
 
@@ -363,13 +373,15 @@ def _is_finite(curve: Curve) -> bool:
     return all(map(isfinite, curve.values))
 
 
-def _clean_prediction(model: str, sample: Sample) -> CleanPrediction:
-    probabilities = sample.clean.probabilities
+def _clean_prediction(sample: Sample) -> CleanPrediction:
+    model, probabilities = sample.facts.model, sample.clean.probabilities
     if not np.isfinite(probabilities).all():
         return CleanPrediction(model, sample.target.class_index, ())
     best = np.argsort(-probabilities, kind="stable")[:_TOP]
     top = tuple(ClassProbability(int(index), float(probabilities[index])) for index in best)
-    return CleanPrediction(model, sample.target.class_index, top)
+    is_ranked = isinstance(sample.label, LabelSet)
+    logits = tuple(sample.clean.logits.tolist()) if is_ranked else ()
+    return CleanPrediction(model, sample.target.class_index, top, logits)
 
 
 def _overlays(explained: Mapping[str, Explained]) -> Iterator[Overlay]:

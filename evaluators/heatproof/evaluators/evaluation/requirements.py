@@ -10,6 +10,7 @@ from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.explainers import Explainer, Supplied
 from heatproof.evaluators.images.inventory import Inventory, Presence
 from heatproof.evaluators.metrics import Case, Metric
+from heatproof.evaluators.queries.label_checks import check_labels
 from heatproof.evaluators.queries.passes import Capability, ModelPass
 from heatproof.evaluators.queries.predictor import PredictorFacts
 from heatproof.evaluators.queries.targets import LABEL, Target
@@ -169,10 +170,11 @@ def check_inventory(
         InvalidArgumentError: at what reads it, or at `dataset`.
     """
     for model in spec.models:
-        _check_highest_label(facts[model], inventory)
+        check_labels(facts[model], inventory)
         check_target(spec.target, facts[model])
     if spec.target == LABEL:
         _check_labels("target label", "or explain the predicted class", "target", inventory)
+        _check_shown(inventory)
     for index, metric in enumerate(spec.metrics):
         field = f"metrics[{index}].{metric.name}"
         if Reads.LABEL in metric.reads:
@@ -233,6 +235,17 @@ def _check_labelled_donors(metric: Metric, field: str, inventory: Inventory) -> 
         )
 
 
+def _check_shown(inventory: Inventory) -> None:
+    """Refuses to explain the classes of images that show none."""
+    if (empty := inventory.shown.first_without) is not None:
+        raise InvalidArgumentError(
+            f"target label explains the classes that an image shows, and "
+            f"{_lacking(inventory, inventory.shown)} show none, {empty!r} first: leave them out, "
+            "or explain the predicted class",
+            field="target",
+        )
+
+
 def _check_boxes(reader: Registered, field: str, inventory: Inventory) -> None:
     if reads_deeply(reader, Reads.BOXES) and not inventory.boxes.count:
         raise InvalidArgumentError(
@@ -264,18 +277,6 @@ def _check_maps(name: str, inventory: Inventory) -> None:
 
 def _lacking(inventory: Inventory, presence: Presence) -> str:
     return f"{inventory.images - presence.count} of {inventory.images}"
-
-
-def _check_highest_label(facts: PredictorFacts, inventory: Inventory) -> None:
-    if inventory.highest_label is None:
-        return
-    label, image = inventory.highest_label
-    if label >= facts.classes:
-        raise InvalidArgumentError(
-            f"{image!r} has the label {label}, but {facts.model} has {facts.classes} classes, 0 to "
-            f"{facts.classes - 1}: correct the labels",
-            field="dataset",
-        )
 
 
 def check_explainers(explainers: Sequence[Explainer], facts: PredictorFacts) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from heatproof.evaluators.explainers import Explainer
+from heatproof.evaluators.images.labels import Label, LabelSet
 from heatproof.evaluators.metrics import Metric
 from heatproof.evaluators.outcomes import Curve, Direction, Score
 from heatproof.evaluators.removal import RemovalOperator
@@ -138,11 +139,23 @@ class CleanPrediction:
         model: name of the model.
         target: class that is explained; -1 where the spec's target is more than one class.
         top: the most probable classes, at most 5, most probable first.
+        logits: those of all classes, of an image with a set of classes; () of others.
     """
 
     model: str
     target: int
     top: tuple[ClassProbability, ...]
+    logits: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AveragePrecision:
+    """How well a model tells the images of a class; fields as in the message of the same name."""
+
+    model: str
+    class_index: int
+    value: float
+    images: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +197,7 @@ class ImageResult:
         overlays: pictures of the maps, if asked for.
         group: group of the image (patient, scene, camera); "" for none.
         object_mask: SHA-256 of its object mask with the frame, its boxes or both; "" without.
+        labels: all classes that it shows, if given instead of a true class.
     """
 
     image: str
@@ -194,3 +208,9 @@ class ImageResult:
     overlays: tuple[Overlay, ...] = field(default=())
     group: str = ""
     object_mask: str = ""
+    labels: LabelSet | None = None
+
+    @property
+    def truth(self) -> Label | None:
+        """What is known of its classes."""
+        return self.label if self.labels is None else self.labels

@@ -19,6 +19,7 @@ from heatproof.evaluators.evaluation.columns import (
 )
 from heatproof.evaluators.evaluation.plan import ResultKey, result_keys
 from heatproof.evaluators.evaluation.results import (
+    AveragePrecision,
     Disparity,
     GroupScore,
     Interval,
@@ -28,16 +29,27 @@ from heatproof.evaluators.evaluation.results import (
     Summary,
 )
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
-from heatproof.evaluators.outcomes import Curve, Direction
+from heatproof.evaluators.images.labels import LabelSet, classes_of
+from heatproof.evaluators.outcomes import Curve, Direction, Reason, Score, Undefined
+from heatproof.evaluators.registry.parameters import UNIT
 from heatproof.evaluators.statistics.arms import Arm, ArmContrast, Rows
+from heatproof.evaluators.statistics.average_precision import (
+    AveragePrecisions,
+    average_precisions,
+)
 from heatproof.evaluators.statistics.bootstrap import MIN_UNITS
 from heatproof.evaluators.statistics.disparity import gap, is_comparable, joint_level
 from heatproof.evaluators.statistics.intervals import Intervals, Limits, Measured, intervals
-from heatproof.evaluators.statistics.reductions import Mean, Proportion, Reduction
+from heatproof.evaluators.statistics.reductions import Linearized, Mean, Proportion, Reduction
 from heatproof.evaluators.statistics.units import Units
 
 LEVEL: Final = 0.95
 """Confidence level of every interval."""
+
+_SHOWN_CLASSES: Final = 1000
+"""Most classes whose average precisions are listed."""
+
+_NO_RANK: Final = Undefined(Reason.NOT_FINITE, "the model's answer holds NaN or infinity")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -140,7 +152,10 @@ def sampling(spec: EvaluationSpec, images: ImageColumns) -> Sampling:
 
 
 def clean_accuracy(spec: EvaluationSpec, images: ImageColumns) -> Mapping[str, Summary]:
-    """Top-1 accuracy of each model on the clean images that have a label; {} without labels."""
+    """Clean accuracy of each model on the images that have a label; {} without labels.
+
+    Of single labels the top-1 accuracy, of sets of classes the mean average precision.
+    """
     units = units_of(images, seed=spec.seed)
     counted = images.taken(units.images)
     quantities = {model: accuracy_of(model, counted) for model in spec.models}
@@ -152,13 +167,65 @@ def clean_accuracy(spec: EvaluationSpec, images: ImageColumns) -> Mapping[str, S
 def accuracy_of(model: str, images: ImageColumns) -> Quantity:
     """Whether a model's top class is the label: 1 or 0; nothing for an image without a label.
 
-    A model without a top class, as of NaN, misses it.
+    A model without a top class, as of NaN, misses it. Where labels are sets of classes, what each
+    image adds to the mean average precision: see `AveragePrecisions.linearized`.
     """
+    if images.are_multi_label:
+        return _precision_of(model, images)
     hits = [
         None if label is None or top == NOT_ASKED else float(top != NOT_FINITE and top == label)
         for label, top in zip(images.labels, images.answers_of(model).tolist(), strict=True)
     ]
     return Quantity.of(ScoreColumn.of(hits), Proportion(), {})
+
+
+def _precision_of(model: str, images: ImageColumns) -> Quantity:
+    """What each image with an answer adds to the mean average precision, to first order."""
+    ranked, found = _ranked(model, images)
+    scores: list[Score | None] = [
+        None if label is None or top == NOT_ASKED else _NO_RANK
+        for label, top in zip(images.labels, images.answers_of(model).tolist(), strict=True)
+    ]
+    if found.classes.size:
+        for place, score in zip(ranked.tolist(), found.linearized.tolist(), strict=True):
+            scores[place] = score
+    return Quantity.of(ScoreColumn.of(scores), Linearized(UNIT), {})
+
+
+def precisions_of(model: str, images: ImageColumns) -> tuple[AveragePrecision, ...]:
+    """The average precision of each class that an image shows; () without sets of classes."""
+    if not images.are_multi_label:
+        return ()
+    _, found = _ranked(model, images)
+    columns = (found.classes.tolist(), found.values.tolist(), found.positives.tolist())
+    return tuple(AveragePrecision(model, *held) for held in zip(*columns, strict=True))
+
+
+def shown_precisions(spec: EvaluationSpec, images: ImageColumns) -> tuple[AveragePrecision, ...]:
+    """The average precisions of all models, of those classes that most images show."""
+    found = tuple(held for model in spec.models for held in precisions_of(model, images))
+    counts = {held.class_index: held.images for held in found}
+    most = sorted(counts, key=lambda index: (-counts[index], index))[:_SHOWN_CLASSES]
+    shown = frozenset(most)
+    return tuple(held for held in found if held.class_index in shown)
+
+
+def _ranked(model: str, images: ImageColumns) -> tuple[Places, AveragePrecisions]:
+    """The places of the images that a model can rank, and how well it does."""
+    logits = images.logits.get(model, np.zeros((len(images), 0), np.float32))
+    classes = [classes_of(label) for label in images.labels]
+    kept = np.array(
+        [
+            isinstance(label, LabelSet) and bool(np.isfinite(row).all()) and row.size > 0
+            for label, row in zip(images.labels, logits, strict=True)
+        ],
+        np.bool_,
+    )
+    places = np.flatnonzero(kept).astype(np.int64)
+    positives = np.zeros((len(places), logits.shape[1]), np.bool_)
+    for row, place in enumerate(places.tolist()):
+        positives[row, [index for index in classes[place] if index < logits.shape[1]]] = True
+    return places, average_precisions(logits[places], positives)
 
 
 def quantities_of(key: ResultKey, columns: ResultColumns) -> dict[str, Quantity]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from math import isfinite, nan
 
 import numpy as np
+from jaxtyping import Float32
 
 from heatproof.evaluators.evaluation.columns import (
     ABSENT,
@@ -75,6 +76,7 @@ class Tabulation:
                 scores=(),
                 group=result.group,
                 object_mask=result.object_mask,
+                labels=result.labels,
             )
         )
 
@@ -98,7 +100,7 @@ def image_columns(images: Sequence[ImageResult], counted: Sequence[bool]) -> Ima
     return ImageColumns(
         digests=tuple(image.image for image in images),
         display_names=tuple(image.display_name for image in images),
-        labels=tuple(image.label for image in images),
+        labels=tuple(image.truth for image in images),
         groups=tuple(image.group for image in images),
         object_masks=tuple(image.object_mask for image in images),
         answers={
@@ -106,7 +108,22 @@ def image_columns(images: Sequence[ImageResult], counted: Sequence[bool]) -> Ima
             for model in models
         },
         counted=np.array(counted, np.bool_),
+        logits=_logits(images),
     )
+
+
+def _logits(images: Sequence[ImageResult]) -> dict[str, Float32[np.ndarray, "images classes"]]:
+    """The logits of each model that has some; rows may be a stranger's, of other lengths."""
+    found: dict[str, np.ndarray] = {}
+    for place, image in enumerate(images):
+        for held in image.predictions:
+            if not held.logits:
+                continue
+            shape = len(images), len(held.logits)
+            rows = found.setdefault(held.model, np.full(shape, np.nan, np.float32))
+            if rows.shape == shape:
+                rows[place] = held.logits
+    return found
 
 
 def _answer(model: str, predictions: Sequence[CleanPrediction]) -> int:

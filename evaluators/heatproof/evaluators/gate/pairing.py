@@ -22,6 +22,7 @@ from heatproof.evaluators.evaluation.summaries import (
     units_of,
 )
 from heatproof.evaluators.gate.policy import Evaluated
+from heatproof.evaluators.images.labels import Label
 from heatproof.evaluators.outcomes import Direction
 from heatproof.evaluators.queries.targets import LABEL
 from heatproof.evaluators.registry.parameters import Range
@@ -174,7 +175,7 @@ def _differing_images(candidate: Evaluated, baseline: Evaluated) -> dict[str, st
     }
 
 
-def _labels_differ(mine: int | None, theirs: int | None, is_strict: bool) -> bool:  # noqa: FBT001  # a rule
+def _labels_differ(mine: Label | None, theirs: Label | None, is_strict: bool) -> bool:  # noqa: FBT001  # a rule
     """Whether labels contradict each other; a label that only one has does so if it is explained.
 
     Else the candidate's labels hold for both.
@@ -217,9 +218,23 @@ def accuracy_pair(candidate: Evaluated, baseline: Evaluated) -> Pair:
     images = candidate.columns.images.taken(units.images)
     places = _places(baseline, images.digests)
     others = replace(baseline.columns.images.taken(places), labels=images.labels)
+    if images.are_multi_label:  # whose score is of the images together, so they must be the same
+        images, others = _both_answered(images, candidate.model, others, baseline.model)
     mine = accuracy_of(candidate.model, images)
     theirs = accuracy_of(baseline.model, others)
     return paired(mine, theirs, units, Direction.HIGHER_IS_BETTER, tolerance=0.0)
+
+
+def _both_answered(
+    images: ImageColumns, model: str, others: ImageColumns, other_model: str
+) -> tuple[ImageColumns, ImageColumns]:
+    """Both without the labels of images that one of the models has no answer to."""
+    held = (images.answers_of(model) >= 0) & (others.answers_of(other_model) >= 0)
+    labels = tuple(
+        label if answered else None
+        for label, answered in zip(images.labels, held.tolist(), strict=True)
+    )
+    return replace(images, labels=labels), replace(others, labels=labels)
 
 
 def paired(

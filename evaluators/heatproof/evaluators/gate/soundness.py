@@ -11,6 +11,7 @@ from heatproof.evaluators.evaluation.results import MetricResult
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.explainers import Explainer
 from heatproof.evaluators.gate.policy import Check, CleanAccuracy, Policy, Rule
+from heatproof.evaluators.images.labels import Label
 from heatproof.evaluators.metrics.metric import Metric, is_answered_by
 from heatproof.evaluators.registry.registry import Reads, Registered
 from heatproof.evaluators.removal import RemovalOperator
@@ -52,7 +53,7 @@ def _require_sound_accuracy(accuracy: CleanAccuracy) -> None:
             )
 
 
-def require_labels(policy: Policy, labels: Sequence[int | None]) -> None:
+def require_labels(policy: Policy, labels: Sequence[Label | None]) -> None:
     """Refuses a bound of the clean accuracy where images have no label.
 
     Raises:

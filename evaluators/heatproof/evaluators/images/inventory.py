@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from heatproof.evaluators.images.labels import Label, LabelSet, classes_of
+
 
 @dataclass(frozen=True, slots=True)
 class KnownImage:
@@ -10,14 +12,14 @@ class KnownImage:
 
     Attributes:
         display_name: name to show.
-        label: true class, if given.
+        label: true class, or all that it shows, if given.
         has_object: whether it has an object mask.
         has_boxes: whether it has a box.
         maps: names of the attribution maps that came with it.
     """
 
     display_name: str
-    label: int | None = None
+    label: Label | None = None
     has_object: bool = False
     has_boxes: bool = False
     maps: frozenset[str] = frozenset()
@@ -50,7 +52,9 @@ class Inventory:
     Attributes:
         images: number of images.
         first: name of the first image; None if there is none.
-        labels: how many have a true class.
+        labels: how many have a label.
+        shown: how many have one that names a class.
+        sets: how many have a set of classes.
         objects: how many have an object mask.
         boxes: how many have a box.
         maps: how many have a map of a name, by the name.
@@ -61,6 +65,8 @@ class Inventory:
     images: int
     first: str | None
     labels: Presence
+    shown: Presence
+    sets: Presence
     objects: Presence
     boxes: Presence
     maps: Mapping[str, Presence] = field(default_factory=dict)
@@ -71,11 +77,15 @@ class Inventory:
         """Takes stock of images."""
         known = tuple(images)
         names = sorted({name for image in known for name in image.maps})
-        labelled = [(image.label, image.display_name) for image in known if image.label is not None]
+        labelled = [
+            (max(held), one.display_name) for one in known if (held := classes_of(one.label))
+        ]
         return cls(
             images=len(known),
             first=known[0].display_name if known else None,
             labels=Presence.of((image.display_name, image.label is not None) for image in known),
+            shown=Presence.of((one.display_name, bool(classes_of(one.label))) for one in known),
+            sets=Presence.of((one.display_name, isinstance(one.label, LabelSet)) for one in known),
             objects=Presence.of((image.display_name, image.has_object) for image in known),
             boxes=Presence.of((image.display_name, image.has_boxes) for image in known),
             maps={

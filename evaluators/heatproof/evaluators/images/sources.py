@@ -9,6 +9,8 @@ from typing import TypeAlias
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
+from heatproof.evaluators.images.labels import Label
+
 
 class Frame(StrEnum):
     """What maps, masks and boxes are laid over."""
@@ -83,7 +85,7 @@ class SourceImage:
         digest: SHA-256 of the image's bytes, 64 hexadecimal digits.
         display_name: name to show.
         pixels: upright RGB.
-        label: index of the true class.
+        label: the true class, or all classes that it shows.
         object_mask: where the object is.
         boxes: boxes around objects.
         attribution_maps: maps made by the caller, by name.
@@ -100,7 +102,7 @@ class SourceImage:
     digest: str
     display_name: str
     pixels: SourcePixels
-    label: int | None = None
+    label: Label | None = None
     object_mask: FramedMask | None = None
     boxes: tuple[FramedBox, ...] = ()
     attribution_maps: Mapping[str, FramedMap] = field(default_factory=dict)

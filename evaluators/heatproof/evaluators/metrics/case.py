@@ -7,6 +7,7 @@ from typing import TypeVar
 from heatproof.evaluators.errors import InternalError
 from heatproof.evaluators.explainers.explainer import Explainer
 from heatproof.evaluators.images.arrays import Map, Mask
+from heatproof.evaluators.images.labels import Label, LabelSet
 from heatproof.evaluators.queries.passes import Weights
 from heatproof.evaluators.queries.predictor import PredictorFacts
 from heatproof.evaluators.queries.procedure import Procedure
@@ -30,7 +31,7 @@ class Given:
         map: the explainer's map.
         objects: where the object is, in the model's input frame: its mask, or its boxes filled in;
             None for an image without either.
-        label: the true class.
+        label: the true class, or all that it shows.
         panel: the image as each model of the spec sees it, by the models' names.
         panel_maps: the explainer's map on each model; a model without one is absent.
         panel_targets: what of each model's answers is explained.
@@ -42,7 +43,7 @@ class Given:
     sample: Sample | None = None
     map: Map | None = None
     objects: Mask | None = None
-    label: int | None = None
+    label: Label | None = None
     panel: Mapping[str, Sample] = field(default_factory=dict)
     panel_maps: Mapping[str, Map] = field(default_factory=dict)
     panel_targets: Mapping[str, Head] = field(default_factory=dict)
@@ -95,9 +96,11 @@ class Case:
         return self.given.objects
 
     @property
-    def label(self) -> int:
-        """The true class."""
-        return self._held(Reads.LABEL, self.given.label)
+    def label(self) -> Label:
+        """The true class, or all that the image shows."""
+        self._require(Reads.LABEL)
+        held = self.given.label
+        return held if isinstance(held, LabelSet) else self._held(Reads.LABEL, held)
 
     @property
     def panel_models(self) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ class Activation(StrEnum):
     LOGITS = "logits"
     SOFTMAX = "softmax"
     SIGMOID = "sigmoid"
+    SIGMOID_LOGITS = "sigmoid_logits"
 
 
 class Basis(StrEnum):
@@ -58,8 +59,8 @@ class ClassOutput:
         output: name of the output that holds the scores.
         logits: name of the tensor that the logits are read from.
         classes: number of classes; 2 where one value tells two classes apart.
-        activation: what the values of the output are: `none` (logits), `softmax`, `log_softmax` or
-            `sigmoid`.
+        activation: what the values of the output are: `none` (logits), `softmax`, `log_softmax`,
+            `sigmoid` or `sigmoid_logits` (logits of each class by itself).
         is_binary: whether the output holds one value an image: class 1 against class 0.
         basis: what the activation rests on.
         decision: how output and activation were decided, in words.
@@ -77,7 +78,8 @@ class ClassOutput:
     @property
     def is_each_by_itself(self) -> bool:
         """Whether probabilities are of each class by itself, and not among the classes."""
-        return self.activation == Activation.SIGMOID and not self.is_binary
+        each = {Activation.SIGMOID, Activation.SIGMOID_LOGITS}
+        return self.activation in each and not self.is_binary
 
 
 @dataclass(frozen=True, slots=True)

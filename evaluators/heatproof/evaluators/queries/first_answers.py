@@ -6,7 +6,13 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from heatproof.evaluators.errors import InvalidArgumentError, UnsupportedModelError
-from heatproof.evaluators.queries.class_outputs import COARSE, Activation, Basis, Reading
+from heatproof.evaluators.queries.class_outputs import (
+    COARSE,
+    Activation,
+    Basis,
+    ClassOutput,
+    Reading,
+)
 
 MOST_ANSWERS: Final = 16
 """Answers that are waited for before answers that look like probabilities are refused."""
@@ -14,6 +20,7 @@ MOST_ANSWERS: Final = 16
 STATED_TOLERANCE: Final = 2e-2
 """How far stated probabilities may leave [0, 1], and their sum 1: exporters round them."""
 
+_LOGITS: Final = frozenset({"none", Activation.SIGMOID_LOGITS})
 _FEWEST_AGAINST_STATEMENT: Final = 2
 _CHANCE_LIMIT: Final = float(np.log(1e7)) + 1e-3
 """Logits of probabilities in [0, 1] lie within this; see `graphs.canonical.ending`."""
@@ -66,11 +73,15 @@ class FirstAnswers:
                 f"{_what(reading)}, and no activation was found behind output {output.output!r}: "
                 f"{_way_out(reading)}",
             )
-        if output.activation == "none" and self._seen >= _FEWEST_AGAINST_STATEMENT:
+        if output.activation in _LOGITS and self._seen >= _FEWEST_AGAINST_STATEMENT:
             raise InvalidArgumentError(
-                f"activation is stated as logits, but {_what(reading)}: state softmax",
+                f"activation is stated as {_stated(output)}, but {_what(reading)}: state softmax",
                 field="activation",
             )
+
+
+def _stated(output: ClassOutput) -> str:
+    return Activation.LOGITS if output.activation == "none" else output.activation
 
 
 def _looks_probable(logits: Float64[np.ndarray, "classes"], reading: Reading) -> bool:
@@ -78,7 +89,7 @@ def _looks_probable(logits: Float64[np.ndarray, "classes"], reading: Reading) ->
     output, slack = reading.output, reading.tolerance
     if output.basis is Basis.ASSUMED and not reading.is_linear:
         slack = COARSE  # whatever came after the last layer may have rounded
-    if output.activation != "none":
+    if output.activation not in _LOGITS:
         return False
     if output.is_binary:
         value = logits[1] - logits[0]

@@ -8,6 +8,7 @@ from jaxtyping import Float32
 
 from heatproof.evaluators.images.arrays import Map, Mask
 from heatproof.evaluators.images.boxes import PixelBox
+from heatproof.evaluators.images.labels import Label
 from heatproof.evaluators.queries.passes import (
     IMAGE,
     TRAINED,
@@ -62,7 +63,7 @@ class Sample:
         maps: the caller's maps by name, in the model's input frame.
         object_mask: where the object is, in the model's input frame; None if it was not given.
         boxes: boxes around objects, in the model's input frame.
-        label: the true class; None if it was not given.
+        label: the true class, or all that it shows; None if it was not given.
         weights: weights of the model that are drawn anew.
         is_perturbed: whether the pixels were changed, so that `image` is not what was uploaded.
         donors: other images of the data set by a seeded draw, as many as the evaluation reads.
@@ -81,7 +82,7 @@ class Sample:
     maps: Mapping[str, Map] = field(default_factory=dict)
     object_mask: Mask | None = None
     boxes: tuple[PixelBox, ...] = ()
-    label: int | None = None
+    label: Label | None = None
     weights: Weights = TRAINED
     is_perturbed: bool = False
     donors: tuple[Donation, ...] = ()

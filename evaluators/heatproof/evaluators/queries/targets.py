@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from heatproof.evaluators.errors import InvalidArgumentError, placed
+from heatproof.evaluators.images.labels import Label, classes_of
 from heatproof.evaluators.queries.procedure import Prediction
 
 NO_CLASS = -1
@@ -23,7 +24,7 @@ class Target:
 
     name: ClassVar[str]
 
-    def head(self, label: int | None, clean: Prediction) -> "Head":
+    def head(self, label: Label | None, clean: Prediction) -> "Head":
         """The head of one image.
 
         Args:
@@ -48,7 +49,7 @@ class Head(Target):
         """The class; `NO_CLASS` where it is more than one."""
         return NO_CLASS
 
-    def head(self, label: int | None, clean: Prediction) -> "Head":  # noqa: ARG002  # as for all targets
+    def head(self, label: Label | None, clean: Prediction) -> "Head":  # noqa: ARG002  # as for all targets
         """Itself."""
         return self
 
@@ -75,20 +76,26 @@ class PredictedClass(Target):
 
     name: ClassVar[str] = "predicted"
 
-    def head(self, label: int | None, clean: Prediction) -> Head:  # noqa: ARG002  # as above
+    def head(self, label: Label | None, clean: Prediction) -> Head:  # noqa: ARG002  # as above
         """The top class."""
         return FixedClass(int(clean.logits.argmax()))
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledClass(Target):
-    """The image's label."""
+    """The image's label; of several classes the mean."""
 
     name: ClassVar[str] = "label"
 
-    def head(self, label: int | None, clean: Prediction) -> Head:
-        """The label; without one, which is refused before, the top class."""
-        return FixedClass(label) if label is not None else PREDICTED.head(label, clean)
+    def head(self, label: Label | None, clean: Prediction) -> Head:
+        """The class or the group of the classes; without any, which is refused, the top class."""
+        match classes_of(label):
+            case ():
+                return PREDICTED.head(label, clean)
+            case (index,):
+                return FixedClass(index)
+            case classes:
+                return Group(classes)
 
 
 @dataclass(frozen=True, slots=True)

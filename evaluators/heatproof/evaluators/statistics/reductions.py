@@ -275,6 +275,35 @@ class Unbounded:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class Linearized(Unbounded):
+    """A data set's score of which each image has a share to first order.
+
+    The images' scores are linearized: their mean is the data set's score, which lies in the range,
+    as none of them need.
+
+    Attributes:
+        range: where the data set's score lies.
+    """
+
+    is_resampled: ClassVar[bool] = True
+
+    range: Range
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    def contrast(self, scores: Column, parts: Mapping[str, Column]) -> ArmContrast:  # noqa: ARG002  # as the protocol says
+        """The mean of the scores."""
+        return ArmContrast((Arm.of_mean(scores),))
+
+    def estimate(self, images: ArmContrast, units: ArmContrast) -> float:  # noqa: ARG002  # as the protocol says
+        """The mean, without what rounding adds to the range."""
+        return self.range.clip(units.estimate())
+
+
 _ENTROPY_SHIFT: Final = 1e-7
 
 

@@ -76,4 +76,5 @@ class CanonicalModel:
 
         One value for two classes has become two logits whose softmax is its sigmoid.
         """
-        return self.activation is Activation.SIGMOID and not self.output.is_binary
+        each = {Activation.SIGMOID, Activation.SIGMOID_LOGITS}
+        return self.activation in each and not self.output.is_binary

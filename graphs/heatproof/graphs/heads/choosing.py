@@ -208,7 +208,7 @@ def _described(chosen: Candidate, why: str, stated: Statement) -> ClassOutput:
         logits=(inside or chosen.value).name or "",
         classes=chosen.classes,
         activation=read.activation,
-        scores=None if inside is not None or read.activation is Activation.NONE else found,
+        scores=None if inside is not None else found,
         is_binary=is_binary,
         basis=read.basis,
         decision=f"{why}; {read.words}",

@@ -13,6 +13,8 @@ class Activation(StrEnum):
     SOFTMAX = "softmax"
     SIGMOID = "sigmoid"
     LOG_SOFTMAX = "log_softmax"
+    SIGMOID_LOGITS = "sigmoid_logits"
+    """Nothing, but each logit has a probability of its own."""
 
 
 class Kind(StrEnum):

@@ -10,7 +10,9 @@ from heatproof.evaluators.queries.class_outputs import Activation as Stated
 from heatproof.evaluators.queries.class_outputs import Basis
 from heatproof.graphs.heads.scores import Activation, Kind, Scores
 
-HOW: Final = "state what they are with activation (--activation softmax, sigmoid or logits)"
+HOW: Final = (
+    "state what they are with activation (--activation softmax, sigmoid, logits or sigmoid_logits)"
+)
 """The way out where values are not understood."""
 
 _FOUND: Final = {
@@ -23,6 +25,7 @@ _AGREES: Final = {
     Stated.SOFTMAX: {Kind.SOFTMAX},
     Stated.SIGMOID: {Kind.SIGMOID},
     Stated.LOGITS: {Kind.LOG_SOFTMAX},
+    Stated.SIGMOID_LOGITS: frozenset[Kind](),
 }
 """Which findings bear out a statement: logarithms of probabilities are logits."""
 
@@ -69,8 +72,11 @@ def interpreted(
         return _found(output, scores, stated)
     if stated is None:
         return _unstated(output, scores, is_binary=is_binary, is_linear=is_linear)
-    if stated is Stated.LOGITS:
+    if stated is Stated.LOGITS or (stated is Stated.SIGMOID_LOGITS and is_binary):
         return Interpretation(Activation.NONE, None, Basis.STATED, _binary("logits", is_binary))
+    if stated is Stated.SIGMOID_LOGITS:
+        words = f"{stated} as stated by the user"
+        return Interpretation(Activation.SIGMOID_LOGITS, None, Basis.STATED, words)
     if stated is Stated.SOFTMAX and is_binary:
         raise InvalidArgumentError(
             f"output {output.name!r} holds one value an image, and a softmax of one value is "

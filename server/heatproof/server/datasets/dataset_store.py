@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, insert, select
 
 from heatproof.evaluators.errors import NotFoundError
-from heatproof.server.datasets.image_records import Record, image_of
+from heatproof.server.datasets.image_records import Record, image_of, is_labelled
 from heatproof.server.resource_names import DatasetName
 from heatproof.server.storage import pages
 from heatproof.server.storage.blob_ownership import BlobOwnership
@@ -67,7 +67,7 @@ class DatasetStore:
                 "display_name": new.display_name,
                 "create_time": datetime.now(UTC),
                 "images": len(records),
-                "labelled": sum(record["label"] is not None for record in records),
+                "labelled": sum(map(is_labelled, records)),
                 "size_bytes": new.size_bytes,
             }
             connection.execute(insert(datasets).values(row))

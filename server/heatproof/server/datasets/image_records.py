@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, TypeAlias
 
+from heatproof.evaluators.images.labels import LabelSet, several, single
 from heatproof.evaluators.images.sources import Frame, FramedBox
 from heatproof.server.workers.inputs import (
     ArraySource,
@@ -34,16 +35,24 @@ def record_of(image: StoredImage) -> Record:
 
     # Left out where there is none: the digest of a set names what its images have, and no more.
     group = {"group": image.group} if image.group else {}
+    found = several(image.label)
+    labels = {} if found is None else {"labels": list(found.classes)}
     return {
         "digest": image.digest,
         "display_name": image.display_name,
         "pixels": source(image.pixels),
-        "label": image.label,
+        "label": single(image.label),
         "object_mask": framed(image.object_mask) if image.object_mask else None,
         "boxes": [asdict(box) for box in image.boxes],
         "attribution_maps": {name: framed(item) for name, item in image.attribution_maps.items()},
+        **labels,
         **group,
     }
+
+
+def is_labelled(record: Mapping[str, Any]) -> bool:
+    """Whether something is known of the image's classes."""
+    return record["label"] is not None or "labels" in record
 
 
 def image_of(record: Mapping[str, Any]) -> StoredImage:
@@ -62,7 +71,7 @@ def image_of(record: Mapping[str, Any]) -> StoredImage:
         digest=record["digest"],
         display_name=record["display_name"],
         pixels=source(record["pixels"]),
-        label=record["label"],
+        label=LabelSet(tuple(record["labels"])) if "labels" in record else record["label"],
         object_mask=framed(mask) if mask else None,
         boxes=tuple(FramedBox(**{**box, "frame": Frame(box["frame"])}) for box in record["boxes"]),
         attribution_maps={name: framed(item) for name, item in maps.items()},

@@ -6,7 +6,13 @@ from typing import Protocol
 from heatproof.evaluators.comparison.values import ModelComparison
 from heatproof.evaluators.evaluation.columns import Columns
 from heatproof.evaluators.evaluation.engine import Explanation, MaskedPredictions
-from heatproof.evaluators.evaluation.results import ImageResult, MetricResult, Sampling, Summary
+from heatproof.evaluators.evaluation.results import (
+    AveragePrecision,
+    ImageResult,
+    MetricResult,
+    Sampling,
+    Summary,
+)
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.gate.policy import Evaluated, Policy, Verdict
 from heatproof.evaluators.queries.class_outputs import ClassOutput
@@ -52,6 +58,7 @@ class WorkerDocuments(Protocol):
         clean_accuracy: Mapping[str, Summary],
         sampling: Sampling,
         warnings: Sequence[ModelWarning],
+        precisions: Sequence[AveragePrecision],
     ) -> bytes:
         """Writes what is said of the images, a part of an `Evaluation`."""
         ...

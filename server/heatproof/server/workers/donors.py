@@ -9,6 +9,7 @@ from heatproof.evaluators.evaluation.donors import (
     donors_read,
     labelled_donors_read,
 )
+from heatproof.evaluators.images.labels import classes_of
 from heatproof.evaluators.registry.registry import LabelledDonors, Registered
 from heatproof.server.workers.inputs import StoredDonor, StoredImage
 
@@ -61,9 +62,9 @@ class DonorPool:
 
 
 def _labels(images: Iterable[StoredImage]) -> dict[str, int]:
-    """The label of each image by its digest; copies with several labels have none."""
+    """The label of each image by its digest; with several, or of copies, it has none."""
     found: dict[str, set[int]] = {}
     for image in images:
         if image.label is not None:
-            found.setdefault(image.digest, set()).add(image.label)
+            found.setdefault(image.digest, set()).update(classes_of(image.label))
     return {digest: labels.pop() for digest, labels in found.items() if len(labels) == 1}

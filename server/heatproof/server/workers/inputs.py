@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from heatproof.evaluators.images.inventory import KnownImage
+from heatproof.evaluators.images.labels import Label
 from heatproof.evaluators.images.sources import Frame, FramedBox
 
 
@@ -110,7 +111,7 @@ class StoredImage:
         digest: SHA-256 of the image's bytes.
         display_name: name to show.
         pixels: an image file, or a tensor [height, width, 3].
-        label: the true class, if given.
+        label: the true class, or all that it shows, if given.
         object_mask: where the object is, if given.
         boxes: boxes around objects.
         attribution_maps: maps made by the client, by name.
@@ -125,7 +126,7 @@ class StoredImage:
     digest: str
     display_name: str
     pixels: EncodedSource | ArraySource
-    label: int | None = None
+    label: Label | None = None
     object_mask: FramedSource | None = None
     boxes: tuple[FramedBox, ...] = ()
     attribution_maps: Mapping[str, FramedSource] = field(default_factory=dict)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from heatproof.evaluators.comparison.comparing import ComparisonRules
+from heatproof.evaluators.images.labels import Label
 from heatproof.evaluators.images.sources import FramedBox
 from heatproof.server.workers.inputs import FramedSource
 from heatproof.server.workers.limits import Effort
@@ -141,14 +142,14 @@ class CheckedImage:
 
     Attributes:
         digest: SHA-256 of its bytes.
-        label: the true class, if given.
+        label: the true class, or all that it shows, if given.
         object_mask: where the object is, if given.
         boxes: around objects.
         group: its group; "" for none.
     """
 
     digest: str
-    label: int | None
+    label: Label | None
     object_mask: FramedSource | None
     boxes: tuple[FramedBox, ...]
     group: str

@@ -66,6 +66,7 @@ PAIRS: list[tuple[Any, type]] = [
     (comparison_pb2.ModelComparison, values.ModelComparison),
     (results_pb2.MetricResult, results.MetricResult),
     (results_pb2.ImageResult, results.ImageResult),
+    (results_pb2.AveragePrecision, results.AveragePrecision),
     (results_pb2.Undefined, Undefined),
     (model_pb2.ModelFacts, inspecting.ModelFacts),
     (model_pb2.Usability, usability.Usability),
@@ -90,6 +91,7 @@ SCALARS: Mapping[int, type] = {
     FieldDescriptor.CPPTYPE_INT32: int,
     FieldDescriptor.CPPTYPE_INT64: int,
     FieldDescriptor.CPPTYPE_DOUBLE: float,
+    FieldDescriptor.CPPTYPE_FLOAT: float,
     FieldDescriptor.CPPTYPE_BOOL: bool,
 }
 

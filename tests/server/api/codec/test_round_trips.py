@@ -16,6 +16,7 @@ from hypothesis.extra import numpy as npst
 
 from heatproof.evaluators.errors import InvalidArgumentError, UnknownNameError, placed
 from heatproof.evaluators.evaluation.results import (
+    CleanPrediction,
     Disparity,
     GroupScore,
     ImageResult,
@@ -27,6 +28,7 @@ from heatproof.evaluators.evaluation.results import (
 )
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.explainers import EXPLAINERS, Explainer
+from heatproof.evaluators.images.labels import LabelSet
 from heatproof.evaluators.images.preprocessing import PRESETS, Preprocessing, Resize
 from heatproof.evaluators.metrics import METRICS, ClassMatrix
 from heatproof.evaluators.outcomes import Curve, Direction, Reason, Undefined
@@ -200,6 +202,20 @@ def test_specs(spec: EvaluationSpec) -> None:
 def test_metric_results(result: MetricResult) -> None:
     message = sent(encode(result, results_pb2.MetricResult))
     assert decode(message, MetricResult) == result
+
+
+@given(
+    st.lists(st.integers(0, 2**31 - 1), unique=True, max_size=3),
+    st.lists(st.floats(-1e6, 1e6, width=32), max_size=3),
+)
+def test_sets_of_classes(classes: list[int], logits: list[float]) -> None:
+    answer = CleanPrediction("m", -1, (), tuple(logits))
+    held = LabelSet(tuple(classes))
+    result = ImageResult("0", "", None, (answer,), (), labels=held)
+    message = sent(encode(result, results_pb2.ImageResult))
+    assert message.HasField("labels")
+    assert not message.HasField("label")
+    assert decode(message, ImageResult) == result
 
 
 @given(IMAGE_RESULTS)

@@ -29,7 +29,6 @@ from heatproof.v1.evaluation_pb2 import EvaluationSpec
 from heatproof.v1.evaluation_service_pb2 import CreateEvaluationRequest, GateEvaluationRequest
 from heatproof.v1.evaluation_service_pb2_grpc import EvaluationServiceStub
 from heatproof.v1.gate_pb2 import Baseline, Policy, PolicyModel, Verdict
-from heatproof.v1.results_pb2 import ImageResult
 from heatproof.v1.target_pb2 import Target
 
 GATE: Final = Rpc(EvaluationServiceStub, "GateEvaluation")
@@ -162,10 +161,11 @@ def _outline(baseline: Baseline | None) -> Baseline | None:
     outline = Baseline(model=baseline.model)
     outline.evaluation.spec.CopyFrom(baseline.evaluation.spec)
     for result in baseline.image_results:
-        label = result.label if result.HasField("label") else None
-        outline.image_results.append(
-            ImageResult(image=result.image, label=label, object_mask=result.object_mask)
-        )
+        held = outline.image_results.add(image=result.image, object_mask=result.object_mask)
+        if result.HasField("labels"):
+            held.labels.CopyFrom(result.labels)
+        elif result.HasField("label"):
+            held.label = result.label
     return outline
 
 

@@ -169,8 +169,8 @@ Activation: TypeAlias = Annotated[
     str | None,
     typer.Option(
         "--activation",
-        help="What the values of that output are: softmax, sigmoid or logits; found in the graph "
-        "by default.",
+        help="What the values of that output are: softmax, sigmoid, logits or sigmoid_logits "
+        "(logits of each class by itself); found in the graph by default.",
     ),
 ]
 
@@ -216,7 +216,8 @@ class KnownOptions:
     labels: Annotated[
         Path | None,
         typer.Option(
-            help="CSV file with the columns file,label, and group if images of one patient, scene "
+            help="CSV file with the columns file,label, or file,labels with all classes of an "
+            "image as 1;4, and group if images of one patient, scene "
             "or camera are to count as one.",
             rich_help_panel=ANNOTATIONS,
         ),

@@ -21,6 +21,10 @@ CLEAN_ROWS: Final = 20
 """Images whose clean answer is listed; the reports list more."""
 
 
+PRECISION_ROWS: Final = 20
+"""Classes whose average precision is listed, the lowest first."""
+
+
 def show_report(content: Content) -> None:
     """Prints warnings, the clean answers, and how images and answers were read."""
     show_warnings(content)
@@ -41,7 +45,9 @@ def show_conditions(content: Content) -> None:
     for model, text in content.class_outputs:
         out.print(f"class output of {escape(model)}: {escape(text)}")
     for model, accuracy, labelled in content.accuracies:
-        out.print(f"clean accuracy of {escape(model)}: {accuracy} ({labelled} images labelled)")
+        told = f"{accuracy} ({labelled} images labelled)"
+        out.print(f"{content.accuracy_name} of {escape(model)}: {told}")
+    _show_precisions(content)
 
 
 def show_results(content: Content) -> None:
@@ -98,6 +104,22 @@ def _show_checks(rows: Iterable[CheckRow]) -> None:
         cells = (escape(cell) for cell in (row.subject, score, row.interval, row.bound))
         made.add_row(*cells, Text(outcome, style=COLOURS[row.tone]))
     out.print(made)
+
+
+def _show_precisions(content: Content) -> None:
+    rows = content.precisions
+    if not rows:
+        return
+    models = [content.captions.model(model.name) for model in content.report.models]
+    names = [escape(name) for name in models] if content.several_models else ["average precision"]
+    made = table("class", "images", *names, right=("images", *names))
+    for row in rows[:PRECISION_ROWS]:
+        made.add_row(escape(row.name), str(row.images), *row.values)
+    out.print(made)
+    if len(rows) > PRECISION_ROWS:
+        out.print(
+            f"{len(rows) - PRECISION_ROWS} classes of higher average precision are in the reports"
+        )
 
 
 def _show_clean(content: Content) -> None:

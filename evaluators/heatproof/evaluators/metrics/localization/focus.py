@@ -10,6 +10,7 @@ import numpy as np
 
 from heatproof.evaluators.errors import InternalError, InvalidArgumentError
 from heatproof.evaluators.images.arrays import Image, Map, Mask
+from heatproof.evaluators.images.labels import classes_of
 from heatproof.evaluators.metrics.case import Case
 from heatproof.evaluators.metrics.localization.objects import mass_share, positive_part
 from heatproof.evaluators.metrics.metric import METRICS, Cost, Metric, MetricCategory, MetricFacts
@@ -81,14 +82,15 @@ class Focus(Metric):
     def score(self, case: Case) -> Procedure[Outcome]:
         """`sum of A+ on the tiles of the label / sum of A+`."""
         sample = case.sample
-        if sample.label is None:
-            raise InternalError("focus is asked of an image without a label")
+        classes = classes_of(sample.label)
+        if len(classes) != 1:
+            raise InternalError("focus is asked of an image without one label")
         tiles = _tiles(sample)
         mosaic = _mosaic(sample, tiles)
         answer = yield from predict(sample.view(image=mosaic))
         if not np.isfinite(answer.logits).all():
             return Outcome(Undefined(Reason.NOT_FINITE, "the model's answer to the mosaic"))
-        moved = replace(sample.moved(mosaic, answer), target=FixedClass(sample.label), boxes=())
+        moved = replace(sample.moved(mosaic, answer), target=FixedClass(classes[0]), boxes=())
         made = yield from case.explainer.explain(moved)
         if isinstance(made, Undefined):
             return Outcome(made)

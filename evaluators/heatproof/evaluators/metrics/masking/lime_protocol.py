@@ -15,7 +15,7 @@ from heatproof.evaluators.explainers.perturbation.surrogate import (
 )
 from heatproof.evaluators.images.arrays import Mask
 from heatproof.evaluators.metrics.case import Case
-from heatproof.evaluators.metrics.masking.predicted_class import NO_LABEL, hit
+from heatproof.evaluators.metrics.masking.predicted_class import label_hit, unlabelled
 from heatproof.evaluators.metrics.metric import METRICS, Cost, Metric, MetricCategory, MetricFacts
 from heatproof.evaluators.outcomes import Direction, Outcome, Reason, Score, Undefined
 from heatproof.evaluators.queries.procedure import Procedure, predict
@@ -94,9 +94,7 @@ class LimeProtocol(SurrogateParameters, Metric):
             "jaccard": _jaccard(~regions.hiding(chosen), objects),
             "n_zero_coverage": float(fit.zero_coverage + (ablated.coverage == 0)),
         }
-        parts["ablation_hit"] = (
-            NO_LABEL if sample.label is None else hit(ablated, float(sample.label))
-        )
+        parts["ablation_hit"] = unlabelled(sample.label) or label_hit(ablated, sample.label)
         return Outcome(_alignment(fit, regions, objects), parts)
 
     def _chosen(self, fit: Fit, regions: Regions, rng: np.random.Generator) -> Order:

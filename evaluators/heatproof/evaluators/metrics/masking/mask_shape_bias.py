@@ -7,8 +7,13 @@ from typing import ClassVar
 import numpy as np
 
 from heatproof.evaluators.images.arrays import Mask
+from heatproof.evaluators.images.labels import classes_of
 from heatproof.evaluators.metrics.case import Case
-from heatproof.evaluators.metrics.masking.predicted_class import hit, predicted_class
+from heatproof.evaluators.metrics.masking.predicted_class import (
+    label_hit,
+    predicted_class,
+    unlabelled,
+)
 from heatproof.evaluators.metrics.metric import METRICS, Cost, Metric, MetricCategory, MetricFacts
 from heatproof.evaluators.outcomes import Direction, Outcome, Reason, Undefined
 from heatproof.evaluators.queries.procedure import Procedure, ask
@@ -57,7 +62,7 @@ class MaskShapeBias(Metric):
         return Cost(views=2)
 
     def score(self, case: Case) -> Procedure[Outcome]:
-        """`[argmax f(x - object) = label]`, beside that of the rolled mask."""
+        """`[argmax f(x - object) is the label]`, beside that of the rolled mask."""
         objects, sample = case.objects, case.sample
         if objects is None or not objects.any():
             return Outcome(Undefined(Reason.NO_OBJECT, "no pixel of the input is marked as object"))
@@ -69,7 +74,7 @@ class MaskShapeBias(Metric):
         if any(answer.coverage == 0 for answer in answers):
             detail = "the rest of the image vanishes inside the network"
             return Outcome(Undefined(Reason.ZERO_COVERAGE, detail))
-        object_hit, control_hit = (hit(answer, float(case.label)) for answer in answers)
+        object_hit, control_hit = (label_hit(answer, case.label) for answer in answers)
         return Outcome(object_hit, {"object_hit": object_hit, "control_hit": control_hit})
 
 
@@ -77,8 +82,10 @@ def _unfit(case: Case, objects: Mask) -> Undefined | None:
     """Why an image with an object is not in the set."""
     if objects.all():
         return Undefined(Reason.FULL_OBJECT, "every pixel is marked as object")
+    if (lacking := unlabelled(case.label)) is not None:
+        return lacking
     found = predicted_class(case.sample.clean)
-    if found != case.label:
+    if found not in classes_of(case.label):
         detail = f"the clean image is taken for class {found:g}, not for {case.label}"
         return Undefined(Reason.MISCLASSIFIED, detail)
     return None

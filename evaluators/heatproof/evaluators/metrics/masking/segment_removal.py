@@ -8,9 +8,16 @@ from typing import ClassVar
 import numpy as np
 
 from heatproof.evaluators.errors import placed
+from heatproof.evaluators.images.labels import classes_of
 from heatproof.evaluators.metrics.case import Case
 from heatproof.evaluators.metrics.masking.class_matrix import ClassMatrix
-from heatproof.evaluators.metrics.masking.predicted_class import NO_LABEL, hit, predicted_class
+from heatproof.evaluators.metrics.masking.predicted_class import (
+    NO_LABEL,
+    hit,
+    label_hit,
+    predicted_class,
+    unlabelled,
+)
 from heatproof.evaluators.metrics.metric import (
     METRICS,
     OCCLUSION_CONFOUND,
@@ -190,8 +197,9 @@ class SegmentRemoval(Metric):
             if name != "class_similarity":
                 parts |= dict(zip(self._points(name), values, strict=True))
         labelled = ("accuracy", *(("class_similarity",) if self.similarity.classes else ()))
+        lacking = unlabelled(sample.label) or NO_LABEL
         for name in labelled:
-            parts[name] = float(np.mean(curves[name])) if name in curves else NO_LABEL
+            parts[name] = float(np.mean(curves[name])) if name in curves else lacking
         return Outcome(
             float(np.mean(curves["unchanged"])),
             parts,
@@ -202,12 +210,15 @@ class SegmentRemoval(Metric):
         """What each fraction says; of an image without a label only whether it is unchanged."""
         clean = predicted_class(sample.clean)
         curves = {"unchanged": [hit(answer, clean) for answer in answers]}
-        if (label := sample.label) is None:
+        if unlabelled(sample.label):
             return curves
-        curves["accuracy"] = [hit(answer, float(label)) for answer in answers]
+        curves["accuracy"] = [label_hit(answer, sample.label) for answer in answers]
         if self.similarity.classes:
             classes = map(predicted_class, answers)
-            curves["class_similarity"] = [self.similarity.between(one, label) for one in classes]
+            curves["class_similarity"] = [
+                max(self.similarity.between(one, held) for held in classes_of(sample.label))
+                for one in classes
+            ]
         return curves
 
     def _points(self, name: str) -> tuple[str, ...]:

@@ -8,7 +8,13 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 from google.rpc import status_pb2
 
 from heatproof.evaluators.errors import InvalidArgumentError, LimitExceededError, placed
-from heatproof.evaluators.evaluation.results import ImageResult, MetricResult, Sampling, Summary
+from heatproof.evaluators.evaluation.results import (
+    AveragePrecision,
+    ImageResult,
+    MetricResult,
+    Sampling,
+    Summary,
+)
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.queries.class_outputs import ClassOutput
 from heatproof.evaluators.queries.model_warnings import ModelWarning
@@ -112,7 +118,10 @@ def serialized_results(results: Sequence[MetricResult]) -> bytes:
 
 
 def serialized_image_summary(
-    clean_accuracy: Mapping[str, Summary], sampling: Sampling, warnings: Sequence[ModelWarning]
+    clean_accuracy: Mapping[str, Summary],
+    sampling: Sampling,
+    warnings: Sequence[ModelWarning],
+    precisions: Sequence[AveragePrecision],
 ) -> bytes:
     """Writes what is said of the images; `warnings` are those that the answers to them give."""
     message = evaluation_pb2.Evaluation(
@@ -121,6 +130,7 @@ def serialized_image_summary(
         },
         sampling=encode(sampling, results_pb2.Sampling),
         warnings=[encode(warning, results_pb2.ModelWarning) for warning in warnings],
+        average_precisions=[encode(held, results_pb2.AveragePrecision) for held in precisions],
     )
     return message.SerializeToString(deterministic=True)
 

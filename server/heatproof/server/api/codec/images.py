@@ -15,6 +15,7 @@ from heatproof.evaluators.errors import (
     placed,
 )
 from heatproof.evaluators.images.arrays import require_unit
+from heatproof.evaluators.images.labels import Label, LabelSet
 from heatproof.evaluators.images.sources import Frame, FramedBox
 from heatproof.server.api.codec.fields.decoding import decode
 from heatproof.server.api.codec.fields.enums import decode_enum
@@ -33,6 +34,7 @@ from heatproof.v1 import image_pb2, tensor_pb2
 _FRAME: Final = image_pb2.Frame.DESCRIPTOR
 _CHANNELS: Final = 3
 _MAX_GROUP: Final = 200
+_MAX_LABELS: Final = 1000
 
 
 def decode_image(message: image_pb2.Image, limits: Limits) -> StoredImage:
@@ -43,11 +45,6 @@ def decode_image(message: image_pb2.Image, limits: Limits) -> StoredImage:
         LimitExceededError: it is too large.
     """
     pixels = _pixels(message, limits)
-    if message.HasField("label") and message.label < 0:
-        raise InvalidArgumentError(
-            f"label must be at least 0, not {message.label}; leave it unset if it is unknown",
-            field="label",
-        )
     if len(message.group) > _MAX_GROUP:
         raise InvalidArgumentError(
             f"group has {len(message.group)} characters; it may have {_MAX_GROUP}", field="group"
@@ -56,12 +53,50 @@ def decode_image(message: image_pb2.Image, limits: Limits) -> StoredImage:
         digest=_digest(pixels),
         display_name=message.display_name,
         pixels=pixels,
-        label=message.label if message.HasField("label") else None,
+        label=_label(message),
         object_mask=_object_mask(message, limits),
         boxes=tuple(_box(box, index) for index, box in enumerate(message.boxes)),
         attribution_maps=_maps(message, limits),
         group=message.group,
     )
+
+
+def _label(message: image_pb2.Image) -> Label | None:
+    if not message.HasField("labels"):
+        return _class_index(message.label, "label") if message.HasField("label") else None
+    if message.HasField("label"):
+        raise InvalidArgumentError(
+            "label and labels are both set: keep labels, with all classes that the image shows, or "
+            "label, with the one that is true",
+            field="labels",
+        )
+    return _label_set(message.labels.classes)
+
+
+def _label_set(classes: Sequence[int]) -> LabelSet:
+    """The set; its order says nothing, so equal sets are one."""
+    if len(classes) > _MAX_LABELS:
+        raise InvalidArgumentError(
+            f"labels has {len(classes)} classes; an image may show {_MAX_LABELS}",
+            field="labels.classes",
+        )
+    for place, index in enumerate(classes):
+        _class_index(index, f"labels.classes[{place}]")
+        if index in classes[:place]:
+            raise InvalidArgumentError(
+                f"class {index} is in the labels twice: list the indices of the classes that the "
+                "image shows, not a 0 or 1 for each class",
+                field=f"labels.classes[{place}]",
+            )
+    return LabelSet(tuple(sorted(classes)))
+
+
+def _class_index(index: int, field: str) -> int:
+    if index < 0:
+        raise InvalidArgumentError(
+            f"label must be at least 0, not {index}; leave it unset if it is unknown", field=field
+        )
+    return index
 
 
 def _pixels(message: image_pb2.Image, limits: Limits) -> EncodedSource | ArraySource:

@@ -63,6 +63,7 @@ MAX_COUNTS: Final[Mapping[str, int]] = MappingProxyType(
         "heatproof.v1.ExplainRequest.images": 64,
         "heatproof.v1.Image.attribution_maps": 64,
         "heatproof.v1.Image.boxes": 1000,
+        "heatproof.v1.LabelSet.classes": 1000,
         "heatproof.v1.ListMetricResultsRequest.explainers": 64,
         "heatproof.v1.ListMetricResultsRequest.metrics": 256,
         "heatproof.v1.ListMetricResultsRequest.models": 64,

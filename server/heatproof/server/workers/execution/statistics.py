@@ -20,6 +20,7 @@ from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.evaluation.summaries import (
     clean_accuracy,
     sampling,
+    shown_precisions,
     summarize,
     units_of,
 )
@@ -33,6 +34,7 @@ from heatproof.evaluators.gate.soundness import (
     require_labels,
     require_sound,
 )
+from heatproof.evaluators.images.labels import several, single
 from heatproof.evaluators.images.sources import objects_digest
 from heatproof.server.workers.execution.context import TaskContext
 from heatproof.server.workers.execution.images import mask_digest
@@ -63,7 +65,13 @@ def summarize_images(task: SummarizeImages, context: TaskContext) -> ImageSummar
     spec = context.documents.read_spec(task.spec)
     accuracy = clean_accuracy(spec, images)
     warnings = doubts(images, context.documents.read_class_outputs(task.environment), accuracy)
-    summary = context.documents.serialized_image_summary(accuracy, sampling(spec, images), warnings)
+    units = units_of(images, seed=spec.seed)
+    summary = context.documents.serialized_image_summary(
+        accuracy,
+        sampling(spec, images),
+        warnings,
+        shown_precisions(spec, images.taken(units.images)),
+    )
     sizes = [len(read_images((data,))) for data in task.images]
     return ImageSummary(summary, _recounted(images, sizes, spec.seed))
 
@@ -117,7 +125,8 @@ def _outline(image: CheckedImage, context: TaskContext) -> ImageResult:
     """What tells whether a baseline is of the same image."""
     mask = "" if image.object_mask is None else mask_digest(image.object_mask, context.blobs)
     objects = objects_digest(mask, image.boxes)
-    return ImageResult(image.digest, "", image.label, (), (), object_mask=objects)
+    label, labels = single(image.label), several(image.label)
+    return ImageResult(image.digest, "", label, (), (), object_mask=objects, labels=labels)
 
 
 def judge(task: Judge, context: TaskContext) -> bytes:
