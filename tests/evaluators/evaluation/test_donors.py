@@ -16,7 +16,7 @@ from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.explainers import IntegratedGradients, Occlusion, Random
 from heatproof.evaluators.images.preprocessing import PRESETS
 from heatproof.evaluators.images.sources import DonorImage, SourceImage
-from heatproof.evaluators.metrics import Case, Deletion, Metric
+from heatproof.evaluators.metrics import Case, Deletion, Metric, MonotonicityCorrelation
 from heatproof.evaluators.metrics.metric import MetricCategory, MetricFacts
 from heatproof.evaluators.outcomes import Direction, Outcome, Reason, Undefined
 from heatproof.evaluators.queries.procedure import Procedure, predict
@@ -128,6 +128,12 @@ def test_who_reads_donors_is_found_inside_of_explainers_too() -> None:
     assert donors_read(replace(SPEC, removals=(Black(),)).registered) == 0
     nested = replace(SPEC, removals=(Black(),), explainers=(Occlusion(removal=Donor()),))
     assert donors_read(nested.registered) == 1
+
+
+def test_a_metric_of_several_draws_is_handed_a_donor_for_each() -> None:
+    drawing = replace(SPEC, metrics=(MonotonicityCorrelation(draws=5), Deletion(4, 4)))
+    assert donors_read(drawing.registered) == 5
+    assert donors_read(replace(drawing, removals=(Black(),)).registered) == 0
 
 
 def source(seed: int, donors: Sequence[int] = ()) -> SourceImage:

@@ -12,13 +12,22 @@ import numpy as np
 from heatproof.evaluators.evaluation.columns import Places
 from heatproof.evaluators.queries.seeds import generator
 from heatproof.evaluators.registry.registry import LabelledDonors, Reads, Registered, parts_of
+from heatproof.evaluators.removal.operator import RemovalOperator
 
 T = TypeVar("T")
 
 
 def donors_read(things: Iterable[Registered]) -> int:
-    """How many other images each image is handed for metrics, explainers and operators."""
-    return max((part.donors for part in _readers(things)), default=0)
+    """How many other images each image is handed for metrics, explainers and operators.
+
+    A removal operator that shows another image shows a further one in each draw of a metric.
+    """
+    known = list(things)
+    readers = list(_readers(known))
+    read = max((part.donors for part in readers), default=0)
+    drawn = (part.removal_draws for thing in known for part in parts_of(thing))
+    shows = any(isinstance(part, RemovalOperator) for part in readers)
+    return max(read, *drawn) if shows else read
 
 
 def labelled_donors_read(things: Iterable[Registered]) -> LabelledDonors:

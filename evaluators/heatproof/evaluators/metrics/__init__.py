@@ -68,6 +68,18 @@ from heatproof.evaluators.metrics.faithfulness.erasure.monotonicity import (
     Monotonicity as Monotonicity,
 )
 from heatproof.evaluators.metrics.faithfulness.erasure.sufficiency import Sufficiency as Sufficiency
+from heatproof.evaluators.metrics.faithfulness.masked_confidence.average_drop import (
+    AverageDrop as AverageDrop,
+)
+from heatproof.evaluators.metrics.faithfulness.masked_confidence.average_gain import (
+    AverageGain as AverageGain,
+)
+from heatproof.evaluators.metrics.faithfulness.masked_confidence.drop_in_confidence import (
+    DropInConfidence as DropInConfidence,
+)
+from heatproof.evaluators.metrics.faithfulness.masked_confidence.increase_in_confidence import (
+    IncreaseInConfidence as IncreaseInConfidence,
+)
 from heatproof.evaluators.metrics.faithfulness.perturbation_curves.abpc import Abpc as Abpc
 from heatproof.evaluators.metrics.faithfulness.perturbation_curves.deletion import (
     Deletion as Deletion,
@@ -97,7 +109,28 @@ from heatproof.evaluators.metrics.faithfulness.road.road_combined import (
 )
 from heatproof.evaluators.metrics.faithfulness.road.road_lerf import RoadLerf as RoadLerf
 from heatproof.evaluators.metrics.faithfulness.road.road_morf import RoadMorf as RoadMorf
-from heatproof.evaluators.metrics.faithfulness.sensitivity_n import SensitivityN as SensitivityN
+from heatproof.evaluators.metrics.faithfulness.subset_fidelity.faithfulness_correlation import (
+    FaithfulnessCorrelation as FaithfulnessCorrelation,
+)
+from heatproof.evaluators.metrics.faithfulness.subset_fidelity.faithfulness_estimate import (
+    FaithfulnessEstimate as FaithfulnessEstimate,
+)
+from heatproof.evaluators.metrics.faithfulness.subset_fidelity.infidelity import (
+    Infidelity as Infidelity,
+)
+from heatproof.evaluators.metrics.faithfulness.subset_fidelity.monotonicity_correlation import (
+    MonotonicityCorrelation as MonotonicityCorrelation,
+)
+from heatproof.evaluators.metrics.faithfulness.subset_fidelity.mu_fidelity import (
+    MuFidelity as MuFidelity,
+)
+from heatproof.evaluators.metrics.faithfulness.subset_fidelity.non_sensitivity import (
+    NonSensitivity as NonSensitivity,
+)
+from heatproof.evaluators.metrics.faithfulness.subset_fidelity.saco import Saco as Saco
+from heatproof.evaluators.metrics.faithfulness.subset_fidelity.sensitivity_n import (
+    SensitivityN as SensitivityN,
+)
 from heatproof.evaluators.metrics.functions.distances import Distance as Distance
 from heatproof.evaluators.metrics.localization.box_iou import BoxIou as BoxIou
 from heatproof.evaluators.metrics.localization.effective_heat_ratio import (

@@ -1,12 +1,13 @@
 """One image as one model sees it: what explainers and metrics work on."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Float32
 
-from heatproof.evaluators.images.arrays import Map, Mask
+from heatproof.evaluators.images.arrays import Image, Map, Mask
 from heatproof.evaluators.images.boxes import PixelBox
 from heatproof.evaluators.images.labels import Label
 from heatproof.evaluators.queries.passes import (
@@ -141,12 +142,21 @@ class Sample:
         removal: RemovalOperator | None = None,
         *,
         image: LazyImage | None = None,
+        draw: int = 0,
     ) -> MaskedView:
-        """Asks for a prediction of the image, or of another one, with cells removed."""
+        """Asks for a prediction of the image, or of another one, with cells removed.
+
+        Args:
+            mask: visibility; None hides nothing.
+            removal: how cells are removed.
+            image: the other image.
+            draw: which of several draws of what a random operator paints; donors go by it too.
+        """
         masking = None if removal is None else removal.masking
         run = ModelPass(self.facts.model, self.weights, masking)
-        seed = 0 if removal is None else seed_of(self.seed, self.digest, "removal")
-        donors = () if removal is None else self._drawings(removal)
+        purpose = f"removal/{draw}" if draw else "removal"
+        seed = 0 if removal is None else seed_of(self.seed, self.digest, purpose)
+        donors = () if removal is None else self._drawings(removal)[draw:]
         return MaskedView(image or self.image, run, mask, removal, seed, donors=donors)
 
     def tapped_view(self, *tensors: str) -> MaskedView:
@@ -158,6 +168,23 @@ class Sample:
         """Asks for a prediction of the image with the channels of a tensor scaled."""
         plain = self.view()
         return replace(plain, run=replace(plain.run, gate=tensor), gate=factors)
+
+    def blend(self, shares: Map, removal: RemovalOperator) -> MaskedView:
+        """Asks for a prediction of the image mixed with what an operator paints in its place.
+
+        Args:
+            shares: of the image in each pixel, in [0, 1]; the rest is the operator's.
+            removal: an operator that `blends`.
+        """
+        digest = hashlib.sha256(np.ascontiguousarray(shares).data).hexdigest()
+        key = f"blend/{self.image.key}/{self.digest}/{self.seed}/{removal}/{digest}"
+        return self.view(image=LazyImage(key, lambda: self._blended(shares, removal)))
+
+    def _blended(self, shares: Map, removal: RemovalOperator) -> Image:
+        nothing = np.zeros((self.height, self.width), np.bool_)
+        painted = removal.bind(self.removal_view(removal))(nothing).astype(np.float64)
+        mixed = shares * self.image.draw() + (1 - shares) * painted
+        return np.asarray(mixed, np.float32)
 
     def removal_view(self, removal: RemovalOperator) -> RemovalView:
         """What an operator sees of the image, for who draws it without asking the model."""

@@ -99,6 +99,11 @@ class Registered:
         return self.facts.reads
 
     @property
+    def removal_draws(self) -> int:
+        """How many draws of what a random removal operator paints it looks at."""
+        return 1
+
+    @property
     def donors(self) -> int:
         """How many other images of the data set it is handed, if it reads them."""
         return 1

@@ -26,6 +26,11 @@ class Donor(RemovalOperator):
         name="donor", reference="Heatproof", reads=(Reads.DONORS,), content_free=True
     )
 
+    @property
+    def is_random(self) -> bool:
+        """Always: by the donor."""
+        return True
+
     def bind(self, view: RemovalView) -> Render:
         """Draws the donor."""
         if not view.donors:

@@ -53,6 +53,11 @@ class LinearImputation(RemovalOperator):
         0.01, "Standard deviation of the noise that is added.", within=UNIT
     )  # fmt: skip
 
+    @property
+    def is_random(self) -> bool:
+        """With noise."""
+        return self.noise > 0
+
     def bind(self, view: RemovalView) -> Render:
         """Draws the noise for the whole image, so that the masks of a curve nest."""
         noise = np.float32(self.noise) * view.rng.standard_normal(view.image.shape, np.float32)

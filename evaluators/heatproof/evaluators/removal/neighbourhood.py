@@ -52,6 +52,11 @@ class Neighbourhood(RemovalOperator):
     )  # fmt: skip
     statistic: Statistic = parameter(Statistic.MEAN, "What is taken of them.")
 
+    @property
+    def is_random(self) -> bool:
+        """With uniform draws."""
+        return self.statistic is Statistic.UNIFORM
+
     def bind(self, view: RemovalView) -> Render:
         """Draws one number a pixel, the same for all masks."""
         shares = view.rng.random(view.image.shape[1:], np.float32)

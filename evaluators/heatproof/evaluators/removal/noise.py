@@ -38,6 +38,11 @@ class Noise(RemovalOperator):
 
     distribution: Distribution = parameter(Distribution.UNIFORM, "What each value is drawn from.")
 
+    @property
+    def is_random(self) -> bool:
+        """Always."""
+        return True
+
     def bind(self, view: RemovalView) -> Render:
         """Draws the noise for the whole image, so that the masks of a curve nest."""
         noise = _FIELDS[self.distribution](view)

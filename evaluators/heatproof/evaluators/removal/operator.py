@@ -113,6 +113,11 @@ class RemovalOperator(Registered, ABC):
         """Whether an image can be blended with the one in which everything is removed."""
         return self.masking is None and not self.facts.from_surroundings
 
+    @property
+    def is_random(self) -> bool:
+        """Whether what it paints is drawn, so that several draws differ."""
+        return False
+
     @abstractmethod
     def bind(self, view: RemovalView) -> Render:
         """Does once what all masks of an image share, such as its blur."""

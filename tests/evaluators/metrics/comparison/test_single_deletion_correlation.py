@@ -22,7 +22,7 @@ from tests.evaluators.toys import (
 
 WEIGHTS = np.random.default_rng(0).uniform(-2e-3, 6e-3, (3, SIDE, SIDE))
 KINDS = (Grid(5), Slic(segments=9, compactness=100.0), Quickshift(kernel=2.0, distance=10.0))
-METRIC = SingleDeletionCorrelation(Grid(4))
+METRIC = SingleDeletionCorrelation(regions=Grid(4))
 
 
 def effects(image: np.ndarray) -> np.ndarray:
@@ -78,14 +78,14 @@ def test_the_score_is_spearmans_correlation_written_out(kind: Segmentation) -> N
     for cell in range(labels.max() + 1):
         means.append(made[labels == cell].mean())
         drops.append(float(clean) - float(np.float32(predictor._logits(render(labels != cell))[0])))
-    found = scored(made, SingleDeletionCorrelation(kind), Grey())
+    found = scored(made, SingleDeletionCorrelation(regions=kind), Grey())
     assert found.score == pytest.approx(spearmanr(means, drops).statistic, abs=1e-9)
     assert found.parts == {"n_zero_coverage": 0.0}
 
 
 def test_the_cost_is_a_bound_of_what_is_asked() -> None:
     for kind in KINDS:
-        predictor, metric = linear(WEIGHTS), SingleDeletionCorrelation(kind)
+        predictor, metric = linear(WEIGHTS), SingleDeletionCorrelation(regions=kind)
         case = case_of(predictor, pixels(), effects(pixels()))
         asked = len(predictor.batches)
         ask(metric.score(case), predictor)
@@ -105,15 +105,15 @@ def test_small_regions_are_refused_to_layer_masking_before_and_small_segments_af
         (Grid(3), "regions.grid.side"),
         (Slic(segments=5), "regions.slic.segments"),
     ):
-        SingleDeletionCorrelation(kind).check(planned(facts(), Black()))
+        SingleDeletionCorrelation(regions=kind).check(planned(facts(), Black()))
         with pytest.raises(InvalidArgumentError, match="vanish inside the network") as caught:
-            SingleDeletionCorrelation(kind).check(planned(facts(), Layer()))
+            SingleDeletionCorrelation(regions=kind).check(planned(facts(), Layer()))
         assert caught.value.field == field
-    metric = SingleDeletionCorrelation(Quickshift(kernel=2.0, distance=10.0))
+    metric = SingleDeletionCorrelation(regions=Quickshift(kernel=2.0, distance=10.0))
     metric.check(planned(facts(), Layer()))
     found = scored(effects(pixels()), metric, Layer())
     assert reason(found) is Reason.NO_PLACE_EFFECT
     assert isinstance(found.score, Undefined)
     assert "vanish inside the network with layer" in found.score.detail
-    coarse = scored(effects(pixels()), SingleDeletionCorrelation(Grid(2)), Layer())
+    coarse = scored(effects(pixels()), SingleDeletionCorrelation(regions=Grid(2)), Layer())
     assert isinstance(coarse.score, float)

@@ -3,7 +3,7 @@
 Every metric that holds attributions against the effects of removing cells shares this engine.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, TypeAlias
@@ -21,7 +21,7 @@ from heatproof.evaluators.removal.operator import RemovalOperator
 Subset: TypeAlias = Bool[np.ndarray, "cells"]
 """The cells that are removed together."""
 
-_LEAST_EFFECT: Final = 1e-7
+LEAST_EFFECT: Final = 1e-7
 """Outputs that differ by less do not differ."""
 
 
@@ -49,6 +49,11 @@ class Effects:
     zero_coverage: int
 
 
+def size_of(share: float, cells: int) -> int:
+    """How many cells a share of them is, at least one."""
+    return max(1, round(share * cells))
+
+
 def fixed_size(sample: Sample, cells: int, size: int, count: int) -> Iterator[Subset]:
     """Draws subsets of `size` cells; each by itself, so that their number changes none."""
     for index in range(count):
@@ -56,6 +61,29 @@ def fixed_size(sample: Sample, cells: int, size: int, count: int) -> Iterator[Su
         chosen = np.zeros(cells, np.bool_)
         chosen[rng.choice(cells, size, replace=False)] = True
         yield chosen
+
+
+def independent(sample: Sample, cells: int, share: float, count: int) -> Iterator[Subset]:
+    """Draws subsets that hold each cell with chance `share`; each by itself, as `fixed_size`."""
+    for index in range(count):
+        yield sample.rng(f"subsets/independent/{share}/{index}").random(cells) < share
+
+
+def squares(sample: Sample, side: int, count: int) -> Iterator[Subset]:
+    """Draws squares of the cells of a grid; each by itself, as `fixed_size`.
+
+    Args:
+        sample: the image.
+        side: cells along each side of the grid, at least 2.
+        count: of squares. Their sides are uniform in 1..side/2 cells, their places uniform.
+    """
+    for index in range(count):
+        rng = sample.rng(f"subsets/squares/{side}/{index}")
+        length = rng.integers(1, side // 2, endpoint=True)
+        top, left = rng.integers(0, side - length, size=2, endpoint=True)
+        chosen = np.zeros((side, side), np.bool_)
+        chosen[top : top + length, left : left + length] = True
+        yield chosen.reshape(-1)
 
 
 def singles(cells: int) -> Iterator[Subset]:
@@ -72,15 +100,20 @@ def effects_of(
     regions: Regions,
     removal: RemovalOperator,
     read: Readout,
+    *,
+    draw: int = 0,
 ) -> Procedure[Effects]:
-    """Removes one subset after the other from the clean image; `subsets` may be lazy."""
-    views = (sample.view(regions.spread(~subset), removal) for subset in subsets)
+    """Removes one subset after the other from the clean image; `subsets` may be lazy.
+
+    `draw` tells what is painted by operators that draw it; see `Sample.view`.
+    """
+    views = (sample.view(regions.spread(~subset), removal, draw=draw) for subset in subsets)
     found = yield from respond(views, read)
     return Effects(read(sample.clean) - found.values, found.zero_coverage)
 
 
 def masses(
-    subsets: Sequence[Subset], sums: Float64[np.ndarray, "cells"]
+    subsets: Iterable[Subset], sums: Float64[np.ndarray, "cells"]
 ) -> Float64[np.ndarray, "subsets"]:
     """The attribution of each subset, of the sums of its cells."""
     return np.array([sums[subset].sum() for subset in subsets])
@@ -100,7 +133,7 @@ def correlated(
         measure: a correlation, None where a side is constant.
         subject: what is removed, in words, such as `10% of the cells`.
     """
-    if is_constant(drops, _LEAST_EFFECT):
+    if is_constant(drops, LEAST_EFFECT):
         detail = f"removing {subject} has the same effect wherever they lie"
         return Undefined(Reason.NO_PLACE_EFFECT, detail)
     found = measure(attributions, drops)

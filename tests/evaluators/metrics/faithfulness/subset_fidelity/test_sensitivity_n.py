@@ -7,6 +7,7 @@ from heatproof.evaluators.errors import InvalidArgumentError
 from heatproof.evaluators.metrics import SensitivityN
 from heatproof.evaluators.metrics.functions.subsets import Output
 from heatproof.evaluators.outcomes import Outcome, Reason, Undefined
+from heatproof.evaluators.regions import Grid
 from heatproof.evaluators.regions.grid import GridCells
 from heatproof.evaluators.removal import Black
 from tests.evaluators.toys import (
@@ -22,7 +23,7 @@ from tests.evaluators.toys import (
 )
 
 WEIGHTS = np.random.default_rng(0).uniform(0, 6e-3, (3, SIDE, SIDE))
-METRIC = SensitivityN(grid=8, sizes=(0.05, 0.2, 0.6), subsets=12)
+METRIC = SensitivityN(regions=Grid(8), sizes=(0.05, 0.2, 0.6), subsets=12)
 
 
 def effects(image: np.ndarray) -> np.ndarray:
@@ -76,9 +77,11 @@ def test_the_score_is_the_mean_over_sizes_of_correlations_written_out() -> None:
 
 
 def test_more_subsets_keep_those_that_were_drawn() -> None:
-    case = case_of(linear(WEIGHTS), pixels(), pixels(3)[0])
+    case, cells = case_of(linear(WEIGHTS), pixels(), pixels(3)[0]), Grid(8)
+    split = cells.regions(pixels())
     few, many = (
-        list(SensitivityN(grid=8, subsets=count)._sets(case.sample, 64, 0.2)) for count in (8, 20)
+        list(SensitivityN(regions=cells, sizes=(0.2,), subsets=count).chosen(case, split))
+        for count in (8, 20)
     )
     assert np.array_equal(few, many[:8])
 
@@ -95,13 +98,15 @@ def test_a_constant_map_is_degenerate_and_a_model_without_places_has_no_effect()
 
 def test_the_probability_can_be_read_instead() -> None:
     made = effects(pixels())
-    score = scored(made, SensitivityN(8, (0.2,), 20, Output.PROBABILITY)).score
+    metric = SensitivityN(regions=Grid(8), sizes=(0.2,), subsets=20, output=Output.PROBABILITY)
+    score = scored(made, metric).score
     assert isinstance(score, float)
     assert 0.9 < score < 1 - 1e-6
 
 
 def test_no_size_and_a_fine_grid_are_refused_at_their_field() -> None:
-    for metric, field in ((SensitivityN(sizes=()), "sizes"), (SensitivityN(grid=33), "grid")):
+    fine = SensitivityN(regions=Grid(33))
+    for metric, field in ((SensitivityN(sizes=()), "sizes"), (fine, "regions.grid.side")):
         with pytest.raises(InvalidArgumentError) as caught:
             metric.check(planned(facts(), Black()))
         assert caught.value.field == field
