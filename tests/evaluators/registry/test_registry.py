@@ -47,6 +47,7 @@ def test_the_registries_hold_what_the_contract_offers() -> None:
         "concept_influence",
         "concordance",
         "continuity",
+        "dasgupta_consistency",
         "deletion",
         "drop_in_confidence",
         "effective_complexity",

@@ -84,19 +84,21 @@ class ScoreColumn:
         unsaid = (self.codes == ABSENT) & (whole.codes >= FIRST_REASON)
         return ScoreColumn(self.values, np.where(unsaid, whole.codes, self.codes))
 
-    def reasons(self, among: Bool[np.ndarray, "images"]) -> dict[str, int]:
+    def reasons(self, among: Bool[np.ndarray, "images"], left_out: Reason) -> dict[str, int]:
         """Why some images are in no sum, counted; what was not evaluated has no reason.
 
-        An image with a score of its own is missing where the data set has nothing to divide by.
+        Args:
+            among: the images.
+            left_out: why one with a score of its own is missing.
         """
         counts = Counter(self.codes[among].tolist())
         named = {
-            Reason.NO_PLACE_EFFECT if code == SCORED else REASONS[code - FIRST_REASON]: count
+            REASONS[code - FIRST_REASON]: count
             for code, count in counts.items()
             if code not in {ABSENT, SCORED}
         }
         if counts[SCORED]:
-            named[Reason.NO_PLACE_EFFECT] = named.get(Reason.NO_PLACE_EFFECT, 0) + counts[SCORED]
+            named[left_out] = named.get(left_out, 0) + counts[SCORED]
         return {str(reason): named[reason] for reason in sorted(named)}
 
 

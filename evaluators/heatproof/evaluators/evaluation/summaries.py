@@ -346,9 +346,10 @@ def summaries_of(
 
 
 def _summary(quantity: Quantity, score: Measured, limits: Limits | None, level: float) -> Summary:
+    left_out = score.reduction.left_out
     if not quantity.is_estimable():
         everything = np.ones(len(quantity.scores.codes), np.bool_)
-        return Summary(None, None, None, 0, quantity.scores.reasons(everything), 0)
+        return Summary(None, None, None, 0, quantity.scores.reasons(everything, left_out), 0)
     standard_error = interval = None
     if score.reduction.is_resampled:
         found = score.contrast.standard_error()
@@ -360,7 +361,7 @@ def _summary(quantity: Quantity, score: Measured, limits: Limits | None, level: 
         standard_error=standard_error,
         interval=interval,
         scored=quantity.arm.count,
-        undefined=quantity.scores.reasons(~quantity.arm.scored),
+        undefined=quantity.scores.reasons(~quantity.arm.scored, left_out),
         units=score.arm.count,
     )
 

@@ -133,6 +133,9 @@ from heatproof.evaluators.metrics.faithfulness.subset_fidelity.sensitivity_n imp
 )
 from heatproof.evaluators.metrics.functions.distances import Distance as Distance
 from heatproof.evaluators.metrics.localization.box_iou import BoxIou as BoxIou
+from heatproof.evaluators.metrics.localization.dasgupta_consistency import (
+    DasguptaConsistency as DasguptaConsistency,
+)
 from heatproof.evaluators.metrics.localization.effective_heat_ratio import (
     EffectiveHeatRatio as EffectiveHeatRatio,
 )

@@ -8,6 +8,7 @@ from typing import ClassVar, Final, Protocol, runtime_checkable
 
 import numpy as np
 
+from heatproof.evaluators.outcomes import Reason
 from heatproof.evaluators.registry.parameters import UNBOUNDED, UNIT, Range
 from heatproof.evaluators.statistics.arms import Arm, ArmContrast, Column
 from heatproof.evaluators.statistics.betting import grouped_limits, mean_limits, ratio_limits
@@ -25,11 +26,13 @@ class Reduction(Protocol):
         is_proportion: whether it is the mean of scores that are 0 or 1.
         is_resampled: whether it is a ratio of sums over the images, which can be resampled; else
             it has neither standard error nor interval, and two models are not compared by it.
+        left_out: why an image with a score of its own is in no sum.
     """
 
     is_mean: ClassVar[bool]
     is_proportion: ClassVar[bool]
     is_resampled: ClassVar[bool]
+    left_out: ClassVar[Reason]
 
     @property
     def range(self) -> Range:
@@ -95,6 +98,7 @@ class _Averaged:
 
     is_mean: ClassVar[bool] = True
     is_resampled: ClassVar[bool] = True
+    left_out: ClassVar[Reason] = Reason.NO_PLACE_EFFECT
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -191,6 +195,7 @@ class RatioOfMeans:
     is_mean: ClassVar[bool] = False
     is_proportion: ClassVar[bool] = False
     is_resampled: ClassVar[bool] = True
+    left_out: ClassVar[Reason] = Reason.NO_PLACE_EFFECT
 
     numerator: tuple[str, str]
     denominator: tuple[str, str]
@@ -247,6 +252,7 @@ class Unbounded:
 
     is_mean: ClassVar[bool] = False
     is_proportion: ClassVar[bool] = False
+    left_out: ClassVar[Reason] = Reason.NO_PLACE_EFFECT
 
     @property
     def atoms(self) -> tuple[float, ...]:
