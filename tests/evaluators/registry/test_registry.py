@@ -18,7 +18,7 @@ from heatproof.evaluators.removal import REMOVALS, Black, Blur, Layer
 ALL = [
     (registry, name) for registry in (METRICS, EXPLAINERS, REMOVALS, REGIONS) for name in registry
 ]
-NESTED = {"explainer", "removal", "regions", "matrix"}
+NESTED = {"explainer", "metric", "removal", "regions", "matrix"}
 
 
 def test_the_registries_hold_what_the_contract_offers() -> None:
@@ -84,6 +84,7 @@ def test_the_registries_hold_what_the_contract_offers() -> None:
         "occlusion_robustness",
         "pixel_flipping",
         "pointing_game",
+        "qge",
         "random_logit",
         "region_perturbation",
         "relative_input_stability",

@@ -104,6 +104,7 @@ from heatproof.evaluators.metrics.faithfulness.perturbation_curves.selectivity i
     Selectivity as Selectivity,
 )
 from heatproof.evaluators.metrics.faithfulness.perturbation_curves.srg import Srg as Srg
+from heatproof.evaluators.metrics.faithfulness.qge import Qge as Qge
 from heatproof.evaluators.metrics.faithfulness.road.road_combined import (
     RoadCombined as RoadCombined,
 )

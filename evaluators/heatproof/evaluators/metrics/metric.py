@@ -90,6 +90,8 @@ class Metric(Registered, ABC):
 
     __slots__ = ()
 
+    parameter_type: ClassVar[str] = "metric"
+
     # Narrower than in the base, and never assigned anew.
     facts: ClassVar[MetricFacts]  # pyright: ignore[reportIncompatibleVariableOverride]
 

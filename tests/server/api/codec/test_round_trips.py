@@ -30,7 +30,13 @@ from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.explainers import EXPLAINERS, Explainer
 from heatproof.evaluators.images.labels import LabelSet
 from heatproof.evaluators.images.preprocessing import PRESETS, Preprocessing, Resize
-from heatproof.evaluators.metrics import METRICS, ClassMatrix
+from heatproof.evaluators.metrics import (
+    METRICS,
+    ClassMatrix,
+    Deletion,
+    FaithfulnessEstimate,
+    Metric,
+)
 from heatproof.evaluators.outcomes import Curve, Direction, Reason, Undefined
 from heatproof.evaluators.queries.targets import LABEL, PREDICTED, Contrast, FixedClass, Group
 from heatproof.evaluators.regions import REGIONS, Grid, Segmentation, Slic
@@ -72,6 +78,7 @@ NESTED: Mapping[Any, Callable[[], st.SearchStrategy[Any]]] = {
     Segmentation: lambda: REGIONS_,
     Explainer: lambda: EXPLAINERS_,
     ClassMatrix: lambda: MATRICES,
+    Metric: lambda: registered(FaithfulnessEstimate) | registered(Deletion),
 }
 """What parameters hold of the registries, drawn once these are known."""
 
