@@ -24,6 +24,7 @@ NESTED = {"explainer", "metric", "removal", "regions", "matrix"}
 def test_the_registries_hold_what_the_contract_offers() -> None:
     assert list(METRICS) == [
         "abpc",
+        "adcc",
         "agreement_cosine",
         "agreement_kendall",
         "agreement_ndcg",
@@ -35,12 +36,14 @@ def test_the_registries_hold_what_the_contract_offers() -> None:
         "agreement_spearman",
         "agreement_ssim",
         "agreement_top_k",
+        "arcc",
         "attribution_localization",
         "average_drop",
         "average_gain",
         "average_sensitivity",
         "average_stability",
         "box_iou",
+        "coherency",
         "completeness",
         "complexity",
         "comprehensiveness",

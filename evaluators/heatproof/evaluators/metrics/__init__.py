@@ -1,5 +1,8 @@
 """How explanations are scored."""
 
+from heatproof.evaluators.metrics.agreement.composites.adcc import Adcc as Adcc
+from heatproof.evaluators.metrics.agreement.composites.arcc import Arcc as Arcc
+from heatproof.evaluators.metrics.agreement.composites.coherency import Coherency as Coherency
 from heatproof.evaluators.metrics.agreement.maps.agreement_cosine import (
     AgreementCosine as AgreementCosine,
 )

@@ -34,7 +34,7 @@ class TopCells:
         return cls(order[:count], np.sign(comparable(sums)).astype(np.int64))
 
     def common(self, other: "TopCells") -> Int64[np.ndarray, "common"]:
-        """CellValues that both hold."""
+        """Cells that both hold."""
         return np.intersect1d(self.order, other.order)
 
     def agreement(self, other: "TopCells") -> float:
