@@ -28,6 +28,9 @@ from heatproof.v1.model_pb2 import (
     ValueInfo,
 )
 
+SHOWN_NAMES: Final = 5
+"""Names of classes that are shown."""
+
 T = TypeVar("T")
 K = TypeVar("K")
 
@@ -108,6 +111,10 @@ def _classes(facts: ModelFacts) -> Iterator[str]:
     if facts.class_output:
         yield f"{facts.classes or 'dynamic'}, in {facts.class_output} ({facts.activation})"
         yield from filter(None, [facts.class_output_decision])
+        if facts.class_names:
+            shown = ", ".join(facts.class_names[:SHOWN_NAMES])
+            more = ", ..." if len(facts.class_names) > SHOWN_NAMES else ""
+            yield f"names in the file: {shown}{more}"
     else:
         yield ": ".join(filter(None, ("none", facts.class_output_decision)))
     if len(facts.class_candidates) > 1:

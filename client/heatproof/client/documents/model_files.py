@@ -2,13 +2,14 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final, TypeAlias
 
 from heatproof.client.documents.external_data import external_locations
 from heatproof.client.errors import UsageError
+from heatproof.v1.model_pb2 import Model
 from heatproof.v1.transfer_pb2 import Chunk, FileInfo
 
 ModelSource: TypeAlias = str | os.PathLike[str] | bytes
@@ -126,3 +127,9 @@ def _pieces(content: bytes | Path) -> Iterator[bytes]:
     with content.open("rb") as file:
         while data := file.read(CHUNK_BYTES):
             yield data
+
+
+def names_in(models: Iterable[Model]) -> tuple[str, ...]:
+    """The names of the classes that the files of all models have; () unless they are the same."""
+    names = {tuple(model.facts.class_names) for model in models}
+    return names.pop() if len(names) == 1 else ()

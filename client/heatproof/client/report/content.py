@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from heatproof.client.documents.captions import Captions
+from heatproof.client.documents.model_files import names_in
 from heatproof.client.documents.results import Report
 from heatproof.client.report.facts import (
     accuracy_name,
@@ -68,7 +69,8 @@ class Content:
 
     @classmethod
     def of(cls, report: Report, classes: ClassNames) -> Self:
-        """Puts a report into words."""
+        """Puts a report into words, by the names in the models' files if none are given."""
+        classes = classes if classes.names else ClassNames(names_in(report.models))
         captions, spec = report.captions, report.evaluation.spec
         results = tuple(result_rows(report, captions))
         return cls(

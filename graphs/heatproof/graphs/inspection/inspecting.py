@@ -15,6 +15,7 @@ from heatproof.graphs.canonical.spatial import feature_maps, last_feature_map
 from heatproof.graphs.files.notes import Note, notes_of
 from heatproof.graphs.gradients import check_rectifiers, gradient_blockers
 from heatproof.graphs.heads.choosing import candidates
+from heatproof.graphs.heads.class_names import class_names_of
 from heatproof.graphs.heads.signature import (
     ClassOutput,
     ImageInput,
@@ -140,6 +141,7 @@ class ModelFacts:
         notes: what was left out of the model or changed in it, in sentences.
         class_candidates: outputs that may hold class scores.
         class_output_decision: how class output and activation were decided, or why there is none.
+        class_names: names of the classes by index; () if the file does not name each.
         shortcoming: why no classifier can be made of the model, though both ends are known.
     """
 
@@ -168,6 +170,7 @@ class ModelFacts:
     class_candidates: tuple[ClassCandidate, ...] = ()
     class_output_decision: str = ""
     shortcoming: str = ""
+    class_names: tuple[str, ...] = ()
 
 
 def inspect(model: ir.Model, stated: Statement | None = None) -> ModelFacts:
@@ -220,6 +223,7 @@ def inspect(model: ir.Model, stated: Statement | None = None) -> ModelFacts:
         class_candidates=_candidates(probe, output),
         class_output_decision=decision,
         shortcoming=shortcoming,
+        class_names=class_names_of(model.metadata_props, (output.classes or 0) if output else 0),
     )
 
 

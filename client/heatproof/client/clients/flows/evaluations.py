@@ -15,7 +15,7 @@ from heatproof.client.clients.flows.datasets import (
     gathered,
     stored,
 )
-from heatproof.client.clients.flows.models import inspect
+from heatproof.client.clients.flows.models import inspect, name_classes
 from heatproof.client.clients.progress import OnProgress, Progress, Stage, ignore
 from heatproof.client.clients.retries import patiently
 from heatproof.client.clients.statuses import read_status
@@ -94,7 +94,8 @@ class EvaluationOptions(AnnotationOptions, StatementOptions, total=False):
     Attributes:
         target: what is explained: `predicted` (the model's own top class, the default), `label`,
             `class:207`, `contrast:207,208` or `group:281,282`; see `TargetSource`.
-        class_names: names of the classes by index, for a target that names some.
+        class_names: names of the classes by index, for a target that names some; those that the
+            models' files have by default.
         seed: seed of everything random; 0 by default.
         keep_overlays: whether to draw every map over its image; those of the first
             `OVERLAY_IMAGES` images are fetched.
@@ -202,6 +203,9 @@ def run(
     request.CopyFrom(asked)
     request.request_id = str(uuid.uuid4())
     request.spec.models.extend(uploaded)
+    name_classes(request.spec, uploaded.values())
+    if request.HasField("policy"):
+        name_classes(request.policy, uploaded.values())
     request.spec.dataset = images_set.name
     created: CreateEvaluationResponse = yield from patiently(Unary(CREATE, request))
     for kind, name in READ_AS.items():

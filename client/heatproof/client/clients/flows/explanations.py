@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from heatproof.client.clients.effects import Flow, Rpc, Stream, work
 from heatproof.client.clients.flows.datasets import AnnotationOptions, annotated, message
 from heatproof.client.clients.flows.evaluations import ExplainerSource, annotation_options
-from heatproof.client.clients.flows.models import inspect
+from heatproof.client.clients.flows.models import inspect, name_classes
 from heatproof.client.clients.retries import patiently
 from heatproof.client.documents import messages
 from heatproof.client.documents.annotations import Annotations, AnnotationSources
@@ -68,7 +68,8 @@ class ExplainOptions(AnnotationOptions, StatementOptions, total=False):
     Attributes:
         target: what is explained: `predicted` (the default), `label`, `class:207`,
             `contrast:207,208` or `group:281,282`; see `TargetSource`.
-        class_names: names of the classes by index, for a target that names some.
+        class_names: names of the classes by index, for a target that names some; those that the
+            models' files have by default.
         seed: seed of everything random; 0 by default.
         overlay: whether to draw the map over the image.
     """
@@ -103,7 +104,9 @@ def explain(
     request.preprocessing.CopyFrom(read_preprocessing(preprocessing))
     sources = AnnotationSources(**known_options)
     found, known = yield from work(partial(annotated, images, sources))
-    request.model = (yield from inspect(model)).name
+    held = yield from inspect(model)
+    request.model = held.name
+    name_classes(request, [held])
     explained: list[ExplainedImage] = []
     for start in range(0, len(found), BATCH):
         batch = range(start, min(start + BATCH, len(found)))

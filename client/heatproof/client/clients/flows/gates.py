@@ -8,6 +8,7 @@ from typing import Final, TypeAlias, Unpack
 from heatproof.client.clients.effects import Flow, Rpc, Unary, work
 from heatproof.client.clients.flows.datasets import AnnotationOptions, DatasetSource
 from heatproof.client.clients.flows.evaluations import annotation_options, run
+from heatproof.client.clients.flows.models import name_classes
 from heatproof.client.clients.progress import OnProgress, ignore
 from heatproof.client.clients.retries import patiently
 from heatproof.client.documents import messages
@@ -42,7 +43,8 @@ class GateOptions(AnnotationOptions, StatementOptions, total=False):
 
     Attributes:
         target: what is explained, stronger than the policy; see `TargetSource`.
-        class_names: names of the classes by index, for a target that names some.
+        class_names: names of the classes by index, for a target that names some; those that the
+            models' files have by default.
         keep_overlays: whether to draw every map over its image.
     """
 
@@ -87,6 +89,7 @@ def gate(
     models = [model] if baseline is None or recorded else [model, _as_model(baseline)]
     asked = CreateEvaluationRequest(spec=spec, policy=rules, recorded_baseline=_outline(recorded))
     report = yield from run(asked, models, images, on_progress, annotation_options(options))
+    name_classes(rules, report.models)
     try:
         verdict = yield from _verdict(report, rules, recorded, has_rival=len(models) > 1)
     except HeatproofError as error:

@@ -13,8 +13,11 @@ from heatproof.client.clients.flows.listing import every
 from heatproof.client.clients.progress import OnProgress, Progress, Stage, ignore
 from heatproof.client.clients.retries import patiently
 from heatproof.client.documents import messages
-from heatproof.client.documents.model_files import PREFIX, ModelFiles, ModelSource
+from heatproof.client.documents.model_files import PREFIX, ModelFiles, ModelSource, names_in
 from heatproof.client.errors import HeatproofError, NotFoundError, UsageError
+from heatproof.v1.evaluation_pb2 import EvaluationSpec
+from heatproof.v1.explanation_service_pb2 import ExplainRequest
+from heatproof.v1.gate_pb2 import Policy
 from heatproof.v1.model_pb2 import Model
 from heatproof.v1.model_service_pb2 import (
     DeleteModelRequest,
@@ -62,6 +65,13 @@ def inspect(
         request.name = found.name
         found = yield from patiently(Unary(_GET, request))
     return found
+
+
+def name_classes(asked: EvaluationSpec | ExplainRequest | Policy, models: Iterable[Model]) -> None:
+    """Lets a target name classes as the models' files do, unless the caller has named them."""
+    named = asked.model if isinstance(asked, Policy) else asked
+    if asked.HasField("target") and not named.class_names:
+        named.class_names.extend(names_in(models))
 
 
 def _source(model: ModelSource) -> Flow[ModelFiles | str]:

@@ -89,7 +89,8 @@ def _named(name: str, names: Sequence[str]) -> int:
     if not names:
         raise InvalidArgumentError(
             f"the class {name!r} goes by its name, but the request gives no class_names: give "
-            "them, or the index of the class"
+            "them (GetModel has those of the model's file, if any, in facts.class_names), or the "
+            "index of the class"
         )
     found = [index for index, known in enumerate(names) if known == name]
     if not found:
