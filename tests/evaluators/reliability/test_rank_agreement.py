@@ -17,7 +17,7 @@ from heatproof.evaluators.reliability.rank_agreement import (
     metric_agreement,
     rank_agreement,
 )
-from heatproof.evaluators.statistics.units import Units
+from heatproof.evaluators.statistics.groups.units import Units
 
 
 def sampled(images: int, groups: tuple[str, ...] = ()) -> Sampled:

@@ -11,6 +11,7 @@ from heatproof.evaluators.evaluation.columns import ScoreColumn
 from heatproof.evaluators.evaluation.summaries import Quantity, summaries_of
 from heatproof.evaluators.registry.parameters import UNBOUNDED, UNIT, Range
 from heatproof.evaluators.statistics.arms import Arm
+from heatproof.evaluators.statistics.groups.units import Units
 from heatproof.evaluators.statistics.intervals import Measured, intervals
 from heatproof.evaluators.statistics.reductions import (
     Entropy,
@@ -19,7 +20,6 @@ from heatproof.evaluators.statistics.reductions import (
     RatioOfMeans,
     Reduction,
 )
-from heatproof.evaluators.statistics.units import Units
 
 RATIO = RatioOfMeans(("a", "b"), ("a", ""), 0.0, part_range=UNIT)
 NUMBERS = st.one_of(st.just(math.nan), st.floats(-8, 8))

@@ -30,12 +30,12 @@ from heatproof.evaluators.evaluation.summaries import (
     units_of,
 )
 from heatproof.evaluators.statistics.arms import Rows
+from heatproof.evaluators.statistics.groups.units import Units
 from heatproof.evaluators.statistics.intervals import Measured
 from heatproof.evaluators.statistics.permutation import (
     SIGNIFICANCE,
     smallest_two_sided_p_value,
 )
-from heatproof.evaluators.statistics.units import Units
 
 MAX_UNSHARED: Final = 0.05
 """A larger share of the images that only some models have a value of is told."""

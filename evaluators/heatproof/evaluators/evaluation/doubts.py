@@ -10,7 +10,7 @@ from heatproof.evaluators.evaluation.summaries import units_of
 from heatproof.evaluators.images.labels import Label, LabelSet, classes_of
 from heatproof.evaluators.queries.class_outputs import ClassOutput
 from heatproof.evaluators.queries.model_warnings import Doubt, ModelWarning
-from heatproof.evaluators.statistics.units import Units
+from heatproof.evaluators.statistics.groups.units import Units
 
 FEWEST_ANSWERS: Final = 5
 """Fewer units answered with one class say nothing: with two classes even these are alike in 6 %."""

@@ -38,10 +38,10 @@ from heatproof.evaluators.statistics.average_precision import (
     average_precisions,
 )
 from heatproof.evaluators.statistics.bootstrap import MIN_UNITS
-from heatproof.evaluators.statistics.disparity import gap, is_comparable, joint_level
+from heatproof.evaluators.statistics.groups.disparity import gap, is_comparable, joint_level
+from heatproof.evaluators.statistics.groups.units import Units
 from heatproof.evaluators.statistics.intervals import Intervals, Limits, Measured, intervals
 from heatproof.evaluators.statistics.reductions import Linearized, Mean, Proportion, Reduction
-from heatproof.evaluators.statistics.units import Units
 
 LEVEL: Final = 0.95
 """Confidence level of every interval."""

@@ -3,7 +3,7 @@
 from heatproof.evaluators.evaluation.results import Disparity
 from heatproof.evaluators.gate.policy import CheckOutcome, On, Rule
 from heatproof.evaluators.statistics.bootstrap import MIN_UNITS
-from heatproof.evaluators.statistics.disparity import MAX_GROUPS
+from heatproof.evaluators.statistics.groups.disparity import MAX_GROUPS
 
 
 def check_disparity(

@@ -28,9 +28,9 @@ from heatproof.evaluators.queries.targets import LABEL
 from heatproof.evaluators.registry.parameters import Range
 from heatproof.evaluators.registry.registry import Reads, reads_deeply
 from heatproof.evaluators.statistics.arms import Arm, ArmContrast
+from heatproof.evaluators.statistics.groups.units import Units
 from heatproof.evaluators.statistics.intervals import Intervals
 from heatproof.evaluators.statistics.reductions import Reduction
-from heatproof.evaluators.statistics.units import Units
 
 PER_MODEL = {"models", "dataset", "keep_overlays", "output", "activation"}
 """Fields of a spec that may differ between a candidate and its baseline."""

@@ -26,7 +26,7 @@ from heatproof.evaluators.reliability.values import (
     RatedMaps,
     Role,
 )
-from heatproof.evaluators.statistics.units import Units
+from heatproof.evaluators.statistics.groups.units import Units
 
 _RANKED: Final = (Role.RANDOM, Role.BLIND, Role.EXPLAINER)
 """Whose maps images are asked to rank; the oracle takes no part in a ranking of explainers."""

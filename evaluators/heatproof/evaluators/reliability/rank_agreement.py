@@ -16,8 +16,8 @@ from scipy.stats import rankdata
 from heatproof.evaluators.evaluation.results import Interval, Summary
 from heatproof.evaluators.evaluation.summaries import LEVEL
 from heatproof.evaluators.registry.parameters import Range
+from heatproof.evaluators.statistics.groups.units import Units
 from heatproof.evaluators.statistics.percentiles import SumStatistic, percentile_limits
-from heatproof.evaluators.statistics.units import Units
 
 MapScores: TypeAlias = Float64[np.ndarray, "images maps"]
 """MapScores of some images, all of them finite, counted so that higher is better."""

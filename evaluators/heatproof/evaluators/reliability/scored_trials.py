@@ -17,8 +17,8 @@ from heatproof.evaluators.reliability.rank_agreement import MapScores
 from heatproof.evaluators.reliability.trials import Trial
 from heatproof.evaluators.reliability.values import Role
 from heatproof.evaluators.statistics.arms import Rows
+from heatproof.evaluators.statistics.groups.units import Units
 from heatproof.evaluators.statistics.reductions import Mean
-from heatproof.evaluators.statistics.units import Units
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,8 +9,8 @@ from heatproof.evaluators.evaluation.summaries import Quantity
 from heatproof.evaluators.outcomes import Direction
 from heatproof.evaluators.reliability.trials import Trial
 from heatproof.evaluators.reliability.values import Holds, OrderStep, Role
+from heatproof.evaluators.statistics.groups.units import Units
 from heatproof.evaluators.statistics.intervals import Measured
-from heatproof.evaluators.statistics.units import Units
 
 LADDER = (Role.RANDOM, Role.BLIND, Role.EXPLAINER, Role.ORACLE)
 """Roles, each of which should score better than those before it."""

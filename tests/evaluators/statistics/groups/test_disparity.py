@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from heatproof.evaluators.outcomes import Direction
 from heatproof.evaluators.registry.parameters import UNIT
 from heatproof.evaluators.statistics.arms import Arm
-from heatproof.evaluators.statistics.disparity import gap, is_comparable, joint_level
+from heatproof.evaluators.statistics.groups.disparity import gap, is_comparable, joint_level
 from heatproof.evaluators.statistics.intervals import Measured, intervals
 from heatproof.evaluators.statistics.reductions import Mean
 

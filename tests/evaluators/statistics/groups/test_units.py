@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heatproof.evaluators.statistics.arms import Arm
-from heatproof.evaluators.statistics.units import Units
+from heatproof.evaluators.statistics.groups.units import Units
 
 NAMES = st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=20)
 

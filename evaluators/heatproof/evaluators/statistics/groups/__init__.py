@@ -1,0 +1,1 @@
+"""Groups of images: as units of sampling, and against each other."""
