@@ -235,9 +235,13 @@ def gradient_view(image: LazyImage, weights: np.ndarray, wrt: str = IMAGE) -> Gr
 
 
 def bound(removal: RemovalOperator, image: np.ndarray, seed: int = 0) -> Render:
-    """Draws an image with pixels removed; there is one other image to draw from."""
-    donors = (lambda: pixels(1234, side=image.shape[1]),)
-    return removal.bind(RemovalView(image, np.random.default_rng(seed), donors))
+    """Draws an image with pixels removed; there is one other image to draw from.
+
+    What is made of the image itself is its negative.
+    """
+    is_made = Reads.COUNTERPART in removal.reads
+    other = 1 - image if is_made else pixels(1234, side=image.shape[1])
+    return removal.bind(RemovalView(image, np.random.default_rng(seed), (lambda: other,)))
 
 
 def answer(procedure: Procedure[T], respond: Callable[[Query], Answer]) -> T:

@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heatproof.evaluators.errors import InvalidArgumentError
@@ -105,6 +105,7 @@ def test_noise_is_not_clipped_and_grows_with_the_range_of_the_image() -> None:
     assert np.array_equal(made(SmoothGrad(4), square(), flat), made(Saliency(), square(), flat))
 
 
+@settings(max_examples=10, deadline=None)
 @given(st.integers(1, 12), st.integers(1, 12))
 def test_more_samples_keep_those_that_were_drawn(few: int, more: int) -> None:
     # mean over n + m draws = (n mean of the first n + m mean of the rest) / (n + m)

@@ -139,6 +139,7 @@ def test_the_registries_hold_what_the_contract_offers() -> None:
     ]
     assert list(REGIONS) == ["boxes", "grid", "patches", "pixels", "quickshift", "slic"]
     assert list(REMOVALS) == [
+        "adversarial",
         "black",
         "blur",
         "colour",

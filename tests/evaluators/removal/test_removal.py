@@ -12,6 +12,7 @@ from scipy.stats import kstest, truncnorm
 from heatproof.evaluators.errors import InvalidArgumentError
 from heatproof.evaluators.removal import (
     REMOVALS,
+    Adversarial,
     Black,
     Blur,
     Colour,
@@ -46,6 +47,7 @@ PIXEL_OPERATORS: tuple[RemovalOperator, ...] = (
     Grey127(),
     Mean(),
     Blur(sigma=2.0),
+    Adversarial(),
     Donor(),
     Inpaint(),
     Inpaint(Method.NAVIER_STOKES),

@@ -200,10 +200,12 @@ def test_single_nodes_pass_what_their_rule_says(body: str, rules: BackwardRules)
 
 
 def test_a_clip_that_does_not_start_at_0_keeps_its_derivative() -> None:
-    body = f"r = Relu (x)  {CLIP.replace('LOW', '-1.0').replace('(x,', '(r,')}"
+    clip = CLIP.replace("LOW", "-1.0").replace("logits =", "c =")
+    body = f"{clip}  logits = Relu (c)"
     model = differentiated(single(body), of="logits", wrt="x", rules=BackwardRules.DECONVNET)
     found = opened(model)(x=X, output_gradient=UP)[INPUT_GRADIENT]
-    np.testing.assert_array_equal(found[0], [1, 0, 1, 0, 0, 0])
+    # The Relu passes what is positive, the Clip what lies between its bounds.
+    np.testing.assert_array_equal(found[0], [0, 0, 1, 0, 0, 0])
 
 
 def test_max_pools_keep_their_rule() -> None:

@@ -34,7 +34,7 @@ from heatproof.evaluators.queries.predictor import Predictor, PredictorFacts
 from heatproof.evaluators.queries.procedure import LazyImage, MaskedView, Prediction, predict
 from heatproof.evaluators.queries.scheduler import Job, Scheduler
 from heatproof.evaluators.queries.seeds import seed_of
-from heatproof.evaluators.registry.registry import reads_donors
+from heatproof.evaluators.registry.registry import Reads
 from heatproof.evaluators.removal import RemovalOperator
 
 
@@ -220,14 +220,20 @@ def predict_masked(
     )
 
 
+_MORE_THAN_AN_IMAGE: Final[Mapping[Reads, str]] = {
+    Reads.DONORS: "other images of a data set, and here is one image alone",
+    Reads.COUNTERPART: "an image after an attack, and here nothing is explained to attack",
+}
+
+
 def _check_masked(masks: Masks, removal: RemovalOperator, facts: PredictorFacts) -> None:
     check_removals((removal,), facts)
-    if reads_donors(removal):
-        raise InvalidArgumentError(
-            f"{removal.name} reads other images of a data set, and here is one image alone: choose "
-            "another operator, or evaluate a data set",
-            field="removal",
-        )
+    for read, why in _MORE_THAN_AN_IMAGE.items():
+        if read in removal.reads:
+            raise InvalidArgumentError(
+                f"{removal.name} reads {why}: choose another operator, or evaluate a data set",
+                field="removal",
+            )
     if masks.shape[1:] != (facts.height, facts.width):
         raise InvalidArgumentError(
             f"masks have {masks.shape[2]} x {masks.shape[1]} pixels, the model's input "

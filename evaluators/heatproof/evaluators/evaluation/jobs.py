@@ -11,6 +11,7 @@ import numpy as np
 
 from heatproof.evaluators.errors import InvalidArgumentError, placed
 from heatproof.evaluators.evaluation.donors import labelled_donors_read
+from heatproof.evaluators.evaluation.counterparts import attacks_in, counterpart
 from heatproof.evaluators.evaluation.plan import ResultKey, result_keys
 from heatproof.evaluators.evaluation.results import (
     ClassProbability,
@@ -137,6 +138,7 @@ def explanation_job(
         boxes=_boxes(image, preprocessing),
         label=image.label,
     )
+    sample = yield from _attacked(spec, sample)
     objects = _objects(image, index, preprocessing, sample.boxes)
     maps = yield from _maps(spec, sample)
     prediction = _clean_prediction(sample)
@@ -156,6 +158,15 @@ def _judged(
     (clean,) = yield [predict(MaskedView(sample.image, ModelPass(evaluator.model)))]
     watches[evaluator.model].see(clean.logits)
     return replace(sample, facts=evaluator, clean=clean)
+
+
+def _attacked(spec: EvaluationSpec, sample: Sample) -> Job[Sample]:
+    """The sample with the attacked images that removal operators of a spec show."""
+    operators = attacks_in((*spec.metrics, *spec.explainers, *spec.removals))
+    if not operators or not np.isfinite(sample.clean.logits).all():
+        return sample
+    made = yield [counterpart(sample, operator) for operator in operators]
+    return replace(sample, counterparts=dict(zip(operators, made, strict=True)))
 
 
 def _donations(donors: Sequence[DonorImage], preprocessing: Preprocessing) -> tuple[Donation, ...]:
@@ -258,6 +269,10 @@ def _lacking(sample: Sample, reader: Registered) -> Undefined | None:
         )
     if reason := _lacking_labelled(sample, labelled_donors_read([reader])):
         return reason
+    for operator in attacks_in([reader]):
+        made = sample.counterparts.get(operator)
+        if isinstance(made, Undefined):
+            return made
     if not sample.boxes and reads_deeply(reader, Reads.BOXES):
         return Undefined(Reason.NO_OBJECT, "no box of the image lies in the model's input")
     return None

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 from heatproof.evaluators.errors import placed, told_of
+from heatproof.evaluators.evaluation.counterparts import counterpart_rows
 from heatproof.evaluators.evaluation.requirements import (
     check_evaluator,
     check_explainers,
@@ -145,7 +146,7 @@ def _check_model(
 def _rows_of_image(
     spec: EvaluationSpec, facts: Mapping[str, PredictorFacts], model: str, keys: Sequence[ResultKey]
 ) -> int:
-    """Rows of one image: clean, each operator's empty image, maps, and what the metrics add."""
+    """Rows of one image: clean, attacked, emptied by each operator, maps, and the metrics'."""
     own = [key for key in keys if key.models[0] == model]
     maps = {explainer: explainer.cost(facts[model]) for explainer in spec.explainers}
     metrics = sum(
@@ -157,4 +158,5 @@ def _rows_of_image(
     seen = [key for key in keys if model in key.models]
     hidden = [(spec.judge(key.metric, model), key.removal) for key in seen if key.removal]
     clean = len({model, *(spec.judge(metric, model) for metric in spec.metrics)})
-    return clean + len(set(hidden)) + sum(maps.values()) + metrics
+    attacked = counterpart_rows((*spec.metrics, *spec.explainers, *spec.removals))
+    return clean + attacked + len(set(hidden)) + sum(maps.values()) + metrics

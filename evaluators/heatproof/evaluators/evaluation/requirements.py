@@ -11,7 +11,7 @@ from heatproof.evaluators.explainers import Explainer, Supplied
 from heatproof.evaluators.images.inventory import Inventory, Presence
 from heatproof.evaluators.metrics import Case, Metric
 from heatproof.evaluators.queries.label_checks import check_labels
-from heatproof.evaluators.queries.passes import Capability, ModelPass
+from heatproof.evaluators.queries.passes import IMAGE, Capability, ModelPass
 from heatproof.evaluators.queries.predictor import PredictorFacts
 from heatproof.evaluators.queries.targets import LABEL, Target
 from heatproof.evaluators.registry.parameters import check_parameters
@@ -324,7 +324,7 @@ def check_metric(
 
 def _check_passes(thing: Registered, passes: Iterable[ModelPass], facts: PredictorFacts) -> None:
     """Refuses passes that the model cannot run, those of operators inside a thing included."""
-    for run in (*passes, *_masked_passes(thing, facts.model)):
+    for run in (*passes, *_operator_passes(thing, facts.model)):
         shortfall = facts.supports(run)
         if shortfall is not None:
             raise UnsupportedOperatorError(
@@ -334,17 +334,20 @@ def _check_passes(thing: Registered, passes: Iterable[ModelPass], facts: Predict
             )
 
 
-def _masked_passes(thing: Registered, model: str) -> Iterator[ModelPass]:
+def _operator_passes(thing: Registered, model: str) -> Iterator[ModelPass]:
+    """What removal operators in a thing ask of the model."""
     for part in parts_of(thing):
         if isinstance(part, RemovalOperator) and part.masking is not None:
             yield ModelPass(model, masking=part.masking)
+        if Reads.COUNTERPART in part.reads:
+            yield ModelPass(model, wrt=IMAGE)
 
 
 def capabilities_of(kind: type[Registered]) -> tuple[Capability, ...]:
     """What a model must be able to do for a registered class with its defaults."""
     thing = kind()
     own = thing.passes(_ANY_MODEL) if isinstance(thing, Explainer | Metric) else ()
-    passes = (*own, *_masked_passes(thing, _ANY_MODEL.model))
+    passes = (*own, *_operator_passes(thing, _ANY_MODEL.model))
     return tuple(dict.fromkeys(asked for run in passes for asked in run.capabilities))
 
 

@@ -145,7 +145,9 @@ class Batcher:
         key = query.image.key, query.removal, query.seed
         render = self._renders.get(key)
         if render is None:
-            view = RemovalView(query.image.draw(), np.random.default_rng(query.seed), query.donors)
+            view = RemovalView(
+                query.image.draw(), np.random.default_rng(query.seed), query.substitutes
+            )
             render = query.removal.bind(view)
             self._renders.put(key, render)
         return render(query.mask)

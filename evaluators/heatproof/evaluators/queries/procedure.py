@@ -53,8 +53,8 @@ class MaskedView:
         removal: how cells are removed; None with `mask` None.
         seed: of what the operator draws.
         gate: factor of each channel of the tensor `run.gate`; None if it gates nothing.
-        donors: other images of the data set, for an operator that reads them; given by `image` and
-            `seed`.
+        substitutes: images that the operator shows, if it reads any; given by `image`, `run.model`,
+            `removal` and `seed`.
     """
 
     image: LazyImage
@@ -63,7 +63,7 @@ class MaskedView:
     removal: RemovalOperator | None = None
     seed: int = 0
     gate: Float32[np.ndarray, "channels"] | None = None
-    donors: tuple[Drawing, ...] = ()
+    substitutes: tuple[Drawing, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from jaxtyping import Float32
 from heatproof.evaluators.images.arrays import Image, Map, Mask
 from heatproof.evaluators.images.boxes import PixelBox
 from heatproof.evaluators.images.labels import Label
+from heatproof.evaluators.outcomes import Undefined
 from heatproof.evaluators.queries.passes import (
     IMAGE,
     TRAINED,
@@ -72,6 +73,8 @@ class Sample:
         other_label_donors: more of other labels, likewise.
         partner: the other image of its disjoint pair; None for one that is left over.
         leads_pair: whether it is the one that carries what is scored of the pair.
+        counterparts: the clean image after an attack, by the operator that shows it, or why there
+            is none.
     """
 
     facts: PredictorFacts
@@ -91,6 +94,7 @@ class Sample:
     other_label_donors: tuple[Donation, ...] = ()
     partner: Donation | None = None
     leads_pair: bool = False
+    counterparts: Mapping[RemovalOperator, LazyImage | Undefined] = field(default_factory=dict)
 
     @property
     def height(self) -> int:
@@ -156,8 +160,8 @@ class Sample:
         run = ModelPass(self.facts.model, self.weights, masking)
         purpose = f"removal/{draw}" if draw else "removal"
         seed = 0 if removal is None else seed_of(self.seed, self.digest, purpose)
-        donors = () if removal is None else self._drawings(removal)[draw:]
-        return MaskedView(image or self.image, run, mask, removal, seed, donors=donors)
+        shown = () if removal is None else self._substitutes(removal, draw)
+        return MaskedView(image or self.image, run, mask, removal, seed, substitutes=shown)
 
     def tapped_view(self, *tensors: str) -> MaskedView:
         """Asks for a prediction of the image and a look at tensors."""
@@ -188,12 +192,13 @@ class Sample:
 
     def removal_view(self, removal: RemovalOperator) -> RemovalView:
         """What an operator sees of the image, for who draws it without asking the model."""
-        return RemovalView(self.image.draw(), self.rng("removal"), self._drawings(removal))
+        return RemovalView(self.image.draw(), self.rng("removal"), self._substitutes(removal))
 
-    def _drawings(self, removal: RemovalOperator) -> tuple[Drawing, ...]:
-        if Reads.DONORS not in removal.reads:
-            return ()
-        return tuple(donation.image.draw for donation in self.donors)
+    def _substitutes(self, removal: RemovalOperator, draw: int = 0) -> tuple[Drawing, ...]:
+        if Reads.DONORS in removal.reads:
+            return tuple(donation.image.draw for donation in self.donors[draw:])
+        made = self.counterparts.get(removal)
+        return (made.draw,) if isinstance(made, LazyImage) else ()
 
     def gradient_view(
         self,

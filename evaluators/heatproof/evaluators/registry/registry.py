@@ -28,6 +28,7 @@ class Reads(StrEnum):
         PANEL_MAPS: the explainer's map on every model of the spec; a score for each of them.
         PANEL_TARGETS: what of each model's answers is explained; the models have the same classes.
         DONORS: other images of the data set.
+        COUNTERPART: the image after an attack on the model's answer to it.
     """
 
     ATTRIBUTION = "attribution"
@@ -42,6 +43,7 @@ class Reads(StrEnum):
     PANEL_MAPS = "panel_maps"
     PANEL_TARGETS = "panel_targets"
     DONORS = "donors"
+    COUNTERPART = "counterpart"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

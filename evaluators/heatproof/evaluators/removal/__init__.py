@@ -1,5 +1,6 @@
 """How regions of an image are hidden from the model."""
 
+from heatproof.evaluators.removal.adversarial import Adversarial as Adversarial
 from heatproof.evaluators.removal.blur import Blur as Blur
 from heatproof.evaluators.removal.colours import Black as Black
 from heatproof.evaluators.removal.colours import Colour as Colour

@@ -33,9 +33,9 @@ class Donor(RemovalOperator):
 
     def bind(self, view: RemovalView) -> Render:
         """Draws the donor."""
-        if not view.donors:
+        if not view.substitutes:
             raise InternalError("the operator donor is asked without another image")
-        foreign = view.donors[0]()
+        foreign = view.substitutes[0]()
 
         def render(mask: Mask) -> Image:
             return np.where(mask, view.image, foreign)

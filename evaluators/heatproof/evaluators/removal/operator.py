@@ -70,13 +70,14 @@ class RemovalView:
         image: the clean pixels.
         rng: randomness of this image, the same for all models, metrics and explainers, so that the
             masks of a curve nest.
-        donors: other images of the data set, for operators that read them: the same ones for all
-            models, metrics and explainers.
+        substitutes: images that the operator shows in place of this one, if it reads any: donors
+            of the data set, the same ones for all models, metrics and explainers, or the image
+            after an attack.
     """
 
     image: Image
     rng: np.random.Generator
-    donors: tuple[Drawing, ...] = ()
+    substitutes: tuple[Drawing, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

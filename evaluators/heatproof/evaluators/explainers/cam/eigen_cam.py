@@ -14,7 +14,7 @@ from heatproof.evaluators.queries.procedure import Procedure
 from heatproof.evaluators.queries.sample import Sample
 from heatproof.evaluators.registry.parameters import parameter
 
-Cells = Float64[np.ndarray, "cells"]
+Projection = Float64[np.ndarray, "cells"]
 
 
 @EXPLAINERS.register
@@ -53,7 +53,7 @@ class EigenCam(TensorMap):
         directions = np.linalg.svd(cells, full_matrices=False)[2]
         return self._turned(cells @ directions[0]).reshape(size)
 
-    def _turned(self, projected: Cells) -> Cells:
+    def _turned(self, projected: Projection) -> Projection:
         """Of the two signs, which no decomposition tells apart, the one that is mostly positive.
 
         By the sum; where centring has made it 0, by the extreme of the larger magnitude.

@@ -94,5 +94,5 @@ class GradientShap(Explainer):
         """Baseline and image of a point; of donors that with its number."""
         view = sample.removal_view(self.baseline)
         hidden = np.zeros((sample.height, sample.width), np.bool_)
-        start = self.baseline.bind(replace(view, donors=view.donors[point:]))(hidden)
+        start = self.baseline.bind(replace(view, substitutes=view.substitutes[point:]))(hidden)
         return start, with_noise(sample, self.noise, point) if self.noise else sample.image.draw()

@@ -5,6 +5,7 @@ from itertools import accumulate
 from typing import Final
 
 from heatproof.evaluators.errors import LimitExceededError
+from heatproof.evaluators.evaluation.counterparts import counterpart_rows
 from heatproof.evaluators.explainers import Explainer
 from heatproof.evaluators.images.preprocessing import Preprocessing
 from heatproof.evaluators.queries.predictor import PredictorFacts
@@ -74,4 +75,5 @@ def explained_predictions(
         cam_tensor=next((tensor.name for tensor in found.cam_tensors if tensor.is_default), ""),
         channels={tensor.name: tensor.channels for tensor in found.cam_tensors if tensor.channels},
     )
-    return 1 + sum(explainer.cost(nominal) for explainer in explainers)
+    maps = sum(explainer.cost(nominal) for explainer in explainers)
+    return 1 + counterpart_rows(explainers) + maps
