@@ -11,7 +11,6 @@ import numpy as np
 
 from heatproof.evaluators.errors import InvalidArgumentError, placed
 from heatproof.evaluators.evaluation.donors import labelled_donors_read
-from heatproof.evaluators.evaluation.counterparts import attacks_in, counterpart
 from heatproof.evaluators.evaluation.plan import ResultKey, result_keys
 from heatproof.evaluators.evaluation.results import (
     ClassProbability,
@@ -30,6 +29,8 @@ from heatproof.evaluators.images.overlay import overlay
 from heatproof.evaluators.images.preprocessing import Preprocessing
 from heatproof.evaluators.images.sources import DonorImage, SourceImage
 from heatproof.evaluators.metrics import Case, Given, Metric
+from heatproof.evaluators.metrics import Case, Given
+from heatproof.evaluators.metrics.robustness.attacks.counterparts import attacks_in, counterpart
 from heatproof.evaluators.outcomes import Curve, Outcome, Reason, Score, Undefined
 from heatproof.evaluators.queries.first_answers import FirstAnswers
 from heatproof.evaluators.queries.label_checks import require_own_probabilities

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 from heatproof.evaluators.errors import placed, told_of
-from heatproof.evaluators.evaluation.counterparts import counterpart_rows
 from heatproof.evaluators.evaluation.requirements import (
     check_evaluator,
     check_explainers,
@@ -20,6 +19,7 @@ from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.explainers import Explainer
 from heatproof.evaluators.images.inventory import Inventory
 from heatproof.evaluators.metrics import Case, Given, Metric
+from heatproof.evaluators.metrics.robustness.attacks.counterparts import counterpart_rows
 from heatproof.evaluators.queries.class_outputs import ClassOutput
 from heatproof.evaluators.queries.model_warnings import ModelWarning
 from heatproof.evaluators.queries.predictor import PredictorFacts

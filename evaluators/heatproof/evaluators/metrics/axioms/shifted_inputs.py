@@ -65,6 +65,10 @@ def _shifted_sample(sample: Sample, shift: float) -> Sample:
     held["donors"] = tuple(
         Donation(donation.digest, _moved(donation.image, shift)) for donation in sample.donors
     )
+    held["counterparts"] = {
+        operator: _moved(made, shift) if isinstance(made, LazyImage) else made
+        for operator, made in sample.counterparts.items()
+    }
     return _ShiftedSample(**held, original=sample)
 
 
@@ -137,9 +141,9 @@ class _TakenOff(RemovalOperator):
     shift: float
 
     def bind(self, view: RemovalView) -> Render:
-        """Binds the operator to the shifted image; donors come shifted."""
+        """Binds the operator to the shifted image; what it shows instead comes shifted."""
         shift = np.float32(self.shift)
-        render = self.inner.bind(RemovalView(view.image + shift, view.rng, view.donors))
+        render = self.inner.bind(RemovalView(view.image + shift, view.rng, view.substitutes))
 
         def sent(mask: Mask) -> Image:
             return np.where(mask, view.image, render(mask) - shift)

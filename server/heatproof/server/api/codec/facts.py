@@ -5,9 +5,9 @@ from itertools import accumulate
 from typing import Final
 
 from heatproof.evaluators.errors import LimitExceededError
-from heatproof.evaluators.evaluation.counterparts import counterpart_rows
 from heatproof.evaluators.explainers import Explainer
 from heatproof.evaluators.images.preprocessing import Preprocessing
+from heatproof.evaluators.metrics.robustness.attacks.counterparts import counterpart_rows
 from heatproof.evaluators.queries.predictor import PredictorFacts
 from heatproof.server.api.codec.fields.encoding import encode
 from heatproof.v1 import model_pb2

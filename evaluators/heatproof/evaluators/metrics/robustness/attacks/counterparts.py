@@ -5,8 +5,8 @@ from itertools import chain
 
 import numpy as np
 
-from heatproof.evaluators.metrics.robustness.ascents import gradient_ascent
-from heatproof.evaluators.metrics.robustness.attack import Attack, adversarial_attack
+from heatproof.evaluators.metrics.robustness.attacks.ascents import gradient_ascent
+from heatproof.evaluators.metrics.robustness.attacks.attack import Attack, adversarial_attack
 from heatproof.evaluators.outcomes import Reason, Undefined
 from heatproof.evaluators.queries.procedure import LazyImage, Procedure
 from heatproof.evaluators.queries.sample import Sample
