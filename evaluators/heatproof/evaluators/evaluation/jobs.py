@@ -29,7 +29,6 @@ from heatproof.evaluators.images.overlay import overlay
 from heatproof.evaluators.images.preprocessing import Preprocessing
 from heatproof.evaluators.images.sources import DonorImage, SourceImage
 from heatproof.evaluators.metrics import Case, Given, Metric
-from heatproof.evaluators.metrics import Case, Given
 from heatproof.evaluators.metrics.robustness.attacks.counterparts import attacks_in, counterpart
 from heatproof.evaluators.outcomes import Curve, Outcome, Reason, Score, Undefined
 from heatproof.evaluators.queries.first_answers import FirstAnswers

@@ -189,9 +189,9 @@ def test_each_draw_of_donors_is_another_donor() -> None:
     sample = replace(case.sample, donors=given)
     case = replace(case, given=replace(case.given, sample=sample))
     asked = next(MonotonicityCorrelation(regions=Grid(2), draws=2).score(case))
-    (first,) = {view.donors[0] for view in asked}  # type: ignore[union-attr]  # masked views
+    (first,) = {view.substitutes[0] for view in asked}  # type: ignore[union-attr]  # masked views
     assert np.array_equal(first(), pixels(7))
-    assert np.array_equal(sample.view(None, Donor(), draw=1).donors[0](), pixels(8))
+    assert np.array_equal(sample.view(None, Donor(), draw=1).substitutes[0](), pixels(8))
 
 
 def test_non_sensitivity_counts_where_map_and_model_differ() -> None:
