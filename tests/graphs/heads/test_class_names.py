@@ -34,6 +34,10 @@ def test_names_come_back_by_index(names: list[str]) -> None:
         assert class_names_of({"names": text}, len(names)) == tuple(names)
 
 
+def test_a_name_may_hold_brackets() -> None:
+    assert class_names_of({"names": json.dumps(["[{(", "]"])}, 2) == ("[{(", "]")
+
+
 @given(st.text(max_size=60), st.integers(0, 4))
 def test_any_text_gives_one_name_a_class_or_none(text: str, classes: int) -> None:
     found = class_names_of({"names": text}, classes)
@@ -53,6 +57,8 @@ def test_any_text_gives_one_name_a_class_or_none(text: str, classes: int) -> Non
         json.dumps({"names": NAMES}),
         "[" * 100_000,
         "{0:" * 30_000,
+        "[" + "-" * 100_000 + "1]",
+        "[" + "not " * 50_000 + "1]",
         "['cat', 'dog', __import__('os').getcwd()]",
         "cat" * 200_000,
     ],

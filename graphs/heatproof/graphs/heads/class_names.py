@@ -44,28 +44,14 @@ def _named(text: str) -> tuple[str, ...]:
 def _read(text: str) -> object:
     """The value that a text stands for; None if it is neither JSON nor a Python literal.
 
-    What is nested deeply, which can exhaust the stack of a parser, holds no names.
+    Both parsers end what is nested deeply with an error.
     """
-    if _depth(text) > 1:
-        return None
     for read in (json.loads, ast.literal_eval):
         try:
             return read(text)
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             continue
     return None
-
-
-def _depth(text: str) -> int:
-    """How many brackets follow each other at most, with nothing but blanks between."""
-    deepest = depth = 0
-    for character in text:
-        if character in _BRACKETS:
-            depth += 1
-            deepest = max(deepest, depth)
-        elif not character.isspace():
-            depth = 0
-    return deepest
 
 
 def _in_order(value: object) -> tuple[str, ...]:
