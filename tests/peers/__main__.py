@@ -29,9 +29,8 @@ def main() -> int:
     torch.set_num_threads(1)
     bench, journal = Bench(), Journal()
     known = [one for one in COMPARISONS if one.name in REGISTRIES[one.kind]]
-    kept = {key: record for key, record in journal.read().items() if key[1] in REGISTRIES[key[0]]}
-    keys = {(one.kind, one.name, one.peer, one.run.__name__) for one in known}
-    found = {key: record for key, record in kept.items() if key in keys}
+    keys = {(one.kind, one.name, one.peer, one.run.__name__) for one in COMPARISONS}
+    found = {key: record for key, record in journal.read().items() if key in keys}
     for one in known:
         if only not in f"{one.kind} {one.name} {one.peer}":
             continue

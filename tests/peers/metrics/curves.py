@@ -213,10 +213,10 @@ def imputing_without_noise() -> object:
 PERCENTILES = [10, 20, 30, 40, 50, 60, 70, 80, 90]
 
 
-def shares_of_grad_cam() -> tuple[float, ...]:
+def shares_of_grad_cam(percentiles: list[int]) -> tuple[float, ...]:
     """What lies above each percentile, which the peer interpolates between pixels."""
     values = np.arange(SIDE * SIDE, dtype=np.float64)
-    above = [(values >= np.percentile(values, one)).sum() for one in reversed(PERCENTILES)]
+    above = [(values >= np.percentile(values, one)).sum() for one in reversed(percentiles)]
     return tuple(float(count) / values.size for count in above)
 
 
@@ -234,7 +234,7 @@ def of_grad_cam(bench: Bench, peer: object) -> list[float]:
 
 def imputed(bench: Bench, name: str) -> list[float]:
     """Heatproof's score of each image, without noise."""
-    made = metric(name, shares=shares_of_grad_cam())
+    made = metric(name, shares=shares_of_grad_cam(PERCENTILES))
     return [
         bench.score(made, bench.case(image, own, removal=LinearImputation(0.0)))
         for image, own in zip(bench.images, bench.maps, strict=True)

@@ -1,13 +1,22 @@
 """Where a map points, beside Quantus'."""
 
+from dataclasses import replace
+
 import numpy as np
 import quantus
 
+from heatproof.evaluators.explainers import Saliency
+from heatproof.evaluators.metrics import Case
+from heatproof.evaluators.queries.procedure import LazyImage
+from heatproof.evaluators.queries.sample import Donation
+from heatproof.evaluators.queries.targets import FixedClass
 from tests.peers.bench import Bench, metric
 from tests.peers.comparing import Pair, agrees
+from tests.peers.inputs import SIDE
 
 QUIET = {"disable_warnings": True, "abs": False, "normalise": False}
 EXACT = 1e-9
+_LABEL = 1
 
 
 def both(
@@ -90,3 +99,74 @@ def concept_influence(bench: Bench) -> Pair:
 @agrees("metric", "localization_auc", "quantus", "`AUC`", EXACT)
 def localization_auc(bench: Bench) -> Pair:
     return both(bench, "localization_auc", quantus.AUC(**QUIET), bench.maps)
+
+
+@agrees("metric", "focus", "quantus", "`Focus` fed Heatproof's mosaics and their maps", 1e-7)
+def focus(bench: Bench) -> Pair:
+    kind, peer, ours, theirs = Saliency(), quantus.Focus(**QUIET), [], []
+    for place in range(len(bench.images)):
+        case = _labelled(bench, place)
+        found, asked = bench.spied(metric("focus"), case)
+        mosaic = next(one.image.draw() for one in asked if "mosaic" in one.image.key)
+        sample = replace(bench.sample(mosaic), target=FixedClass(_LABEL))
+        made = bench.explained(kind, sample)
+        tiles = case.sample.rng("donor/places").permutation(4)[:2]
+        answer = peer(
+            model=bench.network,
+            x_batch=mosaic[None].copy(),
+            y_batch=np.array([_LABEL]),
+            a_batch=made[None, None].copy(),
+            custom_batch=[tuple(int(one in tiles) for one in range(4))],
+            channel_first=True,
+        )
+        ours.append(found.score)
+        theirs.append(float(np.asarray(answer)[0]))
+    return ours, theirs
+
+
+def _labelled(bench: Bench, place: int) -> Case:
+    """An image with one donor of its label and two of others."""
+    others = [bench.images[(place + step) % len(bench.images)] for step in (1, 2, 3)]
+    same, *rest = (Donation(f"{step:064x}", LazyImage.of(one)) for step, one in enumerate(others))
+    case = bench.case(bench.images[place], explainer=Saliency())
+    sample = replace(
+        case.sample, label=_LABEL, same_label_donors=(same,), other_label_donors=tuple(rest)
+    )
+    return replace(case, given=replace(case.given, sample=sample, label=_LABEL))
+
+
+@agrees(
+    "metric",
+    "dasgupta_consistency",
+    "quantus",
+    "`Consistency` with the highest of 8 x 8 cells as code, over eight images of two classes, the "
+    "mean of those that have partners",
+    1e-6,
+)
+def dasgupta_consistency(bench: Bench) -> Pair:
+    """Half the images are darkened, which changes their class, and maps are shared unevenly."""
+    images = [*bench.images, *(np.float32(0.1) * image for image in bench.images)]
+    maps = [bench.maps[place] for place in (0, 0, 0, 1, 0, 1, 1, 2)]
+    made, codes, classes = metric("dasgupta_consistency", grid=8), [], []
+    for image, own in zip(images, maps, strict=True):
+        found = bench.outcome(made, bench.case(image, own))
+        codes.append(found.score)
+        classes.append(found.parts["predicted_class"])
+    assert len(set(classes)) > 1
+    parts = {"predicted_class": np.array(classes)}
+    ours = made.reduction.contrast(np.array(codes), parts).estimate()
+    peer = quantus.Consistency(discretise_func=_highest_cell, **QUIET)
+    shares = peer(
+        model=bench.network,
+        x_batch=np.stack(images),
+        y_batch=np.array(classes, np.int64),
+        a_batch=np.stack(maps)[:, None].copy(),
+        channel_first=True,
+    )
+    partnered = [codes.count(code) > 1 for code in codes]
+    return [ours], [np.asarray(shares, np.float64)[partnered].mean()]
+
+
+def _highest_cell(flat: np.ndarray) -> int:
+    side = SIDE // 8
+    return int(flat.reshape(8, side, 8, side).mean(axis=(1, 3)).argmax())

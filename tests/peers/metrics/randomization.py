@@ -9,12 +9,14 @@ import numpy as np
 import onnx_ir as ir
 import quantus
 import torch
+from quantus.functions.similarity_func import correlation_spearman
 from quantus.helpers.model.pytorch_model import PyTorchModel
 
 from heatproof.evaluators.explainers import Saliency
 from heatproof.graphs.randomization import randomized
 from tests.peers.bench import Bench, Network, metric
 from tests.peers.comparing import KERNELS, Pair, Shown, agrees, differs, near
+from tests.peers.inputs import CLASSES
 from tests.peers.metrics.robustness import for_quantus
 
 QUIET = {"disable_warnings": True, "normalise": False}
@@ -48,7 +50,9 @@ def fed(bench: Bench, stages: list[tuple[str, ...]]) -> Iterator[None]:
         yield
 
 
-def of_quantus(bench: Bench, peer: object, images: np.ndarray, tops: list[int]) -> np.ndarray:
+def of_quantus(
+    bench: Bench, peer: object, images: np.ndarray, tops: list[int], *, softmax: bool = False
+) -> np.ndarray:
     """What a metric of Quantus says of all images."""
     found = peer(
         model=bench.network,
@@ -57,7 +61,7 @@ def of_quantus(bench: Bench, peer: object, images: np.ndarray, tops: list[int]) 
         a_batch=None,
         explain_func=for_quantus,
         channel_first=True,
-        softmax=False,
+        softmax=softmax,
         batch_size=len(images),
     )
     return np.asarray(found, np.float64)
@@ -117,7 +121,54 @@ def mprt_mean(bench: Bench) -> Shown:
 @agrees("metric", "efficient_mprt", "quantus", f"`EfficientMPRT`, 100 bins, {FED}", 0.01)
 def efficient_mprt(bench: Bench) -> Pair:
     """A value on the edge of a bin falls to either side in another kernel."""
-    peer = quantus.EfficientMPRT(abs=False, **QUIET)
-    with fed(bench, [bench.predictor.facts.layers]):
-        theirs = of_quantus(bench, peer, np.stack(bench.images), bench.tops(bench.images))
+    peer, tops = quantus.EfficientMPRT(abs=False, **QUIET), bench.tops(bench.images)
+    with fed(bench, cascade(bench, top_down=True)):
+        theirs = of_quantus(bench, peer, np.stack(bench.images), tops, softmax=True)
     return ours(bench, "efficient_mprt", bins=100), theirs
+
+
+@agrees(
+    "metric",
+    "smooth_mprt",
+    "quantus",
+    "`SmoothMPRT` of the last stage, bottom up, noise 0, against the part `last`, with "
+    f"`explain_func` where it asks Captum instead, {FED}",
+    KERNELS,
+)
+def smooth_mprt(bench: Bench) -> Pair:
+    """Without noise, for the last of the peer's samples has none."""
+    stages, kind = cascade(bench, top_down=False), Saliency()
+    made, found = metric("smooth_mprt", stages=len(stages), samples=2, noise=0.0), []
+    for image in bench.images:
+        case = bench.case(image, bench.explained(kind, bench.sample(image)), explainer=kind)
+        found.append(bench.outcome(made, case).parts["last"])
+    with fed(bench, stages), mock.patch("quantus.explain", for_quantus):
+        peer = quantus.SmoothMPRT(
+            nr_samples=2, noise_magnitude=0.0, abs=True, return_last_correlation=True, **QUIET
+        )
+        theirs = of_quantus(bench, peer, np.stack(bench.images), bench.tops(bench.images))
+    return found, theirs
+
+
+@agrees(
+    "metric",
+    "random_logit",
+    "quantus",
+    "`RandomLogit` by Spearman's correlation, fed the class that Heatproof draws, maps of saliency",
+    KERNELS,
+)
+def random_logit(bench: Bench) -> Pair:
+    kind, own, theirs = Saliency(), [], []
+    made = metric("random_logit", similarity="spearman")
+    peer = quantus.RandomLogit(
+        similarity_func=correlation_spearman, num_classes=CLASSES, abs=False, **QUIET
+    )
+    for image, top in zip(bench.images, bench.tops(bench.images), strict=True):
+        sample = bench.sample(image)
+        case = bench.case(image, bench.explained(kind, sample), explainer=kind)
+        own.append(bench.score(made, case))
+        others = [one for one in range(CLASSES) if one != top]
+        place = others.index(int(sample.rng("class").choice(others)))
+        with mock.patch("numpy.random.randint", return_value=np.array([place])):
+            theirs.append(of_quantus(bench, peer, image[None], [top])[0])
+    return own, theirs

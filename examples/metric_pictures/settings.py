@@ -1,0 +1,172 @@
+"""What is measured for the pictures: each metric once, with few steps and few draws."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+Named = Mapping[str, Mapping[str, Any]]
+"""Things by their names, with the parameters that are not the defaults."""
+
+EXPLAINERS: Final[Sequence[Named]] = (
+    {"random": {}},
+    {"centre": {}},
+    {"edges": {}},
+    {"saliency": {}},
+    {"grad_cam": {}},
+    {"integrated_gradients": {"steps": 8}},
+    {"occlusion": {"patch": 56, "stride": 28}},
+)
+CONTROLS: Final = ("random", "centre", "edges")
+REMOVALS: Final[Sequence[Named]] = ({"layer": {}}, {"blur": {}}, {"grey": {}}, {"black": {}})
+
+
+@dataclass(frozen=True)
+class Group:
+    """Metrics that are measured together.
+
+    Attributes:
+        metrics: by name.
+        removals: operators; where there are several, they are what the picture compares.
+        are_objects_read: whether one of the metrics reads object masks.
+        explainers: whose maps are scored; none for metrics of the model alone.
+    """
+
+    metrics: Named
+    removals: Sequence[Named] = ()
+    explainers: Sequence[Named] = field(default=EXPLAINERS)
+    are_objects_read: bool = False
+
+
+_GRID: Final = {"grid": {"side": 7}}
+_ROAD: Final = ("road_morf", "road_lerf", "road_combined")
+_FEW: Final = {"draws": 3}
+
+GROUPS: Final[Mapping[str, Group]] = {
+    "maps": Group(
+        {
+            "sparseness": {},
+            "complexity": {},
+            "effective_complexity": {"eps": 0.1},
+            "mean_activation": {},
+            "mst_c": {},
+            "pointing_game": {},
+            "attribution_localization": {},
+            "relevance_mass_accuracy": {},
+            "energy_pointing_game": {},
+            "relevance_rank_accuracy": {},
+            "top_k_intersection": {},
+            "concept_influence": {},
+            "localization_auc": {},
+            "effective_heat_ratio": {},
+            "box_iou": {},
+        },
+        are_objects_read=True,
+    ),
+    "agreement": Group(
+        {
+            f"agreement_{measure}": {"other": {"grad_cam": {}}}
+            for measure in (
+                "cosine",
+                "kendall",
+                "ndcg",
+                "pairwise_rank",
+                "pearson",
+                "rank",
+                "sign",
+                "signed_rank",
+                "spearman",
+                "ssim",
+                "top_k",
+            )
+        }
+    ),
+    "curves": Group(
+        {
+            "deletion": {"regions": _GRID, "steps": 14},
+            "insertion": {"regions": _GRID, "steps": 14},
+            "morf_deletion": {"regions": _GRID, "steps": 14},
+            "lerf_deletion": {"regions": _GRID, "steps": 14},
+            "srg": {"regions": _GRID, "steps": 14},
+            "abpc": {"regions": _GRID, "steps": 14},
+            "monotonicity": {"regions": _GRID, "steps": 14},
+            "minimal_subset": {"regions": _GRID, "steps": 14},
+            "comprehensiveness": {},
+            "sufficiency": {},
+            "pixel_flipping": {"steps": 14},
+            "selectivity": {"regions": {"patches": {"side": 32}}, "steps": 14},
+        },
+        ({"grey": {}},),
+    ),
+    "noise": Group(
+        {"region_perturbation": {"cells": 14, "regions": {"patches": {"side": 16}}}},
+        ({"noise": {}},),
+    ),
+    "mean": Group({"irof": {"regions": {"slic": {"segments": 16}}}}, ({"mean": {}},)),
+    "imputed": Group(
+        {name: {"shares": [0.1, 0.3, 0.5, 0.7, 0.9]} for name in _ROAD},
+        ({"linear_imputation": {}},),
+    ),
+    "subsets": Group(
+        {
+            "sensitivity_n": {"grid": 7, "subsets": 12, "sizes": [0.1, 0.5]},
+            "faithfulness_correlation": {"regions": _GRID, "subsets": 24},
+            "mu_fidelity": {"regions": _GRID, "subsets": 24},
+            "faithfulness_estimate": {"regions": _GRID},
+            "single_deletion_correlation": {"regions": _GRID},
+            "monotonicity_correlation": {"regions": _GRID},
+            "non_sensitivity": {"regions": _GRID},
+            "saco": {"regions": _GRID},
+            "infidelity": {"grid": 7, "subsets": 24},
+        },
+        ({"grey": {}},),
+    ),
+    "confidence": Group(
+        {
+            "average_drop": {},
+            "average_gain": {},
+            "increase_in_confidence": {},
+            "drop_in_confidence": {},
+            "completeness": {},
+        },
+        ({"black": {}},),
+    ),
+    "corrected": Group({"occlusion_corrected_deletion": {"grid": 7, "steps": 7}}, ({"grey": {}},)),
+    "robustness": Group(
+        {
+            "max_sensitivity": _FEW,
+            "average_sensitivity": _FEW,
+            "local_lipschitz": _FEW,
+            "average_stability": _FEW,
+            "relative_input_stability": _FEW,
+            "relative_output_stability": _FEW,
+            "relative_representation_stability": _FEW,
+            "continuity": {},
+            "input_invariance": {},
+            "explanation_consistency": {"controls": 1},
+        },
+        are_objects_read=True,
+    ),
+    "randomization": Group(
+        {
+            "mprt": {"stages": 4},
+            "smooth_mprt": {"stages": 3, "samples": 2},
+            "efficient_mprt": {},
+            "random_logit": {},
+            "focus": {},
+        }
+    ),
+    "composites": Group({"coherency": {}, "adcc": {}, "arcc": {}}, ({"linear_imputation": {}},)),
+    "model": Group(
+        {
+            "occlusion_robustness": {"grid": 7, "steps": 7},
+            "segment_removal": {},
+            "mask_shape_bias": {},
+            "concordance": {},
+            "linearity": {},
+            "lime_protocol": {"regions": _GRID, "samples": 64},
+        },
+        REMOVALS,
+        (),
+        are_objects_read=True,
+    ),
+}
