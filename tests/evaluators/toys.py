@@ -21,11 +21,13 @@ from heatproof.evaluators.queries.predictor import (
 )
 from heatproof.evaluators.queries.procedure import (
     Answer,
+    Asked,
     GradientView,
     LazyImage,
     MaskedView,
     Procedure,
     Query,
+    SharedMap,
     predict,
 )
 from heatproof.evaluators.queries.sample import Sample
@@ -249,9 +251,15 @@ def answer(procedure: Procedure[T], respond: Callable[[Query], Answer]) -> T:
     try:
         queries = next(procedure)
         while True:
-            queries = procedure.send([respond(query) for query in queries])
+            queries = procedure.send([_answered(query, respond) for query in queries])
     except StopIteration as end:
         return cast("T", end.value)
+
+
+def _answered(asked: Asked, respond: Callable[[Query], Answer]) -> Any:
+    if isinstance(asked, SharedMap):
+        return answer(asked.make(), respond)
+    return respond(asked)
 
 
 def sample_of(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from heatproof.evaluators.evaluation.engine import evaluate
 from heatproof.evaluators.evaluation.results import ImageResult
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
-from heatproof.evaluators.explainers import EigenCam, Explainer, Saliency
+from heatproof.evaluators.explainers import EigenCam, Explainer, Occlusion, Saliency
 from heatproof.evaluators.images.preprocessing import PRESETS
 from heatproof.evaluators.images.sources import SourceImage
 from heatproof.evaluators.metrics import (
@@ -132,6 +132,38 @@ def test_company_changes_no_bit(text_model: Parse, text: str) -> None:
     (alone,), _ = evaluated(model, METRICS, [7])
     assert [score.result for score in alone.scores if not isinstance(score.score, float)] == []
     assert together[1] == alone
+
+
+@pytest.mark.parametrize(
+    ("metrics", "draws", "looks"),
+    [
+        ((MaxSensitivity(), AverageSensitivity()), 0, 0),
+        ((MaxSensitivity(0.05), RelativeInputStability()), 0, 0),
+        ((MaxSensitivity(draws=4), AverageSensitivity(draws=6)), 2, 0),
+        ((MaxSensitivity(draws=40), AverageSensitivity(draws=40)), 0, 0),
+        ((MaxSensitivity(), MaxSensitivity(0.03)), 10, 0),
+        ((RelativeInputStability(), RelativeOutputStability()), 0, 0),
+        ((RelativeOutputStability(), RelativeRepresentationStability()), 0, 11),
+        ((Mprt(3), EfficientMprt()), 0, 0),
+    ],
+)
+@pytest.mark.parametrize("explainer", [Saliency(), Occlusion(16, 16)])
+def test_draws_that_two_metrics_share_are_run_once(
+    text_model: Parse,
+    metrics: tuple[Metric, Metric],
+    draws: int,
+    looks: int,
+    explainer: Explainer,
+) -> None:
+    model, images = text_model(NCHW), [3, 5]
+    both, rows_of_both = evaluated(model, metrics, images, (explainer,))
+    alone = [evaluated(model, [metric], images, (explainer,)) for metric in metrics]
+    rows_a_map = 1 if explainer == Saliency() else 4  # patches
+    more = len(images) * (draws * (1 + rows_a_map) + looks)
+    assert rows_of_both == alone[0][1] + more
+    for place, (apart, _) in enumerate(alone):
+        for one, among in zip(apart, both, strict=True):
+            assert one.scores[0].score == among.scores[place].score
 
 
 def test_saliency_of_a_linear_model_is_unlike_that_of_random_ones_on_average(

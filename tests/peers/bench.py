@@ -16,7 +16,7 @@ from heatproof.evaluators.explainers import EXPLAINERS, Explainer
 from heatproof.evaluators.images.preprocessing import PRESETS
 from heatproof.evaluators.metrics import METRICS, Case, Metric
 from heatproof.evaluators.outcomes import Outcome, Undefined
-from heatproof.evaluators.queries.procedure import Answer, LazyImage, Procedure, Query
+from heatproof.evaluators.queries.procedure import Answer, Asked, LazyImage, Procedure
 from heatproof.evaluators.queries.sample import Donation, Sample
 from heatproof.evaluators.queries.targets import FixedClass
 from heatproof.evaluators.removal import Black, RemovalOperator
@@ -232,14 +232,14 @@ class Bench:
             raise TypeError(message)
         return found
 
-    def spied(self, metric: Metric, case: Case) -> tuple[Outcome, list[Query]]:
+    def spied(self, metric: Metric, case: Case) -> tuple[Outcome, list[Asked]]:
         """The same with everything that the metric asked."""
-        seen: list[Query] = []
+        seen: list[Asked] = []
         return ask(_spying(metric.score(case), seen), self.predictor), seen
 
-    def spied_map(self, explainer: Explainer, sample: Sample) -> tuple[np.ndarray, list[Query]]:
+    def spied_map(self, explainer: Explainer, sample: Sample) -> tuple[np.ndarray, list[Asked]]:
         """A map and everything that the explainer asked."""
-        seen: list[Query] = []
+        seen: list[Asked] = []
         return ask(_spying(explainer.explain(sample), seen), self.predictor), seen
 
     def explained(self, explainer: Explainer, sample: Sample) -> np.ndarray:
@@ -270,7 +270,7 @@ def _made(kind: type[T], parameters: Mapping[str, object]) -> T:
     return kind(**chosen)
 
 
-def _spying(procedure: Procedure[T], seen: list[Query]) -> Iterator[T]:
+def _spying(procedure: Procedure[T], seen: list[Asked]) -> Iterator[T]:
     answers: list[Answer] | None = None
     try:
         while True:

@@ -135,6 +135,7 @@ def explanation_job(
         same_label_donors=_donations(image.same_label_donors, preprocessing),
         other_label_donors=_donations(image.other_label_donors, preprocessing),
         leads_pair=image.leads_pair,
+        place=index,
         boxes=_boxes(image, preprocessing),
         label=image.label,
     )

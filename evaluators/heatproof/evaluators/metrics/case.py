@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from functools import partial
+from typing import TypeVar, cast
 
 from heatproof.evaluators.errors import InternalError
 from heatproof.evaluators.explainers.explainer import Explainer
 from heatproof.evaluators.images.arrays import Map, Mask
 from heatproof.evaluators.images.labels import Label, LabelSet
+from heatproof.evaluators.outcomes import Undefined
 from heatproof.evaluators.queries.passes import Weights
 from heatproof.evaluators.queries.predictor import PredictorFacts
-from heatproof.evaluators.queries.procedure import Procedure
+from heatproof.evaluators.queries.procedure import Procedure, SharedMap
 from heatproof.evaluators.queries.sample import Donation, Sample
 from heatproof.evaluators.queries.targets import Head
 from heatproof.evaluators.regions.grid import GridCells
@@ -83,6 +85,13 @@ class Case:
     def explainer(self) -> Explainer:
         """The explainer, which makes maps anew."""
         return self._held(Reads.EXPLAINER, self.given.explainer)
+
+    def explain(self, sample: Sample) -> Procedure[Map | Undefined]:
+        """The explainer's map of another sample, made once for all metrics that ask for it."""
+        explainer = self.explainer
+        asked = SharedMap((explainer, sample.identity), partial(explainer.explain, sample))
+        (made,) = yield [asked]
+        return cast("Map | Undefined", made)
 
     @property
     def map(self) -> Map:

@@ -6,7 +6,7 @@ share full batches, and equal queries are answered once.
 """
 
 import hashlib
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final, TypeAlias, TypeVar, overload
@@ -113,7 +113,23 @@ class Gradient:
 
 Query: TypeAlias = MaskedView | GradientView
 Answer: TypeAlias = Prediction | Gradient
-Procedure: TypeAlias = Generator[Sequence[Query], Sequence[Answer], T]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SharedMap:
+    """Asks for a map that others may ask for too: equal ones are made once.
+
+    Attributes:
+        key: all that determines the map.
+        make: starts the procedure that makes it; not called for a map that is at hand.
+    """
+
+    key: Hashable
+    make: "Callable[[], Procedure[Any]]"
+
+
+Asked: TypeAlias = Query | SharedMap
+Procedure: TypeAlias = Generator[Sequence[Asked], Sequence[Any], T]
 """Yields queries, receives their answers in the same order, returns its result."""
 
 CHUNK: Final = 32
@@ -170,9 +186,9 @@ def together(parts: Iterable[Procedure[T]]) -> Procedure[list[T]]:
     parts.
     """
     results: dict[int, T] = {}
-    waiting: dict[int, tuple[Procedure[T], Sequence[Query]]] = {}
+    waiting: dict[int, tuple[Procedure[T], Sequence[Asked]]] = {}
 
-    def advance(place: int, part: Procedure[T], answers: Sequence[Answer] | None) -> None:
+    def advance(place: int, part: Procedure[T], answers: Sequence[Any] | None) -> None:
         try:
             waiting[place] = part, next(part) if answers is None else part.send(answers)
         except StopIteration as end:

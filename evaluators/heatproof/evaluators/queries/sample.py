@@ -1,7 +1,7 @@
 """One image as one model sees it: what explainers and metrics work on."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -75,6 +75,7 @@ class Sample:
         leads_pair: whether it is the one that carries what is scored of the pair.
         counterparts: the clean image after an attack, by the operator that shows it, or why there
             is none.
+        place: of the image among those that are evaluated together.
     """
 
     facts: PredictorFacts
@@ -95,6 +96,13 @@ class Sample:
     partner: Donation | None = None
     leads_pair: bool = False
     counterparts: Mapping[RemovalOperator, LazyImage | Undefined] = field(default_factory=dict)
+    place: int = 0
+
+    @property
+    def identity(self) -> Hashable:
+        """What tells its maps by one explainer from those of other samples."""
+        own = self.facts.model, self.weights, self.target, self.image.key, self.is_perturbed
+        return *own, self.digest, self.seed, self.place
 
     @property
     def height(self) -> int:

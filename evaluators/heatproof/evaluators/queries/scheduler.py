@@ -1,16 +1,21 @@
 """Advances many procedures side by side, so that their queries share batches."""
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeAlias, TypeVar
+from functools import partial
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 import numpy as np
 
 from heatproof.evaluators.queries.batching import Batcher
-from heatproof.evaluators.queries.procedure import Answer, Procedure
+from heatproof.evaluators.queries.procedure import Asked, Procedure, SharedMap
+from heatproof.evaluators.queries.remembering import SharedMaps
 
 T = TypeVar("T")
+
+_REMEMBERED_BYTES: Final = 64 << 20
+_ELEMENT_BYTES: Final = 8
 
 Job: TypeAlias = Generator[Sequence[Procedure[Any]], Sequence[Any], T]
 """Yields procedures that may run side by side, receives their results in order, returns its own."""
@@ -22,7 +27,8 @@ class _Running:
 
     procedure: Procedure[Any]
     done: Callable[[Any], None]
-    answers: list[Answer | None] = field(default_factory=list)
+    is_started: bool = False
+    answers: list[Any] = field(default_factory=list)
     missing: int = 0
 
 
@@ -59,6 +65,7 @@ class Scheduler(Generic[T]):
         self._awake: deque[_Running] = deque()
         self._submitted: deque[Batcher] = deque()
         self._finished: dict[int, T] = {}
+        self._maps: SharedMaps = SharedMaps(_remembered_maps(batchers.values()))
 
     def run(self, jobs: Iterator[Job[T]]) -> Iterator[T]:
         """Runs all jobs; each is fetched when its turn comes."""
@@ -111,19 +118,20 @@ class Scheduler(Generic[T]):
     def _start_ready(self) -> None:
         self._resume()
         while self._ready and not self._is_full():
-            self._advance(self._ready.popleft(), first=True)
+            self._advance(self._ready.popleft())
             self._resume()
 
     def _resume(self) -> None:
         while self._awake:
             self._advance(self._awake.popleft())
 
-    def _advance(self, running: _Running, *, first: bool = False) -> None:
+    def _advance(self, running: _Running) -> None:
         procedure = running.procedure
+        is_first, running.is_started = not running.is_started, True
         try:
             # Answers of a model may be NaN or infinite; what comes of them gets a status.
             with np.errstate(invalid="ignore", over="ignore"):
-                queries = next(procedure) if first else procedure.send(_all(running.answers))
+                queries = next(procedure) if is_first else procedure.send(running.answers)
                 while not queries:
                     queries = procedure.send([])
         except StopIteration as end:
@@ -131,10 +139,17 @@ class Scheduler(Generic[T]):
             return
         running.answers, running.missing = [None] * len(queries), len(queries)
         for place, query in enumerate(queries):
-            self._batchers[query.run.model].ask(query, self._answered(running, place))
+            self._ask(query, self._answered(running, place))
 
-    def _answered(self, running: _Running, place: int) -> Callable[[Answer], None]:
-        def answered(answer: Answer) -> None:
+    def _ask(self, query: Asked, answered: Callable[[Any], None]) -> None:
+        if not isinstance(query, SharedMap):
+            self._batchers[query.run.model].ask(query, answered)
+        elif self._maps.ask(query.key, answered):
+            done = partial(self._maps.settle, query.key)
+            self._awake.append(_Running(query.make(), done))
+
+    def _answered(self, running: _Running, place: int) -> Callable[[Any], None]:
+        def answered(answer: object) -> None:
             running.answers[place] = answer
             running.missing -= 1
             if not running.missing:
@@ -162,5 +177,7 @@ class Scheduler(Generic[T]):
         return True
 
 
-def _all(answers: Sequence[Answer | None]) -> list[Answer]:
-    return [answer for answer in answers if answer is not None]
+def _remembered_maps(batchers: Iterable[Batcher]) -> int:
+    """How many maps of the largest of the models fill the memory that is meant for them."""
+    largest = max((b.facts.height * b.facts.width for b in batchers), default=1)
+    return max(1, _REMEMBERED_BYTES // (_ELEMENT_BYTES * largest))

@@ -7,7 +7,7 @@ model is needed.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -79,7 +79,7 @@ def _moved(image: LazyImage, shift: float) -> LazyImage:
 def _sent_back(procedure: Procedure[T], shift: "_Shift") -> Procedure[T]:
     """The same procedure, whose queries have the shift taken off."""
     try:
-        queries: Sequence[Query] = next(procedure)
+        queries: Sequence[Any] = next(procedure)  # an explainer asks the model alone
         while True:
             answers = yield [shift.off(query) for query in queries]
             seen = map(shift.on, queries, answers)

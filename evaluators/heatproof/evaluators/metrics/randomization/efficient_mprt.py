@@ -61,7 +61,7 @@ class EfficientMprt(RandomizedModels):
         if is_constant(case.map.reshape(-1)):
             return Outcome(Undefined(Reason.DEGENERATE, "the map of the trained model is constant"))
         sample = yield from case.randomized(Weights(case.model.layers, case.sample.seed))
-        made = yield from sound_map(case.explainer, sample, "a random model")
+        made = yield from sound_map(case, sample, "a random model")
         if isinstance(made, Undefined):
             return Outcome(made)
         trained, random = self._entropy(case.map), self._entropy(made)

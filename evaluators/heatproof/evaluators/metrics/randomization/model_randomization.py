@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 import numpy as np
 
 from heatproof.evaluators.errors import UnsupportedOperatorError
-from heatproof.evaluators.explainers.explainer import Explainer
 from heatproof.evaluators.images.arrays import Map
 from heatproof.evaluators.metrics.case import Case
 from heatproof.evaluators.metrics.functions.correlations import is_constant
@@ -60,9 +59,9 @@ class RandomizedModels(Metric, ABC):
             )
 
 
-def sound_map(explainer: Explainer, sample: Sample, whose: str) -> Procedure[Map | Undefined]:
+def sound_map(case: Case, sample: Sample, whose: str) -> Procedure[Map | Undefined]:
     """A map made anew, or why there is none; `whose` it is stands in the reason."""
-    made = yield from explainer.explain(sample)
+    made = yield from case.explain(sample)
     if isinstance(made, Undefined) or np.isfinite(made).all():
         return made
     return Undefined(Reason.NOT_FINITE, f"the map of {whose} is not finite")

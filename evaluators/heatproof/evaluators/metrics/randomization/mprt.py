@@ -46,4 +46,4 @@ class Mprt(StagedRandomization):
     def stage_map(self, case: Case, weights: Weights) -> Procedure[Map | Undefined]:
         """The explainer's map of the same class."""
         sample = yield from case.randomized(weights)
-        return (yield from sound_map(case.explainer, sample, "a random model"))
+        return (yield from sound_map(case, sample, "a random model"))

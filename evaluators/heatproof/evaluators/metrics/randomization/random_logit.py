@@ -63,9 +63,7 @@ class RandomLogit(Metric):
             detail = "the target holds every class, so that there is no other one"
             return Outcome(Undefined(Reason.DEGENERATE, detail))
         other = FixedClass(int(case.sample.rng("class").choice(others)))
-        made = yield from sound_map(
-            case.explainer, replace(case.sample, target=other), "another class"
-        )
+        made = yield from sound_map(case, replace(case.sample, target=other), "another class")
         if isinstance(made, Undefined):
             return Outcome(made)
         if is_constant(case.map.reshape(-1)) or is_constant(made.reshape(-1)):

@@ -87,7 +87,7 @@ class SmoothMprt(StagedRandomization):
     ) -> Procedure[Undefined | None]:
         """Adds the scaled map of an image, nothing for one of zeros; or says why there is none."""
         answer = yield from predict(sample.view(image=image))
-        made = yield from sound_map(case.explainer, sample.moved(image, answer), whose)
+        made = yield from sound_map(case, sample.moved(image, answer), whose)
         if isinstance(made, Undefined):
             return made
         scale = float(np.sqrt(np.mean(made**2)))

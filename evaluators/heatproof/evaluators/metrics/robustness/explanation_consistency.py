@@ -11,7 +11,6 @@ from typing import ClassVar, Final
 import numpy as np
 
 from heatproof.evaluators.errors import InvalidArgumentError
-from heatproof.evaluators.explainers.explainer import Explainer
 from heatproof.evaluators.images.arrays import Map, Mask
 from heatproof.evaluators.images.inventory import Inventory
 from heatproof.evaluators.metrics.case import Case
@@ -303,13 +302,13 @@ class ExplanationConsistency(Metric):
             reason = Undefined(Reason.NOT_FINITE, "the answer to the attacked image is not finite")
             return _Comparison(flipped=False, distance=reason, confidence_change=reason)
         sample = case.sample.moved(image, answer)
-        distance = yield from self._distance(sample, case.explainer, heat)
+        distance = yield from self._distance(case, sample, heat)
         flipped = answer.logits.argmax() != case.sample.clean.logits.argmax()
         change = sample.confidence - case.sample.confidence
         return _Comparison(bool(flipped), distance, change)
 
-    def _distance(self, sample: Sample, explainer: Explainer, heat: Map) -> Procedure[Score]:
-        attribution = yield from explainer.explain(sample)
+    def _distance(self, case: Case, sample: Sample, heat: Map) -> Procedure[Score]:
+        attribution = yield from case.explain(sample)
         if isinstance(attribution, Undefined):
             return attribution
         if not np.isfinite(attribution).all():

@@ -128,7 +128,7 @@ class PerturbedMaps(Metric, ABC):
         if self.flips is Flips.SKIP and answer.logits.argmax() != case.sample.clean.logits.argmax():
             return None
         sample = case.sample.moved(image, answer)
-        made = yield from case.explainer.explain(sample)
+        made = yield from case.explain(sample)
         if isinstance(made, Undefined):
             return made
         if not np.isfinite(made).all():
