@@ -138,10 +138,10 @@ def test_company_changes_no_bit(text_model: Parse, text: str) -> None:
     ("metrics", "draws", "looks"),
     [
         ((MaxSensitivity(), AverageSensitivity()), 0, 0),
-        ((MaxSensitivity(0.05), RelativeInputStability()), 0, 0),
+        ((MaxSensitivity(radius=0.05), RelativeInputStability()), 0, 0),
         ((MaxSensitivity(draws=4), AverageSensitivity(draws=6)), 2, 0),
         ((MaxSensitivity(draws=40), AverageSensitivity(draws=40)), 0, 0),
-        ((MaxSensitivity(), MaxSensitivity(0.03)), 10, 0),
+        ((MaxSensitivity(), MaxSensitivity(radius=0.03)), 10, 0),
         ((RelativeInputStability(), RelativeOutputStability()), 0, 0),
         ((RelativeOutputStability(), RelativeRepresentationStability()), 0, 11),
         ((Mprt(3), EfficientMprt()), 0, 0),
