@@ -48,8 +48,10 @@ def chart(name: str, entry: Entry) -> Chart:
         for row, score in sorted(entry["scores"].items(), key=lambda item: _ORDER[item[0]])
     ]
     hidden = f", {entry['removal']}" if entry["removal"] else ""
+    has_intervals = any(score.lower is not None for score in scores)
+    intervals = ", 95 % intervals" if has_intervals else ""
     return Chart(
-        f"{name}: {_WORDS[entry['direction']]} ({most} images{hidden}, 95 % intervals)",
+        f"{name}: {_WORDS[entry['direction']]} ({most} images{hidden}{intervals})",
         scores,
         {
             row: list(zip(curve["x"], curve["y"], strict=True))
