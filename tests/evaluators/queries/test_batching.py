@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from heatproof.evaluators.errors import InternalError
 from heatproof.evaluators.images.arrays import Image
-from heatproof.evaluators.queries.batching import Batcher, probabilities
+from heatproof.evaluators.queries.batching import Batcher, Recent, probabilities
 from heatproof.evaluators.queries.passes import ModelPass
 from heatproof.evaluators.queries.predictor import Answers, Batch
 from heatproof.evaluators.queries.procedure import (
@@ -17,7 +17,6 @@ from heatproof.evaluators.queries.procedure import (
     LazyImage,
     Prediction,
 )
-from heatproof.evaluators.queries.remembering import Recent
 from heatproof.evaluators.removal import Black, Blur, Layer, Mode
 from heatproof.evaluators.removal import blur as blur_module
 from tests.evaluators.toys import (

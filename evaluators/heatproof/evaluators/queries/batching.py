@@ -1,11 +1,11 @@
 """Packs queries of many procedures into full batches of one model, each answered once."""
 
 import hashlib
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 import numpy as np
 from jaxtyping import Float32, Float64
@@ -16,8 +16,10 @@ from heatproof.evaluators.images.arrays import Image, Logits, Mask
 from heatproof.evaluators.queries.passes import ModelPass
 from heatproof.evaluators.queries.predictor import Answers, Batch, Predictor, PredictorFacts
 from heatproof.evaluators.queries.procedure import Answer, Gradient, MaskedView, Prediction, Query
-from heatproof.evaluators.queries.remembering import Recent
 from heatproof.evaluators.removal.operator import RemovalView, Render
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
 
 _REMEMBERED_BYTES: Final = 32 << 20
 _REMEMBERED_MOST: Final = 4096
@@ -33,6 +35,28 @@ class Request:
     query: Query
     key: Hashable
     waiting: list[Callable[[Answer], None]] = field(default_factory=list)
+
+
+class Recent(Generic[K, V]):
+    """Remembers the values that were used last, up to a number."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._values: OrderedDict[K, V] = OrderedDict()
+
+    def get(self, key: K) -> V | None:
+        """Finds a value and marks it as used."""
+        if key not in self._values:
+            return None
+        self._values.move_to_end(key)
+        return self._values[key]
+
+    def put(self, key: K, value: V) -> None:
+        """Remembers a value and forgets the one that was not used for longest."""
+        self._values[key] = value
+        self._values.move_to_end(key)
+        if len(self._values) > self._most:
+            self._values.popitem(last=False)
 
 
 class Batcher:

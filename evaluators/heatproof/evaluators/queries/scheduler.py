@@ -1,18 +1,19 @@
 """Advances many procedures side by side, so that their queries share batches."""
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 import numpy as np
 
-from heatproof.evaluators.queries.batching import Batcher
+from heatproof.evaluators.queries.batching import Batcher, Recent
 from heatproof.evaluators.queries.procedure import Asked, Procedure, SharedMap
-from heatproof.evaluators.queries.remembering import SharedMaps
 
 T = TypeVar("T")
+
+Answered: TypeAlias = Callable[[Any], None]
 
 _REMEMBERED_BYTES: Final = 64 << 20
 _ELEMENT_BYTES: Final = 8
@@ -40,6 +41,34 @@ class _Forked(Generic[T]):
     done: Callable[[T], None]
     results: list[Any] = field(default_factory=list)
     missing: int = 0
+
+
+class SharedMaps:
+    """Hands maps out to all who ask for equal ones: while they are made, and for a while after.
+
+    Args:
+        most: maps that are remembered, those that were asked for last.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._known: Recent[Hashable, Any] = Recent(most)
+        self._open: dict[Hashable, list[Answered]] = {}
+
+    def ask(self, key: Hashable, answered: Answered) -> bool:
+        """Answers at once, or when the map is settled; says whether it has to be made for that."""
+        known = self._known.get(key)
+        if known is not None:
+            answered(known)
+            return False
+        waiting = self._open.setdefault(key, [])
+        waiting.append(answered)
+        return len(waiting) == 1
+
+    def settle(self, key: Hashable, made: object) -> None:
+        """Hands a map out, or why there is none, to all who wait for it."""
+        self._known.put(key, made)
+        for answered in self._open.pop(key):
+            answered(made)
 
 
 class Scheduler(Generic[T]):

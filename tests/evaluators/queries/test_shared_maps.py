@@ -13,8 +13,7 @@ from heatproof.evaluators.outcomes import Reason, Undefined
 from heatproof.evaluators.queries.batching import Batcher
 from heatproof.evaluators.queries.passes import Weights
 from heatproof.evaluators.queries.procedure import LazyImage, Procedure, SharedMap, predict
-from heatproof.evaluators.queries.remembering import SharedMaps
-from heatproof.evaluators.queries.scheduler import Job
+from heatproof.evaluators.queries.scheduler import Job, SharedMaps
 from heatproof.evaluators.queries.targets import FixedClass
 from tests.evaluators.toys import SIDE, case_of, linear, pixels, sample_of, scheduler, view
 
