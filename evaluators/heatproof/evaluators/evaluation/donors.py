@@ -3,18 +3,27 @@
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache, partial
 from itertools import chain
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 
 from heatproof.evaluators.evaluation.columns import Places
+from heatproof.evaluators.images.arrays import Image
+from heatproof.evaluators.images.frames import image_to_input
+from heatproof.evaluators.images.preprocessing import Preprocessing
+from heatproof.evaluators.images.sources import DonorImage, SourceImage
+from heatproof.evaluators.queries.procedure import LazyImage
+from heatproof.evaluators.queries.sample import Donation
 from heatproof.evaluators.queries.seeds import generator
 from heatproof.evaluators.registry.registry import LabelledDonors, Reads, Registered, parts_of
 from heatproof.evaluators.removal.operator import RemovalOperator
 
 T = TypeVar("T")
+
+_DRAWN_DONORS: Final = 8
+"""Of an image, whose pixels are held at a time: an explainer may read hundreds."""
 
 
 def donors_read(things: Iterable[Registered]) -> int:
@@ -160,3 +169,24 @@ class DonorDraw:
     def _shuffled(self, things: Sequence[T], purpose: str) -> list[T]:
         order = generator(self._seed, "", purpose).permutation(len(things))
         return [things[place] for place in order]
+
+
+def donations(donors: Sequence[DonorImage], preprocessing: Preprocessing) -> tuple[Donation, ...]:
+    """Other images, decoded when they are drawn; those drawn lately are kept."""
+
+    @lru_cache(_DRAWN_DONORS)
+    def draw(place: int) -> Image:
+        return image_to_input(donors[place].read(), preprocessing)
+
+    return tuple(
+        Donation(donor.digest, LazyImage(f"donor/{donor.digest}", partial(draw, place)))
+        for place, donor in enumerate(donors)
+    )
+
+
+def partner_of(image: SourceImage, preprocessing: Preprocessing) -> Donation | None:
+    """The other image of its pair; None for one that is left over."""
+    if image.partner is None:
+        return None
+    (partner,) = donations((image.partner,), preprocessing)
+    return partner

@@ -2,15 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
 from itertools import chain
 from math import isfinite
-from typing import Final
 
 import numpy as np
 
 from heatproof.evaluators.errors import InvalidArgumentError, placed
-from heatproof.evaluators.evaluation.donors import labelled_donors_read
+from heatproof.evaluators.evaluation.donors import donations, labelled_donors_read, partner_of
 from heatproof.evaluators.evaluation.plan import ResultKey, result_keys
 from heatproof.evaluators.evaluation.results import (
     ClassProbability,
@@ -21,13 +19,13 @@ from heatproof.evaluators.evaluation.results import (
 )
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.explainers import Explainer, Supplied
-from heatproof.evaluators.images.arrays import Image, Map, Mask
+from heatproof.evaluators.images.arrays import Map, Mask
 from heatproof.evaluators.images.boxes import PixelBox, boxes_to_input, filled
 from heatproof.evaluators.images.frames import image_to_input, map_to_input, mask_to_input
 from heatproof.evaluators.images.labels import Label, LabelSet, classes_of, several, single
 from heatproof.evaluators.images.overlay import overlay
 from heatproof.evaluators.images.preprocessing import Preprocessing
-from heatproof.evaluators.images.sources import DonorImage, SourceImage
+from heatproof.evaluators.images.sources import SourceImage
 from heatproof.evaluators.metrics import Case, Given, Metric
 from heatproof.evaluators.metrics.robustness.attacks.counterparts import attacks_in, counterpart
 from heatproof.evaluators.outcomes import Curve, Outcome, Reason, Score, Undefined
@@ -36,7 +34,7 @@ from heatproof.evaluators.queries.label_checks import require_own_probabilities
 from heatproof.evaluators.queries.passes import ModelPass
 from heatproof.evaluators.queries.predictor import PredictorFacts
 from heatproof.evaluators.queries.procedure import LazyImage, MaskedView, predict
-from heatproof.evaluators.queries.sample import Donation, Sample
+from heatproof.evaluators.queries.sample import Sample
 from heatproof.evaluators.queries.scheduler import Job
 from heatproof.evaluators.queries.targets import LABEL
 from heatproof.evaluators.registry.registry import (
@@ -48,9 +46,6 @@ from heatproof.evaluators.registry.registry import (
 )
 
 _TOP = 5
-
-_DRAWN_DONORS: Final = 8
-"""Of an image, whose pixels are held at a time: an explainer may read hundreds."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,10 +125,10 @@ def explanation_job(
         target=spec.target.head(image.label, clean),
         clean=clean,
         maps=_supplied(spec, image, index, preprocessing),
-        donors=_donations(image.donors, preprocessing),
-        partner=_partner(image, preprocessing),
-        same_label_donors=_donations(image.same_label_donors, preprocessing),
-        other_label_donors=_donations(image.other_label_donors, preprocessing),
+        donors=donations(image.donors, preprocessing),
+        partner=partner_of(image, preprocessing),
+        same_label_donors=donations(image.same_label_donors, preprocessing),
+        other_label_donors=donations(image.other_label_donors, preprocessing),
         leads_pair=image.leads_pair,
         place=index,
         boxes=_boxes(image, preprocessing),
@@ -168,26 +163,6 @@ def _attacked(spec: EvaluationSpec, sample: Sample) -> Job[Sample]:
         return sample
     made = yield [counterpart(sample, operator) for operator in operators]
     return replace(sample, counterparts=dict(zip(operators, made, strict=True)))
-
-
-def _donations(donors: Sequence[DonorImage], preprocessing: Preprocessing) -> tuple[Donation, ...]:
-    """Other images, decoded when they are drawn; those drawn lately are kept."""
-
-    @lru_cache(_DRAWN_DONORS)
-    def draw(place: int) -> Image:
-        return image_to_input(donors[place].read(), preprocessing)
-
-    return tuple(
-        Donation(donor.digest, LazyImage(f"donor/{donor.digest}", partial(draw, place)))
-        for place, donor in enumerate(donors)
-    )
-
-
-def _partner(image: SourceImage, preprocessing: Preprocessing) -> Donation | None:
-    if image.partner is None:
-        return None
-    (partner,) = _donations((image.partner,), preprocessing)
-    return partner
 
 
 def _check_label(
