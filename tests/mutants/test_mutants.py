@@ -1,10 +1,16 @@
 """The tables of planted faults fit the tree; `make mutants` plants them."""
 
+import inspect
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from heatproof.evaluators.explainers import EXPLAINERS
+from heatproof.evaluators.metrics import METRICS
+from heatproof.evaluators.registry.registry import Registry
+from heatproof.evaluators.removal import REMOVALS
 from tests.mutants.entries import ROOT, Mutant, mutants, names_of_tests
 from tests.mutants.running import Copy, Verdict, judged
 
@@ -16,6 +22,24 @@ def test_a_fault_stands_once_in_its_file_and_its_test_exists(mutant: Mutant) -> 
     assert mutant.planted((ROOT / mutant.file).read_text(encoding="utf-8"))
     file, _, name = mutant.caught_by.partition("::")
     assert name.partition("[")[0] in set(names_of_tests(ROOT / file))
+
+
+SEAMS = {"metric.py", "explainer.py", "operator.py", "registry.py"}
+"""What every class of a registry is made of."""
+
+
+@pytest.mark.parametrize("registry", [METRICS, EXPLAINERS, REMOVALS], ids=lambda held: held.kind)
+def test_every_metric_explainer_and_operator_has_a_fault_of_its_own_or_of_its_engine(
+    registry: Registry[Any],
+) -> None:
+    faulty = {ROOT / mutant.file for mutant in ALL}
+    for name in registry:
+        sources = {
+            Path(inspect.getfile(kind))
+            for kind in registry[name].__mro__
+            if kind.__module__.startswith("heatproof")
+        }
+        assert faulty & {source for source in sources if source.name not in SEAMS}, name
 
 
 def test_no_fault_is_planted_twice() -> None:
