@@ -78,8 +78,18 @@ def worst(field: FieldDescriptor) -> list[Any]:
     return INTEGERS.get(field.cpp_type, REALS)
 
 
-def paths(descriptor: Descriptor, before: FieldPath = ()) -> Iterator[FieldPath]:
-    """Paths to every field that a request may hold, each message type once on a path."""
+CHOICES = {f"heatproof.v1.{name}" for name in ("Metric", "Explainer", "RemovalOperator", "Regions")}
+"""Messages of hundreds of fields, which hold one another."""
+
+
+def paths(
+    descriptor: Descriptor, before: FieldPath = (), walked: set[str] | None = None
+) -> Iterator[FieldPath]:
+    """Paths to every field that a request may hold, each message type once on a path.
+
+    What a choice holds is walked where it first stands in the request: elsewhere it is read alike.
+    """
+    walked = set() if walked is None else walked
     for field in descriptor.fields:
         inner = field.message_type
         yield (*before, field)
@@ -88,8 +98,10 @@ def paths(descriptor: Descriptor, before: FieldPath = ()) -> Iterator[FieldPath]
             *(step.message_type.full_name for step in before if step.message_type),
         }
         is_map = inner is not None and inner.GetOptions().map_entry
-        if inner is not None and inner.full_name not in known and not is_map:
-            yield from paths(inner, (*before, field))
+        if inner is None or is_map or inner.full_name in known | (walked & CHOICES):
+            continue
+        walked.add(inner.full_name)
+        yield from paths(inner, (*before, field), walked)
 
 
 def holder(message: Any, path: FieldPath) -> Any:
