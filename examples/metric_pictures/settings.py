@@ -59,6 +59,7 @@ GROUPS: Final[Mapping[str, Group]] = {
             "localization_auc": {},
             "effective_heat_ratio": {},
             "box_iou": {},
+            "dasgupta_consistency": {},
         },
         are_objects_read=True,
     ),
@@ -108,7 +109,7 @@ GROUPS: Final[Mapping[str, Group]] = {
     ),
     "subsets": Group(
         {
-            "sensitivity_n": {"grid": 7, "subsets": 12, "sizes": [0.1, 0.5]},
+            "sensitivity_n": {"regions": _GRID, "subsets": 12, "sizes": [0.1, 0.5]},
             "faithfulness_correlation": {"regions": _GRID, "subsets": 24},
             "mu_fidelity": {"regions": _GRID, "subsets": 24},
             "faithfulness_estimate": {"regions": _GRID},
@@ -117,6 +118,7 @@ GROUPS: Final[Mapping[str, Group]] = {
             "non_sensitivity": {"regions": _GRID},
             "saco": {"regions": _GRID},
             "infidelity": {"grid": 7, "subsets": 24},
+            "qge": {"of": {"faithfulness_estimate": {"regions": _GRID}}},
         },
         ({"grey": {}},),
     ),
@@ -155,7 +157,7 @@ GROUPS: Final[Mapping[str, Group]] = {
             "focus": {},
         }
     ),
-    "composites": Group({"coherency": {}, "adcc": {}, "arcc": {}}, ({"linear_imputation": {}},)),
+    "composites": Group({"coherency": {}, "adcc": {}, "arcc": {}}, ({"grey": {}},)),
     "model": Group(
         {
             "occlusion_robustness": {"grid": 7, "steps": 7},
