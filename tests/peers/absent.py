@@ -35,6 +35,7 @@ ABSENT: Final = {
     ("metric", "qge"): "proposed with a branch of Quantus that no version holds",
     ("metric", "gef"): "an open proposal to Quantus",
     ("metric", "saco"): "published with a script; no library has it",
+    ("removal", "adversarial"): "no peer removes by an image after an attack",
     ("explainer", "disturbed"): "a control of Heatproof",
     ("explainer", "centre"): "a control of Heatproof",
     ("explainer", "inverse"): "a control of Heatproof",

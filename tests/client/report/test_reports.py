@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from heatproof.client import GateReport, Report
-from heatproof.client.command.output import tables
+from heatproof.client.command.output import console, tables
 from heatproof.client.documents.messages import read
 from heatproof.client.report import checks, html, junit, markdown, rows
 from heatproof.client.report.checks import Judgement
@@ -111,8 +111,9 @@ def test_a_check_shows_the_interval_that_it_was_held_against() -> None:
 
 
 def test_the_worst_group_is_shown_against_the_best_in_every_rendering(
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(console.out, "width", 200)  # narrower tables fold names
     report = gate_report()
     disparity = report.evaluation.results[0].disparity
     disparity.MergeFrom(Disparity(value=0.25, groups=3, small_groups=4))

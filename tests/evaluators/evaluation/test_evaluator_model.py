@@ -30,7 +30,7 @@ from heatproof.evaluators.removal import Black, Layer, RemovalOperator
 from tests.evaluators.toys import SIDE, ToyPredictor, facts, linear, pixels
 
 EXPLAINED, EVALUATOR = "models/explained", "models/evaluator"
-METRICS: tuple[Metric, ...] = (SingleDeletionCorrelation(Grid(4)), Deletion(4, 4))
+METRICS: tuple[Metric, ...] = (SingleDeletionCorrelation(regions=Grid(4)), Deletion(4, 4))
 
 
 def weights(seed: int) -> np.ndarray:

@@ -14,6 +14,7 @@ from scipy.special import expit, softmax
 
 from heatproof.client import Client
 from heatproof.client.command.application import run
+from heatproof.client.command.output import console
 from heatproof.client.documents.results import Report
 from heatproof.client.errors import HeatproofError
 from tests.system.answers.multi_label import (
@@ -192,6 +193,7 @@ def test_every_report_of_a_gate_tells_the_mean_average_precision(
     served: Served, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     monkeypatch.chdir(folder)
+    monkeypatch.setattr(console.out, "width", 200)  # narrower lines break
     assert gate(served, "sigmoid", "kind", "--update-baseline", "base.json") == 0
     mean = f"{np.mean(list(precisions(logits(folder)).values())):.1%}"
     told = " ".join(capsys.readouterr().out.split())

@@ -39,7 +39,8 @@ class Assessments:
         spec = self._documents.read_spec(stored.spec)
         _require_assessable(stored, spec)
         for model in spec.models:
-            for data in await self._workers.call(await self._task(stored, spec, model)):
+            found = await self._workers.call(await self._task(stored, spec, model))
+            for data in found.reliabilities:
                 yield data
 
     async def _task(

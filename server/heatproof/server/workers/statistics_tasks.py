@@ -228,8 +228,19 @@ class CompareScores(Task[object, ComparedModels]):
 
 
 @dataclass(frozen=True, slots=True)
-class AssessMetrics(Task[object, tuple[bytes, ...]]):
-    """Says which metrics deserve trust; its value are serialised `MetricReliability` messages.
+class AssessedMetrics:
+    """Metrics that were put to the test.
+
+    Attributes:
+        reliabilities: serialised `MetricReliability` messages.
+    """
+
+    reliabilities: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AssessMetrics(Task[object, AssessedMetrics]):
+    """Says which metrics deserve trust.
 
     Attributes:
         spec: serialised `EvaluationSpec`.
@@ -240,7 +251,7 @@ class AssessMetrics(Task[object, tuple[bytes, ...]]):
     """
 
     executor: ClassVar[str] = f"{_EXECUTION}.reliability:assess_metrics"
-    value: ClassVar[Any] = tuple[bytes, ...]
+    value: ClassVar[Any] = AssessedMetrics
     effort: ClassVar[Effort] = Effort.STATISTICS
     way_out: ClassVar[str] = "fewer images, metrics or explainers"
 
@@ -250,9 +261,9 @@ class AssessMetrics(Task[object, tuple[bytes, ...]]):
     scores: Mapping[int, tuple[bytes, ...]]
 
     @classmethod
-    def check_value(cls, value: tuple[bytes, ...], check: DocumentCheck) -> None:
+    def check_value(cls, value: AssessedMetrics, check: DocumentCheck) -> None:
         """Reads the messages once."""
-        for data in value:
+        for data in value.reliabilities:
             check("MetricReliability", data)
 
 

@@ -84,6 +84,9 @@ def values(kind: Any) -> st.SearchStrategy[Any]:
             st.just(b""),
             st.lists(st.tuples(COUNT, st.lists(COUNT).map(tuple))).map(tuple),
         ),
+        statistics_tasks.AssessedMetrics: st.lists(st.sampled_from([b"", OF_ANY_MESSAGE])).map(
+            lambda found: statistics_tasks.AssessedMetrics(tuple(found))
+        ),
         statistics_tasks.ComparedModels: st.lists(st.lists(st.floats(0, 1)).map(tuple)).map(
             lambda found: statistics_tasks.ComparedModels((b"",) * len(found), tuple(found))
         ),

@@ -93,6 +93,7 @@ class GradientShap(Explainer):
     def _ends(self, sample: Sample, point: int) -> tuple[Image, Image]:
         """Baseline and image of a point; of donors that with its number."""
         view = sample.removal_view(self.baseline)
-        hidden = np.zeros((sample.height, sample.width), np.bool_)
-        start = self.baseline.bind(replace(view, substitutes=view.substitutes[point:]))(hidden)
+        if Reads.DONORS in self.baseline.reads:
+            view = replace(view, substitutes=view.substitutes[point:])
+        start = self.baseline.bind(view)(np.zeros((sample.height, sample.width), np.bool_))
         return start, with_noise(sample, self.noise, point) if self.noise else sample.image.draw()
