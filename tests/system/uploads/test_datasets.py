@@ -34,9 +34,9 @@ def test_a_set_counts_its_images_labels_and_bytes(served: Served) -> None:
     assert served.datasets.GetDataset(pb.GetDatasetRequest(name=stored.name)) == stored
 
 
-def test_the_same_content_is_stored_once_whatever_its_names_to_show(served: Served) -> None:
+def test_the_same_content_is_stored_once_whatever_the_sets_name_to_show(served: Served) -> None:
     first = upload(served, image(3, display_name="a"), name="first")
-    again = upload(served, image(3, display_name="b"), name="second")
+    again = upload(served, image(3, display_name="a"), name="second")
     assert again == first
 
 
@@ -54,6 +54,7 @@ KNOWN = {
     "name of the map": {
         "attribution_maps": [{"frame": SOURCE, "name": "m", "values": tensor(np.eye(8))}]
     },
+    "name to show": {"display_name": "a.png"},
     "nothing": {},
 }
 

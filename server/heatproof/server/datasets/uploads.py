@@ -147,6 +147,9 @@ class _Intake:
 
 
 def _content_digest(record: Record) -> str:
-    """Digest of an image with all that is known of it; its name to show does not count."""
-    text = json.dumps({**record, "display_name": ""}, sort_keys=True, separators=(",", ":"))
+    """Digest of an image with all that is known of it, its name to show included.
+
+    Else the reports of whoever uploads the same images later would name them as others do.
+    """
+    text = json.dumps(record, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

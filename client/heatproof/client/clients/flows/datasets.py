@@ -109,12 +109,16 @@ def gathered(images: DatasetSource, annotations: AnnotationOptions) -> Flow[Gath
 def stored(
     found: Gathered | Dataset, *, display_name: str = "", on_progress: OnProgress = ignore
 ) -> Flow[Dataset]:
-    """Uploads images unless they are an uploaded set."""
+    """Uploads images unless they are an uploaded set.
+
+    The set goes by the caller's name for it, whatever its first uploader called it.
+    """
     if isinstance(found, Dataset):
         return found
     header = UploadDatasetHeader(display_name=display_name or found.name)
     requests = partial(_requests, header, found.images, found.known, on_progress)
     uploaded: Dataset = yield from patiently(Upload(_UPLOAD, requests))
+    uploaded.display_name = header.display_name
     return uploaded
 
 

@@ -62,8 +62,9 @@ def inspect(
     source = yield from _source(model)
     found = yield from _stored(source, on_progress)
     if output or activation:
-        request.name = found.name
+        request.name, shown = found.name, found.display_name
         found = yield from patiently(Unary(_GET, request))
+        found.display_name = shown
     return found
 
 
@@ -83,14 +84,18 @@ def _source(model: ModelSource) -> Flow[ModelFiles | str]:
 
 
 def _stored(model: ModelFiles | str, on_progress: OnProgress) -> Flow[Model]:
-    """Finds a model by its name or files, and uploads the files that the server lacks."""
-    name = model.name if isinstance(model, ModelFiles) else model
+    """Finds a model by its name or files, and uploads the files that the server lacks.
+
+    Files go by the caller's name for them, whatever their first uploader called them.
+    """
+    if isinstance(model, str):
+        named: Model = yield from patiently(Unary(_GET, GetModelRequest(name=model)))
+        return named
     try:
-        found: Model = yield from patiently(Unary(_GET, GetModelRequest(name=name)))
+        found: Model = yield from patiently(Unary(_GET, GetModelRequest(name=model.name)))
     except NotFoundError:
-        if isinstance(model, str):
-            raise
         found = yield from patiently(Upload(_UPLOAD, partial(_requests, model, on_progress)))
+    found.display_name = model.display_name
     return found
 
 
