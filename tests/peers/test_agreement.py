@@ -1,14 +1,22 @@
 """docs/agreement.md leaves nothing out and says what the last run of the peers found."""
 
+import ast
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from heatproof.evaluators.explainers import EXPLAINERS
+from heatproof.evaluators.metrics import METRICS
+from heatproof.evaluators.registry.parameters import parameters_of
 from tests.peers.absent import ABSENT
 from tests.peers.journal import Found, Journal, Record, Verdict
 from tests.peers.table import PAGE, agreement, unanswered
 
+KINDS = {name: registry[name] for registry in (METRICS, EXPLAINERS) for name in registry}
+MAKERS = {"metric", "explainer", "ours", "scores", "only_curve"}
+"""Functions of the comparisons that hand their keywords to a metric or an explainer."""
 FOUND = Journal().read()
 RECORD = Record(
     "metric", "deletion", "a peer", "1.0", "case", "a | b", 1e-5, 2e-7, "absolute", Verdict.AGREES
@@ -35,6 +43,27 @@ def test_every_row_agrees_or_differs_as_stated(record: Record) -> None:
         assert record.difference <= record.tolerance
     else:
         assert record.reason
+
+
+def calls_with_parameters() -> Iterator[tuple[str, set[str]]]:
+    """Names of metrics and explainers that the comparisons make, with the parameters they give.
+
+    Read without importing them, for the peers are not installed here.
+    """
+    for path in sorted(Path(__file__).parent.glob("*/*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in MAKERS:
+                given = {one.arg for one in node.keywords if one.arg is not None}
+                texts = [one.value for one in node.args if isinstance(one, ast.Constant)]
+                named = [one for one in texts if isinstance(one, str) and one in KINDS]
+                yield from ((name, given) for name in named if given)
+
+
+def test_comparisons_give_parameters_that_there_are() -> None:
+    called = list(calls_with_parameters())
+    assert called
+    for name, given in called:
+        assert given <= {facts.name for facts in parameters_of(KINDS[name])}, name
 
 
 def test_the_page_is_what_the_last_run_found() -> None:

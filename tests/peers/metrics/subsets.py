@@ -48,7 +48,7 @@ def sensitivity_n(bench: Bench) -> Shown:
     )
     steps = list(_cumulative(bench, tops, step))
     written = [np.corrcoef(*np.transpose(pairs))[0, 1] for pairs in steps[: len(theirs)]]
-    made = metric("sensitivity_n", grid=SIDE, subsets=20, output="probability")
+    made = metric("sensitivity_n", regions=Grid(SIDE), subsets=20, output="probability")
     ours = [
         bench.score(made, bench.case(image, own, removal=OwnMin()))
         for image, own in zip(bench.greys, bench.maps, strict=True)
