@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -29,7 +30,7 @@ class Copy:
     """A copy of the tree, whose packages are imported in place of the installed ones."""
 
     def __init__(self, home: Path) -> None:
-        self.home = home
+        self.home, self._now = home, int(time.time())
         listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
         named = subprocess.run(listed, cwd=ROOT, capture_output=True, check=True).stdout
         generated = (path.relative_to(ROOT) for path in (ROOT / "protos").rglob("*_pb2*.py*"))
@@ -38,24 +39,34 @@ class Copy:
                 (home / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(ROOT / name, home / name)
 
+    def _write(self, file: Path, text: str) -> None:
+        """Writes a version of a source, later by a second than any before it.
+
+        Bytecode is told from its source by length and whole seconds: a fault of the length of the
+        text that it replaces must not meet that of the sound one.
+        """
+        file.write_text(text, encoding="utf-8")
+        self._now += 1
+        os.utime(file, (self._now, self._now))
+
     @contextmanager
     def planted(self, mutant: Mutant) -> Iterator[None]:
         """Holds the fault in the copy for a while."""
         file = self.home / mutant.file
         sound = file.read_text(encoding="utf-8")
-        file.write_text(mutant.planted(sound), encoding="utf-8")
+        self._write(file, mutant.planted(sound))
         try:
             yield
         finally:
-            file.write_text(sound, encoding="utf-8")
+            self._write(file, sound)
 
     def run(self, tests: Iterable[str]) -> int:
         """pytest's exit code of some tests, in the order of their names."""
         options = ["-q", "-x", "-p", "no:randomly", "-p", "no:cacheprovider"]
         own = {
             "PYTHONPATH": os.pathsep.join(str(self.home / root) for root in SOURCES),
-            # A fault of the length of the text that it replaces must not meet its bytecode.
-            "PYTHONDONTWRITEBYTECODE": "1",
+            # Empty is off: what no fault touches is compiled once.
+            "PYTHONDONTWRITEBYTECODE": "",
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         }
         command = [sys.executable, "-m", "pytest", *options, *sorted(set(tests))]

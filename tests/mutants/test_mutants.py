@@ -57,12 +57,25 @@ class Recorded(Copy):
     """A tree of one file, whose test sees whether the file says `sound`."""
 
     def __init__(self, home: Path) -> None:
-        self.home = home
+        self.home, self._now = home, 0
         (home / "file.py").write_text("sound")
 
     def run(self, tests: object) -> int:  # noqa: ARG002  # whatever is named
         text = (self.home / "file.py").read_text()
         return {"sound": 0, "not importable": 2}.get(text, 1 if "fault" in text else 0)
+
+
+def test_no_two_versions_of_a_source_have_one_time(tmp_path: Path) -> None:
+    """Bytecode of another version of the same length would be run in place of it."""
+    copy, times = Recorded(tmp_path), []
+    source = tmp_path / "file.py"
+    for fault in ("fault", "wrong"):
+        with copy.planted(
+            Mutant("table", "file.py", "sound", fault, "tests/test_file.py::test_it")
+        ):
+            times.append(int(source.stat().st_mtime))
+        times.append(int(source.stat().st_mtime))
+    assert times == sorted(set(times))
 
 
 def test_only_a_test_that_fails_with_the_fault_alone_catches_it(tmp_path: Path) -> None:
