@@ -4,6 +4,10 @@ import os
 
 import structlog
 
+from tests.array_checks import install
+
+install("heatproof.evaluators")
+
 
 def pytest_configure() -> None:
     """Keeps the logs of servers that run in threads out of the streams that pytest exchanges.
