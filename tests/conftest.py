@@ -3,10 +3,14 @@
 import os
 
 import structlog
+from hypothesis import settings
 
 from tests.array_checks import install
 
 install("heatproof.evaluators")
+
+settings.register_profile("suite", deadline=None)  # how long an example takes is the load's
+settings.load_profile("suite")
 
 
 def pytest_configure() -> None:
