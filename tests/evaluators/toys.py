@@ -241,7 +241,7 @@ def bound(removal: RemovalOperator, image: np.ndarray, seed: int = 0) -> Render:
 
     What is made of the image itself is its negative.
     """
-    is_made = Reads.COUNTERPART in removal.reads
+    is_made = bool({Reads.COUNTERPART, Reads.REPLACEMENT} & set(removal.reads))
     other = 1 - image if is_made else pixels(1234, side=image.shape[1])
     return removal.bind(RemovalView(image, np.random.default_rng(seed), (lambda: other,)))
 

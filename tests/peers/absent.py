@@ -41,6 +41,7 @@ ABSENT: Final = {
     ("explainer", "inverse"): "a control of Heatproof",
     ("explainer", "random"): "a control; peers draw theirs a pixel or a channel, without a seed",
     ("explainer", "supplied"): "takes the caller's maps as they are",
+    ("removal", "replacement"): "what the caller painted; no peer takes it an image",
     ("removal", "donor"): "no peer shows other images of the data set",
     ("removal", "inpaint"): "no peer fills by OpenCV's inpainting",
     ("removal", "layer"): "no peer masks inside a network",

@@ -36,6 +36,7 @@ class Reason(StrEnum):
     UNPAIRED = "UNPAIRED"
     TOO_FINE = "TOO_FINE"
     NO_LABEL = "NO_LABEL"
+    NO_REPLACEMENT = "NO_REPLACEMENT"
 
 
 OUTSIDE_OF_THE_SET: Final = frozenset({Reason.MISCLASSIFIED, Reason.PAIRED, Reason.UNPAIRED})

@@ -198,9 +198,9 @@ def _image_faults(connection: Connection) -> Iterator[Finding]:
 
 
 def _sources(record: dict[str, Any]) -> Iterator[str]:
-    """Digests of the pixels, mask and maps of an image."""
+    """Digests of the pixels, mask, maps and replacement of an image."""
     mask, maps = record["object_mask"], record["attribution_maps"].values()
-    framed = [item["source"] for item in (mask, *maps) if item]
+    framed = [item["source"] for item in (mask, *maps, record.get("replacement")) if item]
     for source in (record["pixels"], *framed):
         yield source.get("encoded") or source["array"]
 

@@ -101,6 +101,7 @@ def test_what_cannot_be_judged_is_written_all_the_same(
         ["--labels", "/no/such.csv"],
         ["--masks", "/no/such/folder"],
         ["--maps", "/no/such/folder"],
+        ["--replacements", "/no/such/folder"],
     ],
 )
 def test_what_is_wrong_with_the_images_is_said_before_the_model_is_sent(

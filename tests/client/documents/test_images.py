@@ -308,3 +308,73 @@ def test_values_for_some_images_only_are_warned_of(image_folder: Path) -> None:
         known = AnnotationSources(labels={"a": 1, "c": 2}).read(collect(image_folder))
 
     assert known.labels == {0: 1, 2: 2}
+
+
+def replaced(sources: AnnotationSources, images: Any) -> list[Image]:
+    read = collect(images)
+    known = sources.read(read)
+    return [known.add(index, image.load()) for index, image in enumerate(read)]
+
+
+def test_replacements_are_found_by_stem_whatever_kind_of_file_they_are(
+    image_folder: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "painted"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "a.webp").write_bytes(b"a file of an image")
+    np.save(folder / "b.npy", np.full((2, 3, 3), 7, np.uint8))
+    (folder / "sub" / "c.PNG").write_bytes(png(grey=9))
+
+    first, second, third = replaced(AnnotationSources(replacements=folder), image_folder)
+
+    assert first.replacement.encoded == b"a file of an image"
+    assert first.replacement.frame == FRAME_SOURCE
+    assert second.replacement.pixels.data == bytes([7] * 18)
+    assert third.replacement.encoded == png(grey=9)
+
+
+def test_replacements_may_be_given_by_image_in_every_form() -> None:
+    grey = np.full((2, 3, 3), 7, np.uint8)
+    sources = AnnotationSources(
+        replacements=[png(grey=9), grey, PillowImage.fromarray(grey)],
+        replacements_frame="model_input",
+    )
+    first, second, third = replaced(sources, [png(), png(), png()])
+    assert first.replacement.encoded == png(grey=9)
+    assert second.replacement.pixels.data == grey.tobytes()
+    assert third.replacement.encoded.startswith(b"\x89PNG")
+    assert {one.replacement.frame for one in (first, second, third)} == {FRAME_MODEL_INPUT}
+
+
+def test_replacements_are_read_when_the_turn_of_their_images_comes(tmp_path: Path) -> None:
+    file = tmp_path / "x.png"
+    file.write_bytes(png(grey=1))
+    known = AnnotationSources(replacements=[file]).read(collect([png()]))
+    file.write_bytes(png(grey=2))
+    assert known.add(0, Image()).replacement.encoded == png(grey=2)
+
+
+@pytest.mark.filterwarnings("ignore:. of 3 images have")
+def test_replacements_that_fit_nothing_or_too_well_are_refused(
+    image_folder: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "painted"
+    images = collect(image_folder)
+    for fault in ("does not exist", "holds no images", "belongs to an image"):
+        with pytest.raises(UsageError, match=fault):
+            AnnotationSources(replacements=folder).read(images)
+        if folder.is_dir():
+            (folder / "z.png").write_bytes(png())
+        folder.mkdir(exist_ok=True)
+    for name in ("a.png", "a.jpg"):
+        (folder / name).write_bytes(png())
+    with pytest.raises(UsageError, match=r"a\.jpg and a\.png: keep one"):
+        AnnotationSources(replacements=folder).read(images)
+    with pytest.raises(UsageError, match=r"replacement of 'a\.png' is a folder of 3 images"):
+        AnnotationSources(replacements={"a": image_folder}).read(images)
+
+
+@pytest.mark.filterwarnings("error")
+def test_images_without_a_replacement_are_named(image_folder: Path) -> None:
+    with pytest.raises(PartialAnnotationsWarning, match=r"1 of 3 images have replacements"):
+        AnnotationSources(replacements={"a": png()}).read(collect(image_folder))

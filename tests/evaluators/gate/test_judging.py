@@ -42,6 +42,7 @@ from heatproof.evaluators.metrics.robustness.explanation_consistency import (
 from heatproof.evaluators.outcomes import Reason, Undefined
 from heatproof.evaluators.queries.targets import LABEL
 from heatproof.evaluators.regions import Boxes
+from heatproof.evaluators.removal import Black, RemovalOperator, Replacement
 from heatproof.evaluators.removal.layer import Layer
 from heatproof.evaluators.statistics.intervals import Intervals
 
@@ -417,6 +418,21 @@ def test_another_data_set_is_refused_where_its_boxes_are_regions(side: int | Non
     with pytest.raises(FailedPreconditionError, match="boxes that came with it") as caught:
         require_comparable(mine, other)
     assert caught.value.metadata == {"differing_fields": "dataset"}
+
+
+@pytest.mark.parametrize("removal", [Black(), Replacement()])
+def test_another_data_set_is_refused_where_its_replacements_are_shown(
+    removal: RemovalOperator,
+) -> None:
+    mine = evaluated(GOOD)
+    mine = replace(mine, spec=replace(mine.spec, removals=(removal,)))
+    other = replace(mine, spec=replace(mine.spec, dataset="datasets/other"))
+    require_comparable(mine, mine)
+    if removal == Black():
+        require_comparable(mine, other)
+        return
+    with pytest.raises(FailedPreconditionError, match="replaced by those that came with it"):
+        require_comparable(mine, other)
 
 
 def test_images_that_a_metric_leaves_out_by_its_definition_are_not_missing() -> None:

@@ -154,6 +154,7 @@ def test_the_registries_hold_what_the_contract_offers() -> None:
         "noise",
         "own_max",
         "own_min",
+        "replacement",
         "white",
     ]
 

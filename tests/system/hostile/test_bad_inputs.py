@@ -4,6 +4,7 @@ import math
 import struct
 import time
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import grpc
@@ -95,6 +96,10 @@ def mapped(values: Any, frame: int = SOURCE, **facts: Any) -> image_pb2.Image:
     return encoded(attribution_maps=[made], **facts)
 
 
+def replaced(**pixels: Any) -> image_pb2.Image:
+    return encoded(replacement={"frame": SOURCE, **pixels})
+
+
 BAD_IMAGES = [
     (image_pb2.Image(), "images[0]", "set encoded or pixels"),
     (encoded(b""), "images[0].encoded", "empty"),
@@ -131,6 +136,31 @@ BAD_IMAGES = [
         "uint8",
     ),
     (encoded(object_mask={"frame": SOURCE}), "images[0].object_mask", "set mask or encoded"),
+    (replaced(), "images[0].replacement", "set encoded or pixels"),
+    (encoded(replacement={"encoded": png()}), "image.replacement.frame", "FRAME_SOURCE"),
+    (replaced(encoded=b""), "images[0].replacement.encoded", "empty"),
+    (replaced(encoded=b"GIF87 but not really"), "images[0].replacement", "PNG"),
+    (replaced(encoded=png()[:60]), "images[0].replacement", ""),
+    (
+        replaced(pixels=tensor(np.zeros((8, 8)))),
+        "images[0].replacement.pixels.shape",
+        "3 extents",
+    ),
+    (
+        replaced(pixels=tensor(np.zeros((3, 8, 8)))),
+        "images[0].replacement.pixels.shape",
+        "height, width",
+    ),
+    (
+        replaced(pixels=tensor(np.full((8, 8, 3), 255.0))),
+        "images[0].replacement.pixels.data",
+        "send bytes as uint8",
+    ),
+    (
+        replaced(pixels=tensor(np.full((8, 8, 3), math.nan))),
+        "images[0].replacement.pixels.data",
+        "finite",
+    ),
     (
         encoded(boxes=[{"frame": SOURCE, "left": 5, "right": 5, "bottom": 4}]),
         "images[0].boxes[0]",
@@ -167,12 +197,15 @@ def test_a_set_without_images_is_refused(served: Served) -> None:
     assert "no image" in refusal.message
 
 
-def test_a_huge_image_is_refused_by_its_header_before_it_is_decoded(served: Served) -> None:
+@pytest.mark.parametrize("held", [encoded, lambda data: replaced(encoded=data)])
+def test_a_huge_image_is_refused_by_its_header_before_it_is_decoded(
+    served: Served, held: Callable[[bytes], image_pb2.Image]
+) -> None:
     data = png_header(50_000, 50_000)
     served.datasets.UploadDataset(dataset(encoded()))  # the worker is awake
     start = time.perf_counter()
     with refused() as refusal:
-        served.datasets.UploadDataset(dataset(encoded(data)))
+        served.datasets.UploadDataset(dataset(held(data)))
     assert refusal.code is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert "50000" in refusal.message.replace(",", "")
     assert time.perf_counter() - start < 2  # 2.5 billion pixels take longer to fill alone

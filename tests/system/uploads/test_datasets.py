@@ -55,6 +55,12 @@ KNOWN = {
         "attribution_maps": [{"frame": SOURCE, "name": "m", "values": tensor(np.eye(8))}]
     },
     "name to show": {"display_name": "a.png"},
+    "replacement": {"replacement": {"frame": SOURCE, "encoded": png(seed=9)}},
+    "frame of the replacement": {"replacement": {"frame": MODEL_INPUT, "encoded": png(seed=9)}},
+    "another replacement": {"replacement": {"frame": SOURCE, "encoded": png(seed=10)}},
+    "replacement of numbers": {
+        "replacement": {"frame": SOURCE, "pixels": tensor(np.ones((8, 8, 3)))}
+    },
     "nothing": {},
 }
 
@@ -91,6 +97,15 @@ def test_sets_are_listed_newest_first_and_deleted_with_their_bytes(served: Serve
     with refused() as refusal:
         served.datasets.GetDataset(pb.GetDatasetRequest(name=old.name))
     assert refusal.code is grpc.StatusCode.NOT_FOUND
+
+
+def test_a_replacement_is_stored_once_and_deleted_with_its_set(served: Served) -> None:
+    shown = {"frame": SOURCE, "encoded": png(seed=11)}
+    stored = upload(served, *(image(seed, replacement=shown) for seed in (12, 13)))
+    digest = hashlib.sha256(png(seed=11)).hexdigest()
+    assert digest in served.blobs
+    served.datasets.DeleteDataset(pb.DeleteDatasetRequest(name=stored.name))
+    assert digest not in served.blobs
 
 
 def test_more_images_than_a_worker_checks_at_once_are_all_stored_in_order(served: Served) -> None:

@@ -1,12 +1,13 @@
-"""What is known about images: labels, groups, object masks, boxes and attribution maps."""
+"""What is known about images: labels, groups, masks, boxes, maps and replacements."""
 
 from __future__ import annotations  # `Frame.ValueType` exists for type checkers only
 
 import os
 import warnings
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -14,7 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heatproof.client.documents.annotation_files import CORNERS, read_box_file, read_label_file
-from heatproof.client.documents.images import NamedImage, floats, load_array
+from heatproof.client.documents.images import (
+    ImageSource,
+    NamedImage,
+    floats,
+    images_by_stem,
+    load_array,
+    only_image,
+)
 from heatproof.client.errors import UsageError
 from heatproof.v1.image_pb2 import (
     FRAME_MODEL_INPUT,
@@ -24,6 +32,7 @@ from heatproof.v1.image_pb2 import (
     Frame,
     Image,
     ObjectMask,
+    ReplacementImage,
 )
 from heatproof.v1.tensor_pb2 import DATA_TYPE_UINT8, Tensor
 
@@ -53,6 +62,9 @@ MapsSource: TypeAlias = PathText | ByImage[NDArray[Any]]
 """Attribution maps: a folder of NPY files by stem, or arrays [height, width] or [channels, height,
 width] by image."""
 
+ReplacementsSource: TypeAlias = PathText | ByImage[ImageSource]
+"""Replacements: a folder of image files by stem, or images of any kind by image."""
+
 FRAMES: Final[dict[str, Frame.ValueType]] = {
     "source": FRAME_SOURCE,
     "model_input": FRAME_MODEL_INPUT,
@@ -68,7 +80,7 @@ _SHOWN: Final = 3
 
 
 class PartialAnnotationsWarning(UserWarning):
-    """Only some images have a label, mask, boxes or map, or no metric reads what was sent."""
+    """Only some images have what others have, or nothing reads what was sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +93,8 @@ class Annotations:
         maps: attribution maps.
         groups: what images have in common.
         boxes: boxes around objects.
+        replacements: what makes the images that are shown in place of these, each when its turn
+            comes.
     """
 
     labels: Mapping[int, int | Collection[int]] = field(default_factory=dict)
@@ -88,6 +102,7 @@ class Annotations:
     maps: Mapping[int, AttributionMap] = field(default_factory=dict)
     groups: Mapping[int, str] = field(default_factory=dict)
     boxes: Mapping[int, Sequence[Box]] = field(default_factory=dict)
+    replacements: Mapping[int, Callable[[], ReplacementImage]] = field(default_factory=dict)
 
     def add(self, index: int, image: Image) -> Image:
         """Adds what is known about image `index` to its message."""
@@ -99,13 +114,15 @@ class Annotations:
             image.attribution_maps.append(self.maps[index])
         if index in self.groups:
             image.group = self.groups[index]
+        if index in self.replacements:
+            image.replacement.CopyFrom(self.replacements[index]())
         image.boxes.extend(self.boxes.get(index, ()))
         return image
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnnotationSources:
-    """Where labels, masks, maps, groups and boxes come from.
+    """Where labels, masks, maps, groups, boxes and replacements come from.
 
     Attributes:
         labels: class indices, or those of all classes that an image shows; their file may hold
@@ -118,6 +135,9 @@ class AnnotationSources:
             statistics then count groups and not images.
         boxes: boxes around objects, for `regions` that are `boxes`.
         boxes_frame: as `masks_frame`.
+        replacements: what the removal operator `replacement` shows, such as a background painted
+            by a generative model.
+        replacements_frame: as `masks_frame`.
     """
 
     labels: LabelsSource | None = None
@@ -128,6 +148,8 @@ class AnnotationSources:
     groups: GroupsSource | None = None
     boxes: BoxesSource | None = None
     boxes_frame: str = "source"
+    replacements: ReplacementsSource | None = None
+    replacements_frame: str = "source"
 
     def read(self, images: Sequence[NamedImage]) -> Annotations:
         """Finds the image of every value.
@@ -142,7 +164,9 @@ class AnnotationSources:
         masks = _assigned("masks", _masks(self.masks), names)
         maps = _assigned("maps", _maps(self.maps), names)
         boxes = _assigned("boxes", _box_rows(self.boxes), names)
+        replacements = _assigned("replacements", _replacements(self.replacements), names)
         frames = _frame(self.masks_frame), _frame(self.maps_frame), _frame(self.boxes_frame)
+        shown = _frame(self.replacements_frame)
         return Annotations(
             labels=labels,
             masks={
@@ -157,6 +181,10 @@ class AnnotationSources:
             boxes={
                 at: _boxes(corners, frames[2], f"the boxes of {names[at]!r}")
                 for at, corners in boxes.items()
+            },
+            replacements={
+                at: partial(_replacement, only_image(given, f"replacement of {names[at]!r}"), shown)
+                for at, given in replacements.items()
             },
         )
 
@@ -307,6 +335,19 @@ def _map(values: NDArray[Any] | Path, frame: Frame.ValueType, place: str) -> Att
     if not np.isfinite(array).all():
         raise UsageError(f"{place} holds NaN or infinity; replace them")
     return AttributionMap(frame=frame, values=floats(array))
+
+
+def _replacements(source: ReplacementsSource | None) -> ByImage[ImageSource | NamedImage] | None:
+    if isinstance(source, str | os.PathLike):
+        return dict(images_by_stem(Path(source)))
+    return source
+
+
+def _replacement(image: NamedImage, frame: Frame.ValueType) -> ReplacementImage:
+    loaded = image.load()
+    if loaded.HasField("pixels"):
+        return ReplacementImage(frame=frame, pixels=loaded.pixels)
+    return ReplacementImage(frame=frame, encoded=loaded.encoded)
 
 
 def _box_rows(

@@ -2,10 +2,10 @@
 
 import io
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Final, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -64,6 +64,40 @@ def collect(images: ImagesSource) -> tuple[NamedImage, ...]:
     if not found:
         raise UsageError("there are no images: give at least one")
     return tuple(found)
+
+
+def images_by_stem(folder: Path) -> Mapping[str, NamedImage]:
+    """The images in and below a folder by their paths without suffix.
+
+    Raises:
+        UsageError: there is none, or the paths of two differ in their suffixes alone.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"folder {folder} does not exist")
+    found: dict[str, NamedImage] = {}
+    for image in _from_path(folder):
+        first = found.setdefault(PurePosixPath(image.name).with_suffix("").as_posix(), image)
+        if first is not image:
+            raise UsageError(
+                f"folder {folder} holds {first.name} and {image.name}: keep one of them"
+            )
+    return found
+
+
+def only_image(image: ImageSource | NamedImage, role: str) -> NamedImage:
+    """The image, where exactly one is meant.
+
+    Args:
+        image: the image.
+        role: what it is wanted for, for the error.
+
+    Raises:
+        UsageError: it is missing, no image, or a folder of several.
+    """
+    found = [image] if isinstance(image, NamedImage) else collect(image)
+    if len(found) != 1:
+        raise UsageError(f"the {role} is a folder of {len(found)} images: give one image")
+    return found[0]
 
 
 def _named(image: ImageSource, index: int) -> Sequence[NamedImage]:

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float32
 
-from heatproof.evaluators.errors import InvalidArgumentError
+from heatproof.evaluators.errors import InvalidArgumentError, placed
 from heatproof.evaluators.evaluation.jobs import Explained, evaluation_job, explanation_job
 from heatproof.evaluators.evaluation.plan import Plan as Plan
 from heatproof.evaluators.evaluation.plan import ResultKey as ResultKey
@@ -20,6 +20,7 @@ from heatproof.evaluators.evaluation.requirements import (
 from heatproof.evaluators.evaluation.results import CleanPrediction, ImageResult
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.explainers import Explainer
+from heatproof.evaluators.images.annotations import replacement_of
 from heatproof.evaluators.images.arrays import Logits, Map, Masks
 from heatproof.evaluators.images.frames import image_to_input
 from heatproof.evaluators.images.overlay import overlay
@@ -36,6 +37,7 @@ from heatproof.evaluators.queries.scheduler import Job, Scheduler
 from heatproof.evaluators.queries.seeds import seed_of
 from heatproof.evaluators.registry.registry import Reads
 from heatproof.evaluators.removal import RemovalOperator
+from heatproof.evaluators.removal.operator import Drawing
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +195,8 @@ def predict_masked(
     """Predicts an image under masks of the model's input frame (see `frames.mask_to_input`).
 
     Raises:
-        InvalidArgumentError: masks of another size, a parameter of the operator, or one that reads
-            other images.
+        InvalidArgumentError: masks of another size, a parameter of the operator, one that reads
+            other images, or a replacement that did not come.
         UnsupportedOperatorError: the model has no layer masking.
     """
     facts = predictor.facts
@@ -203,7 +205,8 @@ def predict_masked(
     pixels = LazyImage.of(image_to_input(image.pixels, sized))
     run = ModelPass(facts.model, masking=removal.masking)
     seed = seed_of(0, image.digest, "removal")
-    views = [MaskedView(pixels, run, mask, removal, seed) for mask in masks]
+    shown = _replacements(image, removal, sized)
+    views = [MaskedView(pixels, run, mask, removal, seed, substitutes=shown) for mask in masks]
     scheduler: Scheduler[list[Prediction]] = Scheduler(
         {facts.model: Batcher(predictor)}, 1, lambda: None
     )
@@ -240,6 +243,23 @@ def _check_masked(masks: Masks, removal: RemovalOperator, facts: PredictorFacts)
             f"{facts.width} x {facts.height}",
             field="masks",
         )
+
+
+def _replacements(
+    image: SourceImage, removal: RemovalOperator, preprocessing: Preprocessing
+) -> tuple[Drawing, ...]:
+    """What came to be shown in place of the image, if the operator shows it."""
+    if Reads.REPLACEMENT not in removal.reads:
+        return ()
+    with placed("image"):
+        shown = replacement_of(image, preprocessing)
+    if shown is None:
+        raise InvalidArgumentError(
+            f"{removal.name} shows the replacement of the image, and it came without one: send "
+            "one with it, or choose another operator, such as blur",
+            field="image.replacement",
+        )
+    return (lambda: shown,)
 
 
 def _predictions(views: Sequence[MaskedView]) -> Job[list[Prediction]]:

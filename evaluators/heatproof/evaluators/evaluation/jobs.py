@@ -19,9 +19,9 @@ from heatproof.evaluators.evaluation.results import (
 )
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.explainers import Explainer, Supplied
+from heatproof.evaluators.images.annotations import boxes_of, object_pixels, replacement_of
 from heatproof.evaluators.images.arrays import Map, Mask
-from heatproof.evaluators.images.boxes import PixelBox, boxes_to_input, filled
-from heatproof.evaluators.images.frames import image_to_input, map_to_input, mask_to_input
+from heatproof.evaluators.images.frames import image_to_input, map_to_input
 from heatproof.evaluators.images.labels import Label, LabelSet, classes_of, several, single
 from heatproof.evaluators.images.overlay import overlay
 from heatproof.evaluators.images.preprocessing import Preprocessing
@@ -114,7 +114,7 @@ def explanation_job(
     _check_label(spec, image, index, facts)
     preprocessing = spec.preprocessing.sized(facts.height, facts.width)
     with placed(f"images[{index}]"):
-        pixels = LazyImage.of(image_to_input(image.pixels, preprocessing))
+        pixels, replacement = _pixels(spec, image, preprocessing)
     (clean,) = yield [predict(MaskedView(pixels, ModelPass(facts.model)))]
     watch.see(clean.logits)
     sample = Sample(
@@ -130,15 +130,29 @@ def explanation_job(
         same_label_donors=donations(image.same_label_donors, preprocessing),
         other_label_donors=donations(image.other_label_donors, preprocessing),
         leads_pair=image.leads_pair,
+        replacement=replacement,
         place=index,
-        boxes=_boxes(image, preprocessing),
+        boxes=boxes_of(image, preprocessing),
         label=image.label,
     )
     sample = yield from _attacked(spec, sample)
-    objects = _objects(image, index, preprocessing, sample.boxes)
+    with placed(f"images[{index}]"):
+        objects = object_pixels(image, sample.boxes, preprocessing)
     maps = yield from _maps(spec, sample)
     prediction = _clean_prediction(sample)
     return Explained(sample, prediction, maps, objects, image.label, judged=sample)
+
+
+def _pixels(
+    spec: EvaluationSpec, image: SourceImage, preprocessing: Preprocessing
+) -> tuple[LazyImage, LazyImage | None]:
+    """The image, and what is shown in its place if a removal operator of the spec shows it."""
+    pixels = LazyImage.of(image_to_input(image.pixels, preprocessing))
+    if not any(reads_deeply(one, Reads.REPLACEMENT) for one in spec.registered):
+        return pixels, None
+    found = replacement_of(image, preprocessing)
+    replacement = None if found is None else LazyImage.of(found)
+    return pixels.shown_with(replacement), replacement
 
 
 def _judged(
@@ -193,33 +207,11 @@ def _supplied(
     parts = chain.from_iterable(map(parts_of, (*spec.explainers, *spec.metrics)))
     wanted = {taken.map_name for taken in parts if isinstance(taken, Supplied)}
     maps: dict[str, Map] = {}
-    source = image.pixels.shape[0], image.pixels.shape[1]
     for place, (name, attribution) in enumerate(image.attribution_maps.items()):
         if name in wanted:
             with placed(f"images[{index}].attribution_maps[{place}]"):
-                maps[name] = map_to_input(attribution, source, preprocessing)
+                maps[name] = map_to_input(attribution, image.extents, preprocessing)
     return maps
-
-
-def _objects(
-    image: SourceImage, index: int, preprocessing: Preprocessing, boxes: tuple[PixelBox, ...]
-) -> Mask | None:
-    """Where the object is in the input frame: its mask, or its boxes if it came without one."""
-    if image.object_mask is None:
-        if not image.boxes:
-            return None
-        return filled(boxes, preprocessing.height, preprocessing.width)
-    source = image.pixels.shape[0], image.pixels.shape[1]
-    with placed(f"images[{index}].object_mask"):
-        return mask_to_input(image.object_mask, source, preprocessing)
-
-
-def _boxes(image: SourceImage, preprocessing: Preprocessing) -> tuple[PixelBox, ...]:
-    """The boxes of which something is left in the input frame."""
-    if not image.boxes:
-        return ()
-    source = image.pixels.shape[0], image.pixels.shape[1]
-    return boxes_to_input(image.boxes, source, preprocessing)
 
 
 def _maps(spec: EvaluationSpec, sample: Sample) -> Job[dict[Explainer, Map | Undefined]]:
@@ -249,6 +241,8 @@ def _lacking(sample: Sample, reader: Registered) -> Undefined | None:
         made = sample.counterparts.get(operator)
         if isinstance(made, Undefined):
             return made
+    if sample.replacement is None and reads_deeply(reader, Reads.REPLACEMENT):
+        return Undefined(Reason.NO_REPLACEMENT, "the image came without one to show in its place")
     if not sample.boxes and reads_deeply(reader, Reads.BOXES):
         return Undefined(Reason.NO_OBJECT, "no box of the image lies in the model's input")
     return None

@@ -25,7 +25,9 @@ _LISTS: Final[Mapping[str, tuple[str, Callable[[Metric], bool]]]] = {
 """The fields of a spec that metrics are combined with: one of them in words, and who takes it."""
 
 _SMALLEST_PANEL: Final = 2
-_OF_IMAGES: Final = frozenset({Reads.OBJECTS, Reads.BOXES, Reads.LABEL, Reads.MAPS, Reads.DONORS})
+_OF_IMAGES: Final = frozenset(
+    {Reads.OBJECTS, Reads.BOXES, Reads.LABEL, Reads.MAPS, Reads.DONORS, Reads.REPLACEMENT}
+)
 
 
 def require_complete(spec: EvaluationSpec) -> None:
@@ -181,13 +183,12 @@ def check_inventory(
             _check_labels(metric.name, f"or leave {metric.name} out", field, inventory)
         if Reads.OBJECTS in metric.reads:
             _check_objects(metric, field, inventory)
-        _check_boxes(metric, field, inventory)
-        _check_supplied(metric, field, inventory)
+        _check_brought(metric, field, inventory)
         _check_labelled_donors(metric, field, inventory)
     for index, explainer in enumerate(spec.explainers):
-        field = f"explainers[{index}].{explainer.name}"
-        _check_boxes(explainer, field, inventory)
-        _check_supplied(explainer, field, inventory)
+        _check_brought(explainer, f"explainers[{index}].{explainer.name}", inventory)
+    for index, removal in enumerate(spec.removals):
+        _check_brought(removal, f"removals[{index}].{removal.name}", inventory)
 
 
 def reads_of_images(spec: EvaluationSpec) -> tuple[Reads, ...]:
@@ -243,6 +244,25 @@ def _check_shown(inventory: Inventory) -> None:
             f"{_lacking(inventory, inventory.shown)} show none, {empty!r} first: leave them out, "
             "or explain the predicted class",
             field="target",
+        )
+
+
+def _check_brought(reader: Registered, field: str, inventory: Inventory) -> None:
+    """Refuses what reads boxes, maps or replacements that did not come, deep in a parameter too."""
+    _check_boxes(reader, field, inventory)
+    _check_supplied(reader, field, inventory)
+    _check_replacements(reader, field, inventory)
+
+
+def _check_replacements(reader: Registered, field: str, inventory: Inventory) -> None:
+    found = inventory.replacements
+    if found.first_without is not None and reads_deeply(reader, Reads.REPLACEMENT):
+        raise InvalidArgumentError(
+            f"{reader.name} shows the replacement of every image, and "
+            f"{_lacking(inventory, found)} images came without one, {found.first_without!r} "
+            "first: send one with every image (--replacements), or choose another operator, such "
+            "as blur",
+            field=field,
         )
 
 

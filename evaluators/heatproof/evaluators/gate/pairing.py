@@ -111,7 +111,7 @@ def require_comparable(candidate: Evaluated, baseline: Evaluated) -> None:
         and getattr(candidate.spec, field.name) != getattr(baseline.spec, field.name)
     }
     differing |= _differing_panels(candidate, baseline) | _differing_images(candidate, baseline)
-    differing |= _differing_boxes(candidate, baseline)
+    differing |= _differing_data(candidate, baseline)
     if differing:
         listed = ", ".join(f"{name}{detail}" for name, detail in differing.items())
         raise FailedPreconditionError(
@@ -129,14 +129,24 @@ def _differing_panels(candidate: Evaluated, baseline: Evaluated) -> dict[str, st
     return {"models": " (a metric reads the maps of all of them)"}
 
 
-def _differing_boxes(candidate: Evaluated, baseline: Evaluated) -> dict[str, str]:
-    """The data set, whose name tells apart whatever comes with its images, where boxes are read."""
+_OF_THE_SET: Final[Mapping[Reads, str]] = MappingProxyType(
+    {
+        Reads.BOXES: "images are split by the boxes that came with it",
+        Reads.REPLACEMENT: "images are replaced by those that came with it",
+    }
+)
+"""What comes with images and is told apart by the name of their data set alone."""
+
+
+def _differing_data(candidate: Evaluated, baseline: Evaluated) -> dict[str, str]:
+    """The data set, whose name tells apart whatever comes with its images, where that is read."""
     spec = candidate.spec
-    things = (*spec.metrics, *spec.explainers)
-    reads = any(reads_deeply(thing, Reads.BOXES) for thing in things)
-    if not reads or spec.dataset == baseline.spec.dataset:
+    if spec.dataset == baseline.spec.dataset:
         return {}
-    return {"dataset": " (images are split by the boxes that came with it)"}
+    for read, why in _OF_THE_SET.items():
+        if any(reads_deeply(thing, read) for thing in spec.registered):
+            return {"dataset": f" ({why})"}
+    return {}
 
 
 _TOLD: Final[Mapping[Reads, str]] = MappingProxyType(

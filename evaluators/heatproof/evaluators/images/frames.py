@@ -19,7 +19,13 @@ from scipy.sparse import csr_array
 from heatproof.evaluators.errors import InvalidArgumentError, InvalidImageError
 from heatproof.evaluators.images.arrays import Image, Map, Mask, require_unit
 from heatproof.evaluators.images.preprocessing import Filter, Preprocessing, Resize
-from heatproof.evaluators.images.sources import Frame, FramedMap, FramedMask, SourcePixels
+from heatproof.evaluators.images.sources import (
+    Frame,
+    FramedMap,
+    FramedMask,
+    FramedPixels,
+    SourcePixels,
+)
 
 _FILTERS: Final = {
     Filter.BILINEAR: Pillow.Resampling.BILINEAR,
@@ -128,7 +134,28 @@ def image_to_input(pixels: SourcePixels, preprocessing: Preprocessing) -> Image:
         InvalidImageError: the size cannot become the input's, or floats lie outside [0, 1].
     """
     geometry = Geometry.of((pixels.shape[0], pixels.shape[1]), preprocessing)
-    resample = _FILTERS[preprocessing.filter]
+    return _carried(pixels, geometry, _FILTERS[preprocessing.filter])
+
+
+def replacement_to_input(
+    replacement: FramedPixels, source: tuple[int, int], preprocessing: Preprocessing
+) -> Image:
+    """Carries what is shown in place of an image of (height, width), filtered as the image is.
+
+    Pixels whose extents differ from their frame's are stretched over it.
+
+    Raises:
+        InvalidImageError: as `image_to_input`.
+    """
+    if replacement.frame is Frame.MODEL_INPUT:
+        height, width = preprocessing.height, preprocessing.width
+        geometry = Geometry(height, width, 0, 0, height, width)
+    else:
+        geometry = Geometry.of(source, preprocessing)
+    return _carried(replacement.pixels, geometry, _FILTERS[preprocessing.filter])
+
+
+def _carried(pixels: SourcePixels, geometry: Geometry, resample: Pillow.Resampling) -> Image:
     if pixels.dtype == np.uint8:
         carried = geometry.carry(Pillow.fromarray(pixels), resample)
         scaled = np.asarray(carried).astype(np.float32) / np.float32(255)

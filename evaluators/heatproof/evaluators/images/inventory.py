@@ -15,6 +15,7 @@ class KnownImage:
         label: true class, or all that it shows, if given.
         has_object: whether it has an object mask.
         has_boxes: whether it has a box.
+        has_replacement: whether it has an image to be shown in its place.
         maps: names of the attribution maps that came with it.
     """
 
@@ -22,6 +23,7 @@ class KnownImage:
     label: Label | None = None
     has_object: bool = False
     has_boxes: bool = False
+    has_replacement: bool = False
     maps: frozenset[str] = frozenset()
 
 
@@ -57,6 +59,7 @@ class Inventory:
         sets: how many have a set of classes.
         objects: how many have an object mask.
         boxes: how many have a box.
+        replacements: how many have an image to be shown in their place.
         maps: how many have a map of a name, by the name.
         highest_label: the highest class index that labels an image, and the name of the first
             image that has it; None without labels.
@@ -69,6 +72,7 @@ class Inventory:
     sets: Presence
     objects: Presence
     boxes: Presence
+    replacements: Presence
     maps: Mapping[str, Presence] = field(default_factory=dict)
     highest_label: tuple[int, str] | None = None
 
@@ -88,6 +92,7 @@ class Inventory:
             sets=Presence.of((one.display_name, isinstance(one.label, LabelSet)) for one in known),
             objects=Presence.of((image.display_name, image.has_object) for image in known),
             boxes=Presence.of((image.display_name, image.has_boxes) for image in known),
+            replacements=Presence.of((one.display_name, one.has_replacement) for one in known),
             maps={
                 name: Presence.of((image.display_name, name in image.maps) for image in known)
                 for name in names

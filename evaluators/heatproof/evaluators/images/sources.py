@@ -53,6 +53,19 @@ class FramedMask:
     digest: str = ""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class FramedPixels:
+    """What is shown in place of an image, in its frame; stretched over it if the extents differ.
+
+    Attributes:
+        frame: what the pixels are laid over.
+        pixels: upright RGB.
+    """
+
+    frame: Frame
+    pixels: SourcePixels
+
+
 @dataclass(frozen=True, slots=True)
 class FramedBox:
     """Pixel columns [left, right) and rows [top, bottom) in its frame."""
@@ -89,6 +102,7 @@ class SourceImage:
         object_mask: where the object is.
         boxes: boxes around objects.
         attribution_maps: maps made by the caller, by name.
+        replacement: what is shown in place of the image where parts of it are removed.
         group: what it has in common with others (patient, scene, camera); "" for none.
         donors: other images by a seeded draw, as many as the evaluation reads; () where there is
             none.
@@ -106,12 +120,18 @@ class SourceImage:
     object_mask: FramedMask | None = None
     boxes: tuple[FramedBox, ...] = ()
     attribution_maps: Mapping[str, FramedMap] = field(default_factory=dict)
+    replacement: FramedPixels | None = None
     group: str = ""
     donors: tuple[DonorImage, ...] = ()
     same_label_donors: tuple[DonorImage, ...] = ()
     other_label_donors: tuple[DonorImage, ...] = ()
     partner: DonorImage | None = None
     leads_pair: bool = False
+
+    @property
+    def extents(self) -> tuple[int, int]:
+        """Height and width of the pixels as they came."""
+        return self.pixels.shape[0], self.pixels.shape[1]
 
     @property
     def objects_digest(self) -> str:

@@ -41,6 +41,13 @@ class LazyImage:
         digest.update(np.ascontiguousarray(pixels).data)
         return cls(digest.hexdigest(), lambda: pixels)
 
+    def shown_with(self, other: "LazyImage | None") -> "LazyImage":
+        """The same pixels where another image is shown in their place.
+
+        Equal pixels with different replacements are not one: their masked views differ.
+        """
+        return self if other is None else LazyImage(f"{self.key}/with/{other.key}", self.draw)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MaskedView:

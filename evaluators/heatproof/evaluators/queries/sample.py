@@ -75,6 +75,8 @@ class Sample:
         leads_pair: whether it is the one that carries what is scored of the pair.
         counterparts: the clean image after an attack, by the operator that shows it, or why there
             is none.
+        replacement: what was uploaded to be shown in place of the image, in the model's input
+            frame; None if it was not, or nobody reads it.
         place: of the image among those that are evaluated together.
     """
 
@@ -96,6 +98,7 @@ class Sample:
     partner: Donation | None = None
     leads_pair: bool = False
     counterparts: Mapping[RemovalOperator, LazyImage | Undefined] = field(default_factory=dict)
+    replacement: LazyImage | None = None
     place: int = 0
 
     @property
@@ -205,7 +208,8 @@ class Sample:
     def _substitutes(self, removal: RemovalOperator, draw: int = 0) -> tuple[Drawing, ...]:
         if Reads.DONORS in removal.reads:
             return tuple(donation.image.draw for donation in self.donors[draw:])
-        made = self.counterparts.get(removal)
+        is_replaced = Reads.REPLACEMENT in removal.reads
+        made = self.replacement if is_replaced else self.counterparts.get(removal)
         return (made.draw,) if isinstance(made, LazyImage) else ()
 
     def gradient_view(

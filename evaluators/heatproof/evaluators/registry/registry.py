@@ -29,6 +29,7 @@ class Reads(StrEnum):
         PANEL_TARGETS: what of each model's answers is explained; the models have the same classes.
         DONORS: other images of the data set.
         COUNTERPART: the image after an attack on the model's answer to it.
+        REPLACEMENT: the image that was uploaded to be shown in place of this one.
     """
 
     ATTRIBUTION = "attribution"
@@ -44,6 +45,7 @@ class Reads(StrEnum):
     PANEL_TARGETS = "panel_targets"
     DONORS = "donors"
     COUNTERPART = "counterpart"
+    REPLACEMENT = "replacement"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

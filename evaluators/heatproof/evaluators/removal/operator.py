@@ -71,8 +71,8 @@ class RemovalView:
         rng: randomness of this image, the same for all models, metrics and explainers, so that the
             masks of a curve nest.
         substitutes: images that the operator shows in place of this one, if it reads any: donors
-            of the data set, the same ones for all models, metrics and explainers, or the image
-            after an attack.
+            of the data set, the same ones for all models, metrics and explainers, the image after
+            an attack, or the one that was uploaded to replace it.
     """
 
     image: Image

@@ -35,6 +35,8 @@ def record_of(image: StoredImage) -> Record:
 
     # Left out where there is none: the digest of a set names what its images have, and no more.
     group = {"group": image.group} if image.group else {}
+    shown = image.replacement
+    replacement = {} if shown is None else {"replacement": framed(shown)}
     found = several(image.label)
     labels = {} if found is None else {"labels": list(found.classes)}
     return {
@@ -47,6 +49,7 @@ def record_of(image: StoredImage) -> Record:
         "attribution_maps": {name: framed(item) for name, item in image.attribution_maps.items()},
         **labels,
         **group,
+        **replacement,
     }
 
 
@@ -76,6 +79,7 @@ def image_of(record: Mapping[str, Any]) -> StoredImage:
         boxes=tuple(FramedBox(**{**box, "frame": Frame(box["frame"])}) for box in record["boxes"]),
         attribution_maps={name: framed(item) for name, item in maps.items()},
         group=record.get("group", ""),
+        replacement=framed(record["replacement"]) if "replacement" in record else None,
     )
 
 

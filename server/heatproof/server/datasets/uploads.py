@@ -118,6 +118,7 @@ class _Intake:
                 name: framed(item, f"attribution_maps/{name}")
                 for name, item in image.attribution_maps.items()
             },
+            replacement=image.replacement and framed(image.replacement, "replacement"),
         )
         self.image_bytes += len(received(image.pixels.content))
         self.records.append(record_of(stored))

@@ -79,11 +79,12 @@ class EncodedSource:
 
 @dataclass(frozen=True, slots=True)
 class FramedSource:
-    """A mask or map that states its frame.
+    """A mask, map or replacement that states its frame.
 
     Attributes:
         frame: what it is laid over.
-        source: a tensor; for the mask of an object also a PNG file.
+        source: a tensor; for the mask of an object also a PNG file, for a replacement any image
+            file.
     """
 
     frame: Frame
@@ -115,6 +116,7 @@ class StoredImage:
         object_mask: where the object is, if given.
         boxes: boxes around objects.
         attribution_maps: maps made by the client, by name.
+        replacement: what is shown in place of the image where parts of it are removed, if given.
         group: what it has in common with others (patient, scene, camera); "" for none.
         donors: other images of the set by a seeded draw; set for tasks that read them.
         same_label_donors: more of its own label, likewise.
@@ -130,6 +132,7 @@ class StoredImage:
     object_mask: FramedSource | None = None
     boxes: tuple[FramedBox, ...] = ()
     attribution_maps: Mapping[str, FramedSource] = field(default_factory=dict)
+    replacement: FramedSource | None = None
     group: str = ""
     donors: tuple[StoredDonor, ...] = ()
     same_label_donors: tuple[StoredDonor, ...] = ()
@@ -145,5 +148,6 @@ class StoredImage:
             label=self.label,
             has_object=self.object_mask is not None,
             has_boxes=bool(self.boxes),
+            has_replacement=self.replacement is not None,
             maps=frozenset(self.attribution_maps),
         )

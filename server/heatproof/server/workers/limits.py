@@ -108,10 +108,12 @@ class Limits:
     Attributes:
         tasks: times of tasks.
         max_model_bytes: bytes of a model's files.
-        max_image_bytes: bytes of an image file, or of the mask or a map of an image.
+        max_image_bytes: bytes of an image file, or of the mask, a map or the replacement of an
+            image.
         max_image_pixels: pixels of an image however it is given, read from its header.
         max_dataset_images: images of a data set.
-        max_dataset_bytes: bytes of the images, masks and maps of a data set together.
+        max_dataset_bytes: bytes of the images of a data set with their masks, maps and
+            replacements.
     """
 
     tasks: TaskLimits = field(default_factory=TaskLimits)

@@ -57,17 +57,30 @@ def test_an_evaluation_is_asked_for_as_the_caller_says(
     assert script.images[0].label == 2
 
 
-@pytest.mark.parametrize("reads", [["label", "objects"], ["label"]])
-def test_masks_that_the_server_does_not_read_are_warned_of(
-    reads: list[str], client: Client, script: fakes.Script, model_file: Path, image_folder: Path
+UNREAD: dict[str, tuple[str, dict[str, Any]]] = {
+    "objects": ("the object masks", {"masks": [np.ones((4, 4), np.uint8)] * 3}),
+    "boxes": ("by their boxes", {"boxes": [[[0, 0, 2, 2]]] * 3}),
+    "replacement": ("shows the replacements", {"replacements": [png()] * 3}),
+}
+
+
+@pytest.mark.parametrize("read", UNREAD)
+@pytest.mark.parametrize("is_read", [True, False])
+def test_what_is_sent_and_not_read_is_warned_of(  # noqa: PLR0917  # fixtures and cases
+    read: str,
+    is_read: bool,
+    client: Client,
+    script: fakes.Script,
+    model_file: Path,
+    image_folder: Path,
 ) -> None:
-    script.reads = reads
+    words, given = UNREAD[read]
+    script.reads = ["label", read] if is_read else ["label"]
     with warnings.catch_warnings(record=True) as noted:
         warnings.simplefilter("always")
-        masks = [np.ones((4, 4), np.uint8)] * 3
-        client.evaluate(model_file, image_folder, masks=masks, **QUESTION)
+        client.evaluate(model_file, image_folder, **given, **QUESTION)
     told = [str(held.message) for held in noted if held.category is PartialAnnotationsWarning]
-    assert any("object masks" in text for text in told) == ("objects" not in reads)
+    assert any(words in text for text in told) == (not is_read)
 
 
 def test_both_clients_give_the_same_report(

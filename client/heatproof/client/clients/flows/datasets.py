@@ -19,6 +19,7 @@ from heatproof.client.documents.annotations import (
     LabelsSource,
     MapsSource,
     MasksSource,
+    ReplacementsSource,
 )
 from heatproof.client.documents.images import ImagesSource, NamedImage, collect
 from heatproof.client.errors import UsageError
@@ -52,9 +53,11 @@ class AnnotationOptions(TypedDict, total=False):
     maps: MapsSource | None
     groups: GroupsSource | None
     boxes: BoxesSource | None
+    replacements: ReplacementsSource | None
     masks_frame: str
     maps_frame: str
     boxes_frame: str
+    replacements_frame: str
 
 
 def upload_dataset(
@@ -70,7 +73,7 @@ def upload_dataset(
         images: one or many images, a folder, or the name of an uploaded set.
         display_name: name to show.
         on_progress: is told of the upload.
-        **annotations: labels, groups, masks, boxes and maps; see `AnnotationSources`.
+        **annotations: labels, groups, masks, boxes, maps and replacements; see `AnnotationSources`.
     """
     found = yield from gathered(images, annotations)
     return (yield from stored(found, display_name=display_name, on_progress=on_progress))
@@ -95,7 +98,7 @@ def gathered(images: DatasetSource, annotations: AnnotationOptions) -> Flow[Gath
     """Finds images and what is known about them, or an uploaded set; sends nothing.
 
     Raises:
-        UsageError: there are no images, or labels, masks, boxes or maps that belong to none.
+        UsageError: there are no images, or something is known of images that are not among them.
     """
     if isinstance(images, str) and images.startswith(DATASET_PREFIX):
         _refuse_annotations(images, annotations)
@@ -123,7 +126,7 @@ def stored(
 
 
 def _refuse_annotations(name: str, annotations: AnnotationOptions) -> None:
-    kinds = ("labels", "groups", "masks", "boxes", "maps")
+    kinds = ("labels", "groups", "masks", "boxes", "maps", "replacements")
     given = [kind for kind in kinds if annotations.get(kind) is not None]
     if given:
         raise UsageError(

@@ -57,7 +57,9 @@ IMAGE_RESULTS: Final = Rpc(EvaluationServiceStub, "ListImageResults")
 OVERLAY_IMAGES: Final = 100
 """Images whose overlays are kept; those of more would fill the memory."""
 
-READ_AS: Final[Mapping[str, str]] = MappingProxyType({"masks": "objects", "boxes": "boxes"})
+READ_AS: Final[Mapping[str, str]] = MappingProxyType(
+    {"masks": "objects", "boxes": "boxes", "replacements": "replacement"}
+)
 """What kinds of annotations are called among what an evaluation reads."""
 
 UNREAD: Final[Mapping[str, str]] = MappingProxyType(
@@ -67,6 +69,8 @@ UNREAD: Final[Mapping[str, str]] = MappingProxyType(
         "shared), or leave the masks out",
         "boxes": "nothing splits images by their boxes: choose boxes as the regions of a metric or "
         "explainer, such as segment_removal:regions.boxes.side=8, or leave the boxes out",
+        "replacements": "nothing shows the replacements: choose the removal operator replacement, "
+        "or leave them out",
     }
 )
 """What is said where one of them is not read."""

@@ -258,6 +258,17 @@ class KnownOptions:
     maps_frame: Annotated[
         str, typer.Option(help="Frame of the maps, likewise.", rich_help_panel=ANNOTATIONS)
     ] = "model_input"
+    replacements: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of images for the removal operator replacement, such as backgrounds "
+            "painted by a generative model: image files by stem.",
+            rich_help_panel=ANNOTATIONS,
+        ),
+    ] = None
+    replacements_frame: Annotated[
+        str, typer.Option(help="Frame of the replacements, likewise.", rich_help_panel=ANNOTATIONS)
+    ] = "source"
 
     def annotations(self) -> AnnotationOptions:
         """The same for the client."""
@@ -266,7 +277,9 @@ class KnownOptions:
             masks=self.masks,
             boxes=self.boxes,
             maps=self.maps,
+            replacements=self.replacements,
             masks_frame=self.masks_frame,
             boxes_frame=self.boxes_frame,
             maps_frame=self.maps_frame,
+            replacements_frame=self.replacements_frame,
         )

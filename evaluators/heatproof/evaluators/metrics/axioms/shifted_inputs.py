@@ -39,7 +39,7 @@ T = TypeVar("T")
 def shifted_map(explainer: Explainer, sample: Sample, shift: float) -> Procedure[Map | Undefined]:
     """The map of `x + shift` for the model `f(. - shift)`.
 
-    Other images of the data set are shifted as well; a colour that the explainer paints is not.
+    Images that are shown in its place are shifted as well; a colour that is painted is not.
     Regions are those of the image itself.
     """
     moved = _shifted_sample(sample, shift)
@@ -65,6 +65,8 @@ def _shifted_sample(sample: Sample, shift: float) -> Sample:
     held["donors"] = tuple(
         Donation(donation.digest, _moved(donation.image, shift)) for donation in sample.donors
     )
+    if sample.replacement is not None:
+        held["replacement"] = _moved(sample.replacement, shift)
     held["counterparts"] = {
         operator: _moved(made, shift) if isinstance(made, LazyImage) else made
         for operator, made in sample.counterparts.items()

@@ -45,6 +45,8 @@ def decode_image(message: image_pb2.Image, limits: Limits) -> StoredImage:
         LimitExceededError: it is too large.
     """
     pixels = _pixels(message, limits)
+    if pixels is None:
+        raise InvalidImageError("the image has no pixels; set encoded or pixels")
     if len(message.group) > _MAX_GROUP:
         raise InvalidArgumentError(
             f"group has {len(message.group)} characters; it may have {_MAX_GROUP}", field="group"
@@ -57,6 +59,7 @@ def decode_image(message: image_pb2.Image, limits: Limits) -> StoredImage:
         object_mask=_object_mask(message, limits),
         boxes=tuple(_box(box, index) for index, box in enumerate(message.boxes)),
         attribution_maps=_maps(message, limits),
+        replacement=_replacement(message, limits),
         group=message.group,
     )
 
@@ -99,7 +102,9 @@ def _class_index(index: int, field: str) -> int:
     return index
 
 
-def _pixels(message: image_pb2.Image, limits: Limits) -> EncodedSource | ArraySource:
+def _pixels(
+    message: image_pb2.Image | image_pb2.ReplacementImage, limits: Limits
+) -> EncodedSource | ArraySource | None:
     match message.WhichOneof("source"):
         case "encoded":
             return _encoded(message.encoded, limits)
@@ -107,7 +112,7 @@ def _pixels(message: image_pb2.Image, limits: Limits) -> EncodedSource | ArraySo
             with placed("pixels"):
                 return _tensor_pixels(message.pixels, limits)
         case _:
-            raise InvalidImageError("the image has no pixels; set encoded or pixels")
+            return None
 
 
 def _encoded(data: bytes, limits: Limits) -> EncodedSource:
@@ -140,6 +145,17 @@ def _tensor_pixels(message: tensor_pb2.Tensor, limits: Limits) -> ArraySource:
         with placed("data"):
             require_unit(values)
     return source
+
+
+def _replacement(message: image_pb2.Image, limits: Limits) -> FramedSource | None:
+    if not message.HasField("replacement"):
+        return None
+    with placed("replacement"):
+        frame = _frame(message.replacement.frame)
+        pixels = _pixels(message.replacement, limits)
+        if pixels is None:
+            raise InvalidImageError("the replacement has no pixels; set encoded or pixels")
+        return FramedSource(frame, pixels)
 
 
 def _object_mask(message: image_pb2.Image, limits: Limits) -> FramedSource | None:

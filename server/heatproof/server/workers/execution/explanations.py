@@ -79,6 +79,6 @@ def _masks(
         raise InvalidImageError(
             f"masks must be [masks, height, width], not {list(values.shape)}", field="masks"
         )
-    source = (image.pixels.shape[0], image.pixels.shape[1])
+    source = image.extents
     planes = (FramedMask(framed.frame, plane != 0) for plane in values)
     return np.stack([mask_to_input(plane, source, sized) for plane in planes])

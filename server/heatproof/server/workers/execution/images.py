@@ -1,4 +1,4 @@
-"""Reads images, masks and maps."""
+"""Reads images, with their masks, maps and replacements."""
 
 import hashlib
 import math
@@ -21,6 +21,7 @@ from heatproof.evaluators.images.sources import (
     DonorImage,
     FramedMap,
     FramedMask,
+    FramedPixels,
     SourceImage,
     SourcePixels,
 )
@@ -63,7 +64,7 @@ def image_access(context: TaskContext) -> ImageAccess:
 
 
 def check_images(task: CheckImages, context: TaskContext) -> tuple[ImageFacts, ...]:
-    """Decodes every image with its mask and maps and forgets all but the extents."""
+    """Decodes every image with all that came with it and forgets all but the extents."""
     facts: list[ImageFacts] = []
     for index, image in enumerate(task.images, task.first):
         context.report(f"decoding image {index}, {image.display_name!r}", images=len(facts))
@@ -127,7 +128,7 @@ def _named(image: StoredImage, index: int) -> Iterator[None]:
 
 
 def read_image(image: StoredImage, access: ImageAccess) -> SourceImage:
-    """Reads an image with its mask and maps.
+    """Reads an image with its mask, maps and replacement.
 
     Raises:
         InvalidImageError: bytes that are no image, mask or map; names the field.
@@ -141,6 +142,7 @@ def read_image(image: StoredImage, access: ImageAccess) -> SourceImage:
         object_mask=_object_mask(image, access),
         boxes=image.boxes,
         attribution_maps=_attribution_maps(image, access),
+        replacement=_replacement(image, access),
         group=image.group,
         donors=_donors(image.donors, access),
         same_label_donors=_donors(image.same_label_donors, access),
@@ -161,6 +163,12 @@ def _donor(donor: StoredDonor, access: ImageAccess) -> DonorImage:
 def _object_mask(image: StoredImage, access: ImageAccess) -> FramedMask | None:
     with placed("object_mask"):
         return None if image.object_mask is None else read_mask(image.object_mask, access)
+
+
+def _replacement(image: StoredImage, access: ImageAccess) -> FramedPixels | None:
+    found = image.replacement
+    with placed("replacement"):
+        return None if found is None else FramedPixels(found.frame, _pixels(found.source, access))
 
 
 def _attribution_maps(image: StoredImage, access: ImageAccess) -> dict[str, FramedMap]:
