@@ -22,6 +22,7 @@ VARIABLES = frozenset({"TypeVar", "ParamSpec"})
 TWICE: dict[str, dict[str, str]] = {
     "client": {
         "app": "each group of commands is a Typer application of its own",
+        "estimate": "the flow that plans an evaluation; the numbers of a summary",
         "render": "every format of a report has one, called by the name of its module",
         "write": "as above",
         "run": "the command line's entry point; the flow that runs an evaluation",

@@ -177,11 +177,44 @@ class Evaluations(evaluation_service_pb2_grpc.EvaluationServiceServicer):
 
     def CreateEvaluation(self, request: Any, context: Any) -> Any:
         self._script.called("CreateEvaluation", request, context)
-        self._evaluation = Evaluation(name="evaluations/e1", spec=request.spec)
+        if request.validate_only:
+            return self._planned(request.spec)
+        self._evaluation = Evaluation(
+            name="evaluations/e1", spec=request.spec, state=Evaluation.STATE_QUEUED
+        )
         self._evaluation.create_time.FromSeconds(1_700_000_000)
         return evaluation_service_pb2.CreateEvaluationResponse(
             evaluation=self._evaluation, reads=self._script.reads
         )
+
+    def _planned(self, spec: Any) -> Any:
+        planned = canned.results(spec, len(self._script.images))
+        for result in planned:
+            result.ClearField("summary")
+        evaluation = Evaluation(spec=spec, results=planned)
+        evaluation.progress.images_total = len(self._script.images)
+        reply = evaluation_service_pb2.CreateEvaluationResponse(
+            evaluation=evaluation, predictions=1234, reads=["label"]
+        )
+        reply.estimated_duration.FromMilliseconds(7500)
+        return reply
+
+    def GetEvaluation(self, request: Any, context: Any) -> Any:
+        self._script.called("GetEvaluation", request, context)
+        if request.name != self._evaluation.name:
+            missing = status("NOT_FOUND", f"no {request.name}", error_info("NOT_FOUND"))
+            context.abort_with_status(rpc_status.to_status(missing))
+        return self._evaluation
+
+    def ListEvaluations(self, request: Any, context: Any) -> Any:
+        self._script.called("ListEvaluations", request, context)
+        held = [self._evaluation] if self._evaluation.name else []
+        return evaluation_service_pb2.ListEvaluationsResponse(evaluations=held)
+
+    def DeleteEvaluation(self, request: Any, context: Any) -> Any:
+        self._script.called("DeleteEvaluation", request, context)
+        self._evaluation = Evaluation()
+        return Empty()
 
     def WatchEvaluation(self, request: Any, context: Any) -> Iterator[Evaluation]:
         self._script.called("WatchEvaluation", request, context)
@@ -205,7 +238,8 @@ class Evaluations(evaluation_service_pb2_grpc.EvaluationServiceServicer):
 
     def CancelEvaluation(self, request: Any, context: Any) -> Any:
         self._script.called("CancelEvaluation", request, context)
-        return Evaluation(name=request.name, state=Evaluation.STATE_CANCELLED)
+        self._evaluation.state = Evaluation.STATE_CANCELLED
+        return self._evaluation
 
     def ListMetricResults(self, request: Any, context: Any) -> Any:
         self._script.called("ListMetricResults", request, context)

@@ -14,12 +14,14 @@ with Client.embedded() as client:
 print(report.to_pandas())
 """
 
-from heatproof.client.clients.addresses import Tls
 from heatproof.client.clients.asynchronous import AsyncClient
+from heatproof.client.clients.connections.addresses import Tls
 from heatproof.client.clients.flows.explanations import ExplainedImage
+from heatproof.client.clients.handles import AsyncEvaluationHandle, EvaluationHandle
 from heatproof.client.clients.progress import Progress, Stage
 from heatproof.client.clients.synchronous import Client
 from heatproof.client.documents.annotations import AnnotationSources, PartialAnnotationsWarning
+from heatproof.client.documents.estimates import EvaluationEstimate
 from heatproof.client.documents.results import (
     ConsistencyWeights,
     GateReport,
@@ -29,11 +31,14 @@ from heatproof.client.documents.results import (
     UnjudgedError,
 )
 from heatproof.client.errors import (
+    AddressError,
     ConflictError,
+    ConnectionLostError,
     DataLossError,
     DeadlineExceededError,
     EvaluationCancelledError,
     EvaluationFailedError,
+    EvaluationInterrupted,
     FailedPreconditionError,
     FieldViolation,
     HeatproofError,
@@ -54,6 +59,7 @@ from heatproof.client.errors import (
 from heatproof.v1.catalog_service_pb2 import Catalog, ServerInfo
 from heatproof.v1.comparison_pb2 import ComparedModel, ModelComparison, ModelDifference
 from heatproof.v1.dataset_pb2 import Dataset
+from heatproof.v1.evaluation_pb2 import Evaluation
 from heatproof.v1.explainers_pb2 import Explainer
 from heatproof.v1.gate_pb2 import Baseline, Policy
 from heatproof.v1.image_pb2 import Image
@@ -66,20 +72,27 @@ from heatproof.v1.results_pb2 import ConsistencyWeight
 from heatproof.v1.target_pb2 import Target
 
 __all__ = [
+    "AddressError",
     "AnnotationSources",
     "AsyncClient",
+    "AsyncEvaluationHandle",
     "Baseline",
     "Catalog",
     "Client",
     "ComparedModel",
     "ConflictError",
+    "ConnectionLostError",
     "ConsistencyWeight",
     "ConsistencyWeights",
     "DataLossError",
     "Dataset",
     "DeadlineExceededError",
+    "Evaluation",
     "EvaluationCancelledError",
+    "EvaluationEstimate",
     "EvaluationFailedError",
+    "EvaluationHandle",
+    "EvaluationInterrupted",
     "ExplainedImage",
     "Explainer",
     "FailedPreconditionError",

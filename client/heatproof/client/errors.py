@@ -3,6 +3,7 @@
 * HeatproofError
   x UsageError
     + PolicyError
+    + AddressError
   x MissingExtraError
     + ServerNotInstalledError
   x ServerStartError
@@ -16,12 +17,15 @@
     + ConflictError
     + ResourceExhaustedError
     + UnavailableError
+      - ConnectionLostError
     + DeadlineExceededError
     + DataLossError
     + PermissionDeniedError
     + InternalError
 
-`heatproof.client.clients.statuses` makes a `ServiceError` out of a gRPC status.
+`EvaluationInterrupted` is a `KeyboardInterrupt` and no error.
+
+`heatproof.client.clients.connections.statuses` makes a `ServiceError` out of a gRPC status.
 """
 
 from collections.abc import Mapping
@@ -34,6 +38,10 @@ class HeatproofError(Exception):
 
 class UsageError(HeatproofError, ValueError):
     """An argument, a file or an address is wrong; nothing was sent."""
+
+
+class AddressError(UsageError):
+    """What should be the address of a server is none."""
 
 
 class PolicyError(UsageError):
@@ -83,6 +91,21 @@ class EvaluationFailedError(HeatproofError):
 
 class EvaluationCancelledError(HeatproofError):
     """Somebody cancelled the evaluation while this client waited for it."""
+
+
+class EvaluationInterrupted(KeyboardInterrupt):  # as the class above it
+    """Somebody pressed Ctrl-C while an evaluation was waited for; it is cancelled.
+
+    Attributes:
+        evaluation: its name.
+    """
+
+    def __init__(self, evaluation: str) -> None:
+        super().__init__(
+            f"{evaluation} is cancelled; client.evaluation({evaluation!r}).result(partial=True) "
+            "has the results of its finished images"
+        )
+        self.evaluation = evaluation
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +199,22 @@ class ResourceExhaustedError(ServiceError):
 
 class UnavailableError(ServiceError):
     """The server cannot be reached."""
+
+
+class ConnectionLostError(UnavailableError):
+    """The server was lost while an evaluation ran, which goes on there.
+
+    Attributes:
+        evaluation: its name.
+    """
+
+    def __init__(self, status: Status, *, evaluation: str) -> None:
+        super().__init__(status)
+        self.evaluation = evaluation
+        self.add_note(
+            f"{evaluation} is kept by the server and goes on with it; once it answers again, "
+            f"client.evaluation({evaluation!r}).result() waits for the results"
+        )
 
 
 class DeadlineExceededError(ServiceError):

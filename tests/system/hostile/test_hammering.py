@@ -16,7 +16,7 @@ import psutil
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from heatproof.client.clients.statuses import service_error
+from heatproof.client.clients.connections.statuses import service_error
 from tests.system.refusals import refused
 
 PATIENCE_SECONDS = 5

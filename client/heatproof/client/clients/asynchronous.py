@@ -10,11 +10,13 @@ from typing import Any, Concatenate, Final, Generic, ParamSpec, Self, TypeVar, o
 import grpc
 from grpc import aio  # pyright: ignore[reportAttributeAccessIssue] # the stubs forget it
 
-from heatproof.client.clients.addresses import Address, Tls
 from heatproof.client.clients.arguments import check_keywords
-from heatproof.client.clients.connection import Connection
+from heatproof.client.clients.connections.addresses import Address, Tls
+from heatproof.client.clients.connections.connection import Connection
+from heatproof.client.clients.connections.embedded import EmbeddedServer
+from heatproof.client.clients.connections.sending import Sending
+from heatproof.client.clients.deadlines import Deadline
 from heatproof.client.clients.effects import Effect, Flow, Pause, Stream, Unary, Upload, Work
-from heatproof.client.clients.embedded import EmbeddedServer
 from heatproof.client.clients.flows import (
     catalog,
     comparisons,
@@ -22,26 +24,44 @@ from heatproof.client.clients.flows import (
     datasets,
     evaluations,
     explanations,
+    following,
     gates,
     models,
     reliabilities,
 )
-from heatproof.client.clients.sending import Sending
+from heatproof.client.clients.handles import AsyncEvaluationHandle
 from heatproof.client.clients.signatures import adopt_signature
+from heatproof.v1.evaluation_pb2 import Evaluation
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 class Awaiting(Generic[P, R]):
-    """A method of `AsyncClient`: a coroutine that performs a flow, with its parameters."""
+    """A method of `AsyncClient`: a coroutine that performs a flow, with its parameters.
 
-    def __init__(self, flow: Callable[P, Flow[R]]) -> None:
-        async def method(client: "AsyncClient", *args: P.args, **kwargs: P.kwargs) -> R:
+    Args:
+        flow: what is performed.
+        made: what the method makes of the client and the flow's result; None: it is returned.
+    """
+
+    @overload
+    def __init__(self, flow: Callable[P, Flow[R]], made: None = None) -> None: ...
+    @overload
+    def __init__(
+        self, flow: Callable[P, Flow[Any]], made: Callable[["AsyncClient", Any], R]
+    ) -> None: ...
+    def __init__(
+        self,
+        flow: Callable[P, Flow[Any]],
+        made: Callable[["AsyncClient", Any], R] | None = None,
+    ) -> None:
+        async def method(client: "AsyncClient", *args: P.args, **kwargs: P.kwargs) -> Any:  # noqa: ANN401  # as the class says
             check_keywords(flow, kwargs)
-            return await client.perform(flow(*args, **kwargs))
+            result = await client.perform(flow(*args, **kwargs))
+            return result if made is None else made(client, result)
 
-        adopt_signature(method, flow, "AsyncClient")
+        adopt_signature(method, flow, "AsyncClient", made)
         self._flow = flow
         self._method = method
         self.__doc__ = flow.__doc__
@@ -60,15 +80,30 @@ class Awaiting(Generic[P, R]):
         return self._method if client is None else MethodType(self._method, client)
 
 
+def _handle(client: "AsyncClient", message: Evaluation) -> AsyncEvaluationHandle:
+    return AsyncEvaluationHandle(client, message)
+
+
+def _handles(
+    client: "AsyncClient", messages: tuple[Evaluation, ...]
+) -> tuple[AsyncEvaluationHandle, ...]:
+    return tuple(_handle(client, message) for message in messages)
+
+
 class AsyncClient:
     """Evaluates explanations on a server without blocking the event loop.
 
     Args:
         channel: a gRPC channel; it is closed with the client.
         server: the server that the channel leads to, if it is the client's own.
+        timeout: most seconds of a method, uploads and waiting included; None: as long as it takes.
+        address: where the channel leads, for the words of errors.
     """
 
     evaluate: Final = Awaiting(evaluations.evaluate)
+    submit: Final = Awaiting(evaluations.submit, _handle)
+    estimate: Final = Awaiting(evaluations.estimate)
+    evaluation: Final = Awaiting(following.evaluation, _handle)
     gate: Final = Awaiting(gates.gate)
     explain: Final = Awaiting(explanations.explain)
     inspect: Final = Awaiting(models.inspect)
@@ -84,15 +119,31 @@ class AsyncClient:
     models: Final = Awaiting(models.models)
     datasets: Final = Awaiting(datasets.datasets)
     catalog: Final = Awaiting(catalog.catalog)
+    evaluations: Final = Awaiting(following.evaluations, _handles)
 
-    def __init__(self, channel: aio.Channel, server: EmbeddedServer | None = None) -> None:
+    def __init__(
+        self,
+        channel: aio.Channel,
+        server: EmbeddedServer | None = None,
+        *,
+        timeout: float | None = None,
+        address: Address | None = None,
+    ) -> None:
         self._channel = channel
-        self._connection = Connection(channel, server)
+        self._connection = Connection(channel, server, address)
+        self._timeout = timeout
 
     @classmethod
-    def connect(cls, address: str, tls: Tls | None = None) -> Self:
-        """Connects to a server: `host:port`, `grpcs://host:port` or `unix:path`."""
-        return cls(_channel(Address.parse(address, tls)))
+    def connect(cls, address: str, tls: Tls | None = None, *, timeout: float | None = None) -> Self:
+        """Connects to a server; nothing is sent before the first call.
+
+        Args:
+            address: `host:port`, `grpcs://host:port` or `unix:path`.
+            tls: files of a TLS connection.
+            timeout: most seconds of each method; None: as long as it takes.
+        """
+        found = Address.parse(address, tls)
+        return cls(_channel(found), timeout=timeout, address=found)
 
     @classmethod
     async def embedded(cls, data_dir: Path | None = None) -> Self:
@@ -106,7 +157,19 @@ class AsyncClient:
             ServerStartError: it did not come up.
         """
         server = await asyncio.to_thread(EmbeddedServer, data_dir)
-        return cls(_channel(server.address), server)
+        return cls(_channel(server.address), server, address=server.address)
+
+    def with_timeout(self, seconds: float | None) -> Self:
+        """The same client, whose methods take at most so many seconds each.
+
+        Uploads and waiting count. It shares the connection: closing one closes both.
+
+        Args:
+            seconds: above 0; None: as long as it takes.
+        """
+        Deadline(seconds)  # refuses what is no time
+        server, address = self._connection.server, self._connection.address
+        return type(self)(self._channel, server, timeout=seconds, address=address)
 
     async def close(self) -> None:
         """Closes the channel and ends the client's own server."""
@@ -124,12 +187,17 @@ class AsyncClient:
     ) -> None:
         await self.close()
 
-    async def perform(self, flow: Flow[R]) -> R:
+    async def perform(self, flow: Flow[R], *, timeout: float | None = None) -> R:
         """Performs a flow to its end.
+
+        Args:
+            flow: what is done.
+            timeout: most seconds; None: those of the client.
 
         Raises:
             HeatproofError: what the flow does not handle.
         """
+        deadline = Deadline(self._timeout if timeout is None else timeout)
         step: Callable[[], Effect] = partial(next, flow)
         while True:
             try:
@@ -138,35 +206,37 @@ class AsyncClient:
                 result: R = end.value
                 return result
             try:
-                answer = await self._answer(effect)
+                answer = await self._answer(effect, deadline)
             # Interrupts too: the flow cancels what it has started on the server.
             except BaseException as error:  # noqa: BLE001  # the flow raises it again
                 step = partial(flow.throw, error)
             else:
                 step = partial(flow.send, answer)
 
-    async def _answer(self, effect: Effect) -> object:
+    async def _answer(self, effect: Effect, deadline: Deadline) -> object:
         match effect:
             case Work(run):
                 return await asyncio.to_thread(run)
             case Pause(seconds):
-                await asyncio.sleep(seconds)
+                await asyncio.sleep(deadline.within(seconds))
                 return None
         try:
-            return await self._reply(effect)
+            return await self._reply(effect, deadline.left())
         except grpc.RpcError as error:
+            if deadline.is_set and error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+                raise deadline.expired() from None
             raise self._connection.failure(error) from None
 
-    async def _reply(self, call: Unary | Upload | Stream) -> object:
+    async def _reply(self, call: Unary | Upload | Stream, seconds: float | None) -> object:
         method = self._connection.method(call.rpc)
         match call:
             case Unary(_, request):
-                return await method(request)
+                return await method(request, timeout=seconds)
             case Upload(_, requests):
                 with Sending(requests()) as sending:
-                    return await method(sending)
+                    return await method(sending, timeout=seconds)
             case Stream(_, request, reader):
-                replies, each = method(request), reader()
+                replies, each = method(request, timeout=seconds), reader()
                 try:
                     return [kept async for reply in replies if (kept := each(reply)) is not None]
                 finally:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any, Final, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from heatproof.client.command import datasets, explain, inspect, metrics, models, rewrite, serve
 from heatproof.client.command.evaluations import (
@@ -16,6 +17,7 @@ from heatproof.client.command.evaluations import (
     evaluate,
     gate,
     sanity,
+    stored,
 )
 from heatproof.client.command.output.console import complain, note
 from heatproof.client.documents.annotations import PartialAnnotationsWarning
@@ -27,7 +29,21 @@ ERROR: Final = 2
 INTERRUPTED: Final = 130
 """Exit code after SIGINT."""
 
+
+class Commands(TyperGroup):
+    """The subcommands; an interrupt of one is told with all that it has to say."""
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401  # what typer passes, and what a subcommand returns
+        """Invokes a subcommand."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:  # typer would end without a word
+            complain("\n".join(("interrupted", *getattr(error, "__notes__", ()))))
+            raise typer.Exit(INTERRUPTED) from error
+
+
 app = typer.Typer(
+    cls=Commands,
     name="heatproof",
     help="Proves heat maps: tells whether the explanations of a CNN can be trusted.",
     no_args_is_help=True,
@@ -43,6 +59,7 @@ app.command("consistency-weights")(consistency_weights.consistency_weights)
 app.command("inspect")(inspect.inspect)
 app.command("rewrite")(rewrite.rewrite)
 app.command("metrics")(metrics.metrics)
+app.add_typer(stored.app, name="evaluations")
 app.add_typer(models.app, name="models")
 app.add_typer(datasets.app, name="datasets")
 app.command(

@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from heatproof.client.clients.embedded import require_server
+from heatproof.client.clients.connections.embedded import require_server
 
 
 def serve(context: typer.Context) -> None:

@@ -14,7 +14,6 @@ from typing import Any, Final, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from heatproof.client.documents.annotation_files import CORNERS, read_box_file, read_label_file
 from heatproof.client.documents.images import (
     ImageSource,
     NamedImage,
@@ -22,6 +21,11 @@ from heatproof.client.documents.images import (
     images_by_stem,
     load_array,
     only_image,
+)
+from heatproof.client.documents.reading.annotation_files import (
+    CORNERS,
+    read_box_file,
+    read_label_file,
 )
 from heatproof.client.errors import UsageError
 from heatproof.v1.image_pb2 import (

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final, TypeAlias
 
-from heatproof.client.documents.external_data import external_locations
+from heatproof.client.documents.reading.external_data import external_locations
 from heatproof.client.errors import UsageError
 from heatproof.v1.model_pb2 import Model
 from heatproof.v1.transfer_pb2 import Chunk, FileInfo

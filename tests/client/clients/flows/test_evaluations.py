@@ -11,16 +11,18 @@ from google.rpc import error_details_pb2
 
 from heatproof.client import (
     AsyncClient,
+    AsyncEvaluationHandle,
     Client,
     EvaluationCancelledError,
     EvaluationFailedError,
+    EvaluationHandle,
     InvalidArgumentError,
     PartialAnnotationsWarning,
     ResourceExhaustedError,
     UnavailableError,
     UsageError,
 )
-from heatproof.client.clients.flows.evaluations import OVERLAY_IMAGES
+from heatproof.client.clients.flows.following import OVERLAY_IMAGES
 from heatproof.client.errors import FieldViolation
 from heatproof.v1.evaluation_pb2 import Evaluation
 from tests.client import fakes
@@ -103,7 +105,19 @@ def test_both_clients_offer_the_same_methods() -> None:
     assert public(Client) == public(AsyncClient)
     for name in public(Client) - {"close", "connect", "embedded", "perform"}:
         methods = getattr(Client, name), getattr(AsyncClient, name)
-        assert inspect.signature(methods[0]) == inspect.signature(methods[1])
+        signatures = [str(inspect.signature(method)) for method in methods]
+        assert signatures[0] == signatures[1].replace("AsyncEvaluationHandle", "EvaluationHandle")
+
+
+def test_both_handles_offer_the_same_methods() -> None:
+    def public(kind: type) -> dict[str, inspect.Signature]:
+        return {
+            name: inspect.signature(method)
+            for name, method in vars(kind).items()
+            if not name.startswith("_")
+        }
+
+    assert public(EvaluationHandle) == public(AsyncEvaluationHandle)
 
 
 def test_a_report_becomes_tables(client: Client, model_file: Path, image_folder: Path) -> None:

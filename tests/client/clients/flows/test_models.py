@@ -11,8 +11,8 @@ from onnx import TensorProto, helper, numpy_helper  # noqa: TID251  # a bare gra
 
 from heatproof.client import Client, UsageError
 from heatproof.client.clients.flows.models import Download
-from heatproof.client.documents.external_data import external_locations
 from heatproof.client.documents.model_files import CHUNK_BYTES, ModelFiles
+from heatproof.client.documents.reading.external_data import external_locations
 from heatproof.v1.model_service_pb2 import Gradient, LayerMasking
 from tests.client import fakes
 

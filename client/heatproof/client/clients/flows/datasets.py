@@ -102,11 +102,16 @@ def gathered(images: DatasetSource, annotations: AnnotationOptions) -> Flow[Gath
     """
     if isinstance(images, str) and images.startswith(DATASET_PREFIX):
         _refuse_annotations(images, annotations)
-        found: Dataset = yield from patiently(Unary(_GET, GetDatasetRequest(name=images)))
-        return found
+        return (yield from get_dataset(images))
     sources = AnnotationSources(**annotations)
     listed, known = yield from work(partial(annotated, images, sources))
     return Gathered(listed, known, _folder_name(images))
+
+
+def get_dataset(name: str) -> Flow[Dataset]:
+    """The data set of a name, `datasets/...`."""
+    found: Dataset = yield from patiently(Unary(_GET, GetDatasetRequest(name=name)))
+    return found
 
 
 def stored(

@@ -3,33 +3,35 @@
 import contextlib
 import uuid
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final, TypeAlias, TypedDict, Unpack, cast
+from typing import Any, Final, Required, TypeAlias, TypedDict, Unpack, cast
 
-from heatproof.client.clients.effects import Flow, Pause, Rpc, Stream, Unary
+from heatproof.client.clients.effects import Flow, Rpc, Unary
 from heatproof.client.clients.flows.datasets import (
     AnnotationOptions,
     DatasetSource,
     gathered,
     stored,
 )
+from heatproof.client.clients.flows.following import CANCEL, ended, report, require_success
 from heatproof.client.clients.flows.models import inspect, name_classes
-from heatproof.client.clients.progress import OnProgress, Progress, Stage, ignore
+from heatproof.client.clients.progress import OnProgress, ignore
 from heatproof.client.clients.retries import patiently
-from heatproof.client.clients.statuses import read_status
 from heatproof.client.documents import messages
 from heatproof.client.documents.annotations import PartialAnnotationsWarning
+from heatproof.client.documents.estimates import EvaluationEstimate
 from heatproof.client.documents.model_files import ModelSource
 from heatproof.client.documents.policies import PreprocessingSource, read_preprocessing
-from heatproof.client.documents.results import Report, joined
+from heatproof.client.documents.results import Report
 from heatproof.client.documents.statements import StatementOptions
 from heatproof.client.documents.targets import TargetSource
 from heatproof.client.errors import (
-    EvaluationCancelledError,
-    EvaluationFailedError,
+    ConnectionLostError,
+    EvaluationInterrupted,
     HeatproofError,
+    UnavailableError,
 )
 from heatproof.v1.dataset_pb2 import Dataset
 from heatproof.v1.evaluation_pb2 import Evaluation, EvaluationSpec
@@ -37,25 +39,14 @@ from heatproof.v1.evaluation_service_pb2 import (
     CancelEvaluationRequest,
     CreateEvaluationRequest,
     CreateEvaluationResponse,
-    ListImageResultsRequest,
-    ListMetricResultsRequest,
-    WatchEvaluationRequest,
 )
 from heatproof.v1.evaluation_service_pb2_grpc import EvaluationServiceStub
 from heatproof.v1.explainers_pb2 import Explainer
 from heatproof.v1.metrics_pb2 import Metric
 from heatproof.v1.model_pb2 import Model
 from heatproof.v1.removal_operators_pb2 import RemovalOperator
-from heatproof.v1.results_pb2 import ImageResult, MetricResult
 
 CREATE: Final = Rpc(EvaluationServiceStub, "CreateEvaluation")
-WATCH: Final = Rpc(EvaluationServiceStub, "WatchEvaluation")
-CANCEL: Final = Rpc(EvaluationServiceStub, "CancelEvaluation")
-METRIC_RESULTS: Final = Rpc(EvaluationServiceStub, "ListMetricResults")
-IMAGE_RESULTS: Final = Rpc(EvaluationServiceStub, "ListImageResults")
-
-OVERLAY_IMAGES: Final = 100
-"""Images whose overlays are kept; those of more would fill the memory."""
 
 READ_AS: Final[Mapping[str, str]] = MappingProxyType(
     {"masks": "objects", "boxes": "boxes", "replacements": "replacement"}
@@ -77,10 +68,6 @@ UNREAD: Final[Mapping[str, str]] = MappingProxyType(
 
 SPEC_OPTIONS: Final = ("target", "class_names", "seed", "keep_overlays", "output", "activation")
 """Options that are fields of the spec."""
-
-ENDED: Final = frozenset(
-    {Evaluation.STATE_SUCCEEDED, Evaluation.STATE_FAILED, Evaluation.STATE_CANCELLED}
-)
 
 MetricSource: TypeAlias = str | dict[str, Any] | Metric
 """A metric: its name, `{name: {parameter: value}}`, or a message."""
@@ -134,6 +121,43 @@ class FollowedOptions(EvaluationOptions, JudgeOptions, total=False):
     assess: bool
 
 
+class EvaluationQuestion(FollowedOptions, total=False):
+    """What is asked of an evaluation: the keyword arguments of `evaluate`.
+
+    Attributes:
+        preprocessing: how the models read images.
+        metrics: names, `{name: {parameter: value}}` or messages.
+        explainers: likewise; needed if a metric needs a map.
+        removals: likewise; needed if a metric removes regions.
+        on_progress: is called with how far it is.
+    """
+
+    preprocessing: Required[PreprocessingSource]
+    metrics: Required[Iterable[MetricSource]]
+    explainers: Iterable[ExplainerSource]
+    removals: Iterable[RemovalSource]
+    on_progress: OnProgress
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """An evaluation whose models and images are on the server.
+
+    Attributes:
+        request: asks for it.
+        models: its models, in their order.
+        images: its data set.
+        given: kinds of annotations that came with the images.
+        on_progress: is called with how far it is.
+    """
+
+    request: CreateEvaluationRequest
+    models: tuple[Model, ...]
+    images: Dataset
+    given: frozenset[str]
+    on_progress: OnProgress
+
+
 def evaluate(
     model: ModelSource | list[ModelSource],
     images: DatasetSource,
@@ -164,22 +188,86 @@ def evaluate(
         ServiceError: the server refused it.
         EvaluationFailedError: the server could not finish it.
     """
+    question = EvaluationQuestion(
+        preprocessing=preprocessing,
+        metrics=metrics,
+        explainers=explainers,
+        removals=removals,
+        on_progress=on_progress,
+        **options,
+    )
+    return (yield from _evaluated((yield from _prepared(model, images, question))))
+
+
+def submit(
+    model: ModelSource | list[ModelSource],
+    images: DatasetSource,
+    **question: Unpack[EvaluationQuestion],
+) -> Flow[Evaluation]:
+    """Uploads what the server lacks and has it evaluated, without waiting for the results.
+
+    The evaluation goes on whoever waits, also over a restart of the server; its name is all that
+    is needed to come back to it. On a server that the client has started itself it ends with that.
+
+    Args:
+        model: as of `evaluate`.
+        images: as of `evaluate`.
+        **question: the keyword arguments of `evaluate`; see `EvaluationQuestion`.
+
+    Raises:
+        UsageError: an argument is wrong; nothing was sent.
+        ServiceError: the server refused it.
+    """
+    prepared = yield from _prepared(model, images, question)
+    created = yield from _created(prepared)
+    return created.evaluation
+
+
+def estimate(
+    model: ModelSource | list[ModelSource],
+    images: DatasetSource,
+    **question: Unpack[EvaluationQuestion],
+) -> Flow[EvaluationEstimate]:
+    """Says what an evaluation would score and cost; uploads what the server lacks, runs nothing.
+
+    Whatever `evaluate` would refuse before it runs is refused.
+
+    Args:
+        model: as of `evaluate`.
+        images: as of `evaluate`.
+        **question: the keyword arguments of `evaluate`; see `EvaluationQuestion`.
+
+    Raises:
+        UsageError: an argument is wrong; nothing was sent.
+        ServiceError: the server would refuse it.
+    """
+    prepared = yield from _prepared(model, images, question)
+    prepared.request.validate_only = True
+    created = yield from _created(prepared)
+    return EvaluationEstimate.of(created, prepared.models)
+
+
+def _prepared(
+    model: ModelSource | list[ModelSource], images: DatasetSource, question: EvaluationQuestion
+) -> Flow[_Prepared]:
     table: dict[str, object] = {
-        "metrics": list(metrics),
-        "explainers": list(explainers),
-        "removals": list(removals),
-        **{name: value for name, value in options.items() if name in SPEC_OPTIONS},
+        "metrics": list(question["metrics"]),
+        "explainers": list(question.get("explainers", ())),
+        "removals": list(question.get("removals", ())),
+        **{name: value for name, value in question.items() if name in SPEC_OPTIONS},
     }
     spec = messages.read(EvaluationSpec, table)
-    spec.preprocessing.CopyFrom(read_preprocessing(preprocessing))
+    spec.preprocessing.CopyFrom(read_preprocessing(question["preprocessing"]))
     sources = model if isinstance(model, list) else [model]
-    if "evaluator_model" in options:
-        judge = yield from inspect(options["evaluator_model"], on_progress=on_progress)
+    on_progress = question.get("on_progress", ignore)
+    if "evaluator_model" in question:
+        judge = yield from inspect(question["evaluator_model"], on_progress=on_progress)
         spec.evaluator_model = judge.name
     asked = CreateEvaluationRequest(
-        spec=spec, compare=options.get("compare", False), assess=options.get("assess", False)
+        spec=spec, compare=question.get("compare", False), assess=question.get("assess", False)
     )
-    return (yield from run(asked, sources, images, on_progress, annotation_options(options)))
+    known = annotation_options(question)
+    return (yield from _uploaded(asked, sources, images, on_progress, known))
 
 
 def annotation_options(options: AnnotationOptions) -> AnnotationOptions:
@@ -197,6 +285,17 @@ def run(
     annotations: AnnotationOptions,
 ) -> Flow[Report]:
     """Uploads what the server lacks, then evaluates; `asked` names neither models nor images."""
+    uploaded = yield from _uploaded(asked, models, images, on_progress, annotations)
+    return (yield from _evaluated(uploaded))
+
+
+def _uploaded(
+    asked: CreateEvaluationRequest,
+    models: Iterable[ModelSource],
+    images: DatasetSource,
+    on_progress: OnProgress,
+    annotations: AnnotationOptions,
+) -> Flow[_Prepared]:
     found_images = yield from gathered(images, annotations)
     uploaded: dict[str, Model] = {}
     for source in models:
@@ -211,100 +310,33 @@ def run(
     if request.HasField("policy"):
         name_classes(request.policy, uploaded.values())
     request.spec.dataset = images_set.name
-    created: CreateEvaluationResponse = yield from patiently(Unary(CREATE, request))
+    given = frozenset(kind for kind in READ_AS if annotations.get(kind) is not None)
+    return _Prepared(request, tuple(uploaded.values()), images_set, given, on_progress)
+
+
+def _created(prepared: _Prepared) -> Flow[CreateEvaluationResponse]:
+    created: CreateEvaluationResponse = yield from patiently(Unary(CREATE, prepared.request))
     for kind, name in READ_AS.items():
-        if annotations.get(kind) is not None and name not in created.reads:
+        if kind in prepared.given and name not in created.reads:
             warnings.warn(UNREAD[kind], PartialAnnotationsWarning, stacklevel=2)
-    return (yield from _evaluated(created, tuple(uploaded.values()), images_set, on_progress))
+    return created
 
 
-def _evaluated(
-    created: CreateEvaluationResponse,
-    models: tuple[Model, ...],
-    images: Dataset,
-    on_progress: OnProgress,
-) -> Flow[Report]:
+def _evaluated(prepared: _Prepared) -> Flow[Report]:
+    created = yield from _created(prepared)
     name = created.evaluation.name
     try:
-        evaluation = yield from _ended(name, on_progress)
+        evaluation = yield from ended(name, prepared.on_progress)
     except GeneratorExit:
         raise
-    except BaseException:
+    except UnavailableError as error:
+        raise ConnectionLostError(error.status, evaluation=name) from error
+    except BaseException as error:
         # Nobody waits any more: neither after an interrupt nor after an error of `on_progress`.
         with contextlib.suppress(HeatproofError):
             yield Unary(CANCEL, CancelEvaluationRequest(name=name))
+        if isinstance(error, KeyboardInterrupt):
+            raise EvaluationInterrupted(name) from None
         raise
-    _require_success(evaluation)
-    # The stream has all of them; a reply may lack what does not fit.
-    scores = yield from _metric_results(name)
-    del evaluation.results[:]
-    evaluation.results.extend(scores)
-    results = yield from _image_results(name)
-    return Report(evaluation, tuple(results), models, images)
-
-
-def _ended(name: str, on_progress: OnProgress) -> Flow[Evaluation]:
-    """Follows an evaluation to its end."""
-    reader = partial(partial, _notice, on_progress)
-    while True:
-        request = WatchEvaluationRequest(name=name)
-        ended: list[Evaluation] = yield from patiently(Stream(WATCH, request, reader))
-        if ended:
-            return ended[-1]
-        # The server closed the stream before the end, as one that shuts down does.
-        yield Pause(1.0)
-
-
-def _notice(on_progress: OnProgress, evaluation: Evaluation) -> Evaluation | None:
-    if evaluation.state in ENDED - {Evaluation.STATE_SUCCEEDED}:
-        return evaluation
-    progress = evaluation.progress
-    stage = Stage.QUEUED if evaluation.state == Evaluation.STATE_QUEUED else Stage.EVALUATE
-    on_progress(
-        Progress(
-            stage,
-            progress.predictions_done,
-            progress.predictions_total,
-            progress.images_done,
-            progress.images_total,
-        )
-    )
-    return evaluation if evaluation.state in ENDED else None
-
-
-def _require_success(evaluation: Evaluation) -> None:
-    if evaluation.state == Evaluation.STATE_CANCELLED:
-        raise EvaluationCancelledError(f"{evaluation.name} was cancelled")
-    if evaluation.state == Evaluation.STATE_FAILED:
-        status = read_status(evaluation.error, code="")
-        raise EvaluationFailedError(
-            f"{evaluation.name} failed: {status.message}",
-            evaluation=evaluation.name,
-            reason=status.reason,
-        )
-
-
-def _metric_results(name: str) -> Flow[list[MetricResult]]:
-    request = ListMetricResultsRequest(name=name, view=ListImageResultsRequest.VIEW_FULL)
-    found: list[MetricResult] = yield from patiently(Stream(METRIC_RESULTS, request))
-    return found
-
-
-def _image_results(name: str) -> Flow[list[ImageResult]]:
-    request = ListImageResultsRequest(name=name, view=ListImageResultsRequest.VIEW_FULL)
-    parts: list[ImageResult] = yield from patiently(Stream(IMAGE_RESULTS, request, _lightening))
-    return joined(parts)
-
-
-def _lightening() -> Callable[[ImageResult], ImageResult]:
-    """Makes what takes the overlays off all but the first images of a stream."""
-    images = 0
-
-    def lightened(part: ImageResult) -> ImageResult:
-        nonlocal images
-        images += not part.continuation
-        if images > OVERLAY_IMAGES:
-            part.ClearField("overlays")
-        return part
-
-    return lightened
+    require_success(evaluation)
+    return (yield from report(evaluation, prepared.models, prepared.images))

@@ -83,16 +83,21 @@ def _source(model: ModelSource) -> Flow[ModelFiles | str]:
     return files
 
 
+def get_model(name: str) -> Flow[Model]:
+    """The model of a name, `models/...`."""
+    found: Model = yield from patiently(Unary(_GET, GetModelRequest(name=name)))
+    return found
+
+
 def _stored(model: ModelFiles | str, on_progress: OnProgress) -> Flow[Model]:
     """Finds a model by its name or files, and uploads the files that the server lacks.
 
     Files go by the caller's name for them, whatever their first uploader called them.
     """
     if isinstance(model, str):
-        named: Model = yield from patiently(Unary(_GET, GetModelRequest(name=model)))
-        return named
+        return (yield from get_model(model))
     try:
-        found: Model = yield from patiently(Unary(_GET, GetModelRequest(name=model.name)))
+        found = yield from get_model(model.name)
     except NotFoundError:
         found = yield from patiently(Upload(_UPLOAD, partial(_requests, model, on_progress)))
     found.display_name = model.display_name

@@ -5,13 +5,14 @@ from typing import Annotated
 
 import typer
 
-from heatproof.client.clients.flows.evaluations import JudgeOptions
+from heatproof.client.clients.flows.evaluations import EvaluationQuestion, JudgeOptions
 from heatproof.client.command.options import shared
 from heatproof.client.command.options.choices import choice
 from heatproof.client.command.options.files import ReportOptions
 from heatproof.client.command.options.groups import grouped
-from heatproof.client.command.output.console import progress_shown
-from heatproof.client.command.output.tables import show_report, show_results
+from heatproof.client.command.output.console import out, progress_shown
+from heatproof.client.command.output.tables import show_estimate, show_report, show_results
+from heatproof.client.documents.model_files import ModelSource
 from heatproof.client.documents.policies import NO_PREPROCESSING
 from heatproof.client.errors import UsageError
 from heatproof.client.report.content import Content
@@ -47,6 +48,38 @@ class EvaluateOptions:
     ] = None
     target: shared.TargetOption = None
     seed: shared.Seed = 0
+    detach: Annotated[
+        bool,
+        typer.Option(
+            "--detach",
+            help="Print the name of the evaluation and end, while the server works on it; "
+            "`heatproof evaluations watch NAME` comes back to it. Needs --server.",
+        ),
+    ] = False
+    estimate: Annotated[
+        bool,
+        typer.Option(
+            "--estimate", help="Say what would be scored and what that costs, and run nothing."
+        ),
+    ] = False
+
+    def require_sense(self, reports: ReportOptions, server: shared.ServerOptions) -> None:
+        """Makes sure that the options go together.
+
+        Raises:
+            UsageError: they do not.
+        """
+        if self.preprocessing is None:
+            raise UsageError(NO_PREPROCESSING)
+        if not (self.detach or self.estimate):
+            return
+        if self.detach and self.estimate:
+            raise UsageError("--detach and --estimate exclude each other: leave one of them out")
+        option = "--detach" if self.detach else "--estimate"
+        if any(path is not None for path in reports.files()):
+            raise UsageError(f"{option} has no results to report: leave the report files out")
+        if self.detach and server.server is None:
+            raise UsageError("--detach needs --server: a server of this command ends with it")
 
     def judged(self) -> JudgeOptions:
         """By which model, for the client."""
@@ -64,14 +97,11 @@ def evaluate(
     server: shared.ServerOptions,
 ) -> None:
     """Score the explanations of one or more models."""
-    if question.preprocessing is None:
-        raise UsageError(NO_PREPROCESSING)
+    question.require_sense(reports, server)
     classes = reports.prepare()
     with server.connected() as client, progress_shown() as on_progress:
-        report = client.evaluate(
-            list(question.model),
-            question.images,
-            preprocessing=question.preprocessing,
+        asked = EvaluationQuestion(
+            preprocessing=question.preprocessing or "",
             metrics=[choice(text) for text in question.metric],
             explainers=[choice(text) for text in question.explainer],
             removals=[choice(text) for text in question.removal],
@@ -80,9 +110,19 @@ def evaluate(
             **shared.targeted(question.target, classes.names),
             seed=question.seed,
             keep_overlays=reports.wants_overlays,
+            compare=False,
+            assess=False,
             **stated.statement(),
             **known.annotations(),
         )
+        models: list[ModelSource] = [*question.model]
+        if question.detach:
+            out.print(client.submit(models, question.images, **asked).name)
+            return
+        if question.estimate:
+            show_estimate(client.estimate(models, question.images, **asked))
+            return
+        report = client.evaluate(models, question.images, **asked)
     content = Content.of(report, classes)
     show_report(content)
     show_results(content)

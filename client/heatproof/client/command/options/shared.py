@@ -1,23 +1,33 @@
 """Groups of options that several subcommands share; see `grouped`."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, TypeAlias, TypedDict
+from typing import Annotated, Final, TypeAlias, TypedDict
 
 import typer
 
-from heatproof.client.clients.addresses import Tls
+from heatproof.client.clients.connections.addresses import Tls
 from heatproof.client.clients.flows.datasets import AnnotationOptions
 from heatproof.client.clients.synchronous import Client
 from heatproof.client.command.options.files import class_names
 from heatproof.client.documents.policies import NO_PREPROCESSING
 from heatproof.client.documents.statements import StatementOptions, statement_options
 from heatproof.client.documents.targets import FORMS, TargetSource
-from heatproof.client.errors import UsageError
+from heatproof.client.errors import (
+    AddressError,
+    ConnectionLostError,
+    EvaluationInterrupted,
+    UnavailableError,
+    UsageError,
+)
 
 SERVER = "Server"
+SERVER_VARIABLE: Final = "HEATPROOF_SERVER"
+"""The variable that names a server where no option does."""
+
 ANNOTATIONS = "Annotations"
 
 ModelArgument: TypeAlias = Annotated[
@@ -104,7 +114,7 @@ class ServerOptions:
     server: Annotated[
         str | None,
         typer.Option(
-            envvar="HEATPROOF_SERVER",
+            envvar=SERVER_VARIABLE,
             metavar="ADDRESS",
             help="host:port, grpcs://host:port or unix:/path. Without it a server is started on "
             "this machine for the time of the command.",
@@ -140,8 +150,45 @@ class ServerOptions:
             ServerNotInstalledError: no server was named and the local one is not installed.
             UsageError: options that exclude each other.
         """
-        with self._client() as client:
-            yield client
+        try:
+            with self._client() as client:
+                yield client
+        except EvaluationInterrupted as error:
+            error.add_note(self._after_interrupt(error.evaluation))
+            raise
+        except ConnectionLostError as error:
+            error.__notes__ = [self._after_loss(error.evaluation)]
+            raise
+        except (UnavailableError, AddressError) as error:
+            if self.server == os.environ.get(SERVER_VARIABLE):
+                error.add_note(f"the variable {SERVER_VARIABLE} has this address")
+            raise
+
+    def _after_interrupt(self, evaluation: str) -> str:
+        """What is left of an evaluation that Ctrl-C has cancelled, and where."""
+        if self.server is None and self.data_dir is None:
+            return (
+                "nothing is kept, for the server was this command's own: --data-dir FOLDER keeps "
+                "what is finished, --server with --detach lets an evaluation go on"
+            )
+        return (
+            f"{evaluation} is cancelled and the results of its finished images are kept:\n"
+            f"heatproof evaluations show {evaluation} {self._again()}"
+        )
+
+    def _after_loss(self, evaluation: str) -> str:
+        return (
+            f"{evaluation} is kept by the server and goes on with it:\n"
+            f"heatproof evaluations watch {evaluation} {self._again()}"
+        )
+
+    def _again(self) -> str:
+        """The options that lead to the same server."""
+        if self.server is None:
+            return f"--data-dir {self.data_dir}"
+        files = {"ca": self.tls_ca, "certificate": self.tls_certificate, "key": self.tls_key}
+        tls = [f"--tls-{kind} {path}" for kind, path in files.items() if path is not None]
+        return " ".join((f"--server {self.server}", *tls))
 
     def require_server(self) -> None:
         """Makes sure that a server was named: one that is started has nothing to list.

@@ -9,6 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from heatproof.client.command.output.console import out
+from heatproof.client.documents.captions import Captions
+from heatproof.client.documents.estimates import EvaluationEstimate
 from heatproof.client.report.checks import CheckRow, Judgement
 from heatproof.client.report.content import Content
 from heatproof.client.report.numbers import ABSENT
@@ -62,6 +64,16 @@ def show_results(content: Content) -> None:
         made.add_row(*map(escape, (*cells, row.interval, scored)))
     out.print(made)
     show_disparities(content)
+
+
+def show_estimate(estimate: EvaluationEstimate) -> None:
+    """Prints what an evaluation would score, and what that costs."""
+    captions = Captions.of(estimate.models, estimate.planned)
+    made = table("model", "metric", "removal", "explainer")
+    for result in estimate.planned:
+        made.add_row(*map(escape, captions.row(result).values()))
+    out.print(made)
+    out.print(str(estimate))
 
 
 def show_disparities(content: Content) -> None:

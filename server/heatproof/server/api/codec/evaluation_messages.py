@@ -18,6 +18,7 @@ from heatproof.server.api.codec.evaluations import (
     echoed_spec,
     encode_evaluation,
     fitted,
+    planned_results,
     read_image_result,
     read_spec,
     stored_results,
@@ -49,6 +50,8 @@ def encode_created(
     else:
         reply.evaluation.ParseFromString(offer.new.environment)
         reply.evaluation.spec.CopyFrom(echoed_spec(offer.new.spec))
+        reply.evaluation.results.extend(planned_results(offer.new.spec))
+        fitted(reply.evaluation)
         reply.evaluation.progress.images_total = offer.new.images
         reply.evaluation.progress.predictions_total = offer.new.predictions
     if offer.seconds is not None:

@@ -1,6 +1,6 @@
 """Evaluations between their messages, their values and the bytes that are stored."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -8,6 +8,7 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 from google.rpc import status_pb2
 
 from heatproof.evaluators.errors import InvalidArgumentError, LimitExceededError, placed
+from heatproof.evaluators.evaluation.plan import result_keys
 from heatproof.evaluators.evaluation.results import (
     AveragePrecision,
     ImageResult,
@@ -24,7 +25,7 @@ from heatproof.server.api.codec.fields.targets import with_indices
 from heatproof.server.evaluations.store.records import State, StoredEvaluation
 from heatproof.server.settings import MAX_REPLY_BYTES
 from heatproof.server.workers.image_rows import ImageRow
-from heatproof.v1 import class_output_pb2, evaluation_pb2, results_pb2
+from heatproof.v1 import class_output_pb2, evaluation_pb2, metrics_pb2, results_pb2
 from heatproof.v1.metrics import masking_pb2
 
 _MAX_MODELS: Final = 16
@@ -58,7 +59,7 @@ def decode_spec(message: evaluation_pb2.EvaluationSpec) -> EvaluationSpec:
 
 def _check_size(message: evaluation_pb2.EvaluationSpec) -> None:
     """Every reply and every page of a list repeats the spec; every task has its matrices too."""
-    matrices = sum(len(matrix.values) for matrix in _matrices(message))
+    matrices = sum(len(matrix.values) for matrix in _matrices(message.metrics))
     if matrices > MAX_MATRIX_BYTES:
         raise LimitExceededError(
             f"{matrices} bytes of matrices; those of a spec have at most {MAX_MATRIX_BYTES} "
@@ -73,9 +74,9 @@ def _check_size(message: evaluation_pb2.EvaluationSpec) -> None:
         )
 
 
-def _matrices(message: evaluation_pb2.EvaluationSpec) -> Iterator[masking_pb2.ClassMatrix]:
+def _matrices(metrics: Iterable[metrics_pb2.Metric]) -> Iterator[masking_pb2.ClassMatrix]:
     """The matrices of the metrics that have one."""
-    for metric in message.metrics:
+    for metric in metrics:
         if metric.HasField("segment_removal") and metric.segment_removal.HasField("similarity"):
             yield metric.segment_removal.similarity
 
@@ -106,9 +107,22 @@ def stored_spec(data: bytes) -> evaluation_pb2.EvaluationSpec:
 def echoed_spec(data: bytes) -> evaluation_pb2.EvaluationSpec:
     """The message of a stored spec as replies hold it: matrices by their digests alone."""
     message = stored_spec(data)
-    for matrix in _matrices(message):
+    for matrix in _matrices(message.metrics):
         matrix.ClearField("values")
     return message
+
+
+def planned_results(spec: bytes) -> Sequence[results_pb2.MetricResult]:
+    """What a stored spec would score, in the order of its results, without any scores."""
+    planned = []
+    for index, key in enumerate(result_keys(read_spec(spec))):
+        message = encode(key, results_pb2.MetricResult)
+        message.index = index
+        message.direction = results_pb2.Direction.Value(f"DIRECTION_{key.metric.direction.name}")
+        for matrix in _matrices([message.metric]):
+            matrix.ClearField("values")
+        planned.append(message)
+    return planned
 
 
 def serialized_results(results: Sequence[MetricResult]) -> bytes:

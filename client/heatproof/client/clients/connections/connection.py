@@ -7,9 +7,11 @@ from typing import Any
 import grpc
 from grpc import aio  # pyright: ignore[reportAttributeAccessIssue] # the stubs forget it
 
+from heatproof.client.clients.connections.addresses import Address
+from heatproof.client.clients.connections.embedded import EmbeddedServer
+from heatproof.client.clients.connections.faults import explained
+from heatproof.client.clients.connections.statuses import service_error
 from heatproof.client.clients.effects import Rpc
-from heatproof.client.clients.embedded import EmbeddedServer
-from heatproof.client.clients.statuses import service_error
 from heatproof.client.errors import HeatproofError, InternalError, UnavailableError
 
 
@@ -20,10 +22,12 @@ class Connection:
     Attributes:
         channel: blocking or for an event loop; the generated stubs take either.
         server: the client's own server, if the channel leads to one.
+        address: where the channel leads; None: it is the caller's own.
     """
 
     channel: grpc.Channel | aio.Channel
     server: EmbeddedServer | None = None
+    address: Address | None = None
 
     def method(self, rpc: Rpc) -> Callable[..., Any]:
         """The callable behind a method of the contract."""
@@ -32,7 +36,8 @@ class Connection:
 
     def failure(self, failed: grpc.RpcError) -> HeatproofError:
         """Why a call failed: as its status says, or by the death of the client's own server."""
-        error = service_error(failed)
+        told = service_error(failed)
+        error = type(told)(explained(told.status, self.address))
         if self.server is None:
             return error
         if isinstance(error, InternalError):

@@ -7,12 +7,17 @@ from typing import Final
 
 import grpc
 
-from heatproof.client.errors import UsageError
+from heatproof.client.errors import AddressError, UsageError
 
 OPTIONS: Final = (
     # Replies stay under 4 MiB by contract; the bound only keeps a foreign server from flooding us.
     ("grpc.max_receive_message_length", 64 * 1024 * 1024),
     ("grpc.max_send_message_length", -1),  # the server says what it takes
+    # Servers allow a ping in 30 s. One that hangs, or a way that is cut, is noticed in 50 s.
+    ("grpc.keepalive_time_ms", 40_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    # Also bounds a single attempt to connect.
+    ("grpc.min_reconnect_backoff_ms", 5_000),
 )
 
 _HOST_PORT: Final = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^:/\[\]\s]+):(?P<port>\d{1,5})")
@@ -75,7 +80,7 @@ class Address:
             tls: files of the TLS connection.
 
         Raises:
-            UsageError: the text is no such address.
+            AddressError: the text is no such address.
         """
         scheme, separator, rest = text.strip().partition("://")
         if not separator:
@@ -83,7 +88,7 @@ class Address:
         if scheme == "unix" or rest.startswith("unix:"):
             return cls(f"unix:{_socket_path(text, rest.removeprefix('unix:'), tls)}")
         if scheme not in {"", "grpc", "grpcs"} or not _is_host_port(rest):
-            raise UsageError(
+            raise AddressError(
                 f"{text!r} is no server address: write host:port, grpcs://host:port or unix:/path"
             )
         return cls(rest, tls or (Tls() if scheme == "grpcs" else None))
@@ -96,7 +101,7 @@ def _is_host_port(text: str) -> bool:
 
 def _socket_path(text: str, path: str, tls: Tls | None) -> str:
     if not path:
-        raise UsageError(f"{text!r} names no socket: write unix:/path")
+        raise AddressError(f"{text!r} names no socket: write unix:/path")
     if tls is not None:
         raise UsageError(f"{text!r} is a socket of this machine: it takes no TLS options")
     return path

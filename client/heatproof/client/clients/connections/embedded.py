@@ -16,7 +16,7 @@ import weakref
 from pathlib import Path
 from typing import IO, Final
 
-from heatproof.client.clients.addresses import Address
+from heatproof.client.clients.connections.addresses import Address
 from heatproof.client.errors import ServerNotInstalledError, ServerStartError
 
 START_SECONDS: Final = 60.0

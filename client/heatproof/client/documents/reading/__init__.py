@@ -1,0 +1,1 @@
+"""Files of the user as they are found: tables, and tensors that lie beside a model."""
