@@ -1,7 +1,7 @@
 """What an evaluation would score and cost."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from heatproof.client.documents.captions import Captions
 from heatproof.client.extras import required
