@@ -3,7 +3,9 @@
 Every act is tried outside of the sandbox too, so that no test passes for want of trying.
 """
 
+import asyncio
 import hashlib
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -191,6 +193,28 @@ async def test_a_required_sandbox_that_is_incomplete_is_refused_in_one_sentence(
         probing.probe(Confinement(mode=Mode.REQUIRE))
     assert "seccomp: libseccomp.so.2 is not installed; " in caught.value.message
     assert "\n" not in caught.value.message
+
+
+HELD = """
+import os
+from heatproof.server.workers.local.sandbox.confinement import Confinement, Mode, enter
+enter(Confinement(mode=Mode.AUTO))
+for handle in os.listdir("/proc/self/fd"):
+    try:
+        print(os.readlink(f"/proc/self/fd/{handle}").replace(str(os.getpid()), "self"))
+    except FileNotFoundError:
+        pass  # of the list itself
+"""
+
+
+async def test_what_the_kernel_may_forget_of_procfs_is_held_open() -> None:
+    """Once it has, under pressure of memory, it makes inodes anew, which no rule allows."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", HELD, stdout=asyncio.subprocess.PIPE
+    )
+    listed, _ = await process.communicate()
+    held = {"/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat"}
+    assert held <= set(listed.decode().splitlines())
 
 
 async def test_a_sandbox_that_is_off_enters_nothing() -> None:  # or this process would be in it

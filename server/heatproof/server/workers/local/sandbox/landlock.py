@@ -58,6 +58,9 @@ WRITE: Final = (
 """Neither links nor sockets: a link could lead the server itself to another file."""
 
 _OF_FILES: Final = Access.READ_FILE | Access.WRITE_FILE | Access.TRUNCATE
+_PROCFS: Final = Path("/proc")
+"""Whose inodes live no longer than someone holds them."""
+
 _KNOWN_BITS: Final = {1: 13, 2: 14, 3: 15, 4: 15}
 """How many rights a version knows; later ones know all."""
 
@@ -121,6 +124,11 @@ def _created(handled: Access, known: int) -> int:
 
 
 def _allow(ruleset: int, path: Path, rights: Access) -> None:
+    """Adds a rule.
+
+    A rule is of an inode. When memory is short the kernel drops those of procfs and makes others
+    in their place, which no rule is of: their handles stay open for the life of the process.
+    """
     try:
         handle = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except OSError:
@@ -131,4 +139,5 @@ def _allow(ruleset: int, path: Path, rights: Access) -> None:
         rule = _PathBeneath(allowed_access=allowed, parent_fd=handle)
         syscall(_ADD_RULE, ruleset, _PATH_BENEATH, ctypes.byref(rule), 0)
     finally:
-        os.close(handle)
+        if not path.is_relative_to(_PROCFS):
+            os.close(handle)
