@@ -107,28 +107,44 @@ def test_a_bound_that_no_score_can_cross_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("check", "changes", "expected"),
+    ("check", "changes", "has_baseline", "expected"),
     [
-        (Check(metric=Insertion(), min=0.1), {}, set()),
+        (Check(metric=Insertion(), min=0.1), {}, False, set()),
+        (
+            Check(metric=Insertion(), explainer=Centre(), min=0.1),
+            {},
+            True,
+            {("m", "centre"), ("n", "centre")},
+        ),
         (
             Check(metric=Insertion(), min=0.1),
             {"interval": Intervals.BOUNDED},
+            False,
             {("m", "centre"), ("m", "random"), ("n", "centre"), ("n", "random")},
         ),
         (
             Check(metric=Insertion(), explainer=Centre(), max_regression=0.1),
             {},
+            True,
             {("m", "centre"), ("n", "centre")},
         ),
-        (Check(metric=OcclusionRobustness(), max_regression=0.0), {}, {("m", None), ("n", None)}),
+        (
+            Check(metric=OcclusionRobustness(), max_regression=0.0),
+            {},
+            True,
+            {("m", None), ("n", None)},
+        ),
     ],
 )
 def test_a_verdict_reads_the_images_scores_only_of_what_it_compares(
-    check: Check, changes: dict[str, Any], expected: set[tuple[str, str | None]]
+    check: Check,
+    changes: dict[str, Any],
+    has_baseline: bool,
+    expected: set[tuple[str, str | None]],
 ) -> None:
     spec = replace(SPEC, models=("m", "n", "other"))
     keys = result_keys(spec)
-    found = compared_results(policy(check, **changes), spec, {"m", "n"})
+    found = compared_results(policy(check, **changes), spec, {"m", "n"}, has_baseline=has_baseline)
     assert {
         (keys[index].models[0], keys[index].explainer and keys[index].explainer.name)
         for index in found

@@ -4,13 +4,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from heatproof.evaluators.evaluation.results import Summary
-from heatproof.evaluators.evaluation.summaries import units_of
 from heatproof.evaluators.gate.bounds import check_bound, reasons
+from heatproof.evaluators.gate.changes import Counted, ScoreOfBoth, changes_of
 from heatproof.evaluators.gate.disparities import check_disparity
 from heatproof.evaluators.gate.pairing import (
     Pair,
     accuracy_pair,
     accuracy_summary,
+    both_accuracies,
+    both_scores,
+    counted_units,
     disparity_by,
     pair,
     require_comparable,
@@ -27,6 +30,7 @@ from heatproof.evaluators.gate.policy import (
     Policy,
     Regression,
     Rule,
+    ScoreChange,
     Severity,
     Verdict,
     VerdictOutcome,
@@ -35,11 +39,12 @@ from heatproof.evaluators.gate.regressions import Comparison, judge_regressions
 from heatproof.evaluators.gate.soundness import (
     covers,
     is_bounded,
+    is_comparable,
     require_comparable_scores,
     require_sound,
     wanted,
 )
-from heatproof.evaluators.outcomes import OUTSIDE_OF_THE_SET
+from heatproof.evaluators.outcomes import OUTSIDE_OF_THE_SET, Direction
 from heatproof.evaluators.queries.model_warnings import Doubt
 from heatproof.evaluators.statistics.intervals import Intervals
 
@@ -84,7 +89,10 @@ def judge(policy: Policy, candidate: Evaluated, baseline: Evaluated | None) -> V
         ),
     )
     ordered = tuple(sorted(checks, key=lambda c: (c.check, c.result, c.kind)))
-    return _verdict(ordered, _warnings(policy, candidate, ordered))
+    verdict = _verdict(ordered, _warnings(policy, candidate, ordered))
+    if baseline is None:
+        return verdict
+    return replace(verdict, changes=_changes(policy, targets, candidate, baseline))
 
 
 def _targets(policy: Policy, candidate: Evaluated) -> Iterator[CheckedResult]:
@@ -194,6 +202,36 @@ def _regressions(
         yield _result(target, CheckKind.REGRESSION, found.outcome, found.message, found.regression)
 
 
+def _changes(
+    policy: Policy, targets: Sequence[CheckedResult], candidate: Evaluated, baseline: Evaluated
+) -> tuple[ScoreChange, ...]:
+    """The change of each score that a check covers and two models can be compared by."""
+    covered = sorted({target.result for target in targets} - {NOWHERE})
+    if any(label is not None for label in candidate.columns.images.labels):
+        covered.insert(0, NOWHERE)
+    scores = [
+        found for index in covered if (found := _of_both(index, candidate, baseline)) is not None
+    ]
+    units = counted_units(candidate)
+    return changes_of(
+        scores,
+        Counted(candidate.columns.images.taken(units.images), units),
+        (candidate.model, baseline.model),
+        tolerance=policy.abs_tolerance,
+        seed=policy.seed,
+    )
+
+
+def _of_both(index: int, candidate: Evaluated, baseline: Evaluated) -> ScoreOfBoth | None:
+    if index == NOWHERE:
+        found = both_accuracies(candidate, baseline)
+        return ScoreOfBoth(index, *found, Direction.HIGHER_IS_BETTER)
+    result = candidate.results[index]
+    if not is_comparable(result.metric):
+        return None
+    return ScoreOfBoth(index, *both_scores(result, candidate, baseline), result.direction)
+
+
 def _result(
     target: CheckedResult,
     kind: CheckKind,
@@ -226,7 +264,7 @@ def _warnings(
 ) -> tuple[str, ...]:
     mine = (held for held in candidate.warnings if held.model == candidate.model)
     warnings = [f"{h.reason}: {h.text}" for h in mine if h.reason is not Doubt.MODEL_FORM]
-    units = units_of(candidate.columns.images, seed=policy.seed)
+    units = counted_units(candidate)
     if units.count < policy.min_images:
         unit = "group" if units.grouped else "image"
         warnings.append(

@@ -209,30 +209,51 @@ def pair(
     Raises:
         FailedPreconditionError: the baseline has no such result.
     """
-    units = _units(candidate)
-    digests = _counted(candidate, units)
-    mine, theirs = _quantity(candidate, result, digests), _quantity(baseline, result, digests)
-    return paired(mine, theirs, units, result.direction, tolerance=tolerance)
+    return paired(
+        *both_scores(result, candidate, baseline),
+        counted_units(candidate),
+        result.direction,
+        tolerance=tolerance,
+    )
+
+
+def both_scores(
+    result: MetricResult, candidate: Evaluated, baseline: Evaluated
+) -> tuple[Quantity, Quantity]:
+    """One result of the candidate and the baseline's of the same name, over the counted images.
+
+    Raises:
+        FailedPreconditionError: the baseline has no such result.
+    """
+    digests = _counted(candidate, counted_units(candidate))
+    return _quantity(candidate, result, digests), _quantity(baseline, result, digests)
 
 
 def accuracy_summary(kind: Intervals, evaluated: Evaluated) -> Summary:
     """The clean accuracy of the model that is judged, with intervals of a kind."""
-    units = _units(evaluated)
+    units = counted_units(evaluated)
     quantity = accuracy_of(evaluated.model, evaluated.columns.images.taken(units.images))
     return summaries_of([quantity], units, seed=evaluated.spec.seed, kind=kind)[0]
 
 
 def accuracy_pair(candidate: Evaluated, baseline: Evaluated) -> Pair:
     """Pairs the clean answers of two models; the candidate's labels hold for both."""
-    units = _units(candidate)
-    images = candidate.columns.images.taken(units.images)
+    return paired(
+        *both_accuracies(candidate, baseline),
+        counted_units(candidate),
+        Direction.HIGHER_IS_BETTER,
+        tolerance=0.0,
+    )
+
+
+def both_accuracies(candidate: Evaluated, baseline: Evaluated) -> tuple[Quantity, Quantity]:
+    """The clean answers of two models over the counted images, by the candidate's labels."""
+    images = candidate.columns.images.taken(counted_units(candidate).images)
     places = _places(baseline, images.digests)
     others = replace(baseline.columns.images.taken(places), labels=images.labels)
     if images.are_multi_label:  # whose score is of the images together, so they must be the same
         images, others = _both_answered(images, candidate.model, others, baseline.model)
-    mine = accuracy_of(candidate.model, images)
-    theirs = accuracy_of(baseline.model, others)
-    return paired(mine, theirs, units, Direction.HIGHER_IS_BETTER, tolerance=0.0)
+    return accuracy_of(candidate.model, images), accuracy_of(baseline.model, others)
 
 
 def _both_answered(
@@ -277,7 +298,7 @@ def paired(
 
 def summary_by(kind: Intervals, result: MetricResult, evaluated: Evaluated) -> Summary:
     """Summarizes a result anew, with other intervals."""
-    units = _units(evaluated)
+    units = counted_units(evaluated)
     quantity = _quantity(evaluated, result, _counted(evaluated, units))
     return summaries_of([quantity], units, seed=evaluated.spec.seed, kind=kind)[0]
 
@@ -289,7 +310,8 @@ def disparity_by(kind: Intervals, result: MetricResult, evaluated: Evaluated) ->
     return disparities(columns, evaluated.columns.images, evaluated.spec.seed, kind).get(key)
 
 
-def _units(evaluated: Evaluated) -> Units:
+def counted_units(evaluated: Evaluated) -> Units:
+    """The units of sampling, of which images of equal bytes count once."""
     return units_of(evaluated.columns.images, seed=evaluated.spec.seed)
 
 

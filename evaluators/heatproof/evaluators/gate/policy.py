@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, TypeAlias
 
+from heatproof.evaluators.comparison.values import ModelDifference
 from heatproof.evaluators.evaluation.columns import Columns
 from heatproof.evaluators.evaluation.results import Interval, MetricResult
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
@@ -177,9 +178,35 @@ class VerdictOutcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class ImageChange:
+    """A score of one image that got worse; fields as in the message of the same name."""
+
+    image: str
+    display_name: str
+    candidate: float
+    baseline: float
+    drop: float
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreChange:
+    """A score against the baseline's on the same images; fields as in the message."""
+
+    result: int
+    images: int
+    only_candidate: int
+    only_baseline: int
+    candidate: float | None
+    baseline: float | None
+    difference: ModelDifference
+    worst: tuple[ImageChange, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a model may ship, and why."""
+    """Whether a model may ship, and why; fields as in the message of the same name."""
 
     outcome: VerdictOutcome
     checks: tuple[CheckResult, ...]
     warnings: tuple[str, ...]
+    changes: tuple[ScoreChange, ...] = ()

@@ -248,15 +248,15 @@ def wanted(
 
 
 def compared_results(
-    policy: Policy, spec: EvaluationSpec, models: Collection[str]
+    policy: Policy, spec: EvaluationSpec, models: Collection[str], *, has_baseline: bool
 ) -> frozenset[int]:
     """Indices of the results of which a verdict reads the scores of all images.
 
-    Those of some models that a check compares with a baseline; under intervals other than those
-    that the evaluation has made, those that a check bounds too.
+    With a baseline, those of both models that a check covers, for their change is told; without, if
+    intervals are other than those that the evaluation has made, those of the candidate.
     """
     anew = policy.interval is not Intervals.STANDARD
-    reading = [check for check in policy.checks if anew or check.max_regression is not None]
+    reading = policy.checks if anew or has_baseline else ()
     return frozenset(
         index
         for index, key in enumerate(result_keys(spec))
@@ -264,6 +264,17 @@ def compared_results(
         and key.models[0] in models
         and any(covers(check, key) for check in reading)
     )
+
+
+def is_comparable(metric: Metric) -> bool:
+    """Whether two models can be compared by the scores of a metric, image by image."""
+    if metric.is_mutual or not metric.reduction.is_resampled:
+        return False
+    try:
+        metric.require_comparable()
+    except InvalidArgumentError:
+        return False
+    return True
 
 
 def covers(check: Check, result: ResultKey | MetricResult) -> bool:

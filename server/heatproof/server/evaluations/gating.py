@@ -55,7 +55,10 @@ class Gates:
         if isinstance(baseline, str):
             other = _known(baseline, spec.models, field="baseline_model")
         compared = compared_results(
-            self._documents.read_policy(policy), spec, {chosen, other or chosen}
+            self._documents.read_policy(policy),
+            spec,
+            {chosen, other or chosen},
+            has_baseline=baseline is not None,
         )
         candidate = await self._tabulated(stored, chosen, compared, len(result_keys(spec)))
         held = None if isinstance(baseline, str) else baseline
