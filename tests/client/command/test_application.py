@@ -231,6 +231,21 @@ def test_a_file_that_is_no_baseline_ends_with_2(
     assert "is no report" in capfd.readouterr().err
 
 
+def test_reports_say_why_there_is_no_verdict(
+    gate: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    files = {kind: tmp_path / f"r.{kind}" for kind in ("json", "junit", "markdown", "html")}
+    written = [text for kind, path in files.items() for text in (f"--{kind}", str(path))]
+
+    kept = tmp_path / "kept.json"
+    assert run([*gate, *written, "--baseline", "lost.json", "--update-baseline", str(kept)]) == 2
+    told = "cannot read baseline lost.json: No such file or directory"
+    assert told in capfd.readouterr().err
+    assert all(told in path.read_text().replace("\\", "") for path in files.values())
+    assert json.loads(files["json"].read_text())["error"]["reason"] == "UsageError"
+    assert not kept.exists()
+
+
 def test_a_report_that_cannot_be_written_is_refused_before_the_work(
     gate: list[str], script: fakes.Script
 ) -> None:

@@ -45,7 +45,7 @@ def test_a_sound_network_passes_and_its_reports_hold_the_scores(first: Path) -> 
     assert report["evaluation"]["results"][0]["summary"]["value"] > 0.5
     suite = ET.parse(first / "r.xml").getroot().find("testsuite")  # noqa: S314  # our own output
     assert suite is not None
-    assert (suite.attrib["tests"], suite.attrib["failures"]) == ("2", "0")
+    assert (suite.attrib["tests"], suite.attrib["failures"]) == ("3", "0")
     assert (first / "r.html").read_text().count("data:image/png") == 12
 
 

@@ -208,7 +208,7 @@ def test_every_report_of_a_gate_tells_the_mean_average_precision(
     suite = ET.parse(folder / "r.xml").getroot()[0]  # noqa: S314  # our own output
     held = {one.attrib["name"]: one.attrib["value"] for one in suite.iter("property")}
     assert held["mean average precision of sigmoid.onnx"].startswith(mean)
-    assert "mean average precision ≥ 0.5" in {case.attrib["name"] for case in suite[1:]}
+    assert "mean average precision: bound" in {case.attrib["name"] for case in suite[1:]}
     (checks,) = [json.loads((folder / "r.json").read_text())["verdict"]["checks"]]
     assert [check["outcome"] for check in checks] == [
         "OUTCOME_PASS", "OUTCOME_SKIPPED", "OUTCOME_PASS",

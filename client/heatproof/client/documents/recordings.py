@@ -1,7 +1,7 @@
 """Reports as JSON, in the protobuf-JSON form of their messages; a baseline is read from one."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,13 @@ def write_reliabilities(
     """Writes which metrics deserve trust as JSON: `document`, and what is said of each."""
     said = {"reliabilities": [plain(one) for one in reliabilities]}
     text = json.dumps({**document(report), **said}, indent=1)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def write_failure(failure: Mapping[str, str], report: Report | None, path: Path) -> None:
+    """Writes why there is no verdict as JSON: `error`, and `document` of what was evaluated."""
+    evaluated = {} if report is None else document(report)
+    text = json.dumps({**evaluated, "error": dict(failure)}, indent=1)
     path.write_text(text + "\n", encoding="utf-8")
 
 

@@ -49,7 +49,7 @@ class Card:
 
     Attributes:
         name: its name.
-        digest: first digits of its digest.
+        image: its digest.
         label: its true class, or all that it shows; empty if that is not known.
         answers: what each model says of it.
         pictures: the maps over it.
@@ -57,11 +57,16 @@ class Card:
     """
 
     name: str
-    digest: str
+    image: str
     label: str
     answers: tuple[Answer, ...]
     pictures: tuple[MapPicture, ...]
     scores: tuple[tuple[str, str, str], ...]
+
+    @property
+    def digest(self) -> str:
+        """First digits of the digest."""
+        return short_digest(self.image)
 
 
 def cards(content: Content, hidden: Collection[str] = ()) -> list[Card]:
@@ -77,7 +82,7 @@ def cards(content: Content, hidden: Collection[str] = ()) -> list[Card]:
 def _card(content: Content, image: ImageResult, hidden: Collection[str]) -> Card:
     return Card(
         name=image.display_name or short_digest(image.image),
-        digest=short_digest(image.image),
+        image=image.image,
         label=label_text(image, content.classes),
         answers=tuple(_answer(content, answer) for answer in image.predictions),
         pictures=tuple(

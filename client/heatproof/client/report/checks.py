@@ -7,6 +7,7 @@ from typing import Final, Self
 
 from heatproof.client.documents.messages import short_name
 from heatproof.client.documents.results import GateReport
+from heatproof.client.report.changes import ChangeRow, change_rows
 from heatproof.client.report.content import Content
 from heatproof.client.report.facts import accuracy_name, image_count
 from heatproof.client.report.numbers import ABSENT, ARROWS, ends, estimate, interval, number
@@ -32,7 +33,7 @@ class CheckRow:
         severity: `fail` or `warn`.
         blocking: whether it fails the model.
         message: the whole comparison in one sentence.
-        regression: whether it compares with the baseline.
+        kind: what it compares: `bound`, `regression` or `disparity`.
         interval: the interval that it was held against, or a dash.
     """
 
@@ -42,7 +43,7 @@ class CheckRow:
     severity: str
     blocking: bool
     message: str
-    regression: bool
+    kind: str
     interval: str
 
     @property
@@ -68,6 +69,7 @@ class Judgement:
         line: the verdict in words.
         tally: how many checks had which outcome.
         checks: the checks, in the order of the verdict.
+        changes: what changed against the baseline; empty without one.
     """
 
     report: GateReport
@@ -75,6 +77,7 @@ class Judgement:
     line: str
     tally: str
     checks: tuple[CheckRow, ...]
+    changes: tuple[ChangeRow, ...]
 
     @classmethod
     def of(cls, report: GateReport, content: Content) -> Self:
@@ -90,7 +93,8 @@ class Judgement:
             for held in report.verdict.checks
         )
         line = VERDICTS.get(report.verdict.outcome, "FAIL")
-        return cls(report, model, line, _tally(rows), rows)
+        changes = change_rows(report, content.results)
+        return cls(report, model, line, _tally(rows), rows, changes)
 
 
 def _tally(rows: Iterable[CheckRow]) -> str:
@@ -110,7 +114,7 @@ def _check_row(report: GateReport, held: CheckResult, result: ResultRow | None) 
         severity=short_name(severities, held.severity or Check.SEVERITY_FAIL),
         blocking=held.blocking,
         message=held.message,
-        regression=held.kind == CheckResult.KIND_REGRESSION,
+        kind=short_name(CheckResult.DESCRIPTOR.enum_types_by_name["Kind"], held.kind),
         interval=ends(held.interval) if held.HasField("interval") else shown,
     )
 

@@ -9,8 +9,10 @@ from heatproof.client.documents.captions import short_digest
 from heatproof.client.extras import required
 from heatproof.client.report import drawing
 from heatproof.client.report.cards import cards
+from heatproof.client.report.changes import ChangeRow
 from heatproof.client.report.checks import CheckRow, Judgement
 from heatproof.client.report.content import Content
+from heatproof.client.report.failures import NO_VERDICT, Failure
 from heatproof.client.report.rows import DISPARITY_HEADS
 from heatproof.v1.gate_pb2 import CheckResult
 from heatproof.v1.results_pb2 import Summary
@@ -23,6 +25,14 @@ class CheckView:
     """A check with its drawing."""
 
     row: CheckRow
+    whisker: drawing.Whisker | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeView:
+    """A change with its drawing against 0."""
+
+    row: ChangeRow
     whisker: drawing.Whisker | None
 
 
@@ -41,10 +51,47 @@ def render(content: Content, judged: Judgement | None = None) -> str:
     Raises:
         MissingExtraError: jinja2 is not installed.
     """
+    return _page(content, title=_title(content, judged), judged=_judged(judged) if judged else None)
+
+
+def write_failure(failure: Failure, content: Content | None, path: Path) -> None:
+    """Writes why there is no verdict as one HTML page.
+
+    Raises:
+        MissingExtraError: jinja2 is not installed.
+    """
+    path.write_text(render_failure(failure, content), encoding="utf-8")
+
+
+def render_failure(failure: Failure, content: Content | None = None) -> str:
+    """Why there is no verdict as one HTML page, with what was evaluated if anything was.
+
+    Raises:
+        MissingExtraError: jinja2 is not installed.
+    """
+    if content is not None:
+        return _page(content, title="Heatproof gate: no verdict", failure=failure)
+    return filled(
+        "failure.html.jinja",
+        title="Heatproof gate: no verdict",
+        failure=failure,
+        environment=(),
+    )
+
+
+def _page(
+    content: Content,
+    *,
+    title: str,
+    judged: dict[str, object] | None = None,
+    failure: Failure | None = None,
+) -> str:
+    shown = cards(content)
     return filled(
         "report.html.jinja",
-        title=_title(content, judged),
-        judged=_judged(judged) if judged else None,
+        title=title,
+        judged=judged,
+        failure=failure,
         warnings=content.warnings,
         rows=content.results,
         disparities=content.disparities,
@@ -53,7 +100,8 @@ def render(content: Content, judged: Judgement | None = None) -> str:
         models=[content.captions.model(model.name) for model in content.report.models],
         precisions=content.precisions,
         charts=drawing.charts(content),
-        cards=cards(content),
+        cards=shown,
+        places={card.image: place for place, card in reversed(list(enumerate(shown, 1)))},
         images=len(content.report.images),
         facts=facts(content),
         environment=sorted(content.report.evaluation.environment.items()),
@@ -76,7 +124,9 @@ def filled(template: str, **values: object) -> str:
             lambda name: TEMPLATES.joinpath(name).read_text(encoding="utf-8")
         ),
     )
-    environment.globals.update(drawing=drawing, version=metadata.version("heatproof"))
+    environment.globals.update(
+        drawing=drawing, version=metadata.version("heatproof"), no_verdict=NO_VERDICT
+    )
     page: str = environment.get_template(template).render(values)
     return page
 
@@ -95,7 +145,14 @@ def _judged(judged: Judgement) -> dict[str, object]:
         "tally": judged.tally,
         "model": judged.model,
         "checks": [CheckView(row, _whisker(judged, index)) for index, row in rows],
+        "changes": _changes(judged),
     }
+
+
+def _changes(judged: Judgement) -> list[ChangeView]:
+    """The changes with their drawings; each has a scale of its own, for units differ."""
+    drawn = [drawing.whiskers([held.difference])[0] for held in judged.report.verdict.changes]
+    return [ChangeView(row, whisker) for row, whisker in zip(judged.changes, drawn, strict=True)]
 
 
 def _whisker(judged: Judgement, index: int) -> drawing.Whisker | None:

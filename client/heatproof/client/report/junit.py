@@ -1,7 +1,12 @@
-"""JUnit XML: a check is a test case."""
+"""JUnit XML: a check is a test case, and so is the evaluation that they share.
+
+Names of cases hold neither bounds nor files, so that a CI server follows a check over its history.
+"""
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from xml.etree import ElementTree as ET
@@ -9,9 +14,35 @@ from xml.etree import ElementTree as ET
 from heatproof.client.documents.results import Report
 from heatproof.client.report.checks import CheckRow, Judgement
 from heatproof.client.report.content import Content
+from heatproof.client.report.failures import NO_VERDICT, Failure
+
+SUITE: Final = "heatproof gate"
+"""Name of the suite, and of the class of its cases."""
+
+EVALUATION: Final = "evaluation"
+"""Name of the case that has the time of the evaluation: checks take none beside it."""
 
 # XML 1.0 has no way to write these, not even escaped; file names may hold them.
 _UNWRITABLE: Final = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A test case.
+
+    Attributes:
+        name: its name.
+        tag: `failure`, `error` or `skipped`; `system-out` of one that passed.
+        type: what kind of failure it is.
+        message: what it says.
+        seconds: how long it took.
+    """
+
+    name: str
+    tag: str
+    type: str
+    message: str
+    seconds: float = 0.0
 
 
 def write(content: Content, judged: Judgement, path: Path) -> None:
@@ -20,27 +51,47 @@ def write(content: Content, judged: Judgement, path: Path) -> None:
 
 
 def render(content: Content, judged: Judgement) -> str:
-    """The verdict as JUnit XML; the suite's `time` is that of the evaluation, in seconds."""
-    rows, model = judged.checks, judged.model
-    kinds = [_kind(row) for row in rows]
-    totals = {
-        "tests": str(len(rows)),
-        "failures": str(kinds.count("failure")),
-        "errors": str(kinds.count("error")),
-        "skipped": str(kinds.count("skipped")),
-        "time": f"{_seconds(content.report):.3f}",
-    }
-    root = ET.Element("testsuites", {"name": "heatproof", **totals})
-    suite = ET.SubElement(root, "testsuite", {"name": _clean(f"heatproof gate {model}"), **totals})
-    properties = ET.SubElement(suite, "properties")
-    for name, value in _properties(content, judged):
-        ET.SubElement(properties, "property", {"name": _clean(name), "value": _clean(value)})
-    for row, kind in zip(rows, kinds, strict=True):
-        _add_case(suite, row, kind, model)
-    if content.warnings:
-        ET.SubElement(suite, "system-out").text = _clean("\n".join(content.warnings))
-    ET.indent(root)
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+    """The verdict as JUnit XML."""
+    cases = [_evaluated(content), *_checked(judged.checks)]
+    return _rendered(cases, _properties(content, judged), content.warnings)
+
+
+def write_failure(failure: Failure, content: Content | None, path: Path) -> None:
+    """Writes why there is no verdict as JUnit XML."""
+    path.write_text(render_failure(failure, content), encoding="utf-8")
+
+
+def render_failure(failure: Failure, content: Content | None = None) -> str:
+    """Why there is no verdict as JUnit XML: the case of the evaluation is an error."""
+    seconds = 0.0 if content is None else _seconds(content.report)
+    case = Case(EVALUATION, "error", failure.reason, failure.message, seconds)
+    return _rendered([case], [("verdict", NO_VERDICT)], content.warnings if content else ())
+
+
+def _evaluated(content: Content) -> Case:
+    told = f"{content.images} images by {content.models}"
+    return Case(EVALUATION, "system-out", "", told, _seconds(content.report))
+
+
+def _checked(rows: Iterable[CheckRow]) -> Iterator[Case]:
+    """The checks; those of one name, such as two bounds of one score, are numbered."""
+    seen: Counter[str] = Counter()
+    for row in rows:
+        name = f"{row.subject}: {row.kind}"
+        seen[name] += 1
+        yield _case(row, name if seen[name] == 1 else f"{name} {seen[name]}")
+
+
+def _case(row: CheckRow, name: str) -> Case:
+    told = f"{row.bound}: {row.outcome}: {row.message}"
+    if row.blocking:
+        tag = "error" if row.outcome == "not evaluated" else "failure"
+        return Case(name, tag, row.outcome, told)
+    if row.outcome == "pass":
+        return Case(name, "system-out", "", told)
+    # What only warns neither passed nor failed; as skipped, a CI server shows it with its reason.
+    only = "" if row.outcome == "skipped" else "warns only: "
+    return Case(name, "skipped", row.outcome, f"{only}{told}")
 
 
 def _properties(content: Content, judged: Judgement) -> Iterator[tuple[str, str]]:
@@ -50,29 +101,47 @@ def _properties(content: Content, judged: Judgement) -> Iterator[tuple[str, str]
         yield f"class output of {model}", text
     for model, accuracy, labelled in content.accuracies:
         yield f"{content.accuracy_name} of {model}", f"{accuracy} ({labelled} images labelled)"
+    for row in judged.changes:
+        told = f"{row.difference} {row.interval}, corrected p {row.p_value}: {row.reading}"
+        yield f"{row.subject} against the baseline", told
     for line in content.warnings:
         yield "warning", line
 
 
-def _add_case(suite: ET.Element, row: CheckRow, kind: str, model: str) -> None:
-    # The checks share one evaluation, whose time is that of the suite.
-    name = _clean(f"{row.subject} {row.bound}")
-    case = ET.SubElement(
-        suite, "testcase", {"classname": _clean(model), "name": name, "time": "0.000"}
-    )
-    message = _clean(row.message)
-    if kind in {"failure", "error"}:
-        ET.SubElement(case, kind, {"message": message, "type": row.outcome}).text = message
-    elif kind == "skipped":
-        ET.SubElement(case, kind, {"message": message})
-    else:
-        ET.SubElement(case, "system-out").text = f"{row.outcome}: {message}"
+def _rendered(
+    cases: list[Case], properties: Iterable[tuple[str, str]], warnings: Iterable[str]
+) -> str:
+    tags = Counter(case.tag for case in cases)
+    totals = {
+        "tests": str(len(cases)),
+        "failures": str(tags["failure"]),
+        "errors": str(tags["error"]),
+        "time": f"{sum(case.seconds for case in cases):.3f}",
+    }
+    root = ET.Element("testsuites", {"name": "heatproof", **totals})
+    of_suite = {"name": SUITE, **totals, "skipped": str(tags["skipped"])}
+    suite = ET.SubElement(root, "testsuite", of_suite)
+    held = ET.SubElement(suite, "properties")
+    for name, value in properties:
+        ET.SubElement(held, "property", {"name": _clean(name), "value": _clean(value)})
+    for case in cases:
+        _add(suite, case)
+    text = _clean("\n".join(warnings))
+    if text:
+        ET.SubElement(suite, "system-out").text = text
+    ET.indent(root)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
 
 
-def _kind(row: CheckRow) -> str:
-    if row.blocking:
-        return "error" if row.outcome == "not evaluated" else "failure"
-    return "skipped" if row.outcome == "skipped" else ""
+def _add(suite: ET.Element, case: Case) -> None:
+    named = {"classname": SUITE, "name": _clean(case.name), "time": f"{case.seconds:.3f}"}
+    made, message = ET.SubElement(suite, "testcase", named), _clean(case.message)
+    if case.tag == "system-out":
+        ET.SubElement(made, case.tag).text = message
+        return
+    told = ET.SubElement(made, case.tag, {"message": message, "type": case.type})
+    if case.tag != "skipped":
+        told.text = message
 
 
 def _seconds(report: Report) -> float:

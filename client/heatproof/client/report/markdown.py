@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from heatproof.client.report.changes import CHANGE_HEADS, ChangeRow
 from heatproof.client.report.checks import CheckRow, Judgement
 from heatproof.client.report.content import Content
+from heatproof.client.report.failures import NO_VERDICT, Failure
 from heatproof.client.report.numbers import ABSENT
 from heatproof.client.report.rows import DISPARITY_HEADS
 
@@ -34,9 +36,30 @@ def render(content: Content, judged: Judgement | None = None) -> str:
         parts = _judged(content, judged)
     else:
         parts = ["## Heatproof evaluation", *warnings(content), "", *_results(content)]
-    parts += _disparities(content)
-    parts += ["", *fact_lines(content), "", *precisions(content), *clean(content)]
+    return "\n".join([*parts, *_evaluated(content)]) + "\n"
+
+
+def write_failure(failure: Failure, content: Content | None, path: Path) -> None:
+    """Writes why there is no verdict as Markdown."""
+    path.write_text(render_failure(failure, content), encoding="utf-8")
+
+
+def render_failure(failure: Failure, content: Content | None = None) -> str:
+    """Why there is no verdict as Markdown, with what was evaluated if anything was."""
+    parts = [
+        f"## {SIGNS['bad']} Heatproof gate: {NO_VERDICT}",
+        "",
+        f"{escape(failure.reason)}: {escape(failure.message)}",
+    ]
+    if content is not None:
+        parts += [*warnings(content), "", *_results(content), *_evaluated(content)]
     return "\n".join(parts) + "\n"
+
+
+def _evaluated(content: Content) -> list[str]:
+    """What was evaluated: groups, facts, precisions and clean answers."""
+    told = ["", *fact_lines(content), "", *precisions(content), *clean(content)]
+    return [*_disparities(content), *told]
 
 
 def _judged(content: Content, judged: Judgement) -> list[str]:
@@ -51,6 +74,7 @@ def _judged(content: Content, judged: Judgement) -> list[str]:
             ("", "Check", "Score", "Interval", "Bound", "Outcome"),
             [_check(row) for row in judged.checks],
         ),
+        *_changes(judged),
     ]
 
 
@@ -64,6 +88,33 @@ def _check(row: CheckRow) -> tuple[str, ...]:
     message = "" if row.outcome == "pass" else f": {row.message}"
     cells = (row.subject, score, row.interval, row.bound, f"{row.outcome}{message}")
     return SIGNS[row.tone], *map(escape, cells)
+
+
+def _changes(judged: Judgement) -> list[str]:
+    """What changed against the baseline, and folded away the images that got worst."""
+    if not judged.changes:
+        return []
+    heads = tuple(head.capitalize() for head in CHANGE_HEADS)
+    rows = [tuple(map(escape, row.cells)) for row in judged.changes]
+    worst = [line for row in judged.changes for line in _worst(row)]
+    return ["", "### Against the baseline", "", *table_lines(heads, rows), "", *worst]
+
+
+def _worst(row: ChangeRow) -> list[str]:
+    """The images whose score got worst, folded away."""
+    if not row.worst:
+        return []
+    cells = [
+        tuple(map(escape, (one.image, one.baseline, one.candidate, one.drop))) for one in row.worst
+    ]
+    return [
+        f"<details><summary>Images that got worst by {escape(row.subject)}</summary>",
+        "",
+        *table_lines(("Image", "Baseline", "Candidate", "Worse by"), cells),
+        "",
+        "</details>",
+        "",
+    ]
 
 
 def _results(content: Content) -> list[str]:

@@ -37,6 +37,17 @@ def ends(held: Interval) -> str:
     return f"[{number(held.lower)}, {number(held.upper)}]"
 
 
+def signed(value: float) -> str:
+    """A difference in four significant digits, with its sign."""
+    text = number(value)
+    return f"+{text}" if value > 0 else text
+
+
+def probability(value: float | None) -> str:
+    """A p-value in two significant digits, or a dash."""
+    return ABSENT if value is None else f"{value:.2g}"
+
+
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """A value with its interval; dashes stand for what there is not."""

@@ -14,6 +14,7 @@ from heatproof.client.command.output.tables import show_report, show_results, sh
 from heatproof.client.documents.results import GateReport, UnjudgedError
 from heatproof.client.report.checks import Judgement
 from heatproof.client.report.content import Content
+from heatproof.client.report.failures import Failure
 
 REFUSED: Final = 1
 """Exit code of a verdict against the model; of nothing else."""
@@ -58,7 +59,10 @@ def gate(
         content = Content.of(error.report, classes)
         show_report(content)
         show_results(content)
-        reports.write(content)
+        reports.write_failure(Failure.of(error), content)
+        raise
+    except Exception as error:
+        reports.write_failure(Failure.of(error))
         raise
     content = Content.of(report, classes)
     judged = Judgement.of(report, content)

@@ -19,6 +19,7 @@ from heatproof.client.report.comparison import html as comparison_html
 from heatproof.client.report.comparison import markdown as comparison_markdown
 from heatproof.client.report.comparison.content import ComparisonContent
 from heatproof.client.report.content import Content
+from heatproof.client.report.failures import Failure
 from heatproof.client.report.reliability import html as reliability_html
 from heatproof.client.report.reliability import markdown as reliability_markdown
 from heatproof.client.report.reliability.content import ReliabilityContent
@@ -118,6 +119,14 @@ class GateReportOptions(ReportOptions):
         self.write(content, judged)
         written(self.junit, lambda path: junit.write(content, judged, path))
         written(self.update_baseline, lambda path: recordings.write_baseline(judged.report, path))
+
+    def write_failure(self, failure: Failure, content: Content | None = None) -> None:
+        """Writes why there is no verdict to the reports that were asked for, but to no baseline."""
+        report = None if content is None else content.report
+        written(self.json, lambda path: recordings.write_failure(failure.told, report, path))
+        written(self.markdown, lambda path: markdown.write_failure(failure, content, path))
+        written(self.html, lambda path: html.write_failure(failure, content, path))
+        written(self.junit, lambda path: junit.write_failure(failure, content, path))
 
 
 def _write_comparison(comparison: ComparisonContent, path: Path) -> None:

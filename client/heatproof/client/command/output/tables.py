@@ -1,6 +1,6 @@
 """Tables of results on a terminal."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from rich import box
@@ -11,6 +11,7 @@ from rich.text import Text
 from heatproof.client.command.output.console import out
 from heatproof.client.documents.captions import Captions
 from heatproof.client.documents.estimates import EvaluationEstimate
+from heatproof.client.report.changes import CHANGE_HEADS, CHANGE_NUMBERS, ChangeRow
 from heatproof.client.report.checks import CheckRow, Judgement
 from heatproof.client.report.content import Content
 from heatproof.client.report.numbers import ABSENT
@@ -90,6 +91,7 @@ def show_verdict(content: Content, judged: Judgement) -> None:
     """Prints groups, the checks, the warnings and, last, the verdict."""
     show_disparities(content)
     _show_checks(judged.checks)
+    _show_changes(judged.changes)
     for row in judged.checks:
         if row.outcome != "pass":
             text = f"{row.outcome}: {row.subject}: {row.message}"
@@ -115,6 +117,18 @@ def _show_checks(rows: Iterable[CheckRow]) -> None:
         outcome = row.outcome if row.severity == "fail" else f"{row.outcome} (warns only)"
         cells = (escape(cell) for cell in (row.subject, score, row.interval, row.bound))
         made.add_row(*cells, Text(outcome, style=COLOURS[row.tone]))
+    out.print(made)
+
+
+def _show_changes(rows: Sequence[ChangeRow]) -> None:
+    """Prints what changed against the baseline; nothing without one."""
+    if not rows:
+        return
+    made = table(*CHANGE_HEADS, "worst image", right=CHANGE_NUMBERS)
+    for row in rows:
+        cells = map(escape, row.cells[:-1])
+        worst = f"{row.worst[0].image} ({row.worst[0].drop} worse)" if row.worst else ""
+        made.add_row(*cells, Text(row.reading, style=COLOURS[row.tone]), escape(worst))
     out.print(made)
 
 

@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 from heatproof.client.documents.captions import Captions
 from heatproof.client.documents.results import Report
 from heatproof.client.report.facts import image_count
-from heatproof.client.report.numbers import ABSENT, ARROWS, Estimate, ends, number
+from heatproof.client.report.numbers import ABSENT, ARROWS, Estimate, ends, probability, signed
 from heatproof.v1.comparison_pb2 import ComparedModel, ModelComparison, ModelDifference
 from heatproof.v1.results_pb2 import Direction, MetricResult, Summary
 
@@ -198,10 +198,10 @@ class _Words:
         return DifferenceRow(
             first=captions.model(held.first),
             second=captions.model(held.second),
-            difference=_signed(held.difference) if held.HasField("difference") else ABSENT,
+            difference=signed(held.difference) if held.HasField("difference") else ABSENT,
             interval=ends(held.interval) if held.HasField("interval") else ABSENT,
-            p_value=_probability(held.p_value if held.HasField("p_value") else None),
-            adjusted=_probability(adjusted),
+            p_value=probability(held.p_value if held.HasField("p_value") else None),
+            adjusted=probability(adjusted),
             told=_told(held, one, captions),
             missing=captions.spoken(held.undefined.detail or held.undefined.reason),
             message=held,
@@ -241,13 +241,3 @@ def _told(held: ModelDifference, one: ModelComparison, captions: Captions) -> st
         Direction.DIRECTION_LOWER_IS_BETTER: below,
     }.get(one.direction, min((above, below), key=lambda model: abs(values[model].value)))
     return f"{captions.model(better)} is better"
-
-
-def _signed(value: float) -> str:
-    text = number(value)
-    return f"+{text}" if value > 0 else text
-
-
-def _probability(value: float | None) -> str:
-    """Two significant digits, or a dash."""
-    return ABSENT if value is None else f"{value:.2g}"
