@@ -91,7 +91,7 @@ def test_without_a_baseline_there_is_no_section() -> None:
 def test_no_verdict_says_why_and_shows_what_was_evaluated(is_evaluated: bool) -> None:
     failure = Failure("FailedPreconditionError", f"the baseline differs: {HOSTILE}")
     content = content_of(gate_report()) if is_evaluated else None
-    for page in (markdown.render_failure(failure, content), html.render_failure(failure, content)):
+    for page in (markdown.render(content, failure), html.render(content, failure)):
         assert "NO VERDICT" in page
         assert "FailedPreconditionError" in page
         assert "<script" not in page

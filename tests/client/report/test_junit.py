@@ -126,7 +126,7 @@ def test_changes_are_properties() -> None:
 def test_no_verdict_is_an_error_of_the_evaluation_with_its_reason() -> None:
     failure = Failure("UsageError", f"cannot read {HOSTILE}")
     for content, seconds in ((None, "0.000"), (content_of(gate_report()), "12.000")):
-        suite = require_junit(junit.render_failure(failure, content))
+        suite = require_junit(junit.render(content, failure))
         assert names(suite) == ["evaluation"]
         assert (suite.attrib["errors"], suite.attrib["time"]) == ("1", seconds)
         (error,) = suite.findall("testcase/error")

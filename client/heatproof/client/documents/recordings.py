@@ -69,7 +69,7 @@ def write_reliabilities(
     path.write_text(text + "\n", encoding="utf-8")
 
 
-def write_failure(failure: Mapping[str, str], report: Report | None, path: Path) -> None:
+def write_reason(failure: Mapping[str, str], report: Report | None, path: Path) -> None:
     """Writes why there is no verdict as JSON: `error`, and `document` of what was evaluated."""
     evaluated = {} if report is None else document(report)
     text = json.dumps({**evaluated, "error": dict(failure)}, indent=1)

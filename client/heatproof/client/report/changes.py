@@ -7,13 +7,18 @@ from typing import Final
 from heatproof.client.documents.captions import short_digest
 from heatproof.client.documents.results import GateReport
 from heatproof.client.report.facts import accuracy_name
-from heatproof.client.report.numbers import ABSENT, ARROWS, ends, number, probability, signed
+from heatproof.client.report.numbers import (
+    ABSENT,
+    ARROWS,
+    SIGNIFICANCE,
+    ends,
+    number,
+    probability,
+    signed,
+)
 from heatproof.client.report.rows import ResultRow
 from heatproof.v1.gate_pb2 import ImageChange, ScoreChange
 from heatproof.v1.results_pb2 import Direction
-
-SIGNIFICANCE: Final = 0.05
-"""A corrected p-value below this tells a change from chance, if the interval agrees."""
 
 CHANGE_HEADS: Final = (
     "score", "baseline", "candidate", "difference", "interval", "corrected p", "images", "reading"

@@ -36,76 +36,53 @@ class ChangeView:
     whisker: drawing.Whisker | None
 
 
-def write(content: Content, judged: Judgement | None, path: Path) -> None:
+def write(content: Content | None, outcome: Judgement | Failure | None, path: Path) -> None:
     """Writes a report as one HTML page.
 
     Raises:
         MissingExtraError: jinja2 is not installed.
     """
-    path.write_text(render(content, judged), encoding="utf-8")
+    path.write_text(render(content, outcome), encoding="utf-8")
 
 
-def render(content: Content, judged: Judgement | None = None) -> str:
-    """A report as one HTML page, with its verdict if it has one; every name in it is escaped.
+def render(content: Content | None, outcome: Judgement | Failure | None = None) -> str:
+    """A report as one HTML page; every name in it is escaped.
 
-    Raises:
-        MissingExtraError: jinja2 is not installed.
-    """
-    return _page(content, title=_title(content, judged), judged=_judged(judged) if judged else None)
-
-
-def write_failure(failure: Failure, content: Content | None, path: Path) -> None:
-    """Writes why there is no verdict as one HTML page.
+    Args:
+        content: what was evaluated; None where a failure came before it.
+        outcome: the verdict, or why there is none; None of an evaluation without a gate.
 
     Raises:
         MissingExtraError: jinja2 is not installed.
     """
-    path.write_text(render_failure(failure, content), encoding="utf-8")
+    held = {
+        "title": _title(content, outcome),
+        "judged": _judged(outcome) if isinstance(outcome, Judgement) else None,
+        "failure": outcome if isinstance(outcome, Failure) else None,
+    }
+    if content is None:
+        return filled("failure.html.jinja", environment=(), **held)
+    return filled("report.html.jinja", **held, **_evaluated(content))
 
 
-def render_failure(failure: Failure, content: Content | None = None) -> str:
-    """Why there is no verdict as one HTML page, with what was evaluated if anything was.
-
-    Raises:
-        MissingExtraError: jinja2 is not installed.
-    """
-    if content is not None:
-        return _page(content, title="Heatproof gate: no verdict", failure=failure)
-    return filled(
-        "failure.html.jinja",
-        title="Heatproof gate: no verdict",
-        failure=failure,
-        environment=(),
-    )
-
-
-def _page(
-    content: Content,
-    *,
-    title: str,
-    judged: dict[str, object] | None = None,
-    failure: Failure | None = None,
-) -> str:
+def _evaluated(content: Content) -> dict[str, object]:
+    """What was evaluated, by the names of the template."""
     shown = cards(content)
-    return filled(
-        "report.html.jinja",
-        title=title,
-        judged=judged,
-        failure=failure,
-        warnings=content.warnings,
-        rows=content.results,
-        disparities=content.disparities,
-        disparity_heads=DISPARITY_HEADS,
-        several_models=content.several_models,
-        models=[content.captions.model(model.name) for model in content.report.models],
-        precisions=content.precisions,
-        charts=drawing.charts(content),
-        cards=shown,
-        places={card.image: place for place, card in reversed(list(enumerate(shown, 1)))},
-        images=len(content.report.images),
-        facts=facts(content),
-        environment=sorted(content.report.evaluation.environment.items()),
-    )
+    return {
+        "warnings": content.warnings,
+        "rows": content.results,
+        "disparities": content.disparities,
+        "disparity_heads": DISPARITY_HEADS,
+        "several_models": content.several_models,
+        "models": [content.captions.model(model.name) for model in content.report.models],
+        "precisions": content.precisions,
+        "charts": drawing.charts(content),
+        "cards": shown,
+        "places": {card.image: place for place, card in reversed(list(enumerate(shown, 1)))},
+        "images": len(content.report.images),
+        "facts": facts(content),
+        "environment": sorted(content.report.evaluation.environment.items()),
+    }
 
 
 def filled(template: str, **values: object) -> str:
@@ -131,9 +108,12 @@ def filled(template: str, **values: object) -> str:
     return page
 
 
-def _title(content: Content, judged: Judgement | None) -> str:
+def _title(content: Content | None, outcome: Judgement | Failure | None) -> str:
+    kind = "evaluation" if outcome is None else "gate"
+    if content is None:
+        return f"Heatproof {kind}"
     names = ", ".join(content.captions.model(model.name) for model in content.report.models)
-    return f"Heatproof {'gate' if judged else 'evaluation'}: {names}"
+    return f"Heatproof {kind}: {names}"
 
 
 def _judged(judged: Judgement) -> dict[str, object]:

@@ -45,27 +45,29 @@ class Case:
     seconds: float = 0.0
 
 
-def write(content: Content, judged: Judgement, path: Path) -> None:
-    """Writes the verdict as JUnit XML."""
-    path.write_text(render(content, judged), encoding="utf-8")
+def write(content: Content | None, outcome: Judgement | Failure, path: Path) -> None:
+    """Writes the verdict, or why there is none, as JUnit XML."""
+    path.write_text(render(content, outcome), encoding="utf-8")
 
 
-def render(content: Content, judged: Judgement) -> str:
-    """The verdict as JUnit XML."""
-    cases = [_evaluated(content), *_checked(judged.checks)]
-    return _rendered(cases, _properties(content, judged), content.warnings)
+def render(content: Content | None, outcome: Judgement | Failure) -> str:
+    """The verdict as JUnit XML; without one the case of the evaluation is an error.
+
+    Args:
+        content: what was evaluated; None where a failure came before it.
+        outcome: the verdict, or why there is none.
+    """
+    warnings = () if content is None else content.warnings
+    if isinstance(outcome, Failure):
+        return _rendered([_failed(content, outcome)], [("verdict", NO_VERDICT)], warnings)
+    assert content is not None  # noqa: S101  # a verdict is of an evaluation
+    cases = [_evaluated(content), *_checked(outcome.checks)]
+    return _rendered(cases, _properties(content, outcome), warnings)
 
 
-def write_failure(failure: Failure, content: Content | None, path: Path) -> None:
-    """Writes why there is no verdict as JUnit XML."""
-    path.write_text(render_failure(failure, content), encoding="utf-8")
-
-
-def render_failure(failure: Failure, content: Content | None = None) -> str:
-    """Why there is no verdict as JUnit XML: the case of the evaluation is an error."""
+def _failed(content: Content | None, failure: Failure) -> Case:
     seconds = 0.0 if content is None else _seconds(content.report)
-    case = Case(EVALUATION, "error", failure.reason, failure.message, seconds)
-    return _rendered([case], [("verdict", NO_VERDICT)], content.warnings if content else ())
+    return Case(EVALUATION, "error", failure.reason, failure.message, seconds)
 
 
 def _evaluated(content: Content) -> Case:

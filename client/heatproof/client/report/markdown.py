@@ -25,35 +25,35 @@ LISTED_CLASSES: Final = 50
 _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]()#+!|~@])")
 
 
-def write(content: Content, judged: Judgement | None, path: Path) -> None:
+def write(content: Content | None, outcome: Judgement | Failure | None, path: Path) -> None:
     """Writes a report as Markdown."""
-    path.write_text(render(content, judged), encoding="utf-8")
+    path.write_text(render(content, outcome), encoding="utf-8")
 
 
-def render(content: Content, judged: Judgement | None = None) -> str:
-    """A report as Markdown, with its verdict if it has one."""
-    if judged is not None:
-        parts = _judged(content, judged)
+def render(content: Content | None, outcome: Judgement | Failure | None = None) -> str:
+    """A report as Markdown.
+
+    Args:
+        content: what was evaluated; None where a failure came before it.
+        outcome: the verdict, or why there is none; None of an evaluation without a gate.
+    """
+    head = _failed(outcome) if isinstance(outcome, Failure) else []
+    if content is None:
+        parts = head
+    elif isinstance(outcome, Judgement):
+        parts = [*_judged(content, outcome), *_evaluated(content)]
     else:
-        parts = ["## Heatproof evaluation", *warnings(content), "", *_results(content)]
-    return "\n".join([*parts, *_evaluated(content)]) + "\n"
+        head = head or ["## Heatproof evaluation"]
+        parts = [*head, *warnings(content), "", *_results(content), *_evaluated(content)]
+    return "\n".join(parts) + "\n"
 
 
-def write_failure(failure: Failure, content: Content | None, path: Path) -> None:
-    """Writes why there is no verdict as Markdown."""
-    path.write_text(render_failure(failure, content), encoding="utf-8")
-
-
-def render_failure(failure: Failure, content: Content | None = None) -> str:
-    """Why there is no verdict as Markdown, with what was evaluated if anything was."""
-    parts = [
+def _failed(failure: Failure) -> list[str]:
+    return [
         f"## {SIGNS['bad']} Heatproof gate: {NO_VERDICT}",
         "",
         f"{escape(failure.reason)}: {escape(failure.message)}",
     ]
-    if content is not None:
-        parts += [*warnings(content), "", *_results(content), *_evaluated(content)]
-    return "\n".join(parts) + "\n"
 
 
 def _evaluated(content: Content) -> list[str]:

@@ -12,6 +12,9 @@ ARROWS: Final = {
 }
 """What a good score is."""
 
+SIGNIFICANCE: Final = 0.05
+"""A corrected p-value below this tells a difference from chance, if the interval agrees."""
+
 ABSENT: Final = "\N{EN DASH}"
 """Stands where there is no number."""
 

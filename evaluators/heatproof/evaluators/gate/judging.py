@@ -39,7 +39,7 @@ from heatproof.evaluators.gate.regressions import Comparison, judge_regressions
 from heatproof.evaluators.gate.soundness import (
     covers,
     is_bounded,
-    is_comparable,
+    is_compared,
     require_comparable_scores,
     require_sound,
     wanted,
@@ -227,7 +227,7 @@ def _of_both(index: int, candidate: Evaluated, baseline: Evaluated) -> ScoreOfBo
         found = both_accuracies(candidate, baseline)
         return ScoreOfBoth(index, *found, Direction.HIGHER_IS_BETTER)
     result = candidate.results[index]
-    if not is_comparable(result.metric):
+    if not is_compared(result.metric):
         return None
     return ScoreOfBoth(index, *both_scores(result, candidate, baseline), result.direction)
 

@@ -266,7 +266,7 @@ def compared_results(
     )
 
 
-def is_comparable(metric: Metric) -> bool:
+def is_compared(metric: Metric) -> bool:
     """Whether two models can be compared by the scores of a metric, image by image."""
     if metric.is_mutual or not metric.reduction.is_resampled:
         return False

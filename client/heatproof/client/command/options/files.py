@@ -123,10 +123,10 @@ class GateReportOptions(ReportOptions):
     def write_failure(self, failure: Failure, content: Content | None = None) -> None:
         """Writes why there is no verdict to the reports that were asked for, but to no baseline."""
         report = None if content is None else content.report
-        written(self.json, lambda path: recordings.write_failure(failure.told, report, path))
-        written(self.markdown, lambda path: markdown.write_failure(failure, content, path))
-        written(self.html, lambda path: html.write_failure(failure, content, path))
-        written(self.junit, lambda path: junit.write_failure(failure, content, path))
+        written(self.json, lambda path: recordings.write_reason(failure.told, report, path))
+        written(self.markdown, lambda path: markdown.write(content, failure, path))
+        written(self.html, lambda path: html.write(content, failure, path))
+        written(self.junit, lambda path: junit.write(content, failure, path))
 
 
 def _write_comparison(comparison: ComparisonContent, path: Path) -> None:

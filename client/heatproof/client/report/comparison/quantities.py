@@ -7,12 +7,17 @@ from typing import Final, TypeAlias
 from heatproof.client.documents.captions import Captions
 from heatproof.client.documents.results import Report
 from heatproof.client.report.facts import image_count
-from heatproof.client.report.numbers import ABSENT, ARROWS, Estimate, ends, probability, signed
+from heatproof.client.report.numbers import (
+    ABSENT,
+    ARROWS,
+    SIGNIFICANCE,
+    Estimate,
+    ends,
+    probability,
+    signed,
+)
 from heatproof.v1.comparison_pb2 import ComparedModel, ModelComparison, ModelDifference
 from heatproof.v1.results_pb2 import Direction, MetricResult, Summary
-
-SIGNIFICANCE: Final = 0.05
-"""A corrected p-value below this tells two models apart, if the interval agrees."""
 
 MARK: Final = "●"
 """Stands where two models are told apart."""
