@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -32,7 +31,7 @@ class Copy:
     """A copy of the tree, whose packages are imported in place of the installed ones."""
 
     def __init__(self, home: Path) -> None:
-        self.home, self._now = home, int(time.time())
+        self.home, self._now = home, 0
         listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
         named = subprocess.run(listed, cwd=ROOT, capture_output=True, check=True).stdout
         generated = (path.relative_to(ROOT) for path in (ROOT / "protos").rglob("*_pb2*.py*"))
@@ -47,8 +46,8 @@ class Copy:
         Bytecode is told from its source by length and whole seconds: a fault of the length of the
         text that it replaces must not meet that of the sound one.
         """
+        self._now = 1 + max(self._now, int(file.stat().st_mtime))
         file.write_text(text, encoding="utf-8")
-        self._now += 1
         os.utime(file, (self._now, self._now))
 
     @contextmanager

@@ -67,8 +67,8 @@ class Recorded(Copy):
 
 def test_no_two_versions_of_a_source_have_one_time(tmp_path: Path) -> None:
     """Bytecode of another version of the same length would be run in place of it."""
-    copy, times = Recorded(tmp_path), []
-    source = tmp_path / "file.py"
+    copy, source = Recorded(tmp_path), tmp_path / "file.py"
+    times = [int(source.stat().st_mtime)]
     for fault in ("fault", "wrong"):
         with copy.planted(
             Mutant("table", "file.py", "sound", fault, "tests/test_file.py::test_it")
