@@ -8,7 +8,7 @@ here, and so are closures.
 import ast
 import inspect
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import CodeType, ModuleType
@@ -17,7 +17,7 @@ from typing import Any, TypeVar, get_args
 from beartype import beartype
 from jaxtyping import AbstractArray, jaxtyped
 
-T = TypeVar("T")
+T = TypeVar("T", bound=type[Any] | Callable[..., Any])
 
 _DECORATOR = "_checked_arrays"
 
