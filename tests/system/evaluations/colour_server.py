@@ -58,6 +58,7 @@ class Evaluating:
     crippled: str
     dataset: str
     others: str
+    models: Any = None
     datasets: Any = None
     address: str = ""
 
@@ -79,8 +80,9 @@ class Evaluating:
         name: str = self.stub.CreateEvaluation(request, timeout=60).evaluation.name
         return name
 
-    def end(self, name: str) -> Any:
-        *_, last = self.stub.WatchEvaluation(pb.WatchEvaluationRequest(name=name), timeout=60)
+    def end(self, name: str, timeout: float = 60) -> Any:
+        request = pb.WatchEvaluationRequest(name=name)
+        *_, last = self.stub.WatchEvaluation(request, timeout=timeout)
         assert last.state == evaluation_pb2.Evaluation.STATE_SUCCEEDED, last.error
         return last
 
@@ -107,4 +109,5 @@ def evaluating(folder: Path, *, images: int = 12, **changes: Any) -> Iterator[Ev
         world.png = usual
     with serving(settings) as served:
         stub = evaluation_service_pb2_grpc.EvaluationServiceStub(served.channel)
-        yield Evaluating(stub, *names, datasets=served.datasets, address=served.address)
+        stubs = {"models": served.models, "datasets": served.datasets}
+        yield Evaluating(stub, *names, **stubs, address=served.address)

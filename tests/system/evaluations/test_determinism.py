@@ -1,43 +1,69 @@
 """Equal specs give bit-equal scores, whatever runs them."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pytest
+import numpy as np
+import onnx.parser
+from onnx import numpy_helper
 
-from tests.system.evaluations.colour_server import Evaluating, evaluating
+from heatproof.evaluators.evaluation.spec import EvaluationSpec
+from heatproof.evaluators.explainers import Saliency
+from heatproof.evaluators.images.preprocessing import PRESETS
+from heatproof.evaluators.metrics import Sparseness
+from heatproof.evaluators.removal import Black
+from heatproof.server.api.codec.evaluations import serialized_spec
+from heatproof.v1 import evaluation_pb2, image_pb2
+from tests.evaluators.everything import EVERY_EXPLAINER, EVERY_METRIC
+from tests.system.evaluations.colour_server import Evaluating, evaluating, square
+from tests.system.payloads import dataset, tensor, upload
 
-TWO_SHARDS = 36
+TWO_SHARDS = 33
 """Images."""
 
-PANELS_AND_DONORS: dict[str, Any] = {
-    "metrics": [
-        {"inter_model_deletion": {"grid": 2, "steps": 2, "orders": 10}},
-        {"explanation_consistency": {"background": "BACKGROUND_SHARED", "steps": 2, "controls": 1}},
-        {"segment_removal": {"regions": {"grid": {"side": 2}}, "fractions": 2}},
-        {"concordance": {"sizes": [112]}},
-    ],
-    "explainers": [{"grad_cam": {}}],
-    "removals": [{"donor": {}}, {"black": {}}],
+NHWC = """
+<ir_version: 9, opset_import: ["" : 18]>
+rows (float[N, 32, 32, 3] image) => (float[N, 5] logits)
+<int64[2] axes = {1, 2}> {
+    planes = Transpose<perm = [0, 3, 1, 2]>(image)
+    deep = Conv<kernel_shape = [3, 3], strides = [2, 2], pads = [1, 1, 1, 1]>(planes, kernel)
+    cells = Transpose<perm = [0, 2, 3, 1]>(deep)
+    seen = Relu(cells)
+    pooled = ReduceMean<keepdims = 0>(seen, axes)
+    logits = MatMul(pooled, head)
 }
+"""
+
+
+def nhwc_network() -> bytes:
+    """A network of random weights whose images and features have their channels last."""
+    model, rng = onnx.parser.parse_model(NHWC), np.random.default_rng(1)
+    for name, shape in (("kernel", (6, 3, 3, 3)), ("head", (6, 5))):
+        values = rng.normal(size=shape).astype(np.float32)
+        model.graph.initializer.append(numpy_helper.from_array(values, name))
+    return model.SerializeToString()
+
+
+def known_image(seed: int) -> image_pb2.Image:
+    """A square with its colour as label, its pixels as object, a box and a map."""
+    shown = np.zeros((32, 32), np.uint8)
+    row, column = 8 * (seed % 3), 8 * (seed % 2)
+    shown[row : row + 8, column : column + 8] = 1
+    ramp = np.arange(32 * 32, dtype=np.float32).reshape(32, 32) % (seed + 7)
+    box = {"left": column, "top": row, "right": column + 8.0, "bottom": row + 8.0}
+    return image_pb2.Image(
+        encoded=square(seed),
+        label=seed % 3,
+        object_mask={"frame": "FRAME_SOURCE", "mask": tensor(shown, "uint8")},
+        boxes=[{"frame": "FRAME_SOURCE", **box}],
+        attribution_maps=[{"frame": "FRAME_SOURCE", "values": tensor(ramp)}],
+    )
 
 
 def scores(served: Evaluating, name: str) -> list[bytes]:
     served.end(name)
     return [image.SerializeToString(deterministic=True) for image in served.images(name)]
-
-
-@pytest.mark.parametrize(("workers", "threads"), [(1, 1), (1, 2), (2, 1)])
-def test_scores_do_not_depend_on_workers_and_threads(
-    served: Evaluating, tmp_path: Path, workers: int, threads: int
-) -> None:
-    expected = scores(served, served.create(served.spec()))
-
-    with evaluating(tmp_path, workers=workers, threads=threads) as other:
-        found = scores(other, other.create(other.spec()))
-
-    assert len(found) == 12
-    assert found == expected
 
 
 def test_scores_do_not_depend_on_what_else_is_evaluated(served: Evaluating) -> None:
@@ -56,27 +82,38 @@ def test_another_seed_gives_other_random_maps(served: Evaluating) -> None:
     assert scores(served, served.create(served.spec(seed=4, **random))) != first
 
 
-def evaluated(folder: Path, workers: int) -> tuple[Any, list[Any]]:
-    """Results over the data set, and those of every image."""
-    with evaluating(folder, images=TWO_SHARDS, workers=workers) as served:
-        spec = served.spec(served.sound, served.crippled, **PANELS_AND_DONORS)
-        name = served.create(spec)
-        return served.end(name), served.images(name)
+def everything(folder: Path, **settings: int) -> dict[str, list[bytes]]:
+    """Every metric of one map, and one metric of every map, over two networks and two shards."""
+    with evaluating(folder, **settings) as served:
+        images = [known_image(seed) for seed in range(TWO_SHARDS)]
+        spec = EvaluationSpec(
+            models=(served.sound, served.models.UploadModel(iter(upload(nhwc_network()))).name),
+            dataset=served.datasets.UploadDataset(dataset(*images)).name,
+            preprocessing=PRESETS["unit"],
+            metrics=EVERY_METRIC,
+            explainers=(Saliency(),),
+            removals=(Black(),),
+        )
+        of_maps = replace(spec, metrics=(Sparseness(),), removals=(), explainers=EVERY_EXPLAINER)
+        return found_of(served, spec) | found_of(served, of_maps)
+
+
+def found_of(served: Evaluating, spec: EvaluationSpec) -> dict[str, list[bytes]]:
+    """Results of the set by metric and explainer, and those of every image."""
+    name = served.create(evaluation_pb2.EvaluationSpec.FromString(serialized_spec(spec)))
+    found: dict[str, list[bytes]] = {}
+    for result in served.end(name, timeout=200).results:
+        chosen = (result.metric.WhichOneof("metric"), result.explainer.WhichOneof("explainer"))
+        found.setdefault(str(chosen), []).extend(serialized([result]))
+    return {**found, f"images of {len(spec.metrics)}": serialized(served.images(name))}
 
 
 def serialized(messages: Any) -> list[bytes]:
     return [message.SerializeToString(deterministic=True) for message in messages]
 
 
-def test_panels_and_donors_score_alike_on_one_and_on_four_workers(tmp_path: Path) -> None:
-    one, images_of_one = evaluated(tmp_path / "one", workers=1)
-    four, images_of_four = evaluated(tmp_path / "four", workers=4)
-
-    assert len(images_of_one) == TWO_SHARDS
-    assert serialized(images_of_four) == serialized(images_of_one)
-    assert serialized(four.results) == serialized(one.results)
-    metrics = {result.metric.WhichOneof("metric") for result in one.results}
-    assert metrics == {next(iter(metric)) for metric in PANELS_AND_DONORS["metrics"]}
-    for metric in metrics:  # each has scores that could differ
-        scored = [r for r in one.results if r.metric.WhichOneof("metric") == metric]
-        assert any(result.summary.scored for result in scored), scored
+def test_everything_is_alike_on_one_worker_and_on_four_of_two_threads(tmp_path: Path) -> None:
+    one = everything(tmp_path / "one", workers=1, threads=1)
+    four = everything(tmp_path / "four", workers=4, threads=2)
+    assert len(one[f"images of {len(EVERY_METRIC)}"]) == TWO_SHARDS
+    assert [which for which, held in one.items() if four[which] != held] == []

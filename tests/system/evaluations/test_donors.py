@@ -1,14 +1,10 @@
 """Other images of the data set reach the workers that need them."""
 
-from pathlib import Path
-
 from heatproof.v1 import evaluation_service_pb2 as pb
 from heatproof.v1 import image_pb2
-from tests.system.evaluations.colour_server import Evaluating, evaluating, square
-from tests.system.payloads import dataset
+from tests.system.evaluations.colour_server import Evaluating, square
 
 DONOR = {"removals": [{"donor": {}}]}
-SIDE_4 = {"regions": {"grid": {"side": 4}}}
 
 
 def scores(images: object) -> dict[str, float]:
@@ -51,25 +47,3 @@ def test_pairs_are_the_same_inline_and_stored_and_are_the_units(served: Evaluati
         assert (result.summary.scored, result.summary.units) == (6, 6)
         assert result.summary.undefined == {"PAIRED": 6}
         assert set(result.parts) == {"change_at_112_of_224", "change_at_56_of_224"}
-
-
-def test_pairs_and_donors_are_the_same_on_one_and_on_four_workers(
-    served: Evaluating, tmp_path: Path
-) -> None:
-    """Of 40 images in two shards many have a partner or a donor in the other one."""
-    images = [image_pb2.Image(encoded=square(seed)) for seed in range(40)]
-    asked = {
-        "metrics": [{"concordance": {"sizes": [112]}}, {"segment_removal": SIDE_4}],
-        "explainers": [],
-        "removals": [{"donor": {}}, {"black": {}}],
-    }
-
-    def results(server: Evaluating) -> list[bytes]:
-        name = server.datasets.UploadDataset(dataset(*images), timeout=60).name
-        made = server.create_and_end(server.spec(**asked, dataset=name))
-        return [image.SerializeToString(deterministic=True) for image in server.images(made)]
-
-    expected = results(served)
-    with evaluating(tmp_path, workers=4) as other:
-        assert results(other) == expected
-    assert len(expected) == 40
