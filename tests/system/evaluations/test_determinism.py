@@ -2,20 +2,20 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx.parser
 from onnx import numpy_helper
 
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
-from heatproof.evaluators.explainers import Saliency
+from heatproof.evaluators.explainers import EXPLAINERS, Saliency
 from heatproof.evaluators.images.preprocessing import PRESETS
-from heatproof.evaluators.metrics import Sparseness
+from heatproof.evaluators.metrics import METRICS, Sparseness
+from heatproof.evaluators.registry.registry import Reads
 from heatproof.evaluators.removal import Black
 from heatproof.server.api.codec.evaluations import serialized_spec
 from heatproof.v1 import evaluation_pb2, image_pb2
-from tests.evaluators.everything import EVERY_EXPLAINER, EVERY_METRIC
+from tests.evaluators.everything import EVERY_EXPLAINER, EVERY_METRIC, reading
 from tests.system.evaluations.colour_server import Evaluating, evaluating, square
 from tests.system.payloads import dataset, tensor, upload
 
@@ -82,38 +82,46 @@ def test_another_seed_gives_other_random_maps(served: Evaluating) -> None:
     assert scores(served, served.create(served.spec(seed=4, **random))) != first
 
 
-def everything(folder: Path, **settings: int) -> dict[str, list[bytes]]:
-    """Every metric of one map, and one metric of every map, over two networks and two shards."""
+def everything(folder: Path, **settings: int) -> dict[tuple[str, str], list[bytes]]:
+    """Every metric of one map, one metric of every map, and a panel, over two shards."""
     with evaluating(folder, **settings) as served:
         images = [known_image(seed) for seed in range(TWO_SHARDS)]
-        spec = EvaluationSpec(
-            models=(served.sound, served.models.UploadModel(iter(upload(nhwc_network()))).name),
+        nhwc = served.models.UploadModel(iter(upload(nhwc_network()))).name
+        panel = EvaluationSpec(
+            models=(nhwc, served.sound),
             dataset=served.datasets.UploadDataset(dataset(*images)).name,
             preprocessing=PRESETS["unit"],
-            metrics=EVERY_METRIC,
+            metrics=reading(Reads.PANEL),
             explainers=(Saliency(),),
             removals=(Black(),),
         )
-        of_maps = replace(spec, metrics=(Sparseness(),), removals=(), explainers=EVERY_EXPLAINER)
-        return found_of(served, spec) | found_of(served, of_maps)
+        alone = tuple(metric for metric in EVERY_METRIC if metric not in panel.metrics)
+        of_metrics = replace(panel, models=(nhwc,), metrics=alone)
+        of_maps = replace(
+            of_metrics, metrics=(Sparseness(),), removals=(), explainers=EVERY_EXPLAINER
+        )
+        found = [found_of(served, spec) for spec in (panel, of_metrics, of_maps)]
+        return {key: held for each in found for key, held in each.items()}
 
 
-def found_of(served: Evaluating, spec: EvaluationSpec) -> dict[str, list[bytes]]:
+def found_of(served: Evaluating, spec: EvaluationSpec) -> dict[tuple[str, str], list[bytes]]:
     """Results of the set by metric and explainer, and those of every image."""
     name = served.create(evaluation_pb2.EvaluationSpec.FromString(serialized_spec(spec)))
-    found: dict[str, list[bytes]] = {}
-    for result in served.end(name, timeout=200).results:
-        chosen = (result.metric.WhichOneof("metric"), result.explainer.WhichOneof("explainer"))
-        found.setdefault(str(chosen), []).extend(serialized([result]))
-    return {**found, f"images of {len(spec.metrics)}": serialized(served.images(name))}
-
-
-def serialized(messages: Any) -> list[bytes]:
-    return [message.SerializeToString(deterministic=True) for message in messages]
+    results = served.end(name, timeout=200).results
+    found = {
+        (one.metric.WhichOneof("metric"), one.explainer.WhichOneof("explainer") or ""): [
+            one.SerializeToString(deterministic=True)
+        ]
+        for one in results
+    }
+    images = [one.SerializeToString(deterministic=True) for one in served.images(name)]
+    assert len(images) == TWO_SHARDS
+    return {**found, (f"images of {len(spec.metrics)}", ""): images}
 
 
 def test_everything_is_alike_on_one_worker_and_on_four_of_two_threads(tmp_path: Path) -> None:
     one = everything(tmp_path / "one", workers=1, threads=1)
     four = everything(tmp_path / "four", workers=4, threads=2)
-    assert len(one[f"images of {len(EVERY_METRIC)}"]) == TWO_SHARDS
+    assert {metric for metric, _ in one} >= set(METRICS)
+    assert {explainer for _, explainer in one} >= set(EXPLAINERS)
     assert [which for which, held in one.items() if four[which] != held] == []
