@@ -138,6 +138,27 @@ def test_a_model_without_a_usual_explainer_is_rated_by_the_others_and_that_is_sa
     assert "grad_cam is left out: m.onnx: no tensor" in capfd.readouterr().err
 
 
+def test_another_model_may_judge_and_has_no_oracle(home: Path, served: str) -> None:
+    (home / "judge.onnx").write_bytes(network(0.1))
+    model = ["--model", "[bold]sound|.onnx", "--images", "images", "--evaluator-model"]
+    told = {}
+    for judge in ("judge.onnx", "[bold]sound|.onnx"):
+        done = command(home, *model, judge, *QUESTION, "--json", "j.json", "--server", served)
+        assert done.returncode == 0, done.stdout + done.stderr
+        found = json.loads((home / "j.json").read_text())
+        told[judge] = [
+            (
+                {rated["role"] for rated in one["maps"]},
+                [round(rated["summary"]["value"], 6) for rated in one["maps"]],
+            )
+            for one in found["reliabilities"]
+        ]
+    judged, own = told.values()
+    assert [roles for roles, _ in judged] == [{"ROLE_RANDOM", "ROLE_BLIND", "ROLE_EXPLAINER"}] * 2
+    assert all("ROLE_ORACLE" in roles for roles, _ in own)
+    assert all(one != other for (_, one), (_, other) in zip(judged, own, strict=True))
+
+
 def test_controls_that_are_asked_for_are_there_once_and_are_not_disturbed() -> None:
     model = Model(name="models/m", display_name="m.onnx")
     model.facts.height = model.facts.width = 32

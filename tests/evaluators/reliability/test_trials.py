@@ -17,6 +17,7 @@ from heatproof.evaluators.explainers import (
     Supplied,
 )
 from heatproof.evaluators.metrics import (
+    Coherency,
     Deletion,
     Insertion,
     InterModelDeletion,
@@ -80,6 +81,17 @@ def test_each_metric_and_operator_is_a_trial_of_its_own() -> None:
         }
     assert [len(trial.places(Role.ORACLE)) for trial in trials] == [1, 1, 1, 1, 0]
     assert len(trials[4].places(Role.EXPLAINER)) == 3
+
+
+def test_what_an_evaluator_is_asked_the_explained_model_does_not_answer() -> None:
+    """The metric that no evaluator is asked for keeps its oracle; an evaluator's own maps too."""
+    spec = trial_spec(Insertion(), Coherency())
+    judged = trials_of(replace(spec, evaluator_model="models/other"), MODEL)
+    own = trials_of(replace(spec, evaluator_model=MODEL), MODEL)
+    assert [trial.key.metric.takes_evaluator for trial in judged] == [True, False]
+    assert [len(trial.places(Role.ORACLE)) for trial in judged] == [0, 1]
+    assert [trial.results for trial in judged] == [trial.results for trial in own]
+    assert [len(trial.places(Role.ORACLE)) for trial in own] == [1, 1]
 
 
 @pytest.mark.parametrize(

@@ -62,14 +62,18 @@ def trials_of(spec: EvaluationSpec, model: str) -> tuple[Trial, ...]:
     for index, key in enumerate(result_keys(spec)):
         if key.models == (model,) and key.explainer is not None and _is_tried(key.metric):
             grouped.setdefault((key.metric, key.removal), []).append((index, key))
-    return tuple(_trial(group) for group in grouped.values())
+    return tuple(
+        _trial(group, has_oracles=spec.judge(metric, model) == model)
+        for (metric, _), group in grouped.items()
+    )
 
 
 def _is_tried(metric: Metric) -> bool:
     return Reads.PANEL not in metric.reads and metric.reduction.is_resampled
 
 
-def _trial(group: list[tuple[int, ResultKey]]) -> Trial:
+def _trial(group: list[tuple[int, ResultKey]], *, has_oracles: bool) -> Trial:
+    """The trial of a metric that asks the explained model, or an evaluator, which has no oracle."""
     contenders = []
     disturbed = {}
     for index, key in group:
@@ -77,6 +81,8 @@ def _trial(group: list[tuple[int, ResultKey]]) -> Trial:
         if isinstance(explainer, Disturbed):
             disturbed[explainer.of] = index
         elif explainer is not None and (role := role_of(explainer, key.removal)):
+            if role is Role.ORACLE and not has_oracles:
+                role = Role.EXPLAINER
             contenders.append(Contender(explainer, role, index))
     return Trial(group[0][1], tuple(contenders), disturbed)
 
@@ -85,7 +91,8 @@ def role_of(explainer: Explainer, removal: RemovalOperator | None) -> Role | Non
     """What an explainer's maps are to a metric with a removal operator; None: no part of the test.
 
     An oracle is the model's own answer to the question of such metrics: an explainer that hides
-    regions as well, by the operator that the metric hides by.
+    regions as well, by the operator that the metric hides by. Where an evaluator answers the
+    metric, it is an explainer as others are, for it asked another model.
     """
     if isinstance(explainer, Random):
         return Role.RANDOM

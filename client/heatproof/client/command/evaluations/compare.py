@@ -18,7 +18,6 @@ from heatproof.client.command.options.groups import grouped
 from heatproof.client.command.options.panels import Panel, require_several
 from heatproof.client.command.output.comparison import show_comparison
 from heatproof.client.command.output.console import note, progress_shown
-from heatproof.client.documents.policies import NO_PREPROCESSING
 from heatproof.client.errors import UsageError
 from heatproof.client.report.comparison.content import ComparisonContent
 from heatproof.v1.catalog_service_pb2 import Catalog
@@ -47,7 +46,7 @@ MIN_LAYER_SIDE: Final = 14 * 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ComparedOptions:
+class ComparedOptions(shared.ImagesOptions):
     """What is compared, and how."""
 
     models: Annotated[
@@ -56,8 +55,6 @@ class ComparedOptions:
             metavar="MODEL...", help="Paths of .onnx files, or names models/...; 2 to 16."
         ),
     ]
-    images: shared.Images
-    preprocessing: shared.Preprocessing = None
     metric: Annotated[
         list[str],
         typer.Option(
@@ -86,8 +83,6 @@ class ComparedOptions:
             help="One of the models, which the others are held against; all pairs by default.",
         ),
     ] = None
-    target: shared.TargetOption = None
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0
 
 
 class Choices(TypedDict):
@@ -107,8 +102,7 @@ def compare(
     server: shared.ServerOptions,
 ) -> None:
     """Compare the explanations of models, with paired intervals and corrected tests."""
-    if question.preprocessing is None:
-        raise UsageError(NO_PREPROCESSING)
+    question.stated_preprocessing()
     require_several(question.models)
     classes = reports.prepare()
     with server.connected() as client, progress_shown() as on_progress:
@@ -119,12 +113,10 @@ def compare(
             report = client.evaluate(
                 list(panel.names),
                 question.images,
-                preprocessing=question.preprocessing,
                 compare=True,
                 on_progress=on_progress,
                 **choices,
-                **shared.targeted(question.target, classes.names),
-                seed=question.seed,
+                **question.asked_by(classes.names),
                 keep_overlays=reports.wants_overlays,
                 **stated.statement(),
                 **known.annotations(),

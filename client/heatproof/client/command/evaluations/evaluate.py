@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from heatproof.client.clients.flows.evaluations import EvaluationQuestion, JudgeOptions
+from heatproof.client.clients.flows.evaluations import EvaluationQuestion
 from heatproof.client.command.options import shared
 from heatproof.client.command.options.choices import choice
 from heatproof.client.command.options.files import ReportOptions
@@ -13,41 +13,24 @@ from heatproof.client.command.options.groups import grouped
 from heatproof.client.command.output.console import out, progress_shown
 from heatproof.client.command.output.tables import show_estimate, show_report, show_results
 from heatproof.client.documents.model_files import ModelSource
-from heatproof.client.documents.policies import NO_PREPROCESSING
 from heatproof.client.errors import UsageError
 from heatproof.client.report.content import Content
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EvaluateOptions:
+class EvaluateOptions(shared.ModelsOptions):
     """What is scored, and how."""
 
-    model: Annotated[
-        list[str],
-        typer.Option(help="Path of an .onnx file, or a name models/...; may be repeated."),
-    ]
-    images: shared.Images
     metric: Annotated[
         list[str],
         typer.Option(help="Metric: name or name:key=value,...; may be repeated."),
     ]
-    preprocessing: shared.Preprocessing = None
     explainer: Annotated[list[str], typer.Option(help="Explainer, likewise; may be repeated.")] = (
         field(default_factory=list)
     )
     removal: Annotated[
         list[str], typer.Option(help="Removal operator, likewise; may be repeated.")
     ] = field(default_factory=list)
-    evaluator_model: Annotated[
-        str | None,
-        typer.Option(
-            metavar="MODEL",
-            help="The model that judges the maps where regions are hidden, such as one that was "
-            "fine-tuned on images with hidden regions; by default each model judges its own.",
-        ),
-    ] = None
-    target: shared.TargetOption = None
-    seed: shared.Seed = 0
     detach: Annotated[
         bool,
         typer.Option(
@@ -69,8 +52,7 @@ class EvaluateOptions:
         Raises:
             UsageError: they do not.
         """
-        if self.preprocessing is None:
-            raise UsageError(NO_PREPROCESSING)
+        self.stated_preprocessing()
         if not (self.detach or self.estimate):
             return
         if self.detach and self.estimate:
@@ -80,12 +62,6 @@ class EvaluateOptions:
             raise UsageError(f"{option} has no results to report: leave the report files out")
         if self.detach and server.server is None:
             raise UsageError("--detach needs --server: a server of this command ends with it")
-
-    def judged(self) -> JudgeOptions:
-        """By which model, for the client."""
-        if self.evaluator_model is None:
-            return {}
-        return {"evaluator_model": self.evaluator_model}
 
 
 @grouped
@@ -101,14 +77,12 @@ def evaluate(
     classes = reports.prepare()
     with server.connected() as client, progress_shown() as on_progress:
         asked = EvaluationQuestion(
-            preprocessing=question.preprocessing or "",
             metrics=[choice(text) for text in question.metric],
             explainers=[choice(text) for text in question.explainer],
             removals=[choice(text) for text in question.removal],
             on_progress=on_progress,
             **question.judged(),
-            **shared.targeted(question.target, classes.names),
-            seed=question.seed,
+            **question.asked_by(classes.names),
             keep_overlays=reports.wants_overlays,
             compare=False,
             assess=False,

@@ -12,8 +12,6 @@ from heatproof.client.command.options.groups import grouped
 from heatproof.client.command.options.panels import Panel
 from heatproof.client.command.output.console import note, progress_shown
 from heatproof.client.command.output.reliability import show_reliability
-from heatproof.client.documents.policies import NO_PREPROCESSING
-from heatproof.client.errors import UsageError
 from heatproof.client.report.reliability.content import ReliabilityContent
 
 Choice: TypeAlias = dict[str, dict[str, object]]
@@ -42,15 +40,9 @@ SAMPLES: Final = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SanityOptions:
+class SanityOptions(shared.ModelsOptions):
     """Which metrics are tested, and on what."""
 
-    model: Annotated[
-        list[str],
-        typer.Option(help="Path of an .onnx file, or a name models/...; may be repeated."),
-    ]
-    images: shared.Images
-    preprocessing: shared.Preprocessing = None
     metric: Annotated[
         list[str],
         typer.Option(
@@ -70,8 +62,6 @@ class SanityOptions:
     removal: Annotated[
         list[str], typer.Option(help=f"Removal operator, likewise; by default {USUAL_REMOVALS[0]}.")
     ] = field(default_factory=list)
-    target: shared.TargetOption = None
-    seed: shared.Seed = 0
 
 
 @grouped
@@ -83,8 +73,7 @@ def sanity(
     server: shared.ServerOptions,
 ) -> None:
     """Say which scores deserve trust on a model and its images."""
-    if question.preprocessing is None:
-        raise UsageError(NO_PREPROCESSING)
+    question.stated_preprocessing()
     classes = reports.prepare()
     with server.connected() as client, progress_shown() as on_progress:
         panel = Panel.of(client, question.model, stated.statement(), on_progress)
@@ -93,14 +82,13 @@ def sanity(
         report = client.evaluate(
             list(panel.names),
             question.images,
-            preprocessing=question.preprocessing,
             metrics=[choice(text) for text in question.metric or USUAL_METRICS],
             explainers=explainers,
             removals=removals,
             assess=True,
             on_progress=on_progress,
-            **shared.targeted(question.target, classes.names),
-            seed=question.seed,
+            **question.judged(),
+            **question.asked_by(classes.names),
             **stated.statement(),
             **known.annotations(),
         )

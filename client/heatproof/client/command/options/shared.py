@@ -11,6 +11,7 @@ import typer
 
 from heatproof.client.clients.connections.addresses import Tls
 from heatproof.client.clients.flows.datasets import AnnotationOptions
+from heatproof.client.clients.flows.evaluations import JudgeOptions
 from heatproof.client.clients.synchronous import Client
 from heatproof.client.command.options.files import class_names
 from heatproof.client.documents.policies import NO_PREPROCESSING
@@ -82,18 +83,49 @@ class AskedOptions(TargetOptions, total=True):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class QuestionOptions:
-    """What is asked of one model, whatever is made of its explanations."""
+class ImagesOptions:
+    """Of what images something is asked, and how models read them."""
 
-    model: ModelOption
     images: Images
     preprocessing: Preprocessing = None
     target: TargetOption = None
+    seed: Seed = 0
+
+    def asked_by(self, names: Sequence[str]) -> AskedOptions:
+        """The same for the client, but for the images.
+
+        Args:
+            names: names of the classes, for the target.
+
+        Raises:
+            UsageError: nothing is said of the preprocessing.
+        """
+        return AskedOptions(
+            preprocessing=self.stated_preprocessing(),
+            seed=self.seed,
+            **targeted(self.target, names),
+        )
+
+    def stated_preprocessing(self) -> str:
+        """How models read images.
+
+        Raises:
+            UsageError: nothing is said of it.
+        """
+        if self.preprocessing is None:
+            raise UsageError(NO_PREPROCESSING)
+        return self.preprocessing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuestionOptions(ImagesOptions):
+    """What is asked of one model, whatever is made of its explanations."""
+
+    model: ModelOption
     classes: Annotated[
         Path | None,
         typer.Option(help="File with the names of the classes, one a line, for --target."),
     ] = None
-    seed: Seed = 0
 
     def asked(self) -> AskedOptions:
         """The same for the client, but for the model and the images.
@@ -101,10 +133,32 @@ class QuestionOptions:
         Raises:
             UsageError: nothing is said of the preprocessing, or the names cannot be read.
         """
-        if self.preprocessing is None:
-            raise UsageError(NO_PREPROCESSING)
-        target = targeted(self.target, class_names(self.classes).names)
-        return AskedOptions(preprocessing=self.preprocessing, seed=self.seed, **target)
+        self.stated_preprocessing()
+        return self.asked_by(class_names(self.classes).names)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelsOptions(ImagesOptions):
+    """Which models are asked, and by which their maps are judged."""
+
+    model: Annotated[
+        list[str],
+        typer.Option(help="Path of an .onnx file, or a name models/...; may be repeated."),
+    ]
+    evaluator_model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="The model that judges the maps where regions are hidden, such as one that was "
+            "fine-tuned on images with hidden regions; by default each model judges its own.",
+        ),
+    ] = None
+
+    def judged(self) -> JudgeOptions:
+        """By which model, for the client."""
+        if self.evaluator_model is None:
+            return {}
+        return {"evaluator_model": self.evaluator_model}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
