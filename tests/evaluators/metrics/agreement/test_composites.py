@@ -280,3 +280,39 @@ def test_what_the_map_keeps_is_asked_and_explained_once_for_all() -> None:
     assert rows(Coherency(), ROAD) == alone + 4
     combined = RoadCombined(shares=ROAD.shares, regions=ROAD.regions)
     assert rows(Coherency(), ROAD, combined) == alone + 4
+
+
+@dataclass(frozen=True, slots=True)
+class Counted(Explainer):
+    """The first colour; remembers what it was asked to explain; lives in this test."""
+
+    facts: ClassVar[ExplainerFacts] = ExplainerFacts(
+        name="counted", reference="test", category=ExplainerCategory.GRADIENT
+    )
+    explained: ClassVar[list[str]] = []
+
+    def explain(self, sample: Sample) -> Procedure[Map | Undefined]:
+        yield from ()
+        self.explained.append(sample.image.key)
+        return sample.image.draw()[0].astype(np.float64)
+
+
+def test_a_map_of_what_is_kept_is_made_once_for_all_that_ask_for_it() -> None:
+    drawn = (IMAGE * 255).astype(np.uint8).transpose(1, 2, 0).copy()
+    images = [SourceImage("ab", "x", drawn), SourceImage("cd", "y", 255 - drawn)]
+
+    def scores(*metrics: Metric) -> tuple[list[list[float | Undefined]], int]:
+        Counted.explained.clear()
+        spec = replace(SPEC, metrics=metrics, explainers=(Counted(),), removals=(Grey(), Black()))
+        found = evaluate(spec, images, {"models/toy": linear(WEIGHTS)}, lambda _: None)
+        made = [[one.score for one in image.scores] for image in found]
+        assert len(set(Counted.explained)) == len(Counted.explained)
+        return made, len(Counted.explained)
+
+    alone = [scores(metric) for metric in (Coherency(), Adcc(), ROAD)]
+    together, count = scores(Coherency(), Adcc(), ROAD)
+    assert [many for _, many in alone] == [2 * 3] * 3  # each image, and it after both operators
+    assert count == 2 * 3
+    assert together == [
+        [score for made, _ in alone for score in made[place]] for place in range(len(images))
+    ]

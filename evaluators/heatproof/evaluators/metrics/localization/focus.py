@@ -91,7 +91,7 @@ class Focus(Metric):
         if not np.isfinite(answer.logits).all():
             return Outcome(Undefined(Reason.NOT_FINITE, "the model's answer to the mosaic"))
         moved = replace(sample.moved(mosaic, answer), target=FixedClass(classes[0]), boxes=())
-        made = yield from case.explainer.explain(moved)
+        made = yield from case.explain(moved)
         if isinstance(made, Undefined):
             return Outcome(made)
         return _outcome(made, _covered(sample, tiles[:_OF_LABEL]))

@@ -98,7 +98,7 @@ def _masked_map(case: Case) -> Procedure[MaskedMap | Undefined]:
     confidence = case.sample.probability(answer)
     if not isfinite(confidence):
         return Undefined(Reason.NOT_FINITE, "the answer to what the map keeps is not finite")
-    made = yield from case.explainer.explain(case.sample.moved(view.image, answer))
+    made = yield from case.explain(case.sample.moved(view.image, answer))
     if isinstance(made, Undefined):
         return made
     if not np.isfinite(made).all():
