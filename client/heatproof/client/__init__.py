@@ -21,7 +21,6 @@ from heatproof.client.clients.handles import AsyncEvaluationHandle, EvaluationHa
 from heatproof.client.clients.progress import Progress, Stage
 from heatproof.client.clients.synchronous import Client
 from heatproof.client.documents.annotations import AnnotationSources, PartialAnnotationsWarning
-from heatproof.client.documents.estimates import EvaluationEstimate
 from heatproof.client.documents.results import (
     ConsistencyWeights,
     GateReport,
@@ -30,6 +29,7 @@ from heatproof.client.documents.results import (
     Report,
     UnjudgedError,
 )
+from heatproof.client.documents.results.estimates import EvaluationEstimate
 from heatproof.client.errors import (
     AddressError,
     ConflictError,
@@ -56,6 +56,7 @@ from heatproof.client.errors import (
     UnavailableError,
     UsageError,
 )
+from heatproof.client.presentation import presenter as presenter  # it names itself
 from heatproof.v1.catalog_service_pb2 import Catalog, ServerInfo
 from heatproof.v1.comparison_pb2 import ComparedModel, ModelComparison, ModelDifference
 from heatproof.v1.dataset_pb2 import Dataset

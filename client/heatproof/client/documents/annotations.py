@@ -22,6 +22,7 @@ from heatproof.client.documents.images import (
     load_array,
     only_image,
 )
+from heatproof.client.documents.presenting import PathText
 from heatproof.client.documents.reading.annotation_files import (
     CORNERS,
     read_box_file,
@@ -41,7 +42,6 @@ from heatproof.v1.image_pb2 import (
 from heatproof.v1.tensor_pb2 import DATA_TYPE_UINT8, Tensor
 
 Value = TypeVar("Value")
-PathText: TypeAlias = str | os.PathLike[str]
 ByImage: TypeAlias = Mapping[str, Value] | Sequence[Value | None]
 """Values by the name, file name or stem of an image, or one an image in their order."""
 

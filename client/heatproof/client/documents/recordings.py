@@ -111,7 +111,7 @@ def read_baseline(path: Path) -> Baseline:
         model = str(held.get("model") or evaluation.spec.models[0])
     except OSError as error:
         raise UsageError(f"cannot read baseline {path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+    except (json_format.Error, LookupError, ValueError, TypeError, AttributeError) as error:
         raise UsageError(
             f"baseline {path} is no report of `heatproof gate --json` or --update-baseline: {error}"
         ) from error

@@ -21,10 +21,10 @@ from heatproof.client.clients.progress import OnProgress, ignore
 from heatproof.client.clients.retries import patiently
 from heatproof.client.documents import messages
 from heatproof.client.documents.annotations import PartialAnnotationsWarning
-from heatproof.client.documents.estimates import EvaluationEstimate
 from heatproof.client.documents.model_files import ModelSource
 from heatproof.client.documents.policies import PreprocessingSource, read_preprocessing
 from heatproof.client.documents.results import Report
+from heatproof.client.documents.results.estimates import EvaluationEstimate
 from heatproof.client.documents.statements import StatementOptions
 from heatproof.client.documents.targets import TargetSource
 from heatproof.client.errors import (

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from heatproof.client.command.output.console import out
 from heatproof.client.documents.captions import Captions
-from heatproof.client.documents.estimates import EvaluationEstimate
+from heatproof.client.documents.results.estimates import EvaluationEstimate
 from heatproof.client.report.changes import CHANGE_HEADS, CHANGE_NUMBERS, ChangeRow
 from heatproof.client.report.checks import CheckRow, Judgement
 from heatproof.client.report.content import Content

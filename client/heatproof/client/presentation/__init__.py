@@ -1,0 +1,1 @@
+"""Reports as a person holds them: drawn, written, saved and loaded."""
