@@ -136,7 +136,7 @@ def test_curves_are_drawn_as_they_are(report: Report) -> None:
 
 def test_scores_are_drawn_with_their_intervals(report: Report) -> None:
     figure = report.plot.scores()
-    assert [axis.get_title(loc="left") for axis in figure.axes] == ["deletion", "insertion"]
+    assert [axis.get_title(loc="left") for axis in figure.axes] == ["deletion ↑", "insertion ↑"]
     lines = [list(line.get_xdata()) for line in figure.axes[0].lines]
     assert lines == [[0.5], [0.4, 0.6]]
 

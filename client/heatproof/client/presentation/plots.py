@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from heatproof.client.documents.results import Report
 from heatproof.client.errors import UsageError
 from heatproof.client.extras import required
+from heatproof.client.report.numbers import ARROWS
 from heatproof.v1.results_pb2 import Curve, MetricResult
 
 if TYPE_CHECKING:
@@ -143,7 +144,8 @@ class ReportPlots:
             _draw_points(axis, points, f"C{index}", caption)
         axis.set_yticks(range(len(chart)), list(chart), fontsize=8)
         axis.set_ylim(len(chart) - 0.5, -0.5)
-        axis.set_title(metric, fontsize=9, loc="left")
+        arrow = ARROWS.get(next(iter(chart.values()))[0].direction, "")
+        axis.set_title(f"{metric} {arrow}".strip(), fontsize=9, loc="left")
         axis.grid(axis="x", alpha=0.3)
         axis.tick_params(axis="x", labelsize=8)
 
@@ -176,7 +178,8 @@ def _grid(charts: int, size: tuple[float, float]) -> "tuple[Figure, list[Axes]]"
 def _draw_curves(axis: "Axes", title: str, drawn: Sequence[tuple[str, MetricResult]]) -> None:
     for index, (explainer, result) in enumerate(drawn):
         for name, curve in _own_first(result):
-            label = f"{explainer} {curve.label or name}".strip()
+            own = curve.label or name
+            label = f"{explainer} {own}".strip() if len(result.curves) > 1 else explainer or own
             style = DASHES.get(curve.role, "-")
             axis.plot(
                 curve.fractions, curve.values, style, color=f"C{index}", label=label, linewidth=1.4

@@ -36,6 +36,9 @@ SCORE_COLUMNS: Final = (
 )  # fmt: skip
 """Columns of a table of scores."""
 
+WORST_COLUMNS: Final = ("metric", "removal", "explainer", "display_name", "value", "top_class")
+"""Columns of a table of the worst images."""
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Report:
@@ -93,7 +96,7 @@ class Report:
         return frame
 
     def worst(self, n: int = 10) -> "pd.DataFrame":
-        """The images whose explanations score worst: `n` rows of `images_to_pandas` a result.
+        """The images whose explanations score worst: `n` rows a result, the worst first.
 
         Args:
             n: how many images of each result; those without a score are not among them.
@@ -107,7 +110,8 @@ class Report:
             keyed = [(badness(row["value"], result.direction), row) for row in own]
             ranked = sorted(keyed, key=itemgetter(0), reverse=True)
             worst.extend(row for _, row in ranked[:n])
-        frame: pd.DataFrame = pandas.DataFrame(worst)
+        several = ["model"] if len(self.models) > 1 else []
+        frame: pd.DataFrame = pandas.DataFrame(worst, columns=[*several, *WORST_COLUMNS])
         return frame
 
     def save(self, path: PathText) -> None:
