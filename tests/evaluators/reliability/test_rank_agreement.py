@@ -161,6 +161,13 @@ def test_images_of_a_group_are_resampled_together() -> None:
     )
 
 
+def test_every_image_of_a_group_counts() -> None:
+    drawn = scores(48, 4, 7)
+    groups = tuple(f"g{place // 4}" for place in range(48))
+    grouped, single = (image_agreement(drawn, sampled(48, own)) for own in (groups, ()))
+    assert grouped.value == pytest.approx(single.value, rel=1e-12)
+
+
 def test_few_units_give_a_value_and_no_interval() -> None:
     found = image_agreement(scores(7, 4), sampled(7))
     assert found.value is not None
