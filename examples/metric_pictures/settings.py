@@ -157,6 +157,7 @@ GROUPS: Final[Mapping[str, Group]] = {
             "focus": {},
         }
     ),
+    "weight_noise": Group({"gef": {"draws": 3}}),
     "composites": Group({"coherency": {}, "adcc": {}, "arcc": {}}, ({"grey": {}},)),
     "model": Group(
         {

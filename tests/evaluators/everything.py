@@ -48,6 +48,7 @@ _OF_METRICS: Final[Parameters] = {
     "explanation_consistency": {"steps": 2, "controls": 1},
     "faithfulness_correlation": _SUBSETS,
     "faithfulness_estimate": _CELLS,
+    "gef": {"levels": 3, "draws": 1},
     "increase_in_confidence": {"keep": 0.2},
     "infidelity": {"grid": 4, "subsets": 8},
     "insertion": {"grid": 2, "steps": 3},

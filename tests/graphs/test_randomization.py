@@ -1,4 +1,4 @@
-"""Weights drawn anew: which, from what distribution, and by nothing but seed and name."""
+"""Weights changed at random: which, from what distribution, and by nothing but seed and name."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,6 +10,7 @@ import pytest
 
 from heatproof.evaluators.errors import UnknownNameError
 from heatproof.evaluators.images.preprocessing import PRESETS, ChannelOrder
+from heatproof.evaluators.queries.passes import WeightNoise
 from heatproof.graphs.canonical import canonicalize
 from heatproof.graphs.gradients import differentiated
 from heatproof.graphs.masking import layer_masked
@@ -104,6 +105,75 @@ def test_draws_depend_on_seed_and_layer_alone(model: ir.Model) -> None:
     other = operands(randomized(model, ["product"], 4), "product")[1]
     np.testing.assert_array_equal(alone, among)
     assert not np.isclose(alone, other).any()
+
+
+@pytest.mark.parametrize("noise", [None, WeightNoise(0.1)])
+def test_trained_weights_that_nobody_reads_are_gone(
+    model: ir.Model, noise: WeightNoise | None
+) -> None:
+    def stored(one: ir.Model) -> int:
+        held = (value.const_value for value in one.graph.initializers.values())
+        return sum(tensor.size for tensor in held if tensor is not None)
+
+    assert stored(randomized(model, LAYERS, 0, noise)) == stored(model)
+
+
+def test_noise_multiplies_each_weight_by_a_normal_factor(text_model: Parse) -> None:
+    text = """<ir_version: 10, opset_import: ["" : 18]>
+    g (float[N, 400] x) => (float[N, 250] y) <float[400, 250] w> { [only] y = MatMul (x, w) }"""
+    model = prepared(ir.from_proto(text_model(text)))
+    old = operands(model, "only")[1]
+    new = operands(randomized(model, ["only"], 0, WeightNoise(0.3)), "only")[1]
+    assert old is not None
+    assert new is not None
+    assert (new.dtype, new.shape) == (np.float32, (400, 250))
+    factors = new.astype(np.float64) / old
+    assert factors.mean() == pytest.approx(1, abs=5 * 0.3 / np.sqrt(factors.size))
+    assert factors.std() == pytest.approx(0.3, rel=5 / np.sqrt(2 * factors.size))
+    shares = [float((np.abs(factors - 1) < width * 0.3).mean()) for width in (1, 2, 3)]
+    assert shares == pytest.approx([0.6827, 0.9545, 0.9973], abs=0.008)  # of a normal distribution
+    assert abs(np.corrcoef(factors.ravel(), old.ravel())[0, 1]) < 5 / np.sqrt(factors.size)
+
+
+def test_noise_falls_on_all_weights_and_leaves_zeros_and_statistics(model: ir.Model) -> None:
+    shift = next(node for node in model.graph if node.name == "norm").inputs[2]
+    assert shift is not None
+    shift.const_value = ir.tensor(np.zeros(64, np.float32))
+    drawn = randomized(model, LAYERS, 3, WeightNoise(0.1))
+    _, scale, shift_before, mean, var = operands(model, "norm")
+    _, new_scale, new_shift, new_mean, new_var = operands(drawn, "norm")
+    assert not np.isclose(scale, new_scale, rtol=1e-5).all()
+    for old, new in ((shift_before, new_shift), (mean, new_mean), (var, new_var)):
+        np.testing.assert_array_equal(old, new)
+    for name, place in (("conv", 1), ("conv", 2), ("gain", 1), ("product", 1), ("bias", 1)):
+        old, new = (operands(one, name)[place] for one in (model, drawn))
+        assert not np.array_equal(old, new)
+
+
+def test_noise_goes_by_seed_deviation_draw_and_layer_alone(model: ir.Model) -> None:
+    def factors(layers: tuple[str, ...], seed: int, noise: WeightNoise) -> np.ndarray:
+        new = operands(randomized(model, layers, seed, noise), "product")[1]
+        old = operands(model, "product")[1]
+        made: np.ndarray = (new.astype(np.float64) / old - 1) / noise.deviation  # type: ignore[union-attr]  # stored
+        return made.ravel()
+
+    noise = WeightNoise(0.1, 1)
+    first = factors(("product",), 3, noise)
+    np.testing.assert_array_equal(first, factors(LAYERS[::-1], 3, noise))
+    for seed, other in ((4, noise), (3, WeightNoise(0.1, 2)), (3, WeightNoise(0.2, 1))):
+        unlike = np.corrcoef(first, factors(("product",), seed, other))[0, 1]
+        assert abs(unlike) < 5 / np.sqrt(first.size)
+
+
+def test_noise_beyond_the_range_of_half_precision_is_infinite(text_model: Parse) -> None:
+    text = """<ir_version: 10, opset_import: ["" : 18]>
+    g (float16[N, 9] x) => (float16[N, 9] y) <float16[9, 9] w> { [one] y = MatMul (x, w) }"""
+    model = prepared(ir.from_proto(text_model(text)))
+    model.graph.initializers["w"].const_value = ir.tensor(np.full((9, 9), 6e4, np.float16))
+    new = operands(randomized(model, ["one"], 0, WeightNoise(1.0)), "one")[1]
+    assert new is not None
+    assert new.dtype == np.float16
+    assert np.isinf(new).any()
 
 
 def test_layers_of_equal_shape_draw_differently(text_model: Parse) -> None:

@@ -33,7 +33,9 @@ ABSENT: Final = {
     ("metric", "mst_c"): "in Quantus' source, but in no version of it that is released",
     ("metric", "adcc"): "OpenVINO XAI has it, for models of its own format alone",
     ("metric", "qge"): "proposed with a branch of Quantus that no version holds",
-    ("metric", "gef"): "an open proposal to Quantus",
+    ("metric", "gef"): (
+        "published with scripts upon Quantus' base classes; version 0.6.0 of Quantus lacks it"
+    ),
     ("metric", "saco"): "published with a script; no library has it",
     ("removal", "adversarial"): "no peer removes by an image after an attack",
     ("explainer", "disturbed"): "a control of Heatproof",

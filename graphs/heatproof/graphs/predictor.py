@@ -156,7 +156,8 @@ class OrtPredictor:
         """Weights first, for masking and gradients follow from the graph that they leave."""
         model, logits = self._canonical.model, self._canonical.logits
         if run.weights.layers:
-            model = randomized(model, run.weights.layers, run.weights.seed)
+            weights = run.weights
+            model = randomized(model, weights.layers, weights.seed, weights.noise)
         if run.gate is not None:
             model = gated(model, run.gate)
         if run.masking is not None:

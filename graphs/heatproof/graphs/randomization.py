@@ -1,7 +1,9 @@
-"""Draws the weights of some layers anew: the randomized models of sanity checks for explanations.
+"""Changes the weights of some layers at random: the models of sanity checks for explanations.
 
-Published by Adebayo et al. 2018 (arXiv 1810.03292), who initialize layers anew; initializers are
-not in an ONNX file, so that each tensor keeps its own mean and standard deviation here (ours).
+Drawn anew as published by Adebayo et al. 2018 (arXiv 1810.03292), who initialize layers anew;
+initializers are not in an ONNX file, so that each tensor keeps its own mean and standard deviation
+here (ours). Or multiplied by noise, as published by Hedström et al. 2025 (TMLR, openreview
+ukLxqA8zXj).
 """
 
 import hashlib
@@ -11,8 +13,10 @@ from types import MappingProxyType
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
+from onnx_ir.passes import common
 
 from heatproof.evaluators.errors import UnknownNameError
+from heatproof.evaluators.queries.passes import WeightNoise
 from heatproof.graphs.nodes.captures import values_read
 from heatproof.graphs.nodes.constants import constant_operand, replace_operand
 from heatproof.graphs.nodes.surroundings import is_surrounding
@@ -53,18 +57,22 @@ def layers_of(model: ir.Model) -> tuple[str, ...]:
     return tuple(name for name, _ in _layers(model.graph))
 
 
-def randomized(model: ir.Model, layers: Sequence[str], seed: int) -> ir.Model:
-    """Returns a copy of a model in which the weights of layers are drawn anew.
+def randomized(
+    model: ir.Model, layers: Sequence[str], seed: int, noise: WeightNoise | None = None
+) -> ir.Model:
+    """Returns a copy of a model in which the weights of layers are changed at random.
 
     Each weight, bias and parameter of a normalization comes from a normal distribution with the
-    mean and the (population) standard deviation of the tensor, in its element type. Running
-    statistics of batch normalizations stay. What is drawn for a layer depends on the seed and its
-    name alone; layers that share a tensor get one each. Quantized weights become floating ones.
+    mean and the (population) standard deviation of the tensor, or is multiplied by a factor of its
+    own from one with mean 1; both in its element type. Running statistics of batch normalizations
+    stay. What is drawn for a layer depends on seed, noise and its name alone; layers that share a
+    tensor get one each. Quantized weights become floating ones.
 
     Args:
         model: a prepared model; not changed, and weights that stay are shared with it.
         layers: names out of `layers_of`, in any order.
         seed: of the draws.
+        noise: what multiplies the weights; None to draw them anew.
 
     Raises:
         UnknownNameError: the model has no such layer; offers the nearest name.
@@ -74,9 +82,11 @@ def randomized(model: ir.Model, layers: Sequence[str], seed: int) -> ir.Model:
     for name in dict.fromkeys(layers):
         if name not in known:
             raise UnknownNameError.among("layer", name, known)
-        rng = _generator(seed, name)
+        rng = _generator(seed, name, noise)
         for index, weights in _weights(known[name]):
-            replace_operand(known[name], index, _drawn(weights, rng))
+            drawn = _drawn(weights, rng) if noise is None else _noised(weights, rng, noise)
+            replace_operand(known[name], index, drawn)
+    common.RemoveUnusedNodesPass()(copy)  # the trained weights, which nobody reads any more
     return copy
 
 
@@ -146,6 +156,15 @@ def _drawn(weights: NDArray[np.generic], rng: np.random.Generator) -> NDArray[np
     return rng.normal(numbers.mean(), numbers.std(), weights.shape).astype(weights.dtype)
 
 
-def _generator(seed: int, layer: str) -> np.random.Generator:
-    text = f"heatproof/weights/{seed}/{layer}".encode()
+def _noised(
+    weights: NDArray[np.generic], rng: np.random.Generator, noise: WeightNoise
+) -> NDArray[np.generic]:
+    factors = rng.normal(1.0, noise.deviation, weights.shape)
+    with np.errstate(over="ignore"):  # what overflows is infinite, and then so are the answers
+        return (weights.astype(np.float64) * factors).astype(weights.dtype)
+
+
+def _generator(seed: int, layer: str, noise: WeightNoise | None) -> np.random.Generator:
+    purpose = "weights" if noise is None else f"weight-noise/{noise.deviation!r}/{noise.draw}"
+    text = f"heatproof/{purpose}/{seed}/{layer}".encode()
     return np.random.default_rng(int.from_bytes(hashlib.sha256(text).digest(), "big"))

@@ -61,6 +61,7 @@ def test_the_registries_hold_what_the_contract_offers() -> None:
         "faithfulness_correlation",
         "faithfulness_estimate",
         "focus",
+        "gef",
         "increase_in_confidence",
         "infidelity",
         "input_invariance",

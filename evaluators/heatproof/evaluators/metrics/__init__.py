@@ -178,6 +178,7 @@ from heatproof.evaluators.metrics.metric import Metric as Metric
 from heatproof.evaluators.metrics.randomization.efficient_mprt import (
     EfficientMprt as EfficientMprt,
 )
+from heatproof.evaluators.metrics.randomization.gef import Gef as Gef
 from heatproof.evaluators.metrics.randomization.mprt import Mprt as Mprt
 from heatproof.evaluators.metrics.randomization.random_logit import RandomLogit as RandomLogit
 from heatproof.evaluators.metrics.randomization.smooth_mprt import SmoothMprt as SmoothMprt

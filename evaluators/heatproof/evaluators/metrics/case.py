@@ -156,7 +156,7 @@ class Case:
         return self.sample.leads_pair
 
     def randomized(self, weights: Weights) -> Procedure[Sample]:
-        """The image as the model sees it with weights of some layers drawn anew."""
+        """The image as the model sees it with weights of some layers changed."""
         self._require(Reads.RANDOMIZED_MODELS)
         return self.sample.reweighted(weights)
 

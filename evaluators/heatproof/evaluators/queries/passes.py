@@ -8,16 +8,31 @@ from heatproof.evaluators.removal.operator import Masking
 
 
 @dataclass(frozen=True, slots=True)
+class WeightNoise:
+    """Factors, normal around 1, by which weights are multiplied.
+
+    Attributes:
+        deviation: standard deviation of the factors.
+        draw: which of several draws.
+    """
+
+    deviation: float
+    draw: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Weights:
-    """Which weights of a model are drawn anew.
+    """Which weights of a model are changed, and how.
 
     Attributes:
         layers: names of layers, in the order of the graph; none for the trained model.
         seed: of the draws.
+        noise: what multiplies the weights; None where they are drawn anew.
     """
 
     layers: tuple[str, ...] = ()
     seed: int = 0
+    noise: WeightNoise | None = None
 
 
 TRAINED: Final = Weights()
@@ -58,7 +73,7 @@ class ModelPass:
 
     Attributes:
         model: name of the model.
-        weights: weights that are drawn anew.
+        weights: weights that are changed.
         masking: rules by which the network hides the masked regions of its input; None for none.
         wrt: tensor by which the class scores are differentiated, `IMAGE` for the input; None for a
             forward pass alone.

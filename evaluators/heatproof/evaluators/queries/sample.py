@@ -66,7 +66,7 @@ class Sample:
         object_mask: where the object is, in the model's input frame; None if it was not given.
         boxes: boxes around objects, in the model's input frame.
         label: the true class, or all that it shows; None if it was not given.
-        weights: weights of the model that are drawn anew.
+        weights: weights of the model that are changed.
         is_perturbed: whether the pixels were changed, so that `image` is not what was uploaded.
         donors: other images of the data set by a seeded draw, as many as the evaluation reads.
         same_label_donors: more of its own label, as many as the evaluation reads and there are.

@@ -34,11 +34,12 @@ class LayerOrder(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RandomizedModels(Metric, ABC):
-    """Compares maps with those of the model after weights were drawn anew.
+    """Compares maps with those of the model after weights were changed at random.
 
-    Weights come from normal distributions with each tensor's own mean and deviation (ours;
-    published: the layers' initializers), by the spec's seed alone, so that all images meet the same
-    random models. The class stays the one that the trained model's map explains.
+    Weights drawn anew come from normal distributions with each tensor's own mean and deviation
+    (ours; published: the layers' initializers). Draws go by the spec's seed alone, so that all
+    images meet the same random models. The class stays the one that the trained model's map
+    explains.
     """
 
     def passes(self, model: PredictorFacts) -> tuple[ModelPass, ...]:
@@ -65,6 +66,12 @@ def sound_map(case: Case, sample: Sample, whose: str) -> Procedure[Map | Undefin
     if isinstance(made, Undefined) or np.isfinite(made).all():
         return made
     return Undefined(Reason.NOT_FINITE, f"the map of {whose} is not finite")
+
+
+def rms_scaled(made: Map) -> Map:
+    """A map over its root mean square; a map of zeros, which has none, stays as it is."""
+    scale = float(np.sqrt(np.mean(made**2)))
+    return made / scale if scale > 0 else made
 
 
 @dataclass(frozen=True, slots=True)

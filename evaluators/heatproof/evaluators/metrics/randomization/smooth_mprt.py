@@ -13,6 +13,7 @@ from heatproof.evaluators.metrics.metric import METRICS, Cost, MetricCategory, M
 from heatproof.evaluators.metrics.randomization.model_randomization import (
     LayerOrder,
     StagedRandomization,
+    rms_scaled,
     sound_map,
 )
 from heatproof.evaluators.outcomes import Direction, Undefined
@@ -90,7 +91,5 @@ class SmoothMprt(StagedRandomization):
         made = yield from sound_map(case, sample.moved(image, answer), whose)
         if isinstance(made, Undefined):
             return made
-        scale = float(np.sqrt(np.mean(made**2)))
-        if scale > 0:
-            total += made / scale
+        total += rms_scaled(made)
         return None
