@@ -167,15 +167,15 @@ def test_a_map_that_moves_equally_far_at_all_levels_scores_nothing(explainer: Ex
 def test_the_largest_deviation_is_the_first_rung_where_the_class_is_lost(rung: int) -> None:
     def turning(noise: WeightNoise, logits: np.ndarray) -> np.ndarray:
         moved = logits + noise.deviation
-        return moved[::-1] if noise.deviation >= 0.025 * 2**rung else moved
+        return moved[::-1] if noise.deviation >= 0.0125 * 2**rung else moved
 
     outcome = scored(Gef(), Moving(), pixels(), Noised(turning))
-    assert outcome.parts["largest_deviation"] == pytest.approx(0.025 * 2**rung)
+    assert outcome.parts["largest_deviation"] == pytest.approx(0.0125 * 2**rung)
 
 
 def test_where_the_class_is_never_lost_the_last_rung_is_the_largest() -> None:
     outcome = scored(Gef(), Moving(), pixels(), Noised(growing))
-    assert outcome.parts["largest_deviation"] == RUNGS[-1] == pytest.approx(3.2)
+    assert outcome.parts["largest_deviation"] == RUNGS[-1] == pytest.approx(1.6)
 
 
 @pytest.mark.parametrize(

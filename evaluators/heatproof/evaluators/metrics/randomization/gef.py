@@ -36,8 +36,8 @@ from heatproof.evaluators.statistics.reductions import Mean, Reduction
 SMALLEST: Final = 1e-3
 """Deviation of the noise at the first level."""
 
-RUNGS: Final = tuple(0.025 * 2.0**step for step in range(8))
-"""Deviations out of which the largest one is found, 0.025 to 3.2."""
+RUNGS: Final = tuple(0.0125 * 2.0**step for step in range(8))
+"""Deviations out of which the largest one is found, 0.0125 to 1.6."""
 
 _PROBES: Final = 3
 """Deviations of the ladder that halving asks about."""
