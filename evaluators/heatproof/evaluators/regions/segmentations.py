@@ -1,5 +1,6 @@
 """Ways to split an image: squares, pixels, and segments of like colour."""
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, cast
 
@@ -25,32 +26,51 @@ their first centres, and cuts off parts of down to half the mean size that hang 
 other."""
 
 
-@REGIONS.register
-@dataclass(frozen=True, slots=True)
-class Grid(Segmentation):
-    """Splits the image into squares."""
+class _Squares(Segmentation):
+    """Splits all images of one size into the same squares, row by row."""
 
-    facts: ClassVar[Facts] = Facts(name="grid", reference="Heatproof")
-
-    side: int = parameter(14, "Cells along each side of the image.", within=Range(1, 4096))
+    __slots__ = ()
 
     @property
     def is_fixed(self) -> bool:
         """Of any image as many."""
         return True
 
-    def check(self, height: int, width: int) -> None:
-        """Refuses cells smaller than a pixel."""
-        if self.side > min(height, width):
-            raise InvalidArgumentError(
-                f"side is {self.side}, but the input has {width} x {height} pixels: at most "
-                f"{min(height, width)}",
-                field="side",
-            )
+    @abstractmethod
+    def squares(self, height: int, width: int) -> Regions:
+        """The squares of an image of this size."""
 
     def most(self, height: int, width: int) -> int:
-        """All cells."""
-        return self.side * self.side
+        """All squares."""
+        return self.squares(height, width).cells
+
+    def regions(self, image: Image) -> Regions:
+        """Squares, row by row."""
+        return self.squares(image.shape[1], image.shape[2])
+
+
+def _require_within(side: int, height: int, width: int) -> None:
+    """Refuses more cells along a side than it has pixels, or larger ones than there is room."""
+    if side > min(height, width):
+        raise InvalidArgumentError(
+            f"side is {side}, but the input has {width} x {height} pixels: at most "
+            f"{min(height, width)}",
+            field="side",
+        )
+
+
+@REGIONS.register
+@dataclass(frozen=True, slots=True)
+class Grid(_Squares):
+    """Splits the image into squares."""
+
+    facts: ClassVar[Facts] = Facts(name="grid", reference="Heatproof")
+
+    side: int = parameter(14, "Cells along each side of the image.", within=Range(1, 4096))
+
+    def check(self, height: int, width: int) -> None:
+        """Refuses cells smaller than a pixel."""
+        _require_within(self.side, height, width)
 
     def check_coarse(self, height: int, width: int, side: int, why: str) -> None:
         """Refuses at `side`."""
@@ -61,37 +81,23 @@ class Grid(Segmentation):
                 field="side",
             )
 
-    def regions(self, image: Image) -> Regions:
-        """Squares, row by row."""
-        return GridCells(image.shape[1], image.shape[2], self.side)
+    def squares(self, height: int, width: int) -> Regions:
+        """So many along each side."""
+        return GridCells(height, width, self.side)
 
 
 @REGIONS.register
 @dataclass(frozen=True, slots=True)
-class Patches(Segmentation):
+class Patches(_Squares):
     """Splits the image into squares of a given number of pixels, from the top left corner on."""
 
     facts: ClassVar[Facts] = Facts(name="patches", reference="Heatproof")
 
     side: int = parameter(8, "Side of a square, in pixels.", within=Range(1, 4096))
 
-    @property
-    def is_fixed(self) -> bool:
-        """Of any image as many."""
-        return True
-
     def check(self, height: int, width: int) -> None:
         """Refuses squares that are larger than the input."""
-        if self.side > min(height, width):
-            raise InvalidArgumentError(
-                f"side is {self.side} pixels, but the input has {width} x {height}: at most "
-                f"{min(height, width)}",
-                field="side",
-            )
-
-    def most(self, height: int, width: int) -> int:
-        """All squares."""
-        return PatchCells(height, width, self.side).cells
+        _require_within(self.side, height, width)
 
     def check_coarse(self, height: int, width: int, side: int, why: str) -> None:
         """Refuses at `side`; what is left at the end of the image may be smaller."""
@@ -100,38 +106,29 @@ class Patches(Segmentation):
                 f"side is {self.side} pixels, and {why}: at least {side}", field="side"
             )
 
-    def regions(self, image: Image) -> Regions:
-        """Squares, row by row."""
-        return PatchCells(image.shape[1], image.shape[2], self.side)
+    def squares(self, height: int, width: int) -> Regions:
+        """Of so many pixels."""
+        return PatchCells(height, width, self.side)
 
 
 @REGIONS.register
 @dataclass(frozen=True, slots=True)
-class Pixels(Segmentation):
+class Pixels(_Squares):
     """Makes a region of every pixel."""
 
     facts: ClassVar[Facts] = Facts(name="pixels", reference="Heatproof")
 
-    @property
-    def is_fixed(self) -> bool:
-        """Of any image as many."""
-        return True
-
     def check(self, height: int, width: int) -> None:
         """Fits every input."""
-
-    def most(self, height: int, width: int) -> int:
-        """All pixels."""
-        return height * width
 
     def check_coarse(self, height: int, width: int, side: int, why: str) -> None:
         """Refuses any side but 1; pixels have no parameter that makes them coarser."""
         if side > 1:
             raise InvalidArgumentError(f"single pixels are too small, for {why}: choose patches")
 
-    def regions(self, image: Image) -> Regions:
-        """Pixels, row by row."""
-        return PatchCells(image.shape[1], image.shape[2], 1)
+    def squares(self, height: int, width: int) -> Regions:
+        """Of one pixel."""
+        return PatchCells(height, width, 1)
 
 
 @REGIONS.register
