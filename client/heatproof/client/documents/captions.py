@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final, Self
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -14,6 +15,10 @@ from heatproof.v1.model_pb2 import Model
 from heatproof.v1.results_pb2 import MetricResult
 
 _MODEL: Final = re.compile(r"models/[\w-]+")
+
+_ALWAYS_TOLD: Final[Mapping[str, str]] = MappingProxyType({"against": "models"})
+"""Values of parameters that a caption names even where all results have them: nothing else beside
+it says that a map is held against those of other models."""
 
 DIGEST_DIGITS: Final = 12
 """Digits of a digest that a short name shows."""
@@ -77,7 +82,8 @@ class Captions:
 
     Attributes:
         models: names of models by their resource names.
-        telling: parameters that differ, by the name of the choice.
+        telling: parameters that differ, by the name of the choice; what is always told is not among
+            them.
     """
 
     models: Mapping[str, str]
@@ -109,9 +115,12 @@ class Captions:
         """A choice with the parameters that tell it from its namesakes."""
         name, _ = chosen(message)
         telling = self.telling.get(name, frozenset())
-        return _with(
-            name, {key: text for key, text in parameters(message).items() if key in telling}
-        )
+        told = {
+            key: text
+            for key, text in parameters(message).items()
+            if key in telling or _ALWAYS_TOLD.get(key) == text
+        }
+        return _with(name, told)
 
     def row(self, result: MetricResult) -> dict[str, str]:
         """Columns that say what a result is about."""

@@ -186,13 +186,6 @@ ALL: list[Metric] = [
 
 
 @pytest.mark.parametrize("metric", ALL, ids=lambda metric: metric.name)
-def test_a_constant_map_is_degenerate(metric: Metric) -> None:
-    found = scored(metric, np.zeros((SIDE, SIDE))).score
-    assert isinstance(found, Undefined)
-    assert found.reason is Reason.DEGENERATE
-
-
-@pytest.mark.parametrize("metric", ALL, ids=lambda metric: metric.name)
 def test_no_metric_asks_for_more_than_its_cost(metric: Metric) -> None:
     predictor = linear(WEIGHTS, own=facts(batch_size=1))
     case = case_of(predictor, IMAGE, MAP)
