@@ -3,11 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-import numpy as np
 import onnx
-import onnx_ir as ir
 import pytest
-from numpy.typing import NDArray
 
 from heatproof.evaluators.evaluation.engine import evaluate
 from heatproof.evaluators.evaluation.plan import result_keys
@@ -15,23 +12,14 @@ from heatproof.evaluators.evaluation.results import ImageResult
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.explainers import Saliency
 from heatproof.evaluators.images.preprocessing import PRESETS
-from heatproof.evaluators.images.sources import (
-    DonorImage,
-    Frame,
-    FramedBox,
-    FramedMap,
-    FramedMask,
-    SourceImage,
-)
 from heatproof.evaluators.metrics import METRICS, Deletion, Sparseness
 from heatproof.evaluators.removal import Black, Layer
-from heatproof.graphs.canonical import canonicalize
-from heatproof.graphs.predictor import OrtPredictor
-from heatproof.graphs.runtime.cancellation import Cancellation
-from heatproof.graphs.runtime.sessions import SessionCache, SessionSettings
 from tests.evaluators.everything import EVERY_EXPLAINER, EVERY_METRIC, EVERY_REMOVAL
+from tests.graphs.evaluating import known_image, opened
 
-SIDE = 32
+PREDICTED = 4
+"""What both networks take the images for."""
+
 NETWORKS = {
     "models/nchw": """
     <ir_version: 10, opset_import: ["" : 18]>
@@ -62,37 +50,6 @@ NETWORKS = {
 Parse = Callable[[str], onnx.ModelProto]
 
 
-def drawing(seed: int) -> NDArray[np.uint8]:
-    rng = np.random.default_rng(seed)
-    rows, columns = np.mgrid[:SIDE, :SIDE] / SIDE
-    plane = rng.random(3)[:, None, None] * rows + rng.random(3)[:, None, None] * columns
-    drawn = 0.4 * plane + 0.2 * rng.random((3, SIDE, SIDE))
-    return (255 * drawn).astype(np.uint8).transpose(1, 2, 0)
-
-
-def source(seed: int) -> SourceImage:
-    """An image with all that may be known of it; its donors do not depend on its company."""
-    first, second, third = (
-        DonorImage(f"{100 * seed + one:064x}", lambda one=one: drawing(100 * seed + one))  # type: ignore[misc]  # bound at once
-        for one in (1, 2, 3)
-    )
-    shown = np.hypot(*np.mgrid[-10 : SIDE - 10, -13 : SIDE - 13]) < 8
-    return SourceImage(
-        f"{seed:064x}",
-        f"{seed}.png",
-        drawing(seed),
-        label=4,  # what both networks take it for
-        object_mask=FramedMask(Frame.MODEL_INPUT, shown),
-        boxes=(FramedBox(Frame.MODEL_INPUT, 5.0, 2.0, 21.0, 18.0),),
-        attribution_maps={"": FramedMap(Frame.SOURCE, drawing(7).astype(np.float32)[..., 0])},
-        donors=(first, second),
-        same_label_donors=(first,),
-        other_label_donors=(second, third),
-        partner=first,
-        leads_pair=True,
-    )
-
-
 SPEC = EvaluationSpec(
     models=tuple(NETWORKS),
     preprocessing=PRESETS["unit"],
@@ -103,7 +60,9 @@ SPEC = EvaluationSpec(
 )
 SPECS = {
     "every metric": SPEC,
-    "every explainer": replace(SPEC, metrics=(Sparseness(),), explainers=EVERY_EXPLAINER),
+    "every explainer": replace(
+        SPEC, metrics=(Sparseness(),), explainers=EVERY_EXPLAINER, removals=()
+    ),
     "every operator": replace(SPEC, metrics=(Deletion(2, 3),), removals=EVERY_REMOVAL),
 }
 
@@ -111,18 +70,8 @@ SPECS = {
 def evaluated(
     models: dict[str, onnx.ModelProto], spec: EvaluationSpec, images: Sequence[int], threads: int
 ) -> list[ImageResult]:
-    cache = SessionCache(1 << 30, SessionSettings(threads=threads, log_severity=2))
-    predictors = {
-        name: OrtPredictor(
-            canonicalize(ir.from_proto(model), PRESETS["unit"]),
-            cache,
-            model=name,
-            batch_size=4,
-            cancellation=Cancellation(),
-        )
-        for name, model in models.items()
-    }
-    sources = [source(seed) for seed in images]
+    predictors = {name: opened(model, name, threads) for name, model in models.items()}
+    sources = [known_image(seed, label=PREDICTED) for seed in images]
     return list(evaluate(spec, sources, predictors, lambda _: None))
 
 
@@ -138,6 +87,7 @@ def test_neither_company_nor_threads_change_a_bit_in_either_layout(
     scored = {keys[one.result] for one in alone.scores if isinstance(one.score, float)}
     assert {key.metric.name for key in scored} == {metric.name for metric in spec.metrics}
     assert {key.explainer for key in scored} >= set(spec.explainers)
+    assert {key.removal for key in scored} >= set(spec.removals)
     assert among == alone
 
 

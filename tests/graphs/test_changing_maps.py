@@ -4,9 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import onnx
-import onnx_ir as ir
 import pytest
-from numpy.typing import NDArray
 
 from heatproof.evaluators.evaluation.engine import evaluate
 from heatproof.evaluators.evaluation.results import ImageResult
@@ -24,12 +22,7 @@ from heatproof.evaluators.metrics import (
     RelativeOutputStability,
     RelativeRepresentationStability,
 )
-from heatproof.graphs.canonical import canonicalize
-from heatproof.graphs.predictor import OrtPredictor
-from heatproof.graphs.runtime.cancellation import Cancellation
-from heatproof.graphs.runtime.sessions import SessionCache, SessionSettings
 
-SIDE = 32
 NAME = "models/sha256-00"
 NCHW = """
 <ir_version: 10, opset_import: ["" : 18]>
@@ -55,14 +48,6 @@ g (float[N, 3, 32, 32] image) => (float[N, 5] scores)
 Parse = Callable[[str], onnx.ModelProto]
 
 
-def drawing(seed: int) -> NDArray[np.uint8]:
-    rng = np.random.default_rng(seed)
-    rows, columns = np.mgrid[:SIDE, :SIDE] / SIDE
-    plane = rng.random(3)[:, None, None] * rows + rng.random(3)[:, None, None] * columns
-    drawn = 0.4 * plane + 0.2 * rng.random((3, SIDE, SIDE))
-    return (255 * drawn).astype(np.uint8).transpose(1, 2, 0)
-
-
 def evaluated(
     model: onnx.ModelProto,
     metrics: Sequence[Metric],
@@ -71,13 +56,7 @@ def evaluated(
     seed: int = 0,
 ) -> tuple[list[ImageResult], int]:
     """Results and the number of rows that were run."""
-    predictor = OrtPredictor(
-        canonicalize(ir.from_proto(model), PRESETS["unit"]),
-        SessionCache(1 << 30, SessionSettings(threads=1, log_severity=2)),
-        model=NAME,
-        batch_size=4,
-        cancellation=Cancellation(),
-    )
+    predictor = opened(model, NAME)
     spec = EvaluationSpec(
         models=(NAME,),
         preprocessing=PRESETS["unit"],

@@ -11,7 +11,12 @@ from heatproof.evaluators.metrics import METRICS, Deletion
 from heatproof.evaluators.outcomes import Direction
 from heatproof.evaluators.regions import REGIONS
 from heatproof.evaluators.registry import plugins
-from heatproof.evaluators.registry.parameters import Range, check_parameters, parameters_of
+from heatproof.evaluators.registry.parameters import (
+    Range,
+    at_most,
+    check_parameters,
+    parameters_of,
+)
 from heatproof.evaluators.registry.registry import Reads, Registry, summary_of
 from heatproof.evaluators.removal import REMOVALS, Black, Blur, Layer
 
@@ -224,6 +229,11 @@ def test_ranges_know_their_ends(
 def test_ranges_are_written_with_their_brackets() -> None:
     assert str(Range(0, 1, lower_included=False)) == "(0, 1]"
     assert str(Range(1, 100_000)) == "[1, 100000]"
+
+
+@pytest.mark.parametrize(("most", "way_out"), [(2, "at most 2"), (1, "none fits; choose grid")])
+def test_the_largest_value_is_no_way_out_where_none_fits(most: int, way_out: str) -> None:
+    assert at_most(most, least=2, otherwise="choose grid") == way_out
 
 
 def test_operators_inside_an_explainer_are_checked_with_their_path() -> None:

@@ -14,11 +14,16 @@ from heatproof.evaluators.regions.patches import PatchCells
 from heatproof.evaluators.regions.regions import Regions
 from heatproof.evaluators.regions.segmentation import REGIONS, Segmentation
 from heatproof.evaluators.regions.segments import Segments
-from heatproof.evaluators.registry.parameters import Range, parameter
+from heatproof.evaluators.registry.parameters import Range, at_most, parameter
 from heatproof.evaluators.registry.registry import Facts
 
 _LEAST_PIXELS: Final = 16
 """Segments of fewer pixels on average have no shape of their own."""
+
+_FEWEST: Final = 2
+"""Segments that SLIC may be asked for."""
+
+_PAINT: Final = "choose an operator that paints pixels"
 
 _MOST_A_SEGMENT: Final = 4
 """SLIC makes at most this many times the segments that it is asked for: it rounds the step between
@@ -76,8 +81,8 @@ class Grid(_Squares):
         """Refuses at `side`."""
         if GridCells(height, width, self.side).smallest < side:
             raise InvalidArgumentError(
-                f"side is {self.side}, which makes cells under {side} pixels, and {why}: at most "
-                f"{min(height, width) // side}",
+                f"side is {self.side}, which makes cells under {side} pixels, and {why}: "
+                f"{at_most(min(height, width) // side, least=1, otherwise=_PAINT)}",
                 field="side",
             )
 
@@ -140,7 +145,7 @@ class Slic(Segmentation):
         name="slic", reference="Achanta et al. 2012, doi 10.1109/TPAMI.2012.120"
     )
 
-    segments: int = parameter(50, "About how many segments.", within=Range(2, 4096))
+    segments: int = parameter(50, "About how many segments.", within=Range(_FEWEST, 4096))
     compactness: float = parameter(
         10.0,
         "Weight of the place against the colour: higher makes squarer segments.",
@@ -153,7 +158,8 @@ class Slic(Segmentation):
         if self.segments > most:
             raise InvalidArgumentError(
                 f"segments is {self.segments}, but the input has {width} x {height} pixels, and a "
-                f"segment {_LEAST_PIXELS} at least: at most {most}",
+                f"segment {_LEAST_PIXELS} at least: "
+                f"{at_most(most, least=_FEWEST, otherwise='choose grid or pixels')}",
                 field="segments",
             )
 
@@ -167,7 +173,7 @@ class Slic(Segmentation):
         if self.segments > most:
             raise InvalidArgumentError(
                 f"segments is {self.segments}, which makes segments under {side} x {side} pixels, "
-                f"and {why}: at most {most}",
+                f"and {why}: {at_most(most, least=_FEWEST, otherwise=_PAINT)}",
                 field="segments",
             )
 

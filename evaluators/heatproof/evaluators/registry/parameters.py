@@ -153,3 +153,14 @@ def _type_name(default: object) -> str:
 
 def _is_nested(default: object) -> bool:
     return not isinstance(default, int | float | str)
+
+
+def at_most(most: int, *, least: int, otherwise: str) -> str:
+    """The way out of a parameter that is too large: the largest value, or what to do if none fits.
+
+    Args:
+        most: the largest value that would fit.
+        least: the smallest that the parameter takes.
+        otherwise: what else can be chosen.
+    """
+    return f"at most {most}" if most >= least else f"none fits; {otherwise}"

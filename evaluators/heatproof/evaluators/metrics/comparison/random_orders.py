@@ -18,7 +18,7 @@ from heatproof.evaluators.queries.procedure import Procedure, Readout
 from heatproof.evaluators.queries.sample import Sample
 from heatproof.evaluators.regions.grid import GridCells, Order
 from heatproof.evaluators.regions.segmentation import MIN_MASKED_CELL
-from heatproof.evaluators.registry.parameters import Range, parameter
+from heatproof.evaluators.registry.parameters import Range, at_most, parameter
 from heatproof.evaluators.removal.operator import RemovalOperator
 
 
@@ -50,7 +50,7 @@ def check_cells(grid: GridCells, steps: int, removal: RemovalOperator) -> None:
         raise InvalidArgumentError(
             f"a grid of {grid.side} has cells of {grid.smallest} pixels, under "
             f"{MIN_MASKED_CELL}: with {removal.name} they vanish inside the network; "
-            f"at most {coarsest}",
+            f"{at_most(coarsest, least=2, otherwise='choose an operator that paints pixels')}",
             field="grid",
         )
 

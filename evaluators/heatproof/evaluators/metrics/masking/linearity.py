@@ -22,11 +22,12 @@ from heatproof.evaluators.metrics.metric import METRICS, Cost, MetricCategory, M
 from heatproof.evaluators.outcomes import Direction, Outcome, Reason, Score, Undefined
 from heatproof.evaluators.queries.procedure import MaskedView, Procedure
 from heatproof.evaluators.regions.grid import GridCells
-from heatproof.evaluators.registry.parameters import NOT_NEGATIVE, Range, parameter
+from heatproof.evaluators.registry.parameters import NOT_NEGATIVE, Range, at_most, parameter
 from heatproof.evaluators.registry.registry import Reads
 from heatproof.evaluators.statistics.reductions import Mean, Reduction
 
 _COSINE: Final = Range(-1, 1)
+_LEAST_SIDE: Final = 8
 _NOTHING: Final = Undefined(Reason.ZERO_COVERAGE, "no patch alone leaves a feature")
 
 
@@ -48,7 +49,7 @@ class Linearity(FeaturesMetric):
         reads=(Reads.REMOVAL,),
     )
 
-    patch: int = parameter(32, "Side of a patch in pixels, about.", within=Range(8, 1024))
+    patch: int = parameter(32, "Side of a patch in pixels, about.", within=Range(_LEAST_SIDE, 1024))
 
     @property
     def reduction(self) -> Reduction:
@@ -72,8 +73,9 @@ class Linearity(FeaturesMetric):
         most = min(model.height, model.width) // 2
         if self.patch > most:
             raise InvalidArgumentError(
-                f"patch is {self.patch}, but the input has {model.width} x {model.height} pixels: "
-                f"at most {most}, so that there are several",
+                f"patch is {self.patch}, but the input has {model.width} x {model.height} pixels, "
+                "of which several patches are cut: "
+                f"{at_most(most, least=_LEAST_SIDE, otherwise='leave linearity out')}",
                 field="patch",
             )
         check_features(self.tensor, model)
