@@ -343,7 +343,7 @@ def _map(values: NDArray[Any] | Path, frame: Frame.ValueType, place: str) -> Att
 
 def _replacements(source: ReplacementsSource | None) -> ByImage[ImageSource | NamedImage] | None:
     if isinstance(source, str | os.PathLike):
-        return dict(images_by_stem(Path(source)))
+        return dict(images_by_stem(Path(source), "replacements"))
     return source
 
 

@@ -66,20 +66,24 @@ def collect(images: ImagesSource) -> tuple[NamedImage, ...]:
     return tuple(found)
 
 
-def images_by_stem(folder: Path) -> Mapping[str, NamedImage]:
+def images_by_stem(folder: Path, kind: str) -> Mapping[str, NamedImage]:
     """The images in and below a folder by their paths without suffix.
+
+    Args:
+        folder: the folder.
+        kind: what they are, for errors.
 
     Raises:
         UsageError: there is none, or the paths of two differ in their suffixes alone.
     """
     if not folder.is_dir():
-        raise UsageError(f"folder {folder} does not exist")
+        raise UsageError(f"{kind} folder {folder} does not exist")
     found: dict[str, NamedImage] = {}
     for image in _from_path(folder):
         first = found.setdefault(PurePosixPath(image.name).with_suffix("").as_posix(), image)
         if first is not image:
             raise UsageError(
-                f"folder {folder} holds {first.name} and {image.name}: keep one of them"
+                f"{kind} folder {folder} holds {first.name} and {image.name}: keep one of them"
             )
     return found
 
