@@ -6,6 +6,8 @@ from typing import Final
 
 import cv2
 import numpy as np
+from axes import LinearAxis, axis_of
+from orderings import number
 
 _INK: Final = (50, 50, 50)
 _PALE: Final = (228, 228, 228)
@@ -22,8 +24,8 @@ _PALETTE: Final = (  # blue, green, red, as OpenCV writes them
 _SCALE: Final = 2
 """Pixels a unit: the pictures are read at half their size."""
 _TOP, _LEFT, _BAR, _ROW = 44, 178, 300, 27
-_CURVE_LEFT, _CURVE, _TICKS = 590, 300, 4
-_WIDTH_OF_SCORES, _WIDTH = 540, 930
+_CURVE_LEFT, _CURVE = 640, 300
+_WIDTH_OF_SCORES, _WIDTH = 590, 980
 
 
 @dataclass(frozen=True)
@@ -76,11 +78,11 @@ class Chart:
         return canvas
 
     def _draw_scores(self, canvas: np.ndarray) -> None:
-        axis, tall = _Axis.over(list(_ends(self.scores)), _BAR), _ROW * len(self.scores)
+        axis, tall = axis_of(list(_ends(self.scores)), _BAR), _ROW * len(self.scores)
         for tick in axis.ticks:
             x = _LEFT + axis.pixel(tick)
             _line(canvas, (x, _TOP), (x, _TOP + tall), _PALE)
-            _write(canvas, _number(tick), (x - 12, _TOP + tall + 18))
+            _write(canvas, number(tick), (x - 12, _TOP + tall + 18))
         for place, score in enumerate(self.scores):
             y = _TOP + _ROW * place + _ROW // 2
             _write(canvas, score.name, (12, y + 4))
@@ -94,20 +96,18 @@ class Chart:
                 for end in ends:
                     _line(canvas, (end, y - 4), (end, y + 4), colour, 2)
             cv2.circle(canvas, (_SCALE * x, _SCALE * y), 5 * _SCALE, colour, -1, cv2.LINE_AA)
-            _write(canvas, f"{_number(score.value)}{score.note}", (_LEFT + _BAR + 12, y + 4))
+            _write(canvas, f"{number(score.value)}{score.note}", (_LEFT + _BAR + 12, y + 4))
 
     def _draw_curves(self, canvas: np.ndarray, tall: int) -> None:
         points = [np.array(line, np.float64) for line in self.curves.values()]
-        across = _Axis.spanning(
-            min(p[:, 0].min() for p in points), max(p[:, 0].max() for p in points), _CURVE
-        )
-        upwards = _Axis.over([y for line in points for y in line[:, 1]], tall)
+        across = LinearAxis.over([x for line in points for x in line[:, 0]], _CURVE)
+        upwards = LinearAxis.over([y for line in points for y in line[:, 1]], tall)
         for tick in across.ticks:
-            _write(canvas, _number(tick), (_CURVE_LEFT + across.pixel(tick) - 10, _TOP + tall + 18))
+            _write(canvas, number(tick), (_CURVE_LEFT + across.pixel(tick) - 10, _TOP + tall + 18))
         for tick in upwards.ticks:
             y = _TOP + tall - upwards.pixel(tick)
             _line(canvas, (_CURVE_LEFT, y), (_CURVE_LEFT + _CURVE, y), _PALE)
-            _write(canvas, _number(tick), (_CURVE_LEFT - 40, y + 4))
+            _write(canvas, number(tick), (_CURVE_LEFT - 40, y + 4))
         names = [score.name for score in self.scores]
         for name, line in zip(self.curves, points, strict=True):
             drawn = [
@@ -130,47 +130,9 @@ class Chart:
         _write(canvas, self.x_title, (_CURVE_LEFT + 60, _TOP + tall + 36))
 
 
-@dataclass(frozen=True)
-class _Axis:
-    low: float
-    high: float
-    pixels: int
-    step: float
-
-    @classmethod
-    def over(cls, values: Sequence[float], pixels: int) -> "_Axis":
-        """Around values, with round ends."""
-        low, high = min(values, default=0.0), max(values, default=1.0)
-        if low == high:
-            low, high = low - 0.5 * (abs(low) or 1), high + 0.5 * (abs(high) or 1)
-        step = _round_step((high - low) / _TICKS)
-        return cls(step * np.floor(low / step), step * np.ceil(high / step), pixels, step)
-
-    @classmethod
-    def spanning(cls, low: float, high: float, pixels: int) -> "_Axis":
-        """From one end to the other."""
-        return cls(low, high, pixels, (high - low) / _TICKS)
-
-    @property
-    def ticks(self) -> np.ndarray:
-        return np.arange(self.low, self.high + self.step / 2, self.step)
-
-    def pixel(self, value: float) -> int:
-        return round(self.pixels * (value - self.low) / (self.high - self.low))
-
-
-def _round_step(wanted: float) -> float:
-    power = 10.0 ** np.floor(np.log10(wanted))
-    return float(next(step * power for step in (1, 2, 2.5, 5, 10) if step * power >= wanted))
-
-
 def _ends(scores: Sequence[Score]) -> Iterator[float]:
     for score in scores:
         yield from (end for end in (score.value, score.lower, score.upper) if end is not None)
-
-
-def _number(value: float) -> str:
-    return f"{round(value, 10):.3g}"
 
 
 def _colour(place: int) -> tuple[int, int, int]:

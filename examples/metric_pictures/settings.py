@@ -16,7 +16,13 @@ EXPLAINERS: Final[Sequence[Named]] = (
     {"integrated_gradients": {"steps": 8}},
     {"occlusion": {"patch": 56, "stride": 28}},
 )
-CONTROLS: Final = ("random", "centre", "edges")
+
+
+def with_oracle(removal: Named) -> Sequence[Named]:
+    """The explainers, with occlusion by the metrics' own operator: the model's own answers."""
+    return (*EXPLAINERS[:-1], {"occlusion": {"patch": 32, "stride": 32, "removal": removal}})
+
+
 REMOVALS: Final[Sequence[Named]] = ({"layer": {}}, {"blur": {}}, {"grey": {}}, {"black": {}})
 
 
@@ -29,12 +35,17 @@ class Group:
         removals: operators; where there are several, they are what the picture compares.
         are_objects_read: whether one of the metrics reads object masks.
         explainers: whose maps are scored; none for metrics of the model alone.
+        are_views_shown: whether each photograph is shown in two views, for metrics that read
+            other images of a class.
+        is_assessed: whether it is told which maps score better than others.
     """
 
     metrics: Named
     removals: Sequence[Named] = ()
     explainers: Sequence[Named] = field(default=EXPLAINERS)
     are_objects_read: bool = False
+    are_views_shown: bool = False
+    is_assessed: bool = True
 
 
 _GRID: Final = {"grid": {"side": 7}}
@@ -59,10 +70,11 @@ GROUPS: Final[Mapping[str, Group]] = {
             "localization_auc": {},
             "effective_heat_ratio": {},
             "box_iou": {},
-            "dasgupta_consistency": {},
         },
         are_objects_read=True,
     ),
+    "sets": Group({"dasgupta_consistency": {"grid": 7}}, are_views_shown=True, is_assessed=False),
+    "mosaics": Group({"focus": {}}, are_views_shown=True),
     "agreement": Group(
         {
             f"agreement_{measure}": {"other": {"grad_cam": {}}}
@@ -97,12 +109,18 @@ GROUPS: Final[Mapping[str, Group]] = {
             "selectivity": {"regions": {"patches": {"side": 32}}, "steps": 14},
         },
         ({"grey": {}},),
+        with_oracle({"grey": {}}),
     ),
     "noise": Group(
         {"region_perturbation": {"cells": 14, "regions": {"patches": {"side": 16}}}},
         ({"noise": {}},),
+        with_oracle({"noise": {}}),
     ),
-    "mean": Group({"irof": {"regions": {"slic": {"segments": 16}}}}, ({"mean": {}},)),
+    "mean": Group(
+        {"irof": {"regions": {"slic": {"segments": 16}}}},
+        ({"mean": {}},),
+        with_oracle({"mean": {}}),
+    ),
     "imputed": Group(
         {name: {"shares": [0.1, 0.3, 0.5, 0.7, 0.9]} for name in _ROAD},
         ({"linear_imputation": {}},),
@@ -121,6 +139,7 @@ GROUPS: Final[Mapping[str, Group]] = {
             "qge": {"of": {"faithfulness_estimate": {"regions": _GRID}}},
         },
         ({"grey": {}},),
+        with_oracle({"grey": {}}),
     ),
     "confidence": Group(
         {
@@ -131,8 +150,13 @@ GROUPS: Final[Mapping[str, Group]] = {
             "completeness": {},
         },
         ({"black": {}},),
+        with_oracle({"black": {}}),
     ),
-    "corrected": Group({"occlusion_corrected_deletion": {"grid": 7, "steps": 7}}, ({"grey": {}},)),
+    "corrected": Group(
+        {"occlusion_corrected_deletion": {"grid": 7, "steps": 7}},
+        ({"grey": {}},),
+        with_oracle({"grey": {}}),
+    ),
     "robustness": Group(
         {
             "max_sensitivity": _FEW,
@@ -154,11 +178,12 @@ GROUPS: Final[Mapping[str, Group]] = {
             "smooth_mprt": {"stages": 3, "samples": 2},
             "efficient_mprt": {},
             "random_logit": {},
-            "focus": {},
         }
     ),
     "weight_noise": Group({"gef": {"draws": 3}}),
-    "composites": Group({"coherency": {}, "adcc": {}, "arcc": {}}, ({"grey": {}},)),
+    "composites": Group(
+        {"coherency": {}, "adcc": {}, "arcc": {}}, ({"grey": {}},), with_oracle({"grey": {}})
+    ),
     "model": Group(
         {
             "occlusion_robustness": {"grid": 7, "steps": 7},
@@ -171,5 +196,6 @@ GROUPS: Final[Mapping[str, Group]] = {
         REMOVALS,
         (),
         are_objects_read=True,
+        is_assessed=False,
     ),
 }
