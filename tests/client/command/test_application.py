@@ -246,6 +246,24 @@ def test_reports_say_why_there_is_no_verdict(
     assert not kept.exists()
 
 
+def test_the_policy_of_the_folder_is_found(
+    gate: list[str],
+    policy_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    bare = [text for text in gate if text not in {"--policy", str(policy_file)}]
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    assert run(bare) == 2
+    told = " ".join(capfd.readouterr().err.split())
+    assert "no policy: there is no heatproof.toml in" in told
+    assert "deployment, medical, research" in told
+    Path("heatproof.toml").write_text(policy_file.read_text())
+    assert run(bare) == 0
+
+
 def test_a_report_that_cannot_be_written_is_refused_before_the_work(
     gate: list[str], script: fakes.Script
 ) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import tomllib
+from importlib import resources
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -18,29 +19,50 @@ NO_PREPROCESSING: Final = (
 )
 """Says what to do where a preprocessing is missing."""
 
+PRESETS: Final = ("deployment", "medical", "research")
+"""Names of policies that come with Heatproof."""
+
+_FILES: Final = resources.files("heatproof.client.documents").joinpath("policy_presets")
+
 PolicySource: TypeAlias = str | os.PathLike[str] | dict[str, Any] | Policy
-"""A policy: the path of a TOML file, its table, or a message."""
+"""A policy: the path of a TOML file, the name of a preset, a table, or a message."""
 
 PreprocessingSource: TypeAlias = str | os.PathLike[str] | dict[str, Any] | Preprocessing
 """A preprocessing: the name of a preset, the path of a TOML file, its table, or a message."""
 
 
 def read_policy(source: PolicySource) -> Policy:
-    """Reads a policy.
+    """Reads a policy; the name of a preset is no file.
 
     Raises:
         PolicyError: it has no checks, an unknown key (the nearest known one is named), or a value
             of the wrong type.
         UsageError: the file cannot be read.
     """
-    if isinstance(source, str | os.PathLike):
+    if isinstance(source, str) and source in PRESETS:
+        policy = messages.read(Policy, tomllib.loads(preset_text(source)))
+    elif isinstance(source, str | os.PathLike):
         path = Path(source)
-        policy = _from_file(Policy, path, _toml(path))
+        policy = _from_file(Policy, path, _policy_table(path))
     else:
         policy = messages.read(Policy, source)
     if not policy.checks:
         raise PolicyError("the policy has no checks: add a [[checks]] table", path="checks")
     return policy
+
+
+def preset_text(name: str) -> str:
+    """The TOML of a preset of `PRESETS`, with comments that explain it."""
+    return _FILES.joinpath(f"{name}.toml").read_text(encoding="utf-8")
+
+
+def _policy_table(path: Path) -> dict[str, Any]:
+    """The table of a policy file; what is neither a file nor looks like one may mean a preset."""
+    if path.suffix or path.exists():
+        return _toml(path)
+    raise UsageError(
+        f"there is no policy {path}: name a TOML file, or one of the presets {', '.join(PRESETS)}"
+    )
 
 
 def read_preprocessing(source: PreprocessingSource) -> Preprocessing:

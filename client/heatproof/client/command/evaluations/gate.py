@@ -11,10 +11,15 @@ from heatproof.client.command.options.files import GateReportOptions, class_name
 from heatproof.client.command.options.groups import grouped
 from heatproof.client.command.output.console import progress_shown
 from heatproof.client.command.output.tables import show_report, show_results, show_verdict
+from heatproof.client.documents.policies import PRESETS
 from heatproof.client.documents.results import GateReport, UnjudgedError
+from heatproof.client.errors import UsageError
 from heatproof.client.report.checks import Judgement
 from heatproof.client.report.content import Content
 from heatproof.client.report.failures import Failure
+
+POLICY_FILE: Final = "heatproof.toml"
+"""The policy of a folder."""
 
 REFUSED: Final = 1
 """Exit code of a verdict against the model; of nothing else."""
@@ -27,8 +32,12 @@ class Candidate:
     model: shared.ModelOption
     images: shared.Images
     policy: Annotated[
-        Path, typer.Option(help="TOML file with the rules: the message heatproof.v1.Policy.")
-    ]
+        str | None,
+        typer.Option(
+            help="TOML file with the rules, the message heatproof.v1.Policy, or a preset: "
+            f"{', '.join(PRESETS)}. By default {POLICY_FILE} in the current folder."
+        ),
+    ] = None
     preprocessing: shared.Preprocessing = None
     baseline: Annotated[
         str | None,
@@ -38,6 +47,21 @@ class Candidate:
         ),
     ] = None
     target: shared.TargetOption = None
+
+    def rules(self) -> str:
+        """The policy that was named, or that of the folder.
+
+        Raises:
+            UsageError: none was named, and the folder has none.
+        """
+        if self.policy is not None:
+            return self.policy
+        if not Path(POLICY_FILE).is_file():
+            raise UsageError(
+                f"no policy: there is no {POLICY_FILE} in {Path.cwd()}; name a TOML file by "
+                f"--policy, or one of the presets {', '.join(PRESETS)}"
+            )
+        return POLICY_FILE
 
 
 @grouped
@@ -84,7 +108,7 @@ def _judged(
         return client.gate(
             candidate.model,
             candidate.images,
-            policy=candidate.policy,
+            policy=candidate.rules(),
             preprocessing=candidate.preprocessing,
             baseline=candidate.baseline,
             on_progress=on_progress,
