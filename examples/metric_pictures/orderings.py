@@ -27,6 +27,14 @@ CLAIMS: Final[Mapping[str, Callable[[Step], bool]]] = {
 }
 """Orders that a measure of faithfulness should find, by the heads of their columns."""
 
+GAINS: Final[Mapping[str, tuple[str, str, str]]] = {
+    "own answers over random": ("random", "occlusion", "oracle"),
+    "own answers over centre": ("centre", "occlusion", "oracle"),
+    "grad_cam over random": ("random", "grad_cam", "explainer"),
+    "grad_cam over centre": ("centre", "grad_cam", "explainer"),
+}
+"""Pairs of maps whose gains are told, with the role of the better one."""
+
 
 def number(value: float | None) -> str:
     """Three digits of a value, or all before the point; empty where there is none."""
@@ -69,6 +77,20 @@ def counts(entries: Mapping[str, Entry]) -> Iterator[str]:
         yield f"| {category} | {len(held)} | {' | '.join(cells)} |"
 
 
+def gains(name: str, entry: Entry) -> str:
+    """A row with the gains of the model's own answers, and of Grad-CAM, and their intervals."""
+    found = {
+        (step["worse"], step["better"], step["roles"][1]): _gain(step) for step in entry["steps"]
+    }
+    cells = (found.get(pair, "") for pair in GAINS.values())
+    return f"| {_link(name)} | {entry['removal']} | {' | '.join(cells)} |"
+
+
+def _gain(step: Step) -> str:
+    value, lower, upper = (number(step[name]) for name in ("gain", "lower", "upper"))
+    return f"{value} [{lower}, {upper}]" if lower else value
+
+
 def _counted(steps: Sequence[Sequence[str]]) -> str:
     """Metrics for which a claim holds of one map at least, of those that were asked."""
     asked = [found for found in steps if found]
@@ -108,9 +130,9 @@ def _link(name: str) -> str:
     return f"[{name}]({_page(name).relative_to(DOCS).as_posix()})"
 
 
-def table(first: str, lines: Iterable[str]) -> str:
-    """Markdown, with the columns of the claims."""
-    head = f"| {first} | {' | '.join(CLAIMS)} |"
+def table(first: str, columns: Iterable[str], lines: Iterable[str]) -> str:
+    """Markdown."""
+    head = f"| {first} | {' | '.join(columns)} |"
     return "\n".join([head, "|---" * (head.count("|") - 1) + "|", *lines])
 
 
@@ -123,9 +145,11 @@ def filled(text: str, found: Mapping[str, Entry]) -> str:
     """
     of_maps = {name: entry for name, entry in sorted(found.items()) if entry["steps"]}
     orderings = (ordering(*item) for item in of_maps.items())
+    asked = (gains(*item) for item in of_maps.items() if item[1]["removal"])
     for place, body in (
-        ("counts", table("category | metrics", counts(of_maps))),
-        ("orderings", table("metric | maps, the best first", orderings)),
+        ("counts", table("category | metrics", CLAIMS, counts(of_maps))),
+        ("gains", table("metric | operator", GAINS, asked)),
+        ("orderings", table("metric | maps, the best first", CLAIMS, orderings)),
     ):
         between = re.compile(rf"(<!-- {place} -->\n).*?(<!-- end -->)", re.DOTALL)
         text = between.sub(lambda place, body=body: f"{place[1]}{body}\n{place[2]}", text)

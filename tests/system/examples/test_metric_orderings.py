@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from examples.metric_pictures.orderings import PAGE, counts, filled, ordering
+from examples.metric_pictures.orderings import PAGE, counts, filled, gains, ordering
 from heatproof.v1.results_pb2 import Direction
 
 SCORES = PAGE.parents[1] / "examples" / "metric_pictures" / "scores.json"
@@ -55,3 +55,12 @@ def test_a_category_counts_metrics_of_which_an_explainer_is_found_better() -> No
     reversed_only = {**DELETION, "steps": [DELETION["steps"][3]]}
     (row,) = counts({"deletion": DELETION, "insertion": reversed_only})
     assert row == ("| faithfulness | 2 | 0 of 1 | 1 of 1 | 0 of 2, 2 reversed | 1 of 1 |  |")
+
+
+def test_gains_of_the_models_own_answers_have_their_intervals() -> None:
+    own = step("random", "occlusion", ["random", "oracle"], "HOLDS")
+    own |= {"gain": 0.25, "lower": None, "upper": None}
+    cam = step("centre", "grad_cam", ["blind", "explainer"], "UNDECIDED")
+    cam |= {"gain": -1, "lower": -2, "upper": 0.5}
+    row = gains("deletion", {"removal": "grey", "steps": [own, cam]})
+    assert row.split("|")[2:-1] == [" grey ", " 0.25 ", "  ", "  ", " -1 [-2, 0.5] "]
