@@ -1,6 +1,5 @@
 """The page of orderings: which maps each metric scores better than others."""
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -151,6 +150,12 @@ def filled(text: str, found: Mapping[str, Entry]) -> str:
         ("gains", table("metric | operator", GAINS, asked)),
         ("orderings", table("metric | maps, the best first", CLAIMS, orderings)),
     ):
-        between = re.compile(rf"(<!-- {place} -->\n).*?(<!-- end -->)", re.DOTALL)
-        text = between.sub(lambda place, body=body: f"{place[1]}{body}\n{place[2]}", text)
+        text = _with(text, place, body)
     return text
+
+
+def _with(text: str, place: str, body: str) -> str:
+    """The text with another body between the marks of a place."""
+    before, start, rest = text.partition(f"<!-- {place} -->\n")
+    _, end, after = rest.partition("<!-- end -->")
+    return f"{before}{start}{body}\n{end}{after}"

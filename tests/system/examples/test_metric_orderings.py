@@ -18,7 +18,7 @@ def step(worse: str, better: str, roles: list[str], holds: str) -> dict[str, Any
     return {"worse": worse, "better": better, "roles": roles, "holds": holds}
 
 
-DELETION = {
+DELETION: dict[str, Any] = {
     "direction": Direction.DIRECTION_LOWER_IS_BETTER,
     "scores": {
         "random": score(0.5, 0.4, 0.6),
