@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -6,6 +7,8 @@ import onnx.parser
 import pytest
 from onnx import numpy_helper
 from PIL import Image
+
+from tests.system.serving import serving, settings_for
 
 NETWORK = """
 <ir_version: 9, opset_import: ["" : 18]>
@@ -44,6 +47,13 @@ def network(gain: float, *, classes: int = 3, side: int = 32) -> bytes:
     for name, values in (("kernel", kernel), ("head", head)):
         model.graph.initializer.append(numpy_helper.from_array(values, name))
     return model.SerializeToString()
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of one server for all commands that need none of their own."""
+    with serving(settings_for(tmp_path_factory.mktemp("commands"))) as running:
+        yield running.address
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -25,7 +24,6 @@ from heatproof.v1.model_pb2 import Model
 from tests.client import fakes
 from tests.client.command.conftest import network
 from tests.client.command.interrupting import interrupted
-from tests.system.serving import serving, settings_for
 
 STEPS = "grid=4,steps=4"
 QUESTION = [
@@ -69,12 +67,6 @@ def home(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(home / "sound.onnx", home / "copy.onnx")
     (home / "raw.toml").write_text('resize = "none"\n')
     return home
-
-
-@pytest.fixture(scope="module")
-def served(home: Path) -> Iterator[str]:
-    with serving(settings_for(home / "data")) as running:
-        yield running.address
 
 
 def command(home: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -49,25 +49,29 @@ def test_a_sound_network_passes_and_its_reports_hold_the_scores(first: Path) -> 
     assert (first / "r.html").read_text().count("data:image/png") == 12
 
 
-def test_a_candidate_compared_with_itself_passes(first: Path) -> None:
-    assert gate(first, "sound.onnx", "--baseline", "baseline.json").returncode == 0
-    assert gate(first, "sound.onnx", "--baseline", "sound.onnx").returncode == 0
+@pytest.mark.parametrize("baseline", ["baseline.json", "sound.onnx"])
+def test_a_candidate_compared_with_itself_passes(first: Path, served: str, baseline: str) -> None:
+    done = gate(first, "sound.onnx", "--baseline", baseline, "--server", served)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_a_crippled_network_fails_by_bound_and_by_regression(first: Path) -> None:
-    done = gate(first, "crippled.onnx", "--baseline", "baseline.json", "--json", "c.json")
+def test_a_crippled_network_fails_by_bound_and_by_regression(first: Path, served: str) -> None:
+    files = ["--baseline", "baseline.json", "--json", "c.json"]
+    done = gate(first, "crippled.onnx", *files, "--server", served)
 
     assert done.returncode == 1, done.stdout + done.stderr
     checks = json.loads((first / "c.json").read_text())["verdict"]["checks"]
     assert [check["outcome"] for check in checks] == ["OUTCOME_FAIL", "OUTCOME_FAIL"]
 
 
-def test_a_baseline_of_another_spec_is_an_error_that_lists_the_fields(first: Path) -> None:
+def test_a_baseline_of_another_spec_is_an_error_that_lists_the_fields(
+    first: Path, served: str
+) -> None:
     recorded = json.loads((first / "baseline.json").read_text())
     recorded["evaluation"]["spec"]["seed"] = "4"
     (first / "other.json").write_text(json.dumps(recorded))
 
-    done = gate(first, "sound.onnx", "--baseline", "other.json")
+    done = gate(first, "sound.onnx", "--baseline", "other.json", "--server", served)
 
     assert done.returncode == 2
     assert "seed" in done.stderr

@@ -50,14 +50,25 @@ def asked(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return asked
 
 
-def gate(asked: Path, model: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    question = ["--model", model, "--images", "images", "--policy", "policy.toml"]
-    command = [sys.executable, "-m", "heatproof.client", "gate", *question, *arguments]
+def gate(asked: Path, served: str, model: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    files = ["--model", model, "--images", "images", "--policy", "policy.toml"]
+    command = [
+        sys.executable,
+        "-m",
+        "heatproof.client",
+        "gate",
+        *files,
+        "--server",
+        served,
+        *arguments,
+    ]
     return subprocess.run(command, cwd=asked, capture_output=True, text=True, check=False)
 
 
-def test_a_candidate_with_the_same_maps_passes_and_is_told_to_agree_wholly(asked: Path) -> None:
-    done = gate(asked, "exported.onnx", "--baseline", "trained.onnx", "--json", "same.json")
+def test_a_candidate_with_the_same_maps_passes_and_is_told_to_agree_wholly(
+    asked: Path, served: str
+) -> None:
+    done = gate(asked, served, "exported.onnx", "--baseline", "trained.onnx", "--json", "same.json")
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads((asked / "same.json").read_text())
     values = [
@@ -70,9 +81,11 @@ def test_a_candidate_with_the_same_maps_passes_and_is_told_to_agree_wholly(asked
 
 
 @pytest.fixture(scope="module")
-def inverted(asked: Path) -> Path:
+def inverted(asked: Path, served: str) -> Path:
     """The report of the inverted candidate, which may not ship."""
-    done = gate(asked, "inverted.onnx", "--baseline", "trained.onnx", "--json", "inverted.json")
+    done = gate(
+        asked, served, "inverted.onnx", "--baseline", "trained.onnx", "--json", "inverted.json"
+    )
     assert done.returncode == 1, done.stdout + done.stderr
     return asked / "inverted.json"
 
@@ -88,9 +101,9 @@ def test_a_candidate_with_inverted_maps_fails(inverted: Path) -> None:
 
 @pytest.mark.parametrize("given", [[], ["--baseline", "inverted.json"]])
 def test_without_the_other_model_itself_nothing_runs(
-    asked: Path, inverted: Path, given: list[str]
+    asked: Path, inverted: Path, served: str, given: list[str]
 ) -> None:
     assert inverted.exists()
-    done = gate(asked, "exported.onnx", *given)
+    done = gate(asked, served, "exported.onnx", *given)
     assert done.returncode == 2
     assert "takes the other one as its baseline" in " ".join(done.stderr.split())

@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
@@ -18,7 +17,6 @@ from heatproof.client.command.evaluations.sanity import ADDED_CONTROLS, _explain
 from heatproof.client.command.options.panels import Panel
 from heatproof.v1.model_pb2 import Model
 from tests.client.command.conftest import network
-from tests.system.serving import serving, settings_for
 
 QUESTION = [
     *("--preprocessing", "raw.toml", "--removal", "black"),
@@ -61,12 +59,6 @@ def home(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (home / "[bold]sound|.onnx").write_bytes(network(30))
     (home / "raw.toml").write_text('resize = "none"\n')
     return home
-
-
-@pytest.fixture(scope="module")
-def served(home: Path) -> Iterator[str]:
-    with serving(settings_for(home / "data")) as running:
-        yield running.address
 
 
 @pytest.fixture(scope="module")
