@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from heatproof.client import UsageError
-from heatproof.client.export import export_classifier
+from heatproof.client.export import export_classifier, exported
 
 
 def small() -> torch.nn.Module:
@@ -39,3 +39,21 @@ def test_a_module_that_gives_no_logits_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"\[N, classes\]"):
         export_classifier(torch.nn.Conv2d(3, 4, 3), tmp_path / "m.onnx", 8)
     assert not (tmp_path / "m.onnx").exists()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # torch's own
+def test_a_module_becomes_the_bytes_that_are_evaluated() -> None:
+    module = small().eval()
+    images = torch.rand(5, 3, 8, 6)
+
+    session = ort.InferenceSession(exported(module, images[:1]))
+
+    (logits,) = session.run(["logits"], {"image": images.numpy()})
+    with torch.no_grad():
+        expected = module(images).numpy()
+    np.testing.assert_allclose(logits, expected, atol=1e-6)  # single precision, sums of 27
+
+
+def test_an_example_is_a_batch_of_images() -> None:
+    with pytest.raises(UsageError, match=r"\[N, channels, height, width\], not \[3, 8, 8\]"):
+        exported(small(), torch.zeros(3, 8, 8))

@@ -21,6 +21,7 @@ from heatproof.client.clients.handles import AsyncEvaluationHandle, EvaluationHa
 from heatproof.client.clients.progress import Progress, Stage
 from heatproof.client.clients.synchronous import Client
 from heatproof.client.documents.annotations import AnnotationSources, PartialAnnotationsWarning
+from heatproof.client.documents.labelled_images import LabelledImages
 from heatproof.client.documents.results import (
     ConsistencyWeights,
     GateReport,
@@ -57,6 +58,7 @@ from heatproof.client.errors import (
     UsageError,
 )
 from heatproof.client.presentation import presenter as presenter  # it names itself
+from heatproof.client.version import __version__ as __version__
 from heatproof.v1.catalog_service_pb2 import Catalog, ServerInfo
 from heatproof.v1.comparison_pb2 import ComparedModel, ModelComparison, ModelDifference
 from heatproof.v1.dataset_pb2 import Dataset
@@ -104,6 +106,7 @@ __all__ = [
     "Image",
     "InternalError",
     "InvalidArgumentError",
+    "LabelledImages",
     "LayerMasking",
     "Metric",
     "MetricReliabilities",

@@ -1,6 +1,7 @@
 """From a torch module to an ONNX file that Heatproof takes; needs the extra `torch`."""
 
 import os
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +22,7 @@ def export_classifier(
     *,
     channels: int = 3,
     opset: int = OPSET,
+    one_file: bool = False,
 ) -> Path:
     """Writes a classifier as ONNX: input `image` [N, channels, H, W], output `logits`, N free.
 
@@ -33,6 +35,7 @@ def export_classifier(
         input_size: height and width in pixels; one number for both.
         channels: channels of the input.
         opset: version of the operators.
+        one_file: whether weights are in the file itself, which then has less than 2 GB.
 
     Raises:
         MissingExtraError: torch or onnxscript is not installed.
@@ -57,11 +60,40 @@ def export_classifier(
             dynamic_shapes=({0: torch.export.Dim("N")},),
             opset_version=opset,
             dynamo=True,
+            external_data=not one_file,
             verbose=False,
         )
     finally:
         module.train(was_training)
     return Path(path)
+
+
+def exported(module: "torch.nn.Module", example: "torch.Tensor", *, opset: int = OPSET) -> bytes:
+    """The ONNX file of a classifier, for `evaluate(exported(module, example), ...)`.
+
+    As `export_classifier`, with everything in one file of less than 2 GB.
+
+    Args:
+        module: takes a batch of images, gives a tensor [N, classes].
+        example: a tensor [N, channels, height, width], of which only the shape counts.
+        opset: version of the operators.
+
+    Raises:
+        MissingExtraError: torch or onnxscript is not installed.
+        UsageError: the example is no batch of images, or the module gives something else than a
+            tensor [N, classes].
+    """
+    shape = tuple(getattr(example, "shape", ()))
+    if len(shape) != 4:  # images, channels, height and width
+        raise UsageError(
+            f"an example is a batch of images [N, channels, height, width], not {list(shape)}"
+        )
+    _, channels, height, width = shape
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        size = (height, width)
+        export_classifier(module, path, size, channels=channels, opset=opset, one_file=True)
+        return path.read_bytes()
 
 
 def _require_logits(output: object) -> None:

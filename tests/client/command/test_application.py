@@ -1,6 +1,7 @@
 import json
 import os
 import subprocess
+import sys
 import venv
 from importlib import metadata
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+import heatproof.client
 from heatproof.client.command.application import run
 from heatproof.client.command.options.files import require_writable
 from heatproof.v1.gate_pb2 import Verdict
@@ -277,6 +279,36 @@ def test_an_interrupt_ends_with_130_and_cancels(gate: list[str], script: fakes.S
     assert len(script.calls["CancelEvaluation"]) == 1
 
 
+def test_the_version_is_that_of_the_distribution(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["--version"]) == 0
+    assert capfd.readouterr().out.strip() == f"heatproof {metadata.version('heatproof')}"
+    assert heatproof.client.__version__ == metadata.version("heatproof")
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"), [("heatproof ev", "evaluations"), ("heatproof evaluations w", "watch")]
+)
+def test_the_shell_completes_commands(typed: str, offered: str) -> None:
+    asked = {
+        "_HEATPROOF_COMPLETE": "complete_bash",
+        "COMP_WORDS": typed,
+        "COMP_CWORD": str(typed.count(" ")),
+    }
+    command = Path(sys.executable).with_name("heatproof")
+    done = subprocess.run(
+        [command], env=os.environ | asked, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert offered in done.stdout.split()
+
+
+def test_a_header_that_names_no_column_is_shown(
+    gate: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "labels.csv").write_text("filename,class\na.png,1\n")
+    assert run([*gate, "--labels", str(tmp_path / "labels.csv")]) == 2
+    assert "the header, has `filename,class`" in capfd.readouterr().err
+
+
 def core_distributions() -> set[str]:
     """What `pip install heatproof` brings, without extras."""
     found: set[str] = set()
@@ -298,7 +330,7 @@ def bare_python(tmp_path: Path) -> Path:
     """A virtual environment with the core's packages alone, as links."""
     venv.create(tmp_path / "bare", symlinks=True)
     site = next((tmp_path / "bare" / "lib").glob("python*/site-packages"))
-    for name in core_distributions():
+    for name in (*core_distributions(), "heatproof"):
         for file in metadata.files(name) or []:
             target = Path(str(file.locate())).parents[len(file.parts) - 1] / file.parts[0]
             link = site / file.parts[0]

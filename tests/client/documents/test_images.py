@@ -295,7 +295,7 @@ def test_a_map_of_another_layout_is_refused_with_advice(shape: Any, advice: str)
 def test_maps_with_or_without_channels_are_sent_as_they_are(shape: Any) -> None:
     known = AnnotationSources(maps=[np.ones(shape)]).read(collect([png()]))
 
-    assert tuple(known.maps[0].values.shape) == shape
+    assert tuple(known.maps[0][0].values.shape) == shape
 
 
 def test_a_map_that_is_not_finite_is_refused_by_the_name_of_its_image() -> None:

@@ -4,10 +4,11 @@ import subprocess
 import sys
 from typing import Any
 
+import numpy as np
 import pytest
 
 from heatproof.client import Client, InvalidArgumentError
-from tests.system.evaluations.colour_server import Evaluating, network
+from tests.system.evaluations.colour_server import Evaluating, network, square
 
 QUESTION: dict[str, Any] = {
     "preprocessing": {"resize": "none"},
@@ -78,3 +79,28 @@ def test_what_is_cancelled_on_the_way_keeps_what_it_has(served: Evaluating) -> N
 
     assert handle.state == "cancelled"
     assert len(report.images) == message.progress.images_done
+
+
+def test_sets_of_maps_score_as_each_does_alone(served: Evaluating) -> None:
+    maps = {
+        name: [np.random.default_rng(at + seed).random((32, 32)) for at in range(4)]
+        for seed, name in ((0, "first"), (9, "second"))
+    }
+    images = [square(seed) for seed in range(4)]
+    question = {**QUESTION, "explainers": [], "removals": ["black"]}
+    with Client.connect(served.address) as client:
+        together = client.evaluate(served.sound, images, maps=maps, **question)
+        alone = [
+            client.evaluate(
+                served.sound, images, maps=one, **{**question, "explainers": ["supplied"]}
+            )
+            for one in maps.values()
+        ]
+
+    assert len(together.results) == 4
+    for at, held in enumerate(alone):
+        mine = [
+            one for one in together.results if one.explainer.supplied.map_name == list(maps)[at]
+        ]
+        assert [one.summary for one in mine] == [one.summary for one in held.results]
+    assert mine[0].summary.value != alone[0].results[0].summary.value

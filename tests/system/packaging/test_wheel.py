@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import sysconfig
+import venv
 import zipfile
 from pathlib import Path
 
@@ -11,11 +13,16 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
-def wheel_files(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", folder, ROOT]
     subprocess.run(command, check=True, timeout=280)
     (wheel,) = folder.glob("heatproof-*.whl")
+    return wheel
+
+
+@pytest.fixture(scope="module")
+def wheel_files(wheel: Path) -> list[str]:
     with zipfile.ZipFile(wheel) as archive:
         return archive.namelist()
 
@@ -50,3 +57,33 @@ def test_the_wheel_holds_the_templates_of_pages(wheel_files: list[str]) -> None:
     assert len(templates) > 1
     for template in templates:
         assert template.relative_to(ROOT / "client").as_posix() in wheel_files
+
+
+def test_an_index_would_take_the_wheel(wheel: Path) -> None:
+    command = [sys.executable, "-m", "twine", "check", "--strict", wheel]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_wheel_runs_where_nothing_of_this_tree_is(wheel: Path, tmp_path: Path) -> None:
+    venv.create(tmp_path / "bare", with_pip=True, symlinks=True)
+    python = tmp_path / "bare" / "bin" / "python"
+    install = [python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", wheel]
+    subprocess.run(install, check=True, timeout=200)
+    # What the core needs comes from this environment, so that no registry is asked.
+    site = next((tmp_path / "bare" / "lib").glob("python*/site-packages"))
+    (site / "needed.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    done = subprocess.run(
+        [tmp_path / "bare" / "bin" / "heatproof", "--version"],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert done.stdout.strip() == f"heatproof {wheel.name.split('-')[1]}", done.stderr
+    where = "import heatproof.client; print(heatproof.client.__file__)"
+    found = subprocess.run(
+        [python, "-c", where], capture_output=True, text=True, cwd=tmp_path, check=True
+    )
+    assert Path(found.stdout.strip()).is_relative_to(site)

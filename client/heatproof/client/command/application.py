@@ -5,7 +5,7 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final, NoReturn
+from typing import Annotated, Any, Final, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -19,9 +19,10 @@ from heatproof.client.command.evaluations import (
     sanity,
     stored,
 )
-from heatproof.client.command.output.console import complain, note
+from heatproof.client.command.output.console import complain, note, out
 from heatproof.client.documents.annotations import PartialAnnotationsWarning
 from heatproof.client.errors import HeatproofError
+from heatproof.client.version import __version__
 
 ERROR: Final = 2
 """Exit code of every end that is neither success nor a verdict nor an interrupt."""
@@ -48,8 +49,31 @@ app = typer.Typer(
     help="Proves heat maps: tells whether the explanations of a CNN can be trusted.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
+
+
+def _show_version(*, asked: bool) -> None:
+    if asked:
+        out.print(f"heatproof {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    *,
+    version: Annotated[  # its callback has shown it
+        bool,
+        typer.Option(
+            "--version",
+            callback=lambda asked: _show_version(asked=asked),
+            is_eager=True,
+            help="Show the version and exit.",
+        ),
+    ] = False,
+) -> None:
+    """Proves heat maps: tells whether the explanations of a CNN can be trusted."""
+
+
 app.command("gate")(gate.gate)
 app.command("evaluate")(evaluate.evaluate)
 app.command("compare")(compare.compare)
@@ -86,9 +110,9 @@ def run(arguments: list[str] | None = None) -> int:
     except HeatproofError as error:
         complain("\n".join((str(error), *getattr(error, "__notes__", ()))))
         return ERROR
-    except SystemExit:
-        # A closed pipe: whoever reads the output has gone.
-        return ERROR
+    except SystemExit as end:
+        # A shell has asked how a word goes on; else a closed pipe: whoever reads has gone.
+        return ERROR if end.code else 0
     except Exception as error:  # noqa: BLE001  # exit code 1 belongs to verdicts
         _complain_of(error)
         return ERROR

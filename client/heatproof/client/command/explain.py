@@ -10,9 +10,9 @@ import typer
 
 from heatproof.client.clients.flows.explanations import ExplainedImage
 from heatproof.client.command.options import shared
-from heatproof.client.command.options.choices import choice
 from heatproof.client.command.options.groups import grouped
 from heatproof.client.command.output.console import note, out
+from heatproof.client.documents.reading.choices import choice
 from heatproof.client.documents.statements import described
 from heatproof.client.errors import UsageError
 

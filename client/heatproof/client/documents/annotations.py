@@ -14,12 +14,16 @@ from typing import Any, Final, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from heatproof.client.documents.attribution_maps import (
+    ByImage,
+    MapsSource,
+    attribution_map,
+    map_sets,
+)
 from heatproof.client.documents.images import (
     ImageSource,
     NamedImage,
-    floats,
     images_by_stem,
-    load_array,
     only_image,
 )
 from heatproof.client.documents.presenting import PathText
@@ -42,8 +46,6 @@ from heatproof.v1.image_pb2 import (
 from heatproof.v1.tensor_pb2 import DATA_TYPE_UINT8, Tensor
 
 Value = TypeVar("Value")
-ByImage: TypeAlias = Mapping[str, Value] | Sequence[Value | None]
-"""Values by the name, file name or stem of an image, or one an image in their order."""
 
 LabelsSource: TypeAlias = PathText | ByImage[int | Collection[int]]
 """Labels: a CSV file with the columns `file,label`, or `file,labels` with several classes an image
@@ -62,10 +64,6 @@ BoxRows: TypeAlias = Sequence[Sequence[float]] | NDArray[Any]
 BoxesSource: TypeAlias = PathText | ByImage[BoxRows]
 """Boxes: a CSV file with the columns `file,left,top,right,bottom`, or rows by image."""
 
-MapsSource: TypeAlias = PathText | ByImage[NDArray[Any]]
-"""Attribution maps: a folder of NPY files by stem, or arrays [height, width] or [channels, height,
-width] by image."""
-
 ReplacementsSource: TypeAlias = PathText | ByImage[ImageSource]
 """Replacements: a folder of image files by stem, or images of any kind by image."""
 
@@ -74,10 +72,6 @@ FRAMES: Final[dict[str, Frame.ValueType]] = {
     "model_input": FRAME_MODEL_INPUT,
 }
 """Frames by their short names."""
-
-CHANNELS: Final = 4
-"""The most channels that the last axis of a map is taken for."""
-
 
 _SHOWN: Final = 3
 """Images that a warning names."""
@@ -103,7 +97,7 @@ class Annotations:
 
     labels: Mapping[int, int | Collection[int]] = field(default_factory=dict)
     masks: Mapping[int, ObjectMask] = field(default_factory=dict)
-    maps: Mapping[int, AttributionMap] = field(default_factory=dict)
+    maps: Mapping[int, Sequence[AttributionMap]] = field(default_factory=dict)
     groups: Mapping[int, str] = field(default_factory=dict)
     boxes: Mapping[int, Sequence[Box]] = field(default_factory=dict)
     replacements: Mapping[int, Callable[[], ReplacementImage]] = field(default_factory=dict)
@@ -115,7 +109,7 @@ class Annotations:
         if index in self.masks:
             image.object_mask.CopyFrom(self.masks[index])
         if index in self.maps:
-            image.attribution_maps.append(self.maps[index])
+            image.attribution_maps.extend(self.maps[index])
         if index in self.groups:
             image.group = self.groups[index]
         if index in self.replacements:
@@ -166,7 +160,6 @@ class AnnotationSources:
         given, groups = _with_file(self)
         labels = _assigned("labels", given, names)
         masks = _assigned("masks", _masks(self.masks), names)
-        maps = _assigned("maps", _maps(self.maps), names)
         boxes = _assigned("boxes", _box_rows(self.boxes), names)
         replacements = _assigned("replacements", _replacements(self.replacements), names)
         frames = _frame(self.masks_frame), _frame(self.maps_frame), _frame(self.boxes_frame)
@@ -177,10 +170,7 @@ class AnnotationSources:
                 at: _mask(mask, frames[0], f"the object mask of {names[at]!r}")
                 for at, mask in masks.items()
             },
-            maps={
-                at: _map(values, frames[1], f"the attribution map of {names[at]!r}")
-                for at, values in maps.items()
-            },
+            maps=_maps(self.maps, frames[1], names),
             groups=_grouped(groups, names),
             boxes={
                 at: _boxes(corners, frames[2], f"the boxes of {names[at]!r}")
@@ -318,27 +308,22 @@ def _mask(mask: NDArray[Any] | bytes | Path, frame: Frame.ValueType, place: str)
     return ObjectMask(frame=frame, mask=tensor)
 
 
-def _maps(source: MapsSource | None) -> ByImage[NDArray[Any] | Path] | None:
-    if isinstance(source, str | os.PathLike):
-        return dict(_folder(Path(source), ".npy", "maps"))
-    return source
-
-
-def _map(values: NDArray[Any] | Path, frame: Frame.ValueType, place: str) -> AttributionMap:
-    array = load_array(values) if isinstance(values, Path) else values
-    if array.ndim not in {2, 3} or not np.issubdtype(array.dtype, np.floating):
-        raise UsageError(
-            f"{place} is {array.dtype} {list(array.shape)}; an attribution map holds floats "
-            "[height, width] or [channels, height, width]"
-        )
-    if array.ndim == 3 and array.shape[2] <= CHANNELS < min(array.shape[:2]):  # axes
-        raise UsageError(
-            f"{place} is {list(array.shape)}, with the channels last; give "
-            "map.transpose(2, 0, 1), or sum it over its last axis"
-        )
-    if not np.isfinite(array).all():
-        raise UsageError(f"{place} holds NaN or infinity; replace them")
-    return AttributionMap(frame=frame, values=floats(array))
+def _maps(
+    source: MapsSource | None, frame: Frame.ValueType, names: Sequence[str]
+) -> dict[int, list[AttributionMap]]:
+    """The maps of every image, one a set."""
+    found: dict[int, list[AttributionMap]] = {}
+    for name, held in map_sets(source).items():
+        values: ByImage[NDArray[Any] | Path]
+        if isinstance(held, str | os.PathLike):
+            values = dict(_folder(Path(held), ".npy", "maps"))
+        else:
+            values = held
+        kind = f"maps of {name!r}" if name else "maps"
+        for at, one in _assigned(kind, values, names).items():
+            place = f"the attribution map of {names[at]!r}"
+            found.setdefault(at, []).append(attribution_map(one, frame, place, name))
+    return found
 
 
 def _replacements(source: ReplacementsSource | None) -> ByImage[ImageSource | NamedImage] | None:

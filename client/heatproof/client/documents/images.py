@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from heatproof.client.documents.reading.tensors import as_array
 from heatproof.client.errors import UsageError
 from heatproof.v1.image_pb2 import Image
 from heatproof.v1.tensor_pb2 import DATA_TYPE_FLOAT32, DATA_TYPE_UINT8, Tensor
@@ -116,6 +117,8 @@ def _named(image: ImageSource, index: int) -> Sequence[NamedImage]:
         return [NamedImage(name, partial(Image, pixels=pixels(image)))]
     if isinstance(image, Picture):
         return [NamedImage(name, partial(_from_picture, image))]
+    if hasattr(image, "__array__"):
+        return [NamedImage(name, partial(Image, pixels=pixels(as_array(image))))]
     raise UsageError(
         f"image {index + 1} is of type {type(image).__name__}; give a path, bytes, an array "
         "[height, width, 3] or a Pillow image"
@@ -185,7 +188,11 @@ def pixels(array: NDArray[Any]) -> Tensor:
         UsageError: wrong shape, or neither uint8 nor floats in [0, 1].
     """
     if array.ndim != 3 or array.shape[2] != 3:  # axes and colours
-        raise UsageError(f"an image array is [height, width, 3], not {list(array.shape)}")
+        first = array.ndim == 3 and array.shape[0] == 3
+        way = ": give it as image.transpose(1, 2, 0), or say layout='CHW' to LabelledImages.of"
+        raise UsageError(
+            f"an image array is [height, width, 3], not {list(array.shape)}{way if first else ''}"
+        )
     if array.dtype == np.uint8:
         return Tensor(
             data_type=DATA_TYPE_UINT8, shape=array.shape, data=np.ascontiguousarray(array).tobytes()

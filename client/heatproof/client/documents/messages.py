@@ -1,9 +1,9 @@
 """Messages as documents: TOML tables, dictionaries and names become checked messages.
 
 A document is the protobuf-JSON form of its message with the field names of the contract, and four
-shorthands: an enum value may drop its prefix (`on = "mean"`), a choice without parameters may be
-its name (`explainers = ["grad_cam"]`), a preprocessing may be the name of its preset, and a target
-may be a text (`target = "contrast:207,208"`).
+shorthands: an enum value may drop its prefix (`on = "mean"`), a choice may be its name, with
+parameters as on the command line (`explainers = ["grad_cam", "rise:masks=500"]`), a preprocessing
+may be the name of its preset, and a target may be a text (`target = "contrast:207,208"`).
 """
 
 import base64
@@ -16,6 +16,7 @@ from google.protobuf import json_format
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
 
+from heatproof.client.documents.reading.choices import CHOSEN, choice
 from heatproof.client.documents.targets import class_table, target_table
 from heatproof.client.errors import PolicyError
 
@@ -90,6 +91,8 @@ def _from_name(descriptor: Descriptor, name: str, path: str) -> dict[str, Any]:
         return {_BY_NAME[descriptor.full_name]: name}
     if len(descriptor.oneofs) != 1:
         raise _wrong_type(path, "a table", name)
+    if CHOSEN in name:
+        return _table(descriptor, choice(name), path)
     arms = [field.name for field in descriptor.oneofs[0].fields]
     if name not in arms:
         raise _unknown_value(descriptor.oneofs[0].name, name, arms, path)
@@ -134,6 +137,15 @@ def _enum_value(enum: EnumDescriptor, value: object, path: str) -> str:
     if value.lower() not in short:
         raise _unknown_value("value", value, short, path)
     return short[value.lower()]
+
+
+def listed(choices: object) -> list[Any]:
+    """Choices as a list: one alone may stand for itself."""
+    if isinstance(choices, str | Mapping | Message):
+        return [choices]
+    if not isinstance(choices, Iterable):
+        raise _wrong_type("choices", "a name or a list of them", choices)
+    return list(choices)
 
 
 def prefix(enum: EnumDescriptor) -> str:

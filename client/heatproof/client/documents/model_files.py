@@ -65,6 +65,11 @@ class ModelFiles:
         """
         if isinstance(source, bytes):
             return cls("model.onnx", (_file(MODEL_LOCATION, source),))
+        if not isinstance(source, str | os.PathLike):
+            raise UsageError(
+                f"a model is an .onnx file or its bytes, and no {type(source).__name__}: of a "
+                "module of torch give heatproof.client.export.exported(module, example)"
+            )
         path = Path(source)
         try:
             model = path.read_bytes()

@@ -17,10 +17,10 @@ from heatproof.client.documents.annotations import (
     BoxesSource,
     GroupsSource,
     LabelsSource,
-    MapsSource,
     MasksSource,
     ReplacementsSource,
 )
+from heatproof.client.documents.attribution_maps import MapsSource
 from heatproof.client.documents.images import ImagesSource, NamedImage, collect
 from heatproof.client.errors import UsageError
 from heatproof.v1.dataset_pb2 import Dataset

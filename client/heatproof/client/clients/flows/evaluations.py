@@ -21,6 +21,7 @@ from heatproof.client.clients.progress import OnProgress, ignore
 from heatproof.client.clients.retries import patiently
 from heatproof.client.documents import messages
 from heatproof.client.documents.annotations import PartialAnnotationsWarning
+from heatproof.client.documents.attribution_maps import named_maps
 from heatproof.client.documents.model_files import ModelSource
 from heatproof.client.documents.policies import PreprocessingSource, read_preprocessing
 from heatproof.client.documents.results import Report
@@ -175,7 +176,8 @@ def evaluate(
         model: path of an .onnx file, its bytes, or a name `models/...`; or a list of these.
         images: paths, folders, arrays, Pillow images or bytes, or the name of an uploaded set.
         preprocessing: name of a preset (`imagenet`, `tf`, `unit`), path of a TOML file, or a table.
-        metrics: names such as `"deletion"`, or with parameters `{"deletion": {"grid": 7}}`.
+        metrics: names such as `"deletion"`, with parameters as `"deletion:grid=7"` or
+            `{"deletion": {"grid": 7}}`; one alone or a list.
         explainers: likewise, such as `"grad_cam"`; needed if a metric needs a map.
         removals: likewise, such as `"layer"`; needed if a metric removes regions.
         on_progress: is called with how far it is.
@@ -247,13 +249,26 @@ def estimate(
     return EvaluationEstimate.of(created, prepared.models)
 
 
+def _named_maps_explainers(question: EvaluationQuestion) -> list[ExplainerSource]:
+    """An explainer for each set of maps that has a name and that no explainer asks for yet."""
+    asked = [
+        messages.read(Explainer, one) for one in messages.listed(question.get("explainers", ()))
+    ]
+    known = {one.supplied.map_name for one in asked if one.HasField("supplied")}
+    names = named_maps(question.get("maps"))
+    return [{"supplied": {"map_name": name}} for name in names if name and name not in known]
+
+
 def _prepared(
     model: ModelSource | list[ModelSource], images: DatasetSource, question: EvaluationQuestion
 ) -> Flow[_Prepared]:
     table: dict[str, object] = {
-        "metrics": list(question["metrics"]),
-        "explainers": list(question.get("explainers", ())),
-        "removals": list(question.get("removals", ())),
+        "metrics": messages.listed(question["metrics"]),
+        "explainers": [
+            *messages.listed(question.get("explainers", ())),
+            *_named_maps_explainers(question),
+        ],
+        "removals": messages.listed(question.get("removals", ())),
         **{name: value for name, value in question.items() if name in SPEC_OPTIONS},
     }
     spec = messages.read(EvaluationSpec, table)

@@ -100,7 +100,7 @@ def explain(
     """
     known_options = annotation_options(options)
     chosen = {key: value for key, value in options.items() if key not in known_options}
-    request = messages.read(ExplainRequest, {"explainers": list(explainers), **chosen})
+    request = messages.read(ExplainRequest, {"explainers": messages.listed(explainers), **chosen})
     request.preprocessing.CopyFrom(read_preprocessing(preprocessing))
     sources = AnnotationSources(**known_options)
     found, known = yield from work(partial(annotated, images, sources))

@@ -12,12 +12,12 @@ from heatproof.client.clients.flows.evaluations import (
     RemovalSource,
 )
 from heatproof.client.command.options import shared
-from heatproof.client.command.options.choices import choice
 from heatproof.client.command.options.files import ReportOptions
 from heatproof.client.command.options.groups import grouped
 from heatproof.client.command.options.panels import Panel, require_several
 from heatproof.client.command.output.comparison import show_comparison
 from heatproof.client.command.output.console import note, progress_shown
+from heatproof.client.documents.reading.choices import choice
 from heatproof.client.errors import UsageError
 from heatproof.client.report.comparison.content import ComparisonContent
 from heatproof.v1.catalog_service_pb2 import Catalog

@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 
 from heatproof.client.command.options import shared
-from heatproof.client.command.options.choices import choice
 from heatproof.client.command.options.files import require_writable, written
 from heatproof.client.command.options.groups import grouped
 from heatproof.client.command.output.console import note, progress_shown
+from heatproof.client.documents.reading.choices import choice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,12 +7,12 @@ import typer
 
 from heatproof.client.clients.flows.evaluations import EvaluationQuestion
 from heatproof.client.command.options import shared
-from heatproof.client.command.options.choices import choice
 from heatproof.client.command.options.files import ReportOptions
 from heatproof.client.command.options.groups import grouped
 from heatproof.client.command.output.console import out, progress_shown
 from heatproof.client.command.output.tables import show_estimate, show_report, show_results
 from heatproof.client.documents.model_files import ModelSource
+from heatproof.client.documents.reading.choices import choice
 from heatproof.client.errors import UsageError
 from heatproof.client.report.content import Content
 

@@ -6,12 +6,12 @@ from typing import Annotated, Final, TypeAlias
 import typer
 
 from heatproof.client.command.options import shared
-from heatproof.client.command.options.choices import choice
 from heatproof.client.command.options.files import ReportOptions
 from heatproof.client.command.options.groups import grouped
 from heatproof.client.command.options.panels import Panel
 from heatproof.client.command.output.console import note, progress_shown
 from heatproof.client.command.output.reliability import show_reliability
+from heatproof.client.documents.reading.choices import choice
 from heatproof.client.report.reliability.content import ReliabilityContent
 
 Choice: TypeAlias = dict[str, dict[str, object]]

@@ -49,7 +49,8 @@ def read_label_file(path: Path) -> LabelFile:
     if not present:
         raise UsageError(
             f"labels {path}: line 2 needs the columns `file,label`, `file,labels` (several classes "
-            f"an image, as 1{SEPARATOR}4), or either with `group`, separated by commas"
+            f"an image, as 1{SEPARATOR}4), or either with `group`, separated by commas; "
+            f"{_header(rows)}"
         )
     if {"label", "labels"} <= set(present):
         raise UsageError(
@@ -60,7 +61,9 @@ def read_label_file(path: Path) -> LabelFile:
     for line, row in enumerate(rows, start=2):
         if any(row.get(column) is None for column in ("file", *present)):
             columns = ",".join(("file", *present))
-            raise UsageError(f"labels {path}: line {line} needs the columns `{columns}`")
+            raise UsageError(
+                f"labels {path}: line {line} needs the columns `{columns}`; {_header(rows)}"
+            )
         name = _name(row["file"])
         if name in held:
             raise UsageError(
@@ -118,6 +121,13 @@ def _number(text: str, path: Path, line: int) -> float:
         raise UsageError(
             f"boxes {path}: line {line}: {text!r} is no number: write pixels"
         ) from None
+
+
+def _header(rows: Sequence[Mapping[str, object]]) -> str:
+    """What the first line of a file says, which must name its columns."""
+    if not rows:
+        return "the file has no lines below its header"
+    return f"line 1, the header, has `{','.join(str(name) for name in rows[0] if name)}`"
 
 
 def _rows(path: Path, kind: str) -> list[dict[str, str]]:

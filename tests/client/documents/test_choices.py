@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heatproof.client.command.options.choices import choice
+from heatproof.client.documents.reading.choices import choice
 from heatproof.client.errors import UsageError
 
 

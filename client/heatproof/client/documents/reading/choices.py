@@ -1,12 +1,15 @@
-"""Metrics, explainers and removal operators on the command line: `name` or `name:key=value,...`."""
+"""Metrics, explainers and removal operators as texts: `name` or `name:key=value,...`."""
 
 import tomllib
 from collections.abc import Iterator
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from heatproof.client.errors import UsageError
 
 Parameters: TypeAlias = dict[str, object]
+
+CHOSEN: Final = ":"
+"""What parameters follow."""
 
 
 def choice(text: str) -> dict[str, Parameters]:
@@ -18,7 +21,7 @@ def choice(text: str) -> dict[str, Parameters]:
     Raises:
         UsageError: a parameter has no value, or two of them contradict each other.
     """
-    name, _, parameters = text.partition(":")
+    name, _, parameters = text.partition(CHOSEN)
     found: Parameters = {}
     for item in _items(parameters):
         key, value = _parameter(text, item)
