@@ -60,10 +60,8 @@ def read_label_file(path: Path) -> LabelFile:
     held: dict[str, dict[str, str]] = {}
     for line, row in enumerate(rows, start=2):
         if any(row.get(column) is None for column in ("file", *present)):
-            columns = ",".join(("file", *present))
-            raise UsageError(
-                f"labels {path}: line {line} needs the columns `{columns}`; {_header(rows)}"
-            )
+            needed = f"line {line} needs the columns `{','.join(('file', *present))}`"
+            raise UsageError(f"labels {path}: {needed}; {_header(rows)}")
         name = _name(row["file"])
         if name in held:
             raise UsageError(
