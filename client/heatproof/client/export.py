@@ -83,7 +83,7 @@ def exported(module: "torch.nn.Module", example: "torch.Tensor", *, opset: int =
         UsageError: the example is no batch of images, or the module gives something else than a
             tensor [N, classes].
     """
-    shape = tuple(getattr(example, "shape", ()))
+    shape: tuple[int, ...] = tuple(getattr(example, "shape", ()))
     if len(shape) != 4:  # images, channels, height and width
         raise UsageError(
             f"an example is a batch of images [N, channels, height, width], not {list(shape)}"
