@@ -22,7 +22,7 @@ from heatproof.evaluators.metrics import (
     RelativeOutputStability,
     RelativeRepresentationStability,
 )
-from tests.graphs.evaluating import SIDE, drawing, opened
+from tests.graphs.evaluations.evaluating import SIDE, drawing, opened
 
 NAME = "models/sha256-00"
 NCHW = """

@@ -15,7 +15,7 @@ from heatproof.evaluators.images.preprocessing import PRESETS
 from heatproof.evaluators.metrics import METRICS, Deletion, Sparseness
 from heatproof.evaluators.removal import Black, Layer
 from tests.evaluators.everything import EVERY_EXPLAINER, EVERY_METRIC, EVERY_REMOVAL
-from tests.graphs.evaluating import known_image, opened
+from tests.graphs.evaluations.evaluating import known_image, opened
 
 PREDICTED = 4
 """What both networks take the images for."""

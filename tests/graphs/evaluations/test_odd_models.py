@@ -24,7 +24,7 @@ from heatproof.evaluators.registry.registry import Reads
 from heatproof.evaluators.removal import Black, Layer
 from heatproof.graphs.predictor import OrtPredictor
 from tests.evaluators.everything import EVERY_EXPLAINER, EVERY_METRIC, EVERY_REMOVAL
-from tests.graphs.evaluating import SIDE, known_image, opened
+from tests.graphs.evaluations.evaluating import SIDE, known_image, opened
 
 NAME = "models/odd"
 MAP = "c = Conv <pads = [1, 1, 1, 1], strides = [2, 2]> (image, w) last = Relu (c)"
