@@ -56,6 +56,7 @@ def test_the_registries_hold_what_the_contract_offers() -> None:
         "concordance",
         "continuity",
         "dasgupta_consistency",
+        "dasgupta_sufficiency",
         "deletion",
         "drop_in_confidence",
         "effective_complexity",

@@ -167,6 +167,39 @@ def dasgupta_consistency(bench: Bench) -> Pair:
     return [ours], [np.asarray(shares, np.float64)[partnered].mean()]
 
 
+@agrees(
+    "metric",
+    "dasgupta_sufficiency",
+    "quantus",
+    "`Sufficiency` with `seuclidean`, over eight images of two classes in one batch, maps constant "
+    "within 8 x 8 cells, the mean of those that have near ones",
+    1e-6,
+)
+def dasgupta_sufficiency(bench: Bench) -> Pair:
+    """Half the images are darkened, which changes their class; maps are blends of three."""
+    images = [*bench.images, *(np.float32(0.1) * image for image in bench.images)]
+    weights = np.random.default_rng(0).dirichlet(np.ones(3), len(images))
+    blended = [sum(w * bench.maps[k] for k, w in enumerate(row)) for row in weights]
+    side = SIDE // 8
+    cells = [held.reshape(8, side, 8, side).mean(axis=(1, 3)) for held in map(np.asarray, blended)]
+    maps = [np.kron(held, np.ones((side, side))) for held in cells]
+    made = metric("dasgupta_sufficiency", grid=8)
+    found = [bench.outcome(made, bench.case(i, m)) for i, m in zip(images, maps, strict=True)]
+    classes = np.array([one.score for one in found])
+    parts = {name: np.array([one.parts[name] for one in found]) for name in made.reduction.parts}
+    contrast = made.reduction.contrast(classes, parts)
+    assert len(set(classes.tolist())) > 1
+    shares = quantus.Sufficiency(threshold=0.6, distance_func="seuclidean", **QUIET)(
+        model=bench.network,
+        x_batch=np.stack(images),
+        y_batch=classes.astype(np.int64),
+        a_batch=np.stack(maps)[:, None].copy(),
+        channel_first=True,
+    )
+    partnered = contrast.arms[0].scored
+    return [contrast.estimate()], [np.asarray(shares, np.float64)[partnered].mean()]
+
+
 def _highest_cell(flat: np.ndarray) -> int:
     side = SIDE // 8
     return int(flat.reshape(8, side, 8, side).mean(axis=(1, 3)).argmax())

@@ -140,6 +140,9 @@ from heatproof.evaluators.metrics.localization.box_iou import BoxIou as BoxIou
 from heatproof.evaluators.metrics.localization.dasgupta_consistency import (
     DasguptaConsistency as DasguptaConsistency,
 )
+from heatproof.evaluators.metrics.localization.dasgupta_sufficiency import (
+    DasguptaSufficiency as DasguptaSufficiency,
+)
 from heatproof.evaluators.metrics.localization.effective_heat_ratio import (
     EffectiveHeatRatio as EffectiveHeatRatio,
 )

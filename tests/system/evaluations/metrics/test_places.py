@@ -29,7 +29,11 @@ ALONE: dict[str, dict[str, Any]] = {
     "mean_activation": {},
     "mst_c": {"quantile": 0.5},
 }
-SETS: dict[str, dict[str, Any]] = {"focus": {}, "dasgupta_consistency": {"grid": 2}}
+SETS: dict[str, dict[str, Any]] = {
+    "focus": {},
+    "dasgupta_consistency": {"grid": 2},
+    "dasgupta_sufficiency": {"grid": 2},
+}
 IMAGES = 36
 """More than a shard."""
 
@@ -122,6 +126,8 @@ def test_what_images_lack_for_mosaics_is_a_status_or_refused(served: Evaluating)
         ("effective_heat_ratio", {"thresholds": [0.5, 1.5]}, "effective_heat_ratio.thresholds[1]"),
         ("box_iou", {"threshold": 1.0}, "box_iou.threshold"),
         ("dasgupta_consistency", {"grid": 33}, "dasgupta_consistency.grid"),
+        ("dasgupta_sufficiency", {"grid": 17}, "dasgupta_sufficiency.grid"),
+        ("dasgupta_sufficiency", {"near": 1.0}, "dasgupta_sufficiency.near"),
         ("effective_complexity", {"eps": 1.0}, "effective_complexity.eps"),
         ("mst_c", {"neighbors": 101}, "mst_c.neighbors"),
     ],
