@@ -73,7 +73,11 @@ GROUPS: Final[Mapping[str, Group]] = {
         },
         are_objects_read=True,
     ),
-    "sets": Group({"dasgupta_consistency": {"grid": 7}}, are_views_shown=True, is_assessed=False),
+    "sets": Group(
+        {"dasgupta_consistency": {"grid": 7}, "dasgupta_sufficiency": {}},
+        are_views_shown=True,
+        is_assessed=False,
+    ),
     "mosaics": Group({"focus": {}}, are_views_shown=True),
     "agreement": Group(
         {
