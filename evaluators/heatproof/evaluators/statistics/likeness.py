@@ -13,28 +13,44 @@ from heatproof.evaluators.registry.parameters import UNIT, Range
 from heatproof.evaluators.statistics.arms import Arm, ArmContrast, Column
 from heatproof.evaluators.statistics.reductions import Unbounded
 
+_ROWS: Final = 256
+"""Images whose distances to all others are held at a time."""
 
-@dataclass(frozen=True, slots=True)
-class LikenessOfPart(Unbounded):
-    """A data set's score is how alike in a part the images of equal score are.
 
-    Of each image the share of the other images of its score whose part is its own, averaged over
-    the images that have such others. A score of the set: the images share their partners, so that
-    no image's share in it can be resampled.
+class _ShareOfPartners(Unbounded):
+    """The mean over the images of the share of their partners that are like them.
 
-    Attributes:
-        part: the name of the part.
+    A score of the set: the images share their partners, so that no image's share in it can be
+    resampled.
     """
+
+    __slots__ = ()
 
     is_resampled: ClassVar[bool] = False
     left_out: ClassVar[Reason] = Reason.NO_DONOR
-
-    part: str
 
     @property
     def range(self) -> Range:
         """Shares."""
         return UNIT
+
+    def estimate(self, images: ArmContrast, units: ArmContrast) -> float:  # noqa: ARG002  # as the protocol says
+        """The mean."""
+        return units.estimate()
+
+
+@dataclass(frozen=True, slots=True)
+class LikenessOfPart(_ShareOfPartners):
+    """A data set's score is how alike in a part the images of equal score are.
+
+    Of each image the share of the other images of its score whose part is its own, averaged over
+    the images that have such others.
+
+    Attributes:
+        part: the name of the part.
+    """
+
+    part: str
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -51,10 +67,6 @@ class LikenessOfPart(Unbounded):
         shares[known] = np.divide(both, alike, out=np.full(len(both), np.nan), where=alike > 0)
         return ArmContrast((Arm.of_mean(shares),))
 
-    def estimate(self, images: ArmContrast, units: ArmContrast) -> float:  # noqa: ARG002  # as the protocol says
-        """The mean."""
-        return units.estimate()
-
 
 def _others_of_equal(rows: np.ndarray) -> np.ndarray:
     """How many other rows equal each one."""
@@ -62,28 +74,20 @@ def _others_of_equal(rows: np.ndarray) -> np.ndarray:
     return np.asarray(counts[places.reshape(-1)] - 1, np.float64)
 
 
-_ROWS: Final = 256
-"""Images whose distances to all others are held at a time."""
-
-
 @dataclass(frozen=True, slots=True)
-class LikenessOfNear(Unbounded):
+class LikenessOfNear(_ShareOfPartners):
     """A data set's score is how alike in their score the images are whose parts lie near.
 
     The parts are coordinates, each divided by its deviation over the images (n - 1); those without
     deviation are left out. Two images are near if their Euclidean distance is at most a share of
     the largest one in the set. Of each image the share of the images near it whose score is its
-    own, averaged over the images that have such others. A score of the set: the images share their
-    partners, so that no image's share in it can be resampled. Work grows with the square of the
-    images, memory with their number.
+    own, averaged over the images that have such others. Work grows with the square of the images,
+    memory with their number.
 
     Attributes:
         cells: how many coordinates there are, the parts `cell[0]`, `cell[1]` and so on.
         near: the share of the largest distance.
     """
-
-    is_resampled: ClassVar[bool] = False
-    left_out: ClassVar[Reason] = Reason.NO_DONOR
 
     cells: int
     near: float
@@ -92,11 +96,6 @@ class LikenessOfNear(Unbounded):
     def cell(place: int) -> str:
         """The name of a coordinate."""
         return f"cell[{place}]"
-
-    @property
-    def range(self) -> Range:
-        """Shares."""
-        return UNIT
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -110,10 +109,6 @@ class LikenessOfNear(Unbounded):
         shares = np.full(len(scores), np.nan)
         shares[known] = _shares_alike(_scaled(held[known]), scores[known], self.near)
         return ArmContrast((Arm.of_mean(shares),))
-
-    def estimate(self, images: ArmContrast, units: ArmContrast) -> float:  # noqa: ARG002  # as the protocol says
-        """The mean."""
-        return units.estimate()
 
 
 def _scaled(held: np.ndarray) -> np.ndarray:
