@@ -150,7 +150,10 @@ class OrtPredictor:
         self._cancellation.check()
         self._canonical.row_check.run(self._cancellation)
         form = f"{run.weights}|{run.gate}|{run.masking}|{run.wrt}|{run.rules}|{run.taps}"
-        return self._sessions.get(f"{self.key}/{form}", lambda: self._rewritten(run))
+        # Of models with other weights an image may ask for dozens, and for each of them once.
+        passing = bool(run.weights.layers)
+        key = f"{self.key}/{form}"
+        return self._sessions.get(key, lambda: self._rewritten(run), passing=passing)
 
     def _rewritten(self, run: ModelPass) -> ir.Model:
         """Weights first, for masking and gradients follow from the graph that they leave."""

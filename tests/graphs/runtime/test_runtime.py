@@ -27,7 +27,12 @@ from heatproof.graphs.files.saving import to_bytes
 from heatproof.graphs.predictor import OrtPredictor
 from heatproof.graphs.runtime import sessions as runtime_sessions
 from heatproof.graphs.runtime.cancellation import Cancellation
-from heatproof.graphs.runtime.sessions import SessionCache, SessionSettings, open_session
+from heatproof.graphs.runtime.sessions import (
+    MAX_PASSING,
+    SessionCache,
+    SessionSettings,
+    open_session,
+)
 from tests.graphs.passes import gradients, logits, masked
 
 Parse = Callable[[str], onnx.ModelProto]
@@ -293,6 +298,22 @@ def test_sessions_of_the_task_in_work_are_kept_until_the_next_one(text_model: Pa
     assert ("before" in sessions, len(sessions)) == (False, 3)
     sessions.begin_task()
     assert len(sessions) == 1
+
+
+def test_passing_sessions_are_few_though_the_task_is_in_work(text_model: Parse) -> None:
+    sessions = SessionCache(1 << 40, SETTINGS)
+    model = ir.from_proto(text_model(NET))
+    sessions.begin_task()
+    sessions.get("kept", lambda: model)
+    for number in range(10):
+        sessions.get(str(number), lambda: model, passing=True)
+        sessions.get("6", lambda: model, passing=True)  # in use: it stays
+    held = [key for key in map(str, range(10)) if key in sessions]
+    assert held == ["6", "7", "8", "9"]
+    assert "kept" in sessions
+    sessions.discard("9")
+    sessions.get("9", lambda: model, passing=True)
+    assert len(sessions) == 1 + MAX_PASSING
 
 
 def test_what_is_discarded_leaves_the_cache(text_model: Parse) -> None:

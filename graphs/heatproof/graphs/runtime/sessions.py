@@ -24,6 +24,9 @@ from heatproof.graphs.runtime.folding import folds_within_budget
 
 Array = NDArray[Any]
 
+MAX_PASSING = 4
+"""Most passing sessions: what they take to run is told by nothing before they have run."""
+
 MAX_SESSIONS = 96
 """Sessions that are kept ready: enough for the forms of the 16 models that a spec may name."""
 
@@ -164,8 +167,8 @@ class SessionCache:
     """Sessions by key, the least recently used closed once they are too large or too many.
 
     A session that is running stays alive until its pass ends, and sessions of the task in work are
-    kept, however large: they would only be opened anew. Safe for threads; each key is built once at
-    a time.
+    kept, however large, for they would only be opened anew; but not passing ones, of which a task
+    may open any number. Safe for threads; each key is built once at a time.
     """
 
     def __init__(
@@ -178,6 +181,7 @@ class SessionCache:
         self._building: dict[str, threading.Lock] = {}
         self._sessions: OrderedDict[str, Session] = OrderedDict()
         self._in_work: set[str] | None = None
+        self._passing: OrderedDict[str, None] = OrderedDict()
 
     @property
     def nbytes(self) -> int:
@@ -204,35 +208,46 @@ class SessionCache:
             for key in [key for key in self._sessions if key.startswith(prefix)]:
                 del self._sessions[key]
 
-    def get(self, key: str, build: Callable[[], ir.Model]) -> Session:
-        """Returns the session of a key, opening it on the built model if there is none."""
+    def get(self, key: str, build: Callable[[], ir.Model], *, passing: bool = False) -> Session:
+        """Returns the session of a key, opening it on the built model if there is none.
+
+        Args:
+            key: what the session is of.
+            build: makes its model.
+            passing: whether it may be closed while the task is in work.
+        """
         with self._lock:
             building = self._building.setdefault(key, threading.Lock())
         with building:
-            session = self._held(key)
+            session = self._held(key, passing=passing)
             if session is None:
                 session = open_session(build(), self.settings)
-                self._keep(key, session)
+                self._keep(key, session, passing=passing)
         with self._lock:
             self._building.pop(key, None)
         return session
 
-    def _held(self, key: str) -> Session | None:
+    def _held(self, key: str, *, passing: bool) -> Session | None:
         with self._lock:
             session = self._sessions.get(key)
             if session is not None:
-                self._use(key)
+                self._use(key, passing=passing)
             return session
 
-    def _keep(self, key: str, session: Session) -> None:
+    def _keep(self, key: str, session: Session, *, passing: bool) -> None:
         with self._lock:
             self._sessions[key] = session
-            self._use(key)
+            self._use(key, passing=passing)
             self._close_surplus()
 
-    def _use(self, key: str) -> None:
+    def _use(self, key: str, *, passing: bool) -> None:
         self._sessions.move_to_end(key)
-        if self._in_work is not None:
+        if passing:
+            self._passing[key] = None
+            self._passing.move_to_end(key)
+            while len(self._passing) > MAX_PASSING:
+                self._sessions.pop(self._passing.popitem(last=False)[0], None)
+        elif self._in_work is not None:
             self._in_work.add(key)
 
     def _close_surplus(self) -> None:
