@@ -21,7 +21,8 @@ from heatproof.v1.gate_pb2 import ImageChange, ScoreChange
 from heatproof.v1.results_pb2 import Direction
 
 CHANGE_HEADS: Final = (
-    "score", "baseline", "candidate", "difference", "interval", "corrected p", "images", "reading"
+    "score", "baseline", "candidate", "difference", "interval", "corrected p", "shared images",
+    "reading",
 )  # fmt: skip
 """What the columns of a table of changes hold."""
 
@@ -59,7 +60,7 @@ class ChangeRow:
         difference: candidate less baseline, or a dash.
         interval: its interval, or a dash.
         p_value: of `there is no difference`, corrected over all changes, or a dash.
-        images: how many images both scored, and how many only one did.
+        images: how many images both scored, of those that either did.
         reading: `better`, `worse`, or why the data do not tell.
         tone: `good`, `bad` or `quiet`.
         worst: the images whose score got worst, worst first.
@@ -114,12 +115,8 @@ def _subject(report: GateReport, results: Sequence[ResultRow], held: ScoreChange
 
 
 def _images(held: ScoreChange) -> str:
-    alone = [
-        f"{count} of the {name} only"
-        for name, count in (("candidate", held.only_candidate), ("baseline", held.only_baseline))
-        if count
-    ]
-    return ", ".join([str(held.images), *alone])
+    either = held.images + held.only_candidate + held.only_baseline
+    return str(held.images) if either == held.images else f"{held.images} of {either}"
 
 
 def _reading(report: GateReport, held: ScoreChange) -> tuple[str, str]:
