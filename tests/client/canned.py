@@ -1,9 +1,12 @@
 """Canned results: what a server would say, without computing anything."""
 
+import io
 import itertools
 import struct
 import zlib
 from collections.abc import Iterable, Sequence
+
+from PIL import Image as Picture
 
 from heatproof.v1.evaluation_pb2 import Evaluation, EvaluationSpec
 from heatproof.v1.gate_pb2 import CheckResult, Policy, Verdict
@@ -15,6 +18,7 @@ from heatproof.v1.results_pb2 import (
     Curve,
     ImageResult,
     ImageScore,
+    InputPicture,
     Interval,
     MetricResult,
     Overlay,
@@ -37,6 +41,13 @@ def png(width: int = 4, height: int = 4, grey: int = 128) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     parts = chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def jpeg(width: int = 4, height: int = 4) -> bytes:
+    """A JPEG file of one colour."""
+    data = io.BytesIO()
+    Picture.new("RGB", (width, height), (40, 120, 90)).save(data, "JPEG")
+    return data.getvalue()
 
 
 def results(spec: EvaluationSpec, images: int) -> list[MetricResult]:
@@ -79,6 +90,7 @@ def image_results(spec: EvaluationSpec, images: Sequence[Image]) -> list[ImageRe
             predictions=[_prediction(model, index) for model in spec.models],
             scores=[_score(at, result, index) for at, result in enumerate(scored)],
             overlays=list(_overlays(spec)) if spec.keep_overlays else [],
+            input_pictures=list(_input_pictures(spec)) if spec.keep_overlays else [],
         )
         for index, image in enumerate(images)
     ]
@@ -100,7 +112,12 @@ def _score(at: int, result: MetricResult, index: int) -> ImageScore:
 
 def _overlays(spec: EvaluationSpec) -> Iterable[Overlay]:
     for model, explainer in itertools.product(spec.models, spec.explainers):
-        yield Overlay(model=model, explainer=explainer, png=png())
+        yield Overlay(model=model, explainer=explainer, png=png(), lowest=0.125, highest=2.5)
+
+
+def _input_pictures(spec: EvaluationSpec) -> Iterable[InputPicture]:
+    for model in spec.models:
+        yield InputPicture(model=model, jpeg=jpeg())
 
 
 def verdict(policy: Policy, evaluation: Evaluation, outcome: Verdict.Outcome.ValueType) -> Verdict:

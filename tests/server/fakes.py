@@ -121,7 +121,7 @@ def fake_result(task: RunShard, image: StoredImage) -> ImageResult:
             ImageScore(index, value + index, {}, {"curve": curve})
             for index in range(len(result_keys(task.spec)))
         ),
-        overlays=(Overlay(task.spec.models[0], task.spec.explainers[0], b"png"),),
+        overlays=(Overlay(task.spec.models[0], task.spec.explainers[0], b"png", 0.0, 1.0),),
     )
 
 

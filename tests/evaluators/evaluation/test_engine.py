@@ -327,10 +327,14 @@ def test_maps_that_are_not_finite_are_a_status_of_their_explainer() -> None:
 
 
 def test_overlays_are_kept_only_if_asked_for() -> None:
-    assert run(SPEC, [source(0)])[0].overlays == ()
+    (plain,) = run(SPEC, [source(0)])
+    assert (plain.overlays, plain.input_pictures) == ((), ())
     (result,) = run(replace(SPEC, keep_overlays=True), [source(0)])
     assert [each.explainer for each in result.overlays] == list(SPEC.explainers)
     assert all(each.png.startswith(b"\x89PNG") for each in result.overlays)
+    assert all(0 <= each.lowest <= each.highest for each in result.overlays)
+    assert [each.model for each in result.input_pictures] == list(SPEC.models)
+    assert all(each.jpeg.startswith(b"\xff\xd8") for each in result.input_pictures)
 
 
 def test_explanations_come_image_by_image_and_explainer_by_explainer() -> None:

@@ -2,12 +2,14 @@ import cv2
 import numpy as np
 import pytest
 
-from heatproof.evaluators.images.overlay import overlay
+from heatproof.evaluators.images.overlay import overlay, photograph
 from tests.evaluators.toys import SIDE, pixels
 
 
 def drawn(image: np.ndarray, attribution: np.ndarray) -> np.ndarray:
-    decoded = cv2.imdecode(np.frombuffer(overlay(image, attribution), np.uint8), cv2.IMREAD_COLOR)
+    decoded = cv2.imdecode(
+        np.frombuffer(overlay(image, attribution).png, np.uint8), cv2.IMREAD_COLOR
+    )
     assert decoded is not None
     return decoded[:, :, ::-1].astype(int)
 
@@ -60,3 +62,25 @@ def test_a_single_salient_pixel_is_seen() -> None:
     found = drawn(np.zeros((3, SIDE, SIDE), np.float32), spot)
     assert found[3, 4].sum() > 300
     assert found.sum() == found[3, 4].sum()
+
+
+def test_the_ends_of_the_scale_are_those_that_are_drawn() -> None:
+    values = np.arange(SIDE * SIDE, dtype=float).reshape(SIDE, SIDE) + 3
+    found = overlay(pixels(), values)
+    assert found.lowest == 3
+    assert found.highest == pytest.approx(3 + 0.99 * (SIDE * SIDE - 1), rel=1e-12)
+    spot = np.zeros((SIDE, SIDE))
+    spot[0, 0] = 7
+    assert (overlay(pixels(), spot).lowest, overlay(pixels(), spot).highest) == (0, 7)
+    silent = overlay(pixels(), -values)
+    assert (silent.lowest, silent.highest) == (0, 0)
+
+
+def test_the_photograph_has_the_colours_of_the_image() -> None:
+    image = np.zeros((3, 32, 32), np.float32)
+    image[0, :, :16], image[2, :, 16:] = 1.0, 0.5
+    data = np.frombuffer(photograph(image), np.uint8)
+    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)
+    assert decoded is not None
+    assert np.abs(decoded[:, :8].astype(int) - [255, 0, 0]).max() <= 6
+    assert np.abs(decoded[:, 24:].astype(int) - [0, 0, 127]).max() <= 6

@@ -13,7 +13,7 @@ from heatproof.server.settings import MAX_REPLY_BYTES
 from heatproof.server.workers.image_rows import ImageRow
 from heatproof.v1.evaluation_service_pb2 import ListImageResultsRequest
 from heatproof.v1.evaluation_service_pb2_grpc import EvaluationServiceStub
-from heatproof.v1.results_pb2 import Curve, ImageResult, ImageScore, Overlay, Score
+from heatproof.v1.results_pb2 import Curve, ImageResult, ImageScore, InputPicture, Overlay, Score
 from tests.server.world import opened_world
 from tests.system.serving import serving, settings_for
 
@@ -34,6 +34,7 @@ def image(name: str, scores: int, *, overlays: tuple[int, ...] = ()) -> ImageRes
         label=3,
         scores=[scored(index) for index in range(scores)],
         overlays=[Overlay(png=bytes(size)) for size in overlays],
+        input_pictures=[InputPicture(jpeg=bytes(size + 1)) for size in overlays],
     )
 
 
@@ -49,10 +50,11 @@ def row(result: ImageResult) -> ImageRow:
     curves, basic = ImageResult(), ImageResult()
     curves.CopyFrom(result)
     curves.ClearField("overlays")
+    curves.ClearField("input_pictures")
     basic.CopyFrom(curves)
     for score in basic.scores:
         score.ClearField("curves")
-    overlays = ImageResult(overlays=result.overlays)
+    overlays = ImageResult(overlays=result.overlays, input_pictures=result.input_pictures)
     return ImageRow(*(one.SerializeToString() for one in (basic, curves, overlays)))
 
 
@@ -89,7 +91,7 @@ def test_continuations_name_their_image_and_repeat_nothing_else(
     served: tuple[grpc.Channel, str],
 ) -> None:
     further = [p for p in listed(served, ListImageResultsRequest.VIEW_FULL) if p.continuation]
-    told = {"image", "continuation", "scores", "overlays"}
+    told = {"image", "continuation", "scores", "overlays", "input_pictures"}
     assert {part.image for part in further} == {"b" * 64, "c" * 64}
     assert all({field.name for field, _ in part.ListFields()} <= told for part in further)
 
@@ -110,3 +112,4 @@ def test_only_what_no_message_holds_is_left_out() -> None:
     assert found.scores[2].score == huge.scores[2].score
     assert not found.scores[2].curves
     assert [len(overlay.png) for overlay in found.overlays] == [1, 2]
+    assert [len(picture.jpeg) for picture in found.input_pictures] == [2, 3]

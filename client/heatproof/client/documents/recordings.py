@@ -19,7 +19,7 @@ from heatproof.v1.results_pb2 import ImageResult
 
 
 def document(report: Report) -> dict[str, Any]:
-    """The report as a document; overlays are left out, for they are pictures and no results."""
+    """The report as a document, without its pictures, which are no results."""
     judged = {}
     if isinstance(report, GateReport):
         judged = {
@@ -127,6 +127,7 @@ def _lightened(image: ImageResult, *, curves: bool) -> ImageResult:
     copy = ImageResult()
     copy.CopyFrom(image)
     copy.ClearField("overlays")
+    copy.ClearField("input_pictures")
     if not curves:
         for score in copy.scores:
             score.ClearField("curves")

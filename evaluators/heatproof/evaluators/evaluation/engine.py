@@ -179,7 +179,7 @@ def _explanations(spec: EvaluationSpec, index: int, explained: Explained) -> Ite
         values = explained.maps[explainer]
         png = b""
         if spec.keep_overlays and not isinstance(values, Undefined):
-            png = overlay(explained.sample.image.draw(), values)
+            png = overlay(explained.sample.image.draw(), values).png
         reading = explained.sample.facts.reading
         output = None if reading is None else reading.output
         yield Explanation(index, explainer, explained.prediction, values, png, output)

@@ -15,6 +15,7 @@ from heatproof.evaluators.evaluation.results import (
     CleanPrediction,
     ImageResult,
     ImageScore,
+    InputPicture,
     Overlay,
 )
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
@@ -23,7 +24,7 @@ from heatproof.evaluators.images.annotations import boxes_of, object_pixels, rep
 from heatproof.evaluators.images.arrays import Map, Mask
 from heatproof.evaluators.images.frames import image_to_input, map_to_input
 from heatproof.evaluators.images.labels import Label, LabelSet, classes_of, several, single
-from heatproof.evaluators.images.overlay import overlay
+from heatproof.evaluators.images.overlay import overlay, photograph
 from heatproof.evaluators.images.preprocessing import Preprocessing
 from heatproof.evaluators.images.sources import SourceImage
 from heatproof.evaluators.metrics import Case, Given, Metric
@@ -97,6 +98,7 @@ def evaluation_job(
         predictions=tuple(found.prediction for found in explained.values()),
         scores=tuple(scores),
         overlays=tuple(_overlays(explained)) if spec.keep_overlays else (),
+        input_pictures=tuple(_input_pictures(explained)) if spec.keep_overlays else (),
         group=image.group,
         object_mask=image.objects_digest,
         labels=several(image.label),
@@ -374,4 +376,10 @@ def _overlays(explained: Mapping[str, Explained]) -> Iterator[Overlay]:
         image = found.sample.image.draw()
         for explainer, made in found.maps.items():
             if not isinstance(made, Undefined):
-                yield Overlay(model, explainer, overlay(image, made))
+                drawn = overlay(image, made)
+                yield Overlay(model, explainer, drawn.png, drawn.lowest, drawn.highest)
+
+
+def _input_pictures(explained: Mapping[str, Explained]) -> Iterator[InputPicture]:
+    for model, found in explained.items():
+        yield InputPicture(model, photograph(found.sample.image.draw()))

@@ -177,11 +177,29 @@ class ImageScore:
 
 @dataclass(frozen=True, slots=True)
 class Overlay:
-    """A picture of a map laid over the image, as a PNG file."""
+    """A picture of a map laid over the image.
+
+    Attributes:
+        model: name of the model.
+        explainer: what made the map.
+        png: the picture, a PNG file.
+        lowest: attribution up to which nothing is drawn.
+        highest: attribution from which on it is drawn brightest.
+    """
 
     model: str
     explainer: Explainer
     png: bytes
+    lowest: float
+    highest: float
+
+
+@dataclass(frozen=True, slots=True)
+class InputPicture:
+    """An image as a model sees it, as a JPEG file."""
+
+    model: str
+    jpeg: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +213,7 @@ class ImageResult:
         predictions: what each model says of the clean image.
         scores: one for each result that scores single images.
         overlays: pictures of the maps, if asked for.
+        input_pictures: the image as each model sees it, if overlays were asked for.
         group: group of the image (patient, scene, camera); "" for none.
         object_mask: SHA-256 of its object mask with the frame, its boxes or both; "" without.
         labels: all classes that it shows, if given instead of a true class.
@@ -206,6 +225,7 @@ class ImageResult:
     predictions: tuple[CleanPrediction, ...]
     scores: tuple[ImageScore, ...]
     overlays: tuple[Overlay, ...] = field(default=())
+    input_pictures: tuple[InputPicture, ...] = field(default=())
     group: str = ""
     object_mask: str = ""
     labels: LabelSet | None = None

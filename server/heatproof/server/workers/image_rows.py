@@ -8,9 +8,9 @@ class ImageRow:
     """Result of one image, as serialised `ImageResult` messages.
 
     Attributes:
-        basic: without curves and overlays.
-        curves: without overlays.
-        overlays: nothing but overlays; `curves + overlays` is the whole message.
+        basic: without curves, overlays and input pictures.
+        curves: without overlays and input pictures.
+        overlays: nothing but these pictures; `curves + overlays` is the whole message.
     """
 
     basic: bytes

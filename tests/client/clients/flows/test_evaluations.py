@@ -22,7 +22,7 @@ from heatproof.client import (
     UnavailableError,
     UsageError,
 )
-from heatproof.client.clients.flows.following import OVERLAY_IMAGES
+from heatproof.client.documents.results.ranking import PICTURED_IMAGES
 from heatproof.client.errors import FieldViolation
 from heatproof.v1.evaluation_pb2 import Evaluation
 from tests.client import fakes
@@ -136,7 +136,7 @@ def test_a_report_becomes_tables(client: Client, model_file: Path, image_folder:
 def test_a_stream_that_is_cut_and_read_again_loses_no_overlay(
     address: str, script: fakes.Script, model_file: Path, asynchronous: bool
 ) -> None:
-    images = [png(grey=index) for index in range(OVERLAY_IMAGES + 20)]
+    images = [png(grey=index) for index in range(PICTURED_IMAGES + 20)]
     whole = {**QUESTION, "keep_overlays": True}
 
     async def asked(way: str) -> Any:
@@ -151,8 +151,9 @@ def test_a_stream_that_is_cut_and_read_again_loses_no_overlay(
                 report = client.evaluate(model_file, images, **whole)
 
     assert len(script.calls["ListImageResults"]) == 2
-    drawn = [len(image.overlays) for image in report.images]
-    assert drawn == [1] * OVERLAY_IMAGES + [0] * 20
+    # Higher is better and the scores ascend; the first image has none.
+    drawn = [(len(image.overlays), len(image.input_pictures)) for image in report.images]
+    assert drawn == [(0, 0)] + [(1, 1)] * PICTURED_IMAGES + [(0, 0)] * 19
 
 
 def test_an_unreachable_server_is_tried_again_and_again(

@@ -21,6 +21,7 @@ from heatproof.evaluators.evaluation.results import (
     GroupScore,
     ImageResult,
     ImageScore,
+    InputPicture,
     Interval,
     MetricResult,
     Overlay,
@@ -188,7 +189,10 @@ IMAGE_RESULTS = st.builds(
     label=st.none() | st.integers(0, 2**31 - 1),
     predictions=st.just(()),
     scores=st.lists(IMAGE_SCORES, max_size=2).map(tuple),
-    overlays=st.lists(st.builds(Overlay, WORDS, EXPLAINERS_, st.binary()), max_size=2).map(tuple),
+    overlays=st.lists(
+        st.builds(Overlay, WORDS, EXPLAINERS_, st.binary(), NUMBERS, NUMBERS), max_size=2
+    ).map(tuple),
+    input_pictures=st.lists(st.builds(InputPicture, WORDS, st.binary()), max_size=2).map(tuple),
 )
 
 

@@ -89,8 +89,8 @@ class EvaluationOptions(AnnotationOptions, StatementOptions, total=False):
         class_names: names of the classes by index, for a target that names some; those that the
             models' files have by default.
         seed: seed of everything random; 0 by default.
-        keep_overlays: whether to draw every map over its image; those of the first
-            `OVERLAY_IMAGES` images are fetched.
+        keep_overlays: whether to draw every map over its image; those of the 100 images that
+            score worst by the first metric are kept.
     """
 
     target: TargetSource

@@ -1,6 +1,5 @@
 """Evaluations on the server: found, followed, read, ended and deleted."""
 
-from collections.abc import Callable
 from functools import partial as bound
 from typing import Final
 
@@ -12,6 +11,7 @@ from heatproof.client.clients.flows.models import get_model
 from heatproof.client.clients.progress import OnProgress, Progress, Stage, ignore
 from heatproof.client.clients.retries import patiently
 from heatproof.client.documents.results import Report, joined
+from heatproof.client.documents.results.ranking import WorstPictures
 from heatproof.client.errors import (
     EvaluationCancelledError,
     EvaluationFailedError,
@@ -42,9 +42,6 @@ METRIC_RESULTS: Final = Rpc(EvaluationServiceStub, "ListMetricResults")
 IMAGE_RESULTS: Final = Rpc(EvaluationServiceStub, "ListImageResults")
 
 EVALUATION_PREFIX: Final = "evaluations/"
-
-OVERLAY_IMAGES: Final = 100
-"""Images whose overlays are kept; those of more would fill the memory."""
 
 ENDED: Final = frozenset(
     {Evaluation.STATE_SUCCEEDED, Evaluation.STATE_FAILED, Evaluation.STATE_CANCELLED}
@@ -168,7 +165,7 @@ def report(evaluation: Evaluation, models: tuple[Model, ...], images: Dataset) -
     scores = yield from _metric_results(evaluation.name)
     del evaluation.results[:]
     evaluation.results.extend(scores)
-    results = yield from _image_results(evaluation.name)
+    results = yield from _image_results(evaluation)
     return Report(evaluation, tuple(results), models, images)
 
 
@@ -196,21 +193,9 @@ def _metric_results(name: str) -> Flow[list[MetricResult]]:
     return found
 
 
-def _image_results(name: str) -> Flow[list[ImageResult]]:
-    request = ListImageResultsRequest(name=name, view=ListImageResultsRequest.VIEW_FULL)
-    parts: list[ImageResult] = yield from patiently(Stream(IMAGE_RESULTS, request, _lightening))
+def _image_results(evaluation: Evaluation) -> Flow[list[ImageResult]]:
+    request = ListImageResultsRequest(name=evaluation.name, view=ListImageResultsRequest.VIEW_FULL)
+    directions = [result.direction for result in evaluation.results]
+    reader = bound(WorstPictures, directions)
+    parts: list[ImageResult] = yield from patiently(Stream(IMAGE_RESULTS, request, reader))
     return joined(parts)
-
-
-def _lightening() -> Callable[[ImageResult], ImageResult]:
-    """Makes what takes the overlays off all but the first images of a stream."""
-    images = 0
-
-    def lightened(part: ImageResult) -> ImageResult:
-        nonlocal images
-        images += not part.continuation
-        if images > OVERLAY_IMAGES:
-            part.ClearField("overlays")
-        return part
-
-    return lightened

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from heatproof.client.documents.captions import Captions
 from heatproof.client.documents.model_files import names_in
 from heatproof.client.documents.presenting import PathText, Plots, presenter
+from heatproof.client.documents.results.ranking import badness
 from heatproof.client.documents.results.rows import (
     answer_row,
-    badness,
     label_of,
     score_row,
     summary_row,

@@ -1,11 +1,9 @@
 """Scores as rows of tables, and results that came in parts."""
 
-from __future__ import annotations  # `Direction.ValueType` exists for type checkers only
-
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from heatproof.v1.results_pb2 import Direction, ImageResult, ImageScore, Score, Summary
+from heatproof.v1.results_pb2 import ImageResult, ImageScore, Score, Summary
 
 
 def label_of(image: ImageResult) -> int | tuple[int, ...] | None:
@@ -22,6 +20,7 @@ def joined(parts: Iterable[ImageResult]) -> list[ImageResult]:
         if part.continuation and whole:
             whole[-1].scores.extend(part.scores)
             whole[-1].overlays.extend(part.overlays)
+            whole[-1].input_pictures.extend(part.input_pictures)
         else:
             whole.append(part)
     return whole
@@ -63,12 +62,3 @@ def _score(score: Score) -> float | None:
 def value_of(summary: Summary) -> float | None:
     """The estimate, or None where nothing was scored."""
     return summary.value if summary.HasField("value") else None
-
-
-def badness(value: float, direction: Direction.ValueType) -> float:
-    """What is the higher, the worse a score is."""
-    if direction == Direction.DIRECTION_LOWER_IS_BETTER:
-        return value
-    if direction == Direction.DIRECTION_CLOSER_TO_ZERO:
-        return abs(value)
-    return -value

@@ -185,12 +185,15 @@ def read_class_outputs(environment: bytes) -> tuple[ClassOutput, ...]:
 def image_row(result: ImageResult) -> ImageRow:
     """Writes the result of an image in the three parts that are stored."""
     message = encode(result, results_pb2.ImageResult)
-    overlays = results_pb2.ImageResult(overlays=message.overlays).SerializeToString()
+    pictures = results_pb2.ImageResult(
+        overlays=message.overlays, input_pictures=message.input_pictures
+    ).SerializeToString()
     message.ClearField("overlays")
+    message.ClearField("input_pictures")
     curves = message.SerializeToString(deterministic=True)
     for score in message.scores:
         score.ClearField("curves")
-    return ImageRow(message.SerializeToString(deterministic=True), curves, overlays)
+    return ImageRow(message.SerializeToString(deterministic=True), curves, pictures)
 
 
 def read_image_result(data: bytes) -> results_pb2.ImageResult:

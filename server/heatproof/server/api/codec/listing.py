@@ -44,16 +44,16 @@ def image_result_parts(data: bytes) -> Iterator[ImageResult]:
     """Reads the result of an image and cuts it where a reply ends.
 
     Merged in their order the parts are the result again, but for the curves of a score and the
-    overlays that do not fit a reply by themselves. Only the first has more than scores and
-    overlays.
+    pictures that do not fit a reply by themselves. Only the first has more than scores and
+    pictures.
     """
     whole = ImageResult.FromString(data)
     if whole.ByteSize() <= MAX_REPLY_BYTES:
         yield whole
         return
     pieces = list(_pieces(whole))
-    whole.ClearField("scores")
-    whole.ClearField("overlays")
+    for field in ("scores", "overlays", "input_pictures"):
+        whole.ClearField(field)
     part, room = whole, MAX_REPLY_BYTES - whole.ByteSize()
     for piece in pieces:
         size = piece.ByteSize()
@@ -71,14 +71,13 @@ def _continuation(image: str) -> ImageResult:
 
 
 def _pieces(whole: ImageResult) -> Iterator[ImageResult]:
-    """Scores and overlays one by one, each small enough for a part of its own."""
+    """Scores and pictures one by one, each small enough for a part of its own."""
     most = MAX_REPLY_BYTES - _continuation(whole.image).ByteSize()
     for score in whole.scores:
         piece = ImageResult(scores=[score])
         if piece.ByteSize() > most:
             piece.scores[0].ClearField("curves")
         yield piece
-    for overlay in whole.overlays:
-        piece = ImageResult(overlays=[overlay])
-        if piece.ByteSize() <= most:
-            yield piece
+    pictures = [ImageResult(input_pictures=[picture]) for picture in whole.input_pictures]
+    pictures += [ImageResult(overlays=[overlay]) for overlay in whole.overlays]
+    yield from (piece for piece in pictures if piece.ByteSize() <= most)
