@@ -9,6 +9,7 @@
   x ServerStartError
   x EvaluationFailedError
   x EvaluationCancelledError
+  x ForgeError
   x UnjudgedError (in `heatproof.client.documents.results`)
   x ServiceError
     + InvalidArgumentError
@@ -91,6 +92,18 @@ class EvaluationFailedError(HeatproofError):
 
 class EvaluationCancelledError(HeatproofError):
     """Somebody cancelled the evaluation while this client waited for it."""
+
+
+class ForgeError(HeatproofError):
+    """A forge, such as GitHub, refused a request or could not be reached.
+
+    Attributes:
+        status: the HTTP status of its answer; None without one.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class EvaluationInterrupted(KeyboardInterrupt):  # as the class above it

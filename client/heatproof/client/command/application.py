@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from heatproof.client.command import datasets, explain, inspect, metrics, models, rewrite, serve
+from heatproof.client.command import ci, datasets, explain, inspect, metrics, models, rewrite, serve
 from heatproof.client.command.evaluations import (
     compare,
     consistency_weights,
@@ -83,6 +83,7 @@ app.command("consistency-weights")(consistency_weights.consistency_weights)
 app.command("inspect")(inspect.inspect)
 app.command("rewrite")(rewrite.rewrite)
 app.command("metrics")(metrics.metrics)
+app.add_typer(ci.app, name="ci")
 app.add_typer(stored.app, name="evaluations")
 app.add_typer(models.app, name="models")
 app.add_typer(datasets.app, name="datasets")

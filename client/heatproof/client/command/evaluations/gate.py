@@ -7,6 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from heatproof.client.command.options import shared
+from heatproof.client.command.options.ci import CiOptions
 from heatproof.client.command.options.files import GateReportOptions, class_names
 from heatproof.client.command.options.groups import grouped
 from heatproof.client.command.output.console import progress_shown
@@ -69,7 +70,9 @@ def gate(
     candidate: Candidate,
     stated: shared.StatedOptions,
     known: shared.KnownOptions,
+    *,
     reports: GateReportOptions,
+    ci: CiOptions,
     server: shared.ServerOptions,
 ) -> None:
     """Evaluate a model by a policy and say whether it may ship.
@@ -83,18 +86,31 @@ def gate(
         content = Content.of(error.report, classes)
         show_report(content)
         show_results(content)
-        reports.write_failure(Failure.of(error), content)
+        _tell_failure(error, content, candidate, reports, ci)
         raise
     except Exception as error:
-        reports.write_failure(Failure.of(error))
+        _tell_failure(error, None, candidate, reports, ci)
         raise
     content = Content.of(report, classes)
     judged = Judgement.of(report, content)
     show_report(content)
     reports.write_gate(content, judged)
+    ci.tell_verdict(content, judged, candidate.rules())
     show_verdict(content, judged)
     if not report.passed:
         raise typer.Exit(REFUSED)
+
+
+def _tell_failure(
+    error: Exception,
+    content: Content | None,
+    candidate: Candidate,
+    reports: GateReportOptions,
+    ci: CiOptions,
+) -> None:
+    failure = Failure.of(error)
+    ci.tell_failure(failure, content, candidate.policy or POLICY_FILE)
+    reports.write_failure(failure, content)
 
 
 def _judged(
