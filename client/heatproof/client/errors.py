@@ -145,6 +145,7 @@ class Status:
         violations: fields at fault.
         metadata: the dynamic parts of the message.
         retry_delay: seconds after which the server wants to be asked again.
+        is_slow: whether the fault was found by waiting, as asking again would be.
     """
 
     code: str
@@ -153,6 +154,7 @@ class Status:
     violations: tuple[FieldViolation, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
     retry_delay: float | None = None
+    is_slow: bool = False
 
 
 class ServiceError(HeatproofError):

@@ -180,17 +180,6 @@ def test_pauses_between_attempts_end_with_the_time_of_the_call(
         client.with_timeout(0.3).catalog()
 
 
-@pytest.mark.parametrize("seconds", [0, -1, float("nan")])
-def test_a_timeout_is_a_length_of_time(client: Client, seconds: float) -> None:
-    with pytest.raises(UsageError, match="above 0"):
-        client.with_timeout(seconds)
-
-
-def test_a_timeout_in_the_wrong_place_is_told_the_right_one(client: Client) -> None:
-    with pytest.raises(UsageError, match=r"client\.with_timeout\(3\)\.models\(\.\.\.\)"):
-        client.models(timeout=3)  # type: ignore[call-arg]
-
-
 def test_an_estimate_creates_nothing(
     client: Client, script: fakes.Script, model_file: Path, image_folder: Path
 ) -> None:

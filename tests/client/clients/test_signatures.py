@@ -51,7 +51,7 @@ def test_a_signature_names_every_argument_and_the_result(client: Any) -> None:
 
 def test_a_bound_method_has_no_self_and_a_coroutine_is_one() -> None:
     client = AsyncClient.__new__(AsyncClient)
-    assert list(inspect.signature(client.delete_model).parameters) == ["name"]
+    assert list(inspect.signature(client.delete_model).parameters) == ["name", "timeout"]
     assert asyncio.iscoroutinefunction(client.delete_model)
     assert client.delete_model.__qualname__ == "AsyncClient.delete_model"
 

@@ -148,8 +148,3 @@ def test_choices_have_parameters_as_on_the_command_line_and_may_stand_alone(
     assert spec.explainers[0].rise.masks == 500
     with pytest.raises(UsageError, match=r"did you mean 'metrics\[0\]\.deletion\.grid'"):
         client.evaluate(model_file, png(), preprocessing="imagenet", metrics="deletion:gird=7")
-
-
-def test_a_module_is_told_to_be_exported(client: Client) -> None:
-    with pytest.raises(UsageError, match=r"exported\(module, example\)"):
-        client.inspect(torch.nn.Linear(1, 1))  # type: ignore[arg-type]

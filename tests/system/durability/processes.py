@@ -27,6 +27,7 @@ class ServerProcess:
 
     process: subprocess.Popen[bytes]
     channel: grpc.Channel
+    address: str
 
     @property
     def evaluations(self) -> Any:
@@ -90,7 +91,7 @@ def server_process(
         try:
             address = json.loads(process.stdout.readline())["address"]
             with grpc.insecure_channel(address) as channel:
-                yield ServerProcess(process, channel)
+                yield ServerProcess(process, channel, address)
         finally:
             process.kill()
             process.wait(PATIENCE)

@@ -21,11 +21,6 @@ def check_keywords(function: Callable[..., Any], keywords: Mapping[str, object])
     unknown = next((name for name in keywords if name not in known), None)
     if unknown is None:
         return
-    if unknown == "timeout":
-        raise UsageError(
-            "a timeout is said of the client: "
-            f"client.with_timeout({keywords[unknown]!r}).{function.__name__}(...)"
-        )
     near = difflib.get_close_matches(unknown, known, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
     raise UsageError(f"{function.__name__}() has no argument {unknown!r}; {hint}")

@@ -11,12 +11,21 @@ import grpc
 from grpc import aio  # pyright: ignore[reportAttributeAccessIssue] # the stubs forget it
 
 from heatproof.client.clients.arguments import check_keywords
-from heatproof.client.clients.connections.addresses import Address, Tls
-from heatproof.client.clients.connections.connection import Connection
+from heatproof.client.clients.connected import ConnectedClient
+from heatproof.client.clients.connections.addresses import Address
 from heatproof.client.clients.connections.embedded import EmbeddedServer
 from heatproof.client.clients.connections.sending import Sending
 from heatproof.client.clients.deadlines import Deadline
-from heatproof.client.clients.effects import Effect, Flow, Pause, Stream, Unary, Upload, Work
+from heatproof.client.clients.effects import (
+    Effect,
+    Flow,
+    Limit,
+    Pause,
+    Stream,
+    Unary,
+    Upload,
+    Work,
+)
 from heatproof.client.clients.flows import (
     catalog,
     comparisons,
@@ -90,15 +99,8 @@ def _handles(
     return tuple(_handle(client, message) for message in messages)
 
 
-class AsyncClient:
-    """Evaluates explanations on a server without blocking the event loop.
-
-    Args:
-        channel: a gRPC channel; it is closed with the client.
-        server: the server that the channel leads to, if it is the client's own.
-        timeout: most seconds of a method, uploads and waiting included; None: as long as it takes.
-        address: where the channel leads, for the words of errors.
-    """
+class AsyncClient(ConnectedClient[aio.Channel]):
+    """Evaluates explanations on a server without blocking the event loop."""
 
     evaluate: Final = Awaiting(evaluations.evaluate)
     submit: Final = Awaiting(evaluations.submit, _handle)
@@ -121,29 +123,11 @@ class AsyncClient:
     catalog: Final = Awaiting(catalog.catalog)
     evaluations: Final = Awaiting(following.evaluations, _handles)
 
-    def __init__(
-        self,
-        channel: aio.Channel,
-        server: EmbeddedServer | None = None,
-        *,
-        timeout: float | None = None,
-        address: Address | None = None,
-    ) -> None:
-        self._channel = channel
-        self._connection = Connection(channel, server, address)
-        self._timeout = timeout
-
-    @classmethod
-    def connect(cls, address: str, tls: Tls | None = None, *, timeout: float | None = None) -> Self:
-        """Connects to a server; nothing is sent before the first call.
-
-        Args:
-            address: `host:port`, `grpcs://host:port` or `unix:path`.
-            tls: files of a TLS connection.
-            timeout: most seconds of each method; None: as long as it takes.
-        """
-        found = Address.parse(address, tls)
-        return cls(_channel(found), timeout=timeout, address=found)
+    @staticmethod
+    def _open(address: Address) -> aio.Channel:
+        if address.tls is None:
+            return aio.insecure_channel(address.target, address.options)
+        return aio.secure_channel(address.target, address.tls.credentials(), address.options)
 
     @classmethod
     async def embedded(cls, data_dir: Path | None = None) -> Self:
@@ -157,19 +141,7 @@ class AsyncClient:
             ServerStartError: it did not come up.
         """
         server = await asyncio.to_thread(EmbeddedServer, data_dir)
-        return cls(_channel(server.address), server, address=server.address)
-
-    def with_timeout(self, seconds: float | None) -> Self:
-        """The same client, whose methods take at most so many seconds each.
-
-        Uploads and waiting count. It shares the connection: closing one closes both.
-
-        Args:
-            seconds: above 0; None: as long as it takes.
-        """
-        Deadline(seconds)  # refuses what is no time
-        server, address = self._connection.server, self._connection.address
-        return type(self)(self._channel, server, timeout=seconds, address=address)
+        return cls(cls._open(server.address), server, address=server.address)
 
     async def close(self) -> None:
         """Closes the channel and ends the client's own server."""
@@ -220,6 +192,9 @@ class AsyncClient:
             case Pause(seconds):
                 await asyncio.sleep(deadline.within(seconds))
                 return None
+            case Limit(seconds):
+                deadline.restart(seconds)
+                return None
         try:
             return await self._reply(effect, deadline.left())
         except grpc.RpcError as error:
@@ -241,9 +216,3 @@ class AsyncClient:
                     return [kept async for reply in replies if (kept := each(reply)) is not None]
                 finally:
                     replies.cancel()
-
-
-def _channel(address: Address) -> aio.Channel:
-    if address.tls is None:
-        return aio.insecure_channel(address.target, address.options)
-    return aio.secure_channel(address.target, address.tls.credentials(), address.options)

@@ -20,6 +20,14 @@ class Deadline:
     """
 
     def __init__(self, seconds: float | None) -> None:
+        self.restart(seconds)
+
+    def restart(self, seconds: float | None) -> None:
+        """Lets the call take so many seconds from now on.
+
+        Raises:
+            UsageError: no positive number of seconds.
+        """
         if seconds is not None and not seconds > 0:
             raise UsageError(f"timeout {seconds!r}: give seconds above 0, or None to wait")
         self._seconds = seconds

@@ -78,8 +78,21 @@ class Pause:
     seconds: float
 
 
-Effect: TypeAlias = Unary | Upload | Stream | Work | Pause
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """Most seconds that the call may take from here on; the answer is None."""
+
+    seconds: float
+
+
+Effect: TypeAlias = Unary | Upload | Stream | Work | Pause | Limit
 Flow: TypeAlias = Generator[Effect, Any, Result]
+
+
+def limit(seconds: float | None) -> Flow[None]:
+    """Bounds the call, whatever the client's own timeout is; None leaves it to that."""
+    if seconds is not None:
+        yield Limit(seconds)
 
 
 def work(run: Callable[[], Result]) -> Flow[Result]:

@@ -65,9 +65,13 @@ class EvaluationHandle(_Named):
         self._client = client
         self.message = message
 
-    def refresh(self) -> Evaluation:
-        """Asks where it stands, and returns the message `Evaluation`."""
-        self.message = self._client.perform(following.found(self.name))
+    def refresh(self, *, timeout: float | None = None) -> Evaluation:
+        """Asks where it stands, and returns the message `Evaluation`.
+
+        Args:
+            timeout: most seconds; None: the client's, or none.
+        """
+        self.message = self._client.perform(following.found(self.name), timeout=timeout)
         return self.message
 
     def watch(
@@ -109,13 +113,21 @@ class EvaluationHandle(_Named):
         self.message = report.evaluation
         return report
 
-    def cancel(self) -> None:
-        """Ends it; the results of finished images are kept. Does nothing once it has ended."""
-        self.message = self._client.perform(following.cancelled(self.name))
+    def cancel(self, *, timeout: float | None = None) -> None:
+        """Ends it; the results of finished images are kept. Does nothing once it has ended.
 
-    def delete(self) -> None:
-        """Deletes it with its results; it must have ended."""
-        self._client.perform(following.deleted(self.name))
+        Args:
+            timeout: as of `refresh`.
+        """
+        self.message = self._client.perform(following.cancelled(self.name), timeout=timeout)
+
+    def delete(self, *, timeout: float | None = None) -> None:
+        """Deletes it with its results; it must have ended.
+
+        Args:
+            timeout: as of `refresh`.
+        """
+        self._client.perform(following.deleted(self.name), timeout=timeout)
 
 
 class AsyncEvaluationHandle(_Named):
@@ -130,9 +142,9 @@ class AsyncEvaluationHandle(_Named):
         self._client = client
         self.message = message
 
-    async def refresh(self) -> Evaluation:
+    async def refresh(self, *, timeout: float | None = None) -> Evaluation:
         """As `EvaluationHandle.refresh`."""
-        self.message = await self._client.perform(following.found(self.name))
+        self.message = await self._client.perform(following.found(self.name), timeout=timeout)
         return self.message
 
     async def watch(
@@ -156,10 +168,10 @@ class AsyncEvaluationHandle(_Named):
         self.message = report.evaluation
         return report
 
-    async def cancel(self) -> None:
+    async def cancel(self, *, timeout: float | None = None) -> None:
         """As `EvaluationHandle.cancel`."""
-        self.message = await self._client.perform(following.cancelled(self.name))
+        self.message = await self._client.perform(following.cancelled(self.name), timeout=timeout)
 
-    async def delete(self) -> None:
+    async def delete(self, *, timeout: float | None = None) -> None:
         """As `EvaluationHandle.delete`."""
-        await self._client.perform(following.deleted(self.name))
+        await self._client.perform(following.deleted(self.name), timeout=timeout)

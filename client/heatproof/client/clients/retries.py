@@ -43,6 +43,8 @@ def patiently(effect: Effect) -> Flow[Any]:
 
 def _delay(error: ServiceError, attempts: int) -> float | None:
     """Seconds to wait before the next attempt; None: it will not help."""
+    if error.status.is_slow:
+        return None
     if error.status.retry_delay is not None:
         return max(error.status.retry_delay, FIRST_DELAY)
     if isinstance(error, UnavailableError) and attempts < UNAVAILABLE_ATTEMPTS:

@@ -9,11 +9,13 @@ from typing import Final, TypeAlias
 
 from heatproof.client.documents.reading.external_data import external_locations
 from heatproof.client.errors import UsageError
+from heatproof.client.export import Shaped, TorchModule, exported, image_shape
 from heatproof.v1.model_pb2 import Model
 from heatproof.v1.transfer_pb2 import Chunk, FileInfo
 
-ModelSource: TypeAlias = str | os.PathLike[str] | bytes
-"""A model: the path of an .onnx file, its bytes, or the name `models/...` of an uploaded one."""
+ModelSource: TypeAlias = str | os.PathLike[str] | bytes | TorchModule
+"""A model: the path of an .onnx file, its bytes, the name `models/...` of an uploaded one, or a
+`torch.nn.Module`, which is exported for a batch like `example`."""
 
 CHUNK_BYTES: Final = 1024 * 1024
 """Bytes of a chunk: the most that the contract allows."""
@@ -57,18 +59,29 @@ class ModelFiles:
     files: tuple[ModelFile, ...]
 
     @classmethod
-    def read(cls, source: ModelSource) -> "ModelFiles":
-        """Finds the files of a model and hashes them.
+    def read(cls, source: ModelSource, example: Shaped | None = None) -> "ModelFiles":
+        """Finds the files of a model and hashes them; a module is exported and goes by its class.
+
+        Args:
+            source: the model.
+            example: a batch [N, channels, height, width] as a module takes it; only its shape
+                counts.
 
         Raises:
-            UsageError: a file is missing, or the model refers to files outside its folder.
+            UsageError: a file is missing, the model refers to files outside its folder, or a module
+                has no example or cannot be exported.
         """
+        if isinstance(source, TorchModule):
+            if example is None:
+                raise _without_example(source)
+            content = exported(source, example)
+            return cls(type(source).__name__, (_file(MODEL_LOCATION, content),))
         if isinstance(source, bytes):
             return cls("model.onnx", (_file(MODEL_LOCATION, source),))
         if not isinstance(source, str | os.PathLike):
             raise UsageError(
-                f"a model is an .onnx file or its bytes, and no {type(source).__name__}: of a "
-                "module of torch give heatproof.client.export.exported(module, example)"
+                "a model is an .onnx file, its bytes or a torch.nn.Module, and no "
+                f"{type(source).__name__}"
             )
         path = Path(source)
         try:
@@ -95,6 +108,56 @@ class ModelFiles:
             return f"{PREFIX}sha256-{infos[0][1]}"
         lines = "".join(f"{location} {sha256}\n" for location, sha256 in infos)
         return f"{PREFIX}sha256-{hashlib.sha256(lines.encode()).hexdigest()}"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSources:
+    """Models, and what those among them take that are modules.
+
+    Attributes:
+        models: the models.
+        example: a batch [N, channels, height, width] as modules take it; only its shape counts.
+        judge: the model that judges the maps of the others; None if there is none.
+
+    Raises:
+        UsageError: the example is missing, no batch of images, or given where there is no module.
+    """
+
+    models: tuple[ModelSource, ...]
+    example: Shaped | None = None
+    judge: ModelSource | None = None
+
+    def __post_init__(self) -> None:
+        module = next((one for one in self.every if isinstance(one, TorchModule)), None)
+        if self.example is None:
+            if module is not None:
+                raise _without_example(module)
+        elif module is None:
+            raise UsageError("example is for a torch.nn.Module: a file says itself what it takes")
+        else:
+            image_shape(self.example)
+
+    @property
+    def every(self) -> tuple[ModelSource, ...]:
+        """The models, and the judge last."""
+        return self.models if self.judge is None else (*self.models, self.judge)
+
+    def read(self) -> Iterator["ModelFiles | str"]:
+        """The files of each of all models, or its name if that is what was given.
+
+        Raises:
+            UsageError: as `ModelFiles.read`.
+        """
+        for model in self.every:
+            is_name = isinstance(model, str) and model.startswith(PREFIX)
+            yield str(model) if is_name else ModelFiles.read(model, self.example)
+
+
+def _without_example(module: TorchModule) -> UsageError:
+    return UsageError(
+        f"{type(module).__name__} is a torch.nn.Module: give a batch as it takes them too, such as "
+        "example=torch.zeros(1, 3, 224, 224), of which only the shape counts"
+    )
 
 
 def _beside(model: Path, location: str) -> Path:

@@ -16,6 +16,8 @@ OPTIONS: Final = (
     # Servers allow a ping in 30 s. One that hangs, or a way that is cut, is noticed in 50 s.
     ("grpc.keepalive_time_ms", 40_000),
     ("grpc.keepalive_timeout_ms", 10_000),
+    # The answer to such a ping has a time of its own, by default a minute.
+    ("grpc.http2.ping_timeout_ms", 10_000),
     # Also bounds a single attempt to connect.
     ("grpc.min_reconnect_backoff_ms", 5_000),
 )

@@ -17,11 +17,13 @@ class Fault:
         says: what gRPC says, as a regular expression.
         means: what it means and the way out; `{address}` is the server's.
         code: of the status.
+        is_slow: as of `Status`.
     """
 
     says: str
     means: str
     code: str = "UNAVAILABLE"
+    is_slow: bool = False
 
 
 _KNOCK_SECONDS: Final = 1.0
@@ -78,6 +80,7 @@ _ANY: Final = (
     Fault(
         "keepalive|[Pp]ing timeout|[Tt]imed? ?out|[Dd]eadline",
         "the server at {address} has stopped answering: it hangs, or the way to it is cut",
+        is_slow=True,
     ),
     Fault(
         "[Uu]nreachable|No route",
@@ -116,7 +119,7 @@ def explained(status: Status, address: Address | None) -> Status:
             if fault is _REFUSED and _listens(address.target):
                 fault = _SPEAKS_TEXT if address.tls else _CLOSED  # noqa: PLW2901  # gRPC hid it
             told = fault.means.format(address=address.target)
-            return replace(status, message=f"{told} ({status.message})")
+            return replace(status, message=f"{told} ({status.message})", is_slow=fault.is_slow)
     return status
 
 

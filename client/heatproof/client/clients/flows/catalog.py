@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from heatproof.client.clients.effects import Flow, Rpc, Unary
+from heatproof.client.clients.effects import Flow, Rpc, Unary, limit
 from heatproof.client.clients.retries import patiently
 from heatproof.v1.catalog_service_pb2 import (
     Catalog,
@@ -16,13 +16,23 @@ _GET: Final = Rpc(CatalogServiceStub, "GetCatalog")
 GET_SERVER_INFO: Final = Rpc(CatalogServiceStub, "GetServerInfo")
 
 
-def catalog() -> Flow[Catalog]:
-    """Gets metrics, explainers and removal operators with their parameters and references."""
+def catalog(*, timeout: float | None = None) -> Flow[Catalog]:
+    """Gets metrics, explainers and removal operators with their parameters and references.
+
+    Args:
+        timeout: most seconds, uploads and waiting included; None: the client's, or none.
+    """
+    yield from limit(timeout)
     found: Catalog = yield from patiently(Unary(_GET, GetCatalogRequest()))
     return found
 
 
-def server_info() -> Flow[ServerInfo]:
-    """Gets versions, the sandbox of the workers, and the server's limits of time and memory."""
+def server_info(*, timeout: float | None = None) -> Flow[ServerInfo]:
+    """Gets versions, the sandbox of the workers, and the server's limits of time and memory.
+
+    Args:
+        timeout: most seconds, uploads and waiting included; None: the client's, or none.
+    """
+    yield from limit(timeout)
     info: ServerInfo = yield from patiently(Unary(GET_SERVER_INFO, GetServerInfoRequest()))
     return info

@@ -2,7 +2,7 @@
 
 from typing import Final, TypeAlias
 
-from heatproof.client.clients.effects import Flow, Rpc, Stream
+from heatproof.client.clients.effects import Flow, Rpc, Stream, limit
 from heatproof.client.clients.retries import patiently
 from heatproof.client.documents.captions import Captions
 from heatproof.client.documents.results import ModelComparisons, Report
@@ -17,7 +17,11 @@ EvaluationSource: TypeAlias = Report | str
 
 
 def compare_models(
-    evaluation: EvaluationSource, *, reference: str = "", abs_tolerance: float | None = None
+    evaluation: EvaluationSource,
+    *,
+    reference: str = "",
+    abs_tolerance: float | None = None,
+    timeout: float | None = None,
 ) -> Flow[ModelComparisons]:
     """Compares the models of an evaluation on the images that they share.
 
@@ -29,11 +33,13 @@ def compare_models(
         reference: name `models/...` of the model that each other one is held against; "" for all
             pairs.
         abs_tolerance: units that differ by no more count as equal in tests; None: 1e-4.
+        timeout: most seconds, uploads and waiting included; None: the client's, or none.
 
     Raises:
         ServiceError: the server refused it, as an `explanation_consistency` whose background each
             map decides for itself.
     """
+    yield from limit(timeout)
     name = evaluation if isinstance(evaluation, str) else evaluation.evaluation.name
     request = CompareModelsRequest(
         name=name, reference_model=reference, abs_tolerance=abs_tolerance

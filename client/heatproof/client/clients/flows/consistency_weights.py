@@ -38,7 +38,7 @@ def consistency_weights(
     the background (Wu et al. 2024, arXiv 2408.04600): 1 where the class flips.
 
     Args:
-        model: path of an .onnx file, its bytes, or a name `models/...`.
+        model: as of `evaluate`.
         images: paths, folders, arrays, Pillow images or bytes, or the name of an uploaded set.
         preprocessing: name of a preset (`imagenet`, `tf`, `unit`), path of a TOML file, or a table.
         explainer: where the maps come from.

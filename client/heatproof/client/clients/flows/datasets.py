@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TypeAlias, TypedDict, Unpack
 
-from heatproof.client.clients.effects import Flow, Rpc, Unary, Upload, work
+from heatproof.client.clients.effects import Flow, Rpc, Unary, Upload, limit, work
 from heatproof.client.clients.flows.listing import every
 from heatproof.client.clients.progress import OnProgress, Progress, Stage, ignore
 from heatproof.client.clients.retries import patiently
@@ -65,6 +65,7 @@ def upload_dataset(
     *,
     display_name: str = "",
     on_progress: OnProgress = ignore,
+    timeout: float | None = None,
     **annotations: Unpack[AnnotationOptions],
 ) -> Flow[Dataset]:
     """Uploads images as a data set; the same ones again give the same set.
@@ -73,8 +74,10 @@ def upload_dataset(
         images: one or many images, a folder, or the name of an uploaded set.
         display_name: name to show.
         on_progress: is told of the upload.
+        timeout: most seconds, uploads and waiting included; None: the client's, or none.
         **annotations: labels, groups, masks, boxes, maps and replacements; see `AnnotationSources`.
     """
+    yield from limit(timeout)
     found = yield from gathered(images, annotations)
     return (yield from stored(found, display_name=display_name, on_progress=on_progress))
 
@@ -171,12 +174,23 @@ def _requests(
         on_progress(Progress(Stage.UPLOAD_IMAGES, index + 1, len(images)))
 
 
-def datasets() -> Flow[tuple[Dataset, ...]]:
-    """Lists the data sets that the server stores, newest first."""
+def datasets(*, timeout: float | None = None) -> Flow[tuple[Dataset, ...]]:
+    """Lists the data sets that the server stores, newest first.
+
+    Args:
+        timeout: most seconds, uploads and waiting included; None: the client's, or none.
+    """
+    yield from limit(timeout)
     found = yield from every(_LIST, lambda token: ListDatasetsRequest(page_token=token), "datasets")
     return tuple(found)
 
 
-def delete_dataset(name: str) -> Flow[None]:
-    """Deletes a data set, `datasets/...`."""
+def delete_dataset(name: str, *, timeout: float | None = None) -> Flow[None]:
+    """Deletes a data set.
+
+    Args:
+        name: `datasets/...`.
+        timeout: most seconds, uploads and waiting included; None: the client's, or none.
+    """
+    yield from limit(timeout)
     yield from patiently(Unary(_DELETE, DeleteDatasetRequest(name=name)))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, Required, TypeAlias, TypedDict, Unpack, cast
 
-from heatproof.client.clients.effects import Flow, Rpc, Unary
+from heatproof.client.clients.effects import Flow, Rpc, Unary, limit
 from heatproof.client.clients.flows.datasets import (
     AnnotationOptions,
     DatasetSource,
@@ -16,13 +16,13 @@ from heatproof.client.clients.flows.datasets import (
     stored,
 )
 from heatproof.client.clients.flows.following import CANCEL, ended, report, require_success
-from heatproof.client.clients.flows.models import inspect, name_classes
+from heatproof.client.clients.flows.models import CallOptions, name_classes, stored_models
 from heatproof.client.clients.progress import OnProgress, ignore
 from heatproof.client.clients.retries import patiently
 from heatproof.client.documents import messages
 from heatproof.client.documents.annotations import PartialAnnotationsWarning
 from heatproof.client.documents.attribution_maps import named_maps
-from heatproof.client.documents.model_files import ModelSource
+from heatproof.client.documents.model_files import ModelSource, ModelSources
 from heatproof.client.documents.policies import PreprocessingSource, read_preprocessing
 from heatproof.client.documents.results import Report
 from heatproof.client.documents.results.estimates import EvaluationEstimate
@@ -80,7 +80,7 @@ RemovalSource: TypeAlias = str | dict[str, Any] | RemovalOperator
 """A removal operator, as `MetricSource`."""
 
 
-class EvaluationOptions(AnnotationOptions, StatementOptions, total=False):
+class EvaluationOptions(AnnotationOptions, StatementOptions, CallOptions, total=False):
     """Further options of an evaluation.
 
     Attributes:
@@ -173,7 +173,8 @@ def evaluate(
     """Scores the explanations of a model, or of several, and waits for the results.
 
     Args:
-        model: path of an .onnx file, its bytes, or a name `models/...`; or a list of these.
+        model: path of an .onnx file, its bytes, a name `models/...`, or a `torch.nn.Module`, with
+            `example`; or a list of these.
         images: paths, folders, arrays, Pillow images or bytes, or the name of an uploaded set.
         preprocessing: name of a preset (`imagenet`, `tf`, `unit`), path of a TOML file, or a table.
         metrics: names such as `"deletion"`, with parameters as `"deletion:grid=7"` or
@@ -182,8 +183,8 @@ def evaluate(
         removals: likewise, such as `"layer"`; needed if a metric removes regions.
         on_progress: is called with how far it is.
         **options: labels, masks, boxes, maps, target, seed, overlays, what is said of the class
-            output, and whether models will be compared or metrics assessed; see
-            `FollowedOptions`.
+            output, an example of what modules take, a timeout, and whether models will be
+            compared or metrics assessed; see `FollowedOptions` and `CallOptions`.
 
     Raises:
         UsageError: an argument is wrong; nothing was sent.
@@ -262,6 +263,12 @@ def _named_maps_explainers(question: EvaluationQuestion) -> list[ExplainerSource
 def _prepared(
     model: ModelSource | list[ModelSource], images: DatasetSource, question: EvaluationQuestion
 ) -> Flow[_Prepared]:
+    sources = ModelSources(
+        tuple(model) if isinstance(model, list) else (model,),
+        question.get("example"),
+        question.get("evaluator_model"),
+    )
+    yield from limit(question.get("timeout"))
     table: dict[str, object] = {
         "metrics": messages.listed(question["metrics"]),
         "explainers": [
@@ -273,11 +280,7 @@ def _prepared(
     }
     spec = messages.read(EvaluationSpec, table)
     spec.preprocessing.CopyFrom(read_preprocessing(question["preprocessing"]))
-    sources = model if isinstance(model, list) else [model]
     on_progress = question.get("on_progress", ignore)
-    if "evaluator_model" in question:
-        judge = yield from inspect(question["evaluator_model"], on_progress=on_progress)
-        spec.evaluator_model = judge.name
     asked = CreateEvaluationRequest(
         spec=spec, compare=question.get("compare", False), assess=question.get("assess", False)
     )
@@ -294,7 +297,7 @@ def annotation_options(options: AnnotationOptions) -> AnnotationOptions:
 
 def run(
     asked: CreateEvaluationRequest,
-    models: Iterable[ModelSource],
+    models: ModelSources,
     images: DatasetSource,
     on_progress: OnProgress,
     annotations: AnnotationOptions,
@@ -306,21 +309,21 @@ def run(
 
 def _uploaded(
     asked: CreateEvaluationRequest,
-    models: Iterable[ModelSource],
+    sources: ModelSources,
     images: DatasetSource,
     on_progress: OnProgress,
     annotations: AnnotationOptions,
 ) -> Flow[_Prepared]:
     found_images = yield from gathered(images, annotations)
-    uploaded: dict[str, Model] = {}
-    for source in models:
-        found = yield from inspect(source, on_progress=on_progress)
-        uploaded[found.name] = found
+    held = yield from stored_models(sources, on_progress)
+    uploaded = {model.name: model for model in held[: len(sources.models)]}
     images_set = yield from stored(found_images, on_progress=on_progress)
     request = CreateEvaluationRequest()
     request.CopyFrom(asked)
     request.request_id = str(uuid.uuid4())
     request.spec.models.extend(uploaded)
+    if sources.judge is not None:
+        request.spec.evaluator_model = held[-1].name
     name_classes(request.spec, uploaded.values())
     if request.HasField("policy"):
         name_classes(request.policy, uploaded.values())

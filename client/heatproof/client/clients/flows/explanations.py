@@ -8,16 +8,17 @@ from typing import Final, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from heatproof.client.clients.effects import Flow, Rpc, Stream, work
+from heatproof.client.clients.effects import Flow, Rpc, Stream, limit, work
 from heatproof.client.clients.flows.datasets import AnnotationOptions, annotated, message
 from heatproof.client.clients.flows.evaluations import ExplainerSource, annotation_options
-from heatproof.client.clients.flows.models import inspect, name_classes
+from heatproof.client.clients.flows.models import CallOptions, name_classes, stored_models
+from heatproof.client.clients.progress import ignore
 from heatproof.client.clients.retries import patiently
 from heatproof.client.documents import messages
 from heatproof.client.documents.annotations import Annotations, AnnotationSources
 from heatproof.client.documents.captions import caption
 from heatproof.client.documents.images import ImagesSource, NamedImage
-from heatproof.client.documents.model_files import ModelSource
+from heatproof.client.documents.model_files import ModelSource, ModelSources
 from heatproof.client.documents.policies import PreprocessingSource, read_preprocessing
 from heatproof.client.documents.statements import StatementOptions
 from heatproof.client.documents.targets import TargetSource
@@ -62,7 +63,7 @@ class ExplainedImage:
         return caption(self.explainer)
 
 
-class ExplainOptions(AnnotationOptions, StatementOptions, total=False):
+class ExplainOptions(AnnotationOptions, StatementOptions, CallOptions, total=False):
     """Further options: what is known about the images, and these.
 
     Attributes:
@@ -91,20 +92,24 @@ def explain(
     """Computes attribution maps, image by image and explainer by explainer.
 
     Args:
-        model: path of an .onnx file, its bytes, or a name `models/...`.
+        model: path of an .onnx file, its bytes, a name `models/...`, or a `torch.nn.Module`, with
+            `example`.
         images: paths, folders, arrays, Pillow images or bytes.
         preprocessing: name of a preset, path of a TOML file, or a table.
         explainers: names such as `"grad_cam"`, or with parameters `{"rise": {"masks": 500}}`.
-        **options: labels, target, seed, overlays and what is said of the class output; see
-            `ExplainOptions`.
+        **options: labels, target, seed, overlays, an example of what a module takes, a timeout, and
+            what is said of the class output; see `ExplainOptions` and `CallOptions`.
     """
+    model_sources = ModelSources((model,), options.get("example"))
+    yield from limit(options.get("timeout"))
     known_options = annotation_options(options)
-    chosen = {key: value for key, value in options.items() if key not in known_options}
+    others = {*known_options, *CallOptions.__annotations__}
+    chosen = {key: value for key, value in options.items() if key not in others}
     request = messages.read(ExplainRequest, {"explainers": messages.listed(explainers), **chosen})
     request.preprocessing.CopyFrom(read_preprocessing(preprocessing))
     sources = AnnotationSources(**known_options)
     found, known = yield from work(partial(annotated, images, sources))
-    held = yield from inspect(model)
+    (held,) = yield from stored_models(model_sources, ignore)
     request.model = held.name
     name_classes(request, [held])
     explained: list[ExplainedImage] = []

@@ -4,7 +4,7 @@ from functools import partial as bound
 from typing import Final
 
 from heatproof.client.clients.connections.statuses import read_status
-from heatproof.client.clients.effects import Flow, Pause, Rpc, Stream, Unary
+from heatproof.client.clients.effects import Flow, Pause, Rpc, Stream, Unary, limit
 from heatproof.client.clients.flows.datasets import DATASET_PREFIX, get_dataset
 from heatproof.client.clients.flows.listing import every
 from heatproof.client.clients.flows.models import get_model
@@ -48,21 +48,28 @@ ENDED: Final = frozenset(
 )
 
 
-def evaluation(name: str) -> Flow[Evaluation]:
+def evaluation(name: str, *, timeout: float | None = None) -> Flow[Evaluation]:
     """Finds an evaluation by its name, whoever has asked for it, also after a restart of either.
 
     Args:
         name: `evaluations/...`, as `submit` and `evaluations` give it.
+        timeout: most seconds, uploads and waiting included; None: the client's, or none.
 
     Raises:
         UsageError: it is no such name.
         NotFoundError: the server has none of this name.
     """
+    yield from limit(timeout)
     return (yield from found(name))
 
 
-def evaluations() -> Flow[tuple[Evaluation, ...]]:
-    """Lists the evaluations that the server works on or keeps, newest first."""
+def evaluations(*, timeout: float | None = None) -> Flow[tuple[Evaluation, ...]]:
+    """Lists the evaluations that the server works on or keeps, newest first.
+
+    Args:
+        timeout: most seconds, uploads and waiting included; None: the client's, or none.
+    """
+    yield from limit(timeout)
     page = "evaluations"
     listed = yield from every(LIST, lambda token: ListEvaluationsRequest(page_token=token), page)
     return tuple(listed)

@@ -5,15 +5,15 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final, TypeAlias, Unpack
 
-from heatproof.client.clients.effects import Flow, Rpc, Unary, work
+from heatproof.client.clients.effects import Flow, Rpc, Unary, limit, work
 from heatproof.client.clients.flows.datasets import AnnotationOptions, DatasetSource
 from heatproof.client.clients.flows.evaluations import annotation_options, run
-from heatproof.client.clients.flows.models import name_classes
+from heatproof.client.clients.flows.models import CallOptions, name_classes
 from heatproof.client.clients.progress import OnProgress, ignore
 from heatproof.client.clients.retries import patiently
 from heatproof.client.documents import messages
 from heatproof.client.documents.messages import AnyMessage
-from heatproof.client.documents.model_files import ModelSource
+from heatproof.client.documents.model_files import ModelSource, ModelSources
 from heatproof.client.documents.policies import (
     NO_PREPROCESSING,
     PolicySource,
@@ -38,7 +38,7 @@ BaselineSource: TypeAlias = ModelSource | Baseline
 """A baseline: the JSON report of an earlier gate, or a model to evaluate in the same run."""
 
 
-class GateOptions(AnnotationOptions, StatementOptions, total=False):
+class GateOptions(AnnotationOptions, StatementOptions, CallOptions, total=False):
     """Further options of a gate: what is known about the images and the class output, and overlays.
 
     Attributes:
@@ -66,15 +66,17 @@ def gate(
     """Evaluates a model by a policy and says whether it may ship.
 
     Args:
-        model: the candidate: path of an .onnx file, its bytes, or a name `models/...`.
+        model: the candidate: path of an .onnx file, its bytes, a name `models/...`, or a
+            `torch.nn.Module`, with `example`.
         images: paths, folders, arrays, Pillow images or bytes, or the name of an uploaded set.
         policy: path of a TOML file, its table, or a message.
         preprocessing: how the model reads images; needed unless the policy says it, and stronger.
         baseline: what regressions are measured against: the JSON report of an earlier gate, or
             another model.
         on_progress: is called with how far it is.
-        **options: labels, masks, maps, overlays and what is said of the class output, which is
-            stronger than the policy; see `GateOptions`.
+        **options: labels, masks, maps, overlays, an example of what modules take, a timeout, and
+            what is said of the class output, which is stronger than the policy; see `GateOptions`
+            and `CallOptions`.
 
     Raises:
         UsageError: an argument is wrong; nothing was sent.
@@ -82,16 +84,19 @@ def gate(
             `FailedPreconditionError` that lists the differing fields.
         UnjudgedError: it is evaluated, but no verdict could be made; has the report.
     """
+    rival = _rival(baseline)
+    models = (model,) if rival is None else (model, rival)
+    sources = ModelSources(models, options.get("example"))
+    yield from limit(options.get("timeout"))
     stated = messages.read(PolicyModel, statement_options(options))
     rules = yield from work(lambda: _rules(policy, preprocessing, stated, options))
     spec = _spec(rules, keep_overlays=options.get("keep_overlays", False))
     recorded = yield from work(lambda: _recorded(baseline))
-    models = [model] if baseline is None or recorded else [model, _as_model(baseline)]
     asked = CreateEvaluationRequest(spec=spec, policy=rules, recorded_baseline=_outline(recorded))
-    report = yield from run(asked, models, images, on_progress, annotation_options(options))
+    report = yield from run(asked, sources, images, on_progress, annotation_options(options))
     name_classes(rules, report.models)
     try:
-        verdict = yield from _verdict(report, rules, recorded, has_rival=len(models) > 1)
+        verdict = yield from _verdict(report, rules, recorded, has_rival=rival is not None)
     except HeatproofError as error:
         raise UnjudgedError(report, error) from error
     return GateReport(
@@ -149,12 +154,21 @@ def _distinct(messages: Iterable[AnyMessage]) -> list[AnyMessage]:
     return found
 
 
+def _rival(source: BaselineSource | None) -> ModelSource | None:
+    """The model that is evaluated in the same run; None if the baseline is recorded."""
+    return None if isinstance(source, Baseline) or _is_report(source) else source
+
+
 def _recorded(source: BaselineSource | None) -> Baseline | None:
     if isinstance(source, Baseline):
         return source
-    if isinstance(source, str | os.PathLike) and Path(source).suffix.lower() == ".json":
+    if isinstance(source, str | os.PathLike) and _is_report(source):
         return read_baseline(Path(source))
     return None
+
+
+def _is_report(source: object) -> bool:
+    return isinstance(source, str | os.PathLike) and Path(source).suffix.lower() == ".json"
 
 
 def _outline(baseline: Baseline | None) -> Baseline | None:
@@ -170,11 +184,6 @@ def _outline(baseline: Baseline | None) -> Baseline | None:
         elif result.HasField("label"):
             held.label = result.label
     return outline
-
-
-def _as_model(source: BaselineSource | None) -> ModelSource:
-    assert source is not None and not isinstance(source, Baseline)  # noqa: S101, PT018  # by the caller
-    return source
 
 
 def _verdict(

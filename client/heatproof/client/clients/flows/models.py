@@ -6,15 +6,21 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO, Final, TypeAlias
+from typing import IO, Final, TypeAlias, TypedDict
 
-from heatproof.client.clients.effects import Flow, Rpc, Stream, Unary, Upload, work
+from heatproof.client.clients.effects import Flow, Rpc, Stream, Unary, Upload, limit, work
 from heatproof.client.clients.flows.listing import every
 from heatproof.client.clients.progress import OnProgress, Progress, Stage, ignore
 from heatproof.client.clients.retries import patiently
 from heatproof.client.documents import messages
-from heatproof.client.documents.model_files import PREFIX, ModelFiles, ModelSource, names_in
+from heatproof.client.documents.model_files import (
+    ModelFiles,
+    ModelSource,
+    ModelSources,
+    names_in,
+)
 from heatproof.client.errors import HeatproofError, NotFoundError, UsageError
+from heatproof.client.export import Shaped
 from heatproof.v1.evaluation_pb2 import EvaluationSpec
 from heatproof.v1.explanation_service_pb2 import ExplainRequest
 from heatproof.v1.gate_pb2 import Policy
@@ -42,25 +48,45 @@ Rewrite: TypeAlias = LayerMasking | Gradient
 """What a rewrite adds: masks, or the gradient of the logits by the image."""
 
 
+class CallOptions(TypedDict, total=False):
+    """Options of whatever reads a model.
+
+    Attributes:
+        example: a batch [N, channels, height, width] as a `torch.nn.Module` takes it; needed where
+            a model is a module, and only its shape counts.
+        timeout: most seconds, uploads and waiting included; None: the client's, or none.
+    """
+
+    example: Shaped | None
+    timeout: float | None
+
+
 def inspect(
     model: ModelSource,
     *,
+    example: Shaped | None = None,
     on_progress: OnProgress = ignore,
     output: str = "",
     activation: str | None = None,
+    timeout: float | None = None,
 ) -> Flow[Model]:
     """Says what a model holds and what can be done with it; uploads it if the server lacks it.
 
     Args:
-        model: path of an .onnx file, whose external data lie beside it, its bytes, or a name.
+        model: path of an .onnx file, whose external data lie beside it, its bytes, a name, or a
+            `torch.nn.Module`.
+        example: a batch [N, channels, height, width] as a module takes it; needed with a module,
+            and only its shape counts.
         on_progress: is told of the upload.
         output: name of the output that holds the class scores; found in the graph by default.
         activation: what its values are, `softmax`, `sigmoid` or `logits`; likewise.
+        timeout: most seconds, uploads and waiting included; None: the client's, or none.
     """
+    sources = ModelSources((model,), example)
+    yield from limit(timeout)
     stated = {"activation": activation} if activation else {}
     request = messages.read(GetModelRequest, {"output": output, **stated})
-    source = yield from _source(model)
-    found = yield from _stored(source, on_progress)
+    (found,) = yield from stored_models(sources, on_progress)
     if output or activation:
         request.name, shown = found.name, found.display_name
         found = yield from patiently(Unary(_GET, request))
@@ -75,12 +101,14 @@ def name_classes(asked: EvaluationSpec | ExplainRequest | Policy, models: Iterab
         named.class_names.extend(names_in(models))
 
 
-def _source(model: ModelSource) -> Flow[ModelFiles | str]:
-    """The files of a model, or its name if that is what was given."""
-    if isinstance(model, str) and model.startswith(PREFIX):
-        return model
-    files: ModelFiles = yield from work(partial(ModelFiles.read, model))
-    return files
+def stored_models(sources: ModelSources, on_progress: OnProgress) -> Flow[tuple[Model, ...]]:
+    """Finds models by their names or files, and uploads the files that the server lacks."""
+    found: list[Model] = []
+    reading = sources.read()
+    for _ in sources.every:  # one after the other, so that one export is held at a time
+        source = yield from work(partial(next, reading))
+        found.append((yield from _stored(source, on_progress)))
+    return tuple(found)
 
 
 def get_model(name: str) -> Flow[Model]:
@@ -117,41 +145,62 @@ def _requests(files: ModelFiles, on_progress: OnProgress) -> Iterator[UploadMode
             on_progress(Progress(Stage.UPLOAD_MODEL, sent, total))
 
 
-def models() -> Flow[tuple[Model, ...]]:
-    """Lists the models that the server stores, newest first."""
+def models(*, timeout: float | None = None) -> Flow[tuple[Model, ...]]:
+    """Lists the models that the server stores, newest first.
+
+    Args:
+        timeout: most seconds, uploads and waiting included; None: the client's, or none.
+    """
+    yield from limit(timeout)
     found = yield from every(_LIST, lambda token: ListModelsRequest(page_token=token), "models")
     return tuple(found)
 
 
-def delete_model(name: str) -> Flow[None]:
-    """Deletes a model, `models/...`."""
+def delete_model(name: str, *, timeout: float | None = None) -> Flow[None]:
+    """Deletes a model.
+
+    Args:
+        name: `models/...`.
+        timeout: most seconds, uploads and waiting included; None: the client's, or none.
+    """
+    yield from limit(timeout)
     yield from patiently(Unary(_DELETE, DeleteModelRequest(name=name)))
 
 
 def rewrite(
-    model: ModelSource, output: str | Path, rewrite: Rewrite, *, platform: str = "portable"
+    model: ModelSource,
+    output: str | Path,
+    rewrite: Rewrite,
+    *,
+    platform: str = "portable",
+    example: Shaped | None = None,
+    timeout: float | None = None,
 ) -> Flow[Path]:
     """Rewrites a model and writes it to a file, with external data beside it if it has any.
 
     Args:
-        model: path of an .onnx file, its bytes, or a name.
+        model: path of an .onnx file, its bytes, a name, or a `torch.nn.Module`.
         output: path of the file to write.
         rewrite: `LayerMasking(...)` adds input `mask` (float32 [N, 1, H, W], 1 = visible) and
             output `mask_coverage` (float32 [N]); `Gradient()` adds input `output_gradient` and
             output `input_gradient`.
         platform: where the file is to run: `portable` (any runtime), `cpu` or `cuda` (ONNX
             Runtime on that). The answers are the same but for the order of sums.
+        example: as of `inspect`.
+        timeout: most seconds, uploads and waiting included; None: the client's, or none.
 
     Raises:
         FailedPreconditionError: the model holds an operator that the rewrite does not cover; the
             message names it.
         UsageError: the output would replace a file of the model, or cannot be written.
     """
-    target, source = Path(output), (yield from _source(model))
+    sources = ModelSources((model,), example)
+    yield from limit(timeout)
+    target, (source,) = Path(output), (yield from work(lambda: tuple(sources.read())))
     if target.is_dir():
         raise UsageError(f"cannot write {target}: it is a folder; name the file to write")
-    sources = source.paths if isinstance(source, ModelFiles) else frozenset()
-    require_apart([target], sources)
+    kept = source.paths if isinstance(source, ModelFiles) else frozenset()
+    require_apart([target], kept)
     stored = yield from _stored(source, ignore)
     request = messages.read(DownloadModelRequest, {"platform": platform})
     request.name, request.file_name = stored.name, target.name
@@ -161,7 +210,7 @@ def rewrite(
         request.gradient.CopyFrom(rewrite)
     # Beside the target, so that large files need no second copy to get to their places.
     with _folder_beside(target) as folder:
-        download = Download(Path(folder), sources)
+        download = Download(Path(folder), kept)
         yield from patiently(Stream(DOWNLOAD, request, lambda: download.take))
         yield from work(partial(download.move, target))
     return target

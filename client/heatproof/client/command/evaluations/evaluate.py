@@ -86,6 +86,8 @@ def evaluate(
             keep_overlays=reports.wants_overlays,
             compare=False,
             assess=False,
+            example=None,
+            timeout=None,
             **stated.statement(),
             **known.annotations(),
         )
