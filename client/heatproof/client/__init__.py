@@ -30,7 +30,7 @@ from heatproof.client.documents.results import (
     Report,
     UnjudgedError,
 )
-from heatproof.client.documents.results.estimates import EvaluationEstimate
+from heatproof.client.documents.results.estimates import EvaluationEstimate, GateEstimate
 from heatproof.client.errors import (
     AddressError,
     ConflictError,
@@ -100,6 +100,7 @@ __all__ = [
     "Explainer",
     "FailedPreconditionError",
     "FieldViolation",
+    "GateEstimate",
     "GateReport",
     "Gradient",
     "HeatproofError",

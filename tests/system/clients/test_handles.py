@@ -41,9 +41,13 @@ def test_an_estimate_names_the_results_and_bounds_the_predictions(served: Evalua
     assert estimate.images == 12
     assert estimate.predictions >= report.evaluation.progress.predictions_done > 0
     planned = estimate.to_pandas()
+    own = planned.pop("predictions").tolist()
     scored = report.to_pandas()[list(planned.columns)]
     assert len(planned) == 2 * (2 * 2 + 2)
     assert planned.to_numpy().tolist() == scored.to_numpy().tolist()
+    assert own == 2 * [*4 * [12 * 3], 0, 0]  # the last of four steps shows the clean image
+    assert estimate.predictions == estimate.shared_predictions + sum(own)
+    assert estimate.sampling == report.evaluation.sampling
     assert [one.direction for one in estimate.planned] == [one.direction for one in report.results]
     assert not any(one.HasField("summary") for one in estimate.planned)
     assert estimate.spec == report.evaluation.spec

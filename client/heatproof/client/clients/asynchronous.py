@@ -107,6 +107,7 @@ class AsyncClient(ConnectedClient[aio.Channel]):
     estimate: Final = Awaiting(evaluations.estimate)
     evaluation: Final = Awaiting(following.evaluation, _handle)
     gate: Final = Awaiting(gates.gate)
+    estimate_gate: Final = Awaiting(gates.estimate_gate)
     explain: Final = Awaiting(explanations.explain)
     inspect: Final = Awaiting(models.inspect)
     compare_models: Final = Awaiting(comparisons.compare_models)

@@ -98,6 +98,7 @@ class Client(ConnectedClient[grpc.Channel]):
     estimate: Final = Blocking(evaluations.estimate)
     evaluation: Final = Blocking(following.evaluation, _handle)
     gate: Final = Blocking(gates.gate)
+    estimate_gate: Final = Blocking(gates.estimate_gate)
     explain: Final = Blocking(explanations.explain)
     inspect: Final = Blocking(models.inspect)
     compare_models: Final = Blocking(comparisons.compare_models)

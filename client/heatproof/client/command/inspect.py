@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 
 from heatproof.client.command.options import shared
-from heatproof.client.command.options.files import require_writable, written
+from heatproof.client.command.options.files import STANDARD_OUTPUT, require_writable, written
 from heatproof.client.command.options.groups import grouped
 from heatproof.client.command.output.console import out
 from heatproof.client.command.output.tables import table
@@ -33,8 +33,6 @@ SHOWN_NAMES: Final = 5
 
 T = TypeVar("T")
 K = TypeVar("K")
-
-STANDARD_OUTPUT: Final = Path("-")
 
 BLOCKERS: Final = 6
 """Blocking nodes that the table names; the facts name 20."""

@@ -12,7 +12,7 @@ from heatproof.client.report.content import Content
 from heatproof.client.report.facts import accuracy_name, image_count
 from heatproof.client.report.numbers import ABSENT, ARROWS, ends, estimate, interval, number
 from heatproof.client.report.rows import ResultRow
-from heatproof.v1.gate_pb2 import Check, CheckResult, Verdict
+from heatproof.v1.gate_pb2 import Check, CheckResult, CleanAccuracy, Verdict
 from heatproof.v1.results_pb2 import Direction, Summary
 
 VERDICTS: Final = {
@@ -154,11 +154,15 @@ def _rule(report: GateReport, held: CheckResult) -> Check:
     """The rule behind a check; that of the clean accuracy as a check of the same bounds."""
     if held.check >= 0:
         return report.policy.checks[held.check]
-    accuracy = report.policy.clean_accuracy
-    rule = Check(on=accuracy.on)
-    if accuracy.HasField("min"):
-        rule.min = accuracy.min
-    rule.max_regression = accuracy.max_regression
+    return accuracy_rule(report.policy.clean_accuracy)
+
+
+def accuracy_rule(accuracy: CleanAccuracy) -> Check:
+    """The bounds of the clean accuracy as those of a check."""
+    rule = Check(on=accuracy.on, severity=accuracy.severity)
+    for bound in ("min", "max_regression"):
+        if accuracy.HasField(bound):
+            setattr(rule, bound, getattr(accuracy, bound))
     return rule
 
 
@@ -176,6 +180,16 @@ def _regression_bound(check: Check) -> str:
 def _disparity_bound(check: Check) -> str:
     on_mean = " (mean)" if check.on == Check.ON_MEAN else ""
     return f"disparity ≤ {number(check.max_disparity)}{on_mean}"
+
+
+def demands(check: Check) -> tuple[str, ...]:
+    """All that a check of a policy bounds, each in words."""
+    found = [_bound(check)] if check.HasField("min") or check.HasField("max") else []
+    if check.HasField("max_disparity"):
+        found.append(_disparity_bound(check))
+    if check.HasField("max_regression"):
+        found.append(_regression_bound(check))
+    return tuple(found)
 
 
 _BOUNDS: Final[Mapping[int, Callable[[Check], str]]] = {

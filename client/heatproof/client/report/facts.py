@@ -87,8 +87,12 @@ def image_count(report: Report) -> int:
 
 def sampling_text(report: Report) -> str:
     """How many images there are, how many count, and what is the unit of sampling."""
-    held = report.evaluation.sampling
-    text = str(len(report.images))
+    return sampling_words(len(report.images), report.evaluation.sampling)
+
+
+def sampling_words(images: int, held: Sampling) -> str:
+    """The same of images that may not be evaluated yet."""
+    text = str(images)
     if held.copies:
         text += f", of which {held.copies} are copies of others and count once"
     if held.unit == Sampling.UNIT_GROUP:

@@ -58,12 +58,15 @@ class Plan:
         results: what is scored, in the order models, metrics, removal operators, explainers; what
             compares a panel comes after the results of its last model.
         predictions: upper bound of the rows in all; a gradient counts as one row.
+        result_predictions: the same of each result, beside what results share: clean answers,
+            emptied images and maps.
         class_outputs: how the class scores of each model are read, where that is known.
         warnings: what was done to each model before it is run.
     """
 
     results: tuple[ResultKey, ...]
     predictions: int
+    result_predictions: tuple[int, ...]
     class_outputs: tuple[ClassOutput, ...] = ()
     warnings: tuple[ModelWarning, ...] = ()
 
@@ -109,11 +112,18 @@ def plan(spec: EvaluationSpec, facts: Mapping[str, PredictorFacts], inventory: I
             _check_model(spec, facts, model, keys)
     check_inventory(spec, facts, inventory)
     check_use(spec)
-    rows = sum(_rows_of_image(spec, facts, model, keys) for model in spec.models)
+    shared = sum(_shared_rows(spec, facts, model, keys) for model in spec.models)
+    own = [_own_rows(spec, facts, key) for key in keys]
     readings = (facts[model].reading for model in spec.run_models)
     outputs = tuple(reading.output for reading in readings if reading is not None)
     warnings = tuple(warning for model in spec.run_models for warning in facts[model].warnings)
-    return Plan(keys, rows * inventory.images, outputs, warnings)
+    return Plan(
+        results=keys,
+        predictions=(shared + sum(own)) * inventory.images,
+        result_predictions=tuple(rows * inventory.images for rows in own),
+        class_outputs=outputs,
+        warnings=warnings,
+    )
 
 
 def resolved_spec(spec: EvaluationSpec, inventory: Inventory) -> EvaluationSpec:
@@ -143,20 +153,20 @@ def _check_model(
             check_metric(metric, asked, [(key.planned(asked), key.explainer) for key in own])
 
 
-def _rows_of_image(
+def _shared_rows(
     spec: EvaluationSpec, facts: Mapping[str, PredictorFacts], model: str, keys: Sequence[ResultKey]
 ) -> int:
-    """Rows of one image: clean, attacked, emptied by each operator, maps, and the metrics'."""
-    own = [key for key in keys if key.models[0] == model]
-    maps = {explainer: explainer.cost(facts[model]) for explainer in spec.explainers}
-    metrics = sum(
-        key.metric.cost(key.planned(facts[spec.judge(key.metric, model)])).rows(
-            maps[key.explainer] if key.explainer else 0
-        )
-        for key in own
-    )
+    """Rows of one image that results share: clean, attacked, emptied by each operator, and maps."""
+    maps = sum(explainer.cost(facts[model]) for explainer in spec.explainers)
     seen = [key for key in keys if model in key.models]
     hidden = [(spec.judge(key.metric, model), key.removal) for key in seen if key.removal]
     clean = len({model, *(spec.judge(metric, model) for metric in spec.metrics)})
     attacked = counterpart_rows((*spec.metrics, *spec.explainers, *spec.removals))
-    return clean + attacked + len(set(hidden)) + sum(maps.values()) + metrics
+    return clean + attacked + len(set(hidden)) + maps
+
+
+def _own_rows(spec: EvaluationSpec, facts: Mapping[str, PredictorFacts], key: ResultKey) -> int:
+    """Rows of one image that a result takes beside those."""
+    model = key.models[0]
+    explanation = key.explainer.cost(facts[model]) if key.explainer else 0
+    return key.metric.cost(key.planned(facts[spec.judge(key.metric, model)])).rows(explanation)

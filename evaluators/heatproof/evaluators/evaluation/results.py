@@ -9,6 +9,7 @@ from heatproof.evaluators.images.labels import Label, LabelSet
 from heatproof.evaluators.metrics import Metric
 from heatproof.evaluators.outcomes import Curve, Direction, Score
 from heatproof.evaluators.removal import RemovalOperator
+from heatproof.evaluators.statistics.groups.units import Units
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,12 @@ class Sampling:
     units: int
     images: int
     copies: int
+
+    @classmethod
+    def of(cls, units: Units) -> "Sampling":
+        """Counts the units of a data set; for that, nothing need be scored."""
+        unit = SamplingUnit.GROUP if units.grouped else SamplingUnit.IMAGE
+        return cls(unit, units.count, len(units.images), units.copies)
 
 
 @dataclass(frozen=True, slots=True)

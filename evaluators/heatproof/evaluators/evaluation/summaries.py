@@ -25,7 +25,6 @@ from heatproof.evaluators.evaluation.results import (
     Interval,
     MetricResult,
     Sampling,
-    SamplingUnit,
     Summary,
 )
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
@@ -146,9 +145,7 @@ def require_curves_of(images: ImageColumns, units: Units) -> None:
 
 def sampling(spec: EvaluationSpec, images: ImageColumns) -> Sampling:
     """Says what is the unit of sampling and how many there are."""
-    units = units_of(images, seed=spec.seed)
-    unit = SamplingUnit.GROUP if units.grouped else SamplingUnit.IMAGE
-    return Sampling(unit, units.count, len(units.images), units.copies)
+    return Sampling.of(units_of(images, seed=spec.seed))
 
 
 def clean_accuracy(spec: EvaluationSpec, images: ImageColumns) -> Mapping[str, Summary]:

@@ -8,8 +8,10 @@ from typing import TypeAlias
 
 from heatproof.evaluators.errors import InvalidArgumentError, placed
 from heatproof.evaluators.evaluation.plan import resolved_spec
+from heatproof.evaluators.evaluation.results import Sampling
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.images.inventory import Inventory
+from heatproof.evaluators.statistics.groups.units import Units
 from heatproof.server.evaluations.environment import Environment
 from heatproof.server.evaluations.runs.evaluation_run import RunContext
 from heatproof.server.evaluations.scheduling import Scheduler
@@ -18,7 +20,7 @@ from heatproof.server.models.model_store import ModelStore
 from heatproof.server.resource_names import DatasetName, ModelName
 from heatproof.server.workers.inputs import ModelFiles, StoredImage
 from heatproof.server.workers.statistics_tasks import CheckedImage, CheckPolicy, RecordedEvaluation
-from heatproof.server.workers.tasks import PlanEvaluation
+from heatproof.server.workers.tasks import PlanEvaluation, PlannedWork
 
 SpecCheck: TypeAlias = Callable[[EvaluationSpec], None]
 """Refuses a spec whose results could not be used for what they are wanted for."""
@@ -31,10 +33,14 @@ class EvaluationOffer:
     Attributes:
         new: the evaluation, ready to be stored.
         seconds: expected duration; None if this server has no experience with the models.
+        planned: what it costs.
+        sampling: what intervals and tests would resample.
     """
 
     new: NewEvaluation
     seconds: float | None
+    planned: PlannedWork
+    sampling: Sampling
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +109,7 @@ class Creation:
             + plan.model_facts,
         )
         seconds = plan.predictions / speed / self._context.parallel_shards if speed else None
-        return EvaluationOffer(new, seconds)
+        return EvaluationOffer(new, seconds, plan, await asyncio.to_thread(_sampling, images))
 
     async def create(self, offer: EvaluationOffer) -> StoredEvaluation:
         """Stores an evaluation and takes it into work; a retry finds the stored one.
@@ -148,6 +154,11 @@ def found_models(spec: EvaluationSpec, store: ModelStore) -> tuple[ModelFiles, .
     if spec.evaluator_model and spec.evaluator_model not in spec.models:
         fields.append(("evaluator_model", spec.evaluator_model))
     return tuple(store.files(ModelName.parse(name, field=at), field=at) for at, name in fields)
+
+
+def _sampling(images: Sequence[StoredImage]) -> Sampling:
+    digests, groups = [one.digest for one in images], [one.group for one in images]
+    return Sampling.of(Units.of(digests, groups, seed=0))  # a seed orders units, and counts none
 
 
 def _checked_request_id(request_id: str) -> str | None:

@@ -150,10 +150,12 @@ class PlannedWork:
         predictions: upper bound of the predictions in all.
         model_facts: serialised `Evaluation` that says how the class scores of the models are read
             and what was done to the models, and nothing else.
+        result_predictions: as `predictions`, of each result beside what results share.
     """
 
     predictions: int
     model_facts: bytes = b""
+    result_predictions: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -244,10 +244,7 @@ def estimate(
         UsageError: an argument is wrong; nothing was sent.
         ServiceError: the server would refuse it.
     """
-    prepared = yield from _prepared(model, images, question)
-    prepared.request.validate_only = True
-    created = yield from _created(prepared)
-    return EvaluationEstimate.of(created, prepared.models)
+    return (yield from _estimated((yield from _prepared(model, images, question))))
 
 
 def _named_maps_explainers(question: EvaluationQuestion) -> list[ExplainerSource]:
@@ -307,6 +304,18 @@ def run(
     return (yield from _evaluated(uploaded))
 
 
+def estimated(
+    asked: CreateEvaluationRequest,
+    models: ModelSources,
+    images: DatasetSource,
+    on_progress: OnProgress,
+    annotations: AnnotationOptions,
+) -> Flow[EvaluationEstimate]:
+    """As `run`, but checks and counts only."""
+    uploaded = yield from _uploaded(asked, models, images, on_progress, annotations)
+    return (yield from _estimated(uploaded))
+
+
 def _uploaded(
     asked: CreateEvaluationRequest,
     sources: ModelSources,
@@ -338,6 +347,12 @@ def _created(prepared: _Prepared) -> Flow[CreateEvaluationResponse]:
         if kind in prepared.given and name not in created.reads:
             warnings.warn(UNREAD[kind], PartialAnnotationsWarning, stacklevel=2)
     return created
+
+
+def _estimated(prepared: _Prepared) -> Flow[EvaluationEstimate]:
+    prepared.request.validate_only = True
+    created = yield from _created(prepared)
+    return EvaluationEstimate.of(created, prepared.models)
 
 
 def _evaluated(prepared: _Prepared) -> Flow[Report]:

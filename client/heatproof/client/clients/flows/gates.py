@@ -2,12 +2,18 @@
 
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias, Unpack
 
 from heatproof.client.clients.effects import Flow, Rpc, Unary, limit, work
 from heatproof.client.clients.flows.datasets import AnnotationOptions, DatasetSource
-from heatproof.client.clients.flows.evaluations import annotation_options, run
+from heatproof.client.clients.flows.evaluations import (
+    JudgeOptions,
+    annotation_options,
+    estimated,
+    run,
+)
 from heatproof.client.clients.flows.models import CallOptions, name_classes
 from heatproof.client.clients.progress import OnProgress, ignore
 from heatproof.client.clients.retries import patiently
@@ -23,6 +29,7 @@ from heatproof.client.documents.policies import (
 )
 from heatproof.client.documents.recordings import baseline_of, read_baseline
 from heatproof.client.documents.results import GateReport, Report, UnjudgedError
+from heatproof.client.documents.results.estimates import GateEstimate
 from heatproof.client.documents.statements import StatementOptions, statement_options
 from heatproof.client.documents.targets import TargetSource
 from heatproof.client.errors import HeatproofError, UsageError
@@ -38,8 +45,8 @@ BaselineSource: TypeAlias = ModelSource | Baseline
 """A baseline: the JSON report of an earlier gate, or a model to evaluate in the same run."""
 
 
-class GateOptions(AnnotationOptions, StatementOptions, CallOptions, total=False):
-    """Further options of a gate: what is known about the images and the class output, and overlays.
+class GateOptions(AnnotationOptions, StatementOptions, CallOptions, JudgeOptions, total=False):
+    """Further options of a gate: what is known of images and class output, who judges, overlays.
 
     Attributes:
         target: what is explained, stronger than the policy; see `TargetSource`.
@@ -53,15 +60,27 @@ class GateOptions(AnnotationOptions, StatementOptions, CallOptions, total=False)
     keep_overlays: bool
 
 
+class GateQuestion(GateOptions, total=False):
+    """What is asked of a gate beside its policy: further keyword arguments of `gate`.
+
+    Attributes:
+        preprocessing: how the model reads images; needed unless the policy says it, and stronger.
+        baseline: what regressions are measured against: the JSON report of an earlier gate, or
+            another model.
+        on_progress: is called with how far it is.
+    """
+
+    preprocessing: PreprocessingSource | None
+    baseline: BaselineSource | None
+    on_progress: OnProgress
+
+
 def gate(
     model: ModelSource,
     images: DatasetSource,
     *,
     policy: PolicySource,
-    preprocessing: PreprocessingSource | None = None,
-    baseline: BaselineSource | None = None,
-    on_progress: OnProgress = ignore,
-    **options: Unpack[GateOptions],
+    **question: Unpack[GateQuestion],
 ) -> Flow[GateReport]:
     """Evaluates a model by a policy and says whether it may ship.
 
@@ -69,14 +88,10 @@ def gate(
         model: the candidate: path of an .onnx file, its bytes, a name `models/...`, or a
             `torch.nn.Module`, with `example`.
         images: paths, folders, arrays, Pillow images or bytes, or the name of an uploaded set.
-        policy: path of a TOML file, its table, or a message.
-        preprocessing: how the model reads images; needed unless the policy says it, and stronger.
-        baseline: what regressions are measured against: the JSON report of an earlier gate, or
-            another model.
-        on_progress: is called with how far it is.
-        **options: labels, masks, maps, overlays, an example of what modules take, a timeout, and
-            what is said of the class output, which is stronger than the policy; see `GateOptions`
-            and `CallOptions`.
+        policy: name of a preset, path of a TOML file, its table, or a message.
+        **question: preprocessing, baseline, labels, masks, maps, overlays, who judges the maps, an
+            example of what modules take, a timeout, and what is said of the class output, which is
+            stronger than the policy; see `GateQuestion` and `CallOptions`.
 
     Raises:
         UsageError: an argument is wrong; nothing was sent.
@@ -84,19 +99,13 @@ def gate(
             `FailedPreconditionError` that lists the differing fields.
         UnjudgedError: it is evaluated, but no verdict could be made; has the report.
     """
-    rival = _rival(baseline)
-    models = (model,) if rival is None else (model, rival)
-    sources = ModelSources(models, options.get("example"))
-    yield from limit(options.get("timeout"))
-    stated = messages.read(PolicyModel, statement_options(options))
-    rules = yield from work(lambda: _rules(policy, preprocessing, stated, options))
-    spec = _spec(rules, keep_overlays=options.get("keep_overlays", False))
-    recorded = yield from work(lambda: _recorded(baseline))
-    asked = CreateEvaluationRequest(spec=spec, policy=rules, recorded_baseline=_outline(recorded))
-    report = yield from run(asked, sources, images, on_progress, annotation_options(options))
-    name_classes(rules, report.models)
+    asked = yield from _asked(model, policy, question)
+    report = yield from run(
+        asked.request, asked.models, images, asked.on_progress, annotation_options(question)
+    )
+    name_classes(asked.rules, report.models)
     try:
-        verdict = yield from _verdict(report, rules, recorded, has_rival=rival is not None)
+        verdict = yield from _verdict(report, asked)
     except HeatproofError as error:
         raise UnjudgedError(report, error) from error
     return GateReport(
@@ -105,28 +114,86 @@ def gate(
         report.models,
         report.dataset,
         model=report.models[0].name,
-        policy=rules,
+        policy=asked.rules,
         verdict=verdict,
     )
 
 
-def _rules(
+def estimate_gate(
+    model: ModelSource,
+    images: DatasetSource,
+    *,
     policy: PolicySource,
-    preprocessing: PreprocessingSource | None,
-    stated: PolicyModel,
-    options: GateOptions,
-) -> Policy:
+    **question: Unpack[GateQuestion],
+) -> Flow[GateEstimate]:
+    """Says what a gate would score and cost; uploads what the server lacks, runs nothing.
+
+    Whatever `gate` would refuse before it runs is refused.
+
+    Args:
+        model: as of `gate`.
+        images: as of `gate`.
+        policy: as of `gate`.
+        **question: the further keyword arguments of `gate`; see `GateQuestion`.
+
+    Raises:
+        UsageError: an argument is wrong; nothing was sent.
+        ServiceError: the server would refuse it.
+    """
+    asked = yield from _asked(model, policy, question)
+    evaluation = yield from estimated(
+        asked.request, asked.models, images, asked.on_progress, annotation_options(question)
+    )
+    name_classes(asked.rules, evaluation.models)
+    return GateEstimate(evaluation, asked.rules)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a gate asks, before models and images are uploaded.
+
+    Attributes:
+        request: asks for the evaluation; names neither models nor images.
+        rules: the policy that holds.
+        models: the candidate, the baseline if it is evaluated in the same run, and the judge.
+        recorded: the baseline if it was evaluated before.
+        on_progress: is called with how far it is.
+    """
+
+    request: CreateEvaluationRequest
+    rules: Policy
+    models: ModelSources
+    recorded: Baseline | None
+    on_progress: OnProgress
+
+
+def _asked(model: ModelSource, policy: PolicySource, question: GateQuestion) -> Flow[_Asked]:
+    baseline = question.get("baseline")
+    rival = _rival(baseline)
+    models = (model,) if rival is None else (model, rival)
+    sources = ModelSources(models, question.get("example"), question.get("evaluator_model"))
+    yield from limit(question.get("timeout"))
+    rules = yield from work(lambda: _rules(policy, question))
+    spec = _spec(rules, keep_overlays=question.get("keep_overlays", False))
+    recorded = yield from work(lambda: _recorded(baseline))
+    request = CreateEvaluationRequest(spec=spec, policy=rules, recorded_baseline=_outline(recorded))
+    return _Asked(request, rules, sources, recorded, question.get("on_progress", ignore))
+
+
+def _rules(policy: PolicySource, question: GateQuestion) -> Policy:
     """The policy with the preprocessing, the statement and the target that hold."""
+    stated = messages.read(PolicyModel, statement_options(question))
     rules = read_policy(policy)
+    preprocessing = question.get("preprocessing")
     if preprocessing is not None:
         rules.model.preprocessing.CopyFrom(read_preprocessing(preprocessing))
     if not rules.model.HasField("preprocessing"):
         raise UsageError(NO_PREPROCESSING)
     rules.model.MergeFrom(stated)
-    if "target" in options:
-        rules.target.CopyFrom(messages.read(Target, options["target"], "target"))
-    if "class_names" in options:
-        rules.model.class_names[:] = options["class_names"]
+    if "target" in question:
+        rules.target.CopyFrom(messages.read(Target, question["target"], "target"))
+    if "class_names" in question:
+        rules.model.class_names[:] = question["class_names"]
     return rules
 
 
@@ -186,16 +253,14 @@ def _outline(baseline: Baseline | None) -> Baseline | None:
     return outline
 
 
-def _verdict(
-    report: Report, policy: Policy, recorded: Baseline | None, *, has_rival: bool
-) -> Flow[Verdict]:
+def _verdict(report: Report, asked: _Asked) -> Flow[Verdict]:
     names = [model.name for model in report.models]
-    request = GateEvaluationRequest(name=report.evaluation.name, model=names[0], policy=policy)
-    if recorded is not None:
-        request.recorded_baseline.CopyFrom(recorded)
+    request = GateEvaluationRequest(name=report.evaluation.name, model=names[0], policy=asked.rules)
+    if asked.recorded is not None:
+        request.recorded_baseline.CopyFrom(asked.recorded)
     elif len(names) > 1:
         request.baseline_model = names[1]
-    elif has_rival:
+    elif len(asked.models.models) > 1:
         # The baseline has the candidate's bytes, and a spec names a model once.
         request.recorded_baseline.CopyFrom(baseline_of(report, names[0]))
     verdict: Verdict = yield from patiently(Unary(GATE, request))

@@ -12,6 +12,7 @@ from heatproof.client.clients.flows.evaluations import (
     RemovalSource,
 )
 from heatproof.client.command.options import shared
+from heatproof.client.command.options.evaluator import EvaluatorOptions
 from heatproof.client.command.options.files import ReportOptions
 from heatproof.client.command.options.groups import grouped
 from heatproof.client.command.options.panels import Panel, require_several
@@ -96,8 +97,10 @@ class Choices(TypedDict):
 @grouped
 def compare(
     question: ComparedOptions,
+    judges: EvaluatorOptions,
     stated: shared.StatedOptions,
     known: shared.KnownOptions,
+    *,
     reports: ReportOptions,
     server: shared.ServerOptions,
 ) -> None:
@@ -106,7 +109,9 @@ def compare(
     require_several(question.models)
     classes = reports.prepare()
     with server.connected() as client, progress_shown() as on_progress:
-        panel = Panel.of(client, question.models, stated.statement(), on_progress)
+        panel = Panel.of(
+            client, question.models, stated.statement(), on_progress, judges.evaluator_model
+        )
         reference = panel.resolved(question.reference) if question.reference else ""
         choices = _choices(panel, question, client.catalog(), has_masks=known.masks is not None)
         with panel.errors_named():
@@ -116,6 +121,7 @@ def compare(
                 compare=True,
                 on_progress=on_progress,
                 **choices,
+                **judges.judged(),
                 **question.asked_by(classes.names),
                 keep_overlays=reports.wants_overlays,
                 **stated.statement(),

@@ -7,6 +7,7 @@ import typer
 
 from heatproof.client.clients.flows.evaluations import EvaluationQuestion
 from heatproof.client.command.options import shared
+from heatproof.client.command.options.evaluator import EvaluatorOptions
 from heatproof.client.command.options.files import ReportOptions
 from heatproof.client.command.options.groups import grouped
 from heatproof.client.command.output.console import out, progress_shown
@@ -67,8 +68,10 @@ class EvaluateOptions(shared.ModelsOptions):
 @grouped
 def evaluate(
     question: EvaluateOptions,
+    judges: EvaluatorOptions,
     stated: shared.StatedOptions,
     known: shared.KnownOptions,
+    *,
     reports: ReportOptions,
     server: shared.ServerOptions,
 ) -> None:
@@ -81,7 +84,7 @@ def evaluate(
             explainers=[choice(text) for text in question.explainer],
             removals=[choice(text) for text in question.removal],
             on_progress=on_progress,
-            **question.judged(),
+            **judges.judged(),
             **question.asked_by(classes.names),
             keep_overlays=reports.wants_overlays,
             compare=False,

@@ -6,14 +6,19 @@ from typing import Annotated, Final
 
 import typer
 
+from heatproof.client.clients.flows.gates import GateQuestion
+from heatproof.client.clients.progress import OnProgress
 from heatproof.client.command.options import shared
 from heatproof.client.command.options.ci import CiOptions
-from heatproof.client.command.options.files import GateReportOptions, class_names
+from heatproof.client.command.options.evaluator import EvaluatorOptions
+from heatproof.client.command.options.files import STANDARD_OUTPUT, GateReportOptions, class_names
 from heatproof.client.command.options.groups import grouped
 from heatproof.client.command.output.console import progress_shown
+from heatproof.client.command.output.dry_runs import print_dry_run, show_dry_run
 from heatproof.client.command.output.tables import show_report, show_results, show_verdict
 from heatproof.client.documents.policies import PRESETS
 from heatproof.client.documents.results import GateReport, UnjudgedError
+from heatproof.client.documents.results.estimates import GateEstimate
 from heatproof.client.errors import UsageError
 from heatproof.client.report.checks import Judgement
 from heatproof.client.report.content import Content
@@ -48,6 +53,15 @@ class Candidate:
         ),
     ] = None
     target: shared.TargetOption = None
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Check everything, say what would be scored, checked and written and what it "
+            "costs, and run nothing: 0 if the gate could run, 2 and why if not. With --json - the "
+            "same as JSON.",
+        ),
+    ] = False
 
     def rules(self) -> str:
         """The policy that was named, or that of the folder.
@@ -68,6 +82,7 @@ class Candidate:
 @grouped
 def gate(
     candidate: Candidate,
+    judges: EvaluatorOptions,
     stated: shared.StatedOptions,
     known: shared.KnownOptions,
     *,
@@ -79,9 +94,15 @@ def gate(
 
     Exit codes: 0 it may (warnings allowed), 1 it may not, 2 anything else, 130 interrupted.
     """
+    question = _Question(candidate, judges, stated, known, reports)
     classes = reports.prepare()
+    if candidate.dry_run:
+        estimate = question.estimated(server)
+        show = print_dry_run if reports.json == STANDARD_OUTPUT else show_dry_run
+        show(estimate, reports.described(), has_baseline=candidate.baseline is not None)
+        return
     try:
-        report = _judged(candidate, stated, known, reports, server)
+        report = question.judged(server)
     except UnjudgedError as error:
         content = Content.of(error.report, classes)
         show_report(content)
@@ -113,23 +134,42 @@ def _tell_failure(
     reports.write_failure(failure, content)
 
 
-def _judged(
-    candidate: Candidate,
-    stated: shared.StatedOptions,
-    known: shared.KnownOptions,
-    reports: GateReportOptions,
-    server: shared.ServerOptions,
-) -> GateReport:
-    with server.connected() as client, progress_shown() as on_progress:
-        return client.gate(
-            candidate.model,
-            candidate.images,
-            policy=candidate.rules(),
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What is asked, by groups of options."""
+
+    candidate: Candidate
+    judges: EvaluatorOptions
+    stated: shared.StatedOptions
+    known: shared.KnownOptions
+    reports: GateReportOptions
+
+    def judged(self, server: shared.ServerOptions) -> GateReport:
+        """The verdict."""
+        candidate = self.candidate
+        with server.connected() as client, progress_shown() as on_progress:
+            question, policy = self._asked(on_progress), candidate.rules()
+            return client.gate(candidate.model, candidate.images, policy=policy, **question)
+
+    def estimated(self, server: shared.ServerOptions) -> GateEstimate:
+        """What a verdict would take; nothing is run."""
+        candidate = self.candidate
+        with server.connected() as client, progress_shown() as on_progress:
+            question, policy = self._asked(on_progress), candidate.rules()
+            images = candidate.images
+            return client.estimate_gate(candidate.model, images, policy=policy, **question)
+
+    def _asked(self, on_progress: OnProgress) -> GateQuestion:
+        candidate = self.candidate
+        return GateQuestion(
             preprocessing=candidate.preprocessing,
             baseline=candidate.baseline,
             on_progress=on_progress,
-            keep_overlays=reports.wants_overlays,
-            **shared.targeted(candidate.target, class_names(reports.classes).names),
-            **stated.statement(),
-            **known.annotations(),
+            keep_overlays=self.reports.wants_overlays,
+            example=None,
+            timeout=None,
+            **shared.targeted(candidate.target, class_names(self.reports.classes).names),
+            **self.judges.judged(),
+            **self.stated.statement(),
+            **self.known.annotations(),
         )

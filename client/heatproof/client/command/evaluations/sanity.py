@@ -6,6 +6,7 @@ from typing import Annotated, Final, TypeAlias
 import typer
 
 from heatproof.client.command.options import shared
+from heatproof.client.command.options.evaluator import EvaluatorOptions
 from heatproof.client.command.options.files import ReportOptions
 from heatproof.client.command.options.groups import grouped
 from heatproof.client.command.options.panels import Panel
@@ -67,8 +68,10 @@ class SanityOptions(shared.ModelsOptions):
 @grouped
 def sanity(
     question: SanityOptions,
+    judges: EvaluatorOptions,
     stated: shared.StatedOptions,
     known: shared.KnownOptions,
+    *,
     reports: ReportOptions,
     server: shared.ServerOptions,
 ) -> None:
@@ -87,7 +90,7 @@ def sanity(
             removals=removals,
             assess=True,
             on_progress=on_progress,
-            **question.judged(),
+            **judges.judged(),
             **question.asked_by(classes.names),
             **stated.statement(),
             **known.annotations(),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -26,6 +26,9 @@ from heatproof.client.report.reliability.content import ReliabilityContent
 from heatproof.client.report.rows import ClassNames
 
 REPORTS = "Reports"
+
+STANDARD_OUTPUT: Final = Path("-")
+"""Stands for standard output where an option takes that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +116,18 @@ class GateReportOptions(ReportOptions):
     def files(self) -> tuple[Path | None, ...]:
         """As `ReportOptions.files`, with the files of a gate."""
         return (*ReportOptions.files(self), self.junit, self.update_baseline)
+
+    def described(self) -> tuple[tuple[str, Path, str], ...]:
+        """The reports that were asked for: option, file, and what it would hold."""
+        held = (
+            ("--json", self.json, "policy, scores of all images with curves, verdict"),
+            ("--junit", self.junit, "a test case for each check"),
+            ("--markdown", self.markdown, "verdict and scores for a pull request"),
+            ("--html", self.html, "the same as one page, with the maps over the images"),
+            ("--update-baseline", self.update_baseline, "scores that later gates compare with"),
+        )
+        wanted = [(option, path, text) for option, path, text in held if path is not None]
+        return tuple(one for one in wanted if one[1] != STANDARD_OUTPUT)
 
     def write_gate(self, content: Content, judged: Judgement) -> None:
         """As `write`, with the files of a gate."""

@@ -28,10 +28,12 @@ class Panel:
     Attributes:
         models: the models; `display_name` is that of the file, unique among them.
         sources: what was given for each.
+        evaluator: the model that judges the maps of all, if it is not each its own.
     """
 
     models: tuple[Model, ...]
     sources: tuple[str, ...]
+    evaluator: Model | None = None
 
     @classmethod
     def of(
@@ -40,6 +42,7 @@ class Panel:
         sources: Sequence[str],
         stated: StatementOptions,
         on_progress: OnProgress,
+        evaluator: str | None = None,
     ) -> Self:
         """Uploads the models that the server lacks.
 
@@ -53,7 +56,11 @@ class Panel:
         names = _names(sources, found)
         models = tuple(_named(model, name) for model, name in zip(found, names, strict=True))
         _require_different(models)
-        return cls(models, tuple(sources))
+        judge = None
+        if evaluator is not None:
+            with _told_of(evaluator):
+                judge = client.inspect(evaluator, on_progress=on_progress, **stated)
+        return cls(models, tuple(sources), judge)
 
     @property
     def names(self) -> list[str]:
@@ -79,8 +86,12 @@ class Panel:
         raise UsageError(f"reference {source} is none of the models that are compared: {among}")
 
     def obstacle(self, kind: Kind, name: str) -> str | None:
-        """Why a model does not allow a choice; None if all do."""
-        for model in self.models:
+        """Why a model does not allow a choice; None if all do.
+
+        Regions are hidden from the evaluator too.
+        """
+        judges = [self.evaluator] if self.evaluator and kind == "removals" else []
+        for model in (*self.models, *judges):
             for use in getattr(model.usability, kind):
                 if use.name == name and not use.usable:
                     return f"{model.display_name}: {use.reason}"

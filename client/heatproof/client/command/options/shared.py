@@ -11,7 +11,6 @@ import typer
 
 from heatproof.client.clients.connections.addresses import Tls
 from heatproof.client.clients.flows.datasets import AnnotationOptions
-from heatproof.client.clients.flows.evaluations import JudgeOptions
 from heatproof.client.clients.synchronous import Client
 from heatproof.client.command.options.files import class_names
 from heatproof.client.documents.policies import NO_PREPROCESSING
@@ -139,26 +138,12 @@ class QuestionOptions(ImagesOptions):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelsOptions(ImagesOptions):
-    """Which models are asked, and by which their maps are judged."""
+    """Which models are asked."""
 
     model: Annotated[
         list[str],
         typer.Option(help="Path of an .onnx file, or a name models/...; may be repeated."),
     ]
-    evaluator_model: Annotated[
-        str | None,
-        typer.Option(
-            metavar="MODEL",
-            help="The model that judges the maps where regions are hidden, such as one that was "
-            "fine-tuned on images with hidden regions; by default each model judges its own.",
-        ),
-    ] = None
-
-    def judged(self) -> JudgeOptions:
-        """By which model, for the client."""
-        if self.evaluator_model is None:
-            return {}
-        return {"evaluator_model": self.evaluator_model}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

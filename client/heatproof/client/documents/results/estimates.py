@@ -1,14 +1,17 @@
 """What an evaluation would score and cost."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any
 
 from heatproof.client.documents.captions import Captions
 from heatproof.client.extras import required
+from heatproof.v1.class_output_pb2 import ClassOutput
 from heatproof.v1.evaluation_pb2 import EvaluationSpec
 from heatproof.v1.evaluation_service_pb2 import CreateEvaluationResponse
+from heatproof.v1.gate_pb2 import Policy
 from heatproof.v1.model_pb2 import Model
-from heatproof.v1.results_pb2 import MetricResult
+from heatproof.v1.results_pb2 import MetricResult, Sampling
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +33,10 @@ class EvaluationEstimate:
         reads: what is read of the images beside their pixels: `objects`, `boxes`, `label`, `maps`
             or `donors`.
         models: the models, in the order of the spec.
+        result_predictions: those of `predictions` that each of `planned` takes beside what results
+            share: clean answers, answers to emptied images, and the maps.
+        sampling: what intervals and tests will take for one sample, and how many there are.
+        class_outputs: how the class scores of each model will be read.
     """
 
     predictions: int
@@ -39,6 +46,9 @@ class EvaluationEstimate:
     planned: tuple[MetricResult, ...]
     reads: tuple[str, ...]
     models: tuple[Model, ...]
+    result_predictions: tuple[int, ...]
+    sampling: Sampling
+    class_outputs: tuple[ClassOutput, ...]
 
     @classmethod
     def of(
@@ -54,13 +64,29 @@ class EvaluationEstimate:
             planned=tuple(created.evaluation.results),
             reads=tuple(created.reads),
             models=tuple(models),
+            result_predictions=tuple(created.result_predictions),
+            sampling=created.evaluation.sampling,
+            class_outputs=tuple(created.evaluation.class_outputs),
         )
 
-    def to_pandas(self) -> "pd.DataFrame":
-        """One row a planned result: model, metric, removal operator and explainer."""
-        pandas = required("pandas", extra="report")
+    @property
+    def shared_predictions(self) -> int:
+        """Those of `predictions` that no result takes alone."""
+        return self.predictions - sum(self.result_predictions)
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """What each planned result is about, and its own predictions; None where it is not told."""
         captions = Captions.of(self.models, self.planned)
-        frame: pd.DataFrame = pandas.DataFrame([captions.row(one) for one in self.planned])
+        return [
+            {**captions.row(one), "predictions": own}
+            for one, own in zip_longest(self.planned, self.result_predictions)
+        ]
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """One row a planned result: model, metric, removal operator, explainer, predictions."""
+        pandas = required("pandas", extra="report")
+        frame: pd.DataFrame = pandas.DataFrame(self.rows)
         return frame
 
     def __str__(self) -> str:
@@ -69,3 +95,19 @@ class EvaluationEstimate:
             f"{len(self.planned)} results of {self.images} images: at most {self.predictions:,} "
             f"predictions, {time} on this server"
         )
+
+
+@dataclass(frozen=True, slots=True)
+class GateEstimate:
+    """A gate that was planned and not run.
+
+    Attributes:
+        evaluation: what it would score and cost.
+        policy: the rules, with the preprocessing that would be used.
+    """
+
+    evaluation: EvaluationEstimate
+    policy: Policy
+
+    def __str__(self) -> str:
+        return f"{len(self.policy.checks)} checks; {self.evaluation}"

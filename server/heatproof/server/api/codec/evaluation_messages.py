@@ -24,6 +24,7 @@ from heatproof.server.api.codec.evaluations import (
     stored_results,
 )
 from heatproof.server.api.codec.fields.choices import CUSTOM
+from heatproof.server.api.codec.fields.encoding import encode
 from heatproof.server.evaluations.creation import EvaluationOffer, Rules
 from heatproof.server.evaluations.inline import InlineEvaluation
 from heatproof.server.evaluations.store.records import StoredEvaluation
@@ -51,7 +52,9 @@ def encode_created(
         reply.evaluation.ParseFromString(offer.new.environment)
         reply.evaluation.spec.CopyFrom(echoed_spec(offer.new.spec))
         reply.evaluation.results.extend(planned_results(offer.new.spec))
-        fitted(reply.evaluation)
+        if fitted(reply.evaluation).results:
+            reply.result_predictions.extend(offer.planned.result_predictions)
+        reply.evaluation.sampling.CopyFrom(encode(offer.sampling, results_pb2.Sampling))
         reply.evaluation.progress.images_total = offer.new.images
         reply.evaluation.progress.predictions_total = offer.new.predictions
     if offer.seconds is not None:

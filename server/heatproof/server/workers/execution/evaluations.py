@@ -22,7 +22,7 @@ def plan_evaluation(task: PlanEvaluation, context: TaskContext) -> PlannedWork:
     facts = {name: predictor.facts for name, predictor in predictors.items()}
     planned = engine.plan(task.spec, facts, task.inventory)
     told = context.documents.serialized_model_facts(planned.class_outputs, planned.warnings)
-    return PlannedWork(planned.predictions, told)
+    return PlannedWork(planned.predictions, told, planned.result_predictions)
 
 
 def run_shard(task: RunShard, context: TaskContext) -> ShardTotals:

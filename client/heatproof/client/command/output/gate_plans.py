@@ -1,0 +1,156 @@
+"""What a gate would do, before it does anything, as text."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Self
+
+from google.protobuf.message import Message
+
+from heatproof.client.documents.captions import caption
+from heatproof.client.documents.messages import short_name
+from heatproof.client.documents.results.estimates import GateEstimate
+from heatproof.client.documents.statements import described
+from heatproof.client.report.checks import accuracy_rule, demands
+from heatproof.client.report.facts import explained_text, preprocessing_text, sampling_words
+from heatproof.client.report.numbers import ABSENT
+from heatproof.v1.gate_pb2 import Check, Policy
+
+MIN_UNITS: Final = 8
+"""Units of sampling below which the server makes no interval."""
+
+USUAL_MIN_IMAGES: Final = 30
+"""`Policy.min_images` where a policy does not set it."""
+
+WAYS_TO_TIME: Final = (
+    "unknown, for this server has not run the model yet: one that lasts (--server, or --data-dir) "
+    "knows after the first run"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedScore:
+    """A score that would be computed.
+
+    Attributes:
+        model: the model.
+        metric: the metric.
+        explainer: the explainer; empty for metrics of the model alone.
+        removal: the removal operator; empty for metrics that remove nothing.
+        predictions: at most so many predictions beside what scores share.
+    """
+
+    model: str
+    metric: str
+    explainer: str
+    removal: str
+    predictions: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCheck:
+    """A check that would be made.
+
+    Attributes:
+        subject: what is checked.
+        bounds: what is demanded.
+        severity: `fail` or `warn`.
+    """
+
+    subject: str
+    bounds: str
+    severity: str
+
+
+@dataclass(frozen=True, slots=True)
+class GatePlan:
+    """A gate that was planned and not run, as text.
+
+    Attributes:
+        preprocessing: all that it sets.
+        explained: what of the models' answers is explained.
+        images: how many there are, how many count, and what is the unit of sampling.
+        class_outputs: how the class scores of each model are read.
+        scores: what would be scored.
+        shared: predictions that scores share.
+        total: predictions in all.
+        checks: the checks, that of the clean accuracy first.
+        warnings: what is known already to weaken the verdict.
+    """
+
+    preprocessing: str
+    explained: str
+    images: str
+    class_outputs: tuple[str, ...]
+    scores: tuple[PlannedScore, ...]
+    shared: str
+    total: str
+    checks: tuple[PlannedCheck, ...]
+    warnings: tuple[str, ...]
+
+    @classmethod
+    def of(cls, estimate: GateEstimate, *, has_baseline: bool) -> Self:
+        """Puts an estimate into words.
+
+        Args:
+            estimate: of the gate.
+            has_baseline: whether regressions would be measured against something.
+        """
+        found, policy = estimate.evaluation, estimate.policy
+        return cls(
+            preprocessing=preprocessing_text(found.spec.preprocessing),
+            explained=explained_text(found.spec, policy.model.class_names),
+            images=sampling_words(found.images, found.sampling),
+            class_outputs=tuple(map(described, found.class_outputs)),
+            scores=tuple(_scores(estimate)),
+            shared=f"{found.shared_predictions:,}",
+            total=f"{found.predictions:,}",
+            checks=tuple(_checks(policy, has_baseline=has_baseline)),
+            warnings=tuple(ahead(policy, found.sampling.units)),
+        )
+
+
+def _scores(estimate: GateEstimate) -> Iterator[PlannedScore]:
+    for row in estimate.evaluation.rows:
+        own = row["predictions"]
+        names = (row["model"], row["metric"], row["explainer"], row["removal"])
+        yield PlannedScore(*names, ABSENT if own is None else f"{own:,}")
+
+
+def _checks(policy: Policy, *, has_baseline: bool) -> Iterator[PlannedCheck]:
+    if policy.HasField("clean_accuracy"):
+        rule = accuracy_rule(policy.clean_accuracy)
+        yield _check("clean accuracy", rule, has_baseline=has_baseline)
+    for check in policy.checks:
+        yield _check(_subject(check), check, has_baseline=has_baseline)
+
+
+def _check(subject: str, rule: Check, *, has_baseline: bool) -> PlannedCheck:
+    bounds = ", ".join(demands(rule))
+    if rule.HasField("max_regression") and not has_baseline:
+        bounds += " (skipped: no --baseline)"
+    severities = Check.DESCRIPTOR.enum_types_by_name["Severity"]
+    return PlannedCheck(
+        subject, bounds, short_name(severities, rule.severity or Check.SEVERITY_FAIL)
+    )
+
+
+def _subject(check: Check) -> str:
+    parts: Sequence[Message] = (check.metric, check.explainer, check.removal)
+    return " · ".join(filter(None, map(caption, parts)))
+
+
+def ahead(policy: Policy, units: int) -> Iterator[str]:
+    """What is known of a verdict before anything is scored.
+
+    Args:
+        policy: the rules.
+        units: units of sampling.
+    """
+    wanted = policy.min_images or USUAL_MIN_IMAGES
+    if units < MIN_UNITS:
+        yield (
+            f"{units} units of sampling give no interval, for which {MIN_UNITS} are needed: every "
+            'check on one will be inconclusive; give more images, or bound means (on = "mean")'
+        )
+    elif units < wanted:
+        yield f"the verdict will warn of {units} units of sampling, fewer than {wanted}"
