@@ -72,6 +72,7 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
                 workers,
                 evaluation_documents,
                 store=stores.evaluations,
+                baseline_store=stores.baselines,
                 models=stores.models,
                 datasets=stores.datasets,
             )

@@ -7,7 +7,13 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Select, func, or_, select, text
 
 from heatproof.server.evaluations.store.records import UNFINISHED
-from heatproof.server.evaluations.store.tables import evaluations, image_results, shards
+from heatproof.server.evaluations.store.tables import (
+    baseline_revisions,
+    baselines,
+    evaluations,
+    image_results,
+    shards,
+)
 from heatproof.server.storage.blob_ownership import BlobOwnership
 from heatproof.server.storage.schema import blobs, claims, dataset_images, datasets, files, models
 
@@ -62,7 +68,7 @@ def inspect_stores(ownership: BlobOwnership) -> Inspection:
             *_row_faults(connection),
             *_image_faults(connection),
         ]
-        tables = (models, datasets, evaluations, blobs)
+        tables = (models, datasets, evaluations, baselines, blobs)
         counts = {table.name: _count(connection, select(table)) for table in tables}
     return Inspection(counts, tuple(findings), tuple(_notes(ownership)))
 
@@ -154,6 +160,16 @@ _SHARD: Final = (
     )
     .exists()
 )
+_NEWEST: Final = (
+    select(baseline_revisions.c.number)
+    .join(evaluations, evaluations.c.name == baseline_revisions.c.evaluation)
+    .where(
+        baseline_revisions.c.baseline == baselines.c.number,
+        baseline_revisions.c.revision == baselines.c.revision,
+        evaluations.c.number == baselines.c.evaluation,
+    )
+    .exists()
+)
 
 _RULES: Final = (
     _Rule("file of", files.c.owner, ~_OWNED, "its owner is not stored"),
@@ -174,6 +190,7 @@ _RULES: Final = (
     ),
     _Rule("shard of evaluation", shards.c.evaluation, shards.c.images != _COUNTED, "lacks images"),
     _Rule("image of evaluation", image_results.c.evaluation, ~_SHARD, "belongs to no shard"),
+    _Rule("", baselines.c.name, ~_NEWEST, "lacks its newest revision or its evaluation"),
 )
 
 

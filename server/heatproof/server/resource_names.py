@@ -114,3 +114,44 @@ class EvaluationName(ResourceName):
     def unused(cls) -> Self:
         """Draws a name that nobody has."""
         return cls(secrets.token_hex(10))
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineName(ResourceName):
+    """`baselines/...`: chosen by whoever sets it first."""
+
+    collection = "baselines"
+    id_pattern = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+    id_meaning = "1 to 63 lower-case letters, digits and hyphens, neither first nor last a hyphen"
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineReference:
+    """`baselines/...` or `baselines/...@revision`.
+
+    Attributes:
+        baseline: the baseline.
+        revision: which of its revisions; None for the newest.
+    """
+
+    baseline: BaselineName
+    revision: int | None = None
+
+    @classmethod
+    def parse(cls, text: str, *, field: str = "name") -> Self:
+        """Reads a reference.
+
+        Raises:
+            InvalidArgumentError: the text does not have this pattern.
+        """
+        name, at, revision = text.partition("@")
+        if at and not re.fullmatch("[1-9][0-9]{0,8}", revision):
+            raise InvalidArgumentError(
+                f"{text!r} names no revision of a baseline; expected `{name}@` and its number, "
+                "which counts up from 1",
+                field=field,
+            )
+        return cls(BaselineName.parse(name, field=field), int(revision) if at else None)
+
+    def __str__(self) -> str:
+        return str(self.baseline) if self.revision is None else f"{self.baseline}@{self.revision}"

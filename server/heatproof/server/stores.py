@@ -11,6 +11,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from heatproof.evaluators.errors import FailedPreconditionError
 from heatproof.server.data_check import Inspection, inspect_stores
 from heatproof.server.datasets.dataset_store import DatasetStore
+from heatproof.server.evaluations.store.baseline_store import BaselineStore
 from heatproof.server.evaluations.store.evaluation_store import EvaluationStore
 from heatproof.server.models.model_store import ModelStore
 from heatproof.server.settings import Settings
@@ -30,12 +31,14 @@ class Stores:
         models: the models.
         datasets: the data sets.
         evaluations: the evaluations.
+        baselines: the baselines that name some of them.
     """
 
     ownership: BlobOwnership
     models: ModelStore
     datasets: DatasetStore
     evaluations: EvaluationStore
+    baselines: BaselineStore
 
 
 @contextmanager
@@ -57,7 +60,8 @@ def opened_stores(settings: Settings) -> Iterator[Stores]:
             ownership.sweep(keep_unknown=settings.adopt)
             reserve.fill()
         evaluations = EvaluationStore(ownership, max_unfinished=settings.max_queued_evaluations)
-        yield Stores(ownership, ModelStore(ownership), DatasetStore(ownership), evaluations)
+        models, datasets = ModelStore(ownership), DatasetStore(ownership)
+        yield Stores(ownership, models, datasets, evaluations, BaselineStore(ownership))
 
 
 @contextmanager

@@ -218,7 +218,7 @@ def test_without_a_baseline_regressions_are_skipped_and_shown() -> None:
 
 def test_a_baseline_evaluated_differently_is_refused_with_its_fields() -> None:
     other = evaluated(GOOD[:39], seed=5)
-    with pytest.raises(FailedPreconditionError, match="differing fields: seed, images"):
+    with pytest.raises(FailedPreconditionError, match=r"differing fields: seed \(5 → 0\), images"):
         judge(policy(max_regression=0.1), evaluated(GOOD), other)
 
 

@@ -42,7 +42,9 @@ RESOURCES = [m for m in messages() if m.GetOptions().HasExtension(resource_pb2.r
 
 def test_all_files_and_resources_are_looked_at() -> None:
     assert len(files()) == len(list(PROTOS.glob("*.proto")))
-    assert {resource.name for resource in RESOURCES} == {"Model", "Dataset", "Evaluation"}
+    assert {resource.name for resource in RESOURCES} == {
+        "Model", "Dataset", "Evaluation", "NamedBaseline",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("message", messages(), ids=lambda message: str(message.name))

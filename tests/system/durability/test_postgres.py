@@ -1,6 +1,7 @@
 """The stores on PostgreSQL: the same promises as on a file."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,8 +23,9 @@ from heatproof.evaluators.errors import (
 from heatproof.evaluators.evaluation.engine import shards
 from heatproof.server.data_check import inspect_stores
 from heatproof.server.evaluations.runs.persistence import Persistence
+from heatproof.server.evaluations.store import evaluation_store
 from heatproof.server.evaluations.store.records import Ending, State
-from heatproof.server.resource_names import DatasetName, EvaluationName, ModelName
+from heatproof.server.resource_names import BaselineName, DatasetName, EvaluationName, ModelName
 from heatproof.server.settings import Settings
 from heatproof.server.storage import locks
 from heatproof.server.storage.migrations.versions import r0001_tables_of_version_0_1
@@ -31,6 +33,7 @@ from heatproof.server.storage.pages import PageRequest
 from heatproof.server.storage.schema import metadata
 from heatproof.server.stores import opened_stores
 from tests.server.driving import scheduling, until
+from tests.server.evaluations.baseline_world import change_to, ended
 from tests.server.fakes import FakeWorkers
 from tests.server.storage.directories import ENDED, version_0_1
 from tests.server.world import World, opened_world
@@ -112,6 +115,39 @@ def test_models_and_data_sets_are_claimed_listed_and_deleted(world: World) -> No
     with pytest.raises(NotFoundError):
         world.stores.models.get(model)
     assert not list((world.settings.data_dir / "blobs").glob("*/*"))
+
+
+def test_baselines_are_set_kept_and_guarded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    stores, main = world.stores, BaselineName("main")
+    first, second = ended(world, seed=1), ended(world, seed=2)
+    stores.baselines.set(main, change_to(world, first))
+
+    def update(place: int) -> bool:
+        try:
+            stores.baselines.set(main, change_to(world, second, f"{place}"), expected=1)
+        except ConflictError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(update, range(4))) == 1
+    history = stores.baselines.history(main, PageRequest.parse(0, "")).items
+    assert [held.revision for held in history] == [2, 1]
+    name = EvaluationName.parse(second.name)
+    with pytest.raises(ResourceInUseError, match="baselines/main"):
+        stores.evaluations.delete(name)
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluation_store, "refuse_if_held", lambda *_: None)
+        with pytest.raises(ResourceInUseError, match="a baseline"):
+            stores.evaluations.delete(name)
+    stores.evaluations.delete_ended_before(datetime.now(UTC) + timedelta(days=1))
+    found = stores.baselines.history(main, PageRequest.parse(0, "")).items
+    assert [held.stored for held in found] == [True, False]
+    with pytest.raises(NotFoundError, match="deleted meanwhile"):
+        stores.baselines.set(main, change_to(world, first))
+    assert inspect_stores(stores.ownership).findings == ()
+    stores.baselines.delete(main)
+    stores.evaluations.delete(name)
 
 
 def test_a_killed_server_counts_as_a_death(world: World) -> None:

@@ -36,6 +36,7 @@ from heatproof.evaluators.gate.policy import (
     VerdictOutcome,
 )
 from heatproof.evaluators.gate.regressions import Comparison, judge_regressions
+from heatproof.evaluators.gate.settings import setting_changes
 from heatproof.evaluators.gate.soundness import (
     covers,
     is_bounded,
@@ -92,7 +93,12 @@ def judge(policy: Policy, candidate: Evaluated, baseline: Evaluated | None) -> V
     verdict = _verdict(ordered, _warnings(policy, candidate, ordered))
     if baseline is None:
         return verdict
-    return replace(verdict, changes=_changes(policy, targets, candidate, baseline))
+    return replace(
+        verdict,
+        changes=_changes(policy, targets, candidate, baseline),
+        settings=setting_changes(policy, candidate, baseline),
+        baseline=baseline.circumstances.label,
+    )
 
 
 def _targets(policy: Policy, candidate: Evaluated) -> Iterator[CheckedResult]:

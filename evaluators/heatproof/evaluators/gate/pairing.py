@@ -13,6 +13,7 @@ from heatproof.evaluators.evaluation.columns import ImageColumns, Places
 from heatproof.evaluators.evaluation.donors import labelled_donors_read
 from heatproof.evaluators.evaluation.plan import ResultKey, result_keys
 from heatproof.evaluators.evaluation.results import Disparity, MetricResult, Summary
+from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.evaluation.summaries import (
     Quantity,
     accuracy_of,
@@ -22,6 +23,7 @@ from heatproof.evaluators.evaluation.summaries import (
     units_of,
 )
 from heatproof.evaluators.gate.policy import Evaluated
+from heatproof.evaluators.gate.settings import difference_of
 from heatproof.evaluators.images.labels import Label
 from heatproof.evaluators.outcomes import Direction
 from heatproof.evaluators.queries.targets import LABEL
@@ -104,12 +106,7 @@ def require_comparable(candidate: Evaluated, baseline: Evaluated) -> None:
     Raises:
         FailedPreconditionError: lists the fields that differ.
     """
-    differing = {
-        field.name: ""
-        for field in fields(candidate.spec)
-        if field.name not in PER_MODEL
-        and getattr(candidate.spec, field.name) != getattr(baseline.spec, field.name)
-    }
+    differing = _differing_fields(candidate.spec, baseline.spec)
     differing |= _differing_panels(candidate, baseline) | _differing_images(candidate, baseline)
     differing |= _differing_data(candidate, baseline)
     if differing:
@@ -119,6 +116,17 @@ def require_comparable(candidate: Evaluated, baseline: Evaluated) -> None:
             "evaluate the baseline again under this policy",
             metadata={"differing_fields": ",".join(differing)},
         )
+
+
+def _differing_fields(candidate: EvaluationSpec, baseline: EvaluationSpec) -> dict[str, str]:
+    """Fields of the specs, with how they differ where that is said in a few words."""
+    found: dict[str, str] = {}
+    for name in (field.name for field in fields(candidate) if field.name not in PER_MODEL):
+        mine, theirs = getattr(candidate, name), getattr(baseline, name)
+        if mine != theirs:
+            told = difference_of(mine, theirs)
+            found[name] = f" ({told})" if told else ""
+    return found
 
 
 def _differing_panels(candidate: Evaluated, baseline: Evaluated) -> dict[str, str]:

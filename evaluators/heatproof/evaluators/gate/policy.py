@@ -1,6 +1,7 @@
 """When a model may ship: the policy and the verdict by it, as values."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar, TypeAlias
 
@@ -11,7 +12,7 @@ from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.explainers import Explainer
 from heatproof.evaluators.images.preprocessing import Preprocessing
 from heatproof.evaluators.metrics import Metric
-from heatproof.evaluators.queries.class_outputs import Activation
+from heatproof.evaluators.queries.class_outputs import Activation, ClassOutput
 from heatproof.evaluators.queries.model_warnings import ModelWarning
 from heatproof.evaluators.queries.targets import PREDICTED, Target
 from heatproof.evaluators.removal import RemovalOperator
@@ -106,6 +107,25 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What a verdict tells of an evaluation beside its scores.
+
+    Attributes:
+        evaluation: its name, "" if it has none.
+        label: what it goes by as a baseline.
+        environment: what computed it.
+        class_output: how the class scores of the model are read, if known.
+        policy: the rules by which it was judged, if known.
+    """
+
+    evaluation: str = ""
+    label: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    class_output: ClassOutput | None = None
+    policy: Policy | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluated:
     """An ended evaluation, as a verdict reads it.
 
@@ -115,6 +135,7 @@ class Evaluated:
         results: results of all models of the spec.
         columns: the images, and the results that are compared or summarized anew.
         warnings: what makes the scores of a model doubtful.
+        circumstances: what else is told of it.
     """
 
     model: str
@@ -122,6 +143,7 @@ class Evaluated:
     results: tuple[MetricResult, ...]
     columns: Columns
     warnings: tuple[ModelWarning, ...] = ()
+    circumstances: Circumstances = Circumstances()
 
 
 class CheckKind(StrEnum):
@@ -203,6 +225,15 @@ class ScoreChange:
 
 
 @dataclass(frozen=True, slots=True)
+class SettingChange:
+    """A setting of the candidate against the baseline's; fields as in the message."""
+
+    setting: str
+    baseline: str
+    candidate: str
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """Whether a model may ship, and why; fields as in the message of the same name."""
 
@@ -210,3 +241,5 @@ class Verdict:
     checks: tuple[CheckResult, ...]
     warnings: tuple[str, ...]
     changes: tuple[ScoreChange, ...] = ()
+    settings: tuple[SettingChange, ...] = ()
+    baseline: str = ""

@@ -5,12 +5,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Final
 
-from heatproof.evaluators.errors import InvalidArgumentError, placed
+from heatproof.evaluators.errors import FailedPreconditionError, InvalidArgumentError, placed
 from heatproof.evaluators.evaluation.plan import ResultKey, result_keys
 from heatproof.evaluators.evaluation.results import MetricResult
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.explainers import Explainer
-from heatproof.evaluators.gate.policy import Check, CleanAccuracy, Policy, Rule
+from heatproof.evaluators.gate.policy import Check, CleanAccuracy, Policy, PolicyModel, Rule
+from heatproof.evaluators.gate.settings import difference_of
 from heatproof.evaluators.images.labels import Label
 from heatproof.evaluators.metrics.metric import Metric, is_answered_by
 from heatproof.evaluators.registry.registry import Reads, Registered
@@ -151,6 +152,38 @@ def require_answerable(policy: Policy, spec: EvaluationSpec) -> None:
             _require_metric(check, spec)
             for part in _TAKES:
                 _require_part(check, part, getattr(policy, f"{part}s"), getattr(spec, f"{part}s"))
+
+
+def require_answered(policy: Policy, spec: EvaluationSpec) -> None:
+    """Refuses a policy that asks for another evaluation than the one that is to be judged by it.
+
+    What it leaves open of how images and answers are read is as it was evaluated.
+
+    Raises:
+        InvalidArgumentError: a check would find no result; names it.
+        FailedPreconditionError: lists what the policy says otherwise.
+    """
+    require_answerable(policy, spec)
+    model = policy.model or PolicyModel()
+    asked = {"seed": policy.seed, "target": policy.target}
+    stated = {name: getattr(model, name) for name in _STATED}
+    asked |= {name: value for name, value in stated.items() if value}
+    differing = {
+        name: difference_of(value, getattr(spec, name))
+        for name, value in asked.items()
+        if value != getattr(spec, name)
+    }
+    if differing:
+        told = ", ".join(f"{name} ({how})" if how else name for name, how in differing.items())
+        raise FailedPreconditionError(
+            f"the policy asks for another evaluation than this one; differing fields: {told}; "
+            "judge by a policy that says the same, or evaluate anew",
+            metadata={"differing_fields": ",".join(differing)},
+        )
+
+
+_STATED: Final = ("preprocessing", "output", "activation")
+"""What a policy may leave open of how images and answers are read."""
 
 
 def require_comparable_scores(policy: Policy, spec: EvaluationSpec) -> None:

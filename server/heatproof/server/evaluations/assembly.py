@@ -13,13 +13,16 @@ from heatproof.server.evaluations.comparing import Comparisons
 from heatproof.server.evaluations.creation import Creation
 from heatproof.server.evaluations.documents import EvaluationDocuments
 from heatproof.server.evaluations.environment import Environment
-from heatproof.server.evaluations.gating import Gates
+from heatproof.server.evaluations.gating.baselines import Baselines
+from heatproof.server.evaluations.gating.gates import Gates
+from heatproof.server.evaluations.gating.tabulation import Tabulation
 from heatproof.server.evaluations.inline import InlineEvaluations
 from heatproof.server.evaluations.retention import deleting_old
 from heatproof.server.evaluations.runs.evaluation_run import RunContext
 from heatproof.server.evaluations.runs.persistence import Persistence
 from heatproof.server.evaluations.runs.progress import ProgressBoard
 from heatproof.server.evaluations.scheduling import Scheduler
+from heatproof.server.evaluations.store.baseline_store import BaselineStore
 from heatproof.server.evaluations.store.evaluation_store import EvaluationStore
 from heatproof.server.evaluations.store.records import StoredEvaluation
 from heatproof.server.evaluations.watching import WatchIntervals, watch
@@ -39,6 +42,7 @@ class Evaluations:
         creation: takes them in.
         inline: evaluates a few images on the spot.
         gates: judges those that have ended.
+        baselines: names those that candidates are held against.
         comparisons: compares the models of those that have ended.
         assessments: says which metrics of those that have ended deserve trust.
         board: shows how far they are.
@@ -50,6 +54,7 @@ class Evaluations:
     creation: Creation
     inline: InlineEvaluations
     gates: Gates
+    baselines: Baselines
     comparisons: Comparisons
     assessments: Assessments
     board: ProgressBoard
@@ -84,11 +89,14 @@ async def evaluating(
     documents: EvaluationDocuments,
     *,
     store: EvaluationStore,
+    baseline_store: BaselineStore,
     models: ModelStore,
     datasets: DatasetStore,
 ) -> AsyncIterator[Evaluations]:
     """Drives evaluations; leaving the context puts the running ones back into the queue."""
     board, environment = ProgressBoard(), Environment(workers)
+    tabulation = Tabulation(store, workers, documents)
+    baselines = Baselines(baseline_store, tabulation)
     context = RunContext(
         store=store,
         models=models,
@@ -106,9 +114,10 @@ async def evaluating(
         yield Evaluations(
             store=store,
             scheduler=scheduler,
-            creation=Creation(context, scheduler, environment),
+            creation=Creation(context, scheduler, environment, baselines),
             inline=InlineEvaluations(models, workers, environment, documents),
-            gates=Gates(store, workers, documents),
+            gates=Gates(tabulation, baselines),
+            baselines=baselines,
             comparisons=Comparisons(store, workers, documents),
             assessments=Assessments(store, workers, documents),
             board=board,

@@ -13,11 +13,12 @@ from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.images.inventory import Inventory
 from heatproof.evaluators.statistics.groups.units import Units
 from heatproof.server.evaluations.environment import Environment
+from heatproof.server.evaluations.gating.baselines import Baselines
 from heatproof.server.evaluations.runs.evaluation_run import RunContext
 from heatproof.server.evaluations.scheduling import Scheduler
 from heatproof.server.evaluations.store.records import NewEvaluation, StoredEvaluation
 from heatproof.server.models.model_store import ModelStore
-from heatproof.server.resource_names import DatasetName, ModelName
+from heatproof.server.resource_names import BaselineReference, DatasetName, ModelName
 from heatproof.server.workers.inputs import ModelFiles, StoredImage
 from heatproof.server.workers.statistics_tasks import CheckedImage, CheckPolicy, RecordedEvaluation
 from heatproof.server.workers.tasks import PlanEvaluation, PlannedWork
@@ -49,19 +50,26 @@ class Rules:
 
     Attributes:
         policy: serialised `Policy`.
-        baseline: what regressions will be measured against, if recorded.
+        baseline: what regressions will be measured against, if recorded or named.
     """
 
     policy: bytes
-    baseline: RecordedEvaluation | None = None
+    baseline: RecordedEvaluation | BaselineReference | None = None
 
 
 class Creation:
     """Checks and stores new evaluations."""
 
-    def __init__(self, context: RunContext, scheduler: Scheduler, environment: Environment) -> None:
+    def __init__(
+        self,
+        context: RunContext,
+        scheduler: Scheduler,
+        environment: Environment,
+        baselines: Baselines,
+    ) -> None:
         self._context = context
         self._scheduler = scheduler
+        self._baselines = baselines
         self._environment = environment
 
     async def offer(
@@ -82,7 +90,7 @@ class Creation:
         Raises:
             InvalidArgumentError: the spec or the policy is wrong; names the field.
             FailedPreconditionError: the baseline was evaluated differently.
-            NotFoundError: a model or the data set is not stored.
+            NotFoundError: a model, the data set or the baseline is not stored.
             UnsupportedOperatorError: a model cannot do what the spec needs.
         """
         key = _checked_request_id(request_id)
@@ -95,7 +103,7 @@ class Creation:
                 check(spec)
             plan = await self._context.workers.call(PlanEvaluation(spec, models, inventory))
         if rules is not None:
-            await self._context.workers.call(self._checking(rules, spec, images))
+            await self._context.workers.call(await self._checking(rules, spec, images))
         speed = await asyncio.to_thread(self._context.store.speed, spec.run_models)
         documents = self._context.documents
         new = NewEvaluation(
@@ -123,7 +131,7 @@ class Creation:
         self._scheduler.submit(stored)
         return stored
 
-    def _checking(
+    async def _checking(
         self, rules: Rules, spec: EvaluationSpec, images: Sequence[StoredImage]
     ) -> CheckPolicy:
         known = tuple(
@@ -131,7 +139,11 @@ class Creation:
             for image in images
         )
         written = self._context.documents.serialized_spec(spec)
-        return CheckPolicy(rules.policy, written, known, rules.baseline)
+        if not isinstance(rules.baseline, BaselineReference):
+            return CheckPolicy(rules.policy, written, known, rules.baseline)
+        with placed("named_baseline"):
+            held = await self._baselines.tabulated(rules.baseline)
+        return CheckPolicy(rules.policy, written, known, held)
 
     def _images(self, spec: EvaluationSpec) -> tuple[StoredImage, ...]:
         if not spec.dataset:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import ColumnElement, Connection, Table, select
 
 from heatproof.evaluators.errors import InvalidArgumentError
 
@@ -73,6 +73,7 @@ def fetch(
     request: PageRequest,
     read: Callable[[int], T | None],
     fits: Callable[[T], bool],
+    *within: ColumnElement[bool],
 ) -> Page[T]:
     """Reads a page of a table that has an ascending column `number`, one item after the other.
 
@@ -83,9 +84,10 @@ def fetch(
         read: gives the item of a number; None if it has been deleted meanwhile.
         fits: whether an item has room on the page; called once for each, in their order. The page
             ends before the first that has none.
+        *within: which rows of the table are listed; all if there are none.
     """
     kept: list[T] = []
-    numbers = _numbers(connection, table, request)
+    numbers = _numbers(connection, table, request, *within)
     for count, number in enumerate(numbers):
         item = read(number) if count < request.size else None
         if count == request.size or (item is not None and not fits(item)):
@@ -95,9 +97,12 @@ def fetch(
     return Page(tuple(kept), "")
 
 
-def _numbers(connection: Connection, table: Table, request: PageRequest) -> Sequence[int]:
+def _numbers(
+    connection: Connection, table: Table, request: PageRequest, *within: ColumnElement[bool]
+) -> Sequence[int]:
     """Numbers of the items that may be on the page, and of one more."""
-    query = select(table.c.number).order_by(table.c.number.desc()).limit(request.size + 1)
+    order = table.c.number.desc()
+    query = select(table.c.number).where(*within).order_by(order).limit(request.size + 1)
     if request.before is not None:
         query = query.where(table.c.number < request.before)
     return connection.scalars(query).all()

@@ -88,7 +88,13 @@ class WorkerDocuments(Protocol):
         ...
 
     def read_evaluated(
-        self, model: str, evaluation: bytes, columns: Callable[[EvaluationSpec], Columns]
+        self,
+        model: str,
+        evaluation: bytes,
+        columns: Callable[[EvaluationSpec], Columns],
+        *,
+        label: str,
+        policy: bytes,
     ) -> Evaluated:
         """Reads an ended `Evaluation` for one of its models; `columns` finds its scores."""
         ...

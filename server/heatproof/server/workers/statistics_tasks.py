@@ -112,11 +112,15 @@ class RecordedEvaluation:
         model: the model that is judged.
         evaluation: serialised `Evaluation`.
         images: serialised `ImageResult` messages.
+        label: what it goes by as a baseline.
+        policy: serialised `Policy` by which it was judged; b"" if it is not known.
     """
 
     model: str
     evaluation: bytes
     images: tuple[bytes, ...]
+    label: str = ""
+    policy: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +132,16 @@ class TabulatedEvaluation:
         evaluation: serialised `Evaluation`.
         images: the blocks of images of all shards, in their order.
         scores: likewise those of the results that are compared, by the index of the first result.
+        label: what it goes by as a baseline.
+        policy: serialised `Policy` by which it was judged; b"" if it is not known.
     """
 
     model: str
     evaluation: bytes
     images: tuple[bytes, ...]
     scores: Mapping[int, tuple[bytes, ...]]
+    label: str = ""
+    policy: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +172,7 @@ class CheckPolicy(Task[object, None]):
         spec: serialised `EvaluationSpec`.
         images: of the evaluation, in the order of the data set.
         baseline: what regressions will be measured against; of its images only digest, label and
-            digest of the objects are read.
+            digest of the objects are read, and no scores.
     """
 
     executor: ClassVar[str] = f"{_EXECUTION}.statistics:check_policy"
@@ -174,7 +182,7 @@ class CheckPolicy(Task[object, None]):
     policy: bytes
     spec: bytes
     images: tuple[CheckedImage, ...]
-    baseline: RecordedEvaluation | None
+    baseline: RecordedEvaluation | TabulatedEvaluation | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,10 @@ from heatproof.server.api.codec.evaluations import (
 from heatproof.server.api.codec.fields.choices import CUSTOM
 from heatproof.server.api.codec.fields.encoding import encode
 from heatproof.server.evaluations.creation import EvaluationOffer, Rules
+from heatproof.server.evaluations.gating.gates import Baseline
 from heatproof.server.evaluations.inline import InlineEvaluation
 from heatproof.server.evaluations.store.records import StoredEvaluation
+from heatproof.server.resource_names import BaselineReference
 from heatproof.server.settings import MAX_REPLY_BYTES
 from heatproof.server.workers.statistics_tasks import RecordedEvaluation
 from heatproof.v1 import evaluation_pb2, gate_pb2, results_pb2
@@ -147,11 +149,12 @@ def view_columns(view: "pb.ListImageResultsRequest.View.ValueType") -> tuple[str
     return _VIEWS[view]
 
 
-def decode_baseline(request: pb.GateEvaluationRequest) -> str | RecordedEvaluation | None:
+def decode_baseline(request: pb.GateEvaluationRequest) -> Baseline:
     """Reads what regressions are measured against.
 
     Raises:
-        InvalidArgumentError: a recorded baseline does not know its own model.
+        InvalidArgumentError: a recorded baseline does not know its own model, or a name has another
+            pattern.
     """
     match request.WhichOneof("baseline"):
         case "baseline_model":
@@ -159,6 +162,8 @@ def decode_baseline(request: pb.GateEvaluationRequest) -> str | RecordedEvaluati
         case "recorded_baseline":
             with placed("recorded_baseline"):
                 return _recorded(request.recorded_baseline)
+        case "named_baseline":
+            return BaselineReference.parse(request.named_baseline, field="named_baseline")
         case _:
             return None
 
@@ -167,17 +172,25 @@ def decode_rules(request: pb.CreateEvaluationRequest) -> Rules | None:
     """Reads the rules by which an evaluation will be judged.
 
     Raises:
-        InvalidArgumentError: there is a baseline without a policy, or it does not know its model.
+        InvalidArgumentError: there is a baseline without a policy, it does not know its model, or
+            there are two of them.
     """
-    baseline = None
+    baseline: RecordedEvaluation | BaselineReference | None = None
     if request.HasField("recorded_baseline"):
         with placed("recorded_baseline"):
             baseline = _recorded(request.recorded_baseline)
+    if request.named_baseline:
+        if baseline is not None:
+            raise InvalidArgumentError(
+                "recorded_baseline is set too; a candidate is held against one of them",
+                field="named_baseline",
+            )
+        baseline = BaselineReference.parse(request.named_baseline, field="named_baseline")
     if request.HasField("policy"):
         return Rules(request.policy.SerializeToString(), baseline)
     if baseline is not None:
         raise InvalidArgumentError(
-            "recorded_baseline is compared by a policy; send both, or neither", field="policy"
+            "a baseline is compared by a policy; send both, or neither", field="policy"
         )
     return None
 
@@ -189,7 +202,12 @@ def _recorded(baseline: gate_pb2.Baseline) -> RecordedEvaluation:
             field="model",
         )
     images = tuple(image.SerializeToString() for image in baseline.image_results)
-    return RecordedEvaluation(baseline.model, baseline.evaluation.SerializeToString(), images)
+    evaluation, policy = baseline.evaluation, b""
+    if baseline.HasField("policy"):
+        policy = baseline.policy.SerializeToString()
+    return RecordedEvaluation(
+        baseline.model, evaluation.SerializeToString(), images, evaluation.name, policy
+    )
 
 
 def encode_verdict(data: bytes) -> gate_pb2.Verdict:

@@ -107,9 +107,14 @@ def stored_spec(data: bytes) -> evaluation_pb2.EvaluationSpec:
 def echoed_spec(data: bytes) -> evaluation_pb2.EvaluationSpec:
     """The message of a stored spec as replies hold it: matrices by their digests alone."""
     message = stored_spec(data)
-    for matrix in _matrices(message.metrics):
-        matrix.ClearField("values")
+    without_matrices(message.metrics)
     return message
+
+
+def without_matrices(metrics: Iterable[metrics_pb2.Metric]) -> None:
+    """Takes off metrics the values of their matrices, whose digests stay."""
+    for matrix in _matrices(metrics):
+        matrix.ClearField("values")
 
 
 def planned_results(spec: bytes) -> Sequence[results_pb2.MetricResult]:
@@ -119,8 +124,7 @@ def planned_results(spec: bytes) -> Sequence[results_pb2.MetricResult]:
         message = encode(key, results_pb2.MetricResult)
         message.index = index
         message.direction = results_pb2.Direction.Value(f"DIRECTION_{key.metric.direction.name}")
-        for matrix in _matrices([message.metric]):
-            matrix.ClearField("values")
+        without_matrices([message.metric])
         planned.append(message)
     return planned
 

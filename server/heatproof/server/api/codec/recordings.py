@@ -8,7 +8,8 @@ from heatproof.evaluators.evaluation.columns import Columns
 from heatproof.evaluators.evaluation.requirements import check_panel_counts
 from heatproof.evaluators.evaluation.results import ImageResult, MetricResult
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
-from heatproof.evaluators.gate.policy import Evaluated, Policy, Verdict
+from heatproof.evaluators.gate.policy import Circumstances, Evaluated, Policy, Verdict
+from heatproof.evaluators.queries.class_outputs import ClassOutput
 from heatproof.evaluators.queries.model_warnings import ModelWarning
 from heatproof.evaluators.reliability.values import MetricReliability
 from heatproof.server.api.codec.fields.decoding import decode
@@ -30,7 +31,12 @@ def read_rows(images: Iterable[bytes]) -> Iterator[ImageResult]:
 
 
 def read_evaluated(
-    model: str, evaluation: bytes, columns: Callable[[EvaluationSpec], Columns]
+    model: str,
+    evaluation: bytes,
+    columns: Callable[[EvaluationSpec], Columns],
+    *,
+    label: str,
+    policy: bytes,
 ) -> Evaluated:
     """Reads an ended evaluation for one of its models.
 
@@ -38,6 +44,8 @@ def read_evaluated(
         model: the model that is judged.
         evaluation: serialised `Evaluation`.
         columns: finds the scores of its images.
+        label: what it goes by as a baseline.
+        policy: serialised `Policy` by which it was judged; b"" if it is not known.
 
     Raises:
         InvalidArgumentError: it says to compare a panel, and has too few models for one.
@@ -46,12 +54,23 @@ def read_evaluated(
     spec = decode(message.spec, EvaluationSpec)
     with placed("evaluation.spec"):
         check_panel_counts(spec)
+    with placed("baseline"):
+        judged_by = read_policy(policy) if policy else None
     return Evaluated(
         model=model,
         spec=spec,
         results=tuple(decode(result, MetricResult) for result in message.results),
         columns=columns(spec),
         warnings=tuple(decode(warning, ModelWarning) for warning in message.warnings),
+        circumstances=Circumstances(
+            evaluation=message.name,
+            label=label,
+            environment=dict(message.environment),
+            class_output=next(
+                (decode(o, ClassOutput) for o in message.class_outputs if o.model == model), None
+            ),
+            policy=judged_by,
+        ),
     )
 
 

@@ -37,13 +37,15 @@ _MAX_FIELDS: Final[Mapping[str, int]] = MappingProxyType(
         "/heatproof.v1.ExplanationService/Explain": 20_000,
         "/heatproof.v1.MaskingService/Predict": 20_000,
         "/heatproof.v1.EvaluationService/Evaluate": 20_000,
+        # The policy of a judged model brings the names of its classes.
+        "/heatproof.v1.BaselineService/SetBaseline": 40_000,
         # A recorded baseline brings the digests of every image.
         "/heatproof.v1.EvaluationService/CreateEvaluation": 400_000,
         # A recorded baseline brings the scores of every image.
         "/heatproof.v1.EvaluationService/GateEvaluation": 2_000_000,
     }
 )
-"""Methods that take images or results; their bytes are the operator's `max_message_bytes`."""
+"""Methods whose messages hold much; their bytes are the operator's `max_message_bytes`."""
 
 MAX_COUNTS: Final[Mapping[str, int]] = MappingProxyType(
     {

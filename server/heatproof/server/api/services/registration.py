@@ -3,6 +3,7 @@
 from grpc import aio  # pyright: ignore[reportAttributeAccessIssue] # the stubs forget it
 
 from heatproof.server.api.server_info import ServerInfo
+from heatproof.server.api.services.baseline_service import BaselineService
 from heatproof.server.api.services.catalog_service import CatalogService
 from heatproof.server.api.services.dataset_service import DatasetService
 from heatproof.server.api.services.evaluation_service import EvaluationService
@@ -18,6 +19,8 @@ from heatproof.server.stores import Stores
 from heatproof.server.workers.limits import Limits
 from heatproof.server.workers.protocol import Workers
 from heatproof.v1 import (
+    baseline_service_pb2,
+    baseline_service_pb2_grpc,
     catalog_service_pb2,
     catalog_service_pb2_grpc,
     dataset_service_pb2,
@@ -33,6 +36,7 @@ from heatproof.v1 import (
 )
 
 _FILES = (
+    baseline_service_pb2,
     catalog_service_pb2,
     dataset_service_pb2,
     evaluation_service_pb2,
@@ -68,6 +72,9 @@ def add_services(
     )
     evaluation_service_pb2_grpc.add_EvaluationServiceServicer_to_server(
         EvaluationService(evaluations, limits), server
+    )
+    baseline_service_pb2_grpc.add_BaselineServiceServicer_to_server(
+        BaselineService(evaluations.baselines), server
     )
     return tuple(
         service.full_name

@@ -26,6 +26,12 @@ from heatproof.evaluators.errors import (
     FailedPreconditionError,
     NotFoundError,
     OverloadedError,
+    ResourceInUseError,
+)
+from heatproof.server.evaluations.store.held_evaluations import (
+    holding_off,
+    is_held,
+    refuse_if_held,
 )
 from heatproof.server.evaluations.store.records import (
     UNFINISHED,
@@ -113,27 +119,28 @@ class EvaluationStore:
 
         Raises:
             NotFoundError: there is none of this name.
-            FailedPreconditionError: it has not ended.
+            FailedPreconditionError: it has not ended, or a baseline has been set to it.
         """
         self._urgent(partial(self._delete, str(name)))
 
     def _delete(self, name: str) -> None:
-        with self._engine.begin() as connection:
+        with holding_off(name), self._engine.begin() as connection:
             found = _get(connection, name)
             if not found.state.is_final:
                 raise FailedPreconditionError(
                     f"{name} is {found.state}; cancel it or wait for its end before deleting it",
                     field="name",
                 )
+            refuse_if_held(connection, found.number, name)
             _delete(connection, found.number)
 
     def delete_ended_before(self, time: datetime) -> int:
-        """Deletes every evaluation that ended before a time, and counts them."""
-        old = select(evaluations.c.name).where(evaluations.c.end_time < time)
+        """Deletes the evaluations that ended before a time, but those of baselines; counts them."""
+        old = select(evaluations.c.name).where(evaluations.c.end_time < time, ~is_held())
         with self._engine.connect() as connection:
             names = list(connection.scalars(old))
         for name in names:  # each in a transaction of its own: a full disk has room for one
-            with suppress(NotFoundError):  # deleted meanwhile
+            with suppress(NotFoundError, ResourceInUseError):  # deleted meanwhile, or held
                 self._urgent(partial(self._delete, name))
         return len(names)
 

@@ -87,14 +87,15 @@ class StoredEvaluation:
     results: bytes
     environment: bytes
 
-    def require_success(self, purpose: str) -> None:
+    def require_success(self, purpose: str, *, field: str = "name") -> None:
         """Refuses an evaluation that has no results to read yet, or none at all.
 
         Args:
             purpose: what only one that has succeeded can be, such as `judged`.
+            field: where the request names it.
 
         Raises:
-            FailedPreconditionError: at the field `name`.
+            FailedPreconditionError: at that field.
         """
         if self.state is State.SUCCEEDED:
             return
@@ -102,7 +103,7 @@ class StoredEvaluation:
         raise FailedPreconditionError(
             f"{self.name} is {self.state}; only an evaluation that has succeeded can be {purpose}: "
             f"{way_out}",
-            field="name",
+            field=field,
         )
 
     @property

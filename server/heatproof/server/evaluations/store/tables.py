@@ -1,4 +1,4 @@
-"""Tables of evaluations and their results."""
+"""Tables of evaluations, their results, and the baselines that name some of them."""
 
 from sqlalchemy import (
     BigInteger,
@@ -10,6 +10,7 @@ from sqlalchemy import (
     LargeBinary,
     String,
     Table,
+    UniqueConstraint,
 )
 
 from heatproof.server.storage.schema import metadata
@@ -67,4 +68,33 @@ image_results = Table(
     Column("curves", LargeBinary, nullable=False),
     Column("overlays", LargeBinary, nullable=False),
     comment="Serialised `ImageResult` messages without curves and overlays; with curves; overlays",
+)
+
+baselines = Table(
+    "baselines",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("name", String(96), nullable=False, unique=True),
+    Column("create_time", DateTime(timezone=True), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("evaluation", ForeignKey(evaluations.c.number), nullable=False, index=True),
+    sqlite_autoincrement=True,
+    comment="`evaluation` is that of the newest revision, and thereby kept",
+)
+
+baseline_revisions = Table(
+    "baseline_revisions",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("baseline", ForeignKey(baselines.c.number), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("create_time", DateTime(timezone=True), nullable=False),
+    Column("evaluation", String(96), nullable=False),
+    Column("model", String(96), nullable=False),
+    Column("model_display_name", String, nullable=False),
+    Column("note", String, nullable=False),
+    Column("policy", LargeBinary, nullable=False),
+    UniqueConstraint("baseline", "revision"),
+    sqlite_autoincrement=True,
+    comment="What baselines have been set to; the evaluations of older revisions may be gone",
 )

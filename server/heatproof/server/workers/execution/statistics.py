@@ -30,6 +30,7 @@ from heatproof.evaluators.gate.pairing import require_comparable
 from heatproof.evaluators.gate.policy import Evaluated
 from heatproof.evaluators.gate.soundness import (
     require_answerable,
+    require_answered,
     require_groups,
     require_labels,
     require_sound,
@@ -134,22 +135,25 @@ def judge(task: Judge, context: TaskContext) -> bytes:
     context.report("judging")
     policy = context.documents.read_policy(task.policy)
     candidate = _evaluated(task.candidate, context)
+    images = candidate.columns.images
+    with placed("policy"):
+        require_sound(policy)
+        require_answered(policy, candidate.spec)
+        require_labels(policy, images.labels)
+        require_groups(policy, images.groups)
     baseline = None if task.baseline is None else _evaluated(task.baseline, context)
     return context.documents.serialized_verdict(judge_evaluation(policy, candidate, baseline))
 
 
 def _evaluated(held: TabulatedEvaluation | RecordedEvaluation, context: TaskContext) -> Evaluated:
-    documents = context.documents
-    match held:
-        case RecordedEvaluation():
-            rows = documents.read_rows(held.images)
-            return documents.read_evaluated(
-                held.model, held.evaluation, lambda spec: tabulated(spec, rows)
-            )
-        case TabulatedEvaluation():
-            return documents.read_evaluated(
-                held.model, held.evaluation, lambda spec: _columns(held, spec)
-            )
+    def columns(spec: EvaluationSpec) -> Columns:
+        if isinstance(held, TabulatedEvaluation):
+            return _columns(held, spec)
+        return tabulated(spec, context.documents.read_rows(held.images))
+
+    return context.documents.read_evaluated(
+        held.model, held.evaluation, columns, label=held.label, policy=held.policy
+    )
 
 
 def _columns(held: TabulatedEvaluation, spec: EvaluationSpec) -> Columns:

@@ -1,0 +1,1 @@
+"""What ended evaluations are judged by and held against."""
