@@ -3,6 +3,7 @@ from collections import Counter
 from html.parser import HTMLParser
 
 import pytest
+from markdown_it import MarkdownIt
 
 from heatproof.client import GateReport, Report
 from heatproof.client.command.output import console, tables
@@ -15,7 +16,7 @@ from heatproof.client.report.numbers import number
 from heatproof.client.report.rows import ClassNames
 from heatproof.v1.dataset_pb2 import Dataset
 from heatproof.v1.evaluation_pb2 import Evaluation, EvaluationSpec
-from heatproof.v1.gate_pb2 import CheckResult, Policy, Verdict
+from heatproof.v1.gate_pb2 import Check, CheckResult, Policy, Verdict
 from heatproof.v1.image_pb2 import Image
 from heatproof.v1.model_pb2 import Model
 from heatproof.v1.results_pb2 import (
@@ -181,7 +182,67 @@ def test_markdown_takes_the_meaning_off_names() -> None:
     assert not re.search(r"(?<!\\)@everyone", text)
     assert not re.search(r"(?<!\\)\]\(", text)
     rows = [line for line in text.splitlines() if line.startswith("|") and "grad" in line]
-    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {7}
+    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {6}
+
+
+def test_markdown_lists_what_blocks_first_and_says_what_only_warns() -> None:
+    report = gate_report()
+    first = report.verdict.checks[0]
+    del report.verdict.checks[:]
+    for outcome, blocking, severity in (
+        (CheckResult.OUTCOME_PASS, False, Check.SEVERITY_FAIL),
+        (CheckResult.OUTCOME_FAIL, False, Check.SEVERITY_WARN),
+        (CheckResult.OUTCOME_SKIPPED, False, Check.SEVERITY_FAIL),
+        (CheckResult.OUTCOME_NOT_EVALUATED, True, Check.SEVERITY_FAIL),
+        (CheckResult.OUTCOME_FAIL, True, Check.SEVERITY_FAIL),
+    ):
+        held = report.verdict.checks.add()
+        held.CopyFrom(first)
+        held.outcome, held.blocking, held.severity = outcome, blocking, severity
+    text = markdown.render(*judged(report))
+
+    table = [line for line in text.splitlines() if line.startswith("| ") and "deletion" in line]
+    assert [line.split(" | ")[0] for line in table] == ["| ❌", "| ❌", "| ⚠️", "| ⏭️", "| ✅"]
+    assert [line.split(" | ")[-1] for line in table] == [
+        r"not evaluated: 0.5 in \[0.4, 0.6\] was held against the bound |",
+        "fail |",  # score, interval and bound stand in the row
+        r"fail \(warns only\) |",
+        r"skipped: 0.5 in \[0.4, 0.6\] was held against the bound |",
+        "pass |",
+    ]
+    assert "checks: 2 blocking, 1 warning, 1 skipped, 1 passed · 2 images" in text
+
+
+def test_markdown_of_many_checks_folds_those_that_passed() -> None:
+    report = gate_report(Verdict.OUTCOME_PASS)
+    checks = [report.verdict.checks[0]] * 20
+    del report.verdict.checks[:]
+    report.verdict.checks.extend(checks)
+    assert "checks that passed" not in markdown.render(*judged(report))
+    report.verdict.checks.add().CopyFrom(checks[0])
+    report.verdict.checks[20].outcome = CheckResult.OUTCOME_SKIPPED
+    text = markdown.render(*judged(report))
+    before, folded, after = text.partition("<details><summary>20 checks that passed</summary>")
+    assert before.count("⏭️") == 1
+    assert "✅ |" not in before
+    assert after.partition("</details>")[0].count("✅") == 20
+    assert folded
+
+
+def test_markdown_is_read_as_it_is_meant() -> None:
+    """By an independent reader: titles of folded parts are HTML, in which nothing is escaped."""
+    report = gate_report()
+    change = report.verdict.changes.add(result=0, candidate=0.5, baseline=0.75, images=2)
+    change.worst.add(image="f" * 64, display_name="a_b|c.png", candidate=0.1, baseline=0.9, drop=1)
+    page = MarkdownIt("commonmark", {"html": True}).enable("table")
+    text = page.render(markdown.render(*judged(report)))
+    assert text.count("<table>") == 4
+    assert text.count("<td>a_b|c.png</td>") == 1
+    assert "deletion ↑<br><sub>grad_cam · black</sub>" in text
+    assert "\\" not in re.sub(r"\\x1b|\x1b", "", text)
+    assert re.findall(r"<summary>(.*?)</summary>", text) == [
+        "Images that got worst", "What was evaluated", "Clean predictions"
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

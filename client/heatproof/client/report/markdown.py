@@ -2,19 +2,29 @@
 
 import html
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from heatproof.client.report.changes import CHANGE_HEADS, ChangeRow
+from heatproof.client.report.changes import ChangeRow
 from heatproof.client.report.checks import CheckRow, Judgement
 from heatproof.client.report.content import Content
 from heatproof.client.report.failures import NO_VERDICT, Failure
-from heatproof.client.report.numbers import ABSENT
+from heatproof.client.report.numbers import ABSENT, ARROWS
 from heatproof.client.report.rows import DISPARITY_HEADS
 
-SIGNS: Final = {"good": "✅", "bad": "❌", "warning": "⚠️", "quiet": "⏭️"}
-"""Signs of outcomes by their tone."""
+SIGNS: Final = {"bad": "❌", "warning": "⚠️", "quiet": "⏭️", "good": "✅"}
+"""Signs of outcomes by their tone, in the order that a reader wants them."""
+
+CHANGE_SIGNS: Final = {"bad": "🔴", "good": "🟢"}
+"""Signs of what a change reads as, by its tone."""
+
+_WORDS: Final = {"bad": "blocking", "warning": "warning", "quiet": "skipped", "good": "passed"}
+"""What checks of each tone are called where they are counted."""
+
+LISTED_CHECKS: Final = 20
+"""Checks that are listed whatever they came to; of more, those that passed are folded away."""
 
 LISTED_IMAGES: Final = 50
 """Images whose clean answer is listed."""
@@ -57,25 +67,52 @@ def _failed(failure: Failure) -> list[str]:
 
 
 def _evaluated(content: Content) -> list[str]:
-    """What was evaluated: groups, facts, precisions and clean answers."""
-    told = ["", *fact_lines(content), "", *precisions(content), *clean(content)]
-    return [*_disparities(content), *told]
+    """What was evaluated: groups, and folded away facts, precisions and clean answers."""
+    facts = folded("What was evaluated", fact_lines(content))
+    return [*_disparities(content), "", *facts, *precisions(content), *clean(content)]
 
 
 def _judged(content: Content, judged: Judgement) -> list[str]:
     sign = SIGNS["good" if judged.report.passed else "bad"]
     return [
         f"## {sign} Heatproof gate: {judged.line}",
+        "",
+        _sentence(content, judged),
         *warnings(content),
         "",
-        escape(judged.tally),
-        "",
-        *table_lines(
-            ("", "Check", "Score", "Interval", "Bound", "Outcome"),
-            [_check(row) for row in judged.checks],
-        ),
+        *_checks(judged),
         *_changes(judged),
     ]
+
+
+def _sentence(content: Content, judged: Judgement) -> str:
+    """The verdict for a reader in a hurry: which model, why, and how well it does its own work."""
+    may = "may ship" if judged.report.passed else "may not ship"
+    tones = Counter(row.tone for row in judged.checks)
+    counts = ", ".join(f"{tones[tone]} {word}" for tone, word in _WORDS.items() if tones[tone])
+    told = [f"**{escape(judged.model)} {may}**", f"checks: {counts}"]
+    told += [
+        f"{content.accuracy_name} {accuracy}"
+        for model, accuracy, _ in content.accuracies
+        if model == judged.model
+    ]
+    return " · ".join([*told, f"{escape(content.images)} images"])
+
+
+def _checks(judged: Judgement) -> list[str]:
+    """What blocks first; beyond some rows what passed is folded away."""
+    rows = sorted(judged.checks, key=lambda row: list(SIGNS).index(row.tone))
+    shown = [row for row in rows if row.tone != "good"]
+    passed = [row for row in rows if row.tone == "good"]
+    if len(rows) <= LISTED_CHECKS:
+        return _check_table(rows)
+    rest = folded(f"{len(passed)} checks that passed", _check_table(passed))
+    return [*(_check_table(shown) if shown else []), "", *(rest if passed else [])]
+
+
+def _check_table(rows: Sequence[CheckRow]) -> list[str]:
+    heads = ("", "Check", "Score", "Bound", "Outcome")
+    return table_lines(heads, [_check(row) for row in rows], numbers=("Score", "Bound"))
 
 
 def warnings(content: Content) -> list[str]:
@@ -85,36 +122,53 @@ def warnings(content: Content) -> list[str]:
 
 def _check(row: CheckRow) -> tuple[str, ...]:
     score = row.result.score if row.result else ABSENT
-    message = "" if row.outcome == "pass" else f": {row.message}"
-    cells = (row.subject, score, row.interval, row.bound, f"{row.outcome}{message}")
-    return SIGNS[row.tone], *map(escape, cells)
+    shown = (with_interval(score, row.interval), unbroken(row.bound), escape(_outcome(row)))
+    return SIGNS[row.tone], stacked(row.subject), *shown
+
+
+def _outcome(row: CheckRow) -> str:
+    """The outcome, and the comparison where the row does not show it."""
+    warns = row.severity == "warn" and row.outcome not in {"pass", "skipped"}
+    told = f"{row.outcome} (warns only)" if warns else row.outcome
+    compares = row.kind == "bound" and row.interval != ABSENT
+    is_shown = compares and row.outcome in {"fail", "inconclusive"}
+    return told if is_shown or row.outcome == "pass" else f"{told}: {row.message}"
 
 
 def _changes(judged: Judgement) -> list[str]:
     """What changed against the baseline, and folded away the images that got worst."""
     if not judged.changes:
         return []
-    heads = tuple(head.capitalize() for head in CHANGE_HEADS)
-    rows = [tuple(map(escape, row.cells)) for row in judged.changes]
+    heads = ("Score", "Baseline", "Candidate", "Difference", "Reading")
+    rows = [_change(row) for row in judged.changes]
     worst = [line for row in judged.changes for line in _worst(row)]
-    return ["", "### Against the baseline", "", *table_lines(heads, rows), "", *worst]
+    folds = folded("Images that got worst", worst) if worst else []
+    table = table_lines(heads, rows, numbers=heads[1:4])
+    return ["", "### Against the baseline", "", *table, "", *folds]
+
+
+def _change(row: ChangeRow) -> tuple[str, ...]:
+    reading = f"{CHANGE_SIGNS.get(row.tone, '')} {escape(row.reading)}".strip()
+    p_value = "" if row.p_value == ABSENT else f"corrected p {row.p_value}, "
+    basis = f"{p_value}{row.images} images"
+    return (
+        stacked(row.subject),
+        escape(row.baseline),
+        escape(row.candidate),
+        with_interval(row.difference, row.interval),
+        f"{reading}<br><sub>{escape(basis)}</sub>",
+    )
 
 
 def _worst(row: ChangeRow) -> list[str]:
-    """The images whose score got worst, folded away."""
+    """The images whose score got worst."""
     if not row.worst:
         return []
     cells = [
         tuple(map(escape, (one.image, one.baseline, one.candidate, one.drop))) for one in row.worst
     ]
-    return [
-        f"<details><summary>Images that got worst by {escape(row.subject)}</summary>",
-        "",
-        *table_lines(("Image", "Baseline", "Candidate", "Worse by"), cells),
-        "",
-        "</details>",
-        "",
-    ]
+    heads = ("Image", "Baseline", "Candidate", "Worse by")
+    return [f"By {escape(row.subject)}:", "", *table_lines(heads, cells, heads[1:]), ""]
 
 
 def _results(content: Content) -> list[str]:
@@ -174,16 +228,9 @@ def precisions(content: Content) -> list[str]:
         return []
     models = [content.captions.model(model.name) for model in content.report.models]
     cells = [(escape(row.name), str(row.images), *row.values) for row in rows[:LISTED_CLASSES]]
-    more = [f"\n{len(rows) - LISTED_CLASSES} more are not listed."]
-    return [
-        "<details><summary>Average precision of each class, the lowest first</summary>",
-        "",
-        *table_lines(("Class", "Images", *map(escape, models)), cells),
-        *(more if len(rows) > LISTED_CLASSES else []),
-        "",
-        "</details>",
-        "",
-    ]
+    table = table_lines(("Class", "Images", *map(escape, models)), cells)
+    more = _more(len(rows) - LISTED_CLASSES)
+    return folded("Average precision of each class, the lowest first", [*table, *more])
 
 
 def clean(content: Content) -> list[str]:
@@ -193,23 +240,55 @@ def clean(content: Content) -> list[str]:
         tuple(map(escape, (row.image, row.model, f"{row.top} {row.probability}", row.label)))
         for row in rows[:LISTED_IMAGES]
     ]
-    more = (
-        [f"\n{len(rows) - LISTED_IMAGES} more are not listed."] if len(rows) > LISTED_IMAGES else []
+    table = table_lines(("Image", "Model", "Top class", "Label"), cells)
+    return folded("Clean predictions", [*table, *_more(len(rows) - LISTED_IMAGES)])
+
+
+def folded(title: str, lines: Sequence[str]) -> list[str]:
+    """Lines that a reader unfolds by a click on their title."""
+    summary = f"<details><summary>{html.escape(title, quote=False)}</summary>"
+    return [summary, "", *lines, "", "</details>", ""]
+
+
+def _more(count: int) -> list[str]:
+    return [f"\n{count} more are not listed."] if count > 0 else []
+
+
+def table_lines(
+    heads: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[str] = ()
+) -> list[str]:
+    """A table; its cells are escaped already.
+
+    Args:
+        heads: what its columns hold.
+        rows: the cells.
+        numbers: heads of columns that hold numbers and stand to the right.
+    """
+    rule = ["---:" if head in numbers else "---" for head in heads]
+    return ["| " + " | ".join(line) + " |" for line in (heads, rule, *rows)]
+
+
+def stacked(subject: str) -> str:
+    """A score by its metric, with explainer and removal operator small below it."""
+    told, _, last = subject.rpartition(" ")
+    arrow = f" {last}" if last in ARROWS.values() else ""
+    first, dot, rest = (told if arrow else subject).partition(" · ")
+    below = f"<br><sub>{escape(rest)}</sub>" if dot else ""
+    return f"{escape(first)}{arrow}{below}"
+
+
+def with_interval(score: str, interval: str) -> str:
+    """A score with its interval small below it, if it has one."""
+    return (
+        escape(score)
+        if interval == ABSENT
+        else f"{escape(score)}<br><sub>{unbroken(interval)}</sub>"
     )
-    return [
-        "<details><summary>Clean predictions</summary>",
-        "",
-        *table_lines(("Image", "Model", "Top class", "Label"), cells),
-        *more,
-        "",
-        "</details>",
-    ]
 
 
-def table_lines(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """A table; its cells are escaped already."""
-    lines = [heads, ["---"] * len(heads), *rows]
-    return ["| " + " | ".join(line) + " |" for line in lines]
+def unbroken(text: str) -> str:
+    """A text, escaped, that stays in one line."""
+    return escape(text).replace(" ", "&nbsp;")
 
 
 def escape(text: str) -> str:
