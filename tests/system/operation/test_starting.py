@@ -21,6 +21,7 @@ from heatproof.v1 import (
     catalog_service_pb2_grpc,
     model_service_pb2_grpc,
 )
+from tests.system.key_pairs import write_key_pair
 from tests.system.payloads import model_bytes, upload
 from tests.system.serving import Served, serving, settings_for
 
@@ -207,14 +208,7 @@ def test_an_address_in_use_is_named(served: Served, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def key_pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A certificate of 127.0.0.1 that signs itself, and its key."""
-    folder = tmp_path_factory.mktemp("tls")
-    certificate, key = folder / "certificate.pem", folder / "key.pem"
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2"
-    names = ["-subj", "/CN=heatproof", "-addext", "subjectAltName=IP:127.0.0.1"]
-    files = ["-keyout", str(key), "-out", str(certificate)]
-    subprocess.run([*command.split(), *names, *files], check=True, capture_output=True)
-    return certificate, key
+    return write_key_pair(tmp_path_factory.mktemp("tls"))
 
 
 def health_over_tls(address: str, credentials: grpc.ChannelCredentials) -> int:

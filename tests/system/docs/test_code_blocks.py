@@ -1,0 +1,176 @@
+"""Every block of code on the pages runs as a reader would paste it, page by page in its order."""
+
+import csv
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from heatproof.client.documents.policies import read_policy, read_preprocessing
+from tests.system.docs.code_blocks import BLOCKS, ROOT, CodeBlock
+from tests.system.docs.desk import lay_out
+from tests.system.serving import Served
+
+LANGUAGES = {"sh", "python", "toml", "csv", "text"}
+RUN_ELSEWHERE = "test_extending.py holds what its programs make against an oracle"
+SERVES = "speaks of servers that a test must start: test_serving_blocks.py"
+
+NOT_RUN = {
+    ("README.md", "make demo"): "test_demo.py; and `make test` is what runs this",
+    ("README.md", "pip install"): "packaging/test_wheel.py installs the wheel",
+    ("README.md", "heatproof serve"): SERVES,
+    ("docs/operations.md", "pip install"): SERVES,
+    ("docs/operations.md", "python -m heatproof.server"): SERVES,
+    ("docs/wire-contract.md", "heatproof serve"): SERVES,
+    ("docs/command.md", "heatproof inspect model.onnx --server host"): SERVES,
+    ("docs/agreement.md", "make peers"): "half an hour, in an environment of its own",
+    ("docs/coverage.md", "make zoo"): "hours, in an environment of its own",
+    ("docs/comparing-models.md", "python -m examples"): "trains networks for minutes",
+    ("docs/explanation-consistency.md", "python -m examples"): "trains networks for hours",
+    ("docs/metric-orderings.md", "python examples"): "hours",
+    ("examples/README.md", "python -m venv"): "asks registries",
+    ("examples/README.md", "pip download"): "asks registries",
+    ("examples/comparing_models/README.md", "python -m examples.comparing_models.compare"):
+        "trains networks for minutes",
+}  # fmt: skip
+"""Blocks that no test of this module runs, by page and beginning, with the reason."""
+
+WHAT_THE_READER_HAS = {
+    "docs/python.md": """
+import numpy as np
+import torch
+
+pictures = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+loader = torch.utils.data.DataLoader(list(zip(pictures, [0, 1, 2, 0])), batch_size=2)
+attributions = list(np.random.default_rng(2).normal(size=(4, 32, 32)))
+cams = list(np.random.default_rng(3).normal(size=(4, 8, 8)))
+module = torch.nn.Sequential(
+    torch.nn.Conv2d(3, 4, 3, padding=1), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1),
+    torch.nn.Flatten(), torch.nn.Linear(4, 5),
+)
+""",
+}
+"""Names that a page takes from its reader's own program."""
+
+FILE_NAME = re.compile(r"# (\w+\.toml)\b")
+"""A file that a page shows bears its name in its first line."""
+
+SHELL = """set -euo pipefail
+heatproof() { command heatproof "$@" || [ $? -eq 1 ]; }  # 1 is a verdict, and no failure
+"""
+
+
+def left_out(block: CodeBlock) -> list[tuple[str, str]]:
+    """The entries of `NOT_RUN` that speak of a block."""
+    return [
+        (page, beginning)
+        for page, beginning in NOT_RUN
+        if block.page == page and block.first_line.startswith(beginning)
+    ]
+
+
+def run_here(language: str) -> dict[str, list[CodeBlock]]:
+    """The blocks of a language by their page."""
+    pages: dict[str, list[CodeBlock]] = {}
+    for block in BLOCKS:
+        if block.language == language and not left_out(block):
+            pages.setdefault(block.page, []).append(block)
+    return pages
+
+
+SHELL_PAGES, PYTHON_PAGES = run_here("sh"), run_here("python")
+del PYTHON_PAGES["docs/extending.md"]  # RUN_ELSEWHERE
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Path:
+    lay_out(tmp_path)
+    for block in BLOCKS:
+        if named := FILE_NAME.match(block.code):
+            (tmp_path / named[1]).write_text(block.code)
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", SHELL_PAGES)
+def test_the_shell_commands_of_a_page_run(page: str, desk: Path, served: Served) -> None:
+    script = SHELL + "".join(to(served, block.code) for block in SHELL_PAGES[page])
+    pasted(["bash", "-c", script], desk, HEATPROOF_SERVER=served.address)
+
+
+@pytest.mark.parametrize("page", PYTHON_PAGES)
+def test_the_programs_of_a_page_run(page: str, desk: Path, served: Served) -> None:
+    programs = [("the reader's own", 0, WHAT_THE_READER_HAS.get(page, ""))]
+    programs += [(page, block.line, to(served, block.code)) for block in PYTHON_PAGES[page]]
+    (desk / "programs.json").write_text(json.dumps(programs))
+    pasted([sys.executable, "-m", "tests.system.docs.pasting", "programs.json"], desk)
+
+
+def to(served: Served, code: str) -> str:
+    """The code with the address of a server that runs; the README's program starts its own."""
+    for address in ("127.0.0.1:50051", "localhost:50051"):
+        code = code.replace(address, served.address)
+    if "examples/models" in code:
+        return code
+    connected = f'Client.connect("{served.address}")'
+    return code.replace("await AsyncClient.embedded()", f"Async{connected}").replace(
+        "Client.embedded()", connected
+    )
+
+
+def pasted(command: list[str], desk: Path, **variables: str) -> None:
+    """Runs a command at the desk, with the tools of this environment."""
+    tools = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": tools, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+    done = subprocess.run(
+        command,
+        cwd=desk,
+        env={**environment, **variables},
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "block",
+    [one for one in BLOCKS if one.language == "toml"],
+    ids=lambda block: f"{block.page}:{block.line}",
+)
+def test_tables_are_policies_or_preprocessing(block: CodeBlock, tmp_path: Path) -> None:
+    path = tmp_path / "table.toml"
+    path.write_text(block.code)
+    keys = tomllib.loads(block.code).keys()
+    if "resize" in keys:
+        assert read_preprocessing(str(path)).resize
+    else:
+        if "checks" not in keys:
+            path.write_text(block.code + '\n[[checks]]\nmetric = "deletion"\n')
+        assert read_policy(path).checks
+
+
+@pytest.mark.parametrize(
+    "block",
+    [one for one in BLOCKS if one.language == "csv"],
+    ids=lambda block: f"{block.page}:{block.line}",
+)
+def test_files_of_labels_have_columns_that_are_read(block: CodeBlock) -> None:
+    rows = list(csv.DictReader(io.StringIO(block.code)))
+    assert rows
+    assert {"file", "labels"} == rows[0].keys()
+
+
+def test_every_block_has_a_language_that_a_test_knows() -> None:
+    assert [block for block in BLOCKS if block.language not in LANGUAGES] == []
+
+
+def test_what_is_not_run_is_still_there() -> None:
+    there = {entry for block in BLOCKS for entry in left_out(block)}
+    assert NOT_RUN.keys() - there == set()
