@@ -1,5 +1,6 @@
 """A reader's desk: a folder with the files that the pages speak of."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from PIL import Image
 
-from tests.system.docs.code_blocks import ROOT
+from tests.system.docs.code_blocks import BLOCKS, ROOT
 from tests.system.evaluations.colour_server import NETWORK
 
 GATED = {"model": 400, "released": 300, "trained": 400, "quantized": 390}
@@ -25,6 +26,10 @@ SIDE = 224
 IMAGES = ("beach", "cat", "empty", "fish", "goat", "horse")
 PHOTOGRAPHS = ("coffee.jpg", "koala.jpg")
 """Of the bundled ones, so that pages which name their folder take seconds."""
+
+
+FILE_NAME = re.compile(r"# (\w+\.toml)\b")
+"""A file that a page shows bears its name in its first line."""
 
 
 def lay_out(desk: Path) -> None:
@@ -42,6 +47,9 @@ def lay_out(desk: Path) -> None:
     Image.fromarray(_square(1)[0]).save(desk / "cat.png")
     lines = [f"{stem}.jpg,{place % 3},camera {place % 2}" for place, stem in enumerate(IMAGES)]
     (desk / "labels.csv").write_text("\n".join(["file,label,group", *lines, ""]))
+    for block in BLOCKS:
+        if named := FILE_NAME.match(block.code):
+            (desk / named[1]).write_text(block.code)
     _examples(desk)
 
 

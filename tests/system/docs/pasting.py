@@ -1,27 +1,56 @@
-"""Runs programs one after the other as a notebook would: one namespace, `await` at the top.
+"""Runs code of the pages as a reader pastes it."""
 
-`python -m tests.system.docs.pasting FILE` reads [page, line, code] of each program as JSON.
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.system.docs.code_blocks import ROOT, CodeBlock
+
+SHELL = """set -euo pipefail
+heatproof() { command heatproof "$@" || [ $? -eq 1 ]; }  # 1 is a verdict, and no failure
 """
 
-import ast
-import asyncio
-import inspect
-import json
-import sys
-from pathlib import Path
-from typing import Any
+
+def paste_shell(blocks: Sequence[CodeBlock], desk: Path, server: str) -> str:
+    """Runs blocks in one shell, with a server that runs, and returns what they print."""
+    script = SHELL + "".join(reached(server, block.code) for block in blocks)
+    return _pasted(["bash", "-c", script], desk, HEATPROOF_SERVER=server)
 
 
-def main(programs: list[tuple[str, int, str]]) -> None:
-    """Runs the programs; a traceback names the page and its line."""
-    namespace: dict[str, Any] = {"__name__": "__main__"}
-    for page, line, code in programs:
-        source = "\n" * line + code
-        flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-        done = eval(compile(source, page, "exec", flags), namespace)  # noqa: S307  # our own pages
-        if inspect.iscoroutine(done):
-            asyncio.run(done)
+def paste_python(blocks: Sequence[CodeBlock], desk: Path, server: str) -> str:
+    """Runs blocks as cells of one notebook and returns what they print."""
+    programs = [(block.page, block.line, reached(server, block.code)) for block in blocks]
+    (desk / "programs.json").write_text(json.dumps(programs))
+    return _pasted([sys.executable, "-m", "tests.system.docs.notebook", "programs.json"], desk)
 
 
-if __name__ == "__main__":
-    main(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
+def reached(server: str, code: str) -> str:
+    """The code with the address of a server that runs; the README's program starts its own."""
+    for address in ("127.0.0.1:50051", "localhost:50051"):
+        code = code.replace(address, server)
+    if "examples/models" in code:
+        return code
+    connected = f'Client.connect("{server}")'
+    return code.replace("await AsyncClient.embedded()", f"Async{connected}").replace(
+        "Client.embedded()", connected
+    )
+
+
+def _pasted(command: list[str], desk: Path, **variables: str) -> str:
+    """Runs a command at the desk, with the tools of this environment."""
+    tools = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": tools, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+    done = subprocess.run(
+        command,
+        cwd=desk,
+        env={**environment, **variables},
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout

@@ -2,23 +2,18 @@
 
 import csv
 import io
-import json
-import os
-import re
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 
 from heatproof.client.documents.policies import read_policy, read_preprocessing
-from tests.system.docs.code_blocks import BLOCKS, ROOT, CodeBlock
+from tests.system.docs.code_blocks import BLOCKS, CodeBlock
 from tests.system.docs.desk import lay_out
+from tests.system.docs.pasting import paste_python, paste_shell
 from tests.system.serving import Served
 
 LANGUAGES = {"sh", "python", "toml", "csv", "text"}
-RUN_ELSEWHERE = "test_extending.py holds what its programs make against an oracle"
 SERVES = "speaks of servers that a test must start: test_serving_blocks.py"
 
 NOT_RUN = {
@@ -58,13 +53,6 @@ module = torch.nn.Sequential(
 }
 """Names that a page takes from its reader's own program."""
 
-FILE_NAME = re.compile(r"# (\w+\.toml)\b")
-"""A file that a page shows bears its name in its first line."""
-
-SHELL = """set -euo pipefail
-heatproof() { command heatproof "$@" || [ $? -eq 1 ]; }  # 1 is a verdict, and no failure
-"""
-
 
 def left_out(block: CodeBlock) -> list[tuple[str, str]]:
     """The entries of `NOT_RUN` that speak of a block."""
@@ -85,58 +73,26 @@ def run_here(language: str) -> dict[str, list[CodeBlock]]:
 
 
 SHELL_PAGES, PYTHON_PAGES = run_here("sh"), run_here("python")
-del PYTHON_PAGES["docs/extending.md"]  # RUN_ELSEWHERE
+del PYTHON_PAGES["docs/extending.md"]  # test_extending.py holds what it makes against an oracle
+del SHELL_PAGES["examples/plugin/README.md"]  # test_plugin_package.py installs the plug-in
+del PYTHON_PAGES["examples/plugin/README.md"]
 
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Path:
     lay_out(tmp_path)
-    for block in BLOCKS:
-        if named := FILE_NAME.match(block.code):
-            (tmp_path / named[1]).write_text(block.code)
     return tmp_path
 
 
 @pytest.mark.parametrize("page", SHELL_PAGES)
 def test_the_shell_commands_of_a_page_run(page: str, desk: Path, served: Served) -> None:
-    script = SHELL + "".join(to(served, block.code) for block in SHELL_PAGES[page])
-    pasted(["bash", "-c", script], desk, HEATPROOF_SERVER=served.address)
+    paste_shell(SHELL_PAGES[page], desk, served.address)
 
 
 @pytest.mark.parametrize("page", PYTHON_PAGES)
 def test_the_programs_of_a_page_run(page: str, desk: Path, served: Served) -> None:
-    programs = [("the reader's own", 0, WHAT_THE_READER_HAS.get(page, ""))]
-    programs += [(page, block.line, to(served, block.code)) for block in PYTHON_PAGES[page]]
-    (desk / "programs.json").write_text(json.dumps(programs))
-    pasted([sys.executable, "-m", "tests.system.docs.pasting", "programs.json"], desk)
-
-
-def to(served: Served, code: str) -> str:
-    """The code with the address of a server that runs; the README's program starts its own."""
-    for address in ("127.0.0.1:50051", "localhost:50051"):
-        code = code.replace(address, served.address)
-    if "examples/models" in code:
-        return code
-    connected = f'Client.connect("{served.address}")'
-    return code.replace("await AsyncClient.embedded()", f"Async{connected}").replace(
-        "Client.embedded()", connected
-    )
-
-
-def pasted(command: list[str], desk: Path, **variables: str) -> None:
-    """Runs a command at the desk, with the tools of this environment."""
-    tools = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": tools, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
-    done = subprocess.run(
-        command,
-        cwd=desk,
-        env={**environment, **variables},
-        capture_output=True,
-        text=True,
-        timeout=280,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    own = CodeBlock(page, 0, "python", WHAT_THE_READER_HAS.get(page, ""))
+    paste_python([own, *PYTHON_PAGES[page]], desk, served.address)
 
 
 @pytest.mark.parametrize(
