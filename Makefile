@@ -19,7 +19,7 @@ FUZZ_SECONDS ?= 600
 PROTOS = $(wildcard protos/heatproof/v1/*.proto protos/heatproof/v1/*/*.proto)
 PYTHON_SOURCES = protos/hatch_build.py client server evaluators graphs tests benchmarks examples .ci
 
-.PHONY: demo test install-test format lint types layers contract contract-release unit hunt fuzz size \
+.PHONY: demo test install-test format lint types layers contract contract-archive contract-release unit hunt fuzz size \
 	zoo peers xplique mutants clean
 
 demo: $(DEMO)/installed
@@ -68,6 +68,11 @@ contract: install-test
 	$(BIN)/buf lint build/api.binpb --path heatproof --config buf.yaml
 	$(BIN)/buf format --diff --exit-code protos
 	$(BIN)/buf breaking build/api.binpb --against protos/released.binpb --path heatproof --config buf.yaml
+
+# The contract with all that it imports, for compilers of any language; part of a release.
+contract-archive: install-test
+	$(BIN)/python protos/image.py build/api.binpb
+	$(BIN)/python protos/archive.py build/api.binpb build/heatproof-protos.zip
 
 # Makes today's contract the one that later changes must not break; part of a release.
 contract-release: install-test

@@ -23,6 +23,7 @@ NOT_RUN = {
     ("docs/operations.md", "pip install"): SERVES,
     ("docs/operations.md", "python -m heatproof.server"): SERVES,
     ("docs/wire-contract.md", "heatproof serve"): SERVES,
+    ("docs/wire-contract.md", "make contract"): "packaging/test_contract_archive.py",
     ("docs/command.md", "heatproof inspect model.onnx --server host"): SERVES,
     ("docs/agreement.md", "make peers"): "half an hour, in an environment of its own",
     ("docs/coverage.md", "make zoo"): "hours, in an environment of its own",
