@@ -78,9 +78,12 @@ def test_what_is_too_long_is_left_out_and_named(github: FakeGitHub, report: Path
     assert "[Report](<https://example.com/a?b=c>) · commit" in body
 
 
+@pytest.mark.parametrize("held", [None, b" \n", b"\xff"])
 def test_where_the_report_is_missing_the_comment_says_so(
-    forge: FakeForge, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    forge: FakeForge, tmp_path: Path, capfd: pytest.CaptureFixture[str], held: bytes | None
 ) -> None:
+    if held is not None:
+        (tmp_path / "gone.md").write_bytes(held)
     assert comment(tmp_path / "gone.md") == 2
     (body,) = forge.bodies
     assert "NO VERDICT" in body

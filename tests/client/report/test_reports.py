@@ -179,7 +179,9 @@ def test_markdown_takes_the_meaning_off_names() -> None:
     text = markdown.render(*judged(gate_report()))
 
     assert "<script" not in text
-    assert not re.search(r"(?<!\\)@everyone", text)
+    shown = MarkdownIt("commonmark").enable("table").render(text)
+    assert "@\N{ZERO WIDTH SPACE}everyone" in shown  # forges look for mentions in what is shown
+    assert "@everyone" not in shown
     assert not re.search(r"(?<!\\)\]\(", text)
     rows = [line for line in text.splitlines() if line.startswith("|") and "grad" in line]
     assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {6}

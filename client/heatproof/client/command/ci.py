@@ -130,10 +130,13 @@ def _forge(on: ForgeName | None) -> Forge:
 def _read(report: Path) -> tuple[str, UsageError | None]:
     """The report, or what stands in its place and the error."""
     try:
-        return report.read_text(encoding="utf-8"), None
+        text, fault = report.read_text(encoding="utf-8"), "it is empty"
     except (OSError, UnicodeDecodeError) as cause:
-        error = UsageError(f"cannot read {report}, which the gate should have written: {cause}")
-        return render(None, Failure.of(error)), error
+        text, fault = "", str(cause)
+    if text.strip():
+        return text, None
+    error = UsageError(f"cannot read {report}, which the gate should have written: {fault}")
+    return render(None, Failure.of(error)), error
 
 
 def _link(text: str) -> str:

@@ -32,7 +32,10 @@ LISTED_IMAGES: Final = 50
 LISTED_CLASSES: Final = 50
 """Classes whose average precision is listed."""
 
-_SPECIAL: Final = re.compile(r"([\\`*_{}\[\]()#+!|~@])")
+_SPECIAL: Final = re.compile(r"([\\`*_{}\[\]()#+!|~])")
+
+_HARMLESS_AT: Final = "@&#8203;"
+"""An at sign that calls nobody: forges look for mentions once Markdown has lost its escapes."""
 
 
 def write(content: Content | None, outcome: Judgement | Failure | None, path: Path) -> None:
@@ -293,4 +296,5 @@ def unbroken(text: str) -> str:
 
 def escape(text: str) -> str:
     """Takes the meaning off whatever Markdown, HTML or a mention would read in a name."""
-    return _SPECIAL.sub(r"\\\1", html.escape(" ".join(text.split()), quote=False))
+    plain = _SPECIAL.sub(r"\\\1", html.escape(" ".join(text.split()), quote=False))
+    return plain.replace("@", _HARMLESS_AT)
