@@ -19,6 +19,7 @@ from heatproof.client import (
     Gradient,
     UsageError,
 )
+from heatproof.client.clients.deadlines import Deadline
 from heatproof.client.clients.synchronous import Blocking
 from heatproof.v1.evaluation_pb2 import Evaluation
 from tests.client import fakes
@@ -146,3 +147,9 @@ def test_a_timeout_is_a_length_of_time(client: Client, seconds: float) -> None:
         client.with_timeout(seconds)
     with pytest.raises(UsageError, match="above 0"):
         client.models(timeout=seconds)
+
+
+def test_a_pause_is_no_longer_than_what_is_left_of_a_call() -> None:
+    assert 0 < Deadline(5).within(60) <= 5
+    assert Deadline(5).within(0.1) == 0.1
+    assert Deadline(None).within(60) == 60
