@@ -1,6 +1,5 @@
 import re
 from collections import Counter
-from html.parser import HTMLParser
 
 import pytest
 from markdown_it import MarkdownIt
@@ -11,8 +10,8 @@ from heatproof.client.documents.messages import read
 from heatproof.client.report import checks, html, junit, markdown, rows
 from heatproof.client.report.checks import Judgement
 from heatproof.client.report.content import Content
-from heatproof.client.report.drawing import _ticks, charts
 from heatproof.client.report.numbers import number
+from heatproof.client.report.page.charts import _ticks, charts
 from heatproof.client.report.rows import ClassNames
 from heatproof.v1.dataset_pb2 import Dataset
 from heatproof.v1.evaluation_pb2 import Evaluation, EvaluationSpec
@@ -28,6 +27,7 @@ from heatproof.v1.results_pb2 import (
     Summary,
 )
 from tests.client import canned
+from tests.client.report.markup import elements
 
 HOSTILE = "<script>alert(1)</script>\"'&|\x00\x1b@everyone [x](http://y)"
 CLASSES = ClassNames(["cat", HOSTILE])
@@ -140,28 +140,17 @@ def test_the_worst_group_is_shown_against_the_best_in_every_rendering(
     assert first.kind == "disparity"
 
 
-class Tags(HTMLParser):
-    """Collects tags and addresses of a page."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.addresses: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.addresses += [value or "" for name, value in attrs if name in {"src", "href"}]
-
-
 def test_the_page_escapes_names_and_fetches_nothing() -> None:
     page = html.render(*judged(gate_report()))
-    parser = Tags()
-    parser.feed(page)
+    seen = elements(page)
 
-    assert "script" not in parser.tags
+    (script,) = (one for one in seen if one.tag == "script")
+    assert script.text.startswith('"use strict";')
     assert "&lt;script&gt;alert(1)" in page
-    assert parser.addresses
-    assert all(address.startswith("data:image/png;base64,") for address in parser.addresses)
+    addresses = [one.attributes.get(name) or "" for one in seen for name in ("src", "href")]
+    outside = [address for address in addresses if address and not address.startswith("#")]
+    assert len(outside) == 2 + 2  # images and maps
+    assert all(address.startswith("data:image/") for address in outside)
     assert not re.search(r"url\(|@import|<link", page)
 
 
@@ -277,4 +266,4 @@ def test_charts_say_what_the_server_says_of_curves_and_leave_out_another_unit() 
     (chart,) = charts(content_of(Report(evaluation, (), report.models, report.dataset)))
     assert (chart.x_title, chart.y_title) == ("share of pears", "apples")
     lines = [(line.name, line.style) for line in chart.legend]
-    assert lines == [("two", "control"), ("three", "shifted"), ("e", "random"), ("one", "own")]
+    assert lines == [("one", "own"), ("e", "random"), ("three", "shifted"), ("two", "control")]

@@ -46,7 +46,7 @@ class Content:
         preprocessing: all that it sets.
         explained: what of the models' answers is explained.
         class_outputs: how the class scores of each model are read: its name, and this in words.
-        accuracies: each model's name, its clean accuracy and how many images were labelled.
+        accuracies: each model's name and its clean accuracy, with counts and interval.
         accuracy_name: what the clean accuracy is.
         precisions: the average precision of each class, where images have sets of classes.
     """
@@ -63,7 +63,7 @@ class Content:
     preprocessing: str
     explained: str
     class_outputs: tuple[tuple[str, str], ...]
-    accuracies: tuple[tuple[str, str, str], ...]
+    accuracies: tuple[tuple[str, str], ...]
     accuracy_name: str
     precisions: tuple[PrecisionRow, ...]
 

@@ -1,16 +1,20 @@
 """What a report says of its evaluation as a whole."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from heatproof.client.documents.captions import Captions, short_digest
 from heatproof.client.documents.messages import short_name
 from heatproof.client.documents.results import GateReport, Report
 from heatproof.client.documents.statements import described
 from heatproof.client.documents.targets import target_text
-from heatproof.client.report.numbers import ABSENT, number
+from heatproof.client.report.numbers import ABSENT, Estimate, number
 from heatproof.v1.evaluation_pb2 import EvaluationSpec
 from heatproof.v1.preprocessing_pb2 import Preprocessing
-from heatproof.v1.results_pb2 import ModelWarning, Sampling
+from heatproof.v1.results_pb2 import ModelWarning, Sampling, Summary
+
+COUNT_TOLERANCE: Final = 1e-6
+"""A share times its images is a whole number but for rounding."""
 
 
 def preprocessing_text(held: Preprocessing) -> str:
@@ -35,18 +39,26 @@ def explained_text(spec: EvaluationSpec, names: Sequence[str]) -> str:
     return f"{told}; maps are judged by the model {short_digest(spec.evaluator_model)}"
 
 
-def accuracy_rows(report: Report, captions: Captions) -> list[tuple[str, str, str]]:
-    """Clean accuracy of each model: its name, the accuracy and how many images were labelled."""
+def accuracy_rows(report: Report, captions: Captions) -> list[tuple[str, str]]:
+    """Clean accuracy of each model: its name, and how many answers are right of how many."""
     found = report.evaluation.clean_accuracy
     return [
-        (
-            captions.model(model.name),
-            f"{found[model.name].value:.1%}" if found[model.name].HasField("value") else ABSENT,
-            f"{found[model.name].scored} of {image_count(report)}",
-        )
+        (captions.model(model.name), _accuracy_text(report, found[model.name]))
         for model in report.models
         if model.name in found
     ]
+
+
+def _accuracy_text(report: Report, held: Summary) -> str:
+    """Such as `31 of 35 (0.8857 [0.74, 0.9547])`; of what is no share, value and images."""
+    if not held.HasField("value"):
+        return f"{ABSENT} (none of {image_count(report)} images is labelled)"
+    told = str(Estimate.of(held))
+    right = held.value * held.scored
+    # A mean of groups or of average precisions is no count of right answers.
+    if report.evaluation.average_precisions or abs(right - round(right)) > COUNT_TOLERANCE:
+        return f"{told} over {held.scored} images"
+    return f"{round(right)} of {held.scored} ({told})"
 
 
 def accuracy_name(report: Report) -> str:

@@ -1,23 +1,25 @@
 """One HTML page: self-contained, light or dark, fit to print."""
 
 from dataclasses import dataclass
-from importlib import metadata, resources
 from pathlib import Path
 from typing import Final
 
 from heatproof.client.documents.captions import short_digest
-from heatproof.client.extras import required
-from heatproof.client.report import drawing
-from heatproof.client.report.cards import cards
 from heatproof.client.report.changes import ChangeRow
 from heatproof.client.report.checks import CheckRow, Judgement
 from heatproof.client.report.content import Content
-from heatproof.client.report.failures import NO_VERDICT, Failure
+from heatproof.client.report.failures import Failure
+from heatproof.client.report.page.charts import charts
+from heatproof.client.report.page.gallery import cards
+from heatproof.client.report.page.image_table import image_table
+from heatproof.client.report.page.rendering import filled
+from heatproof.client.report.page.whiskers import Whisker, checked, compared
 from heatproof.client.report.rows import DISPARITY_HEADS
 from heatproof.v1.gate_pb2 import CheckResult
 from heatproof.v1.results_pb2 import Summary
 
-TEMPLATES: Final = resources.files("heatproof.client.report").joinpath("templates")
+VERDICT_TONES: Final = {"PASS": ("good", "✓"), "PASS WITH WARNINGS": ("warning", "!")}
+"""Tone and mark of verdicts; those of others say that the model is stopped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class CheckView:
     """A check with its drawing."""
 
     row: CheckRow
-    whisker: drawing.Whisker | None
+    whisker: Whisker | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class ChangeView:
     """A change with its drawing against 0."""
 
     row: ChangeRow
-    whisker: drawing.Whisker | None
+    whisker: Whisker | None
 
 
 def write(content: Content | None, outcome: Judgement | Failure | None, path: Path) -> None:
@@ -56,18 +58,19 @@ def render(content: Content | None, outcome: Judgement | Failure | None = None) 
         MissingExtraError: jinja2 is not installed.
     """
     held = {
-        "title": _title(content, outcome),
+        **_named(content, outcome),
         "judged": _judged(outcome) if isinstance(outcome, Judgement) else None,
         "failure": outcome if isinstance(outcome, Failure) else None,
     }
     if content is None:
         return filled("failure.html.jinja", environment=(), **held)
-    return filled("report.html.jinja", **held, **_evaluated(content))
+    return filled("report.html.jinja", **held, **_evaluated(content, _lead(outcome)))
 
 
-def _evaluated(content: Content) -> dict[str, object]:
+def _evaluated(content: Content, lead: int | None) -> dict[str, object]:
     """What was evaluated, by the names of the template."""
-    shown = cards(content)
+    table = image_table(content, lead)
+    shown = cards(content, table.order)
     return {
         "warnings": content.warnings,
         "rows": content.results,
@@ -76,54 +79,44 @@ def _evaluated(content: Content) -> dict[str, object]:
         "several_models": content.several_models,
         "models": [content.captions.model(model.name) for model in content.report.models],
         "precisions": content.precisions,
-        "charts": drawing.charts(content),
+        "charts": charts(content),
+        "table": table,
         "cards": shown,
         "places": {card.image: place for place, card in reversed(list(enumerate(shown, 1)))},
-        "images": len(content.report.images),
         "facts": facts(content),
         "environment": sorted(content.report.evaluation.environment.items()),
     }
 
 
-def filled(template: str, **values: object) -> str:
-    """A template of `TEMPLATES` with its values, all of them escaped.
-
-    Raises:
-        MissingExtraError: jinja2 is not installed.
-    """
-    jinja2 = required("jinja2", extra="report")
-    environment = jinja2.Environment(
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        loader=jinja2.FunctionLoader(
-            lambda name: TEMPLATES.joinpath(name).read_text(encoding="utf-8")
-        ),
-    )
-    environment.globals.update(
-        drawing=drawing, version=metadata.version("heatproof"), no_verdict=NO_VERDICT
-    )
-    page: str = environment.get_template(template).render(values)
-    return page
+def _lead(outcome: Judgement | Failure | None) -> int | None:
+    """The score by which the worst images come first: that of the first check that blocks."""
+    if not isinstance(outcome, Judgement):
+        return None
+    blocking = (held.result for held in outcome.report.verdict.checks if held.blocking)
+    return next((result for result in blocking if result >= 0), None)
 
 
-def _title(content: Content | None, outcome: Judgement | Failure | None) -> str:
+def _named(content: Content | None, outcome: Judgement | Failure | None) -> dict[str, object]:
+    """Title of the page, what it reports of, the models, and the baseline among them."""
     kind = "evaluation" if outcome is None else "gate"
     if content is None:
-        return f"Heatproof {kind}"
-    names = ", ".join(content.captions.model(model.name) for model in content.report.models)
-    return f"Heatproof {kind}: {names}"
+        return {"title": f"Heatproof {kind}", "kind": kind, "names": ["not evaluated"]}
+    names = [content.captions.model(model.name) for model in content.report.models]
+    title = f"Heatproof {kind}: {', '.join(names)}"
+    if kind == "gate" and len(names) == 2:
+        # A gate evaluates a baseline that is a model beside its candidate.
+        return {"title": title, "kind": kind, "names": names[:1], "against": names[1]}
+    return {"title": title, "kind": kind, "names": names}
 
 
 def _judged(judged: Judgement) -> dict[str, object]:
-    tones = {"PASS": "good", "PASS WITH WARNINGS": "warning"}
     rows = enumerate(judged.checks)
+    tone, symbol = VERDICT_TONES.get(judged.line, ("bad", "✗"))
     return {
         "line": judged.line,
-        "tone": tones.get(judged.line, "bad"),
+        "tone": tone,
+        "symbol": symbol,
         "tally": judged.tally,
-        "model": judged.model,
         "checks": [CheckView(row, _whisker(judged, index)) for index, row in rows],
         "changes": _changes(judged),
     }
@@ -131,11 +124,12 @@ def _judged(judged: Judgement) -> dict[str, object]:
 
 def _changes(judged: Judgement) -> list[ChangeView]:
     """The changes with their drawings; each has a scale of its own, for units differ."""
-    drawn = [drawing.whiskers([held.difference])[0] for held in judged.report.verdict.changes]
+    held = judged.report.verdict.changes
+    drawn = [compared([change.difference], [str(change.images)])[0] for change in held]
     return [ChangeView(row, whisker) for row, whisker in zip(judged.changes, drawn, strict=True)]
 
 
-def _whisker(judged: Judgement, index: int) -> drawing.Whisker | None:
+def _whisker(judged: Judgement, index: int) -> Whisker | None:
     report = judged.report
     held = report.verdict.checks[index]
     results = report.evaluation.results
@@ -145,7 +139,7 @@ def _whisker(judged: Judgement, index: int) -> drawing.Whisker | None:
     summary.CopyFrom(results[held.result].summary)
     if held.HasField("interval"):
         summary.interval.CopyFrom(held.interval)
-    return drawing.whisker(summary, report.policy.checks[held.check])
+    return checked(summary, report.policy.checks[held.check])
 
 
 def facts(content: Content) -> list[tuple[str, str]]:
@@ -161,8 +155,8 @@ def facts(content: Content) -> list[tuple[str, str]]:
     ]
     told += [(f"Class output of {model}", text) for model, text in content.class_outputs]
     told += [
-        (f"{content.accuracy_name.capitalize()} of {model}", f"{accuracy} ({labelled} images)")
-        for model, accuracy, labelled in content.accuracies
+        (f"{content.accuracy_name.capitalize()} of {model}", accuracy)
+        for model, accuracy in content.accuracies
     ]
     created = report.evaluation.create_time
     if created.seconds:

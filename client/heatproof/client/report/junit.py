@@ -101,8 +101,8 @@ def _properties(content: Content, judged: Judgement) -> Iterator[tuple[str, str]
     yield "model", judged.report.model
     for model, text in content.class_outputs:
         yield f"class output of {model}", text
-    for model, accuracy, labelled in content.accuracies:
-        yield f"{content.accuracy_name} of {model}", f"{accuracy} ({labelled} images labelled)"
+    for model, accuracy in content.accuracies:
+        yield f"{content.accuracy_name} of {model}", accuracy
     for row in judged.changes:
         told = f"{row.difference} {row.interval}, corrected p {row.p_value}: {row.reading}"
         yield f"{row.subject} against the baseline", told

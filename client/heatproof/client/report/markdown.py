@@ -217,9 +217,8 @@ def fact_lines(content: Content) -> list[str]:
         for model, text in content.class_outputs
     ]
     told += [
-        f"- {content.accuracy_name.capitalize()} of {escape(model)}: {accuracy} "
-        f"({labelled} images labelled)"
-        for model, accuracy, labelled in content.accuracies
+        f"- {content.accuracy_name.capitalize()} of {escape(model)}: {escape(accuracy)}"
+        for model, accuracy in content.accuracies
     ]
     return told
 

@@ -47,9 +47,8 @@ def show_conditions(content: Content) -> None:
     out.print(f"images: {content.images}")
     for model, text in content.class_outputs:
         out.print(f"class output of {escape(model)}: {escape(text)}")
-    for model, accuracy, labelled in content.accuracies:
-        told = f"{accuracy} ({labelled} images labelled)"
-        out.print(f"{content.accuracy_name} of {escape(model)}: {told}")
+    for model, accuracy in content.accuracies:
+        out.print(escape(f"{content.accuracy_name} of {model}: {accuracy}"))
     _show_precisions(content)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from heatproof.client.report.content import Content
-from heatproof.client.report.drawing import Chart, chart, of_one_unit
+from heatproof.client.report.page.charts import Chart, chart, of_one_unit
 from heatproof.v1.results_pb2 import Curve, MetricResult
 
 _OF_MODEL: Final = re.compile(r"(.*)\[(\d+)\]")
@@ -32,7 +32,7 @@ def strips(content: Content, hidden: Collection[str]) -> tuple[Strip, ...]:
     for row, result in zip(content.results, content.report.results, strict=True):
         if row.explainer not in hidden and result.curves:
             found.setdefault(row.subject, []).extend(_of_models(content, result))
-    return tuple(Strip(title, _charts(held)) for title, held in found.items())
+    return tuple(Strip(title, _charts(title, held)) for title, held in found.items())
 
 
 def _of_models(content: Content, result: MetricResult) -> Iterator[tuple[str, Mapping[str, Curve]]]:
@@ -58,9 +58,9 @@ def _of_place(curves: Mapping[str, Curve], place: int) -> Iterator[tuple[str, Cu
             yield match[1], plain
 
 
-def _charts(held: Sequence[tuple[str, Mapping[str, Curve]]]) -> tuple[Chart, ...]:
+def _charts(title: str, held: Sequence[tuple[str, Mapping[str, Curve]]]) -> tuple[Chart, ...]:
     values = list(_values(curves for _, curves in held))
-    return tuple(chart(model, model, curves, within=values) for model, curves in held)
+    return tuple(chart(title, model, curves, within=values) for model, curves in held)
 
 
 def _values(all_curves: Iterable[Mapping[str, Curve]]) -> Iterator[float]:

@@ -3,13 +3,15 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from heatproof.client.report.cards import cards
 from heatproof.client.report.comparison.content import ComparisonContent
 from heatproof.client.report.comparison.curves import strips
 from heatproof.client.report.comparison.matrices import EXPLANATION
 from heatproof.client.report.comparison.quantities import LEGEND, DifferenceRow, Quantity
-from heatproof.client.report.drawing import Whisker, whiskers
-from heatproof.client.report.html import facts, filled
+from heatproof.client.report.html import facts
+from heatproof.client.report.page.gallery import cards
+from heatproof.client.report.page.image_table import image_table
+from heatproof.client.report.page.rendering import filled
+from heatproof.client.report.page.whiskers import Whisker, compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +38,12 @@ def render(comparison: ComparisonContent) -> str:
         MissingExtraError: jinja2 is not installed.
     """
     content = comparison.content
+    table = image_table(content, hidden=comparison.controls)
     return filled(
         "comparison.html.jinja",
         title=f"Heatproof comparison: {', '.join(comparison.names)}",
+        kind="comparison",
+        names=comparison.names,
         warnings=content.warnings,
         facts=[
             *facts(content),
@@ -49,12 +54,13 @@ def render(comparison: ComparisonContent) -> str:
         matrices=comparison.matrices,
         matrix_explanation=EXPLANATION,
         strips=strips(content, comparison.controls),
-        cards=cards(content, comparison.controls),
-        images=len(content.report.images),
+        table=table,
+        cards=cards(content, table.order, comparison.controls),
         environment=sorted(content.report.evaluation.environment.items()),
     )
 
 
 def _view(quantity: Quantity) -> QuantityView:
-    drawn = whiskers([row.message for row in quantity.differences])
+    differences = [row.message for row in quantity.differences]
+    drawn = compared(differences, [quantity.shared] * len(differences))
     return QuantityView(quantity, tuple(zip(quantity.differences, drawn, strict=True)))

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from heatproof.client.report.html import facts, filled
+from heatproof.client.report.html import facts
+from heatproof.client.report.page.rendering import filled
 from heatproof.client.report.reliability.content import TONES, TRUST_LEGEND, ReliabilityContent
 
 
@@ -25,6 +26,8 @@ def render(reliability: ReliabilityContent) -> str:
     return filled(
         "reliability.html.jinja",
         title="Heatproof: which scores deserve trust",
+        kind="sanity",
+        names=[content.captions.model(model.name) for model in content.report.models],
         warnings=content.warnings,
         facts=facts(content),
         metrics=reliability.metrics,

@@ -1,7 +1,7 @@
-"""Images of a report: answers, maps and scores of each."""
+"""Images of a page: answers, pictures, maps and scores of each."""
 
 import base64
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,10 +9,23 @@ from heatproof.client.documents.captions import short_digest
 from heatproof.client.report.content import Content
 from heatproof.client.report.numbers import ABSENT, number
 from heatproof.client.report.rows import label_text
-from heatproof.v1.results_pb2 import CleanPrediction, ImageResult, ImageScore
+from heatproof.v1.results_pb2 import CleanPrediction, ImageResult, ImageScore, Overlay
 
 IMAGES: Final = 50
-"""Images that a page shows; the JSON report holds all."""
+"""Images whose maps a page shows; the JSON report holds the scores of all."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputView:
+    """An image as models see it.
+
+    Attributes:
+        caption: which models, where there are several that see it otherwise; else empty.
+        source: the JPEG as a data URI.
+    """
+
+    caption: str
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +35,14 @@ class MapPicture:
     Attributes:
         caption: model, where there are several, and explainer.
         source: the PNG as a data URI.
+        lowest: attribution up to which nothing is drawn.
+        highest: attribution from which on it is drawn brightest.
     """
 
     caption: str
     source: str
+    lowest: str
+    highest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +69,8 @@ class Card:
         image: its digest.
         label: its true class, or all that it shows; empty if that is not known.
         answers: what each model says of it.
-        pictures: the maps over it.
+        inputs: what the models see of it.
+        maps: the maps over it.
         scores: its scores: what was scored, the score, and the reason if there is none.
     """
 
@@ -60,7 +78,8 @@ class Card:
     image: str
     label: str
     answers: tuple[Answer, ...]
-    pictures: tuple[MapPicture, ...]
+    inputs: tuple[InputView, ...]
+    maps: tuple[MapPicture, ...]
     scores: tuple[tuple[str, str, str], ...]
 
     @property
@@ -69,32 +88,57 @@ class Card:
         return short_digest(self.image)
 
 
-def cards(content: Content, hidden: Collection[str] = ()) -> list[Card]:
-    """The first images.
+def image_name(image: ImageResult) -> str:
+    """What a page calls an image."""
+    return image.display_name or short_digest(image.image)
+
+
+def cards(
+    content: Content, images: Sequence[ImageResult], hidden: Collection[str] = ()
+) -> list[Card]:
+    """The first of some images.
 
     Args:
         content: the report.
+        images: its images, in the order of the page.
         hidden: captions of explainers whose maps are not shown.
     """
-    return [_card(content, image, hidden) for image in content.report.images[:IMAGES]]
+    return [_card(content, image, hidden) for image in images[:IMAGES]]
 
 
 def _card(content: Content, image: ImageResult, hidden: Collection[str]) -> Card:
     return Card(
-        name=image.display_name or short_digest(image.image),
+        name=image_name(image),
         image=image.image,
         label=label_text(image, content.classes),
         answers=tuple(_answer(content, answer) for answer in image.predictions),
-        pictures=tuple(
-            MapPicture(
-                _of_models(content, (overlay.model,), content.captions.short(overlay.explainer)),
-                "data:image/png;base64," + base64.b64encode(overlay.png).decode(),
-            )
+        inputs=tuple(_inputs(content, image)),
+        maps=tuple(
+            _map(content, overlay)
             for overlay in image.overlays
             if content.captions.short(overlay.explainer) not in hidden
         ),
         scores=tuple(_score(content, score) for score in image.scores),
     )
+
+
+def _inputs(content: Content, image: ImageResult) -> Iterator[InputView]:
+    """What the models see, once where they see the same."""
+    models: dict[bytes, list[str]] = {}
+    for held in image.input_pictures:
+        models.setdefault(held.jpeg, []).append(held.model)
+    for jpeg, names in models.items():
+        caption = content.captions.panel(names) if len(models) > 1 else ""
+        yield InputView(caption, _data("jpeg", jpeg))
+
+
+def _map(content: Content, held: Overlay) -> MapPicture:
+    caption = _of_models(content, (held.model,), content.captions.short(held.explainer))
+    return MapPicture(caption, _data("png", held.png), number(held.lowest), number(held.highest))
+
+
+def _data(kind: str, picture: bytes) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"
 
 
 def _of_models(content: Content, models: Sequence[str], text: str) -> str:

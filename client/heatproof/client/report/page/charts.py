@@ -1,24 +1,22 @@
-"""Geometry of the page's drawings; the template turns it into SVG."""
+"""Curves of results; the template turns them into SVG."""
 
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
+
+import numpy as np
 
 from heatproof.client.report.content import Content
 from heatproof.client.report.numbers import number
-from heatproof.v1.comparison_pb2 import ModelDifference
-from heatproof.v1.gate_pb2 import Check
-from heatproof.v1.results_pb2 import Curve, ImageResult, MetricResult, Summary
+from heatproof.client.report.page.quantiles import LEAST, Quantiles, quantiles
+from heatproof.v1.results_pb2 import Curve, ImageResult, MetricResult
 
-WIDTH: Final = 340
-HEIGHT: Final = 230
+CHART_WIDTH: Final = 340
+CHART_HEIGHT: Final = 230
 LEFT, RIGHT, TOP, BOTTOM = 46, 12, 12, 42
 """Pixels of a chart and of its margins."""
-
-IMAGE_LINES: Final = 100
-"""Images whose own curves are drawn behind the mean."""
 
 STYLES: Final = {
     Curve.ROLE_REFERENCE: ("random",),
@@ -30,8 +28,21 @@ STYLES: Final = {
 STEPS: Final = 5
 """Most steps of the vertical axis between the lowest and the highest value."""
 
-WHISKER_WIDTH: Final = 150
-"""Pixels of the drawing of an interval."""
+READ_AT: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""Shares of the horizontal axis that have a tick, and a column in the table of numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """A band between two curves, in pixels.
+
+    Attributes:
+        style: `outer` or `inner`.
+        points: as SVG writes them.
+    """
+
+    style: str
+    points: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +51,7 @@ class Line:
 
     Attributes:
         name: name in the legend; empty for the curve of one image.
-        style: `own`, `random`, `oracle`, `control`, `shifted` or `image`.
+        style: `own`, `median`, `random`, `oracle`, `control`, `shifted` or `image`.
         points: as SVG writes them.
     """
 
@@ -65,96 +76,47 @@ class Chart:
         title: metric, explainer and removal operator.
         x_title: what the horizontal axis shows.
         y_title: what the vertical axis shows.
+        areas: the bands of single images, the lowest layer first; none of few images.
         lines: the curves, the lowest layer first.
         x_ticks: numbers of the horizontal axis.
         y_ticks: numbers of the vertical axis.
-        images: how many images have a line of their own.
+        images: how many images lie behind bands, median or lines of single images.
+        numbers: what is drawn, and its values at the ticks of the horizontal axis.
     """
 
     title: str
     model: str
     x_title: str
     y_title: str
+    areas: tuple[Area, ...]
     lines: tuple[Line, ...]
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
     images: int
+    numbers: tuple[tuple[str, tuple[str, ...]], ...]
 
     @property
     def legend(self) -> list[Line]:
-        """The lines that have a name."""
-        return [line for line in self.lines if line.name]
+        """The lines that have a name, the highest layer first."""
+        return [line for line in reversed(self.lines) if line.name]
 
-
-@dataclass(frozen=True, slots=True)
-class Whisker:
-    """An estimate with its interval and bounds, in pixels.
-
-    Attributes:
-        dot: the estimate.
-        low: lower end of the interval.
-        high: upper end.
-        bounds: the bounds it is held against.
-    """
-
-    dot: float
-    low: float
-    high: float
-    bounds: tuple[float, ...]
+    @property
+    def words(self) -> str:
+        """What is drawn, in words and numbers, for who does not see it."""
+        at = ", ".join(tick.text for tick in self.x_ticks)
+        told = "; ".join(f"{name}: {', '.join(values)}" for name, values in self.numbers)
+        return f"{self.y_title} at {at} of {self.x_title}. {told}."
 
 
 def charts(content: Content) -> list[Chart]:
     """One chart for each result that has curves."""
     results = content.report.results
-    of_images = image_curves(results, content.report.images[:IMAGE_LINES])
+    of_images = image_curves(results, content.report.images)
     return [
         chart(row.subject, row.model, result.curves, of_images.get(index, ()))
         for index, (row, result) in enumerate(zip(content.results, results, strict=True))
         if result.curves
     ]
-
-
-def whisker(summary: Summary, check: Check | None) -> Whisker | None:
-    """Draws an estimate against the bounds of a check; None without an estimate."""
-    if not summary.HasField("value"):
-        return None
-    ends = (summary.value, summary.value)
-    if summary.HasField("interval"):
-        ends = summary.interval.lower, summary.interval.upper
-    named = [] if check is None else [name for name in ("min", "max") if check.HasField(name)]
-    bounds = [float(getattr(check, name)) for name in named]
-    return _whisker(summary.value, ends, bounds, (summary.value, *ends, *bounds))
-
-
-def whiskers(differences: Sequence[ModelDifference]) -> list[Whisker | None]:
-    """Draws differences against 0, on one scale; None where there is none."""
-    drawn = [(held.difference, _ends(held)) for held in differences if held.HasField("difference")]
-    within = [0.0, *(value for difference, ends in drawn for value in (difference, *ends))]
-    return [
-        _whisker(held.difference, _ends(held), (0.0,), within)
-        if held.HasField("difference")
-        else None
-        for held in differences
-    ]
-
-
-def _ends(held: ModelDifference) -> tuple[float, float]:
-    if held.HasField("interval"):
-        return held.interval.lower, held.interval.upper
-    return held.difference, held.difference
-
-
-def _whisker(
-    value: float, ends: tuple[float, float], bounds: Sequence[float], within: Sequence[float]
-) -> Whisker:
-    """Draws a value between its ends on a scale that holds all of `within`."""
-    low, high = min(within), max(within)
-    span = (high - low) or 1.0
-
-    def at(value: float) -> float:
-        return round(8 + (value - low) / span * (WHISKER_WIDTH - 16), 1)
-
-    return Whisker(at(value), at(ends[0]), at(ends[1]), tuple(map(at, bounds)))
 
 
 def image_curves(
@@ -193,19 +155,24 @@ def chart(
         within: further values that the vertical axis must hold.
     """
     own, curves = curves[_own(curves)], of_one_unit(curves)
-    values = [value for curve in (*images, *curves.values()) for value in curve.values]
-    ticks = _ticks(max([1.0, *values, *within]), min([0.0, *values, *within]))
+    spread = quantiles(images, own.fractions) if len(images) >= LEAST else None
+    singles = () if spread else images
+    drawn = [value for curve in (*singles, *curves.values()) for value in curve.values]
+    drawn += [value for line in (spread.lines if spread else ()) for value in line]
+    ticks = _ticks(max([1.0, *drawn, *within]), min([0.0, *drawn, *within]))
     scale = _Scale(ticks[0], ticks[-1])
-    lines = [Line("", "image", scale.points(curve)) for curve in images]
+    named = list(_named(curves))
     return Chart(
         title=title,
         model=model,
         x_title=own.x_unit,
         y_title=own.unit,
-        lines=(*lines, *_lines(curves, scale)),
-        x_ticks=tuple(Tick(scale.x(at), number(at)) for at in (0, 0.25, 0.5, 0.75, 1)),
+        areas=_areas(spread, scale) if spread else (),
+        lines=(*_behind(singles, spread, scale), *(_line(*one, scale) for one in named)),
+        x_ticks=tuple(Tick(scale.x(at), number(at)) for at in READ_AT),
         y_ticks=tuple(Tick(scale.y(at), number(at)) for at in ticks),
         images=len(images),
+        numbers=(*map(_mean_row, named), *_spread_rows(spread)),
     )
 
 
@@ -215,16 +182,55 @@ def of_one_unit(curves: Mapping[str, Curve]) -> Mapping[str, Curve]:
     return {name: held for name, held in curves.items() if held.unit == unit}
 
 
-def _lines(curves: Mapping[str, Curve], scale: "_Scale") -> Iterator[Line]:
-    """The named curves: references and controls first, the scored one over them."""
+_Named: TypeAlias = tuple[str, str, Curve]
+"""A curve with its name and style."""
+
+
+def _named(curves: Mapping[str, Curve]) -> Iterator[_Named]:
+    """References and controls first, the scored curve over them."""
     drawn: Counter[int] = Counter()
     for name in sorted(curves, key=lambda name: (curves[name].role not in STYLES, name)):
         curve = curves[name]
         styles = STYLES.get(curve.role, ("own",))
-        yield Line(
-            curve.label or name, styles[drawn[curve.role] % len(styles)], scale.points(curve)
-        )
+        yield curve.label or name, styles[drawn[curve.role] % len(styles)], curve
         drawn[curve.role] += 1
+
+
+def _line(name: str, style: str, curve: Curve, scale: "_Scale") -> Line:
+    return Line(name, style, scale.points(curve.fractions, curve.values))
+
+
+def _behind(singles: Sequence[Curve], spread: Quantiles | None, scale: "_Scale") -> Iterator[Line]:
+    """What lies behind the means: the median of many images, or the curves of few."""
+    for curve in singles:
+        yield _line("", "image", curve, scale)
+    if spread:
+        yield Line("", "median", scale.points(spread.shares, spread.lines[2]))
+
+
+def _areas(spread: Quantiles, scale: "_Scale") -> tuple[Area, ...]:
+    lowest, low, _, high, highest = spread.lines
+    return (
+        Area("outer", scale.outline(spread.shares, lowest, highest)),
+        Area("inner", scale.outline(spread.shares, low, high)),
+    )
+
+
+def _mean_row(named: _Named) -> tuple[str, tuple[str, ...]]:
+    name, _, curve = named
+    return f"{name}, mean", _read(curve.fractions, curve.values)
+
+
+def _spread_rows(spread: Quantiles | None) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """A row for each quantile, of the map's own curve."""
+    names = ("5 % of images below", "25 % below", "median of images", "75 % below", "95 % below")
+    for name, line in zip(names, spread.lines if spread else (), strict=False):
+        yield name, _read(spread.shares, line) if spread else ()
+
+
+def _read(shares: Sequence[float], values: Sequence[float]) -> tuple[str, ...]:
+    found: list[float] = np.interp(READ_AT, shares, values).tolist()
+    return tuple(map(number, found))
 
 
 def _ticks(high: float, low: float) -> list[float]:
@@ -245,12 +251,15 @@ class _Scale:
     high: float
 
     def x(self, share: float) -> float:
-        return round(LEFT + share * (WIDTH - LEFT - RIGHT), 1)
+        return round(LEFT + share * (CHART_WIDTH - LEFT - RIGHT), 1)
 
     def y(self, value: float) -> float:
         share = (value - self.low) / (self.high - self.low)
-        return round(HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM), 1)
+        return round(CHART_HEIGHT - BOTTOM - share * (CHART_HEIGHT - TOP - BOTTOM), 1)
 
-    def points(self, curve: Curve) -> str:
-        pairs = zip(curve.fractions, curve.values, strict=True)
+    def points(self, shares: Sequence[float], values: Sequence[float]) -> str:
+        pairs = zip(shares, values, strict=True)
         return " ".join(f"{self.x(share)},{self.y(value)}" for share, value in pairs)
+
+    def outline(self, shares: Sequence[float], low: Sequence[float], high: Sequence[float]) -> str:
+        return f"{self.points(shares, high)} {self.points(shares[::-1], low[::-1])}"
