@@ -13,6 +13,8 @@ PIP_INSTALL = install --quiet --disable-pip-version-check --constraint constrain
 DEMO = .venv
 TEST = .venvs/test
 BIN = $(TEST)/bin
+AXE_VERSION = 4.14.1
+AXE = $(TEST)/axe-core/package/axe.min.js
 ZOO_HOME = .venvs/zoo
 PEERS_HOME = .venvs/peers
 FUZZ_SECONDS ?= 600
@@ -40,7 +42,14 @@ $(DEMO)/installed: pyproject.toml constraints.txt $(PROTOS)
 
 test: lint types layers contract unit size
 
-install-test: $(TEST)/installed
+install-test: $(TEST)/installed $(AXE)
+
+# The tests of the pages look for barriers by axe-core, which npm alone has.
+$(AXE):
+	mkdir -p $(TEST)/axe-core
+	cd $(TEST)/axe-core && npm pack --silent axe-core@$(AXE_VERSION) >/dev/null
+	tar -xzf $(TEST)/axe-core/axe-core-$(AXE_VERSION).tgz -C $(TEST)/axe-core package/axe.min.js
+	touch $@
 
 $(TEST)/installed: pyproject.toml constraints.txt $(PROTOS)
 	$(PYTHON) -m venv $(TEST)

@@ -95,8 +95,8 @@ def _sentence(content: Content, judged: Judgement) -> str:
     counts = ", ".join(f"{tones[tone]} {word}" for tone, word in _WORDS.items() if tones[tone])
     told = [f"**{escape(judged.model)} {may}**", f"checks: {counts}"]
     told += [
-        f"{content.accuracy_name} {accuracy}"
-        for model, accuracy, _ in content.accuracies
+        f"{content.accuracy_name} {escape(accuracy)}"
+        for model, accuracy in content.accuracies
         if model == judged.model
     ]
     return " · ".join([*told, f"{escape(content.images)} images"])

@@ -97,7 +97,7 @@ def test_the_page_escapes_every_name_and_fetches_nothing() -> None:
     assert not {"b", "link", "iframe"} & set(tags)
     assert tags["script"] == 1  # our own
     assert page.count("&lt;script&gt;alert(1)") > 10
-    assert "has &lt;b&gt;none&lt;/<wbr>b&gt;" in page
+    assert "has &lt;b&gt;none&lt;/b&gt;" in page
     assert not re.search(r"url\(|@import|src=\"(?!data:)", page)
 
 

@@ -165,8 +165,8 @@ def chart(
     return Chart(
         title=title,
         model=model,
-        x_title=own.x_unit,
-        y_title=own.unit,
+        x_title=own.x_unit or "share",
+        y_title=own.unit or "value",
         areas=_areas(spread, scale) if spread else (),
         lines=(*_behind(singles, spread, scale), *(_line(*one, scale) for one in named)),
         x_ticks=tuple(Tick(scale.x(at), number(at)) for at in READ_AT),

@@ -131,7 +131,7 @@ def image_table(
     results = [at for at in scored if content.results[at].explainer not in hidden] or scored
     lead = lead if lead in results else results[0] if results else None
     # The score that orders the images is always among the columns.
-    shown = sorted({*results[:SCORES], *([] if lead is None else [lead])})
+    shown: list[int] = sorted({*results[:SCORES], *([] if lead is None else [lead])})
     directions = [result.direction for result in report.results]
     places = sorted(
         range(len(report.images)),

@@ -43,6 +43,13 @@ SYMBOLS: Final = {
 }
 """Marks of outcomes, so that no colour says by itself what a word says; others have none."""
 
+INVISIBLE: Final = (*range(9), 11, 12, *range(14, 32), 127)
+TURNS: Final = (0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+"""Code points of controls, and of what turns the direction of the text after it."""
+
+UNSEEN: Final = dict.fromkeys((*INVISIBLE, *TURNS), "\N{REPLACEMENT CHARACTER}")
+"""What is shown in their place: one in a name could turn the numbers after it."""
+
 DIRECTIONS: Final = {
     "↑": "higher is better",
     "↓": "lower is better",
@@ -64,6 +71,7 @@ def filled(template: str, **values: object) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
         loader=jinja2.FunctionLoader(_text),
+        finalize=_shown,
     )
     environment.filters["breakable"] = _breakable
     style, script = _text("page.css"), _text("page.js")
@@ -111,10 +119,16 @@ def _trusted(text: str) -> "Markup":
     return marked
 
 
+def _shown(value: object) -> object:
+    """Texts without what steers their direction or cannot be seen; all else as it is."""
+    is_ours = hasattr(value, "__html__")
+    return value.translate(UNSEEN) if isinstance(value, str) and not is_ours else value
+
+
 def _breakable(text: str) -> "Markup":
-    """Escapes a text and lets lines break behind its underscores, slashes and dots."""
+    """Escapes a text and lets lines break behind its underscores and slashes."""
     markup = required("markupsafe", extra="report")
-    escaped = str(markup.escape(text))
+    escaped = str(markup.escape(_shown(text)))
     for mark in ("_", "/"):
         escaped = escaped.replace(mark, f"{mark}<wbr>")
     marked: Markup = markup.Markup(escaped)
