@@ -6,15 +6,17 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from heatproof.client.documents.policies import read_policy, read_preprocessing
-from tests.system.docs.code_blocks import BLOCKS, CodeBlock
+from tests.system.docs.code_blocks import BLOCKS, ROOT, CodeBlock
 from tests.system.docs.desk import lay_out
 from tests.system.docs.pasting import paste_python, paste_shell
 from tests.system.serving import Served
 
 LANGUAGES = {"sh", "python", "toml", "csv", "text"}
-OF_CI = {"yaml", "groovy"}
+OF_CI = {"README.md": {"yaml"}, "docs/ci.md": {"yaml", "groovy"}}
+"""Languages of CI systems, whose blocks are held against the action and run in pipelines/."""
 SERVES = "speaks of servers that a test must start: test_serving_blocks.py"
 
 NOT_RUN = {
@@ -127,9 +129,18 @@ def test_files_of_labels_have_columns_that_are_read(block: CodeBlock) -> None:
 
 
 def test_every_block_has_a_language_that_a_test_knows() -> None:
-    known = {"docs/ci.md": LANGUAGES | OF_CI}
-    others = [one for one in BLOCKS if one.language not in known.get(one.page, LANGUAGES)]
-    assert others == []
+    assert [
+        block for block in BLOCKS if block.language not in LANGUAGES | OF_CI.get(block.page, set())
+    ] == []
+
+
+def test_the_step_on_the_front_page_has_inputs_that_the_action_takes() -> None:
+    (block,) = (one for one in BLOCKS if one.page == "README.md" and one.language == "yaml")
+    (step,) = YAML(typ="safe").load(block.code)
+    with (ROOT / "action.yml").open() as action:
+        inputs = YAML(typ="safe").load(action)["inputs"]
+    assert step["with"].keys() <= inputs.keys()
+    assert {name for name, one in inputs.items() if one.get("required")} <= step["with"].keys()
 
 
 def test_what_is_not_run_is_still_there() -> None:
