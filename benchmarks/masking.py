@@ -1,4 +1,7 @@
-"""What layer masking and gradients cost over a plain pass: one table, measured in one run."""
+"""What layer masking and gradients cost over a plain pass: one table, measured in one run.
+
+Every kind of pass has a process of its own, and one works at a time, in turns.
+"""
 
 import argparse
 import os
@@ -7,12 +10,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 import onnxruntime as ort
-from networks import ARCHITECTURES, OPSETS, networks
-from timing import interleaved
+from alone import alternating, ratios
+from networks import ARCHITECTURES, OPSETS, names, networks
 
 from heatproof.evaluators.queries.passes import IMAGE, ModelPass
 from heatproof.evaluators.queries.predictor import Batch
@@ -25,10 +30,8 @@ from heatproof.graphs.predictor import OrtPredictor
 from heatproof.graphs.runtime import Cancellation, SessionCache, SessionSettings
 
 PEAK = Path(__file__).with_name("peak.py")
-COLUMNS = (
-    "network", "opset", "plain ms", "layer-masked", "strict", "with gradient", "memory",
-    "memory, planned",
-)  # fmt: skip
+KINDS = ("plain", "layer-masked", "strict", "with gradient")
+COLUMNS = ("network", "opset", "plain ms", *KINDS[1:], "memory", "memory, planned")
 
 
 def main() -> None:
@@ -42,30 +45,35 @@ def main() -> None:
     )
     options = parser.parse_args()
     print(f"ONNX Runtime {ort.__version__}, batch {options.batch}, {options.threads} threads;")
-    print("all but the milliseconds as multiples of the plain pass\n")
+    print(
+        "all but the milliseconds as multiples of the plain pass: median and range of the rounds\n"
+    )
     print("|", " | ".join(COLUMNS), "|")
     print("|" + "---|" * len(COLUMNS))
     for opset in OPSETS:
-        for name, canonical in networks(opset, options.only or "").items():
+        for name in names(options.only or ""):
             if name in ARCHITECTURES or opset == OPSETS[0]:
-                measure(name, canonical, options)
+                measure(name, opset, options)
 
 
-def measure(name: str, canonical: CanonicalModel, options: argparse.Namespace) -> None:
+def measure(name: str, opset: int, options: argparse.Namespace) -> None:
     """Prints the row of one network."""
     clock = time.process_time if options.cpu else time.perf_counter
-    runs = passes(canonical, options.batch, options.threads)
-    seconds = interleaved(runs, options.rounds, clock)
-    plain = seconds.pop("plain")
-    ratios = [value / plain for value in seconds.values()]
-    ratios += peaks(canonical, options.batch, options.threads)
-    opset = canonical.model.graph.opset_imports[""]
-    figures = " | ".join(f"{ratio:.2f}" for ratio in ratios)
-    print(f"| {name} | {opset} | {plain * 1e3:.0f} | {figures} |", flush=True)
+    makers = {
+        kind: partial(one_pass, name, opset, kind, options.batch, options.threads) for kind in KINDS
+    }
+    seconds = alternating(makers, options.rounds, clock)
+    plain = median(seconds["plain"])
+    found = ratios(seconds, "plain")
+    memory = peaks(networks(opset, name)[name], options.batch, options.threads)
+    cells = [f"{plain * 1e3:.0f}", *(str(found[kind]) for kind in KINDS[1:])]
+    cells += [f"{ratio:.2f}" for ratio in memory]
+    print(f"| {name} | {opset} | {' | '.join(cells)} |", flush=True)
 
 
-def passes(canonical: CanonicalModel, batch: int, threads: int) -> dict[str, Callable[[], object]]:
-    """A plain pass and its alternatives, with half of every image hidden."""
+def one_pass(name: str, opset: int, kind: str, batch: int, threads: int) -> Callable[[], object]:
+    """A session of its own for one kind of pass, with half of every image hidden."""
+    canonical = networks(opset, name)[name]
     images = np.random.default_rng(0).random(
         (batch, 3, canonical.height, canonical.width), np.float32
     )
@@ -79,17 +87,17 @@ def passes(canonical: CanonicalModel, batch: int, threads: int) -> dict[str, Cal
         batch_size=batch,
         cancellation=Cancellation(),
     )
-    masked = {mode: ModelPass("benchmark", masking=Masking(mode)) for mode in Mode}
-    return {
-        "plain": lambda: predictor.submit(ModelPass("benchmark"), Batch(images)).result(),
-        "layer-masked": lambda: predictor.submit(
-            masked[Mode.REFERENCE], Batch(images, masks)
-        ).result(),
-        "strict": lambda: predictor.submit(masked[Mode.STRICT], Batch(images, masks)).result(),
-        "gradient": lambda: predictor.submit(
-            ModelPass("benchmark", wrt=IMAGE), Batch(images, output_gradients=seed)
-        ).result(),
-    }
+    run, held = {
+        "plain": (ModelPass("benchmark"), Batch(images)),
+        "layer-masked": (_masking(Mode.REFERENCE), Batch(images, masks)),
+        "strict": (_masking(Mode.STRICT), Batch(images, masks)),
+        "with gradient": (ModelPass("benchmark", wrt=IMAGE), Batch(images, output_gradients=seed)),
+    }[kind]
+    return lambda: predictor.submit(run, held).result()
+
+
+def _masking(mode: Mode) -> ModelPass:
+    return ModelPass("benchmark", masking=Masking(mode))
 
 
 def peaks(canonical: CanonicalModel, batch: int, threads: int) -> list[float]:

@@ -17,6 +17,7 @@ from heatproof.graphs.canonical import CanonicalModel, canonicalize
 from heatproof.graphs.files.loading import load_model
 
 BUNDLED = Path(__file__).parents[1] / "examples/models/efficientnet-lite0.onnx"
+BUNDLED_NAME = "EfficientNet-Lite0 (bundled)"
 OPSETS = (17, 25)
 """Of the exporter that traces, and the newest that ONNX Runtime runs."""
 
@@ -26,12 +27,13 @@ Activation = Literal["Relu", "HardSwish", "Swish"]
 def networks(opset: int = OPSETS[0], part: str = "") -> dict[str, CanonicalModel]:
     """Canonical models by name, of those whose name has a part; the bundled one keeps its opset."""
     makers = {name: partial(build, opset) for name, build in ARCHITECTURES.items()}
-    makers["EfficientNet-Lite0 (bundled)"] = partial(load_model, BUNDLED)
-    return {
-        name: canonicalize(make(), PRESETS["imagenet"])
-        for name, make in makers.items()
-        if part in name
-    }
+    makers[BUNDLED_NAME] = partial(load_model, BUNDLED)
+    return {name: canonicalize(makers[name](), PRESETS["imagenet"]) for name in names(part)}
+
+
+def names(part: str = "") -> list[str]:
+    """Names of the networks that have a part, without building any."""
+    return [name for name in (*ARCHITECTURES, BUNDLED_NAME) if part in name]
 
 
 def resnet50(opset: int) -> ir.Model:
