@@ -40,7 +40,7 @@ ITEMS = (
 )
 """Checks of an inline array."""
 
-GAPS = (", ", ",\n", "\n,\n\n", ", # },\n  ", "\n# {},\n,", ",\t\n# ]\n")
+GAPS = (", ", ",\n", " # a, b\n,\n", "\n,\n\n", ", # },\n  ", "\n# {},\n,", ",\t\n# ]\n")
 """What may stand between them."""
 
 

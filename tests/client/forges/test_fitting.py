@@ -35,6 +35,12 @@ def test_folded_parts_go_first_from_the_end_on_and_are_named() -> None:
     assert fitted(text, 500).endswith("too long: “two”, “three”.\n")
 
 
+def test_where_the_last_line_would_not_fit_one_more_part_goes() -> None:
+    first = "# A\n\n" + folded("one", 300)
+    found = fitted(first + folded("two", 300), len(first) + 10)
+    assert found == "# A\n\n> ✂️ Left out, for this would be too long: “one”, “two”.\n"
+
+
 def test_then_lines_of_the_end_go_and_are_counted() -> None:
     text = "# A\n" + "row\n" * 1_000 + folded("one", 10)
     found = fitted(text, 500)
