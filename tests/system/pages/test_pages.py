@@ -177,11 +177,16 @@ def test_the_first_stop_leads_past_the_header(browser: Browser, pages: dict[str,
         assert page.evaluate("document.activeElement.id") == "content"
 
 
+PAPER = 1030
+"""Pixels of an A4 sheet on its side, within its margins."""
+
+
 def test_on_paper_tables_are_whole_and_controls_are_gone(
     browser: Browser, pages: dict[str, Path]
 ) -> None:
-    with opened(browser, pages["evaluation"], scheme="dark") as (page, _):
+    with opened(browser, pages["gate"], width=PAPER, scheme="dark") as (page, _):
         page.emulate_media(media="print")
+        assert page.evaluate("document.documentElement.scrollWidth") <= PAPER
         assert page.locator("#image-controls").is_hidden()
         assert page.get_by_role("navigation").count() == 0
         heights = page.evaluate(
