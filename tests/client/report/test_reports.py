@@ -13,6 +13,7 @@ from heatproof.client.report.content import Content
 from heatproof.client.report.numbers import number
 from heatproof.client.report.page.charts import _ticks, charts
 from heatproof.client.report.rows import ClassNames
+from heatproof.v1.comparison_pb2 import ModelDifference
 from heatproof.v1.dataset_pb2 import Dataset
 from heatproof.v1.evaluation_pb2 import Evaluation, EvaluationSpec
 from heatproof.v1.gate_pb2 import Check, CheckResult, Policy, Verdict
@@ -224,6 +225,8 @@ def test_markdown_is_read_as_it_is_meant() -> None:
     """By an independent reader: titles of folded parts are HTML, in which nothing is escaped."""
     report = gate_report()
     change = report.verdict.changes.add(result=0, candidate=0.5, baseline=0.75, images=2)
+    worse = {"difference": -0.25, "adjusted_p_value": 0.01}
+    change.difference.MergeFrom(ModelDifference(interval=Interval(lower=-0.5, upper=-0.1), **worse))
     change.worst.add(image="f" * 64, display_name="a_b|c.png", candidate=0.1, baseline=0.9, drop=1)
     page = MarkdownIt("commonmark", {"html": True}).enable("table")
     text = page.render(markdown.render(*judged(report)))
@@ -234,6 +237,8 @@ def test_markdown_is_read_as_it_is_meant() -> None:
     assert re.findall(r"<summary>(.*?)</summary>", text) == [
         "Images that got worst", "What was evaluated", "Clean predictions"
     ]  # fmt: skip
+    change.difference.adjusted_p_value = 0.5
+    assert "got worst" not in markdown.render(*judged(report))  # chance alone names images too
 
 
 @pytest.mark.parametrize(

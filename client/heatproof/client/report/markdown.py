@@ -65,7 +65,9 @@ def _failed(failure: Failure) -> list[str]:
     return [
         f"## {SIGNS['bad']} Heatproof gate: {NO_VERDICT}",
         "",
-        f"{escape(failure.reason)}: {escape(failure.message)}",
+        "**The model was not judged, which is no pass.**",
+        "",
+        f"> {escape(failure.reason)}: {escape(failure.message)}",
     ]
 
 
@@ -139,12 +141,12 @@ def _outcome(row: CheckRow) -> str:
 
 
 def _changes(judged: Judgement) -> list[str]:
-    """What changed against the baseline, and folded away the images that got worst."""
+    """What changed against the baseline, and folded away whose scores got worst where any did."""
     if not judged.changes:
         return []
     heads = ("Score", "Baseline", "Candidate", "Difference", "Reading")
     rows = [_change(row) for row in judged.changes]
-    worst = [line for row in judged.changes for line in _worst(row)]
+    worst = [line for row in judged.changes if row.tone == "bad" for line in _worst(row)]
     folds = folded("Images that got worst", worst) if worst else []
     table = table_lines(heads, rows, numbers=heads[1:4])
     return ["", "### Against the baseline", "", *table, "", *folds]
