@@ -59,6 +59,7 @@ from heatproof.client.errors import (
 )
 from heatproof.client.presentation import presenter as presenter  # it names itself
 from heatproof.client.version import __version__ as __version__
+from heatproof.v1.baseline_pb2 import BaselineRevision, NamedBaseline
 from heatproof.v1.catalog_service_pb2 import Catalog, ServerInfo
 from heatproof.v1.comparison_pb2 import ComparedModel, ModelComparison, ModelDifference
 from heatproof.v1.dataset_pb2 import Dataset
@@ -80,6 +81,7 @@ __all__ = [
     "AsyncClient",
     "AsyncEvaluationHandle",
     "Baseline",
+    "BaselineRevision",
     "Catalog",
     "Client",
     "ComparedModel",
@@ -116,6 +118,7 @@ __all__ = [
     "ModelComparison",
     "ModelComparisons",
     "ModelDifference",
+    "NamedBaseline",
     "NotFoundError",
     "PartialAnnotationsWarning",
     "PermissionDeniedError",

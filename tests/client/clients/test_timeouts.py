@@ -35,6 +35,13 @@ ASKED: Mapping[str, tuple[tuple[Any, ...], Mapping[str, Any]]] = MappingProxyTyp
         "estimate": ((MODEL, png()), QUESTION),
         "evaluation": (("evaluations/e1",), {}),
         "gate": ((MODEL, png()), {}),
+        "estimate_gate": ((MODEL, png()), {}),
+        "gate_evaluation": (("evaluations/e1",), {}),
+        "baseline": (("main",), {}),
+        "baseline_revisions": (("main",), {}),
+        "set_baseline": (("main", "evaluations/e1"), {}),
+        "delete_baseline": (("main",), {}),
+        "baselines": ((), {}),
         "explain": ((MODEL, png()), {"preprocessing": "unit", "explainers": "grad_cam"}),
         "inspect": ((MODEL,), {}),
         "compare_models": (("evaluations/e1",), {}),
@@ -52,6 +59,9 @@ ASKED: Mapping[str, tuple[tuple[Any, ...], Mapping[str, Any]]] = MappingProxyTyp
     }
 )
 """What each method is asked."""
+
+JUDGING = {"gate", "estimate_gate", "gate_evaluation"}
+"""Methods that are given a policy."""
 
 METHODS = [name for name, kind in vars(Client).items() if isinstance(kind, Blocking)]
 
@@ -82,7 +92,7 @@ def down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 def arguments(name: str, policy: Path) -> tuple[tuple[Any, ...], dict[str, Any]]:
     given, named = ASKED[name]
-    return given, {**named, **({"policy": policy} if name == "gate" else {})}
+    return given, {**named, **({"policy": policy} if name in JUDGING else {})}
 
 
 @pytest.mark.parametrize("name", METHODS)

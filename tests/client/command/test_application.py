@@ -50,7 +50,8 @@ def test_the_exit_code_is_the_verdict_and_the_last_line_says_it(  # noqa: PLR091
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["gate"], "Missing option"),
+        (["gate"], "no --model: give --model and --images"),
+        (["explain"], "Missing option"),
         (["no-such-command"], "No such command"),
         (["evaluate", "--model", "m", "--images", "i", "--metric", "deletion"], "no preprocessing"),
         (["rewrite", "m.onnx", "-o", "out.onnx"], "--layer-masking or --gradient"),

@@ -27,6 +27,7 @@ from heatproof.client.clients.effects import (
     Work,
 )
 from heatproof.client.clients.flows import (
+    baselines,
     catalog,
     comparisons,
     consistency_weights,
@@ -108,6 +109,11 @@ class AsyncClient(ConnectedClient[aio.Channel]):
     evaluation: Final = Awaiting(following.evaluation, _handle)
     gate: Final = Awaiting(gates.gate)
     estimate_gate: Final = Awaiting(gates.estimate_gate)
+    gate_evaluation: Final = Awaiting(gates.gate_evaluation)
+    baseline: Final = Awaiting(baselines.baseline)
+    baseline_revisions: Final = Awaiting(baselines.baseline_revisions)
+    set_baseline: Final = Awaiting(baselines.set_baseline)
+    delete_baseline: Final = Awaiting(baselines.delete_baseline)
     explain: Final = Awaiting(explanations.explain)
     inspect: Final = Awaiting(models.inspect)
     compare_models: Final = Awaiting(comparisons.compare_models)
@@ -121,6 +127,7 @@ class AsyncClient(ConnectedClient[aio.Channel]):
     # Last, for from here on these names are the methods and no longer the modules.
     models: Final = Awaiting(models.models)
     datasets: Final = Awaiting(datasets.datasets)
+    baselines: Final = Awaiting(baselines.baselines)
     catalog: Final = Awaiting(catalog.catalog)
     evaluations: Final = Awaiting(following.evaluations, _handles)
 

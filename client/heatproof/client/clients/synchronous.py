@@ -26,6 +26,7 @@ from heatproof.client.clients.effects import (
     Work,
 )
 from heatproof.client.clients.flows import (
+    baselines,
     catalog,
     comparisons,
     consistency_weights,
@@ -99,6 +100,11 @@ class Client(ConnectedClient[grpc.Channel]):
     evaluation: Final = Blocking(following.evaluation, _handle)
     gate: Final = Blocking(gates.gate)
     estimate_gate: Final = Blocking(gates.estimate_gate)
+    gate_evaluation: Final = Blocking(gates.gate_evaluation)
+    baseline: Final = Blocking(baselines.baseline)
+    baseline_revisions: Final = Blocking(baselines.baseline_revisions)
+    set_baseline: Final = Blocking(baselines.set_baseline)
+    delete_baseline: Final = Blocking(baselines.delete_baseline)
     explain: Final = Blocking(explanations.explain)
     inspect: Final = Blocking(models.inspect)
     compare_models: Final = Blocking(comparisons.compare_models)
@@ -112,6 +118,7 @@ class Client(ConnectedClient[grpc.Channel]):
     # Last, for from here on these names are the methods and no longer the modules.
     models: Final = Blocking(models.models)
     datasets: Final = Blocking(datasets.datasets)
+    baselines: Final = Blocking(baselines.baselines)
     catalog: Final = Blocking(catalog.catalog)
     evaluations: Final = Blocking(following.evaluations, _handles)
 

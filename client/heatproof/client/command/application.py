@@ -10,7 +10,17 @@ from typing import Annotated, Any, Final, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from heatproof.client.command import ci, datasets, explain, inspect, metrics, models, rewrite, serve
+from heatproof.client.command import (
+    baselines,
+    ci,
+    datasets,
+    explain,
+    inspect,
+    metrics,
+    models,
+    rewrite,
+    serve,
+)
 from heatproof.client.command.evaluations import (
     compare,
     consistency_weights,
@@ -85,6 +95,7 @@ app.command("rewrite")(rewrite.rewrite)
 app.command("metrics")(metrics.metrics)
 app.add_typer(ci.app, name="ci")
 app.add_typer(stored.app, name="evaluations")
+app.add_typer(baselines.app, name="baselines")
 app.add_typer(models.app, name="models")
 app.add_typer(datasets.app, name="datasets")
 app.command(

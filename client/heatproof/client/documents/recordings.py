@@ -13,7 +13,7 @@ from heatproof.client.documents.results import GateReport, Report
 from heatproof.client.errors import UsageError
 from heatproof.v1.comparison_pb2 import ModelComparison
 from heatproof.v1.evaluation_pb2 import Evaluation
-from heatproof.v1.gate_pb2 import Baseline
+from heatproof.v1.gate_pb2 import Baseline, Policy
 from heatproof.v1.reliability_pb2 import MetricReliability
 from heatproof.v1.results_pb2 import ImageResult
 
@@ -94,7 +94,8 @@ def write_baseline(report: GateReport, path: Path) -> None:
         report.models,
         report.dataset,
     )
-    text = json.dumps({"model": report.model, **document(light)}, indent=1)
+    judged = {"model": report.model, "policy": plain(report.policy)}
+    text = json.dumps({**judged, **document(light)}, indent=1)
     path.write_text(text + "\n", encoding="utf-8")
 
 
@@ -109,18 +110,24 @@ def read_baseline(path: Path) -> Baseline:
         evaluation = json_format.ParseDict(held["evaluation"], Evaluation())
         images = [json_format.ParseDict(image, ImageResult()) for image in held["image_results"]]
         model = str(held.get("model") or evaluation.spec.models[0])
+        policy = json_format.ParseDict(held["policy"], Policy()) if "policy" in held else None
     except OSError as error:
         raise UsageError(f"cannot read baseline {path}: {error.strerror}") from error
     except (json_format.Error, LookupError, ValueError, TypeError, AttributeError) as error:
         raise UsageError(
             f"baseline {path} is no report of `heatproof gate --json` or --update-baseline: {error}"
         ) from error
-    return _baseline(model, evaluation, images)
+    return _baseline(model, evaluation, images, policy)
 
 
-def _baseline(model: str, evaluation: Evaluation, images: Iterable[ImageResult]) -> Baseline:
+def _baseline(
+    model: str,
+    evaluation: Evaluation,
+    images: Iterable[ImageResult],
+    policy: Policy | None = None,
+) -> Baseline:
     light = [_lightened(image, curves=False) for image in images]
-    return Baseline(model=model, evaluation=evaluation, image_results=light)
+    return Baseline(model=model, evaluation=evaluation, image_results=light, policy=policy)
 
 
 def _lightened(image: ImageResult, *, curves: bool) -> ImageResult:

@@ -1,10 +1,11 @@
-"""What changed against the baseline, score by score, as rows of text."""
+"""What changed against the baseline, score by score and setting by setting, as rows of text."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from heatproof.client.documents.captions import short_digest
+from heatproof.client.documents.captions import Captions, short_digest
 from heatproof.client.documents.results import GateReport
 from heatproof.client.report.facts import accuracy_name
 from heatproof.client.report.numbers import (
@@ -28,6 +29,13 @@ CHANGE_HEADS: Final = (
 
 CHANGE_NUMBERS: Final = CHANGE_HEADS[1:7]
 """Columns that hold numbers."""
+
+
+SETTING_HEADS: Final = ("setting", "baseline", "candidate")
+"""What the columns of a table of settings hold."""
+
+_CHECK: Final = re.compile(r"policy\.checks\[(\d+)\]\.?(.*)")
+_DIGEST: Final = re.compile(r"(models|datasets)/sha256-\w+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,3 +156,61 @@ def _worst(held: ImageChange) -> WorstRow:
         baseline=number(held.baseline),
         drop=number(held.drop),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class SettingRow:
+    """A setting that differs.
+
+    Attributes:
+        setting: which one, in words.
+        baseline: what it is in the baseline, or a dash.
+        candidate: what it is in the candidate, or a dash.
+    """
+
+    setting: str
+    baseline: str
+    candidate: str
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """All columns, in the order of `SETTING_HEADS`."""
+        return self.setting, self.baseline, self.candidate
+
+    @property
+    def told(self) -> str:
+        """How it differs, in one line."""
+        return f"{self.baseline} → {self.candidate}"
+
+
+def setting_rows(report: GateReport, captions: Captions) -> tuple[SettingRow, ...]:
+    """The settings, in the order of the verdict; nothing without a baseline."""
+    return tuple(
+        SettingRow(
+            _setting_name(report, captions, held.setting),
+            _setting_value(captions, held.baseline),
+            _setting_value(captions, held.candidate),
+        )
+        for held in report.verdict.settings
+    )
+
+
+def _setting_name(report: GateReport, captions: Captions, setting: str) -> str:
+    match = _CHECK.fullmatch(setting)
+    if match is None or int(match[1]) >= len(report.policy.checks):
+        return setting.replace(".", ": ", 1)
+    check = report.policy.checks[int(match[1])]
+    parts = (check.metric, check.explainer, check.removal)
+    subject = ", ".join(filter(None, map(captions.short, parts)))
+    return f"policy: {subject}: {match[2]}" if match[2] else f"policy: {subject}"
+
+
+def _setting_value(captions: Captions, text: str) -> str:
+    if not text:
+        return ABSENT
+    match = _DIGEST.fullmatch(text)
+    if match is None:
+        return text
+    digest = short_digest(text)
+    name = captions.model(text) if match[1] == "models" else ""
+    return digest if name in {"", digest} else f"{name} ({digest})"

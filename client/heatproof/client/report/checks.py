@@ -7,7 +7,7 @@ from typing import Final, Self
 
 from heatproof.client.documents.messages import short_name
 from heatproof.client.documents.results import GateReport
-from heatproof.client.report.changes import ChangeRow, change_rows
+from heatproof.client.report.changes import ChangeRow, SettingRow, change_rows, setting_rows
 from heatproof.client.report.content import Content
 from heatproof.client.report.facts import accuracy_name, image_count
 from heatproof.client.report.numbers import ABSENT, ARROWS, ends, estimate, interval, number
@@ -70,6 +70,8 @@ class Judgement:
         tally: how many checks had which outcome.
         checks: the checks, in the order of the verdict.
         changes: what changed against the baseline; empty without one.
+        settings: what else differs from it, likewise.
+        baseline: what the candidate was held against; empty without one.
     """
 
     report: GateReport
@@ -78,6 +80,8 @@ class Judgement:
     tally: str
     checks: tuple[CheckRow, ...]
     changes: tuple[ChangeRow, ...]
+    settings: tuple[SettingRow, ...] = ()
+    baseline: str = ""
 
     @classmethod
     def of(cls, report: GateReport, content: Content) -> Self:
@@ -94,7 +98,9 @@ class Judgement:
         )
         line = VERDICTS.get(report.verdict.outcome, "FAIL")
         changes = change_rows(report, content.results)
-        return cls(report, model, line, _tally(rows), rows, changes)
+        settings = setting_rows(report, content.captions)
+        against = content.captions.spoken(report.verdict.baseline)
+        return cls(report, model, line, _tally(rows), rows, changes, settings, against)
 
 
 def _tally(rows: Iterable[CheckRow]) -> str:

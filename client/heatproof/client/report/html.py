@@ -119,6 +119,8 @@ def _judged(judged: Judgement) -> dict[str, object]:
         "tally": judged.tally,
         "checks": [CheckView(row, _whisker(judged, index)) for index, row in rows],
         "changes": _changes(judged),
+        "settings": judged.settings,
+        "baseline": judged.baseline,
     }
 
 

@@ -106,6 +106,10 @@ def _properties(content: Content, judged: Judgement) -> Iterator[tuple[str, str]
     for row in judged.changes:
         told = f"{row.difference} {row.interval}, corrected p {row.p_value}: {row.reading}"
         yield f"{row.subject} against the baseline", told
+    if judged.baseline:
+        yield "baseline", judged.baseline
+    for setting in judged.settings:
+        yield f"{setting.setting} against the baseline", setting.told
     for line in content.warnings:
         yield "warning", line
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from heatproof.client.report.changes import ChangeRow
+from heatproof.client.report.changes import SETTING_HEADS, ChangeRow
 from heatproof.client.report.checks import CheckRow, Judgement
 from heatproof.client.report.content import Content
 from heatproof.client.report.failures import NO_VERDICT, Failure
@@ -87,6 +87,7 @@ def _judged(content: Content, judged: Judgement) -> list[str]:
         "",
         *_checks(judged),
         *_changes(judged),
+        *_settings(judged),
     ]
 
 
@@ -163,6 +164,16 @@ def _change(row: ChangeRow) -> tuple[str, ...]:
         with_interval(row.difference, row.interval),
         f"{reading}<br><sub>{escape(basis)}</sub>",
     )
+
+
+def _settings(judged: Judgement) -> list[str]:
+    """What else differs from the baseline."""
+    if not judged.settings:
+        return []
+    heads = tuple(head.capitalize() for head in SETTING_HEADS)
+    rows = [tuple(map(escape, row.cells)) for row in judged.settings]
+    told = f"What else differs from {judged.baseline or 'the baseline'}"
+    return ["", *folded(told, table_lines(heads, rows))]
 
 
 def _worst(row: ChangeRow) -> list[str]:

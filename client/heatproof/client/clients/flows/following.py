@@ -142,12 +142,18 @@ def result(name: str, on_progress: OnProgress = ignore, *, partial: bool = False
     evaluation = yield from ended(name, on_progress)
     if not partial:
         require_success(evaluation)
+    models = yield from models_of(evaluation)
+    images = yield from _dataset(evaluation.spec.dataset)
+    return (yield from report(evaluation, models, images))
+
+
+def models_of(evaluation: Evaluation) -> Flow[tuple[Model, ...]]:
+    """The models of an evaluation, in its order; their names alone once they have been deleted."""
     models: list[Model] = []
     for model in evaluation.spec.models:
         found = yield from _model(model)
         models.append(found)  # a comprehension cannot yield
-    images = yield from _dataset(evaluation.spec.dataset)
-    return (yield from report(evaluation, tuple(models), images))
+    return tuple(models)
 
 
 def _model(name: str) -> Flow[Model]:

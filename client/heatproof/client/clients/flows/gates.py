@@ -4,9 +4,11 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeAlias, Unpack
+from typing import Final, TypeAlias, Unpack, cast
 
 from heatproof.client.clients.effects import Flow, Rpc, Unary, limit, work
+from heatproof.client.clients.flows import following
+from heatproof.client.clients.flows.baselines import pinned
 from heatproof.client.clients.flows.datasets import AnnotationOptions, DatasetSource
 from heatproof.client.clients.flows.evaluations import (
     JudgeOptions,
@@ -27,13 +29,14 @@ from heatproof.client.documents.policies import (
     read_policy,
     read_preprocessing,
 )
+from heatproof.client.documents.reading.baseline_names import baseline_reference
 from heatproof.client.documents.recordings import baseline_of, read_baseline
 from heatproof.client.documents.results import GateReport, Report, UnjudgedError
 from heatproof.client.documents.results.estimates import GateEstimate
 from heatproof.client.documents.statements import StatementOptions, statement_options
 from heatproof.client.documents.targets import TargetSource
 from heatproof.client.errors import HeatproofError, UsageError
-from heatproof.v1.evaluation_pb2 import EvaluationSpec
+from heatproof.v1.evaluation_pb2 import Evaluation, EvaluationSpec
 from heatproof.v1.evaluation_service_pb2 import CreateEvaluationRequest, GateEvaluationRequest
 from heatproof.v1.evaluation_service_pb2_grpc import EvaluationServiceStub
 from heatproof.v1.gate_pb2 import Baseline, Policy, PolicyModel, Verdict
@@ -42,7 +45,8 @@ from heatproof.v1.target_pb2 import Target
 GATE: Final = Rpc(EvaluationServiceStub, "GateEvaluation")
 
 BaselineSource: TypeAlias = ModelSource | Baseline
-"""A baseline: the JSON report of an earlier gate, or a model to evaluate in the same run."""
+"""A baseline: the JSON report of an earlier gate, a model to evaluate in the same run, or the name
+of one that the server keeps, such as `main` or `baselines/main@3`."""
 
 
 class GateOptions(AnnotationOptions, StatementOptions, CallOptions, JudgeOptions, total=False):
@@ -65,8 +69,8 @@ class GateQuestion(GateOptions, total=False):
 
     Attributes:
         preprocessing: how the model reads images; needed unless the policy says it, and stronger.
-        baseline: what regressions are measured against: the JSON report of an earlier gate, or
-            another model.
+        baseline: what regressions are measured against: the JSON report of an earlier gate,
+            another model, or the name of a baseline of the server, such as `"main"`.
         on_progress: is called with how far it is.
     """
 
@@ -148,6 +152,87 @@ def estimate_gate(
     return GateEstimate(evaluation, asked.rules)
 
 
+class StoredGateQuestion(StatementOptions, total=False):
+    """What is asked of a gate on stored results beside its policy.
+
+    Attributes:
+        model: the candidate, `models/...`; may be left out where the evaluation has one model.
+        preprocessing: how the model has read images; what the policy and this leave open is as it
+            was evaluated.
+        baseline: what regressions are measured against: the JSON report of an earlier gate, the
+            name of a baseline of the server, or a model of the evaluation, `models/...`.
+        target: what was explained, stronger than the policy.
+        class_names: names of the classes by index, for a target that names some.
+        timeout: most seconds, waiting included; None: the client's, or none.
+    """
+
+    model: str
+    preprocessing: PreprocessingSource | None
+    baseline: str | os.PathLike[str] | Baseline | None
+    target: TargetSource
+    class_names: Sequence[str]
+    timeout: float | None
+
+
+def gate_evaluation(
+    evaluation: str | Report, *, policy: PolicySource, **question: Unpack[StoredGateQuestion]
+) -> Flow[GateReport]:
+    """Judges the stored results of an evaluation by a policy, as often as one likes; runs no model.
+
+    Args:
+        evaluation: the name `evaluations/...` of one that has succeeded, or its report.
+        policy: as of `gate`.
+        **question: model, baseline, and what else the policy leaves open; see
+            `StoredGateQuestion`.
+
+    Raises:
+        UsageError: an argument is wrong; nothing was sent.
+        ServiceError: the server refused it: a policy that asks for what was not scored is an
+            `InvalidArgumentError`, one of another spec, like a baseline of one, a
+            `FailedPreconditionError` that lists the differing fields.
+    """
+    yield from limit(question.get("timeout"))
+    rules = yield from work(lambda: _rules(policy, cast("GateQuestion", question)))
+    name = evaluation.evaluation.name if isinstance(evaluation, Report) else evaluation
+    stored = yield from following.found(name)
+    if rules.HasField("target"):
+        name_classes(rules, (yield from following.models_of(stored)))
+    request = GateEvaluationRequest(name=name, model=question.get("model", ""), policy=rules)
+    yield from _hold_against(request, question.get("baseline"), stored)
+    verdict: Verdict = yield from patiently(Unary(GATE, request))
+    report = yield from following.result(name)
+    return GateReport(
+        report.evaluation,
+        report.images,
+        report.models,
+        report.dataset,
+        model=request.model or report.models[0].name,
+        policy=rules,
+        verdict=verdict,
+    )
+
+
+def _hold_against(
+    request: GateEvaluationRequest, baseline: BaselineSource | None, stored: Evaluation
+) -> Flow[None]:
+    """Adds to a request what the candidate is held against; nothing may have to be run for it."""
+    named = yield from pinned(baseline)
+    recorded = yield from work(lambda: _recorded(baseline))
+    if named:
+        request.named_baseline = named
+    elif recorded is not None:
+        request.recorded_baseline.CopyFrom(recorded)
+    elif isinstance(baseline, str) and baseline in stored.spec.models:
+        request.baseline_model = baseline
+    elif baseline is not None:
+        told = baseline if isinstance(baseline, str | os.PathLike) else "this model"
+        raise UsageError(
+            f"baseline {told} would have to be evaluated, and judging stored results runs nothing: "
+            "give the JSON report of a gate, the name of a baseline of the server, or one of the "
+            f"evaluation's models: {', '.join(stored.spec.models)}"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class _Asked:
     """What a gate asks, before models and images are uploaded.
@@ -157,6 +242,7 @@ class _Asked:
         rules: the policy that holds.
         models: the candidate, the baseline if it is evaluated in the same run, and the judge.
         recorded: the baseline if it was evaluated before.
+        named: the revision of the server's baseline, "" if it is none.
         on_progress: is called with how far it is.
     """
 
@@ -164,6 +250,7 @@ class _Asked:
     rules: Policy
     models: ModelSources
     recorded: Baseline | None
+    named: str
     on_progress: OnProgress
 
 
@@ -174,10 +261,15 @@ def _asked(model: ModelSource, policy: PolicySource, question: GateQuestion) -> 
     sources = ModelSources(models, question.get("example"), question.get("evaluator_model"))
     yield from limit(question.get("timeout"))
     rules = yield from work(lambda: _rules(policy, question))
+    if not rules.model.HasField("preprocessing"):
+        raise UsageError(NO_PREPROCESSING)
     spec = _spec(rules, keep_overlays=question.get("keep_overlays", False))
     recorded = yield from work(lambda: _recorded(baseline))
-    request = CreateEvaluationRequest(spec=spec, policy=rules, recorded_baseline=_outline(recorded))
-    return _Asked(request, rules, sources, recorded, question.get("on_progress", ignore))
+    named = yield from pinned(baseline)
+    request = CreateEvaluationRequest(
+        spec=spec, policy=rules, recorded_baseline=_outline(recorded), named_baseline=named
+    )
+    return _Asked(request, rules, sources, recorded, named, question.get("on_progress", ignore))
 
 
 def _rules(policy: PolicySource, question: GateQuestion) -> Policy:
@@ -187,8 +279,6 @@ def _rules(policy: PolicySource, question: GateQuestion) -> Policy:
     preprocessing = question.get("preprocessing")
     if preprocessing is not None:
         rules.model.preprocessing.CopyFrom(read_preprocessing(preprocessing))
-    if not rules.model.HasField("preprocessing"):
-        raise UsageError(NO_PREPROCESSING)
     rules.model.MergeFrom(stated)
     if "target" in question:
         rules.target.CopyFrom(messages.read(Target, question["target"], "target"))
@@ -222,8 +312,10 @@ def _distinct(messages: Iterable[AnyMessage]) -> list[AnyMessage]:
 
 
 def _rival(source: BaselineSource | None) -> ModelSource | None:
-    """The model that is evaluated in the same run; None if the baseline is recorded."""
-    return None if isinstance(source, Baseline) or _is_report(source) else source
+    """The model that is evaluated in the same run; None if the baseline was evaluated before."""
+    if isinstance(source, Baseline) or _is_report(source) or baseline_reference(source):
+        return None
+    return source
 
 
 def _recorded(source: BaselineSource | None) -> Baseline | None:
@@ -256,7 +348,9 @@ def _outline(baseline: Baseline | None) -> Baseline | None:
 def _verdict(report: Report, asked: _Asked) -> Flow[Verdict]:
     names = [model.name for model in report.models]
     request = GateEvaluationRequest(name=report.evaluation.name, model=names[0], policy=asked.rules)
-    if asked.recorded is not None:
+    if asked.named:
+        request.named_baseline = asked.named
+    elif asked.recorded is not None:
         request.recorded_baseline.CopyFrom(asked.recorded)
     elif len(names) > 1:
         request.baseline_model = names[1]

@@ -6,8 +6,12 @@ from typing import Annotated, Final
 
 import typer
 
-from heatproof.client.clients.flows.gates import GateQuestion
+from heatproof.client.clients.flows.gates import GateQuestion, StoredGateQuestion
 from heatproof.client.clients.progress import OnProgress
+from heatproof.client.command.evaluations.baseline_updates import (
+    require_named_server,
+    update_baseline,
+)
 from heatproof.client.command.options import shared
 from heatproof.client.command.options.ci import CiOptions
 from heatproof.client.command.options.evaluator import EvaluatorOptions
@@ -35,8 +39,23 @@ REFUSED: Final = 1
 class Candidate:
     """What is judged, and by what."""
 
-    model: shared.ModelOption
-    images: shared.Images
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Path of an .onnx file, or a name models/...; with --evaluation one of its models."
+        ),
+    ] = None
+    images: Annotated[
+        str | None, typer.Option(help="Folder of images, one image, or a name datasets/...")
+    ] = None
+    evaluation: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="In place of --model and --images: judge the stored results of evaluations/NAME "
+            "on the server again, and run no model.",
+        ),
+    ] = None
     policy: Annotated[
         str | None,
         typer.Option(
@@ -48,8 +67,9 @@ class Candidate:
     baseline: Annotated[
         str | None,
         typer.Option(
-            help="What regressions are measured against: the JSON report of an earlier gate, or "
-            "an .onnx file, evaluated in the same run."
+            metavar="FILE|NAME",
+            help="What regressions are measured against: the JSON report of an earlier gate, an "
+            ".onnx file, evaluated in the same run, or the name of a baseline of the server.",
         ),
     ] = None
     target: shared.TargetOption = None
@@ -96,6 +116,7 @@ def gate(
     """
     question = _Question(candidate, judges, stated, known, reports)
     classes = reports.prepare()
+    question.check(server)
     if candidate.dry_run:
         estimate = question.estimated(server)
         show = print_dry_run if reports.json == STANDARD_OUTPUT else show_dry_run
@@ -118,6 +139,7 @@ def gate(
     reports.write_gate(content, judged)
     ci.tell_verdict(content, judged, candidate.rules())
     show_verdict(content, judged)
+    update_baseline(reports.baseline_name, judged, server)
     if not report.passed:
         raise typer.Exit(REFUSED)
 
@@ -144,20 +166,74 @@ class _Question:
     known: shared.KnownOptions
     reports: GateReportOptions
 
+    def check(self, server: shared.ServerOptions) -> None:
+        """Refuses options that do not go together.
+
+        Raises:
+            UsageError: says which, and the way out.
+        """
+        candidate = self.candidate
+        require_named_server(candidate.baseline, self.reports.update_baseline, server)
+        if candidate.evaluation is None:
+            self._evaluated()
+            return
+        server.require_server()
+        if candidate.dry_run:
+            raise UsageError("--evaluation runs nothing, so leave --dry-run out")
+        others = {"images": candidate.images, **self.judges.judged(), **self.known.annotations()}
+        given = [
+            f"--{name.replace('_', '-')}"
+            for name, value in others.items()
+            if value is not None and not name.endswith("_frame")  # these have defaults
+        ]
+        if given:
+            raise UsageError(
+                f"--evaluation judges what is stored: leave out {', '.join(given)}, which say what "
+                "is evaluated"
+            )
+
     def judged(self, server: shared.ServerOptions) -> GateReport:
         """The verdict."""
         candidate = self.candidate
         with server.connected() as client, progress_shown() as on_progress:
-            question, policy = self._asked(on_progress), candidate.rules()
-            return client.gate(candidate.model, candidate.images, policy=policy, **question)
+            policy = candidate.rules()
+            if candidate.evaluation is not None:
+                name, question = candidate.evaluation, self._asked_of_stored()
+                return client.gate_evaluation(name, policy=policy, **question)
+            model, images = self._evaluated()
+            return client.gate(model, images, policy=policy, **self._asked(on_progress))
 
     def estimated(self, server: shared.ServerOptions) -> GateEstimate:
         """What a verdict would take; nothing is run."""
-        candidate = self.candidate
         with server.connected() as client, progress_shown() as on_progress:
-            question, policy = self._asked(on_progress), candidate.rules()
-            images = candidate.images
-            return client.estimate_gate(candidate.model, images, policy=policy, **question)
+            question, policy = self._asked(on_progress), self.candidate.rules()
+            model, images = self._evaluated()
+            return client.estimate_gate(model, images, policy=policy, **question)
+
+    def _evaluated(self) -> tuple[str, str]:
+        """The model and the images.
+
+        Raises:
+            UsageError: one was not given.
+        """
+        model, images = self.candidate.model, self.candidate.images
+        if model is None or images is None:
+            missing = "--model" if model is None else "--images"
+            raise UsageError(
+                f"no {missing}: give --model and --images, or --evaluation for stored results"
+            )
+        return model, images
+
+    def _asked_of_stored(self) -> StoredGateQuestion:
+        candidate = self.candidate
+        return StoredGateQuestion(
+            model=candidate.model or "",
+            preprocessing=candidate.preprocessing,
+            baseline=candidate.baseline,
+            timeout=None,
+            **shared.targeted(candidate.target, class_names(self.reports.classes).names),
+            **self.stated.statement(),
+        )
 
     def _asked(self, on_progress: OnProgress) -> GateQuestion:
         candidate = self.candidate

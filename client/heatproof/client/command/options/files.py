@@ -11,6 +11,7 @@ from typing import Annotated, Final
 import typer
 
 from heatproof.client.documents import recordings
+from heatproof.client.documents.reading.baseline_names import updated_baseline
 from heatproof.client.errors import UsageError
 from heatproof.client.extras import required
 from heatproof.client.report import html, junit, markdown
@@ -109,13 +110,26 @@ class GateReportOptions(ReportOptions):
     update_baseline: Annotated[
         Path | None,
         typer.Option(
-            help="Write the scores as the baseline of later gates.", rich_help_panel=REPORTS
+            metavar="FILE|NAME",
+            help="Write the scores as the baseline of later gates to a .json file; or, if the "
+            "model may ship, set the baseline of this name on the server.",
+            rich_help_panel=REPORTS,
         ),
     ] = None
 
+    @property
+    def baseline_name(self) -> str | None:
+        """The baseline of a server that is to be set, `baselines/...`."""
+        return updated_baseline(self.update_baseline)
+
+    @property
+    def baseline_file(self) -> Path | None:
+        """The file that is to be written as a baseline."""
+        return None if self.baseline_name else self.update_baseline
+
     def files(self) -> tuple[Path | None, ...]:
         """As `ReportOptions.files`, with the files of a gate."""
-        return (*ReportOptions.files(self), self.junit, self.update_baseline)
+        return (*ReportOptions.files(self), self.junit, self.baseline_file)
 
     def described(self) -> tuple[tuple[str, Path, str], ...]:
         """The reports that were asked for: option, file, and what it would hold."""
@@ -124,7 +138,7 @@ class GateReportOptions(ReportOptions):
             ("--junit", self.junit, "a test case for each check"),
             ("--markdown", self.markdown, "verdict and scores for a pull request"),
             ("--html", self.html, "the same as one page, with the maps over the images"),
-            ("--update-baseline", self.update_baseline, "scores that later gates compare with"),
+            ("--update-baseline", self.baseline_file, "scores that later gates compare with"),
         )
         wanted = [(option, path, text) for option, path, text in held if path is not None]
         return tuple(one for one in wanted if one[1] != STANDARD_OUTPUT)
@@ -133,7 +147,7 @@ class GateReportOptions(ReportOptions):
         """As `write`, with the files of a gate."""
         self.write(content, judged)
         written(self.junit, lambda path: junit.write(content, judged, path))
-        written(self.update_baseline, lambda path: recordings.write_baseline(judged.report, path))
+        written(self.baseline_file, lambda path: recordings.write_baseline(judged.report, path))
 
     def write_failure(self, failure: Failure, content: Content | None = None) -> None:
         """Writes why there is no verdict to the reports that were asked for, but to no baseline."""

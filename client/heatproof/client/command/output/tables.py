@@ -11,7 +11,12 @@ from rich.text import Text
 from heatproof.client.command.output.console import out
 from heatproof.client.documents.captions import Captions
 from heatproof.client.documents.results.estimates import EvaluationEstimate
-from heatproof.client.report.changes import CHANGE_HEADS, CHANGE_NUMBERS, ChangeRow
+from heatproof.client.report.changes import (
+    CHANGE_HEADS,
+    CHANGE_NUMBERS,
+    SETTING_HEADS,
+    ChangeRow,
+)
 from heatproof.client.report.checks import CheckRow, Judgement
 from heatproof.client.report.content import Content
 from heatproof.client.report.numbers import ABSENT
@@ -91,6 +96,7 @@ def show_verdict(content: Content, judged: Judgement) -> None:
     show_disparities(content)
     _show_checks(judged.checks)
     _show_changes(judged.changes)
+    _show_settings(judged)
     for row in judged.checks:
         if row.outcome != "pass":
             text = f"{row.outcome}: {row.subject}: {row.message}"
@@ -128,6 +134,17 @@ def _show_changes(rows: Sequence[ChangeRow]) -> None:
         cells = map(escape, row.cells[:-1])
         worst = f"{row.worst[0].image} ({row.worst[0].drop} worse)" if row.worst else ""
         made.add_row(*cells, Text(row.reading, style=COLOURS[row.tone]), escape(worst))
+    out.print(made)
+
+
+def _show_settings(judged: Judgement) -> None:
+    """Prints what else differs from the baseline; nothing without one."""
+    if not judged.settings:
+        return
+    out.print(f"what else differs from {escape(judged.baseline or 'the baseline')}:")
+    made = table(*SETTING_HEADS)
+    for row in judged.settings:
+        made.add_row(*map(escape, row.cells))
     out.print(made)
 
 
