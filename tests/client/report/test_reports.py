@@ -196,10 +196,10 @@ def test_markdown_lists_what_blocks_first_and_says_what_only_warns() -> None:
     table = [line for line in text.splitlines() if line.startswith("| ") and "deletion" in line]
     assert [line.split(" | ")[0] for line in table] == ["| ❌", "| ❌", "| ⚠️", "| ⏭️", "| ✅"]
     assert [line.split(" | ")[-1] for line in table] == [
-        r"not evaluated: 0.5 in \[0.4, 0.6\] was held against the bound |",
+        r"not evaluated<br><sub>0.5 in \[0.4, 0.6\] was held against the bound</sub> |",
         "fail |",  # score, interval and bound stand in the row
         r"fail \(warns only\) |",
-        r"skipped: 0.5 in \[0.4, 0.6\] was held against the bound |",
+        r"skipped<br><sub>0.5 in \[0.4, 0.6\] was held against the bound</sub> |",
         "pass |",
     ]
     assert "checks: 2 blocking, 1 warning, 1 skipped, 1 passed · 2 images" in text
@@ -232,7 +232,7 @@ def test_markdown_is_read_as_it_is_meant() -> None:
     text = page.render(markdown.render(*judged(report)))
     assert text.count("<table>") == 4
     assert text.count("<td>a_b|c.png</td>") == 1
-    assert "deletion ↑<br><sub>grad_cam · black</sub>" in text
+    assert "deletion ↑<br><sub>grad_cam\N{NO-BREAK SPACE}·\N{NO-BREAK SPACE}black</sub>" in text
     assert "\\" not in re.sub(r"\\x1b|\x1b", "", text)
     assert re.findall(r"<summary>(.*?)</summary>", text) == [
         "Images that got worst", "What was evaluated", "Clean predictions"

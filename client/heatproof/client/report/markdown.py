@@ -20,6 +20,9 @@ SIGNS: Final = {"bad": "❌", "warning": "⚠️", "quiet": "⏭️", "good": "�
 CHANGE_SIGNS: Final = {"bad": "🔴", "good": "🟢"}
 """Signs of what a change reads as, by its tone."""
 
+SHORT: Final = 40
+"""Characters of a name that a table need not break."""
+
 _WORDS: Final = {"bad": "blocking", "warning": "warning", "quiet": "skipped", "good": "passed"}
 """What checks of each tone are called where they are counted."""
 
@@ -128,17 +131,17 @@ def warnings(content: Content) -> list[str]:
 
 def _check(row: CheckRow) -> tuple[str, ...]:
     score = row.result.score if row.result else ABSENT
-    shown = (with_interval(score, row.interval), unbroken(row.bound), escape(_outcome(row)))
+    shown = (with_interval(score, row.interval), unbroken(row.bound), _outcome(row))
     return SIGNS[row.tone], stacked(row.subject), *shown
 
 
 def _outcome(row: CheckRow) -> str:
-    """The outcome, and the comparison where the row does not show it."""
+    """The outcome, and small below it the comparison where the row does not show it."""
     warns = row.severity == "warn" and row.outcome not in {"pass", "skipped"}
-    told = f"{row.outcome} (warns only)" if warns else row.outcome
-    compares = row.kind == "bound" and row.interval != ABSENT
-    is_shown = compares and row.outcome in {"fail", "inconclusive"}
-    return told if is_shown or row.outcome == "pass" else f"{told}: {row.message}"
+    told = escape(f"{row.outcome} (warns only)" if warns else row.outcome)
+    violates = row.outcome == "fail" and row.kind == "bound" and row.interval != ABSENT
+    is_shown = violates or row.outcome == "pass"
+    return told if is_shown else f"{told}<br><sub>{escape(row.message)}</sub>"
 
 
 def _changes(judged: Judgement) -> list[str]:
@@ -288,7 +291,7 @@ def stacked(subject: str) -> str:
     told, _, last = subject.rpartition(" ")
     arrow = f" {last}" if last in ARROWS.values() else ""
     first, dot, rest = (told if arrow else subject).partition(" · ")
-    below = f"<br><sub>{escape(rest)}</sub>" if dot else ""
+    below = f"<br><sub>{unbroken(rest) if len(rest) < SHORT else escape(rest)}</sub>" if dot else ""
     return f"{escape(first)}{arrow}{below}"
 
 
