@@ -4,6 +4,7 @@
 #           hours, goes on where it was stopped. ZOO="--quick", "--family NAME", "--again", "--jobs N".
 # make peers: runs other libraries' metrics, explainers and operators beside Heatproof's on the same
 #           model, images and maps and writes docs/agreement.md. PEERS="--only NAME".
+# make plugins: tests the adapters and the MLflow evaluator against the libraries themselves.
 # make mutants: plants each fault of tests/mutants in a copy of the tree and sees its test fail.
 #           MUTANTS="--only TEXT".
 
@@ -17,12 +18,13 @@ AXE_VERSION = 4.14.1
 AXE = $(TEST)/axe-core/package/axe.min.js
 ZOO_HOME = .venvs/zoo
 PEERS_HOME = .venvs/peers
+PLUGINS_HOME = .venvs/plugins
 FUZZ_SECONDS ?= 600
 PROTOS = $(wildcard protos/heatproof/v1/*.proto protos/heatproof/v1/*/*.proto)
 PYTHON_SOURCES = protos/hatch_build.py client server evaluators graphs tests benchmarks examples .ci
 
 .PHONY: demo test install-test format lint types layers contract contract-archive contract-release unit hunt fuzz size \
-	zoo peers xplique mutants clean
+	zoo peers plugins xplique mutants clean
 
 demo: $(DEMO)/installed
 	mkdir -p report
@@ -123,6 +125,16 @@ $(PEERS_HOME)/installed: pyproject.toml tests/peers/requirements.txt $(PROTOS)
 	$(PYTHON) -m venv $(PEERS_HOME)
 	$(PEERS_HOME)/bin/python -m pip install --quiet --disable-pip-version-check \
 		--requirement tests/peers/requirements.txt --editable '.[server]'
+	touch $@
+
+plugins: $(PLUGINS_HOME)/installed
+	$(PLUGINS_HOME)/bin/python -m pytest tests/plugins
+
+# Its own environment, for they are large and hold to versions of their own.
+$(PLUGINS_HOME)/installed: pyproject.toml tests/plugins/requirements.txt $(PROTOS)
+	$(PYTHON) -m venv $(PLUGINS_HOME)
+	$(PLUGINS_HOME)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--requirement tests/plugins/requirements.txt --editable '.[server,report,torch]'
 	touch $@
 
 # TensorFlow's peer, whose answers are stored: needed again only when what it is asked changes.

@@ -31,6 +31,7 @@ from heatproof.client.documents.results import (
     UnjudgedError,
 )
 from heatproof.client.documents.results.estimates import EvaluationEstimate, GateEstimate
+from heatproof.client.documents.results.inputs import ModelInputs
 from heatproof.client.errors import (
     AddressError,
     ConflictError,
@@ -118,6 +119,7 @@ __all__ = [
     "ModelComparison",
     "ModelComparisons",
     "ModelDifference",
+    "ModelInputs",
     "NamedBaseline",
     "NotFoundError",
     "PartialAnnotationsWarning",

@@ -43,6 +43,7 @@ ASKED: Mapping[str, tuple[tuple[Any, ...], Mapping[str, Any]]] = MappingProxyTyp
         "delete_baseline": (("main",), {}),
         "baselines": ((), {}),
         "explain": ((MODEL, png()), {"preprocessing": "unit", "explainers": "grad_cam"}),
+        "model_inputs": ((MODEL, png()), {"preprocessing": "unit"}),
         "inspect": ((MODEL,), {}),
         "compare_models": (("evaluations/e1",), {}),
         "assess_metrics": (("evaluations/e1",), {}),

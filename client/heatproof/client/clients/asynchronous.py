@@ -115,6 +115,7 @@ class AsyncClient(ConnectedClient[aio.Channel]):
     set_baseline: Final = Awaiting(baselines.set_baseline)
     delete_baseline: Final = Awaiting(baselines.delete_baseline)
     explain: Final = Awaiting(explanations.explain)
+    model_inputs: Final = Awaiting(explanations.model_inputs)
     inspect: Final = Awaiting(models.inspect)
     compare_models: Final = Awaiting(comparisons.compare_models)
     assess_metrics: Final = Awaiting(reliabilities.assess_metrics)

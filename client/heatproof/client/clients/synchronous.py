@@ -106,6 +106,7 @@ class Client(ConnectedClient[grpc.Channel]):
     set_baseline: Final = Blocking(baselines.set_baseline)
     delete_baseline: Final = Blocking(baselines.delete_baseline)
     explain: Final = Blocking(explanations.explain)
+    model_inputs: Final = Blocking(explanations.model_inputs)
     inspect: Final = Blocking(models.inspect)
     compare_models: Final = Blocking(comparisons.compare_models)
     assess_metrics: Final = Blocking(reliabilities.assess_metrics)

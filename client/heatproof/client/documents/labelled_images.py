@@ -1,6 +1,6 @@
 """Images with their labels out of what training code holds."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any, Final, Self
@@ -38,15 +38,15 @@ class LabelledImages:
         image: str = "image",
         label: str = "label",
     ) -> Self:
-        """Reads images, (image, label) pairs, rows of a table, or batches of a DataLoader.
+        """Reads images, (image, label) pairs, rows of a table, batches, or a data set of MAITE.
 
         Values are as Heatproof takes them, uint8 or floats in [0, 1]: leave mean and standard
         deviation to `preprocessing`.
 
         Args:
             source: a data set of torch or torchvision, a DataLoader, a data set of Hugging Face,
-                whose rows are mappings, or any iterable of these kinds; arrays and tensors of four
-                axes are batches.
+                whose rows are mappings, one of MAITE (`layout="CHW"`), whose targets have a value a
+                class, or any iterable of these kinds; arrays and tensors of four axes are batches.
             layout: of arrays and tensors: `HWC` [height, width, channels] or `CHW`.
             limit: most images to take; None: all.
             image: name of the image in a row.
@@ -57,7 +57,7 @@ class LabelledImages:
         """
         if layout not in LAYOUTS:
             raise UsageError(f"unknown layout {layout!r}; known: {', '.join(LAYOUTS)}")
-        pairs = chain.from_iterable(_pairs(item, image, label) for item in source)
+        pairs = chain.from_iterable(_pairs(item, image, label) for item in _items(source))
         found = list(islice(pairs, limit))
         if not found:
             raise UsageError("there are no images: give at least one")
@@ -69,17 +69,35 @@ class LabelledImages:
         return cls([_laid_out(one, layout) for one, _ in found], labels or None)
 
 
+def _items(source: Any) -> Iterator[Any]:  # noqa: ANN401  # whatever has items
+    """The items in their order; MAITE asks a data set for a length and no more."""
+    if hasattr(source, "__iter__"):
+        yield from source
+    else:
+        yield from (source[index] for index in range(len(source)))
+
+
 def _pairs(item: Any, image: str, label: str) -> list[tuple[Any, int | None]]:  # noqa: ANN401  # whatever a loader yields
     """The images of an item, each with its label or None."""
     if isinstance(item, Mapping):
         if image not in item:
             raise UsageError(f"a row has no {image!r} but {', '.join(item)}: say image=NAME")
         item = (item[image], item.get(label))
+    if isinstance(item, tuple) and len(item) == 3 and isinstance(item[2], Mapping):
+        return [(item[0], _largest(item[1]))]  # image, target and metadata, as MAITE has it
     pixels, known = item if isinstance(item, tuple | list) and len(item) == 2 else (item, None)
     if getattr(pixels, "ndim", 0) != 4:  # axes of a batch
         return [(pixels, None if known is None else int(known))]
     known = [None] * len(pixels) if known is None else [int(one) for one in known]
     return list(zip(pixels, known, strict=True))
+
+
+def _largest(target: Any) -> int:  # noqa: ANN401  # whatever holds numbers
+    """The class of a target that has a value for each: a one, or the most probable."""
+    values = as_array(target)
+    if values.ndim != 1 or not values.size:
+        raise UsageError(f"a target of MAITE has a value a class, and not {list(values.shape)}")
+    return int(values.argmax())
 
 
 def _laid_out(image: Any, layout: str) -> ImageSource:  # noqa: ANN401  # whatever an item holds

@@ -1,7 +1,7 @@
 """Runs evaluations and explanations of a few images on models at hand: the engine's front door."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -21,7 +21,7 @@ from heatproof.evaluators.evaluation.results import CleanPrediction, ImageResult
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.explainers import Explainer
 from heatproof.evaluators.images.annotations import replacement_of
-from heatproof.evaluators.images.arrays import Logits, Map, Masks
+from heatproof.evaluators.images.arrays import Image, Logits, Map, Masks
 from heatproof.evaluators.images.frames import image_to_input
 from heatproof.evaluators.images.overlay import overlay
 from heatproof.evaluators.images.preprocessing import Preprocessing
@@ -63,15 +63,19 @@ class Explanation:
         prediction: the model's answer to the clean image.
         values: the map in the model's input frame, or why there is none.
         overlay_png: the map over the image; empty if not asked for or if there is no map.
+        preprocessing: how the image became the model's input, the size included.
         class_output: how the class scores are read; None if that is not known.
+        input_pixels: the image in the model's input frame; None if not asked for.
     """
 
     image: int
     explainer: Explainer
     prediction: CleanPrediction
     values: Map | Undefined
+    preprocessing: Preprocessing
     overlay_png: bytes = b""
     class_output: ClassOutput | None = None
+    input_pixels: Image | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -148,7 +152,11 @@ def _window(models: Iterable[PredictorFacts]) -> int:
 
 
 def explain(
-    spec: EvaluationSpec, images: Sequence[SourceImage], predictor: Predictor
+    spec: EvaluationSpec,
+    images: Sequence[SourceImage],
+    predictor: Predictor,
+    *,
+    with_pixels: bool = False,
 ) -> Iterator[Explanation]:
     """Makes maps, image by image and explainer by explainer.
 
@@ -157,6 +165,7 @@ def explain(
             and removal operators are not read.
         images: the images.
         predictor: the model.
+        with_pixels: whether each map comes with the image that the model reads.
 
     Raises:
         InvalidArgumentError: as `evaluate`, or a parameter of an explainer.
@@ -171,18 +180,27 @@ def explain(
         {facts.model: Batcher(predictor)}, _window([facts]), lambda: None
     )
     for index, explained in enumerate(scheduler.run(jobs)):
-        yield from _explanations(spec, index, explained)
+        for explanation in _explanations(spec, index, explained):
+            pixels = explained.sample.image.draw() if with_pixels else None
+            yield replace(explanation, input_pixels=pixels)
 
 
 def _explanations(spec: EvaluationSpec, index: int, explained: Explained) -> Iterator[Explanation]:
+    facts = explained.sample.facts
     for explainer in spec.explainers:
         values = explained.maps[explainer]
         png = b""
         if spec.keep_overlays and not isinstance(values, Undefined):
             png = overlay(explained.sample.image.draw(), values).png
-        reading = explained.sample.facts.reading
-        output = None if reading is None else reading.output
-        yield Explanation(index, explainer, explained.prediction, values, png, output)
+        yield Explanation(
+            index,
+            explainer,
+            explained.prediction,
+            values,
+            spec.preprocessing.sized(facts.height, facts.width),
+            png,
+            None if facts.reading is None else facts.reading.output,
+        )
 
 
 def predict_masked(

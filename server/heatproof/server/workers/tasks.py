@@ -259,6 +259,7 @@ class Explain(Task[bytes, None]):
         target: what of the model's answers is explained.
         seed: of everything random.
         overlay: whether to lay each map over its image.
+        input_pixels: whether to send the image that the model reads.
         stated: what the user says of the class output.
         predictions: predictions of one image, as planned.
     """
@@ -273,6 +274,7 @@ class Explain(Task[bytes, None]):
     target: Target = PREDICTED
     seed: int = 0
     overlay: bool = False
+    input_pixels: bool = False
     stated: Statement = UNSTATED
     predictions: int = 0
 

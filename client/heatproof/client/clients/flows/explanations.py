@@ -15,18 +15,21 @@ from heatproof.client.clients.flows.models import CallOptions, name_classes, sto
 from heatproof.client.clients.progress import ignore
 from heatproof.client.clients.retries import patiently
 from heatproof.client.documents import messages
-from heatproof.client.documents.annotations import Annotations, AnnotationSources
+from heatproof.client.documents.annotations import Annotations, AnnotationSources, LabelsSource
 from heatproof.client.documents.captions import caption
 from heatproof.client.documents.images import ImagesSource, NamedImage
 from heatproof.client.documents.model_files import ModelSource, ModelSources
 from heatproof.client.documents.policies import PreprocessingSource, read_preprocessing
+from heatproof.client.documents.results.inputs import ModelInputs
 from heatproof.client.documents.statements import StatementOptions
 from heatproof.client.documents.targets import TargetSource
 from heatproof.v1.class_output_pb2 import ClassOutput
 from heatproof.v1.explainers_pb2 import Explainer
 from heatproof.v1.explanation_service_pb2 import ExplainRequest, Explanation
 from heatproof.v1.explanation_service_pb2_grpc import ExplanationServiceStub
+from heatproof.v1.preprocessing_pb2 import Preprocessing
 from heatproof.v1.results_pb2 import CleanPrediction
+from heatproof.v1.tensor_pb2 import Tensor
 
 EXPLAIN: Final = Rpc(ExplanationServiceStub, "Explain")
 
@@ -47,6 +50,9 @@ class ExplainedImage:
         undefined: why there is no map; empty if there is one.
         overlay_png: PNG of the map over the image; empty unless asked for.
         class_output: how the class scores of the model are read.
+        preprocessing: how the image became the model's input, with all of its values.
+        input_pixels: float32 [3, height, width], RGB in [0, 1], the image in the model's input
+            frame; None unless asked for.
     """
 
     image: str
@@ -56,11 +62,28 @@ class ExplainedImage:
     undefined: str
     overlay_png: bytes
     class_output: ClassOutput
+    preprocessing: Preprocessing
+    input_pixels: NDArray[np.float32] | None
 
     @property
     def name(self) -> str:
         """The explainer in words."""
         return caption(self.explainer)
+
+
+class InputOptions(StatementOptions, CallOptions, total=False):
+    """Options of whatever asks a model about images and a class.
+
+    Attributes:
+        labels: classes of the images, for a target that is the label.
+        target: what is explained; see `TargetSource`.
+        class_names: names of the classes by index, for a target that names some; those that the
+            models' files have by default.
+    """
+
+    labels: LabelsSource | None
+    target: TargetSource
+    class_names: Sequence[str]
 
 
 class ExplainOptions(AnnotationOptions, StatementOptions, CallOptions, total=False):
@@ -73,12 +96,14 @@ class ExplainOptions(AnnotationOptions, StatementOptions, CallOptions, total=Fal
             models' files have by default.
         seed: seed of everything random; 0 by default.
         overlay: whether to draw the map over the image.
+        input_pixels: whether each map comes with the image as the model reads it.
     """
 
     target: TargetSource
     class_names: Sequence[str]
     seed: int
     overlay: bool
+    input_pixels: bool
 
 
 def explain(
@@ -121,6 +146,41 @@ def explain(
     return tuple(explained)
 
 
+def model_inputs(
+    model: ModelSource,
+    images: ImagesSource,
+    *,
+    preprocessing: PreprocessingSource,
+    **options: Unpack[InputOptions],
+) -> Flow[ModelInputs]:
+    """Makes the very pixels that the server gives a model, for other libraries to explain.
+
+    What `heatproof.client.adapters` makes of them are maps for `maps` of `evaluate`.
+
+    Args:
+        model: as of `explain`.
+        images: as of `explain`.
+        preprocessing: as of `explain`.
+        **options: labels, target, what is said of the class output, an example of what a module
+            takes, and a timeout; see `InputOptions` and `CallOptions`.
+    """
+    flow = explain(
+        model,
+        images,
+        preprocessing=preprocessing,
+        explainers=["centre"],  # costs nothing, and every model has it
+        input_pixels=True,
+        **options,
+    )
+    found = yield from flow
+    return ModelInputs(
+        names=tuple(one.image for one in found),
+        pixels=tuple(one.input_pixels for one in found if one.input_pixels is not None),
+        classes=tuple(one.prediction.target for one in found),
+        preprocessing=found[0].preprocessing,
+    )
+
+
 def _filled(
     request: ExplainRequest, images: Sequence[NamedImage], batch: range, known: Annotations
 ) -> ExplainRequest:
@@ -131,15 +191,19 @@ def _filled(
 
 
 def _explained(names: Sequence[str], reply: Explanation) -> ExplainedImage:
-    values = None
-    if not reply.HasField("undefined"):
-        values = np.frombuffer(reply.values.data, "<f4").reshape(reply.values.shape)
     return ExplainedImage(
         image=names[reply.image],
         explainer=reply.explainer,
         prediction=reply.prediction,
-        values=values,
+        values=_array(reply.values) if reply.HasField("values") else None,
         undefined=reply.undefined.detail or reply.undefined.reason,
         overlay_png=reply.overlay_png,
         class_output=reply.class_output,
+        preprocessing=reply.preprocessing,
+        input_pixels=_array(reply.input_pixels) if reply.HasField("input_pixels") else None,
     )
+
+
+def _array(tensor: Tensor) -> NDArray[np.float32]:
+    values: NDArray[np.float32] = np.frombuffer(tensor.data, "<f4").reshape(tensor.shape)
+    return values

@@ -29,6 +29,7 @@ from heatproof.v1 import (
     explainers_pb2,
     explanation_service_pb2,
     masking_service_pb2,
+    preprocessing_pb2,
     results_pb2,
 )
 
@@ -62,6 +63,7 @@ async def decode_explain(
         target=_target(request),
         seed=request.seed,
         overlay=request.overlay,
+        input_pixels=request.input_pixels,
         stated=decode_statement(request.output, request.activation),
         predictions=explained_predictions(explainers, preprocessing, facts),
     )
@@ -95,6 +97,7 @@ def encode_explanation(explanation: Explanation) -> explanation_service_pb2.Expl
         explainer=encode(explanation.explainer, explainers_pb2.Explainer),
         prediction=encode(explanation.prediction, results_pb2.CleanPrediction),
         overlay_png=explanation.overlay_png,
+        preprocessing=encode(explanation.preprocessing, preprocessing_pb2.Preprocessing),
     )
     if isinstance(explanation.values, Undefined):
         message.undefined.CopyFrom(encode(explanation.values, results_pb2.Undefined))
@@ -104,11 +107,13 @@ def encode_explanation(explanation: Explanation) -> explanation_service_pb2.Expl
         message.class_output.CopyFrom(
             encode(explanation.class_output, class_output_pb2.ClassOutput)
         )
+    if explanation.input_pixels is not None:
+        fill_tensor(message.input_pixels, explanation.input_pixels)
     if message.ByteSize() > MAX_REPLY_BYTES:
         raise LimitExceededError(
             f"the map of image {explanation.image} takes {message.ByteSize()} bytes, a reply at "
             f"most {MAX_REPLY_BYTES}; set a smaller preprocessing.height and width, or ask for no "
-            "overlay"
+            "overlay or input pixels"
         )
     return message
 

@@ -45,7 +45,8 @@ def explain(task: Explain, context: TaskContext) -> None:
         )
 
     images = lazily_read(task.images, image_access(context), note)
-    for explanation in engine.explain(spec, images, predictor):
+    explained = engine.explain(spec, images, predictor, with_pixels=task.input_pixels)
+    for explanation in explained:
         context.emit(context.documents.serialized_explanation(explanation))
 
 
