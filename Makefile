@@ -48,6 +48,7 @@ install-test: $(TEST)/installed $(AXE)
 
 # The tests of the pages look for barriers by axe-core, which npm alone has.
 $(AXE):
+	@command -v npm >/dev/null || { echo "npm is needed: the tests of the pages use axe-core" >&2; exit 1; }
 	mkdir -p $(TEST)/axe-core
 	cd $(TEST)/axe-core && npm pack --silent axe-core@$(AXE_VERSION) >/dev/null
 	tar -xzf $(TEST)/axe-core/axe-core-$(AXE_VERSION).tgz -C $(TEST)/axe-core package/axe.min.js

@@ -1,6 +1,6 @@
 """`heatproof sanity`: which scores deserve trust on a model and its images."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Final, TypeAlias
 
 import typer
@@ -96,7 +96,8 @@ def sanity(
             **known.annotations(),
         )
         found = client.assess_metrics(report)
-    content = ReliabilityContent.of(report, found.reliabilities, classes)
+    named = replace(report, models=panel.models)
+    content = ReliabilityContent.of(named, found.reliabilities, classes)
     show_reliability(content)
     reports.write_reliability(content)
 
