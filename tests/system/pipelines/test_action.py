@@ -95,6 +95,11 @@ def test_a_command_line_that_is_wrong_is_told_on_the_change_too(
     (body,) = github.bodies
     assert "NO VERDICT" in body
     assert "PASS" not in body
+    named = gate(server="", baseline="main")
+    assert named.code == 2
+    (body,) = github.bodies
+    assert "would be a baseline of a server" in body
+    assert [shown.level for shown in commands(named.log)] == ["error"]
 
 
 def test_arguments_are_words_as_of_a_shell_and_no_input_is_run(

@@ -116,13 +116,14 @@ def gate(
     """
     question = _Question(candidate, judges, stated, known, reports)
     classes = reports.prepare()
-    question.check(server)
     if candidate.dry_run:
+        question.check(server)
         estimate = question.estimated(server)
         show = print_dry_run if reports.json == STANDARD_OUTPUT else show_dry_run
         show(estimate, reports.described(), has_baseline=candidate.baseline is not None)
         return
     try:
+        question.check(server)
         report = question.judged(server)
     except UnjudgedError as error:
         content = Content.of(error.report, classes)
