@@ -18,6 +18,7 @@ LANGUAGES = {"sh", "python", "toml", "csv", "text"}
 OF_CI = {"README.md": {"yaml"}, "docs/ci.md": {"yaml", "groovy"}}
 """Languages of CI systems, whose blocks are held against the action and run in pipelines/."""
 SERVES = "speaks of servers that a test must start: test_serving_blocks.py"
+PLUGINS = "tests/plugins/test_pages.py runs it, in an environment of its own"
 
 NOT_RUN = {
     ("README.md", "make demo"): "test_demo.py; and `make test` is what runs this",
@@ -33,6 +34,9 @@ NOT_RUN = {
     ("docs/comparing-models.md", "python -m examples"): "trains networks for minutes",
     ("docs/explanation-consistency.md", "python -m examples"): "trains networks for hours",
     ("docs/metric-orderings.md", "python examples"): "hours",
+    ("docs/other-libraries.md", "from captum"): PLUGINS,
+    ("docs/other-libraries.md", "from heatproof"): PLUGINS,
+    ("docs/other-libraries.md", "import mlflow"): PLUGINS,
     ("examples/README.md", "python -m venv"): "asks registries",
     ("examples/README.md", "pip download"): "asks registries",
     ("examples/comparing_models/README.md", "python -m examples.comparing_models.compare"):
