@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -86,6 +87,13 @@ def opened(
         yield page, noise
     finally:
         context.close()
+
+
+def until(page: Page, claim: str, seconds: float = 10) -> None:
+    """Waits until a page makes a claim true; its policy forbids Playwright's own way of waiting."""
+    deadline = time.monotonic() + seconds
+    while not page.evaluate(claim):
+        assert time.monotonic() < deadline, f"not true within {seconds} s: {claim}"
 
 
 def barriers(page: Page) -> list[str]:

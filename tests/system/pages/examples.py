@@ -146,6 +146,9 @@ def _gate_report() -> GateReport:
             blocking=outcome == CheckResult.OUTCOME_FAIL,
         )
     verdict.changes.extend(_change(held, place, held.results[place]) for place in (0, 1))
+    verdict.baseline = "baselines/main@3"
+    verdict.settings.add(setting="environment.processor", baseline=LONG, candidate=RIGHT_TO_LEFT)
+    verdict.settings.add(setting=f"policy.checks[0].{MARKUP}", candidate="0.1")
     _disparity(held.results[0])
     return GateReport(
         held.evaluation,

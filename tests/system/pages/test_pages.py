@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page
 
-from tests.system.pages.browsing import barriers, chromium, opened
+from tests.system.pages.browsing import barriers, chromium, opened, until
 from tests.system.pages.examples import IMAGES, ORDER, PAGES, image_names
 
 WITH_IMAGES = ["evaluation", "gate", "comparison"]
@@ -79,7 +79,7 @@ def test_a_page_fetches_nothing_and_no_name_in_it_runs(
         )
         page.evaluate("document.body.setAttribute('style', 'margin: 99px')")
         page.evaluate("new Image().src = 'https://example.com/x.png'")
-        page.wait_for_function("window.violations.length >= 3")
+        until(page, "window.violations.length >= 3")
         assert page.evaluate("window.broken") is None
         assert page.evaluate("getComputedStyle(document.body).marginTop") == "0px"
 
@@ -167,7 +167,7 @@ def test_the_way_by_keyboard_is_seen_and_reaches_tables(
         region = page.get_by_role("region", name="Checks", exact=True)
         region.focus()
         page.keyboard.press("ArrowRight")
-        page.wait_for_function("document.querySelector('[aria-label=Checks]').scrollLeft > 0")
+        until(page, "document.querySelector('[aria-label=Checks]').scrollLeft > 0")
 
 
 def test_the_first_stop_leads_past_the_header(browser: Browser, pages: dict[str, Path]) -> None:
