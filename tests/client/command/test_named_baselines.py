@@ -21,7 +21,11 @@ from heatproof.client import (
 )
 from heatproof.client.command.application import run
 from heatproof.client.command.output import console
-from heatproof.client.documents.reading.baseline_names import baseline_name, baseline_reference
+from heatproof.client.documents.reading.baseline_names import (
+    baseline_name,
+    baseline_reference,
+    revision_held,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -298,3 +302,19 @@ def test_a_name_is_told_from_files_and_models(source: object, reference: str | N
 def test_what_is_no_name_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match="names no baseline"):
         baseline_name(name)
+
+
+@pytest.mark.parametrize(
+    ("reference", "revision"),
+    [
+        ("baselines/main@3", 3),
+        ("baselines/other@3", None),
+        ("models/a", None),
+        ("evaluations/a", None),
+        ("", None),
+    ],
+)
+def test_only_a_revision_of_the_same_baseline_is_replaced(
+    reference: str, revision: int | None
+) -> None:
+    assert revision_held(reference, "baselines/main") == revision

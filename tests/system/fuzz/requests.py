@@ -19,6 +19,8 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
 from heatproof.v1 import (
+    baseline_service_pb2,
+    baseline_service_pb2_grpc,
     catalog_service_pb2,
     dataset_service_pb2,
     dataset_service_pb2_grpc,
@@ -43,6 +45,7 @@ _FILES: Sequence[Any] = (
     explanation_service_pb2,
     masking_service_pb2,
     model_service_pb2,
+    baseline_service_pb2,
 )
 METHODS: Sequence[MethodDescriptor] = [
     method
@@ -53,6 +56,7 @@ METHODS: Sequence[MethodDescriptor] = [
 _FAULTS = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN}
 _LEAKS = re.compile(r"0x[0-9a-f]{6,}|Traceback|\\.py\\b|object at|/tmp/")
 _SECONDS = 20
+_BASELINE = "baselines/main"
 
 
 class Answer(NamedTuple):
@@ -152,6 +156,8 @@ def _stored() -> Stored:
     pair.models.append(other)
     del pair.metrics[1:]  # whose background would be the map's
     name, of_two = (_ended(evaluations, spec) for spec in (_spec(model, dataset), pair))
+    baselines = baseline_service_pb2_grpc.BaselineServiceStub(channel)
+    baselines.SetBaseline(baseline_service_pb2.SetBaselineRequest(name=_BASELINE, evaluation=name))
     return Stored(model, dataset, name, of_two)
 
 
@@ -203,6 +209,7 @@ def _sensible(method: MethodDescriptor) -> Message:
         "masks": payloads.tensor(np.ones((1, 8, 8)), "uint8"),
         "frame": image_pb2.FRAME_MODEL_INPUT,
         "name": _name(method, names),
+        "evaluation": names.evaluation,
     }
     if method.client_streaming:
         return _second(method)
@@ -220,7 +227,11 @@ def _name(method: MethodDescriptor, names: Stored) -> str:
         return "models/gone"
     if method.name == "CompareModels":
         return names.of_two
-    services = {"ModelService": names.model, "DatasetService": names.dataset}
+    services = {
+        "ModelService": names.model,
+        "DatasetService": names.dataset,
+        "BaselineService": _BASELINE,
+    }
     return services.get(method.containing_service.name, names.evaluation)
 
 
