@@ -101,6 +101,19 @@ def test_on_gitlab_an_artifact_is_a_job_and_a_path(
     assert not gitlab.requests
 
 
+def test_names_of_variables_that_a_run_does_not_have_are_refused(
+    github: FakeGitHub, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    old = tmp_path / "b.json"
+    old.write_text("kept")
+    for artifact, branch, told in (("", "main", "--artifact"), ("scores", " ", "--branch")):
+        asked = ["--artifact", artifact, "--branch", branch, "--output", str(old)]
+        assert run(["ci", "baseline", *asked]) == 2
+        assert f"{told} is empty" in capfd.readouterr().err
+    assert old.read_text() == "kept"
+    assert not github.requests
+
+
 def test_where_the_file_cannot_be_written_nothing_is_fetched(
     github: FakeGitHub, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -101,6 +101,9 @@ def baseline(
 
     Where the branch has none the file is removed, should there be an old one.
     """
+    for option, value in {"--artifact": artifact, "--branch": branch}.items():
+        if not value.strip():  # of a variable that a run does not have
+            raise UsageError(f"{option} is empty")
     require_writable(output)
     data = _forge(on).artifact(artifact, branch)
     if data is not None:
