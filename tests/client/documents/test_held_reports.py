@@ -141,10 +141,11 @@ def test_scores_are_drawn_with_their_intervals(report: Report) -> None:
     assert lines == [[0.5], [0.4, 0.6]]
 
 
-def test_every_kept_map_is_drawn(report: Report) -> None:
+def test_every_kept_map_is_drawn_beside_its_image_with_its_scale(report: Report) -> None:
     figure = report.plot.maps(images=2)
-    assert sum(bool(axis.images) for axis in figure.axes) == 2
+    assert sum(bool(axis.images) for axis in figure.axes) == 2 * 2
     assert "a.png" in figure.axes[0].get_title()
+    assert figure.axes[1].get_title() == "grad_cam\n0.125 to 2.5"
 
 
 def test_what_cannot_be_drawn_says_why(

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from heatproof.client.documents.results import Report
 from heatproof.client.errors import UsageError
 from heatproof.client.extras import required
-from heatproof.client.report.numbers import ARROWS
-from heatproof.v1.results_pb2 import Curve, MetricResult
+from heatproof.client.report.numbers import ARROWS, number
+from heatproof.v1.results_pb2 import Curve, ImageResult, MetricResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -65,7 +65,9 @@ class ReportPlots:
         return figure
 
     def maps(self, images: int = 4) -> "Figure":
-        """The maps over the first images: a row an image, a column a model and explainer.
+        """The maps over the first images, each with the attribution at the ends of its scale.
+
+        A row an image; a column the image as models see it, then one a model and explainer.
 
         Args:
             images: how many images, at least 1.
@@ -76,18 +78,27 @@ class ReportPlots:
         held = [image for image in self.report.images if image.overlays][: max(images, 1)]
         if not held:
             raise UsageError("this report has no maps: evaluate with keep_overlays=True")
-        columns = max(len(image.overlays) for image in held)
+        pictures = [list(self._pictures(image)) for image in held]
+        columns = max(map(len, pictures))
         figure = _figure(PICTURE * columns, PICTURE * len(held) * 1.12)
         grid = figure.subplots(len(held), columns, squeeze=False)
-        for row, image in zip(grid, held, strict=True):
+        for row, drawn in zip(grid, pictures, strict=True):
             for axis in row:
                 axis.axis("off")
-            for axis, overlay in zip(row, image.overlays, strict=False):
-                axis.imshow(_picture(overlay.png))
-                text = self.report.captions.short(overlay.explainer)
-                title = f"{self._model_prefix(overlay.model)}{text}"
-                axis.set_title(f"{title}\n{image.display_name}", fontsize=8)
+            for axis, (title, pixels) in zip(row, drawn, strict=False):
+                axis.imshow(pixels)
+                axis.set_title(title, fontsize=8)
         return figure
+
+    def _pictures(self, image: ImageResult) -> Iterator[tuple[str, Any]]:
+        """An image as models see it, once where they see the same, and its maps, with titles."""
+        for jpeg in dict.fromkeys(held.jpeg for held in image.input_pictures):
+            yield image.display_name, _picture(jpeg, "jpg")
+        for overlay in image.overlays:
+            text = self.report.captions.short(overlay.explainer)
+            scale = f"{number(overlay.lowest)} to {number(overlay.highest)}"
+            title = f"{self._model_prefix(overlay.model)}{text}\n{scale}"
+            yield title, _picture(overlay.png, "png")
 
     def scores(self) -> "Figure":
         """The scores with their 95 % intervals: a chart a metric, a row an explainer and operator.
@@ -207,5 +218,5 @@ def _draw_points(
             axis.plot([held.lower, held.upper], [at, at], "-", color=colour, linewidth=1.4)
 
 
-def _picture(png: bytes) -> Any:  # noqa: ANN401  # an array of matplotlib's
-    return required("matplotlib.image", extra="plot").imread(io.BytesIO(png), format="png")
+def _picture(data: bytes, form: str) -> Any:  # noqa: ANN401  # an array of matplotlib's
+    return required("matplotlib.image", extra="plot").imread(io.BytesIO(data), format=form)
