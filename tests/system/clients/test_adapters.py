@@ -94,6 +94,32 @@ async def test_a_coroutine_gives_the_same_inputs(served: Served) -> None:
     np.testing.assert_array_equal(inputs.pixels[0], found.input_pixels)
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.float32])
+def test_pixels_are_exact(served: Served, kind: type) -> None:
+    picture = photographs(1)[0][:SIDE, :SIDE]
+    values = picture / np.float32(255)
+    given = picture if kind is np.uint8 else values**2  # which bytes do not hold
+    with Client.connect(served.address) as client:
+        inputs = client.model_inputs(
+            Network(), [given], preprocessing={"resize": "none"}, example=EXAMPLE
+        )
+    expected = values if kind is np.uint8 else given
+    np.testing.assert_array_equal(inputs.pixels[0], expected.transpose(2, 0, 1))
+
+
+def test_pixels_of_a_large_input_fit_a_reply(served: Served) -> None:
+    side = 640
+    large = np.zeros((side, side, 3), np.uint8)
+    with Client.connect(served.address) as client:
+        inputs = client.model_inputs(
+            Network(),
+            [large],
+            preprocessing={"resize": "none"},
+            example=torch.zeros(1, 3, side, side),
+        )
+    assert inputs.pixels[0].shape == (3, side, side)
+
+
 def test_pixels_come_only_if_asked_for(served: Served) -> None:
     with Client.connect(served.address) as client:
         (found,) = client.explain(

@@ -29,7 +29,7 @@ from heatproof.v1.explanation_service_pb2 import ExplainRequest, Explanation
 from heatproof.v1.explanation_service_pb2_grpc import ExplanationServiceStub
 from heatproof.v1.preprocessing_pb2 import Preprocessing
 from heatproof.v1.results_pb2 import CleanPrediction
-from heatproof.v1.tensor_pb2 import Tensor
+from heatproof.v1.tensor_pb2 import DATA_TYPE_UINT8, Tensor
 
 EXPLAIN: Final = Rpc(ExplanationServiceStub, "Explain")
 
@@ -200,8 +200,16 @@ def _explained(names: Sequence[str], reply: Explanation) -> ExplainedImage:
         overlay_png=reply.overlay_png,
         class_output=reply.class_output,
         preprocessing=reply.preprocessing,
-        input_pixels=_array(reply.input_pixels) if reply.HasField("input_pixels") else None,
+        input_pixels=_pixels(reply.input_pixels) if reply.HasField("input_pixels") else None,
     )
+
+
+def _pixels(tensor: Tensor) -> NDArray[np.float32]:
+    if tensor.data_type != DATA_TYPE_UINT8:
+        return _array(tensor)
+    held = np.frombuffer(tensor.data, np.uint8).reshape(tensor.shape)
+    values: NDArray[np.float32] = held.astype(np.float32) / np.float32(255)
+    return values
 
 
 def _array(tensor: Tensor) -> NDArray[np.float32]:

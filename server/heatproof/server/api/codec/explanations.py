@@ -4,10 +4,12 @@ import asyncio
 from typing import Final, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from heatproof.evaluators.errors import InvalidArgumentError, LimitExceededError, placed
 from heatproof.evaluators.evaluation.engine import Explanation, MaskedPredictions
 from heatproof.evaluators.explainers import Explainer
+from heatproof.evaluators.images.arrays import Image
 from heatproof.evaluators.images.preprocessing import Preprocessing
 from heatproof.evaluators.outcomes import Undefined
 from heatproof.evaluators.queries.targets import Target
@@ -108,7 +110,7 @@ def encode_explanation(explanation: Explanation) -> explanation_service_pb2.Expl
             encode(explanation.class_output, class_output_pb2.ClassOutput)
         )
     if explanation.input_pixels is not None:
-        fill_tensor(message.input_pixels, explanation.input_pixels)
+        fill_tensor(message.input_pixels, _compact(explanation.input_pixels))
     if message.ByteSize() > MAX_REPLY_BYTES:
         raise LimitExceededError(
             f"the map of image {explanation.image} takes {message.ByteSize()} bytes, a reply at "
@@ -116,6 +118,13 @@ def encode_explanation(explanation: Explanation) -> explanation_service_pb2.Expl
             "overlay or input pixels"
         )
     return message
+
+
+def _compact(pixels: Image) -> NDArray[np.uint8] | Image:
+    """Pixels as bytes, a quarter of their size, where these say the same."""
+    held = np.rint(pixels * np.float32(255)).astype(np.uint8)
+    is_same = np.array_equal(held.astype(np.float32) / np.float32(255), pixels)
+    return held if is_same else pixels
 
 
 async def decode_predict(
