@@ -15,6 +15,7 @@ from heatproof.client.command import (
     ci,
     datasets,
     explain,
+    init,
     inspect,
     metrics,
     models,
@@ -84,6 +85,7 @@ def options(
     """Proves heat maps: tells whether the explanations of a CNN can be trusted."""
 
 
+app.command("init")(init.init)
 app.command("gate")(gate.gate)
 app.command("evaluate")(evaluate.evaluate)
 app.command("compare")(compare.compare)

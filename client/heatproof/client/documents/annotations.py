@@ -6,7 +6,7 @@ import os
 import warnings
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, TypeAlias, TypeVar
@@ -101,6 +101,18 @@ class Annotations:
     groups: Mapping[int, str] = field(default_factory=dict)
     boxes: Mapping[int, Sequence[Box]] = field(default_factory=dict)
     replacements: Mapping[int, Callable[[], ReplacementImage]] = field(default_factory=dict)
+
+    def at(self, places: Sequence[int]) -> Annotations:
+        """What is known about the images at some places, by their place among these."""
+        kept = {
+            each.name: {
+                new: held[old]
+                for new, old in enumerate(places)
+                if old in (held := getattr(self, each.name))
+            }
+            for each in fields(self)
+        }
+        return Annotations(**kept)
 
     def add(self, index: int, image: Image) -> Image:
         """Adds what is known about image `index` to its message."""

@@ -4,7 +4,7 @@ import os
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 from heatproof.client.documents import messages
 from heatproof.client.documents.messages import AnyMessage
@@ -18,6 +18,9 @@ NO_PREPROCESSING: Final = (
     "[model.preprocessing] in the policy"
 )
 """Says what to do where a preprocessing is missing."""
+
+POLICY_FILE: Final = "heatproof.toml"
+"""The policy of a folder."""
 
 PRESETS: Final = ("deployment", "medical", "research")
 """Names of policies that come with Heatproof."""
@@ -76,6 +79,20 @@ def read_preprocessing(source: PreprocessingSource) -> Preprocessing:
         path = Path(source)
         return _from_file(Preprocessing, path, _inner(_toml(path)))
     return messages.read(Preprocessing, source, "preprocessing")
+
+
+def preprocessing_table(source: str) -> dict[str, Any]:
+    """What a policy holds under `[model.preprocessing]` for a preset or a TOML file.
+
+    Raises:
+        PolicyError: as `read_preprocessing`.
+        UsageError: likewise.
+    """
+    read_preprocessing(source)
+    if not source.endswith(".toml"):
+        return {"preset": source}
+    table = _inner(_toml(Path(source)))
+    return {"preset": table} if isinstance(table, str) else dict(cast("dict[str, Any]", table))
 
 
 def _from_file(kind: type[AnyMessage], path: Path, table: object) -> AnyMessage:

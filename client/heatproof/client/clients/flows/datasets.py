@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from random import Random
 from typing import Final, TypeAlias, TypedDict, Unpack
 
 from heatproof.client.clients.effects import Flow, Rpc, Unary, Upload, limit, work
@@ -82,6 +83,31 @@ def upload_dataset(
     return (yield from stored(found, display_name=display_name, on_progress=on_progress))
 
 
+def upload_sample(
+    images: DatasetSource,
+    count: int,
+    seed: int,
+    on_progress: OnProgress,
+    annotations: AnnotationOptions,
+) -> Flow[Dataset]:
+    """Uploads some of the images, drawn by a seed, with what is known about these; else all.
+
+    Args:
+        images: as of `upload_dataset`, but no uploaded set, of which none can be left out.
+        count: how many; as many as there are if there are fewer.
+        seed: of the draw.
+        on_progress: is told of the upload.
+        annotations: of all images.
+
+    Raises:
+        UsageError: as of `upload_dataset`, or the set is uploaded already.
+    """
+    found = yield from gathered(images, annotations)
+    if isinstance(found, Dataset):
+        raise UsageError(f"{found.name} is uploaded as a whole: leave the number of images out")
+    return (yield from stored(found.sample(count, seed), on_progress=on_progress))
+
+
 @dataclass(frozen=True, slots=True)
 class Gathered:
     """Images that are found and not sent yet.
@@ -95,6 +121,13 @@ class Gathered:
     images: tuple[NamedImage, ...]
     known: Annotations
     name: str
+
+    def sample(self, count: int, seed: int) -> "Gathered":
+        """Some of them, drawn by a seed, in their order; all if there are no more."""
+        every = range(len(self.images))
+        places = sorted(Random(seed).sample(every, min(count, len(every))))  # noqa: S311  # no secret
+        images = tuple(self.images[place] for place in places)
+        return Gathered(images, self.known.at(places), self.name)
 
 
 def gathered(images: DatasetSource, annotations: AnnotationOptions) -> Flow[Gathered | Dataset]:

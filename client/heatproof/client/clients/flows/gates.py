@@ -345,6 +345,33 @@ def _outline(baseline: Baseline | None) -> Baseline | None:
     return outline
 
 
+def judged(report: Report, policy: PolicySource) -> Flow[GateReport]:
+    """The verdict on the first model of an evaluation that has ended; its second is the baseline.
+
+    Args:
+        report: of the evaluation; scores what the policy asks for.
+        policy: as of `gate`.
+
+    Raises:
+        ServiceError: the evaluation does not score what a check asks for.
+    """
+    rules = read_policy(policy)
+    names = [model.name for model in report.models]
+    request = GateEvaluationRequest(name=report.evaluation.name, model=names[0], policy=rules)
+    if len(names) > 1:
+        request.baseline_model = names[1]
+    verdict: Verdict = yield from patiently(Unary(GATE, request))
+    return GateReport(
+        report.evaluation,
+        report.images,
+        report.models,
+        report.dataset,
+        model=names[0],
+        policy=rules,
+        verdict=verdict,
+    )
+
+
 def _verdict(report: Report, asked: _Asked) -> Flow[Verdict]:
     names = [model.name for model in report.models]
     request = GateEvaluationRequest(name=report.evaluation.name, model=names[0], policy=asked.rules)

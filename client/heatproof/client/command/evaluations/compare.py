@@ -15,7 +15,7 @@ from heatproof.client.command.options import shared
 from heatproof.client.command.options.evaluator import EvaluatorOptions
 from heatproof.client.command.options.files import ReportOptions
 from heatproof.client.command.options.groups import grouped
-from heatproof.client.command.options.panels import Panel, require_several
+from heatproof.client.command.options.panels import LAYER_CELL, Panel, require_several
 from heatproof.client.command.output.comparison import show_comparison
 from heatproof.client.command.output.console import note, progress_shown
 from heatproof.client.documents.reading.choices import choice
@@ -33,17 +33,11 @@ METRICS: Final = (
 )
 """What models are compared by if nothing else is said."""
 
-EXPLAINERS: Final = ("grad_cam", "rise", "occlusion")
-"""The first that every model allows explains if nothing else is said."""
-
 CONTROLS: Final = ("random", "centre")
 """Explainers that know nothing of the model: they show what a value is worth."""
 
-REMOVALS: Final = ("layer", "blur")
-"""The first that every model allows hides regions if nothing else is said."""
-
-MIN_LAYER_SIDE: Final = 14 * 16
-"""Pixels from which layer masking can hide the metrics' cells: 14 a side, of 16 pixels each."""
+METRIC_CELLS: Final = 14
+"""Cells a side of the metrics' grids."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +68,7 @@ class ComparedOptions(shared.ImagesOptions):
         list[str],
         typer.Option(
             help="Removal operator, likewise; by default layer where every model allows it and "
-            f"images have {MIN_LAYER_SIDE} pixels a side, else blur."
+            f"images have {METRIC_CELLS * LAYER_CELL} pixels a side, else blur."
         ),
     ] = field(default_factory=list)
     reference: Annotated[
@@ -142,10 +136,9 @@ def _choices(
     needs = _needs(metrics, catalog)
     explainers, removals = list(question.explainer), list(question.removal)
     if "attribution" in needs and not explainers:
-        explainers = [panel.first("explainers", EXPLAINERS)]
+        explainers = [panel.usual_explainer()]
     if "removal" in needs and not removals:
-        fits = panel.smallest_side >= MIN_LAYER_SIDE
-        removals = [panel.first("removals", REMOVALS if fits else REMOVALS[1:])]
+        removals = [panel.usual_removal(METRIC_CELLS)]
     controls = [name for name in CONTROLS if explainers and name not in explainers]
     note(f"metrics: {', '.join(metrics)}")
     note(

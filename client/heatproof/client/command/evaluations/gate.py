@@ -20,16 +20,13 @@ from heatproof.client.command.options.groups import grouped
 from heatproof.client.command.output.console import progress_shown
 from heatproof.client.command.output.dry_runs import print_dry_run, show_dry_run
 from heatproof.client.command.output.tables import show_report, show_results, show_verdict
-from heatproof.client.documents.policies import PRESETS
+from heatproof.client.documents.policies import POLICY_FILE, PRESETS
 from heatproof.client.documents.results import GateReport, UnjudgedError
 from heatproof.client.documents.results.estimates import GateEstimate
 from heatproof.client.errors import UsageError
 from heatproof.client.report.checks import Judgement
 from heatproof.client.report.content import Content
 from heatproof.client.report.failures import Failure
-
-POLICY_FILE: Final = "heatproof.toml"
-"""The policy of a folder."""
 
 REFUSED: Final = 1
 """Exit code of a verdict against the model; of nothing else."""

@@ -21,6 +21,16 @@ FEWEST: Final = 2
 """Models that can be compared."""
 
 
+EXPLAINERS: Final = ("grad_cam", "rise", "occlusion")
+"""The first that every model allows explains if nothing else is said."""
+
+REMOVALS: Final = ("layer", "blur")
+"""The first that every model allows hides regions if nothing else is said."""
+
+LAYER_CELL: Final = 16
+"""Pixels a side from which layer masking can hide a cell of a metric."""
+
+
 @dataclass(frozen=True, slots=True)
 class Panel:
     """Models that are compared.
@@ -115,6 +125,19 @@ class Panel:
     def first(self, kind: Kind, names: Sequence[str]) -> str:
         """The first choice that every model allows, else the last."""
         return next((name for name in names if self.obstacle(kind, name) is None), names[-1])
+
+    def usual_explainer(self) -> str:
+        """The first of `EXPLAINERS` that every model allows."""
+        return self.first("explainers", EXPLAINERS)
+
+    def usual_removal(self, cells: int) -> str:
+        """The first of `REMOVALS` that every model and the size of images allow.
+
+        Args:
+            cells: how many the metrics' grids have a side.
+        """
+        fits = self.smallest_side >= cells * LAYER_CELL
+        return self.first("removals", REMOVALS if fits else REMOVALS[1:])
 
     @contextmanager
     def errors_named(self) -> Iterator[None]:
