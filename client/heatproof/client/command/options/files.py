@@ -25,6 +25,7 @@ from heatproof.client.report.reliability import html as reliability_html
 from heatproof.client.report.reliability import markdown as reliability_markdown
 from heatproof.client.report.reliability.content import ReliabilityContent
 from heatproof.client.report.rows import ClassNames
+from heatproof.client.tracking import metrics_file
 
 REPORTS = "Reports"
 
@@ -107,6 +108,14 @@ class GateReportOptions(ReportOptions):
         Path | None,
         typer.Option("--junit", help="Write JUnit XML.", rich_help_panel=REPORTS),
     ] = None
+    metrics: Annotated[
+        Path | None,
+        typer.Option(
+            "--metrics",
+            help="Write scores, intervals and the verdict as numbers, for `dvc metrics`.",
+            rich_help_panel=REPORTS,
+        ),
+    ] = None
     update_baseline: Annotated[
         Path | None,
         typer.Option(
@@ -129,13 +138,14 @@ class GateReportOptions(ReportOptions):
 
     def files(self) -> tuple[Path | None, ...]:
         """As `ReportOptions.files`, with the files of a gate."""
-        return (*ReportOptions.files(self), self.junit, self.baseline_file)
+        return (*ReportOptions.files(self), self.junit, self.metrics, self.baseline_file)
 
     def described(self) -> tuple[tuple[str, Path, str], ...]:
         """The reports that were asked for: option, file, and what it would hold."""
         held = (
             ("--json", self.json, "policy, scores of all images with curves, verdict"),
             ("--junit", self.junit, "a test case for each check"),
+            ("--metrics", self.metrics, "scores, intervals and verdict as numbers"),
             ("--markdown", self.markdown, "verdict and scores for a pull request"),
             ("--html", self.html, "the same as one page, with the maps over the images"),
             ("--update-baseline", self.baseline_file, "scores that later gates compare with"),
@@ -147,6 +157,7 @@ class GateReportOptions(ReportOptions):
         """As `write`, with the files of a gate."""
         self.write(content, judged)
         written(self.junit, lambda path: junit.write(content, judged, path))
+        written(self.metrics, lambda path: metrics_file.write(judged.report, path))
         written(self.baseline_file, lambda path: recordings.write_baseline(judged.report, path))
 
     def write_failure(self, failure: Failure, content: Content | None = None) -> None:

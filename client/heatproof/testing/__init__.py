@@ -1,0 +1,1 @@
+"""Heatproof inside test suites."""
