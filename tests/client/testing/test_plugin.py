@@ -10,6 +10,7 @@ import pytest
 
 from tests.client.command.conftest import folder as folder
 from tests.client.command.conftest import served as served
+from tests.system.docs.code_blocks import BLOCKS
 
 pytest_plugins = ["pytester"]
 
@@ -44,6 +45,16 @@ def test_a_model_that_may_ship_passes_and_its_reports_are_written(
     report = json.loads((suite.path / "reports" / f"{name}.json").read_text())
     assert report["verdict"]["outcome"] in {"OUTCOME_PASS", "OUTCOME_WARN"}
     assert "insertion" in (suite.path / "reports" / f"{name}.md").read_text()
+
+
+def test_the_test_of_the_page_runs(suite: pytest.Pytester, served: str) -> None:
+    (block,) = [one for one in BLOCKS if "(heatproof_gate)" in one.code]
+    for source, name in (("sound.onnx", "model.onnx"), ("policy.toml", "heatproof.toml")):
+        shutil.copy(suite.path / source, suite.path / name)
+    rows = [f"{path.name},0" for path in (suite.path / "images").iterdir()]
+    (suite.path / "labels.csv").write_text("\n".join(["file,label", *rows]))
+    suite.makepyfile(block.code)
+    ran(suite, served).assert_outcomes(passed=1)
 
 
 def test_a_verdict_against_the_model_fails_with_the_checks_that_block(

@@ -12,6 +12,7 @@ import pytest
 from heatproof.client.command.application import run
 from tests.client.command.conftest import folder as folder
 from tests.client.command.conftest import served as served
+from tests.system.docs.code_blocks import BLOCKS
 
 DVC = os.environ.get("HEATPROOF_DVC") or shutil.which("dvc")
 """The command of DVC, which lives in an environment of its own."""
@@ -75,7 +76,9 @@ def test_keys_stay_when_model_bound_and_baseline_change(home: Path, served: str)
 
 
 @pytest.mark.skipif(DVC is None, reason="needs dvc: set HEATPROOF_DVC to its command")
-def test_dvc_shows_and_compares_them(home: Path, served: str) -> None:
+def test_dvc_runs_the_stage_of_the_page_and_compares_its_numbers(
+    home: Path, served: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def dvc(*arguments: str) -> str:
         assert DVC is not None
         done = subprocess.run(
@@ -87,19 +90,23 @@ def test_dvc_shows_and_compares_them(home: Path, served: str) -> None:
         named = ["-c", "user.name=t", "-c", "user.email=t@example.com"]
         subprocess.run(["git", *named, *arguments], cwd=home, check=True, capture_output=True)
 
-    assert gated(served, "sound.onnx") == 0
-    (home / "dvc.yaml").write_text("metrics:\n  - metrics.json\n")
+    monkeypatch.setenv("HEATPROOF_SERVER", served)
+    (stage,) = [block for block in BLOCKS if block.code.startswith("stages:")]
+    (home / "dvc.yaml").write_text(stage.code)
+    shutil.copy(home / "policy.toml", home / "heatproof.toml")
+    shutil.copy(home / "sound.onnx", home / "model.onnx")
     git("init")
     dvc("init", "--quiet")
-    git("add", "dvc.yaml", "metrics.json")
+    dvc("repro", "--quiet")
+    git("add", "dvc.yaml", "dvc.lock", "metrics.json")
     git("commit", "-m", "sound")
+    before = read(home, "metrics.json")
     shown = json.loads(dvc("metrics", "show", "--json"))
-    assert shown[""]["data"]["metrics.json"]["data"] == read(home, "metrics.json")
+    assert shown[""]["data"]["metrics.json"]["data"] == before
 
-    before = flat(read(home, "metrics.json"))
     assert gated(served, "crippled.onnx") == 1
-    after = flat(read(home, "metrics.json"))
     score = "scores.insertion.grad_cam.black.value"
+    change = flat(read(home, "metrics.json"))[score] - flat(before)[score]
     found = json.loads(dvc("metrics", "diff", "--json"))["metrics.json"][score]
-    assert found["diff"] == pytest.approx(after[score] - before[score])
+    assert found["diff"] == pytest.approx(change)
     assert score in dvc("metrics", "diff")

@@ -15,8 +15,10 @@ from tests.system.docs.pasting import paste_python, paste_shell
 from tests.system.serving import Served
 
 LANGUAGES = {"sh", "python", "toml", "csv", "text"}
-OF_CI = {"README.md": {"yaml"}, "docs/ci.md": {"yaml", "groovy"}}
-"""Languages of CI systems, whose blocks are held against the action and run in pipelines/."""
+OF_CI = {"README.md": {"yaml"}, "docs/ci.md": {"yaml", "groovy"}, "docs/gate.md": {"yaml"}}
+"""Languages of CI systems, whose blocks are held against the action and run in pipelines/, and of
+DVC, whose stage tests/client/tracking runs."""
+CALIBRATES = "takes more images than the desk has: tests/client/command/test_init.py"
 SERVES = "speaks of servers that a test must start: test_serving_blocks.py"
 PLUGINS = "tests/plugins/test_pages.py runs it, in an environment of its own"
 
@@ -24,6 +26,8 @@ NOT_RUN = {
     ("README.md", "make demo"): "test_demo.py; and `make test` is what runs this",
     ("README.md", "pip install"): "packaging/test_wheel.py installs the wheel",
     ("README.md", "heatproof serve"): SERVES,
+    ("README.md", "heatproof init"): CALIBRATES,
+    ("docs/gate.md", "heatproof init"): CALIBRATES,
     ("docs/operations.md", "pip install"): SERVES,
     ("docs/operations.md", "python -m heatproof.server"): SERVES,
     ("docs/wire-contract.md", "heatproof serve"): SERVES,
