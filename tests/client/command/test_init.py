@@ -202,6 +202,7 @@ def test_a_parent_is_held_against_and_one_that_answers_otherwise_is_told(
     assert {str(one.metric.WhichOneof("metric")) for one in agreements} == AGREEMENTS
     del policy.checks[:]
     policy.checks.extend(agreements)
+    del policy.removals[:]
     with Client.connect(served) as client:
         same, other = (
             client.gate("model.onnx", "more", policy=policy, baseline=parent)

@@ -94,7 +94,8 @@ def policy_text(calibration: Calibration) -> str:
     for line in _head(calibration):
         document.add(tomlkit.comment(line) if line else tomlkit.nl())
     document.add("explainers", _list(calibration.explainers))
-    document.add("removals", _list([calibration.removal]))
+    if any(finding.trial.hides for finding in calibration.checked):  # else a gate refuses them
+        document.add("removals", _list([calibration.removal]))
     document.add("seed", tomlkit.item(calibration.seed))
     document.add(tomlkit.nl())
     document.add("model", _model(calibration))
@@ -188,7 +189,7 @@ def _guard(finding: Finding) -> Table:
 
 
 def _is_guarded(finding: Finding) -> bool:
-    return finding.trial.guarded and finding.bound.standing is Standing.CHECK
+    return finding.trial.hides and finding.bound.standing is Standing.CHECK
 
 
 def _ended(table: Table, finding: Finding) -> Table:

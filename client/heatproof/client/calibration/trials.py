@@ -29,8 +29,8 @@ class Trial:
         metric: what is scored, and what would be checked.
         question: what it asks, in a sentence.
         need: what it takes.
-        guarded: whether a control map is held below the bound too: where that fails, the images no
-            longer tell a map from a blind one.
+        hides: whether it hides regions. It needs a removal operator then, and a blind map is held
+            below the bound too: where that fails, hiding no longer tells a map from a blind one.
         blind: the metric by which control maps are scored, made of the explainer under test; None:
             `metric` itself.
     """
@@ -38,7 +38,7 @@ class Trial:
     metric: Chosen
     question: str
     need: Need = Need.NOTHING
-    guarded: bool = False
+    hides: bool = False
     blind: Callable[[Chosen], Chosen] | None = None
 
     @property
@@ -64,12 +64,12 @@ TRIALS: Final = (
         {"occlusion_corrected_deletion": {"grid": 5, "steps": 5}},
         "Hiding what the map ranks high must cost more than hiding what blind maps rank high: 0 is "
         "random orders, 1 the model's own order.",
-        guarded=True,
+        hides=True,
     ),
     Trial(
         {"srg": {"regions": dict(_GRID), "steps": 7}},
         "Hiding what the map ranks high must cost more than hiding what it ranks low.",
-        guarded=True,
+        hides=True,
     ),
     Trial(
         {"mprt": {"stages": 4}},
