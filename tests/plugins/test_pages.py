@@ -46,6 +46,7 @@ def test_the_blocks_of_the_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     for index, pixels in enumerate(photographs(3)):
         Image.fromarray(pixels).save(f"{index}.png")
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.sqlite")
+    mlflow.set_experiment("pages")
     graph = onnx.load_from_string(exported(Network(), EXAMPLE))
     names: dict[str, Any] = {
         "module": Network(),
