@@ -36,9 +36,9 @@ def test_the_namespace_package_has_no_init(wheel_files: list[str]) -> None:
     assert "heatproof/__init__.py" not in wheel_files
 
 
-def test_the_wheel_holds_all_five_roots_and_the_generated_contract(wheel_files: list[str]) -> None:
+def test_the_wheel_holds_all_roots_and_the_generated_contract(wheel_files: list[str]) -> None:
     folders = {name.split("/")[1] for name in wheel_files if name.startswith("heatproof/")}
-    assert folders == {"v1", "client", "server", "evaluators", "graphs"}
+    assert folders == {"v1", "client", "testing", "server", "evaluators", "graphs"}
     sources = sorted((ROOT / "protos").rglob("*.proto"))
     assert sources
     for source in sources:
@@ -48,7 +48,7 @@ def test_the_wheel_holds_all_five_roots_and_the_generated_contract(wheel_files: 
 
 
 def test_every_package_says_that_it_is_typed(wheel_files: list[str]) -> None:
-    for package in ("client", "server", "evaluators", "graphs"):
+    for package in ("client", "testing", "server", "evaluators", "graphs"):
         assert f"heatproof/{package}/py.typed" in wheel_files
 
 
