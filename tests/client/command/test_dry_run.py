@@ -133,9 +133,9 @@ def test_what_keeps_a_gate_from_running_is_told_and_no_report_is_written(
     policy = home / "policy.toml"
     policy.write_text(policy.read_text().replace(*change))
 
-    assert dry(served, "--junit", "r.xml") == 2
+    assert dry(served, "--junit", "refused.xml") == 2
     assert told in capfd.readouterr().err
-    assert not (home / "r.xml").exists()
+    assert not (home / "refused.xml").exists()
 
 
 @pytest.mark.usefixtures("home")

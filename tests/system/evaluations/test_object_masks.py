@@ -84,6 +84,7 @@ def rules(served: Evaluating, **check: Any) -> gate_pb2.Policy:
     return gate_pb2.Policy(
         model={"preprocessing": spec.preprocessing},
         explainers=spec.explainers,
+        seed=spec.seed,
         checks=[{"metric": CONSISTENCY, **check}],
     )
 
