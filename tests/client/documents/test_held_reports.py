@@ -5,6 +5,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from heatproof.client import Client, GateReport, Report, UsageError
@@ -97,6 +98,12 @@ def test_scores_are_printed_without_folding(report: Report) -> None:
     assert "..." not in printed
     assert "\\" not in printed
     assert max(map(len, printed.splitlines())) <= 80
+    for wide in (report.to_pandas(details=True), report.images_to_pandas(), report.worst(2)):
+        text = str(wide)
+        assert "..." not in text
+        assert len(text.splitlines()) == 1 + len(wide)
+        assert all(str(column) in text.splitlines()[0] for column in wide.columns)
+        assert type(wide.copy()) is pd.DataFrame
     assert {"standard_error", "undefined"} <= set(report.to_pandas(details=True).columns)
 
 

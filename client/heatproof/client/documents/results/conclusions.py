@@ -10,9 +10,9 @@ import numpy as np
 
 from heatproof.client.documents.captions import Captions
 from heatproof.client.documents.messages import short_name
+from heatproof.client.documents.results.frames import frame_of
 from heatproof.client.documents.results.reports import Report
 from heatproof.client.documents.results.rows import summary_row, value_of
-from heatproof.client.extras import required
 from heatproof.v1.comparison_pb2 import ModelComparison, ModelDifference
 from heatproof.v1.reliability_pb2 import MetricReliability
 from heatproof.v1.results_pb2 import ConsistencyWeight, Summary
@@ -38,27 +38,19 @@ class ModelComparisons:
 
     def to_pandas(self) -> "pd.DataFrame":
         """One row a quantity and pair of models: the difference, its interval and its p-values."""
-        pandas = required("pandas", extra="report")
-        frame: pd.DataFrame = pandas.DataFrame(
-            [
-                {**self._columns(one), **self._difference(each), "images": one.images}
-                for one in self.comparisons
-                for each in one.differences
-            ]
+        return frame_of(
+            {**self._columns(one), **self._difference(each), "images": one.images}
+            for one in self.comparisons
+            for each in one.differences
         )
-        return frame
 
     def models_to_pandas(self) -> "pd.DataFrame":
         """One row a quantity and model, or control map (`control`): its value and interval."""
-        pandas = required("pandas", extra="report")
-        frame: pd.DataFrame = pandas.DataFrame(
-            [
-                {**self._columns(one), **named, **summary_row(summary)}
-                for one in self.comparisons
-                for named, summary in self._summaries(one)
-            ]
+        return frame_of(
+            {**self._columns(one), **named, **summary_row(summary)}
+            for one in self.comparisons
+            for named, summary in self._summaries(one)
         )
-        return frame
 
     def _columns(self, one: ModelComparison) -> dict[str, Any]:
         return {**self.captions.setting(one), "part": one.part, "control": one.control}
@@ -99,9 +91,7 @@ class MetricReliabilities:
 
     def to_pandas(self) -> "pd.DataFrame":
         """One row a metric: whether its scores deserve trust, and the numbers behind that."""
-        pandas = required("pandas", extra="report")
-        frame: pd.DataFrame = pandas.DataFrame([self._row(one) for one in self.reliabilities])
-        return frame
+        return frame_of(self._row(one) for one in self.reliabilities)
 
     def _row(self, one: MetricReliability) -> dict[str, Any]:
         kind = MetricReliability.Trust.DESCRIPTOR
@@ -142,9 +132,7 @@ class ConsistencyWeights:
 
     def to_pandas(self) -> "pd.DataFrame":
         """One row an image; a missing weight is NaN, with its reason beside it."""
-        pandas = required("pandas", extra="report")
-        frame: pd.DataFrame = pandas.DataFrame(list(self.rows()), columns=list(WEIGHT_COLUMNS))
-        return frame
+        return frame_of(self.rows(), WEIGHT_COLUMNS)
 
     def rows(self) -> Iterator[tuple[str, float | None, bool | None, str, str]]:
         """Rows of a table with `WEIGHT_COLUMNS`; None and "" stand for what there is not."""

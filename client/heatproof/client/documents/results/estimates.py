@@ -5,7 +5,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from heatproof.client.documents.captions import Captions
-from heatproof.client.extras import required
+from heatproof.client.documents.results.frames import frame_of
 from heatproof.v1.class_output_pb2 import ClassOutput
 from heatproof.v1.evaluation_pb2 import EvaluationSpec
 from heatproof.v1.evaluation_service_pb2 import CreateEvaluationResponse
@@ -85,9 +85,7 @@ class EvaluationEstimate:
 
     def to_pandas(self) -> "pd.DataFrame":
         """One row a planned result: model, metric, removal operator, explainer, predictions."""
-        pandas = required("pandas", extra="report")
-        frame: pd.DataFrame = pandas.DataFrame(self.rows)
-        return frame
+        return frame_of(self.rows)
 
     def __str__(self) -> str:
         time = "unknown time" if self.seconds is None else f"about {self.seconds:.0f} s"

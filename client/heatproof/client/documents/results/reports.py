@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from heatproof.client.documents.captions import Captions
 from heatproof.client.documents.model_files import names_in
 from heatproof.client.documents.presenting import PathText, Plots, presenter
+from heatproof.client.documents.results.frames import frame_of
 from heatproof.client.documents.results.ranking import badness
 from heatproof.client.documents.results.rows import (
     answer_row,
@@ -18,7 +19,6 @@ from heatproof.client.documents.results.rows import (
     value_of,
 )
 from heatproof.client.errors import HeatproofError, UsageError
-from heatproof.client.extras import required
 from heatproof.v1.dataset_pb2 import Dataset
 from heatproof.v1.evaluation_pb2 import Evaluation
 from heatproof.v1.gate_pb2 import Policy, Verdict
@@ -78,12 +78,13 @@ class Report:
             details: whether to add the standard error, why images have no score, and the parts of
                 the score.
         """
-        pandas = required("pandas", extra="report")
-        rows = self._rows() if details else map(_without_details, self._rows())
-        frame: pd.DataFrame = pandas.DataFrame(list(rows))
-        if not details and len(self.models) == 1 and len(frame):
-            frame = frame.drop(columns="model")
-        return frame
+        if details:
+            return frame_of(self._rows())
+        left_out = {"model"} if len(self.models) == 1 else set()
+        rows = map(_without_details, self._rows())
+        return frame_of(
+            {name: value for name, value in row.items() if name not in left_out} for row in rows
+        )
 
     def images_to_pandas(self) -> "pd.DataFrame":
         """One row an image and result.
@@ -91,9 +92,7 @@ class Report:
         The score or the reason for its absence, its parts, the model's top class for the clean
         image with its probability, and the label where it is known.
         """
-        pandas = required("pandas", extra="report")
-        frame: pd.DataFrame = pandas.DataFrame(list(self._image_rows()))
-        return frame
+        return frame_of(self._image_rows())
 
     def worst(self, n: int = 10) -> "pd.DataFrame":
         """The images whose explanations score worst: `n` rows a result, the worst first.
@@ -101,7 +100,6 @@ class Report:
         Args:
             n: how many images of each result; those without a score are not among them.
         """
-        pandas = required("pandas", extra="report")
         indices = [score.result for image in self.images for score in image.scores]
         rows = list(zip(indices, self._image_rows(), strict=True))
         worst: list[dict[str, Any]] = []
@@ -111,8 +109,7 @@ class Report:
             ranked = sorted(keyed, key=itemgetter(0), reverse=True)
             worst.extend(row for _, row in ranked[:n])
         several = ["model"] if len(self.models) > 1 else []
-        frame: pd.DataFrame = pandas.DataFrame(worst, columns=[*several, *WORST_COLUMNS])
-        return frame
+        return frame_of(worst, [*several, *WORST_COLUMNS])
 
     def save(self, path: PathText) -> None:
         """Writes everything: `.json`, or `.parquet` with a row an image and result.
