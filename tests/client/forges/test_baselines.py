@@ -61,6 +61,9 @@ def test_a_jobs_own_token_fetches_what_a_branch_has_kept(
     assert json.loads(output.read_text())["model"] == "main's"
     assert fetched(output, "other:out/b c.json") == 0
     assert not output.exists()
+    gitlab.kept["main", "gate: [a, b]", "out/b.json"] = baseline("the matrix's")
+    assert fetched(output, "gate: [a, b]:out/b.json") == 0
+    assert json.loads(output.read_text())["model"] == "the matrix's"
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heatproof.client.forges.fitting import fitted
+from heatproof.client.report import markdown
 
 LINES = st.lists(st.text("ab|\n", max_size=60), max_size=12).map("\n".join)
 FOLDED = st.builds(
@@ -57,3 +58,12 @@ def test_of_many_parts_the_last_are_named_and_the_others_counted() -> None:
     found = fitted(text, 2_500)
     assert len(found) <= 2_500
     assert "92 folded parts, “part 92" in found
+
+
+def test_a_title_that_is_named_is_no_markdown() -> None:
+    title = "What else differs from [x](http://y) @team\n\n# big"
+    text = "\n".join(["head", "", *markdown.folded(title, ["text " * 50])])
+    shown = fitted(text, 200)
+    assert "\\[x\\]" in shown
+    assert "@team" not in shown
+    assert "\n# big" not in shown

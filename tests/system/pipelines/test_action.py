@@ -140,13 +140,16 @@ def test_a_branch_keeps_its_baseline_and_changes_are_held_against_it(
 
 
 def test_a_baseline_that_cannot_be_had_is_no_verdict(
-    gate: Callable[..., Done], github: FakeGitHub, runner: Runner
+    gate: Callable[..., Done], github: FakeGitHub, runner: Runner, workspace: Path
 ) -> None:
+    (workspace / "heatproof-report").mkdir()
+    (workspace / "heatproof-report" / "report.md").write_text("## PASS of another gate")
     done = gate(baseline_artifact="scores", require_baseline="true")
     assert done.failed == ["Fetch the baseline"]
     assert done.outputs["exit-code"] == ""
     (body,) = github.bodies
     assert "NO VERDICT" in body
+    assert "PASS" not in body
     runner.github["token"] = "wrong"
     refused = gate(baseline_artifact="scores", comment="false")
     assert refused.failed == ["Fetch the baseline"]
@@ -171,6 +174,9 @@ def test_a_comment_that_is_refused_changes_no_verdict(
         ({"images": ""}, "the input images is missing"),
         ({"name": ""}, "the input name is empty"),
         ({"reports": ""}, "the input reports is empty"),
+        ({"name": "gate-models/a.onnx"}, "not 'gate-models/a.onnx'"),
+        ({"name": "a--b"}, "not 'a--b'"),
+        ({"baseline_artifact": "a:b"}, "not 'a:b'"),
         ({"comment": "yes"}, "true or false, not 'yes'"),
         ({"update_baseline": ""}, "true or false, not ''"),
         ({"update_baseline": "true"}, "update-baseline needs baseline-artifact"),

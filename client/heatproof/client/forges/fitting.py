@@ -1,8 +1,11 @@
 """Markdown that fits where it is shown."""
 
+import html
 import re
 from collections.abc import Sequence
 from typing import Final
+
+from heatproof.client.report.markdown import escape
 
 _FOLDED: Final = re.compile(r"<details>.*?</details>\n*", re.DOTALL)
 _SUMMARY: Final = re.compile(r"<summary>(.*?)</summary>", re.DOTALL)
@@ -51,7 +54,10 @@ def _cut(text: str, left_out: Sequence[str], limit: int) -> str:
 
 def _title(block: str) -> str:
     found = _SUMMARY.search(block)
-    return f"“{found[1].strip()[:_TITLE]}”" if found else "a folded part"
+    if not found:
+        return "a folded part"
+    # It leaves the HTML that kept it from being read as Markdown.
+    return f"“{escape(html.unescape(found[1]).strip()[:_TITLE])}”"
 
 
 def _note(left_out: Sequence[str]) -> str:

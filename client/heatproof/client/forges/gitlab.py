@@ -68,7 +68,10 @@ class GitLab:
             UsageError: one is missing.
         """
         project = variable(environment, "CI_PROJECT_ID", "number or path of the project")
-        run = Run(environment.get("CI_COMMIT_SHA", ""), environment.get("CI_JOB_URL", ""))
+        # The commit of a pipeline of merged results is one of GitLab's own.
+        commit = environment.get("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA")
+        commit = commit or environment.get("CI_COMMIT_SHA", "")
+        run = Run(commit, environment.get("CI_JOB_URL", ""))
         return cls(environment, quote(project, safe=""), run)
 
     def change(self, number: int | None) -> MergeRequest | None:
@@ -95,7 +98,7 @@ class GitLab:
             UsageError: the name has another form, or there is no token.
             ForgeError: GitLab refuses it or cannot be reached.
         """
-        job, _, path = name.partition(":")
+        job, _, path = name.rpartition(":")  # names of jobs may hold colons
         if not job or not path:
             raise UsageError(f"an artifact of GitLab is named JOB:PATH, not {name!r}")
         where = (

@@ -264,7 +264,8 @@ def clean(content: Content) -> list[str]:
 
 def folded(title: str, lines: Sequence[str]) -> list[str]:
     """Lines that a reader unfolds by a click on their title."""
-    summary = f"<details><summary>{html.escape(title, quote=False)}</summary>"
+    told = html.escape(" ".join(title.split()), quote=False).replace("@", _HARMLESS_AT)
+    summary = f"<details><summary>{told}</summary>"
     return [summary, "", *lines, "", "</details>", ""]
 
 
