@@ -1,7 +1,9 @@
 """Gates that fail tests."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Final, Unpack
 
@@ -29,6 +31,7 @@ class Gate:
         reports: folder for reports; None: none are written.
         policy: rules where the test names none; None: those of the current folder.
         preprocessing: how models read images where neither test nor policy says it.
+        numbers: of the gates of the test, which tell their reports apart.
     """
 
     client: Client
@@ -36,6 +39,7 @@ class Gate:
     reports: Path | None
     policy: str | None
     preprocessing: str | None
+    numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     def __call__(
         self,
@@ -80,6 +84,8 @@ class Gate:
             return
         self.reports.mkdir(parents=True, exist_ok=True)
         name = _NO_FILE_NAME.sub("-", self.test).strip("-")
+        if (number := next(self.numbers)) > 1:
+            name = f"{name}-{number}"
         report.save(self.reports / f"{name}.json")
         report.write_markdown(self.reports / f"{name}.md")
 

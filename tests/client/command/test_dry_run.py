@@ -194,3 +194,14 @@ def test_another_model_judges_the_maps_of_a_comparison(
         ]
     capfd.readouterr()
     assert min(judged["sound.onnx"]) > 0.5 > max(judged["crippled.onnx"])
+
+
+def test_a_report_is_printed_by_a_dry_run_alone(
+    home: Path, served: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    question = ["--model", "sound.onnx", "--images", "images", "--policy", "policy.toml"]
+    assert run(["gate", *question, "--server", served, "--json", "-"]) == 2
+    assert "name a file in the place of -" in capfd.readouterr().err
+    assert not (home / "-").exists()
+    assert dry(served, "--html", "-") == 2
+    assert not (home / "-").exists()

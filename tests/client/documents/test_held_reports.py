@@ -83,6 +83,14 @@ def test_a_report_writes_what_the_command_writes(judged: GateReport, tmp_path: P
     assert ET.parse(tmp_path / "r.xml").getroot().tag in {"testsuites", "testsuite"}  # noqa: S314  # our own
 
 
+@pytest.mark.parametrize("write", ["write_html", "write_markdown", "write_junit"])
+def test_reports_that_cannot_be_written_are_told(
+    judged: GateReport, tmp_path: Path, write: str
+) -> None:
+    with pytest.raises(UsageError, match="cannot write"):
+        getattr(judged, write)(tmp_path / "absent" / "r")
+
+
 def test_a_report_is_short_in_a_shell_and_a_table_in_a_notebook(
     report: Report, judged: GateReport
 ) -> None:

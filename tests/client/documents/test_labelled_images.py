@@ -83,6 +83,12 @@ def test_labels_of_some_images_are_refused() -> None:
         LabelledImages.of(rows, layout="CHW")
 
 
+@pytest.mark.parametrize("label", ["cat", object()])
+def test_a_label_that_is_no_index_is_refused(label: object) -> None:
+    with pytest.raises(UsageError, match="is no index of a class"):
+        LabelledImages.of([{"image": PIXELS[0], "label": label}], layout="CHW")
+
+
 def test_nothing_is_no_set_of_images() -> None:
     with pytest.raises(UsageError, match="no images"):
         LabelledImages.of([])

@@ -1,5 +1,6 @@
 import re
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from markdown_it import MarkdownIt
@@ -272,3 +273,15 @@ def test_charts_say_what_the_server_says_of_curves_and_leave_out_another_unit() 
     assert (chart.x_title, chart.y_title) == ("share of pears", "apples")
     lines = [(line.name, line.style) for line in chart.legend]
     assert lines == [("one", "own"), ("e", "random"), ("three", "shifted"), ("two", "control")]
+
+
+def test_the_page_is_of_the_candidate_whatever_its_place_among_the_models() -> None:
+    report = gate_report()
+    other = Model(name="models/sha256-" + "b" * 64, display_name="other.onnx")
+    beside = replace(report, models=(other, *report.models))
+    heading = html.render(*judged(beside)).partition("<h1")[2].partition("</h1>")[0]
+    assert "other.onnx" not in heading
+    assert "against" not in heading
+    beside.verdict.baseline = other.name
+    heading = html.render(*judged(beside)).partition("<h1")[2].partition("</h1>")[0]
+    assert heading.index("against") < heading.index("other.onnx")

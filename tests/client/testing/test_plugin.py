@@ -47,6 +47,16 @@ def test_a_model_that_may_ship_passes_and_its_reports_are_written(
     assert "insertion" in (suite.path / "reports" / f"{name}.md").read_text()
 
 
+def test_two_gates_of_a_test_have_reports_of_their_own(suite: pytest.Pytester, served: str) -> None:
+    code = GATE.format(model="sound.onnx", options="")
+    asked = next(line for line in code.splitlines() if "heatproof_gate(" in line)
+    suite.makepyfile(test_it=code.replace(asked, f"{asked}\n{asked}"))
+    ran(suite, served, "--heatproof-reports", "reports").assert_outcomes(passed=1)
+    names = {path.name for path in (suite.path / "reports").glob("*.json")}
+    name = "test_it.py-test_model_may_ship"
+    assert names == {f"{name}.json", f"{name}-2.json"}
+
+
 def test_the_test_of_the_page_runs(suite: pytest.Pytester, served: str) -> None:
     (block,) = [one for one in BLOCKS if "(heatproof_gate)" in one.code]
     for source, name in (("sound.onnx", "model.onnx"), ("policy.toml", "heatproof.toml")):

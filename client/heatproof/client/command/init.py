@@ -163,14 +163,14 @@ def init(
             raise typer.Abort
         report = client.evaluate(models, setting.dataset.name, **question)
         report = replace(report, models=setting.panel.models)
-        command = repeating(options, stated, known)
+        command = repeating(options, stated, known, server)
         calibration = _calibration(report, setting, options, stated, command)
         show_findings(calibration)
         _require_checks(calibration)
         text = policy_text(calibration)
         written(options.policy, partial(_write, text))
         verdict = client.perform(judged(report, options.policy))
-    show_next_steps(verdict, options.policy, repeating(options, stated, known, gate=True))
+    show_next_steps(verdict, options.policy, repeating(options, stated, known, server, gate=True))
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,8 +87,8 @@ def _pairs(item: Any, image: str, label: str) -> list[tuple[Any, int | None]]:  
         return [(item[0], _largest(item[1]))]  # image, target and metadata, as MAITE has it
     pixels, known = item if isinstance(item, tuple | list) and len(item) == 2 else (item, None)
     if getattr(pixels, "ndim", 0) != 4:  # axes of a batch
-        return [(pixels, None if known is None else int(known))]
-    known = [None] * len(pixels) if known is None else [int(one) for one in known]
+        return [(pixels, None if known is None else _index(known))]
+    known = [None] * len(pixels) if known is None else [_index(one) for one in known]
     return list(zip(pixels, known, strict=True))
 
 
@@ -108,3 +108,12 @@ def _laid_out(image: Any, layout: str) -> ImageSource:  # noqa: ANN401  # whatev
     if array.ndim != 3:
         raise UsageError(f"an image has three axes, {layout}, and not {list(array.shape)}")
     return np.ascontiguousarray(array.transpose(LAYOUTS[layout]))
+
+
+def _index(label: Any) -> int:  # noqa: ANN401  # whatever a loader yields
+    try:
+        return int(label)
+    except (TypeError, ValueError) as error:
+        raise UsageError(
+            f"the label {label!r} is no index of a class: give the indices that the model has"
+        ) from error

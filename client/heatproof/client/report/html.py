@@ -102,9 +102,13 @@ def _named(content: Content | None, outcome: Judgement | Failure | None) -> dict
     if content is None:
         return {"title": f"Heatproof {kind}", "kind": kind, "names": ["not evaluated"]}
     names = [content.captions.model(model.name) for model in content.report.models]
+    if isinstance(outcome, Judgement):
+        title = f"Heatproof gate: {outcome.model}"
+        against = {"against": outcome.baseline} if outcome.baseline else {}
+        return {"title": title, "kind": kind, "names": [outcome.model], **against}
     title = f"Heatproof {kind}: {', '.join(names)}"
     if kind == "gate" and len(names) == 2:
-        # A gate evaluates a baseline that is a model beside its candidate.
+        # Without a verdict: a gate evaluates a baseline that is a model beside its candidate.
         return {"title": title, "kind": kind, "names": names[:1], "against": names[1]}
     return {"title": title, "kind": kind, "names": names}
 

@@ -112,15 +112,7 @@ def gate(
         verdict = yield from _verdict(report, asked)
     except HeatproofError as error:
         raise UnjudgedError(report, error) from error
-    return GateReport(
-        report.evaluation,
-        report.images,
-        report.models,
-        report.dataset,
-        model=report.models[0].name,
-        policy=asked.rules,
-        verdict=verdict,
-    )
+    return GateReport.of(report, report.models[0].name, asked.rules, verdict)
 
 
 def estimate_gate(
@@ -201,15 +193,7 @@ def gate_evaluation(
     yield from _hold_against(request, question.get("baseline"), stored)
     verdict: Verdict = yield from patiently(Unary(GATE, request))
     report = yield from following.result(name)
-    return GateReport(
-        report.evaluation,
-        report.images,
-        report.models,
-        report.dataset,
-        model=request.model or report.models[0].name,
-        policy=rules,
-        verdict=verdict,
-    )
+    return GateReport.of(report, request.model or report.models[0].name, rules, verdict)
 
 
 def _hold_against(
@@ -361,15 +345,7 @@ def judged(report: Report, policy: PolicySource) -> Flow[GateReport]:
     if len(names) > 1:
         request.baseline_model = names[1]
     verdict: Verdict = yield from patiently(Unary(GATE, request))
-    return GateReport(
-        report.evaluation,
-        report.images,
-        report.models,
-        report.dataset,
-        model=names[0],
-        policy=rules,
-        verdict=verdict,
-    )
+    return GateReport.of(report, names[0], rules, verdict)
 
 
 def _verdict(report: Report, asked: _Asked) -> Flow[Verdict]:

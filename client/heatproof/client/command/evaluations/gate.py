@@ -112,7 +112,7 @@ def gate(
     Exit codes: 0 it may (warnings allowed), 1 it may not, 2 anything else, 130 interrupted.
     """
     question = _Question(candidate, judges, stated, known, reports)
-    classes = reports.prepare()
+    classes = reports.prepare(prints=candidate.dry_run)
     if candidate.dry_run:
         question.check(server)
         estimate = question.estimated(server)

@@ -18,6 +18,7 @@ def repeating(
     options: Any,  # noqa: ANN401  # a group of options
     stated: shared.StatedOptions,
     known: shared.KnownOptions,
+    server: shared.ServerOptions,
     *,
     gate: bool = False,
 ) -> str:
@@ -27,9 +28,10 @@ def repeating(
         options: of `init`.
         stated: what was said of the class output.
         known: what is known about the images.
+        server: where it runs.
         gate: whether to gate.
     """
-    groups = (options, known) if gate else (options, stated, known)
+    groups = (options, known, server) if gate else (options, stated, known, server)
     left_out = ONLY_INIT if gate else {"force", "yes"}
     words = [
         word

@@ -64,17 +64,21 @@ class ReportOptions:
         """Whether a report shows maps over their images."""
         return self.html is not None
 
-    def prepare(self) -> ClassNames:
+    def prepare(self, *, prints: bool = False) -> ClassNames:
         """Finds out before the work whether the reports can be written after it.
+
+        Args:
+            prints: whether `--json -` stands for standard output.
 
         Raises:
             MissingExtraError: the HTML page needs a package that is missing.
-            UsageError: the names of the classes cannot be read, a report cannot be written, or two
-                have one file.
+            UsageError: the names of the classes cannot be read, a report cannot be written, `-` is
+                given where nothing is printed, or two have one file.
         """
         if self.html is not None:
             required("jinja2", extra="report")
-        _require_reports(self.files())
+        is_printed = prints and self.json == STANDARD_OUTPUT
+        _require_reports(path for path in self.files() if not (is_printed and path is self.json))
         return class_names(self.classes)
 
     def files(self) -> tuple[Path | None, ...]:
@@ -204,6 +208,8 @@ def require_writable(path: Path | None) -> None:
     """
     if path is None:
         return
+    if path == STANDARD_OUTPUT:
+        raise UsageError("reports are not printed: name a file in the place of -")
     folder = path.absolute().parent
     if not folder.is_dir():
         raise UsageError(f"cannot write {path}: folder {path.parent} does not exist")

@@ -142,12 +142,15 @@ class Report:
         Args:
             path: file to write.
             class_names: names of the classes by index; those of the models' files by default.
+
+        Raises:
+            UsageError: the file cannot be written.
         """
-        Path(path).write_text(presenter().html(self, class_names), encoding="utf-8")
+        _write(path, presenter().html(self, class_names))
 
     def write_markdown(self, path: PathText, *, class_names: Sequence[str] = ()) -> None:
         """Writes Markdown, as for a pull request; arguments as of `write_html`."""
-        Path(path).write_text(presenter().markdown(self, class_names), encoding="utf-8")
+        _write(path, presenter().markdown(self, class_names))
 
     def __repr__(self) -> str:
         models = ", ".join(self.captions.model(model.name) for model in self.models)
@@ -176,6 +179,13 @@ class Report:
                 yield {**named, "label": label, **answer, **row, **score_row(score)}
 
 
+def _write(path: PathText, text: str) -> None:
+    try:
+        Path(path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from error
+
+
 def _without_details(row: dict[str, Any]) -> dict[str, Any]:
     """The columns of a result that fit a terminal."""
     return {name: row[name] for name in SCORE_COLUMNS}
@@ -195,6 +205,12 @@ class GateReport(Report):
     policy: Policy
     verdict: Verdict
 
+    @classmethod
+    def of(cls, report: Report, model: str, policy: Policy, verdict: Verdict) -> Self:
+        """The results with a verdict on one of their models."""
+        held = (report.evaluation, report.images, report.models, report.dataset)
+        return cls(*held, model=model, policy=policy, verdict=verdict)
+
     @property
     def passed(self) -> bool:
         """Whether the model may ship; warnings allowed."""
@@ -202,7 +218,7 @@ class GateReport(Report):
 
     def write_junit(self, path: PathText, *, class_names: Sequence[str] = ()) -> None:
         """Writes JUnit XML, a case a check; arguments as of `write_html`."""
-        Path(path).write_text(presenter().junit(self, class_names), encoding="utf-8")
+        _write(path, presenter().junit(self, class_names))
 
 
 class UnjudgedError(HeatproofError):

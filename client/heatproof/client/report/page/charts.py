@@ -74,6 +74,7 @@ class Chart:
 
     Attributes:
         title: metric, explainer and removal operator.
+        model: name of the model that it is of; empty where there is one alone.
         x_title: what the horizontal axis shows.
         y_title: what the vertical axis shows.
         areas: the bands of single images, the lowest layer first; none of few images.
