@@ -6,6 +6,7 @@ values may hold neither a colon nor a comma, nor anything a line break, but as e
 
 from typing import NamedTuple
 
+_STOP = "::stop-commands::"
 _DATA = (("%0D", "\r"), ("%0A", "\n"), ("%25", "%"))
 _PROPERTY = (("%0D", "\r"), ("%0A", "\n"), ("%3A", ":"), ("%2C", ","), ("%25", "%"))
 
@@ -24,9 +25,18 @@ class Shown(NamedTuple):
 
 
 def commands(log: str) -> list[Shown]:
-    """The annotations of a log."""
+    """The annotations of a log, of which a command may stop the reading."""
     lines = (line.lstrip() for line in log.split("\n"))
-    return [_read(line) for line in lines if line.startswith("::")]
+    found, token = [], ""
+    for line in lines:
+        if token:
+            token = "" if line.rstrip() == f"::{token}::" else token
+        elif line.startswith(_STOP):
+            token = line.removeprefix(_STOP).rstrip()
+        elif line.startswith("::"):
+            found.append(_read(line))
+    assert not token, "commands are stopped and never go on"
+    return found
 
 
 def _read(line: str) -> Shown:

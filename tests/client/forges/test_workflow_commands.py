@@ -14,6 +14,7 @@ from heatproof.client.report.checks import Judgement
 from heatproof.client.report.failures import Failure
 from heatproof.v1.gate_pb2 import Check, CheckResult, Verdict
 from tests.client import fakes
+from tests.client.canned import png
 from tests.client.forges.runner_commands import commands
 from tests.client.report.test_reports import gate_report, judged
 
@@ -187,6 +188,23 @@ def test_a_gate_says_what_blocks_in_the_log_and_in_the_summary(
     assert [one.place for one in shown] == [("rules/policy.toml", line) for line in (8, 15, 20)]
     summary = (tmp_path / "summary.md").read_text()
     assert summary.startswith("before\n## ❌ Heatproof gate: FAIL")
+
+
+@pytest.mark.parametrize("name", ["::error::forged.png", "::stop-commands::x.png"])
+def test_names_of_images_are_no_commands(
+    gate: list[str],
+    script: fakes.Script,
+    capfd: pytest.CaptureFixture[str],
+    name: str,
+) -> None:
+    images = Path(gate[gate.index("--images") + 1])
+    (images / name).write_bytes(png())
+    script.verdict = Verdict.OUTCOME_FAIL
+    assert run(gate) == 1
+    said = capfd.readouterr().out
+    assert name in said
+    assert len(commands(said)) == 3
+    assert not any("forged" in shown.message for shown in commands(said))
 
 
 def test_one_that_passes_says_nothing_but_its_summary(

@@ -47,6 +47,16 @@ class Annotation:
         return f"::{self.level} {properties}::{_data(self.message)}"
 
 
+def stopping(token: str) -> str:
+    """The command after which the runner reads none, until `going_on` with the same token."""
+    return f"::stop-commands::{token}"
+
+
+def going_on(token: str) -> str:
+    """The command that ends `stopping`."""
+    return f"::{token}::"
+
+
 def of_verdict(judged: Judgement, policy: PolicyLines | None) -> list[Annotation]:
     """Those of a verdict: a check that blocks is an error, one that warns or is skipped less."""
     made = [

@@ -120,12 +120,14 @@ def gate(
         show(estimate, reports.described(), has_baseline=candidate.baseline is not None)
         return
     try:
-        question.check(server)
-        report = question.judged(server)
+        with ci.muted():
+            question.check(server)
+            report = question.judged(server)
     except UnjudgedError as error:
         content = Content.of(error.report, classes)
-        show_report(content)
-        show_results(content)
+        with ci.muted():
+            show_report(content)
+            show_results(content)
         _tell_failure(error, content, candidate, reports, ci)
         raise
     except Exception as error:
@@ -133,11 +135,17 @@ def gate(
         raise
     content = Content.of(report, classes)
     judged = Judgement.of(report, content)
-    show_report(content)
+    with ci.muted():
+        show_report(content)
     reports.write_gate(content, judged)
     ci.tell_verdict(content, judged, candidate.rules())
-    show_verdict(content, judged)
-    update_baseline(reports.baseline_name, judged, server)
+    with ci.muted():
+        show_verdict(content, judged)
+    try:
+        update_baseline(reports.baseline_name, judged, server)
+    except Exception as error:
+        ci.tell_error(error)
+        raise
     if not report.passed:
         raise typer.Exit(REFUSED)
 

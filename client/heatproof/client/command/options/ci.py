@@ -1,10 +1,13 @@
 """What a gate says to the CI that runs it, beside its reports."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
+from uuid import uuid4
 
 import typer
 
@@ -43,6 +46,19 @@ class CiOptions:
         ),
     ] = None
 
+    @contextmanager
+    def muted(self) -> Iterator[None]:
+        """Keeps a CI from reading commands in what is printed, as names of images may look so."""
+        if self.ci is None:
+            yield
+            return
+        token = uuid4().hex
+        typer.echo(workflow_commands.stopping(token))
+        try:
+            yield
+        finally:
+            typer.echo(workflow_commands.going_on(token))
+
     def tell_verdict(self, content: Content, judged: Judgement, policy: str) -> None:
         """Says a verdict, if a CI was named.
 
@@ -63,6 +79,11 @@ class CiOptions:
         lines = None if policy is None else _lines(policy)
         _annotate([workflow_commands.of_failure(failure, lines)])
         _summarize(markdown.render(content, failure))
+
+    def tell_error(self, error: Exception) -> None:
+        """Says what went wrong after the verdict, which stands, if a CI was named."""
+        if self.ci is not None:
+            _annotate([workflow_commands.of_failure(Failure.of(error), None)])
 
 
 def _lines(policy: str) -> PolicyLines | None:
