@@ -13,12 +13,13 @@ import pytest
 from heatproof.v1 import baseline_service_pb2 as pb
 from heatproof.v1 import (
     baseline_service_pb2_grpc,
+    dataset_service_pb2,
     evaluation_service_pb2,
     evaluation_service_pb2_grpc,
     gate_pb2,
     model_service_pb2,
 )
-from tests.system.evaluations.colour_server import Evaluating, evaluating
+from tests.system.evaluations.colour_server import Evaluating, evaluating, square
 from tests.system.refusals import refused
 from tests.system.serving import serving, settings_for
 
@@ -122,6 +123,50 @@ def test_a_verdict_is_that_of_the_recorded_evaluation(
     by_name.ClearField("baseline")
     by_record.ClearField("baseline")
     assert by_name == by_record
+
+
+def grouped(served: Evaluating, groups: str) -> str:
+    """A data set of one picture a letter, which names the group of the picture."""
+    images = [
+        dataset_service_pb2.UploadDatasetRequest(image={"encoded": square(place), "group": group})
+        for place, group in enumerate(groups)
+    ]
+    header = dataset_service_pb2.UploadDatasetRequest(header={})
+    return str(served.datasets.UploadDataset(iter([header, *images]), timeout=60).name)
+
+
+def test_groups_that_pair_images_are_held_against_the_baselines_before_anything_runs(
+    served: Evaluating, baselines: Any
+) -> None:
+    concordance = {"concordance": {"sizes": [112]}}
+    same, other = (grouped(served, groups) for groups in ("aabbccdd", "abababab"))
+    asked = {"metrics": [concordance], "explainers": []}
+    held = served.create_and_end(served.spec(dataset=same, **asked))
+    baselines.SetBaseline(pb.SetBaselineRequest(name="baselines/groups", evaluation=held))
+    rules = policy(served, max_regression=0.5)
+    rules.checks[0].metric.CopyFrom(served.spec(**asked).metrics[0])
+    recorded = gate_pb2.Baseline(
+        model=served.sound, evaluation=served.end(held), image_results=served.images(held)
+    )
+    for against in ({"named_baseline": "baselines/groups"}, {"recorded_baseline": recorded}):
+        for dataset, fits in ((same, True), (other, False)):
+            spec = served.spec(dataset=dataset, **asked)
+            request = evaluation_service_pb2.CreateEvaluationRequest(
+                spec=spec, policy=rules, validate_only=True, **against
+            )
+            if fits:
+                served.stub.CreateEvaluation(request, timeout=60)
+                continue
+            with refuses("FAILED_PRECONDITION", r"groups \(of \d of 8 images"):
+                served.stub.CreateEvaluation(request, timeout=60)
+
+
+def test_a_policy_of_another_seed_is_refused_before_anything_runs(served: Evaluating) -> None:
+    rules = policy(served, min=0.1)
+    rules.seed += 1
+    request = evaluation_service_pb2.CreateEvaluationRequest(spec=served.spec(), policy=rules)
+    with refuses("FAILED_PRECONDITION", r"seed \(3 → 4\)|seed \(4 → 3\)"):
+        served.stub.CreateEvaluation(request, timeout=60)
 
 
 def test_a_baseline_of_another_spec_is_refused_before_anything_runs(

@@ -321,7 +321,9 @@ def _outline(baseline: Baseline | None) -> Baseline | None:
     outline = Baseline(model=baseline.model)
     outline.evaluation.spec.CopyFrom(baseline.evaluation.spec)
     for result in baseline.image_results:
-        held = outline.image_results.add(image=result.image, object_mask=result.object_mask)
+        held = outline.image_results.add(
+            image=result.image, object_mask=result.object_mask, group=result.group
+        )
         if result.HasField("labels"):
             held.labels.CopyFrom(result.labels)
         elif result.HasField("label"):

@@ -29,7 +29,6 @@ from heatproof.evaluators.gate import judge as judge_evaluation
 from heatproof.evaluators.gate.pairing import require_comparable
 from heatproof.evaluators.gate.policy import Evaluated
 from heatproof.evaluators.gate.soundness import (
-    require_answerable,
     require_answered,
     require_groups,
     require_labels,
@@ -112,7 +111,7 @@ def check_policy(task: CheckPolicy, context: TaskContext) -> None:
     policy = context.documents.read_policy(task.policy)
     with placed("policy"):
         require_sound(policy)
-        require_answerable(policy, spec)
+        require_answered(policy, spec)
         require_labels(policy, [image.label for image in task.images])
         require_groups(policy, [image.group for image in task.images])
     if task.baseline is not None:
@@ -127,7 +126,9 @@ def _outline(image: CheckedImage, context: TaskContext) -> ImageResult:
     mask = "" if image.object_mask is None else mask_digest(image.object_mask, context.blobs)
     objects = objects_digest(mask, image.boxes)
     label, labels = single(image.label), several(image.label)
-    return ImageResult(image.digest, "", label, (), (), object_mask=objects, labels=labels)
+    return ImageResult(
+        image.digest, "", label, (), (), object_mask=objects, labels=labels, group=image.group
+    )
 
 
 def judge(task: Judge, context: TaskContext) -> bytes:
