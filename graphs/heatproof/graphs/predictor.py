@@ -150,7 +150,7 @@ class OrtPredictor:
         self._cancellation.check()
         self._canonical.row_check.run(self._cancellation)
         form = f"{run.weights}|{run.gate}|{run.masking}|{run.wrt}|{run.rules}|{run.taps}"
-        # Of models with other weights an image may ask for dozens, and for each of them once.
+        # Images may ask for dozens of models with other weights, together for more than memory has.
         passing = bool(run.weights.layers)
         key = f"{self.key}/{form}"
         return self._sessions.get(key, lambda: self._rewritten(run), passing=passing)

@@ -1,5 +1,6 @@
 """Baselines by name: revisions, conflicts, and the evaluations that they keep."""
 
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import delete
 
 from heatproof.evaluators.errors import (
     ConflictError,
@@ -18,6 +20,7 @@ from heatproof.evaluators.errors import (
 from heatproof.server.data_check import inspect_stores
 from heatproof.server.evaluations.store import baseline_store, evaluation_store
 from heatproof.server.evaluations.store.records import StoredEvaluation
+from heatproof.server.evaluations.store.tables import baseline_numbers
 from heatproof.server.resource_names import BaselineName, BaselineReference, EvaluationName
 from heatproof.server.storage.pages import PageRequest
 from tests.server.evaluations.baseline_world import change_to, ended
@@ -40,11 +43,17 @@ def evaluations(world: World) -> list[StoredEvaluation]:
 
 @pytest.fixture
 def empty(world: World) -> World:
-    """The same world without baselines."""
+    """The same world, as if it had never had a baseline."""
+    clear(world)
+    return world
+
+
+def clear(world: World) -> None:
     store = world.stores.baselines
     for held in store.page(FIRST_PAGE).items:
         store.delete(BaselineName.parse(held.name))
-    return world
+    with world.stores.ownership.engine.begin() as connection:
+        connection.execute(delete(baseline_numbers))
 
 
 def revisions(world: World, name: BaselineName = MAIN) -> list[tuple[int, str]]:
@@ -63,13 +72,15 @@ steps = st.lists(
 
 @settings(max_examples=60, deadline=None)
 @given(steps)
-def test_a_history_holds_what_was_set_and_nothing_twice_in_a_row(
-    world: World, evaluations: list[StoredEvaluation], steps: list[tuple[str, ...]]
+def test_a_history_holds_what_was_set_and_nothing_twice_in_a_row_nor_a_number_twice_ever(
+    world: World,
+    evaluations: list[StoredEvaluation],
+    steps: list[tuple[str, ...]],
 ) -> None:
     store = world.stores.baselines
-    for held in store.page(FIRST_PAGE).items:
-        store.delete(BaselineName.parse(held.name))
-    expected: dict[str, list[tuple[str, str]]] = {}
+    clear(world)
+    numbers: Counter[str] = Counter()
+    expected: dict[str, list[tuple[int, str, str]]] = {}
     for step in steps:
         name = BaselineName(step[1])
         if step[0] == "delete":
@@ -80,15 +91,16 @@ def test_a_history_holds_what_was_set_and_nothing_twice_in_a_row(
         stored, note = evaluations[int(step[2])], step[3]
         told = store.set(name, change_to(world, stored, note)).revision
         history = expected.setdefault(step[1], [])
-        if not history or history[-1] != (stored.name, note):
-            history.append((stored.name, note))
-        assert (told.revision, told.evaluation) == (len(history), stored.name)
+        if not history or history[-1][1:] != (stored.name, note):
+            numbers[step[1]] += 1
+            history.append((numbers[step[1]], stored.name, note))
+        assert (told.revision, told.evaluation) == history[-1][:2]
     page = store.page(FIRST_PAGE)
     assert {held.name for held in page.items} == {f"baselines/{name}" for name in expected}
     for one, history in expected.items():
         found = store.history(BaselineName(one), FIRST_PAGE).items
-        assert [(held.evaluation, held.note) for held in found] == history[::-1]
-        assert [held.revision for held in found] == list(range(len(history), 0, -1))
+        told_of = [(held.revision, held.evaluation, held.note) for held in found]
+        assert told_of == history[::-1]
     assert inspect_stores(world.stores.ownership).findings == ()
 
 

@@ -169,6 +169,26 @@ def test_a_policy_of_another_seed_is_refused_before_anything_runs(served: Evalua
         served.stub.CreateEvaluation(request, timeout=60)
 
 
+def test_a_policy_too_large_to_be_kept_is_refused(
+    served: Evaluating, baselines: Any, sound: str
+) -> None:
+    rules = policy(served, min=0.1)
+    rules.checks[0].explainer.grad_cam.tensor = "t" * 300
+    rules.checks.extend([rules.checks[0]] * 900)
+    request = pb.SetBaselineRequest(name="baselines/large", evaluation=sound, policy=rules)
+    with refuses("RESOURCE_EXHAUSTED", "has at most 262144"):
+        baselines.SetBaseline(request)
+
+
+def test_a_gate_names_the_field_of_a_baseline_that_is_not_there(
+    served: Evaluating, sound: str
+) -> None:
+    with refused() as refusal:
+        gate(served, sound, policy(served, min=0.1), named_baseline="baselines/absent")
+    assert refusal.code.name == "NOT_FOUND"
+    assert refusal.field == "named_baseline"
+
+
 def test_a_baseline_of_another_spec_is_refused_before_anything_runs(
     served: Evaluating, baselines: Any, sound: str
 ) -> None:

@@ -207,6 +207,7 @@ class SessionCache:
         with self._lock:
             for key in [key for key in self._sessions if key.startswith(prefix)]:
                 del self._sessions[key]
+                self._passing.pop(key, None)
 
     def get(self, key: str, build: Callable[[], ir.Model], *, passing: bool = False) -> Session:
         """Returns the session of a key, opening it on the built model if there is none.

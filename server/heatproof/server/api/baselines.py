@@ -1,7 +1,7 @@
 """Baselines between their messages, their values and what is stored."""
 
-from heatproof.evaluators.errors import InvalidArgumentError
-from heatproof.server.api.codec.evaluations import without_matrices
+from heatproof.evaluators.errors import InvalidArgumentError, LimitExceededError
+from heatproof.server.api.codec.evaluations import MAX_SPEC_BYTES, without_matrices
 from heatproof.server.api.codec.fields.encoding import encode
 from heatproof.server.api.codec.recordings import read_policy
 from heatproof.server.evaluations.gating.baselines import BaselineSetting
@@ -35,7 +35,14 @@ def _stored_policy(policy: gate_pb2.Policy) -> bytes:
     """A policy with every default filled in, without names of classes and values of matrices."""
     read = encode(read_policy(policy.SerializeToString()), gate_pb2.Policy)
     without_matrices(check.metric for check in read.checks)
-    return read.SerializeToString(deterministic=True)
+    stored = read.SerializeToString(deterministic=True)
+    if len(stored) > MAX_SPEC_BYTES:
+        raise LimitExceededError(
+            f"{len(stored)} bytes; a policy that is kept has at most {MAX_SPEC_BYTES}: leave it "
+            "out, or judge by fewer checks",
+            field="policy",
+        )
+    return stored
 
 
 def encode_baseline(stored: StoredBaseline) -> baseline_pb2.NamedBaseline:

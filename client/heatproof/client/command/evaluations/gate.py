@@ -27,6 +27,7 @@ from heatproof.client.errors import UsageError
 from heatproof.client.report.checks import Judgement
 from heatproof.client.report.content import Content
 from heatproof.client.report.failures import Failure
+from heatproof.client.report.rows import ClassNames
 
 REFUSED: Final = 1
 """Exit code of a verdict against the model; of nothing else."""
@@ -114,25 +115,9 @@ def gate(
     question = _Question(candidate, judges, stated, known, reports)
     classes = reports.prepare(prints=candidate.dry_run)
     if candidate.dry_run:
-        question.check(server)
-        estimate = question.estimated(server)
-        show = print_dry_run if reports.json == STANDARD_OUTPUT else show_dry_run
-        show(estimate, reports.described(), has_baseline=candidate.baseline is not None)
+        question.rehearse(server)
         return
-    try:
-        with ci.muted():
-            question.check(server)
-            report = question.judged(server)
-    except UnjudgedError as error:
-        content = Content.of(error.report, classes)
-        with ci.muted():
-            show_report(content)
-            show_results(content)
-        _tell_failure(error, content, candidate, reports, ci)
-        raise
-    except Exception as error:
-        _tell_failure(error, None, candidate, reports, ci)
-        raise
+    report = _judged(question, classes, ci, server)
     content = Content.of(report, classes)
     judged = Judgement.of(report, content)
     with ci.muted():
@@ -148,18 +133,6 @@ def gate(
         raise
     if not report.passed:
         raise typer.Exit(REFUSED)
-
-
-def _tell_failure(
-    error: Exception,
-    content: Content | None,
-    candidate: Candidate,
-    reports: GateReportOptions,
-    ci: CiOptions,
-) -> None:
-    failure = Failure.of(error)
-    ci.tell_failure(failure, content, candidate.policy or POLICY_FILE)
-    reports.write_failure(failure, content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +170,14 @@ class _Question:
                 f"--evaluation judges what is stored: leave out {', '.join(given)}, which say what "
                 "is evaluated"
             )
+
+    def rehearse(self, server: shared.ServerOptions) -> None:
+        """Shows what a verdict would take, and runs nothing."""
+        self.check(server)
+        reports = self.reports
+        show = print_dry_run if reports.json == STANDARD_OUTPUT else show_dry_run
+        has_baseline = self.candidate.baseline is not None
+        show(self.estimated(server), reports.described(), has_baseline=has_baseline)
 
     def judged(self, server: shared.ServerOptions) -> GateReport:
         """The verdict."""
@@ -255,3 +236,37 @@ class _Question:
             **self.stated.statement(),
             **self.known.annotations(),
         )
+
+
+def _judged(
+    question: _Question,
+    classes: ClassNames,
+    ci: CiOptions,
+    server: shared.ServerOptions,
+) -> GateReport:
+    """The verdict; what a run without one came to is shown, told and written before it fails."""
+    try:
+        with ci.muted():
+            question.check(server)
+            return question.judged(server)
+    except UnjudgedError as error:
+        content = Content.of(error.report, classes)
+        with ci.muted():
+            show_report(content)
+            show_results(content)
+        _tell_failure(error, content, question, ci)
+        raise
+    except Exception as error:
+        _tell_failure(error, None, question, ci)
+        raise
+
+
+def _tell_failure(
+    error: Exception,
+    content: Content | None,
+    question: _Question,
+    ci: CiOptions,
+) -> None:
+    failure = Failure.of(error)
+    ci.tell_failure(failure, content, question.candidate.policy or POLICY_FILE)
+    question.reports.write_failure(failure, content)

@@ -54,7 +54,7 @@ def read_evaluated(
     spec = decode(message.spec, EvaluationSpec)
     with placed("evaluation.spec"):
         check_panel_counts(spec)
-    with placed("baseline"):
+    with placed("recorded_baseline"):  # that of a named one was read when it was set
         judged_by = read_policy(policy) if policy else None
     return Evaluated(
         model=model,

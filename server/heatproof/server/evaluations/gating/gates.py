@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 from typing import TypeAlias
 
+from heatproof.evaluators.errors import placed
 from heatproof.evaluators.gate.policy import Policy
 from heatproof.evaluators.gate.soundness import compared_results
 from heatproof.server.evaluations.gating.baselines import Baselines
@@ -61,6 +62,7 @@ class Gates:
             case str():
                 return replace(candidate, model=baseline, label=baseline)
             case BaselineReference():
-                return await self._baselines.tabulated(baseline, policy)
+                with placed("named_baseline"):
+                    return await self._baselines.tabulated(baseline, policy)
             case _:
                 return baseline

@@ -8,11 +8,22 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, delete, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    delete,
+    insert,
+    literal,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from heatproof.evaluators.errors import ConflictError, NotFoundError
 from heatproof.server.evaluations.store.tables import (
+    baseline_numbers,
     baseline_revisions,
     baselines,
     evaluations,
@@ -120,8 +131,8 @@ class BaselineStore:
             if found is not None and found.revision.says(change):
                 return found
             _check_expected(name, found, expected)
-            revision = 1 if found is None else found.revision.revision + 1
-            number = _moved(connection, name, change, revision)
+            revision = _next_revision(connection, name)
+            number = _moved(connection, name, change, revision, is_new=found is None)
             connection.execute(
                 insert(baseline_revisions).values(_row(connection, number, revision, change))
             )
@@ -166,7 +177,7 @@ class BaselineStore:
         with self._engine.connect() as connection:
 
             def read(number: int) -> StoredBaseline | None:
-                return _one(connection, baselines.c.number == number)
+                return _one(connection, baselines.c.number == number, with_policy=False)
 
             return pages.fetch(connection, baselines, request, read, fits)
 
@@ -185,7 +196,8 @@ class BaselineStore:
             number = _number(connection, name)
 
             def read(revision: int) -> StoredRevision | None:
-                query = _revisions().where(baseline_revisions.c.number == revision)
+                wanted = baseline_revisions.c.number == revision
+                query = _revisions(with_policy=False).where(wanted)
                 row = connection.execute(query).one_or_none()
                 return None if row is None else _stored_revision(row)
 
@@ -221,18 +233,36 @@ def _check_expected(name: BaselineName, found: StoredBaseline | None, expected: 
         )
 
 
+def _next_revision(connection: Connection, name: BaselineName) -> int:
+    """A number that no revision of this name has had, so that `main@3` is always the same."""
+    own = baseline_numbers.c.name == str(name)
+    last = connection.scalar(select(baseline_numbers.c.revision).where(own))
+    revision: int = (last or 0) + 1
+    if last is None:
+        row = {"name": str(name), "revision": revision}
+        connection.execute(insert(baseline_numbers).values(row))
+    else:
+        connection.execute(update(baseline_numbers).where(own).values(revision=revision))
+    return revision
+
+
 def _moved(
-    connection: Connection, name: BaselineName, change: BaselineChange, revision: int
+    connection: Connection,
+    name: BaselineName,
+    change: BaselineChange,
+    revision: int,
+    *,
+    is_new: bool,
 ) -> int:
     """Lets a baseline, which may be new, point to an evaluation; gives the key of its row."""
     values = {"revision": revision, "evaluation": change.number}
     try:
-        if revision > 1:
-            moved = update(baselines).where(baselines.c.name == str(name)).values(values)
-            connection.execute(moved)
-        else:
+        if is_new:
             row = {"name": str(name), "create_time": datetime.now(UTC), **values}
             connection.execute(insert(baselines).values(row))
+        else:
+            moved = update(baselines).where(baselines.c.name == str(name)).values(values)
+            connection.execute(moved)
     except IntegrityError as error:
         raise NotFoundError(
             f"{change.evaluation} has been deleted meanwhile; name another evaluation",
@@ -290,22 +320,30 @@ def _missing(connection: Connection, name: BaselineName) -> NotFoundError:
     return NotFoundError(f"there is no {name}; {hint}", metadata={"nearest": ",".join(near)})
 
 
-def _one(connection: Connection, wanted: ColumnElement[bool]) -> StoredBaseline | None:
+def _one(
+    connection: Connection, wanted: ColumnElement[bool], *, with_policy: bool = True
+) -> StoredBaseline | None:
     """A baseline with its newest revision."""
     newest = baseline_revisions.c.revision == baselines.c.revision
-    row = connection.execute(_revisions().where(wanted, newest)).one_or_none()
+    query = _revisions(with_policy=with_policy).where(wanted, newest)
+    row = connection.execute(query).one_or_none()
     if row is None:
         return None
     return StoredBaseline(row.baseline_name, utc(row.baseline_time), _stored_revision(row))
 
 
-def _revisions() -> Select[Any]:
-    """Revisions with their baselines, and whether their evaluations are stored."""
+def _revisions(*, with_policy: bool = True) -> Select[Any]:
+    """Revisions with their baselines, and whether their evaluations are stored.
+
+    A page of a list holds many of them at a time, and shows no policies.
+    """
     there = select(evaluations.c.number).where(
         evaluations.c.name == baseline_revisions.c.evaluation
     )
+    policy = baseline_revisions.c.policy
     return select(
-        baseline_revisions,
+        *(column for column in baseline_revisions.c if column is not policy),
+        policy if with_policy else literal(b"").label("policy"),
         baselines.c.name.label("baseline_name"),
         baselines.c.create_time.label("baseline_time"),
         there.exists().label("stored"),

@@ -98,3 +98,11 @@ baseline_revisions = Table(
     sqlite_autoincrement=True,
     comment="What baselines have been set to; the evaluations of older revisions may be gone",
 )
+
+baseline_numbers = Table(
+    "baseline_numbers",
+    metadata,
+    Column("name", String(96), primary_key=True),
+    Column("revision", Integer, nullable=False),
+    comment="The newest revision that a name has had; stays when the baseline is deleted",
+)

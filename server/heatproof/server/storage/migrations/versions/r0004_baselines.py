@@ -13,6 +13,7 @@ def upgrade() -> None:
     """Creates their tables."""
     _create_baselines()
     _create_revisions()
+    _create_numbers()
 
 
 def _create_baselines() -> None:
@@ -49,4 +50,13 @@ def _create_revisions() -> None:
         sa.UniqueConstraint("baseline", "revision"),
         sqlite_autoincrement=True,
         comment="What baselines have been set to; the evaluations of older revisions may be gone",
+    )
+
+
+def _create_numbers() -> None:
+    op.create_table(
+        "baseline_numbers",
+        sa.Column("name", sa.String(96), primary_key=True),
+        sa.Column("revision", sa.Integer, nullable=False),
+        comment="The newest revision that a name has had; stays when the baseline is deleted",
     )
