@@ -2,7 +2,7 @@
 
 import hashlib
 from concurrent.futures import Future
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import onnx_ir as ir
@@ -30,6 +30,12 @@ from heatproof.graphs.tapping import tapped
 
 SMALLEST_BATCH = 2
 """Rows of a batch are independent of their neighbours from this size on, not always at 1."""
+
+MOST_PIXELS_SIDE_BY_SIDE = 448 * 448
+"""Pixels of an image up to which every core runs a batch of its own."""
+
+_AHEAD = 1
+"""Batches that wait for a free core, so that none waits for the next batch to be drawn."""
 
 
 class OrtPredictor:
@@ -85,6 +91,7 @@ class OrtPredictor:
             tensors=canonical.tensors,
             channels=canonical.channels,
             layers=layers_of(canonical.model),
+            in_flight=_AHEAD + (1 if self._is_large else self._sessions.streams.cores),
             reading=self._reading(),
             warnings=tuple(self._warning(note) for note in notes_of(canonical.model)),
         )
@@ -108,20 +115,21 @@ class OrtPredictor:
         return Reading(output, found.tolerance, found.is_linear)
 
     def submit(self, run: ModelPass, batch: Batch) -> "Future[Answers]":
-        """Runs a batch at once; the future holds the answers, or the error, when this returns.
+        """Opens the session of a pass if need be, and runs the batch beside others.
 
         The future raises UnsupportedOperatorError for a node without a rule, UnknownNameError for a
         tensor or layer that the model lacks, CancelledError if the work was cancelled.
         """
-        future: Future[Answers] = Future()
         try:
-            future.set_result(self._answers(run, batch))
+            session = self._session(run)
         except Exception as error:  # noqa: BLE001  # whoever waits gets it
-            future.set_exception(error)
-        return future
+            failed: Future[Answers] = Future()
+            failed.set_exception(error)
+            return failed
+        answers = partial(self._answers, session, run, batch)
+        return self._sessions.streams.submit(answers, alone=self._is_large)
 
-    def _answers(self, run: ModelPass, batch: Batch) -> Answers:
-        session = self._session(run)
+    def _answers(self, session: Session, run: ModelPass, batch: Batch) -> Answers:
         masked = () if run.masking is None else (COVERAGE_OUTPUT,)
         derived = () if run.wrt is None else (INPUT_GRADIENT,)
         wrt = (run.wrt,) if run.wrt else ()
@@ -153,7 +161,14 @@ class OrtPredictor:
         # Images may ask for dozens of models with other weights, together for more than memory has.
         passing = bool(run.weights.layers)
         key = f"{self.key}/{form}"
-        return self._sessions.get(key, lambda: self._rewritten(run), passing=passing)
+        threads = None if self._is_large else 1
+        rewritten = partial(self._rewritten, run)
+        return self._sessions.get(key, rewritten, threads=threads, passing=passing)
+
+    @property
+    def _is_large(self) -> bool:
+        """Whether a batch uses all cores, for one on each would need too much memory."""
+        return self._canonical.height * self._canonical.width > MOST_PIXELS_SIDE_BY_SIDE
 
     def _rewritten(self, run: ModelPass) -> ir.Model:
         """Weights first, for masking and gradients follow from the graph that they leave."""

@@ -1,3 +1,4 @@
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 
@@ -294,3 +295,53 @@ def test_procedures_of_several_models_run_side_by_side() -> None:
     (found,) = scheduler([Batcher(one) for one in models], 1).run(iter([whole()]))
     assert found[0] == found[1]
     assert [len(one.batches) for one in models] == [1, 1]
+
+
+class Unfinished(ToyPredictor):
+    """Of three batches the first has ended, the second runs for a while, the third waits."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        super().__init__(lambda _: np.zeros(3), own=facts(in_flight=3))
+        self._error = error
+        self.under_way: list[Future[Answers]] = []
+
+    def submit(self, run: ModelPass, batch: Batch) -> "Future[Answers]":
+        future: Future[Answers] = Future()
+        place = len(self.under_way)
+        self.under_way.append(future)
+        if place < 2:
+            future.set_running_or_notify_cancel()
+        if place == 0 and self._error is not None:
+            future.set_exception(self._error)
+        elif place < 2:
+            threading.Timer(0.2 * place, future.set_result, [self.answers(run, batch)]).start()
+        return future
+
+    @property
+    def ends(self) -> list[str]:
+        """How the batches stand."""
+        return [
+            "dropped" if future.cancelled() else "done" if future.done() else "under way"
+            for future in self.under_way
+        ]
+
+
+def single(seed: int) -> Job[list[float]]:
+    found = yield [one(seed)]
+    return list(found)
+
+
+def test_no_batch_runs_any_more_when_an_evaluation_has_failed() -> None:
+    predictor = Unfinished(ZeroDivisionError("of the first batch"))
+    with pytest.raises(ZeroDivisionError, match="of the first batch"):
+        list(scheduler([Batcher(predictor)], 3 * BATCH).run(map(single, range(3 * BATCH))))
+    assert predictor.ends == ["done", "done", "dropped"]
+
+
+def test_no_batch_runs_any_more_when_nobody_wants_the_results() -> None:
+    predictor = Unfinished()
+    results = scheduler([Batcher(predictor)], 3 * BATCH).run(map(single, range(3 * BATCH)))
+    assert next(results) == [0.0]
+    assert predictor.ends == ["done", "under way", "under way"]
+    results.close()
+    assert predictor.ends == ["done", "done", "dropped"]

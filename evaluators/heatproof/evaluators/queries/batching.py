@@ -3,7 +3,7 @@
 import hashlib
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field, replace
 from typing import Final, Generic, TypeVar
 
@@ -128,6 +128,11 @@ class Batcher:
                 self._known.put(request.key, answer)
             for answered in request.waiting:
                 answered(answer)
+
+    def abandon(self) -> None:
+        """Drops the batches that have not begun and waits until none runs any more."""
+        wait([future for _, future in self._submitted if not future.cancel()])
+        self._submitted.clear()
 
     def _batch(self, requests: Sequence[Request]) -> Batch:
         queries = [request.query for request in requests]

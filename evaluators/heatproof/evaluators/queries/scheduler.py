@@ -96,8 +96,15 @@ class Scheduler(Generic[T]):
         self._finished: dict[int, T] = {}
         self._maps: SharedMaps = SharedMaps(_remembered_maps(batchers.values()))
 
-    def run(self, jobs: Iterator[Job[T]]) -> Iterator[T]:
-        """Runs all jobs; each is fetched when its turn comes."""
+    def run(self, jobs: Iterator[Job[T]]) -> Generator[T, None, None]:
+        """Runs all jobs; each is fetched when its turn comes. When it ends, no batch runs."""
+        try:
+            yield from self._run(jobs)
+        finally:
+            for batcher in self._batchers.values():
+                batcher.abandon()
+
+    def _run(self, jobs: Iterator[Job[T]]) -> Iterator[T]:
         admitted = given = 0
         exhausted = False
         while True:

@@ -3,8 +3,9 @@
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from heatproof.graphs.files.saving import embedded, weight_bytes
 from heatproof.graphs.lowering import Platform, lower
 from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.graphs.runtime.folding import folds_within_budget
+from heatproof.graphs.runtime.streams import Streams
 
 Array = NDArray[Any]
 
@@ -58,7 +60,7 @@ class SessionSettings:
     """How sessions run.
 
     Attributes:
-        threads: threads inside an operator.
+        threads: threads inside an operator; of a cache, threads of all that run at once.
         fused: whether ONNX Runtime may fuse nodes; else a session opens sooner and runs slower.
         log_severity: lowest severity of ONNX Runtime's log: 2 warnings, 3 errors, 4 fatal.
     """
@@ -72,6 +74,8 @@ class SessionSettings:
         options = ort.SessionOptions()
         options.intra_op_num_threads = self.threads
         options.inter_op_num_threads = 1
+        # Threads that spin after a pass take the processor from whatever runs next.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
         levels = ort.GraphOptimizationLevel
         options.graph_optimization_level = (
@@ -89,8 +93,6 @@ class Session:
 
     Attributes:
         outputs: names of the outputs, in order.
-        nbytes: memory that it holds: its weights, or what opening it has added to this process if
-            that is more, and what its first pass has added, for its buffers stay allocated.
     """
 
     def __init__(
@@ -99,8 +101,17 @@ class Session:
         self._native = native
         self._weights = weights  # ONNX Runtime reads them but does not own them
         self.outputs = tuple(output.name for output in native.get_outputs())
-        self.nbytes = nbytes
-        self._has_run = False
+        self._buffers = _Buffers()
+        self._nbytes = nbytes
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that it holds.
+
+        Its weights, or what opening it has added to this process if that is more, and what its
+        first passes have added, for their buffers stay allocated.
+        """
+        return self._nbytes + self._buffers.nbytes
 
     def run(
         self, feeds: Mapping[str, Array], outputs: Sequence[str], cancellation: Cancellation
@@ -112,17 +123,47 @@ class Session:
             ResourceExhaustedError: memory ran out.
             InvalidModelError: a node failed on these inputs.
         """
-        before = None if self._has_run else resident_bytes()
         try:
-            with cancellation.run() as options:
+            with self._buffers.watched(), cancellation.run() as options:
                 found = self._native.run(list(outputs), dict(feeds), options)
                 return [np.asarray(array) for array in found]
         except _FAILURES as error:
             raise _domain_error("the model failed while running", error) from error
+
+
+class _Buffers:
+    """What the passes of a session allocate, which grows with the passes that run at once.
+
+    Attributes:
+        nbytes: what they have added to this process.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running = self._most = 0
+        self._counted = 0
+        self.nbytes = 0
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Counts what a pass adds that has more beside it than any had before."""
+        with self._lock:
+            self._running += 1
+            before = resident_bytes() if self._running > self._most else None
+            self._most = max(self._most, self._running)
+        try:
+            yield
         finally:
-            if before is not None:
-                self._has_run = True
-                self.nbytes += max(resident_bytes() - before, 0)
+            with self._lock:
+                self._running -= 1
+                if before is not None:
+                    self._count(before)
+
+    def _count(self, before: int) -> None:
+        """Adds what came since a pass began, but for what another one has counted since."""
+        now = resident_bytes()
+        self.nbytes += max(now - max(before, self._counted), 0)
+        self._counted = now
 
 
 def open_session(model: ir.Model, settings: SessionSettings) -> Session:
@@ -169,12 +210,17 @@ class SessionCache:
     A session that is running stays alive until its pass ends, and sessions of the task in work are
     kept, however large, for they would only be opened anew; but not passing ones, of which a task
     may open any number. Safe for threads; each key is built once at a time.
+
+    Attributes:
+        settings: how sessions run.
+        streams: the threads in which passes run.
     """
 
     def __init__(
         self, max_bytes: int, settings: SessionSettings, *, max_sessions: int = MAX_SESSIONS
     ) -> None:
         self.settings = settings
+        self.streams = Streams(settings.threads)
         self._max_bytes = max_bytes
         self._max_sessions = max_sessions
         self._lock = threading.Lock()
@@ -209,20 +255,29 @@ class SessionCache:
                 del self._sessions[key]
                 self._passing.pop(key, None)
 
-    def get(self, key: str, build: Callable[[], ir.Model], *, passing: bool = False) -> Session:
+    def get(
+        self,
+        key: str,
+        build: Callable[[], ir.Model],
+        *,
+        threads: int | None = None,
+        passing: bool = False,
+    ) -> Session:
         """Returns the session of a key, opening it on the built model if there is none.
 
         Args:
             key: what the session is of.
             build: makes its model.
+            threads: threads inside its operators; all if None.
             passing: whether it may be closed while the task is in work.
         """
+        settings = replace(self.settings, threads=threads or self.settings.threads)
         with self._lock:
             building = self._building.setdefault(key, threading.Lock())
         with building:
             session = self._held(key, passing=passing)
             if session is None:
-                session = open_session(build(), self.settings)
+                session = open_session(build(), settings)
                 self._keep(key, session, passing=passing)
         with self._lock:
             self._building.pop(key, None)

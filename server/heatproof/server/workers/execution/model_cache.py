@@ -1,6 +1,7 @@
 """Models and networks that a worker keeps ready between tasks."""
 
 import gc
+import math
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from heatproof.evaluators.queries.class_outputs import Statement
 from heatproof.graphs.canonical import CanonicalModel, canonicalize
 from heatproof.graphs.files.limits import Limits
 from heatproof.graphs.files.loading import Model, load_model
-from heatproof.graphs.predictor import OrtPredictor
+from heatproof.graphs.predictor import MOST_PIXELS_SIDE_BY_SIDE, SMALLEST_BATCH, OrtPredictor
 from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.graphs.runtime.sessions import SessionCache, SessionSettings
 from heatproof.server.storage.integrity import Verifier
@@ -25,11 +26,6 @@ from heatproof.server.workers.file_access import FileAccess
 from heatproof.server.workers.inputs import ModelFiles
 from heatproof.server.workers.limits import WorkerSettings
 
-_BATCH_PIXELS: Final = 16 * 224 * 224
-"""Pixels of a batch: large enough to fill the cores, small enough for the caches and the memory."""
-
-_SMALLEST_BATCH: Final = 2
-_LARGEST_BATCH: Final = 32
 _KEPT_MODELS: Final = 16
 """A spec names at most 16 models."""
 
@@ -94,7 +90,7 @@ class ModelCache:
         stated: Statement,
         cancellation: Cancellation,
     ) -> OrtPredictor:
-        """Runs a stored model under a preprocessing; its batches depend on these two alone.
+        """Runs a stored model under a preprocessing.
 
         `stated` is what a user says of the class output.
         """
@@ -103,7 +99,7 @@ class ModelCache:
             canonical,
             self._sessions,
             model=files.name,
-            batch_size=batch_size(canonical.height, canonical.width),
+            batch_size=SMALLEST_BATCH,
             cancellation=cancellation,
         )
         self._files[files.name] = self._blobs.path(files.model)
@@ -138,16 +134,13 @@ def _preprocessing_fields() -> Iterator[None]:
             raise
 
 
-def batch_size(height: int, width: int) -> int:
-    """Rows of every batch of a model with this input size."""
-    return min(max(_BATCH_PIXELS // (height * width), _SMALLEST_BATCH), _LARGEST_BATCH)
-
-
 def _described(settings: SessionSettings) -> str:
     """The options of a session that may change the last bits of a score, in words."""
-    options = settings.options()
+    options, cores = settings.options(), settings.threads
+    side = math.isqrt(MOST_PIXELS_SIDE_BY_SIDE)
     return (
-        f"CPUExecutionProvider, {options.intra_op_num_threads} threads, "
+        f"CPUExecutionProvider, {cores} batches of {SMALLEST_BATCH} rows at once, 1 thread each, "
+        f"above {side} x {side} pixels 1 on {cores} threads, "
         f"{options.execution_mode}, {options.graph_optimization_level}, "
         f"deterministic={options.use_deterministic_compute}"
     )
