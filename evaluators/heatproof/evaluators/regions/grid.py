@@ -58,10 +58,8 @@ class GridCells(Regions):
 
     def spread(self, values: np.ndarray) -> np.ndarray:
         """Gives every pixel the value of its cell; `values` holds one a cell, row by row."""
-        rows = _owners(self.height, self.side)
-        columns = _owners(self.width, self.side)
-        spread: np.ndarray = values.reshape(self.side, self.side)[rows[:, None], columns]
-        return spread
+        rows, columns = _lengths(self.height, self.side), _lengths(self.width, self.side)
+        return values.reshape(self.side, self.side).repeat(columns, axis=1).repeat(rows, axis=0)
 
     def sums(self, attribution: Map) -> Float64[np.ndarray, "cells"]:
         """Summed attribution of each cell."""
@@ -72,8 +70,7 @@ class GridCells(Regions):
     @property
     def areas(self) -> Int64[np.ndarray, "cells"]:
         """Pixels of each."""
-        heights = np.diff(_starts(self.height, self.side), append=self.height)
-        widths = np.diff(_starts(self.width, self.side), append=self.width)
+        heights, widths = _lengths(self.height, self.side), _lengths(self.width, self.side)
         return np.outer(heights, widths).reshape(-1)
 
 
@@ -81,8 +78,8 @@ def _starts(pixels: int, cells: int) -> Int64[np.ndarray, "starts"]:
     return np.arange(cells, dtype=np.int64) * pixels // cells
 
 
-def _owners(pixels: int, cells: int) -> Int64[np.ndarray, "pixels"]:
-    return np.searchsorted(_starts(pixels, cells), np.arange(pixels), side="right") - 1
+def _lengths(pixels: int, cells: int) -> Int64[np.ndarray, "lengths"]:
+    return np.diff(_starts(pixels, cells), append=pixels)
 
 
 def comparable(values: Float64[np.ndarray, "cells"]) -> Float64[np.ndarray, "cells"]:

@@ -57,7 +57,8 @@ class _Paint(RemovalOperator):
         paint = self.colour(view.image)[:, None, None]
 
         def render(mask: Mask) -> Image:
-            painted = np.where(mask, view.image, paint)
+            painted = view.image.copy()
+            np.copyto(painted, paint, where=~mask)
             return with_smooth_edges(painted, mask) if self.smooth_edges else painted
 
         return render

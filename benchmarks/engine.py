@@ -1,0 +1,263 @@
+"""How near the engine and the service come to the best of bare ONNX Runtime, on as many rows.
+
+    python benchmarks/engine.py [--network NAME] [--pass plain] [--images 4] [--rounds 5]
+
+The same evaluation runs in this process's engine and over gRPC from JPEG files: deletion and
+insertion curves of random maps on the photographs of `examples`. Bare ONNX Runtime runs the same
+network on as many rows, at the best of all batches, threads and sessions side by side that a sweep
+finds beforehand; nothing is drawn, cut, read or stored for it. Everybody has a process of his own,
+and one works at a time, in turns.
+"""
+
+import argparse
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import count, product
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+import numpy as np
+import onnx_ir as ir
+import onnxruntime as ort
+from alone import Ratio, alternating, ratios
+from networks import names, networks
+from numpy.typing import NDArray
+
+from heatproof.client import Client
+from heatproof.evaluators.evaluation.engine import Progress, evaluate
+from heatproof.evaluators.evaluation.spec import EvaluationSpec
+from heatproof.evaluators.explainers import Random
+from heatproof.evaluators.images.decoding import ImageLimits, decode_image
+from heatproof.evaluators.images.preprocessing import PRESETS
+from heatproof.evaluators.images.sources import SourceImage
+from heatproof.evaluators.metrics import Deletion, Insertion
+from heatproof.evaluators.removal import Black, Layer, RemovalOperator
+from heatproof.graphs.canonical import CanonicalModel
+from heatproof.graphs.files.saving import to_bytes
+from heatproof.graphs.lowering import Platform, lowered
+from heatproof.graphs.masking import layer_masked
+from heatproof.graphs.predictor import SMALLEST_BATCH, OrtPredictor
+from heatproof.graphs.runtime import Cancellation, SessionCache, SessionSettings
+
+PHOTOGRAPHS = Path(__file__).parents[1] / "examples/photographs"
+NETWORKS: Final = ("EfficientNet-Lite0 (bundled)", "ResNet-50")
+REMOVALS: Final[Mapping[str, RemovalOperator]] = {"plain": Black(), "layer-masked": Layer()}
+COLUMNS = (
+    "network", "pass", "rows", "best bare: batch x threads x streams", "rows/s",
+    "engine / bare", "service / bare",
+)  # fmt: skip
+GRID = 7
+BATCHES = (1, 2, 4, 8, 16, 32)
+SWEPT_ROWS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One evaluation.
+
+    Attributes:
+        network: name of the network.
+        kind: how it is run, a key of `REMOVALS`.
+        images: number of photographs.
+        cores: cores that anybody may use.
+    """
+
+    network: str
+    kind: str
+    images: int
+    cores: int
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How bare ONNX Runtime is run.
+
+    Attributes:
+        batch: rows of a run.
+        threads: threads of the session inside an operator.
+        streams: runs at once.
+    """
+
+    batch: int
+    threads: int
+    streams: int
+
+
+@dataclass(frozen=True, slots=True)
+class Nearness:
+    """What was measured of one evaluation.
+
+    Attributes:
+        rows: different rows that it asks the network for.
+        way: the best way of bare ONNX Runtime.
+        bare: its rows a second.
+        engine: rows a second of the engine over that.
+        service: rows a second of the service over that, uploads of the images included.
+    """
+
+    rows: int
+    way: Way
+    bare: float
+    engine: Ratio
+    service: Ratio
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--network", help="part of a network's name; default: two of them")
+    parser.add_argument("--pass", dest="kind", choices=REMOVALS, help="default: all")
+    parser.add_argument("--images", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    cores = len(os.sched_getaffinity(0))
+    print(f"ONNX Runtime {ort.__version__}, {cores} cores; median and range of the rounds\n")
+    print("|", " | ".join(COLUMNS), "|\n|" + "---|" * len(COLUMNS))
+    chosen = NETWORKS if options.network is None else names(options.network)
+    for network, kind in product(chosen, [options.kind] if options.kind else REMOVALS):
+        work = Work(network, kind, options.images, cores)
+        found = measured(work, options.rounds)
+        way = f"{found.way.batch} x {found.way.threads} x {found.way.streams}"
+        cells = (network, kind, found.rows, way, f"{found.bare:.0f}", found.engine, found.service)
+        print("|", " | ".join(map(str, cells)), "|", flush=True)
+
+
+def measured(work: Work, rounds: int) -> Nearness:
+    """Sweeps, then runs bare ONNX Runtime, the engine and the service in turns."""
+    spawning = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawning) as alone:
+        way = alone.submit(best_way, work).result()
+        rows = alone.submit(rows_of, work).result()
+    makers = {
+        "bare": partial(bare, work, way, rows),
+        "engine": partial(engine, work),
+        "service": partial(service, work),
+    }
+    seconds = alternating(makers, rounds)
+    speed = rows / median(seconds["bare"])
+    return Nearness(
+        rows, way, speed, ratios(seconds, "engine")["bare"], ratios(seconds, "service")["bare"]
+    )
+
+
+def best_way(work: Work) -> Way:
+    """Tries every batch, on threads of one run and on runs side by side; the faster of two."""
+    found: dict[Way, float] = {}
+    split = {(1, work.cores), (work.cores, 1), (work.cores, 2)}
+    for (threads, streams), batch in product(sorted(split), BATCHES):
+        way = Way(batch, threads, streams)
+        call = bare(work, way, SWEPT_ROWS)
+        found[way] = min(_seconds(call) for _ in range(2))
+    return min(found, key=lambda way: found[way])
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def bare(work: Work, way: Way, rows: int) -> Callable[[], object]:
+    """Runs a plain session, as anyone would open it, on rows that are at hand."""
+    session, held = _session(work, way.threads), _feeds(work, way.batch)
+
+    def run(_: int) -> None:
+        session.run(None, held)
+
+    runs = range(-(-rows // way.batch))
+    if way.streams == 1:
+        return lambda: [run(one) for one in runs]
+    pool = ThreadPoolExecutor(way.streams)
+    return lambda: list(pool.map(run, runs))
+
+
+def _session(work: Work, threads: int) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    return ort.InferenceSession(to_bytes(_graph(work)), options, providers=["CPUExecutionProvider"])
+
+
+def _graph(work: Work) -> ir.Model:
+    model = _canonical(work).model
+    if work.kind == "plain":
+        return model
+    return lowered(layer_masked(model), Platform.CPU)
+
+
+def _canonical(work: Work) -> CanonicalModel:
+    return networks(part=work.network)[work.network]
+
+
+def _feeds(work: Work, batch: int) -> dict[str, NDArray[np.float32]]:
+    canonical, rng = _canonical(work), np.random.default_rng(0)
+    size = canonical.height, canonical.width
+    feeds = {canonical.input_name: rng.random((batch, 3, *size), np.float32)}
+    if work.kind != "plain":
+        cells = rng.random((batch, 1, GRID, GRID)) < 0.5  # half is hidden
+        feeds["mask"] = np.kron(cells, np.ones((size[0] // GRID, size[1] // GRID), np.float32))
+    return {name: values.astype(np.float32) for name, values in feeds.items()}
+
+
+def rows_of(work: Work) -> int:
+    """Rows that the engine asks for, each once, without padding."""
+    return engine(work)()
+
+
+def engine(work: Work) -> Callable[[], int]:
+    """Evaluates decoded photographs in this process; returns the rows that were run."""
+    predictor = OrtPredictor(
+        _canonical(work),
+        SessionCache(4 << 30, SessionSettings(work.cores)),
+        model="benchmark",
+        batch_size=SMALLEST_BATCH,
+        cancellation=Cancellation(),
+    )
+    images = [_photograph(file) for file in _files(work)]
+    spec = EvaluationSpec(
+        models=("benchmark",),
+        preprocessing=PRESETS["imagenet"],
+        metrics=(Deletion(GRID, GRID * GRID), Insertion(GRID, GRID * GRID)),
+        explainers=(Random(GRID),),
+        removals=(REMOVALS[work.kind],),
+    )
+
+    def run() -> int:
+        done: list[Progress] = []
+        list(evaluate(spec, images, {"benchmark": predictor}, done.append))
+        return done[-1].predictions_done
+
+    return run
+
+
+def service(work: Work) -> Callable[[], object]:
+    """Evaluates JPEG files over gRPC, every time with other maps, so that nothing is known yet."""
+    model, seeds = to_bytes(_canonical(work).model), count()
+    client = Client.embedded()
+    curve = {"grid": GRID, "steps": GRID * GRID}
+    return lambda: client.evaluate(
+        model,
+        [str(file) for file in _files(work)],
+        preprocessing="unit",
+        metrics=[{"deletion": curve}, {"insertion": curve}],
+        explainers=[{"random": {"grid": GRID}}],
+        removals=["black" if work.kind == "plain" else "layer"],
+        seed=next(seeds),
+    )
+
+
+def _files(work: Work) -> list[Path]:
+    return sorted(PHOTOGRAPHS.glob("*.jpg"))[: work.images]
+
+
+def _photograph(file: Path) -> SourceImage:
+    pixels = decode_image(file.read_bytes(), ImageLimits(max_pixels=10**8))
+    return SourceImage(file.name.encode().hex().ljust(64, "0")[:64], file.name, pixels)
+
+
+if __name__ == "__main__":
+    main()
