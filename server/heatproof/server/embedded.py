@@ -19,7 +19,11 @@ def settings(options: Mapping[str, Any]) -> Iterator[Settings]:
     """Completes the options with a private socket and a temporary data directory."""
     with tempfile.TemporaryDirectory(prefix="heatproof-") as folder:  # of mode 0700
         private = {"address": _address(Path(folder)), "data_dir": Path(folder) / "data"}
-        usual: dict[str, Any] = {"log_level": "warning", "drain_seconds": 2.0}
+        usual: dict[str, Any] = {
+            "log_level": "warning",
+            "drain_seconds": 2.0,
+            "share_workers": True,
+        }
         if "data_dir" not in options:
             usual["reserve_bytes"] = 0  # what is temporary is deleted as a whole
         unset = {name: usual[name] for name in usual if variable(name) not in os.environ}

@@ -18,9 +18,6 @@ KIBIBYTE: Final = 1 << 10
 MEBIBYTE: Final = 1 << 20
 GIBIBYTE: Final = 1 << 30
 
-MAX_REPLY_BYTES: Final = 3_670_016
-"""3.5 MiB: no reply is larger, since every client takes 4 MiB by default."""
-
 LONGEST_SOCKET_PATH: Final = 107
 """Bytes that Linux takes for the path of a Unix socket."""
 
@@ -102,6 +99,11 @@ class Settings(BaseSettings):
     )
     preload: bool = Field(
         default=True, description="start workers with the server, not with their first task"
+    )
+    share_workers: bool = Field(
+        default=False,
+        description="idle workers for evaluations take other tasks too, until these need workers "
+        "of their own; for a server of one user, which starts faster and takes less memory",
     )
     worker_memory_bytes: int = Field(
         0,

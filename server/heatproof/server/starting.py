@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 
 from heatproof.evaluators.errors import HeatproofError
 from heatproof.server import embedded
+from heatproof.server.library_loading import uncollected
 from heatproof.server.settings import Settings, check_environment
 from heatproof.server.telemetry import logs
 
@@ -59,7 +60,8 @@ def _run(settings: Settings, *, announce: bool) -> None:
 
 
 async def _serve(settings: Settings, *, announce: bool) -> None:
-    from heatproof.server.application import running  # noqa: PLC0415  # takes a second, which --help need not wait for
+    with uncollected():
+        from heatproof.server.application import running  # noqa: PLC0415  # which --help need not wait for
 
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()

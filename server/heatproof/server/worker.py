@@ -3,6 +3,7 @@
 import sys
 from multiprocessing.connection import Connection
 
+from heatproof.server.library_loading import uncollected
 from heatproof.server.workers.local.sandbox.confinement import Confinement, Mode, enter
 from heatproof.server.workers.local.sandbox.privileges import volunteer_for_oom
 
@@ -14,8 +15,9 @@ def run(descriptor: int, confinement: Confinement) -> None:
     if confinement.mode is Mode.REQUIRE and protection.missing:
         raise SystemExit(f"the sandbox is required, but incomplete: {dict(protection.missing)}")
     # A sandbox holds for one thread and its children, and libraries start threads when they load.
-    from heatproof.server.api.codec import worker_documents  # noqa: PLC0415
-    from heatproof.server.workers.local.process import serve  # noqa: PLC0415
+    with uncollected():
+        from heatproof.server.api.codec import worker_documents  # noqa: PLC0415
+        from heatproof.server.workers.local.process import serve  # noqa: PLC0415
 
     serve(Connection(descriptor), worker_documents)
 

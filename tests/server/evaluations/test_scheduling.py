@@ -20,6 +20,7 @@ from heatproof.evaluators.evaluation.engine import shards
 from heatproof.server.api.codec.evaluation_messages import encode_listed
 from heatproof.server.api.codec.evaluations import encode_evaluation
 from heatproof.server.api.codec.listing import Listing
+from heatproof.server.api.reply_size import MAX_REPLY_BYTES
 from heatproof.server.evaluations.store.records import (
     Ending,
     ImageRow,
@@ -28,7 +29,6 @@ from heatproof.server.evaluations.store.records import (
     StoredEvaluation,
 )
 from heatproof.server.resource_names import DatasetName, EvaluationName, ModelName
-from heatproof.server.settings import MAX_REPLY_BYTES
 from heatproof.server.storage.pages import PageRequest
 from heatproof.v1 import evaluation_pb2, evaluation_service_pb2, results_pb2
 from tests.server.driving import scheduling, until

@@ -86,6 +86,22 @@ async def test_a_changing_evaluation_is_not_sent_without_a_pause(world: World) -
     assert min(b - a for a, b in pairwise(times)) >= QUICK.shortest_seconds
 
 
+async def test_the_final_state_is_sent_without_a_pause(world: World) -> None:
+    board, workers = ProgressBoard(), FakeWorkers(held=asyncio.Event(), held_after=1)
+    stored = world.stores.evaluations.add(world.new(2))
+    name = EvaluationName.parse(stored.name)
+    rare = WatchIntervals(shortest_seconds=3600.0, longest_seconds=7200.0)
+    async with scheduling(world, workers, board=board) as scheduler:
+        await until(lambda: len(workers.computed) == 1)
+        seen: list[StoredEvaluation] = []
+        async with asyncio.timeout(60):
+            async for snapshot in watch(name, scheduler, board, rare):
+                seen.append(snapshot)
+                workers.go()
+
+    assert [one.state for one in seen] == [State.RUNNING, State.SUCCEEDED]
+
+
 async def test_a_slow_reader_misses_states_in_between_but_not_the_last(world: World) -> None:
     board, workers = ProgressBoard(), FakeWorkers(held=asyncio.Event())
     stored = world.stores.evaluations.add(world.new(20))

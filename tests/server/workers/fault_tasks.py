@@ -49,6 +49,13 @@ def _written(diary: Path) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class CountOnPaper(Count):
+    """Counts as a task does that writes files."""
+
+    effort: ClassVar[Effort] = Effort.REWRITING
+
+
+@dataclass(frozen=True, slots=True)
 class Refuse(Task[object, None]):
     """Raises a domain error."""
 

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
-from heatproof.server.settings import MAX_REPLY_BYTES
+from heatproof.server.api.reply_size import MAX_REPLY_BYTES
 from heatproof.v1 import explanation_service_pb2, masking_service_pb2, model_pb2, tensor_pb2
 from heatproof.v1 import model_service_pb2 as pb
 from tests.system.payloads import model_bytes, png, tensor, upload, with_external_data

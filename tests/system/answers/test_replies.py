@@ -9,7 +9,7 @@ import pytest
 from heatproof.evaluators.errors import LimitExceededError
 from heatproof.server.api.codec.facts import MAX_BYTES
 from heatproof.server.api.interceptors.delivery import checked
-from heatproof.server.settings import MAX_REPLY_BYTES
+from heatproof.server.api.reply_size import MAX_REPLY_BYTES
 from heatproof.v1 import evaluation_pb2, image_pb2
 from heatproof.v1 import model_service_pb2 as pb
 from tests.system.payloads import dataset, png, tiny_model, upload

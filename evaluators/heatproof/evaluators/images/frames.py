@@ -12,9 +12,9 @@ from math import ceil
 from typing import Final
 
 import numpy as np
+import scipy
 from jaxtyping import Float64
 from PIL import Image as Pillow
-from scipy.sparse import csr_array
 
 from heatproof.evaluators.errors import InvalidArgumentError, InvalidImageError
 from heatproof.evaluators.images.arrays import Image, Map, Mask, require_unit
@@ -91,7 +91,9 @@ class Geometry:
         return np.ascontiguousarray(carried.T)
 
 
-def _weights(source: int, resized: int, first: int, count: int) -> csr_array[np.float64]:
+def _weights(
+    source: int, resized: int, first: int, count: int
+) -> "scipy.sparse.csr_array[np.float64]":
     """Of every source pixel in `count` resized ones: a triangle, wider where pixels are merged."""
     scale = source / resized
     reach = max(scale, 1.0)
@@ -104,7 +106,7 @@ def _weights(source: int, resized: int, first: int, count: int) -> csr_array[np.
     starts = np.arange(count + 1) * near.size
     indices = places.clip(0, source - 1).ravel()
     held = weights.ravel(), indices, starts
-    return csr_array(held, shape=(count, source), dtype=np.float64)
+    return scipy.sparse.csr_array(held, shape=(count, source), dtype=np.float64)
 
 
 def _resized(source: tuple[int, int], preprocessing: Preprocessing) -> tuple[int, int]:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Generic, TypeVar
 
 import numpy as np
+import scipy
 from jaxtyping import Float32, Float64
-from scipy.special import expit, softmax
 
 from heatproof.evaluators.errors import InternalError
 from heatproof.evaluators.images.arrays import Image, Logits, Mask
@@ -194,7 +194,9 @@ def probabilities(
     if not np.isfinite(logits).all():
         return np.full(logits.shape, np.nan)
     wide = logits.astype(np.float64)
-    return np.asarray(expit(wide) if kind == "sigmoid" else softmax(wide))
+    return np.asarray(
+        scipy.special.expit(wide) if kind == "sigmoid" else scipy.special.softmax(wide)
+    )
 
 
 def _is_small(answer: Prediction) -> bool:

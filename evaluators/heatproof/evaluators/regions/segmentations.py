@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final, cast
 
 import numpy as np
-from skimage.segmentation import quickshift, slic
+import skimage
 
 from heatproof.evaluators.errors import InvalidArgumentError
 from heatproof.evaluators.images.arrays import Image
@@ -179,7 +179,7 @@ class Slic(Segmentation):
 
     def regions(self, image: Image) -> Regions:
         """Segments in CIELAB, as scikit-image finds them."""
-        labels = slic(
+        labels = skimage.segmentation.slic(
             _colours(image),
             n_segments=self.segments,
             compactness=self.compactness,
@@ -226,7 +226,7 @@ class Quickshift(Segmentation):
     def regions(self, image: Image) -> Regions:
         """Segments in CIELAB, as scikit-image finds them; ties of density fall by seed 0."""
         # scikit-image guesses its types from defaults, and takes floats.
-        labels = cast("Any", quickshift)(
+        labels = cast("Any", skimage.segmentation.quickshift)(
             _colours(image),
             kernel_size=self.kernel,
             max_dist=self.distance,

@@ -10,8 +10,8 @@ from typing import Final, TypeAlias
 
 import krippendorff
 import numpy as np
+import scipy
 from jaxtyping import Float64
-from scipy.stats import rankdata
 
 from heatproof.evaluators.evaluation.results import Interval, Summary
 from heatproof.evaluators.evaluation.summaries import LEVEL
@@ -72,7 +72,8 @@ def image_agreement(scores: MapScores, sampled: Sampled) -> Summary:
     images, maps = scores.shape
     if min(images, maps) < _FEWEST:
         return absent()
-    doubled = (2 * rankdata(scores, axis=1)).astype(np.int64) - 2  # halves, of ties, become whole
+    ranks = scipy.stats.rankdata(scores, axis=1)
+    doubled = (2 * ranks).astype(np.int64) - 2  # halves, of ties, become whole
     values = 2 * maps - 1
     counts = np.zeros((images, maps, values))
     np.put_along_axis(counts, doubled[:, :, None], 1.0, axis=2)
@@ -118,7 +119,7 @@ def rank_agreement(first: MapScores, second: MapScores, sampled: Sampled) -> Sum
         return absent()
 
     def correlation(sums: np.ndarray) -> float | None:
-        ranks = rankdata(sums.reshape(2, maps), axis=1)
+        ranks = scipy.stats.rankdata(sums.reshape(2, maps), axis=1)
         spread = ranks.std(axis=1)
         if (spread <= _LEAST_VARIANCE).any():
             return None
@@ -130,7 +131,7 @@ def rank_agreement(first: MapScores, second: MapScores, sampled: Sampled) -> Sum
 
 def _ranks(scores: MapScores) -> MapScores:
     """Ranks over all images, centred; resamples keep them."""
-    ranks: MapScores = rankdata(scores, axis=0) - (len(scores) + 1) / 2
+    ranks: MapScores = scipy.stats.rankdata(scores, axis=0) - (len(scores) + 1) / 2
     return ranks
 
 

@@ -5,9 +5,9 @@ from typing import ClassVar, Final
 
 import cv2
 import numpy as np
+import scipy
 from jaxtyping import Float64
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from heatproof.evaluators.images.arrays import Image, Mask
 from heatproof.evaluators.registry.parameters import UNIT, parameter
@@ -138,7 +138,9 @@ def _system(hidden: Mask, totals: Plane) -> Matrix:
     linked = columns >= 0
     starts = np.concatenate([[0], linked.sum(axis=1).cumsum()])
     shape = (len(columns), len(columns))
-    return csr_array((values[linked], columns[linked], starts), shape=shape, dtype=np.float64)
+    return scipy.sparse.csr_array(
+        (values[linked], columns[linked], starts), shape=shape, dtype=np.float64
+    )
 
 
 def _weighted(planes: Planes) -> Planes:

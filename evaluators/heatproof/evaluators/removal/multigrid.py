@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import numpy as np
+import scipy
 from jaxtyping import Float64, Int64
-from scipy.sparse import csr_array, diags_array
 
-Matrix: TypeAlias = "csr_array[np.float64]"
+Matrix: TypeAlias = "scipy.sparse.csr_array[np.float64]"
 Unknowns: TypeAlias = Float64[np.ndarray, "unknowns channels"]
 PixelIndices: TypeAlias = Int64[np.ndarray, "unknowns"]
 
@@ -56,7 +56,7 @@ class Multigrid:
             merged, owners = np.unique(places, axis=1, return_inverse=True)
             level = _level(matrix, owners.reshape(-1))
             self._levels.append(level)
-            matrix = csr_array(level.restriction @ matrix @ level.prolongation)
+            matrix = scipy.sparse.csr_array(level.restriction @ matrix @ level.prolongation)
             rows, columns = merged
         self._inverse = np.linalg.inv(matrix.toarray())
 
@@ -81,6 +81,10 @@ def _level(matrix: Matrix, owners: PixelIndices) -> _Level:
     bound = float((np.asarray(abs(matrix).sum(axis=1)).reshape(-1) / diagonal).max())
     damping = 4 / (3 * bound) / diagonal
     held = np.ones(unknowns), owners, np.arange(unknowns + 1)
-    aggregates = csr_array(held, shape=(unknowns, int(owners.max()) + 1), dtype=np.float64)
-    prolongation = csr_array(aggregates - diags_array(damping) @ (matrix @ aggregates))
-    return _Level(matrix, damping[:, None], prolongation, csr_array(prolongation.T))
+    aggregates = scipy.sparse.csr_array(
+        held, shape=(unknowns, int(owners.max()) + 1), dtype=np.float64
+    )
+    prolongation = scipy.sparse.csr_array(
+        aggregates - scipy.sparse.diags_array(damping) @ (matrix @ aggregates)
+    )
+    return _Level(matrix, damping[:, None], prolongation, scipy.sparse.csr_array(prolongation.T))

@@ -6,7 +6,7 @@ from math import fsum
 from typing import ClassVar, Final
 
 import numpy as np
-from scipy.spatial.distance import cdist
+import scipy
 
 from heatproof.evaluators.outcomes import Reason
 from heatproof.evaluators.registry.parameters import UNIT, Range
@@ -140,6 +140,6 @@ def _distances(points: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     for start in range(0, len(points), _ROWS):
         rows = np.arange(start, min(start + _ROWS, len(points)))
         if points.shape[1]:
-            yield cdist(points[rows], points), rows
+            yield scipy.spatial.distance.cdist(points[rows], points), rows
         else:  # nothing varies, so that all maps are equal
             yield np.zeros((len(rows), len(points))), rows

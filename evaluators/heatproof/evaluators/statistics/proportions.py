@@ -3,15 +3,15 @@
 from typing import Literal
 
 import numpy as np
+import scipy
 from jaxtyping import Bool
-from scipy import stats
 
 Hits = Bool[np.ndarray, "units"]
 
 
 def wilson_interval(successes: int, trials: int, *, level: float) -> tuple[float, float]:
     """Wilson's score interval of a proportion (Wilson 1927)."""
-    interval = stats.binomtest(successes, trials).proportion_ci(level, method="wilson")
+    interval = scipy.stats.binomtest(successes, trials).proportion_ci(level, method="wilson")
     return float(interval.low), float(interval.high)
 
 
@@ -68,4 +68,4 @@ def mcnemar_p_value(
     won = int((candidate & ~baseline).sum())
     if lost + won == 0:
         return 1.0
-    return float(stats.binomtest(lost, lost + won, alternative=alternative).pvalue)
+    return float(scipy.stats.binomtest(lost, lost + won, alternative=alternative).pvalue)

@@ -16,7 +16,7 @@ class WatchIntervals:
     """How often a watcher hears.
 
     Attributes:
-        shortest_seconds: least time between two messages.
+        shortest_seconds: least time between two messages, but for the last.
         longest_seconds: time after which an unchanged evaluation is sent again.
     """
 
@@ -27,7 +27,7 @@ class WatchIntervals:
 async def watch(
     name: EvaluationName, scheduler: Scheduler, board: ProgressBoard, intervals: WatchIntervals
 ) -> AsyncIterator[StoredEvaluation]:
-    """Yields the state now, then every change of it, the final state last.
+    """Yields the state now, then every change of it, the final state last and at once.
 
     States that come while the reader is busy are merged into the latest.
 
@@ -35,12 +35,14 @@ async def watch(
         NotFoundError: there is no evaluation of this name.
     """
     while True:
-        seen = board.version(str(name))
+        seen, ended = board.version(str(name)), board.closings(str(name))
         snapshot = await scheduler.snapshot(name)
         yield snapshot
         if snapshot.state.is_final:
             return
-        await asyncio.sleep(intervals.shortest_seconds)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(intervals.shortest_seconds):
+                await board.closed(str(name), ended)
         with suppress(TimeoutError):
             async with asyncio.timeout(intervals.longest_seconds - intervals.shortest_seconds):
                 await board.changed(str(name), seen)

@@ -7,14 +7,19 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+import structlog
 from sqlalchemy import Engine, create_engine, event, inspect
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError
 
-from heatproof.evaluators.errors import FailedPreconditionError
-from heatproof.server.storage import failures
+from heatproof.evaluators.errors import FailedPreconditionError, HeatproofError
+from heatproof.server.storage.failures import failed, of_database_error
 from heatproof.server.storage.locks import locked_database
 from heatproof.server.storage.schema import schema_version
 from heatproof.server.storage.upgrading import check_version, upgrade_tables
+
+_log = structlog.get_logger()
 
 FILE: Final = "heatproof.sqlite"
 
@@ -80,7 +85,7 @@ def opened(
                     raise _missing(file or "of database_url")
             with engine.begin() as connection:
                 check_version(connection) if read_only else upgrade_tables(connection)
-            failures.tell(engine)
+            event.listen(engine, "handle_error", _told, retval=True)
             yield engine
     finally:
         engine.dispose()
@@ -98,3 +103,14 @@ def _configure_sqlite(connection: DBAPIConnection, _: object) -> None:
     for pragma in (patience, "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _told(context: ExceptionContext) -> HeatproofError | None:
+    """An error of the tree where the database is full, busy or failing; None: as it was raised."""
+    original = context.original_exception
+    known = of_database_error(original)
+    if known is None and isinstance(context.sqlalchemy_exception, DBAPIError):
+        known = failed("connection lost") if context.is_disconnect else None
+    if known is not None:
+        _log.error("database fails", error=str(original))
+    return known

@@ -7,9 +7,6 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import Engine, event
-from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import DBAPIError
 
 from heatproof.evaluators.errors import (
     HeatproofError,
@@ -95,21 +92,6 @@ def told() -> Iterator[None]:
             raise
         _log.error("storage fails", error=str(error))
         raise known from error
-
-
-def tell(engine: Engine) -> None:
-    """Has an engine raise errors of the tree where its database is full, busy or failing."""
-    event.listen(engine, "handle_error", _replace, retval=True)
-
-
-def _replace(context: ExceptionContext) -> HeatproofError | None:
-    original = context.original_exception
-    known = of_database_error(original)
-    if known is None and isinstance(context.sqlalchemy_exception, DBAPIError):
-        known = failed("connection lost") if context.is_disconnect else None
-    if known is not None:
-        _log.error("database fails", error=str(original))
-    return known
 
 
 def of_database_error(error: BaseException) -> HeatproofError | None:

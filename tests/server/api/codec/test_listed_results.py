@@ -6,7 +6,7 @@ import pytest
 from heatproof.evaluators.errors import UnknownNameError
 from heatproof.server.api.codec.evaluation_messages import listed_results
 from heatproof.server.api.codec.evaluations import fitted
-from heatproof.server.settings import MAX_REPLY_BYTES
+from heatproof.server.api.reply_size import MAX_REPLY_BYTES
 from heatproof.v1.evaluation_pb2 import Evaluation
 from heatproof.v1.evaluation_service_pb2 import ListMetricResultsRequest
 from heatproof.v1.results_pb2 import MetricResult

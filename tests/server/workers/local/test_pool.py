@@ -17,7 +17,16 @@ from heatproof.evaluators.errors import (
 )
 from heatproof.server.workers.local.pool import PoolSettings, WorkerPool
 from heatproof.server.workers.protocol import Done, Lane, Partial, Progress
-from tests.server.workers.fault_tasks import Blunder, Count, Describe, Eat, Hoard, Refuse, Wait
+from tests.server.workers.fault_tasks import (
+    Blunder,
+    Count,
+    CountOnPaper,
+    Describe,
+    Eat,
+    Hoard,
+    Refuse,
+    Wait,
+)
 from tests.server.workers.pools import started
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -91,6 +100,46 @@ async def test_an_interactive_task_does_not_wait_behind_bulk_work(pool: WorkerPo
     async with aclosing(pool.run(Wait(), lane=Lane.BULK)) as events:
         await anext(events)
         assert await pool.call(Count(1), seconds=30) > 0
+
+
+async def test_idle_bulk_workers_take_other_tasks_where_workers_are_shared(
+    settings: PoolSettings,
+) -> None:
+    async with started(replace(settings, share=True)) as pool:
+        bulk = await pool.call(Count(0), lane=Lane.BULK)
+
+        assert await pool.call(Count(0)) == bulk
+        assert await pool.call(Count(0), lane=Lane.INSPECTION) == bulk
+        async with aclosing(pool.run(Wait(), lane=Lane.BULK)) as events:
+            await anext(events)
+            own = await pool.call(Count(0), seconds=30)
+            assert own != bulk
+        assert await pool.call(Count(0)) == own
+
+
+async def test_what_writes_has_a_worker_of_its_lane(settings: PoolSettings) -> None:
+    async with started(replace(settings, share=True)) as pool:
+        bulk = await pool.call(Count(0), lane=Lane.BULK)
+
+        assert await pool.call(CountOnPaper(0)) != bulk
+
+
+async def test_lanes_keep_their_workers_apart_unless_told_otherwise(
+    settings: PoolSettings,
+) -> None:
+    async with started(settings) as pool:
+        workers = [await pool.call(Count(0), lane=lane) for lane in Lane]
+
+        assert len(set(workers)) == len(Lane)
+
+
+@pytest.mark.parametrize(("share", "processes"), [(True, 1), (False, 3)])
+async def test_shared_workers_are_fewer_processes_from_the_start(
+    settings: PoolSettings, share: bool, processes: int
+) -> None:
+    before = set(psutil.Process().children())
+    async with started(replace(settings, preload=True, share=share)):
+        assert len(set(psutil.Process().children()) - before) == processes
 
 
 async def test_closing_the_events_cancels_the_task_and_keeps_the_worker(pool: WorkerPool) -> None:

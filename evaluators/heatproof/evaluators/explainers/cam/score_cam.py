@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+import scipy
 from jaxtyping import Float32, Float64
-from scipy.special import softmax
 
 from heatproof.evaluators.explainers.baselines import baseline_of, check_baseline
 from heatproof.evaluators.explainers.cam.channel_scores import ChannelIndices, ChannelScores
@@ -47,7 +47,7 @@ class ScoreCam(ChannelScores):
         background = baseline_of(sample, self.baseline)
         views = (self._view(sample, background, (k, activation[k])) for k in map(int, chosen))
         found = yield from respond(views, sample.logit)
-        return np.asarray(softmax(found.values))
+        return np.asarray(scipy.special.softmax(found.values))
 
     def _view(
         self, sample: Sample, background: Image, channel: tuple[int, Float32[np.ndarray, "..."]]

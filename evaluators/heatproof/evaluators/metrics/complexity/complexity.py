@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from scipy.special import entr
+import scipy
 
 from heatproof.evaluators.images.arrays import Map
 from heatproof.evaluators.metrics.complexity.magnitudes import MagnitudeMetric
@@ -42,7 +42,7 @@ class Complexity(MagnitudeMetric):
 
     def measured(self, magnitudes: Map) -> float:
         """`-sum p ln p`, in [0, ln n]."""
-        entropy = max(0.0, float(entr(magnitudes / magnitudes.sum()).sum()))
+        entropy = max(0.0, float(scipy.special.entr(magnitudes / magnitudes.sum()).sum()))
         if not self.relative:
             return entropy
         return UNIT.clip(entropy / math.log(magnitudes.size)) if magnitudes.size > 1 else 0.0

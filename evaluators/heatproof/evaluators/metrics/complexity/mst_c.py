@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+import scipy
 from jaxtyping import Float64
-from scipy.sparse import coo_array, csr_array
-from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
-from scipy.spatial import ConvexHull, Delaunay, KDTree
 
 from heatproof.evaluators.images.arrays import Map
 from heatproof.evaluators.metrics.complexity.magnitudes import MagnitudeMetric
@@ -58,7 +56,7 @@ class MstC(MagnitudeMetric):
         if np.linalg.matrix_rank(points - points[0]) < points.shape[1]:
             detail = "the most salient pixels are fewer than 3 or lie on a line"
             return Undefined(Reason.DEGENERATE, detail)
-        area = ConvexHull(points).volume
+        area = scipy.spatial.ConvexHull(points).volume
         length = _tree_length(points, self.neighbors)
         return float(100 * np.hypot(*magnitudes.shape) * len(points) / (np.sqrt(area) * length))
 
@@ -66,16 +64,16 @@ class MstC(MagnitudeMetric):
 def _tree_length(points: Points, neighbors: int) -> float:
     """Length of the minimum spanning tree of the graph of neighbours, or of all pairs."""
     graph = _neighbour_graph(points, min(neighbors, len(points) - 1))
-    parts, _ = connected_components(graph, directed=False)
+    parts, _ = scipy.sparse.csgraph.connected_components(graph, directed=False)
     if parts > 1:
         # The triangulation holds a minimum spanning tree of all pairs.
-        graph = _graph(points, _edges_of(Delaunay(points).simplices))
-    return float(minimum_spanning_tree(graph).sum())
+        graph = _graph(points, _edges_of(scipy.spatial.Delaunay(points).simplices))
+    return float(scipy.sparse.csgraph.minimum_spanning_tree(graph).sum())
 
 
-def _neighbour_graph(points: Points, neighbors: int) -> csr_array:
+def _neighbour_graph(points: Points, neighbors: int) -> "scipy.sparse.csr_array":
     """Joins each point to its nearest; scipy reads an edge of one direction as one of both."""
-    _, nearest = KDTree(points).query(points, neighbors + 1)
+    _, nearest = scipy.spatial.KDTree(points).query(points, neighbors + 1)
     own = np.repeat(np.arange(len(points)), neighbors + 1)
     return _graph(points, np.column_stack((own, nearest.reshape(-1))))
 
@@ -85,9 +83,9 @@ def _edges_of(triangles: np.ndarray) -> np.ndarray:
     return np.unique(np.sort(np.concatenate(list(sides)), axis=1), axis=0)
 
 
-def _graph(points: Points, edges: np.ndarray) -> csr_array:
+def _graph(points: Points, edges: np.ndarray) -> "scipy.sparse.csr_array":
     edges = edges[edges[:, 0] != edges[:, 1]]
     lengths = np.linalg.norm(points[edges[:, 0]] - points[edges[:, 1]], axis=1)
-    return coo_array(
+    return scipy.sparse.coo_array(
         (lengths, (edges[:, 0], edges[:, 1])), shape=(len(points), len(points))
     ).tocsr()

@@ -6,8 +6,8 @@ The measures of the top cells follow Krishna et al. 2022, arXiv 2202.01602.
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from jaxtyping import Float64, Int64
-from scipy.stats import kendalltau
 
 from heatproof.evaluators.metrics.functions.correlations import is_constant
 from heatproof.evaluators.regions.grid import Order, comparable
@@ -60,7 +60,7 @@ def kendall(a: CellValues, b: CellValues) -> float | None:
     """Kendall's tau-b, which corrects for ties; in [-1, 1]."""
     if is_constant(a) or is_constant(b):
         return None
-    return float(kendalltau(comparable(a), comparable(b), variant="b").statistic)
+    return float(scipy.stats.kendalltau(comparable(a), comparable(b), variant="b").statistic)
 
 
 def pairwise_rank_agreement(a: CellValues, b: CellValues) -> float:

@@ -3,8 +3,8 @@
 from typing import Final
 
 import numpy as np
+import scipy
 from jaxtyping import Float64
-from scipy.stats import rankdata
 
 Numbers = Float64[np.ndarray, "numbers"]
 
@@ -29,7 +29,7 @@ def pearson(a: Numbers, b: Numbers) -> float | None:
 
 def spearman(a: Numbers, b: Numbers) -> float | None:
     """Pearson's correlation of the ranks, ties at their average rank; in [-1, 1]."""
-    return pearson(rankdata(a), rankdata(b))
+    return pearson(scipy.stats.rankdata(a), scipy.stats.rankdata(b))
 
 
 def cosine(a: Numbers, b: Numbers) -> float | None:

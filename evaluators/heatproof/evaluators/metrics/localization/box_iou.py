@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 import numpy as np
-from scipy.ndimage import find_objects, label
+import scipy
 
 from heatproof.evaluators.images.arrays import Map, Mask
 from heatproof.evaluators.images.boxes import PixelBox
@@ -114,16 +114,16 @@ def _is_localized(overlap: float) -> float:
 
 def _overlap(heat: Map, threshold: float, boxes: Sequence[PixelBox]) -> float:
     """The best overlap of the box of the largest hot region."""
-    regions, count = label(heat >= threshold, _TOUCHING)
+    regions, count = scipy.ndimage.label(heat >= threshold, _TOUCHING)
     areas = np.bincount(regions.reshape(-1), minlength=count + 1)[1:]
-    largest = find_objects(regions)[int(areas.argmax())]
+    largest = scipy.ndimage.find_objects(regions)[int(areas.argmax())]
     found = _box(largest)
     return max(_intersection_over_union(found, box) for box in boxes)
 
 
 def _component_boxes(objects: Mask) -> list[PixelBox]:
-    regions, _ = label(objects, _TOUCHING)
-    return [_box(found) for found in find_objects(regions)]
+    regions, _ = scipy.ndimage.label(objects, _TOUCHING)
+    return [_box(found) for found in scipy.ndimage.find_objects(regions)]
 
 
 def _box(place: tuple[slice, ...]) -> PixelBox:

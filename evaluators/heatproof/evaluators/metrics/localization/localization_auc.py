@@ -6,8 +6,8 @@ from enum import StrEnum
 from typing import ClassVar
 
 import numpy as np
+import scipy
 from jaxtyping import Bool, Float64
-from scipy.stats import rankdata
 
 from heatproof.evaluators.images.arrays import Mask
 from heatproof.evaluators.metrics.case import Case
@@ -71,7 +71,7 @@ def _roc_area(scores: PixelScores, hits: OnObject) -> float:
     """Mann and Whitney's statistic as a share of all pairs."""
     inside = int(hits.sum())
     pairs = inside * (hits.size - inside)
-    return UNIT.clip((rankdata(scores)[hits].sum() - inside * (inside + 1) / 2) / pairs)
+    return UNIT.clip((scipy.stats.rankdata(scores)[hits].sum() - inside * (inside + 1) / 2) / pairs)
 
 
 def _average_precision(scores: PixelScores, hits: OnObject) -> float:

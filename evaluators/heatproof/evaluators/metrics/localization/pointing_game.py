@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt
+import scipy
 
 from heatproof.evaluators.images.arrays import Mask
 from heatproof.evaluators.metrics.case import Case
@@ -51,7 +51,7 @@ class PointingGame(ObjectMetric):
 
     def compared(self, case: Case, objects: Mask) -> Outcome:
         """`[distance of argmax A to the object <= tolerance]`."""
-        near = distance_transform_edt(~objects) <= self.tolerance
+        near = scipy.ndimage.distance_transform_edt(~objects) <= self.tolerance
         highest = np.flatnonzero(case.map == case.map.max())
         pointed = case.sample.rng("ties").permutation(highest)[0]
         return Outcome(float(near.reshape(-1)[pointed]), {"chance": float(near.mean())})

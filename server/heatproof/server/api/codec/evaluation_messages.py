@@ -25,12 +25,12 @@ from heatproof.server.api.codec.evaluations import (
 )
 from heatproof.server.api.codec.fields.choices import CUSTOM
 from heatproof.server.api.codec.fields.encoding import encode
+from heatproof.server.api.reply_size import MAX_REPLY_BYTES
 from heatproof.server.evaluations.creation import EvaluationOffer, Rules
 from heatproof.server.evaluations.gating.gates import Baseline
 from heatproof.server.evaluations.inline import InlineEvaluation
 from heatproof.server.evaluations.store.records import StoredEvaluation
 from heatproof.server.resource_names import BaselineReference
-from heatproof.server.settings import MAX_REPLY_BYTES
 from heatproof.server.workers.statistics_tasks import RecordedEvaluation
 from heatproof.v1 import evaluation_pb2, gate_pb2, results_pb2
 from heatproof.v1 import evaluation_service_pb2 as pb

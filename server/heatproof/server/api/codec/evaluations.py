@@ -22,8 +22,8 @@ from heatproof.evaluators.queries.model_warnings import ModelWarning
 from heatproof.server.api.codec.fields.decoding import decode
 from heatproof.server.api.codec.fields.encoding import encode
 from heatproof.server.api.codec.fields.targets import with_indices
+from heatproof.server.api.reply_size import MAX_REPLY_BYTES
 from heatproof.server.evaluations.store.records import State, StoredEvaluation
-from heatproof.server.settings import MAX_REPLY_BYTES
 from heatproof.server.workers.image_rows import ImageRow
 from heatproof.v1 import class_output_pb2, evaluation_pb2, metrics_pb2, results_pb2
 from heatproof.v1.metrics import masking_pb2

@@ -21,7 +21,7 @@ from heatproof.server.api.codec.fields.statements import decode_statement
 from heatproof.server.api.codec.fields.targets import decode_target
 from heatproof.server.api.codec.fields.tensors import fill_tensor
 from heatproof.server.api.codec.images import decode_image, decode_images, mask_stack
-from heatproof.server.settings import MAX_REPLY_BYTES
+from heatproof.server.api.reply_size import MAX_REPLY_BYTES
 from heatproof.server.workers.donors import DonorPool
 from heatproof.server.workers.inputs import FramedSource, ModelFiles
 from heatproof.server.workers.limits import Limits

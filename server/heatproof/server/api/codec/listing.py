@@ -5,7 +5,7 @@ from typing import Final, Generic, TypeVar
 
 from google.protobuf.message import Message
 
-from heatproof.server.settings import MAX_REPLY_BYTES
+from heatproof.server.api.reply_size import MAX_REPLY_BYTES
 from heatproof.v1.results_pb2 import ImageResult
 
 T = TypeVar("T")

@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 
 from heatproof.evaluators.errors import DeadlineExceededError, LimitExceededError
 from heatproof.server.api.interceptors.guard import Context
-from heatproof.server.settings import MAX_REPLY_BYTES
+from heatproof.server.api.reply_size import MAX_REPLY_BYTES
 
 
 def checked(reply: Message) -> Message:

@@ -46,6 +46,7 @@ class ProgressBoard:
     def __init__(self) -> None:
         self._tallies: dict[str, Tally] = {}
         self._versions: Counter[str] = Counter()
+        self._closings: Counter[str] = Counter()
         self._changes: dict[str, asyncio.Event] = {}
 
     def open(self, name: str, tally: Tally) -> None:
@@ -56,6 +57,7 @@ class ProgressBoard:
     def close(self, name: str) -> None:
         """Takes the tally away once the store knows better."""
         self._tallies.pop(name, None)
+        self._closings[name] += 1
         self.announce(name)
 
     def tally(self, name: str) -> Tally | None:
@@ -73,7 +75,19 @@ class ProgressBoard:
         """Number of changes so far."""
         return self._versions[name]
 
+    def closings(self, name: str) -> int:
+        """How often its tally has been taken away."""
+        return self._closings[name]
+
     async def changed(self, name: str, since: int) -> None:
         """Waits for a change after the version `since`."""
         while self._versions[name] == since:
-            await self._changes.setdefault(name, asyncio.Event()).wait()
+            await self._change(name)
+
+    async def closed(self, name: str, since: int) -> None:
+        """Waits until the tally has been taken away more often than `since` times."""
+        while self._closings[name] == since:
+            await self._change(name)
+
+    async def _change(self, name: str) -> None:
+        await self._changes.setdefault(name, asyncio.Event()).wait()

@@ -7,14 +7,14 @@ cores; bulk workers give way to the others by their niceness. All share one budg
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Coroutine, Iterable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
 from heatproof.evaluators.errors import OverloadedError
-from heatproof.server.workers.limits import Limits, WorkerSettings
+from heatproof.server.workers.limits import Effort, Limits, WorkerSettings
 from heatproof.server.workers.local.attempts import Attempts
 from heatproof.server.workers.local.grants import granted_cores, granted_memory
 from heatproof.server.workers.local.handle import Cause, WorkerProcess
@@ -66,6 +66,8 @@ class PoolSettings:
         retry_seconds: when a refused caller should try again.
         confinement: the sandbox of the workers; only interactive ones write in its folders.
         preload: whether the first workers start and load their libraries before any task comes.
+        share: whether idle bulk workers take the tasks of lanes whose own workers are not there;
+            so a server of one user starts one process where it would start three.
     """
 
     bulk_workers: int = 1
@@ -83,6 +85,7 @@ class PoolSettings:
     retry_seconds: float = 5.0
     confinement: Confinement = field(default_factory=Confinement)
     preload: bool = True
+    share: bool = False
 
     def granted(self) -> Self:
         """The same with the zeros replaced by what this machine grants."""
@@ -140,9 +143,8 @@ class WorkerPool(Workers):
 
     async def __aenter__(self) -> Self:
         if self._settings.preload:
-            for lane, queue in self._lanes.items():
-                for slot in queue.slots if lane is Lane.BULK else queue.slots[:1]:
-                    slot.worker()
+            for slot in self._preloaded():
+                slot.worker()
         self._spawn(self._watch())
         return self
 
@@ -157,7 +159,7 @@ class WorkerPool(Workers):
         self, task: Task[P, V], *, lane: Lane = Lane.INTERACTIVE, seconds: float | None = None
     ) -> AsyncGenerator[Event[P, V], None]:
         """Runs a task, see `Workers.run`."""
-        queue = self._lanes[lane]
+        queue = self._queue(task, lane)
         self._admit(queue, lane)
         deadline = None if seconds is None else asyncio.get_running_loop().time() + seconds
         attempts = self._attempts(task, lane, deadline)
@@ -174,6 +176,20 @@ class WorkerPool(Workers):
             yield Failed(attempts.late())
         finally:
             self._release(queue, slot)
+
+    def _preloaded(self) -> Iterator[WorkerSlot]:
+        for lane, queue in self._lanes.items():
+            if lane is Lane.BULK:
+                yield from queue.slots
+            elif not self._settings.share:
+                yield queue.slots[0]
+
+    def _queue(self, task: Task[Any, Any], lane: Lane) -> SlotQueue:
+        """The slots that a task waits for: of its lane, or of bulk workers with nothing to do."""
+        own, bulk = self._lanes[lane], self._lanes[Lane.BULK]
+        writes = task.effort is Effort.REWRITING  # which the sandbox grants to one lane alone
+        is_lent = self._settings.share and not writes and not own.has_idle and bulk.has_idle
+        return bulk if is_lent else own
 
     def _slot(self, lane: Lane) -> WorkerSlot:
         niceness = _BULK_NICENESS if lane is Lane.BULK else 0

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from heatproof.evaluators.errors import HeatproofError, InternalError, LimitExceededError
 from heatproof.evaluators.registry.plugins import load_plugins
 from heatproof.graphs.runtime.cancellation import Cancellation
+from heatproof.server.library_loading import uncollected
 from heatproof.server.workers.documents import WorkerDocuments
 from heatproof.server.workers.execution.context import TaskContext
 from heatproof.server.workers.file_access import FileAccess, SharedFolder
@@ -137,9 +138,10 @@ def _beat(line: _Line, agenda: _Agenda, seconds: float) -> None:
 
 
 def _open_model_cache(settings: WorkerSettings, blobs: FileAccess) -> "ModelCache":
-    from heatproof.server.workers.execution.model_cache import ModelCache  # noqa: PLC0415 - imports for seconds
+    with uncollected():
+        from heatproof.server.workers.execution.model_cache import ModelCache  # noqa: PLC0415 - imports for seconds
 
-    load_plugins()
+        load_plugins()
     return ModelCache(settings, blobs)
 
 

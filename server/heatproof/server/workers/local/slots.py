@@ -59,6 +59,11 @@ class SlotQueue:
         for index in reversed(range(len(self.slots))):
             self._offer(index)
 
+    @property
+    def has_idle(self) -> bool:
+        """Whether a worker waits here for a task."""
+        return any(slot.warm and not slot.busy for slot in self.slots)
+
     async def get(self, deadline: float | None) -> WorkerSlot:
         """Waits for a slot.
 
