@@ -85,7 +85,7 @@ class FakeWorkers(Workers):
         if not isinstance(task, RunShard):
             yield _answer(task)
             return
-        self.shards[task.first] += 1
+        self.shards[task.position(0)] += 1
         assert lane is Lane.BULK
         yield Progress("start")
         tabulation = Tabulation(task.spec)
@@ -98,7 +98,7 @@ class FakeWorkers(Workers):
             tabulation.add(result)
             yield Partial(image_row(result))
             self.computed.append(image.digest)
-            if self.error is not None and task.first == self.failing:
+            if self.error is not None and task.position(0) == self.failing:
                 yield Failed(self.error)
                 return
         predictions = PREDICTIONS_PER_IMAGE * len(task.images)

@@ -23,6 +23,7 @@ from heatproof.server.api.codec.listing import Listing
 from heatproof.server.api.reply_size import MAX_REPLY_BYTES
 from heatproof.server.evaluations.store.records import (
     Ending,
+    Experience,
     ImageRow,
     ShardRows,
     State,
@@ -356,14 +357,20 @@ def test_a_list_goes_on_without_what_is_deleted_meanwhile(world: World) -> None:
     assert [one.name for one in rest.items] == names[:1]
 
 
-def test_the_speed_on_a_model_is_remembered(world: World) -> None:
+def test_what_evaluations_of_models_have_cost_is_remembered_the_newest_first(world: World) -> None:
     store = world.stores.evaluations
-    stored = store.add(world.new(3))
-    assert store.speed((world.model,)) is None
-    store.add_shard(stored.number, ShardRows(0, 0, (ImageRow(b"", b"", b""),), 30, 1.5))
+    older, newer = store.add(world.new(3)), store.add(world.new(3, seed=1))
+    assert store.experiences((world.model,)) == ()
+    row = ImageRow(b"", b"", b"")
+    store.add_shard(older.number, ShardRows(0, 0, (row,), 30, 1.5))
+    store.add_shard(newer.number, ShardRows(0, 0, (row, row), 10, 1.0))
+    store.add_shard(newer.number, ShardRows(1, 2, (row,), 5, 0.5))
 
-    assert store.speed((world.model,)) == 20.0
-    assert store.speed((world.model, "models/other")) is None
+    assert store.experiences((world.model,)) == (
+        Experience(newer.spec, images=3, predictions=15, seconds=1.5),
+        Experience(older.spec, images=1, predictions=30, seconds=1.5),
+    )
+    assert store.experiences((world.model, "models/other")) == ()
 
 
 def test_what_is_stored_is_on_the_disk_at_once(world: World) -> None:

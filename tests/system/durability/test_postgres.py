@@ -107,7 +107,7 @@ def test_models_and_data_sets_are_claimed_listed_and_deleted(world: World) -> No
     assert world.stores.evaluations.begin_cancellation(stored.name)
     with pytest.raises(FailedPreconditionError):
         world.stores.evaluations.delete(EvaluationName.parse(stored.name))
-    assert world.stores.evaluations.speed((world.model,)) is None
+    assert world.stores.evaluations.experiences((world.model,)) == ()
     for one in world.stores.evaluations.unfinished():
         world.stores.evaluations.end(one, Ending(State.CANCELLED, b""))
     world.stores.datasets.delete(dataset)

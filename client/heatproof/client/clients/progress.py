@@ -12,6 +12,7 @@ class Stage(StrEnum):
     UPLOAD_MODEL = "upload model"
     UPLOAD_IMAGES = "upload images"
     QUEUED = "queued"
+    TRY = "try a few images"
     EVALUATE = "evaluate"
 
 
@@ -24,8 +25,8 @@ class Progress:
         done: bytes of the model, images sent, or predictions made.
         total: the same in all; predictions of unfinished images count by an
             upper bound, so it may fall, and is met in the end; 0 if unknown.
-        images_done: images finished; in `Stage.EVALUATE` only.
-        images_total: images in all; in `Stage.EVALUATE` only.
+        images_done: images finished; in `Stage.TRY` and `Stage.EVALUATE` only.
+        images_total: images in all; likewise.
     """
 
     stage: Stage

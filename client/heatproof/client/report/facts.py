@@ -109,6 +109,11 @@ def sampling_words(images: int, held: Sampling) -> str:
         text += f", of which {held.copies} are copies of others and count once"
     if held.unit == Sampling.UNIT_GROUP:
         text += f"; intervals and tests count {held.units} groups (n = {held.units})"
+    if held.units_left_out:
+        text += (
+            f"; {held.units_left_out} of {held.units + held.units_left_out} units were left out: "
+            f"`units = {held.units}` repeats this choice"
+        )
     return text
 
 

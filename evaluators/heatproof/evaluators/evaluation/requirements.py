@@ -34,8 +34,12 @@ def require_complete(spec: EvaluationSpec) -> None:
     """Refuses a spec that scores nothing, or whose metrics lack what they are combined with.
 
     Raises:
-        InvalidArgumentError: at the field that is empty.
+        InvalidArgumentError: at the field that is empty, or `units` is negative.
     """
+    if spec.units < 0:
+        raise InvalidArgumentError(
+            f"units must be at least 0, not {spec.units}; 0 evaluates all", field="units"
+        )
     if not spec.metrics:
         raise InvalidArgumentError("metrics is empty: name at least one metric", field="metrics")
     for field, (one, takes) in _LISTS.items():

@@ -68,12 +68,14 @@ class Sampling:
         units: how many there are.
         images: images of different bytes.
         copies: images whose bytes an earlier image has; they count nowhere.
+        units_left_out: units of the data set that were not to be evaluated.
     """
 
     unit: SamplingUnit
     units: int
     images: int
     copies: int
+    units_left_out: int = 0
 
     @classmethod
     def of(cls, units: Units) -> "Sampling":

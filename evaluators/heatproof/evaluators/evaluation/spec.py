@@ -29,6 +29,7 @@ class EvaluationSpec:
         activation: what the values of that output are; None leaves it to the graph.
         evaluator_model: name of the model that judges the maps of the models, where regions are
             hidden; "": each model judges its own.
+        units: most units of sampling that are evaluated, the first in their seeded order; 0: all.
     """
 
     models: tuple[str, ...]
@@ -43,6 +44,7 @@ class EvaluationSpec:
     output: str = ""
     activation: Activation | None = None
     evaluator_model: str = ""
+    units: int = 0
 
     @property
     def run_models(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import re
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -214,6 +215,7 @@ class SessionCache:
     Attributes:
         settings: how sessions run.
         streams: the threads in which passes run.
+        opening_seconds: time that went into rewriting graphs and opening sessions.
     """
 
     def __init__(
@@ -228,6 +230,7 @@ class SessionCache:
         self._sessions: OrderedDict[str, Session] = OrderedDict()
         self._in_work: set[str] | None = None
         self._passing: OrderedDict[str, None] = OrderedDict()
+        self.opening_seconds = 0.0
 
     @property
     def nbytes(self) -> int:
@@ -277,7 +280,9 @@ class SessionCache:
         with building:
             session = self._held(key, passing=passing)
             if session is None:
+                started = time.monotonic()
                 session = open_session(build(), settings)
+                self.opening_seconds += time.monotonic() - started
                 self._keep(key, session, passing=passing)
         with self._lock:
             self._building.pop(key, None)

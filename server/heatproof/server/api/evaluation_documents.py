@@ -6,6 +6,9 @@ from heatproof.server.api.codec.evaluations import read_class_outputs as read_cl
 from heatproof.server.api.codec.evaluations import read_spec as read_spec
 from heatproof.server.api.codec.evaluations import serialized_environment as serialized_environment
 from heatproof.server.api.codec.evaluations import serialized_spec as serialized_spec
+from heatproof.server.api.codec.evaluations import (
+    serialized_units_left_out as serialized_units_left_out,
+)
 from heatproof.server.api.codec.recordings import read_policy as read_policy
 from heatproof.server.api.interceptors.status import status_of
 from heatproof.server.evaluations.store.records import StoredEvaluation

@@ -96,13 +96,13 @@ class DatasetStore:
             raise NotFoundError(f"{name} is not stored; upload it with UploadDataset", field=field)
         return found
 
-    def images(self, name: DatasetName, positions: range) -> tuple[StoredImage, ...]:
-        """The images at consecutive positions, in order; their bytes stay in their files."""
+    def images(self, name: DatasetName, positions: Sequence[int]) -> tuple[StoredImage, ...]:
+        """The images at some positions, in their order; their bytes stay in their files."""
         table = dataset_images
         query = (
             select(table.c.record)
             .where(table.c.dataset == str(name))
-            .where(table.c.position.between(positions.start, positions.stop - 1))
+            .where(table.c.position.in_(positions))
             .order_by(table.c.position)
         )
         with self.ownership.engine.connect() as connection:

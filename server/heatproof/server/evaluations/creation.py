@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from heatproof.evaluators.errors import InvalidArgumentError, placed
+from heatproof.evaluators.evaluation.engine import shards
 from heatproof.evaluators.evaluation.plan import resolved_spec
 from heatproof.evaluators.evaluation.results import Sampling
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.images.inventory import Inventory
-from heatproof.evaluators.statistics.groups.units import Units
+from heatproof.server.evaluations.durations import expected_seconds
 from heatproof.server.evaluations.environment import Environment
 from heatproof.server.evaluations.gating.baselines import Baselines
 from heatproof.server.evaluations.runs.evaluation_run import RunContext
+from heatproof.server.evaluations.runs.image_choice import ImageChoice
 from heatproof.server.evaluations.scheduling import Scheduler
 from heatproof.server.evaluations.store.records import NewEvaluation, StoredEvaluation
 from heatproof.server.models.model_store import ModelStore
@@ -95,7 +97,7 @@ class Creation:
         """
         key = _checked_request_id(request_id)
         with placed("spec"):
-            images = await asyncio.to_thread(self._images, spec)
+            images, sampling = await asyncio.to_thread(self._images, spec)
             models = await asyncio.to_thread(found_models, spec, self._context.models)
             inventory = Inventory.of(image.known for image in images)
             spec = resolved_spec(spec, inventory)
@@ -104,7 +106,7 @@ class Creation:
             plan = await self._context.workers.call(PlanEvaluation(spec, models, inventory))
         if rules is not None:
             await self._context.workers.call(await self._checking(rules, spec, images))
-        speed = await asyncio.to_thread(self._context.store.speed, spec.run_models)
+        seconds = await asyncio.to_thread(self._seconds, spec, len(images), plan.predictions)
         documents = self._context.documents
         new = NewEvaluation(
             spec=documents.serialized_spec(spec),
@@ -114,10 +116,10 @@ class Creation:
             images=inventory.images,
             predictions=plan.predictions,
             environment=documents.serialized_environment(await self._environment.describe())
+            + documents.serialized_units_left_out(sampling.units_left_out)
             + plan.model_facts,
         )
-        seconds = plan.predictions / speed / self._context.parallel_shards if speed else None
-        return EvaluationOffer(new, seconds, plan, await asyncio.to_thread(_sampling, images))
+        return EvaluationOffer(new, seconds, plan, sampling)
 
     async def create(self, offer: EvaluationOffer) -> StoredEvaluation:
         """Stores an evaluation and takes it into work; a retry finds the stored one.
@@ -145,7 +147,16 @@ class Creation:
             held = await self._baselines.tabulated(rules.baseline)
         return CheckPolicy(rules.policy, written, known, held)
 
-    def _images(self, spec: EvaluationSpec) -> tuple[StoredImage, ...]:
+    def _seconds(self, spec: EvaluationSpec, images: int, predictions: int) -> float | None:
+        """How long it will take; None if this server has no experience with the models."""
+        context = self._context
+        known = context.store.experiences(spec.run_models)
+        read = context.documents.read_spec
+        seconds = expected_seconds(spec, images, predictions, known, read)
+        beside = min(context.parallel_shards, len(shards(images)))
+        return None if seconds is None else seconds / beside
+
+    def _images(self, spec: EvaluationSpec) -> tuple[tuple[StoredImage, ...], Sampling]:
         if not spec.dataset:
             raise InvalidArgumentError(
                 "dataset is required; upload one with UploadDataset, or call Evaluate with images",
@@ -153,7 +164,9 @@ class Creation:
             )
         name = DatasetName.parse(spec.dataset, field="dataset")
         self._context.datasets.get(name, field="dataset")
-        return tuple(self._context.datasets.all_images(name))
+        images = tuple(self._context.datasets.all_images(name))
+        choice = ImageChoice.of(images, spec)
+        return tuple(images[place] for place in choice.positions), choice.sampling
 
 
 def found_models(spec: EvaluationSpec, store: ModelStore) -> tuple[ModelFiles, ...]:
@@ -166,11 +179,6 @@ def found_models(spec: EvaluationSpec, store: ModelStore) -> tuple[ModelFiles, .
     if spec.evaluator_model and spec.evaluator_model not in spec.models:
         fields.append(("evaluator_model", spec.evaluator_model))
     return tuple(store.files(ModelName.parse(name, field=at), field=at) for at, name in fields)
-
-
-def _sampling(images: Sequence[StoredImage]) -> Sampling:
-    digests, groups = [one.digest for one in images], [one.group for one in images]
-    return Sampling.of(Units.of(digests, groups, seed=0))  # a seed orders units, and counts none
 
 
 def _checked_request_id(request_id: str) -> str | None:

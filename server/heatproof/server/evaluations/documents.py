@@ -33,6 +33,10 @@ class EvaluationDocuments(Protocol):
         """Writes what computes an evaluation, a part of an `Evaluation`."""
         ...
 
+    def serialized_units_left_out(self, units: int) -> bytes:
+        """Writes how many units are not to be evaluated, a part of an `Evaluation`."""
+        ...
+
     def read_class_outputs(self, environment: bytes) -> tuple[ClassOutput, ...]:
         """Reads how class scores are read off the part of an `Evaluation` that says it."""
         ...

@@ -125,8 +125,8 @@ class InlineEvaluations:
         finished = []
         for number, positions in enumerate(shards_of(len(whole.images))):
             images = whole.images[positions.start : positions.stop]
-            task = replace(whole, images=images, first=positions.start)
-            run = ShardRun(number, task, "")
+            task = replace(whole, images=images, positions=tuple(positions))
+            run = ShardRun(number, task, "", positions.start)
             await run.compute(self._workers, lane=Lane.INTERACTIVE)
             finished.append(run.rows())
         return finished
@@ -138,6 +138,12 @@ def _check_request(spec: EvaluationSpec, images: Sequence[StoredImage]) -> None:
             "Evaluate takes its images from the request; leave dataset empty, or call "
             "CreateEvaluation",
             field="spec.dataset",
+        )
+    if spec.units:
+        raise InvalidArgumentError(
+            "Evaluate evaluates all images of the request: send fewer, or upload them with "
+            "UploadDataset and call CreateEvaluation, which takes units",
+            field="spec.units",
         )
     if len(images) > MAX_INLINE_IMAGES:
         raise InvalidArgumentError(

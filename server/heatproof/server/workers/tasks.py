@@ -188,10 +188,13 @@ class ShardTotals:
     Attributes:
         predictions: predictions made.
         columns: what statistics read, as blocks.
+        preparation_seconds: time that went into what a worker does once: models loaded, networks
+            opened.
     """
 
     predictions: int
     columns: tuple[bytes, ...]
+    preparation_seconds: float = 0.0
 
 
 def check_columns(columns: tuple[bytes, ...]) -> None:
@@ -214,7 +217,7 @@ class RunShard(Task[ImageRow, ShardTotals]):
         spec: what is asked.
         models: the models of the spec, in its order.
         images: the images of the shard, in the order of the data set.
-        first: index of the first image in the data set, for messages.
+        positions: where they stand in the data set, for messages; () if they are the set.
         predictions: predictions of one image, as planned.
     """
 
@@ -225,8 +228,12 @@ class RunShard(Task[ImageRow, ShardTotals]):
     spec: EvaluationSpec
     models: tuple[ModelFiles, ...]
     images: tuple[StoredImage, ...]
-    first: int = 0
+    positions: tuple[int, ...] = ()
     predictions: int = 0
+
+    def position(self, index: int) -> int:
+        """Where an image of the shard stands in the data set."""
+        return self.positions[index] if self.positions else index
 
     def amount(self) -> Amount:
         """The bytes of the models, and the predictions of all images with their decoding."""

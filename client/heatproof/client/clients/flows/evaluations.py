@@ -1,26 +1,29 @@
 """Evaluations: asked for, waited for, and read."""
 
-import contextlib
 import uuid
-import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, Final, Required, TypeAlias, TypedDict, Unpack, cast
 
-from heatproof.client.clients.effects import Flow, Rpc, Unary, limit
+from heatproof.client.clients.effects import Flow, limit
 from heatproof.client.clients.flows.datasets import (
     AnnotationOptions,
     DatasetSource,
     gathered,
     stored,
 )
-from heatproof.client.clients.flows.following import CANCEL, ended, report, require_success
+from heatproof.client.clients.flows.following import report
 from heatproof.client.clients.flows.models import CallOptions, name_classes, stored_models
+from heatproof.client.clients.flows.running.budgets import checked_budget, fit_budget, timed
+from heatproof.client.clients.flows.running.prepared import (
+    READ_AS,
+    Prepared,
+    counted,
+    created,
+    followed,
+)
 from heatproof.client.clients.progress import OnProgress, ignore
-from heatproof.client.clients.retries import patiently
 from heatproof.client.documents import messages
-from heatproof.client.documents.annotations import PartialAnnotationsWarning
 from heatproof.client.documents.attribution_maps import named_maps
 from heatproof.client.documents.model_files import ModelSource, ModelSources
 from heatproof.client.documents.policies import PreprocessingSource, read_preprocessing
@@ -28,46 +31,15 @@ from heatproof.client.documents.results import Report
 from heatproof.client.documents.results.estimates import EvaluationEstimate
 from heatproof.client.documents.statements import StatementOptions
 from heatproof.client.documents.targets import TargetSource
-from heatproof.client.errors import (
-    ConnectionLostError,
-    EvaluationInterrupted,
-    HeatproofError,
-    UnavailableError,
-)
-from heatproof.v1.dataset_pb2 import Dataset
 from heatproof.v1.evaluation_pb2 import Evaluation, EvaluationSpec
-from heatproof.v1.evaluation_service_pb2 import (
-    CancelEvaluationRequest,
-    CreateEvaluationRequest,
-    CreateEvaluationResponse,
-)
-from heatproof.v1.evaluation_service_pb2_grpc import EvaluationServiceStub
+from heatproof.v1.evaluation_service_pb2 import CreateEvaluationRequest
 from heatproof.v1.explainers_pb2 import Explainer
 from heatproof.v1.metrics_pb2 import Metric
-from heatproof.v1.model_pb2 import Model
 from heatproof.v1.removal_operators_pb2 import RemovalOperator
 
-CREATE: Final = Rpc(EvaluationServiceStub, "CreateEvaluation")
-
-READ_AS: Final[Mapping[str, str]] = MappingProxyType(
-    {"masks": "objects", "boxes": "boxes", "replacements": "replacement"}
+SPEC_OPTIONS: Final = (
+    *("target", "class_names", "seed", "keep_overlays", "output", "activation", "units"),
 )
-"""What kinds of annotations are called among what an evaluation reads."""
-
-UNREAD: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "masks": "none of the metrics reads the object masks: name one that needs objects "
-        "(`heatproof metrics` lists them; explanation_consistency does but with background map or "
-        "shared), or leave the masks out",
-        "boxes": "nothing splits images by their boxes: choose boxes as the regions of a metric or "
-        "explainer, such as segment_removal:regions.boxes.side=8, or leave the boxes out",
-        "replacements": "nothing shows the replacements: choose the removal operator replacement, "
-        "or leave them out",
-    }
-)
-"""What is said where one of them is not read."""
-
-SPEC_OPTIONS: Final = ("target", "class_names", "seed", "keep_overlays", "output", "activation")
 """Options that are fields of the spec."""
 
 MetricSource: TypeAlias = str | dict[str, Any] | Metric
@@ -110,7 +82,21 @@ class JudgeOptions(TypedDict, total=False):
     evaluator_model: ModelSource
 
 
-class FollowedOptions(EvaluationOptions, JudgeOptions, total=False):
+class SampleOptions(TypedDict, total=False):
+    """How much of a data set is evaluated.
+
+    Attributes:
+        units: most units of sampling (images, or groups of them), the first in an order that the
+            seed decides; 0, the default: all.
+        budget: seconds within which the evaluation should end; as many units are evaluated as fit,
+            by what units have cost, or by what a few cost that are tried first. Excludes `units`.
+    """
+
+    units: int
+    budget: float | None
+
+
+class FollowedOptions(EvaluationOptions, JudgeOptions, SampleOptions, total=False):
     """Options of an evaluation, who judges maps, and what will be asked of the results.
 
     Attributes:
@@ -137,25 +123,6 @@ class EvaluationQuestion(FollowedOptions, total=False):
     metrics: Required[Iterable[MetricSource]]
     explainers: Iterable[ExplainerSource]
     removals: Iterable[RemovalSource]
-    on_progress: OnProgress
-
-
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """An evaluation whose models and images are on the server.
-
-    Attributes:
-        request: asks for it.
-        models: its models, in their order.
-        images: its data set.
-        given: kinds of annotations that came with the images.
-        on_progress: is called with how far it is.
-    """
-
-    request: CreateEvaluationRequest
-    models: tuple[Model, ...]
-    images: Dataset
-    given: frozenset[str]
     on_progress: OnProgress
 
 
@@ -199,7 +166,7 @@ def evaluate(
         on_progress=on_progress,
         **options,
     )
-    return (yield from _evaluated((yield from _prepared(model, images, question))))
+    return (yield from evaluated((yield from _prepared(model, images, question))))
 
 
 def submit(
@@ -222,8 +189,9 @@ def submit(
         ServiceError: the server refused it.
     """
     prepared = yield from _prepared(model, images, question)
-    created = yield from _created(prepared)
-    return created.evaluation
+    yield from fit_budget(prepared)
+    reply = yield from created(prepared)
+    return reply.evaluation
 
 
 def estimate(
@@ -244,7 +212,7 @@ def estimate(
         UsageError: an argument is wrong; nothing was sent.
         ServiceError: the server would refuse it.
     """
-    return (yield from _estimated((yield from _prepared(model, images, question))))
+    return (yield from forecast((yield from _prepared(model, images, question))))
 
 
 def _named_maps_explainers(question: EvaluationQuestion) -> list[ExplainerSource]:
@@ -259,7 +227,7 @@ def _named_maps_explainers(question: EvaluationQuestion) -> list[ExplainerSource
 
 def _prepared(
     model: ModelSource | list[ModelSource], images: DatasetSource, question: EvaluationQuestion
-) -> Flow[_Prepared]:
+) -> Flow[Prepared]:
     sources = ModelSources(
         tuple(model) if isinstance(model, list) else (model,),
         question.get("example"),
@@ -277,12 +245,17 @@ def _prepared(
     }
     spec = messages.read(EvaluationSpec, table)
     spec.preprocessing.CopyFrom(read_preprocessing(question["preprocessing"]))
-    on_progress = question.get("on_progress", ignore)
-    asked = CreateEvaluationRequest(
+    request = CreateEvaluationRequest(
         spec=spec, compare=question.get("compare", False), assess=question.get("assess", False)
     )
-    known = annotation_options(question)
-    return (yield from _uploaded(asked, sources, images, on_progress, known))
+    asked = Asked(
+        request,
+        sources,
+        annotation_options(question),
+        question.get("on_progress", ignore),
+        checked_budget(question.get("budget"), question.get("units", 0)),
+    )
+    return (yield from uploaded(asked, images))
 
 
 def annotation_options(options: AnnotationOptions) -> AnnotationOptions:
@@ -292,84 +265,59 @@ def annotation_options(options: AnnotationOptions) -> AnnotationOptions:
     return cast("AnnotationOptions", found)
 
 
-def run(
-    asked: CreateEvaluationRequest,
-    models: ModelSources,
-    images: DatasetSource,
-    on_progress: OnProgress,
-    annotations: AnnotationOptions,
-) -> Flow[Report]:
-    """Uploads what the server lacks, then evaluates; `asked` names neither models nor images."""
-    uploaded = yield from _uploaded(asked, models, images, on_progress, annotations)
-    return (yield from _evaluated(uploaded))
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked, before models and images are uploaded.
+
+    Attributes:
+        request: asks for an evaluation; names neither models nor images.
+        models: its models, and the judge.
+        annotations: what is known about the images.
+        on_progress: is called with how far it is.
+        budget: seconds within which it should end; None: whatever it takes.
+    """
+
+    request: CreateEvaluationRequest
+    models: ModelSources
+    annotations: AnnotationOptions
+    on_progress: OnProgress
+    budget: float | None
 
 
-def estimated(
-    asked: CreateEvaluationRequest,
-    models: ModelSources,
-    images: DatasetSource,
-    on_progress: OnProgress,
-    annotations: AnnotationOptions,
-) -> Flow[EvaluationEstimate]:
-    """As `run`, but checks and counts only."""
-    uploaded = yield from _uploaded(asked, models, images, on_progress, annotations)
-    return (yield from _estimated(uploaded))
-
-
-def _uploaded(
-    asked: CreateEvaluationRequest,
-    sources: ModelSources,
-    images: DatasetSource,
-    on_progress: OnProgress,
-    annotations: AnnotationOptions,
-) -> Flow[_Prepared]:
-    found_images = yield from gathered(images, annotations)
-    held = yield from stored_models(sources, on_progress)
-    uploaded = {model.name: model for model in held[: len(sources.models)]}
-    images_set = yield from stored(found_images, on_progress=on_progress)
+def uploaded(asked: Asked, images: DatasetSource) -> Flow[Prepared]:
+    """Uploads what the server lacks of models and images."""
+    found_images = yield from gathered(images, asked.annotations)
+    held = yield from stored_models(asked.models, asked.on_progress)
+    models = {model.name: model for model in held[: len(asked.models.models)]}
+    images_set = yield from stored(found_images, on_progress=asked.on_progress)
     request = CreateEvaluationRequest()
-    request.CopyFrom(asked)
+    request.CopyFrom(asked.request)
     request.request_id = str(uuid.uuid4())
-    request.spec.models.extend(uploaded)
-    if sources.judge is not None:
+    request.spec.models.extend(models)
+    if asked.models.judge is not None:
         request.spec.evaluator_model = held[-1].name
-    name_classes(request.spec, uploaded.values())
+    name_classes(request.spec, models.values())
     if request.HasField("policy"):
-        name_classes(request.policy, uploaded.values())
+        name_classes(request.policy, models.values())
     request.spec.dataset = images_set.name
-    given = frozenset(kind for kind in READ_AS if annotations.get(kind) is not None)
-    return _Prepared(request, tuple(uploaded.values()), images_set, given, on_progress)
+    return Prepared(
+        request=request,
+        models=tuple(models.values()),
+        images=images_set,
+        given=frozenset(kind for kind in READ_AS if asked.annotations.get(kind) is not None),
+        on_progress=asked.on_progress,
+        budget=asked.budget,
+    )
 
 
-def _created(prepared: _Prepared) -> Flow[CreateEvaluationResponse]:
-    created: CreateEvaluationResponse = yield from patiently(Unary(CREATE, prepared.request))
-    for kind, name in READ_AS.items():
-        if kind in prepared.given and name not in created.reads:
-            warnings.warn(UNREAD[kind], PartialAnnotationsWarning, stacklevel=2)
-    return created
-
-
-def _estimated(prepared: _Prepared) -> Flow[EvaluationEstimate]:
-    prepared.request.validate_only = True
-    created = yield from _created(prepared)
-    return EvaluationEstimate.of(created, prepared.models)
-
-
-def _evaluated(prepared: _Prepared) -> Flow[Report]:
-    created = yield from _created(prepared)
-    name = created.evaluation.name
-    try:
-        evaluation = yield from ended(name, prepared.on_progress)
-    except GeneratorExit:
-        raise
-    except UnavailableError as error:
-        raise ConnectionLostError(error.status, evaluation=name) from error
-    except BaseException as error:
-        # Nobody waits any more: neither after an interrupt nor after an error of `on_progress`.
-        with contextlib.suppress(HeatproofError):
-            yield Unary(CANCEL, CancelEvaluationRequest(name=name))
-        if isinstance(error, KeyboardInterrupt):
-            raise EvaluationInterrupted(name) from None
-        raise
-    require_success(evaluation)
+def evaluated(prepared: Prepared) -> Flow[Report]:
+    """Evaluates what fits into the budget, and reads the results."""
+    yield from fit_budget(prepared)
+    evaluation = yield from followed(prepared)
     return (yield from report(evaluation, prepared.models, prepared.images))
+
+
+def forecast(prepared: Prepared, *, tried: bool = False) -> Flow[EvaluationEstimate]:
+    """Counts what fits into the budget; `tried` also tries a few units where none has run yet."""
+    yield from fit_budget(prepared)
+    return (yield from (timed if tried else counted)(prepared))

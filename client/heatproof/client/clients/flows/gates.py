@@ -11,12 +11,16 @@ from heatproof.client.clients.flows import following
 from heatproof.client.clients.flows.baselines import pinned
 from heatproof.client.clients.flows.datasets import AnnotationOptions, DatasetSource
 from heatproof.client.clients.flows.evaluations import (
+    Asked,
     JudgeOptions,
+    SampleOptions,
     annotation_options,
-    estimated,
-    run,
+    evaluated,
+    forecast,
+    uploaded,
 )
 from heatproof.client.clients.flows.models import CallOptions, name_classes
+from heatproof.client.clients.flows.running.budgets import checked_budget
 from heatproof.client.clients.progress import OnProgress, ignore
 from heatproof.client.clients.retries import patiently
 from heatproof.client.documents import messages
@@ -49,8 +53,10 @@ BaselineSource: TypeAlias = ModelSource | Baseline
 of one that the server keeps, such as `main` or `baselines/main@3`."""
 
 
-class GateOptions(AnnotationOptions, StatementOptions, CallOptions, JudgeOptions, total=False):
-    """Further options of a gate: what is known of images and class output, who judges, overlays.
+class GateOptions(
+    AnnotationOptions, StatementOptions, CallOptions, JudgeOptions, SampleOptions, total=False
+):
+    """Further options of a gate: images, class output, who judges, how much, overlays.
 
     Attributes:
         target: what is explained, stronger than the policy; see `TargetSource`.
@@ -104,9 +110,7 @@ def gate(
         UnjudgedError: it is evaluated, but no verdict could be made; has the report.
     """
     asked = yield from _asked(model, policy, question)
-    report = yield from run(
-        asked.request, asked.models, images, asked.on_progress, annotation_options(question)
-    )
+    report = yield from evaluated((yield from uploaded(asked.evaluation, images)))
     name_classes(asked.rules, report.models)
     try:
         verdict = yield from _verdict(report, asked)
@@ -122,9 +126,10 @@ def estimate_gate(
     policy: PolicySource,
     **question: Unpack[GateQuestion],
 ) -> Flow[GateEstimate]:
-    """Says what a gate would score and cost; uploads what the server lacks, runs nothing.
+    """Says what a gate would score and cost; uploads what the server lacks, judges nothing.
 
-    Whatever `gate` would refuse before it runs is refused.
+    Whatever `gate` would refuse before it runs is refused. Where the server has not run the models
+    yet, a few images are evaluated to know how long the gate would take.
 
     Args:
         model: as of `gate`.
@@ -137,9 +142,8 @@ def estimate_gate(
         ServiceError: the server would refuse it.
     """
     asked = yield from _asked(model, policy, question)
-    evaluation = yield from estimated(
-        asked.request, asked.models, images, asked.on_progress, annotation_options(question)
-    )
+    prepared = yield from uploaded(asked.evaluation, images)
+    evaluation = yield from forecast(prepared, tried=True)
     name_classes(asked.rules, evaluation.models)
     return GateEstimate(evaluation, asked.rules)
 
@@ -222,20 +226,16 @@ class _Asked:
     """What a gate asks, before models and images are uploaded.
 
     Attributes:
-        request: asks for the evaluation; names neither models nor images.
+        evaluation: what is evaluated.
         rules: the policy that holds.
-        models: the candidate, the baseline if it is evaluated in the same run, and the judge.
         recorded: the baseline if it was evaluated before.
         named: the revision of the server's baseline, "" if it is none.
-        on_progress: is called with how far it is.
     """
 
-    request: CreateEvaluationRequest
+    evaluation: Asked
     rules: Policy
-    models: ModelSources
     recorded: Baseline | None
     named: str
-    on_progress: OnProgress
 
 
 def _asked(model: ModelSource, policy: PolicySource, question: GateQuestion) -> Flow[_Asked]:
@@ -244,16 +244,19 @@ def _asked(model: ModelSource, policy: PolicySource, question: GateQuestion) -> 
     models = (model,) if rival is None else (model, rival)
     sources = ModelSources(models, question.get("example"), question.get("evaluator_model"))
     yield from limit(question.get("timeout"))
+    units = question.get("units", 0)
+    budget = checked_budget(question.get("budget"), units)
     rules = yield from work(lambda: _rules(policy, question))
     if not rules.model.HasField("preprocessing"):
         raise UsageError(NO_PREPROCESSING)
-    spec = _spec(rules, keep_overlays=question.get("keep_overlays", False))
+    spec = _spec(rules, keep_overlays=question.get("keep_overlays", False), units=units)
     recorded = yield from work(lambda: _recorded(baseline))
     named = yield from pinned(baseline)
     request = CreateEvaluationRequest(
         spec=spec, policy=rules, recorded_baseline=_outline(recorded), named_baseline=named
     )
-    return _Asked(request, rules, sources, recorded, named, question.get("on_progress", ignore))
+    known, on_progress = annotation_options(question), question.get("on_progress", ignore)
+    return _Asked(Asked(request, sources, known, on_progress, budget), rules, recorded, named)
 
 
 def _rules(policy: PolicySource, question: GateQuestion) -> Policy:
@@ -271,7 +274,7 @@ def _rules(policy: PolicySource, question: GateQuestion) -> Policy:
     return rules
 
 
-def _spec(policy: Policy, *, keep_overlays: bool) -> EvaluationSpec:
+def _spec(policy: Policy, *, keep_overlays: bool, units: int) -> EvaluationSpec:
     return EvaluationSpec(
         preprocessing=policy.model.preprocessing,
         output=policy.model.output,
@@ -283,6 +286,7 @@ def _spec(policy: Policy, *, keep_overlays: bool) -> EvaluationSpec:
         class_names=policy.model.class_names,
         seed=policy.seed,
         keep_overlays=keep_overlays,
+        units=units,
     )
 
 
@@ -359,7 +363,7 @@ def _verdict(report: Report, asked: _Asked) -> Flow[Verdict]:
         request.recorded_baseline.CopyFrom(asked.recorded)
     elif len(names) > 1:
         request.baseline_model = names[1]
-    elif len(asked.models.models) > 1:
+    elif len(asked.evaluation.models.models) > 1:
         # The baseline has the candidate's bytes, and a spec names a model once.
         request.recorded_baseline.CopyFrom(baseline_of(report, names[0]))
     verdict: Verdict = yield from patiently(Unary(GATE, request))

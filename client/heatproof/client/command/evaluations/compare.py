@@ -16,6 +16,7 @@ from heatproof.client.command.options.evaluator import EvaluatorOptions
 from heatproof.client.command.options.files import ReportOptions
 from heatproof.client.command.options.groups import grouped
 from heatproof.client.command.options.panels import LAYER_CELL, Panel, require_several
+from heatproof.client.command.options.sampling import SamplingOptions
 from heatproof.client.command.output.comparison import show_comparison
 from heatproof.client.command.output.console import note, progress_shown
 from heatproof.client.documents.reading.choices import choice
@@ -92,6 +93,7 @@ class Choices(TypedDict):
 def compare(
     question: ComparedOptions,
     judges: EvaluatorOptions,
+    sample: SamplingOptions,
     stated: shared.StatedOptions,
     known: shared.KnownOptions,
     *,
@@ -116,6 +118,7 @@ def compare(
                 on_progress=on_progress,
                 **choices,
                 **judges.judged(),
+                **sample.sampled(),
                 **question.asked_by(classes.names),
                 keep_overlays=reports.wants_overlays,
                 **stated.statement(),

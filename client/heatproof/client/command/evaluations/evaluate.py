@@ -1,21 +1,35 @@
 """`heatproof evaluate`: scores without a policy."""
 
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, TypedDict
 
 import typer
 
-from heatproof.client.clients.flows.evaluations import EvaluationQuestion
+from heatproof.client.clients.flows.evaluations import (
+    EvaluationQuestion,
+    ExplainerSource,
+    MetricSource,
+    RemovalSource,
+)
 from heatproof.client.command.options import shared
 from heatproof.client.command.options.evaluator import EvaluatorOptions
 from heatproof.client.command.options.files import ReportOptions
 from heatproof.client.command.options.groups import grouped
+from heatproof.client.command.options.sampling import SamplingOptions
 from heatproof.client.command.output.console import out, progress_shown
 from heatproof.client.command.output.tables import show_estimate, show_report, show_results
 from heatproof.client.documents.model_files import ModelSource
 from heatproof.client.documents.reading.choices import choice
 from heatproof.client.errors import UsageError
 from heatproof.client.report.content import Content
+
+
+class EvaluateChoices(TypedDict):
+    """What is scored, for the client."""
+
+    metrics: list[MetricSource]
+    explainers: list[ExplainerSource]
+    removals: list[RemovalSource]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +61,14 @@ class EvaluateOptions(shared.ModelsOptions):
         ),
     ] = False
 
+    def choices(self) -> EvaluateChoices:
+        """What is scored, for the client."""
+        return EvaluateChoices(
+            metrics=[choice(text) for text in self.metric],
+            explainers=[choice(text) for text in self.explainer],
+            removals=[choice(text) for text in self.removal],
+        )
+
     def require_sense(self, reports: ReportOptions, server: shared.ServerOptions) -> None:
         """Makes sure that the options go together.
 
@@ -69,6 +91,7 @@ class EvaluateOptions(shared.ModelsOptions):
 def evaluate(
     question: EvaluateOptions,
     judges: EvaluatorOptions,
+    sample: SamplingOptions,
     stated: shared.StatedOptions,
     known: shared.KnownOptions,
     *,
@@ -80,11 +103,10 @@ def evaluate(
     classes = reports.prepare()
     with server.connected() as client, progress_shown() as on_progress:
         asked = EvaluationQuestion(
-            metrics=[choice(text) for text in question.metric],
-            explainers=[choice(text) for text in question.explainer],
-            removals=[choice(text) for text in question.removal],
+            **question.choices(),
             on_progress=on_progress,
             **judges.judged(),
+            **sample.sampled(),
             **question.asked_by(classes.names),
             keep_overlays=reports.wants_overlays,
             compare=False,

@@ -17,6 +17,7 @@ from heatproof.client.command.options.ci import CiOptions
 from heatproof.client.command.options.evaluator import EvaluatorOptions
 from heatproof.client.command.options.files import STANDARD_OUTPUT, GateReportOptions, class_names
 from heatproof.client.command.options.groups import grouped
+from heatproof.client.command.options.sampling import SamplingOptions
 from heatproof.client.command.output.console import progress_shown
 from heatproof.client.command.output.dry_runs import print_dry_run, show_dry_run
 from heatproof.client.command.output.tables import show_report, show_results, show_verdict
@@ -75,8 +76,9 @@ class Candidate:
         bool,
         typer.Option(
             "--dry-run",
-            help="Check everything, say what would be scored, checked and written and what it "
-            "costs, and run nothing: 0 if the gate could run, 2 and why if not. With --json - the "
+            help="Check everything, say what would be scored, checked and written, and what each "
+            "costs: 0 if the gate could run, 2 and why if not. Nothing is judged or written; a few "
+            "images are tried where the server does not know yet what one costs. With --json - the "
             "same as JSON.",
         ),
     ] = False
@@ -101,6 +103,7 @@ class Candidate:
 def gate(
     candidate: Candidate,
     judges: EvaluatorOptions,
+    sample: SamplingOptions,
     stated: shared.StatedOptions,
     known: shared.KnownOptions,
     *,
@@ -112,7 +115,7 @@ def gate(
 
     Exit codes: 0 it may (warnings allowed), 1 it may not, 2 anything else, 130 interrupted.
     """
-    question = _Question(candidate, judges, stated, known, reports)
+    question = _Question(candidate, judges, sample, stated, known, reports)
     classes = reports.prepare(prints=candidate.dry_run)
     if candidate.dry_run:
         question.rehearse(server)
@@ -141,6 +144,7 @@ class _Question:
 
     candidate: Candidate
     judges: EvaluatorOptions
+    sample: SamplingOptions
     stated: shared.StatedOptions
     known: shared.KnownOptions
     reports: GateReportOptions
@@ -159,7 +163,12 @@ class _Question:
         server.require_server()
         if candidate.dry_run:
             raise UsageError("--evaluation runs nothing, so leave --dry-run out")
-        others = {"images": candidate.images, **self.judges.judged(), **self.known.annotations()}
+        others = {
+            "images": candidate.images,
+            **self.judges.judged(),
+            **self.sample.sampled(),
+            **self.known.annotations(),
+        }
         given = [
             f"--{name.replace('_', '-')}"
             for name, value in others.items()
@@ -233,6 +242,7 @@ class _Question:
             timeout=None,
             **shared.targeted(candidate.target, class_names(self.reports.classes).names),
             **self.judges.judged(),
+            **self.sample.sampled(),
             **self.stated.statement(),
             **self.known.annotations(),
         )

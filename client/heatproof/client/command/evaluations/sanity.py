@@ -10,6 +10,7 @@ from heatproof.client.command.options.evaluator import EvaluatorOptions
 from heatproof.client.command.options.files import ReportOptions
 from heatproof.client.command.options.groups import grouped
 from heatproof.client.command.options.panels import Panel
+from heatproof.client.command.options.sampling import SamplingOptions
 from heatproof.client.command.output.console import note, progress_shown
 from heatproof.client.command.output.reliability import show_reliability
 from heatproof.client.documents.reading.choices import choice
@@ -69,6 +70,7 @@ class SanityOptions(shared.ModelsOptions):
 def sanity(
     question: SanityOptions,
     judges: EvaluatorOptions,
+    sample: SamplingOptions,
     stated: shared.StatedOptions,
     known: shared.KnownOptions,
     *,
@@ -91,6 +93,7 @@ def sanity(
             assess=True,
             on_progress=on_progress,
             **judges.judged(),
+            **sample.sampled(),
             **question.asked_by(classes.names),
             **stated.statement(),
             **known.annotations(),

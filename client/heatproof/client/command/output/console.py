@@ -124,6 +124,6 @@ def describe(progress: Progress) -> str:
             return f"{progress.done} of {progress.total} images"
         case Stage.QUEUED:
             return "waits for a worker"
-        case Stage.EVALUATE:
+        case Stage.TRY | Stage.EVALUATE:
             done, total = progress.images_done, progress.images_total
             return f"{done} of {total} images, {progress.done} predictions"

@@ -3,17 +3,19 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from rich.markup import escape
 from rich.text import Text
 
-from heatproof.client.command.output.console import duration, out
-from heatproof.client.command.output.gate_plans import WAYS_TO_TIME, GatePlan
+from heatproof.client.command.output.console import out
+from heatproof.client.command.output.gate_plans import GatePlan
 from heatproof.client.command.output.tables import table
 from heatproof.client.documents.recordings import plain
 from heatproof.client.documents.results.estimates import GateEstimate
 from heatproof.client.version import __version__
+
+COSTS: Final = ("predictions", "time")
 
 PlannedReport: TypeAlias = tuple[str, Path, str]
 """A report that would be written: its option, its file, and what it would hold."""
@@ -40,9 +42,8 @@ def show_dry_run(
         out.print(escape(f"would write {path} ({option}): {content}"))
     for warning in plan.warnings:
         out.print(Text(f"warning: {warning}", style="yellow"))
-    seconds = estimate.evaluation.seconds
-    out.print(f"time: {WAYS_TO_TIME if seconds is None else f'about {duration(seconds)}'}")
-    out.print(Text("dry run: the gate could run; nothing was run", style="bold green"))
+    out.print(f"time: {plan.time}")
+    out.print(Text("dry run: the gate could run; nothing was judged", style="bold green"))
 
 
 def _show_conditions(plan: GatePlan) -> None:
@@ -54,19 +55,20 @@ def _show_conditions(plan: GatePlan) -> None:
 
 
 def _show_scores(plan: GatePlan) -> None:
-    made = table("model", "metric", "explainer", "removal", "predictions", right=("predictions",))
+    made = table("model", "metric", "explainer", "removal", *COSTS, right=COSTS)
     for row in plan.scores:
-        cells = (row.model, row.metric, row.explainer, row.removal, row.predictions)
+        cells = (row.model, row.metric, row.explainer, row.removal, row.predictions, row.time)
         made.add_row(*map(escape, cells))
-    made.add_row("all", "clean answers, emptied images and maps", "", "", plan.shared)
-    made.add_row("", "at most, in all", "", "", plan.total, style="bold")
+    made.add_row("all", "clean answers, emptied images and maps", "", "", *plan.shared)
+    made.add_row("", "at most, in all", "", "", *plan.total, style="bold")
     out.print(made)
 
 
 def _show_checks(plan: GatePlan) -> None:
-    made = table("check", "bound", "severity")
+    made = table("check", "bound", "severity", *COSTS, right=COSTS)
     for row in plan.checks:
-        made.add_row(*map(escape, (row.subject, row.bounds, row.severity)))
+        cells = (row.subject, row.bounds, row.severity, row.predictions, row.time)
+        made.add_row(*map(escape, cells))
     out.print(made)
 
 
@@ -81,7 +83,9 @@ def _document(
         "predictions": found.predictions,
         "shared_predictions": found.shared_predictions,
         "seconds": found.seconds,
+        "tried_units": found.tried_units,
         "results": found.rows,
+        "check_predictions": [estimate.predictions_of(one) for one in estimate.policy.checks],
         "policy": plain(estimate.policy),
         "spec": plain(found.spec),
         "class_outputs": [plain(held) for held in found.class_outputs],

@@ -6,9 +6,10 @@ from typing import Final, Self
 
 from google.protobuf.message import Message
 
+from heatproof.client.command.output.console import duration
 from heatproof.client.documents.captions import caption
 from heatproof.client.documents.messages import short_name
-from heatproof.client.documents.results.estimates import GateEstimate
+from heatproof.client.documents.results.estimates import EvaluationEstimate, GateEstimate
 from heatproof.client.documents.statements import described
 from heatproof.client.report.checks import accuracy_rule, demands
 from heatproof.client.report.facts import explained_text, preprocessing_text, sampling_words
@@ -21,11 +22,6 @@ MIN_UNITS: Final = 8
 USUAL_MIN_IMAGES: Final = 30
 """`Policy.min_images` where a policy does not set it."""
 
-WAYS_TO_TIME: Final = (
-    "unknown, for this server has not run the model yet: one that lasts (--server, or --data-dir) "
-    "knows after the first run"
-)
-
 
 @dataclass(frozen=True, slots=True)
 class PlannedScore:
@@ -37,6 +33,7 @@ class PlannedScore:
         explainer: the explainer; empty for metrics of the model alone.
         removal: the removal operator; empty for metrics that remove nothing.
         predictions: at most so many predictions beside what scores share.
+        time: how long these take.
     """
 
     model: str
@@ -44,6 +41,7 @@ class PlannedScore:
     explainer: str
     removal: str
     predictions: str
+    time: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +52,15 @@ class PlannedCheck:
         subject: what is checked.
         bounds: what is demanded.
         severity: `fail` or `warn`.
+        predictions: at most so many predictions, beside what scores share, for what it checks.
+        time: how long these take.
     """
 
     subject: str
     bounds: str
     severity: str
+    predictions: str
+    time: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +73,9 @@ class GatePlan:
         images: how many there are, how many count, and what is the unit of sampling.
         class_outputs: how the class scores of each model are read.
         scores: what would be scored.
-        shared: predictions that scores share.
-        total: predictions in all.
+        shared: predictions that scores share, and how long these take.
+        total: predictions in all, likewise.
+        time: how long all of it takes, and how that is known.
         checks: the checks, that of the clean accuracy first.
         warnings: what is known already to weaken the verdict.
     """
@@ -82,8 +85,9 @@ class GatePlan:
     images: str
     class_outputs: tuple[str, ...]
     scores: tuple[PlannedScore, ...]
-    shared: str
-    total: str
+    shared: tuple[str, str]
+    total: tuple[str, str]
+    time: str
     checks: tuple[PlannedCheck, ...]
     warnings: tuple[str, ...]
 
@@ -102,35 +106,53 @@ class GatePlan:
             images=sampling_words(found.images, found.sampling),
             class_outputs=tuple(map(described, found.class_outputs)),
             scores=tuple(_scores(estimate)),
-            shared=f"{found.shared_predictions:,}",
-            total=f"{found.predictions:,}",
-            checks=tuple(_checks(policy, has_baseline=has_baseline)),
+            shared=_cost(found, found.shared_predictions),
+            total=_cost(found, found.predictions),
+            time=_time(found),
+            checks=tuple(_checks(estimate, has_baseline=has_baseline)),
             warnings=tuple(ahead(policy, found.sampling.units)),
         )
 
 
 def _scores(estimate: GateEstimate) -> Iterator[PlannedScore]:
     for row in estimate.evaluation.rows:
-        own = row["predictions"]
         names = (row["model"], row["metric"], row["explainer"], row["removal"])
-        yield PlannedScore(*names, ABSENT if own is None else f"{own:,}")
+        yield PlannedScore(*names, *_cost(estimate.evaluation, row["predictions"]))
 
 
-def _checks(policy: Policy, *, has_baseline: bool) -> Iterator[PlannedCheck]:
+def _cost(found: EvaluationEstimate, predictions: int | None) -> tuple[str, str]:
+    """Some of the predictions, and how long they take, as text."""
+    seconds = None if predictions is None else found.seconds_of(predictions)
+    return (
+        ABSENT if predictions is None else f"{predictions:,}",
+        ABSENT if seconds is None else duration(seconds),
+    )
+
+
+def _time(found: EvaluationEstimate) -> str:
+    if found.seconds is None:
+        return "too short to be measured"
+    tried = f"{found.tried_units} units that were tried"
+    return f"about {duration(found.seconds)}, by {tried if found.tried_units else 'earlier runs'}"
+
+
+def _checks(estimate: GateEstimate, *, has_baseline: bool) -> Iterator[PlannedCheck]:
+    policy = estimate.policy
     if policy.HasField("clean_accuracy"):
         rule = accuracy_rule(policy.clean_accuracy)
-        yield _check("clean accuracy", rule, has_baseline=has_baseline)
+        yield _check("clean accuracy", rule, ("0", ABSENT), has_baseline=has_baseline)
     for check in policy.checks:
-        yield _check(_subject(check), check, has_baseline=has_baseline)
+        cost = _cost(estimate.evaluation, estimate.predictions_of(check))
+        yield _check(_subject(check), check, cost, has_baseline=has_baseline)
 
 
-def _check(subject: str, rule: Check, *, has_baseline: bool) -> PlannedCheck:
+def _check(subject: str, rule: Check, cost: tuple[str, str], *, has_baseline: bool) -> PlannedCheck:
     bounds = ", ".join(demands(rule))
     if rule.HasField("max_regression") and not has_baseline:
         bounds += " (skipped: no --baseline)"
     severities = Check.DESCRIPTOR.enum_types_by_name["Severity"]
     return PlannedCheck(
-        subject, bounds, short_name(severities, rule.severity or Check.SEVERITY_FAIL)
+        subject, bounds, short_name(severities, rule.severity or Check.SEVERITY_FAIL), *cost
     )
 
 

@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
+from google.protobuf.message import Message
+
 from heatproof.client.documents.captions import Captions
 from heatproof.client.documents.results.frames import frame_of
 from heatproof.v1.class_output_pb2 import ClassOutput
 from heatproof.v1.evaluation_pb2 import EvaluationSpec
 from heatproof.v1.evaluation_service_pb2 import CreateEvaluationResponse
-from heatproof.v1.gate_pb2 import Policy
+from heatproof.v1.gate_pb2 import Check, Policy
 from heatproof.v1.model_pb2 import Model
 from heatproof.v1.results_pb2 import MetricResult, Sampling
 
@@ -25,8 +27,8 @@ class EvaluationEstimate:
 
     Attributes:
         predictions: upper bound of the rows that the models are run on.
-        seconds: how long that takes, by this server's speed on the same models; None where it has
-            not run them yet.
+        seconds: how long that takes, by what the same models have cost on this server; None where
+            it has not run them yet.
         images: how many there are.
         spec: what was asked, with every default filled in.
         planned: what would be scored, as results without scores.
@@ -37,6 +39,7 @@ class EvaluationEstimate:
             share: clean answers, answers to emptied images, and the maps.
         sampling: what intervals and tests will take for one sample, and how many there are.
         class_outputs: how the class scores of each model will be read.
+        tried_units: units that were evaluated to know how long it takes.
     """
 
     predictions: int
@@ -49,6 +52,7 @@ class EvaluationEstimate:
     result_predictions: tuple[int, ...]
     sampling: Sampling
     class_outputs: tuple[ClassOutput, ...]
+    tried_units: int = 0
 
     @classmethod
     def of(
@@ -73,6 +77,12 @@ class EvaluationEstimate:
     def shared_predictions(self) -> int:
         """Those of `predictions` that no result takes alone."""
         return self.predictions - sum(self.result_predictions)
+
+    def seconds_of(self, predictions: int) -> float | None:
+        """The share of the time that some of the predictions take; None where it is not known."""
+        if self.seconds is None or not self.predictions:
+            return None
+        return self.seconds * predictions / self.predictions
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -107,5 +117,39 @@ class GateEstimate:
     evaluation: EvaluationEstimate
     policy: Policy
 
+    def predictions_of(self, check: Check) -> int | None:
+        """Those that what a check is about takes, beside what results share; None if not told."""
+        found = self.evaluation
+        if not found.result_predictions:
+            return None
+        metrics = list(dict.fromkeys(one.metric.SerializeToString() for one in self.policy.checks))
+        explainers = [one.SerializeToString() for one in self.policy.explainers]
+        removals = [one.SerializeToString() for one in self.policy.removals]
+        wanted = {
+            "metric": _decided(check.metric, metrics, found.spec.metrics),
+            "explainer": _decided(check.explainer, explainers, found.spec.explainers),
+            "removal": _decided(check.removal, removals, found.spec.removals),
+        }
+        return sum(
+            own
+            for result, own in zip(found.planned, found.result_predictions, strict=True)
+            if all(one is None or getattr(result, part) == one for part, one in wanted.items())
+        )
+
     def __str__(self) -> str:
         return f"{len(self.policy.checks)} checks; {self.evaluation}"
+
+
+def _decided(
+    one: Message, asked: "Sequence[bytes]", decided: "Sequence[Message]"
+) -> Message | None:
+    """What a choice of the policy has become in the spec, whose defaults are filled in.
+
+    None stands for all, which a check that leaves it out is about.
+    """
+    data = one.SerializeToString()
+    if not data:
+        return None
+    # What was asked twice, once with its defaults, stands once in the spec.
+    alike = len(asked) == len(decided) and data in asked
+    return decided[asked.index(data)] if alike else one

@@ -59,6 +59,13 @@ class Units:
         """Images of the largest unit; 1 without groups."""
         return int(np.bincount(self.unit).max(initial=1))
 
+    def first(self, count: int) -> tuple[int, ...]:
+        """Positions of the images of the first units, ascending; of all if there are fewer.
+
+        The first units of a larger number hold those of a smaller one.
+        """
+        return tuple(self.images[self.unit < count].tolist())
+
     def summed(self, arm: Arm) -> Arm:
         """Sums an arm over the images that count into one over the units."""
         return Arm(

@@ -158,6 +158,14 @@ def serialized_environment(environment: Mapping[str, str]) -> bytes:
     return evaluation_pb2.Evaluation(environment=environment).SerializeToString(deterministic=True)
 
 
+def serialized_units_left_out(units: int) -> bytes:
+    """Writes how many units of the data set an evaluation leaves out; nothing if it is none."""
+    if not units:
+        return b""
+    sampling = results_pb2.Sampling(units_left_out=units)
+    return evaluation_pb2.Evaluation(sampling=sampling).SerializeToString(deterministic=True)
+
+
 def serialized_model_facts(
     class_outputs: Sequence[ClassOutput], warnings: Sequence[ModelWarning]
 ) -> bytes:

@@ -18,6 +18,7 @@ from heatproof.server.evaluations.columns import (
     summarized,
 )
 from heatproof.server.evaluations.documents import EvaluationDocuments
+from heatproof.server.evaluations.runs.image_choice import ImageChoice
 from heatproof.server.evaluations.runs.persistence import TRANSIENT, Persistence
 from heatproof.server.evaluations.runs.progress import ProgressBoard, Tally
 from heatproof.server.evaluations.runs.shard_run import ShardRun
@@ -84,11 +85,12 @@ class EvaluationRun:
             models = await self._patiently(self._models, spec)
             predictions = stored.predictions_total // max(stored.images_total, 1)
             blank = RunShard(spec, models, (), predictions=predictions)
+            chosen = await self._patiently(self._chosen, spec)
             missing = iter(await self._patiently(self._missing))
             pool = await self._patiently(self._pool, spec)
             async with asyncio.TaskGroup() as group:
                 for _ in range(self._context.parallel_shards):
-                    group.create_task(self._work(missing, blank, pool, tally))
+                    group.create_task(self._work(missing, chosen, blank, pool, tally))
         except* HeatproofError as errors:
             raise _first(errors) from errors
 
@@ -138,18 +140,21 @@ class EvaluationRun:
     async def _work(
         self,
         missing: Iterator[tuple[int, range]],
+        chosen: Sequence[int],
         blank: RunShard,
         pool: DonorPool,
         tally: Tally,
     ) -> None:
         """Computes one missing shard after the other."""
         context = self._context
-        for number, positions in missing:
+        for number, places in missing:
+            positions = tuple(chosen[places.start : places.stop])
             images = await self._patiently(
                 context.datasets.images, DatasetName.parse(self._stored.dataset), positions
             )
-            task = replace(blank, images=pool.supplied(images), first=positions.start)
-            run = self._running[number] = ShardRun(number, task, self._stored.name)
+            task = replace(blank, images=pool.supplied(images), positions=positions)
+            run = ShardRun(number, task, self._stored.name, places.start)
+            self._running[number] = run
             tell = partial(self._tell, run, tally)
             await run.compute(context.workers, lane=Lane.BULK, told=tell)
             await self._patiently(context.store.add_shard, self._stored.number, run.rows())
@@ -165,6 +170,13 @@ class EvaluationRun:
     def _models(self, spec: EvaluationSpec) -> tuple[ModelFiles, ...]:
         names = map(ModelName.parse, spec.run_models)
         return tuple(self._context.models.files(name) for name in names)
+
+    def _chosen(self, spec: EvaluationSpec) -> Sequence[int]:
+        """Positions of the images in the data set, of which all are read only to choose some."""
+        if not spec.units:
+            return range(self._stored.images_total)
+        images = self._context.datasets.all_images(DatasetName.parse(self._stored.dataset))
+        return ImageChoice.of(images, spec).positions
 
     def _pool(self, spec: EvaluationSpec) -> DonorPool:
         images = self._context.datasets.all_images(DatasetName.parse(self._stored.dataset))

@@ -19,6 +19,7 @@ class ShardRun:
         number: number of the shard.
         task: what is computed.
         name: name of the evaluation.
+        first: place of its first image among those of the evaluation.
         images: results so far.
         predictions: predictions so far.
         columns: what statistics read of the finished shard; () before it is.
@@ -27,17 +28,20 @@ class ShardRun:
     number: int
     task: RunShard
     name: str
+    first: int
     images: list[ImageRow] = field(default_factory=list)
     predictions: int = 0
     columns: tuple[bytes, ...] = ()
     _started: float | None = None
+    _prepared_for: float = 0.0
 
     def rows(self) -> ShardRows:
         """What is to be stored."""
         seconds = 0.0 if self._started is None else time.monotonic() - self._started
+        seconds = max(seconds - self._prepared_for, 0.0)
         return ShardRows(
             shard=self.number,
-            first=self.task.first,
+            first=self.first,
             images=tuple(self.images),
             predictions=self.predictions,
             seconds=seconds,
@@ -75,6 +79,7 @@ class ShardRun:
             case Done():
                 self.predictions = event.value.predictions
                 self.columns = event.value.columns
+                self._prepared_for = event.value.preparation_seconds
             case Failed():
                 raise event.error
         return isinstance(event, Done)

@@ -28,6 +28,7 @@ from heatproof.evaluators.errors import (
     OverloadedError,
     ResourceInUseError,
 )
+from heatproof.server.evaluations.store.experiences import joined, latest_experiences
 from heatproof.server.evaluations.store.held_evaluations import (
     holding_off,
     is_held,
@@ -36,6 +37,7 @@ from heatproof.server.evaluations.store.held_evaluations import (
 from heatproof.server.evaluations.store.records import (
     UNFINISHED,
     Ending,
+    Experience,
     NewEvaluation,
     ShardRows,
     State,
@@ -257,16 +259,10 @@ class EvaluationStore:
         with self._engine.connect() as connection:
             return {row.shard: row.data for row in connection.execute(query)}
 
-    def speed(self, models: tuple[str, ...]) -> float | None:
-        """Predictions a second of one worker on these models so far; None if never measured."""
-        query = (
-            select(func.sum(shards.c.predictions), func.sum(shards.c.seconds))
-            .join(evaluations, evaluations.c.number == shards.c.evaluation)
-            .where(evaluations.c.models == _joined(models))
-        )
+    def experiences(self, models: tuple[str, ...]) -> tuple[Experience, ...]:
+        """What the latest evaluations of these models have cost, newest first."""
         with self._engine.connect() as connection:
-            predictions, seconds = connection.execute(query).one()
-        return predictions / seconds if seconds else None
+            return latest_experiences(connection, models)
 
     def _check_room(self, connection: Connection) -> None:
         count = connection.scalar(select(func.count()).where(_unfinished())) or 0
@@ -310,7 +306,7 @@ def _row(name: str, new: NewEvaluation) -> dict[str, object]:
         "name": name,
         "request_id": new.request_id,
         "spec": new.spec,
-        "models": _joined(new.models),
+        "models": joined(new.models),
         "dataset": new.dataset,
         "state": State.QUEUED.value,
         "deaths": 0,
@@ -320,10 +316,6 @@ def _row(name: str, new: NewEvaluation) -> dict[str, object]:
         "results": b"",
         "environment": new.environment,
     }
-
-
-def _joined(models: tuple[str, ...]) -> str:
-    return " ".join(sorted(models))
 
 
 def _query(*, with_results: bool = True) -> Select[Any]:

@@ -120,6 +120,23 @@ class StoredEvaluation:
 
 
 @dataclass(frozen=True, slots=True)
+class Experience:
+    """What an evaluation has cost.
+
+    Attributes:
+        spec: serialised `EvaluationSpec`.
+        images: images with a stored result.
+        predictions: predictions that were made for them.
+        seconds: time of one worker that they took.
+    """
+
+    spec: bytes
+    images: int
+    predictions: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class ShardRows:
     """A finished shard.
 
@@ -128,7 +145,7 @@ class ShardRows:
         first: position of its first image.
         images: results of its images, in order.
         predictions: predictions made.
-        seconds: time that took.
+        seconds: time that took one worker, what it loads and opens once aside.
         columns: what statistics read of it, as blocks; () of a shard that was cut short.
     """
 

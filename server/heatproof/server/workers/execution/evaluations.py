@@ -31,6 +31,7 @@ def run_shard(task: RunShard, context: TaskContext) -> ShardTotals:
     Raises:
         InvalidArgumentError: an image is unusable; its field counts within the data set.
     """
+    before = context.model_cache.preparation_seconds
     predictors = _predictors(task.models, task.spec, context)
     reporter = _ProgressReporter(task, context)
     tabulation = Tabulation(task.spec)
@@ -40,8 +41,9 @@ def run_shard(task: RunShard, context: TaskContext) -> ShardTotals:
             context.emit(context.documents.image_row(result))
             tabulation.add(result)
     except HeatproofError as error:
-        raise _placed(error, task.first) from error
-    return ShardTotals(reporter.predictions, written(tabulation.columns()))
+        raise _placed(error, task) from error
+    prepared_for = context.model_cache.preparation_seconds - before
+    return ShardTotals(reporter.predictions, written(tabulation.columns()), prepared_for)
 
 
 @dataclass(slots=True)
@@ -71,15 +73,15 @@ class _ProgressReporter:
 
     def _name(self, index: int) -> str:
         image = self.task.images[index]
-        return f"{self.task.first + index} {image.display_name!r} ({image.digest[:12]})"
+        return f"{self.task.position(index)} {image.display_name!r} ({image.digest[:12]})"
 
 
-def _placed(error: HeatproofError, first: int) -> HeatproofError:
+def _placed(error: HeatproofError, task: RunShard) -> HeatproofError:
     """The error with the index of its image counted within the data set."""
     found = re.match(r"images\[(\d+)\]", error.field)
     if found is None:
         return error
-    field = f"images[{first + int(found[1])}]{error.field[found.end() :]}"
+    field = f"images[{task.position(int(found[1]))}]{error.field[found.end() :]}"
     return type(error)(error.message, field=field, metadata=error.metadata)
 
 

@@ -2,6 +2,7 @@
 
 import gc
 import math
+import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,6 +49,7 @@ class ModelCache:
         self._models: OrderedDict[_Key, CanonicalModel] = OrderedDict()
         runtime = SessionSettings(threads=settings.threads)
         self._sessions = SessionCache(settings.session_bytes, runtime)
+        self._loading_seconds = 0.0
         self._files: dict[str, Path] = {}
         self._session_keys: dict[str, set[str]] = {}
         self.session_options = _described(runtime)
@@ -69,6 +71,11 @@ class ModelCache:
             del self._models[known]
         if gone:
             gc.collect()  # graphs are cyclic
+
+    @property
+    def preparation_seconds(self) -> float:
+        """Time that went into models and networks that were not at hand, since the start."""
+        return self._loading_seconds + self._sessions.opening_seconds
 
     def load(self, files: ModelFiles) -> Model:
         """Parses and checks a stored model.
@@ -111,11 +118,13 @@ class ModelCache:
     ) -> CanonicalModel:
         key = (files.name, preprocessing, stated)
         if key not in self._models:
+            started = time.monotonic()
             model = self.load(files)
             with _preprocessing_fields():
                 self._models[key] = canonicalize(
                     model, preprocessing, stated, self._sessions.settings
                 )
+            self._loading_seconds += time.monotonic() - started
         self._models.move_to_end(key)
         while len(self._models) > _KEPT_MODELS:
             self._models.popitem(last=False)

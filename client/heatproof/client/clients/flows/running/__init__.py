@@ -1,0 +1,1 @@
+"""Evaluations that run: prepared, fitted into a budget, followed."""
