@@ -66,6 +66,7 @@ class Script:
     comparisons: list[ModelComparison] = field(default_factory=list)
     hangs: bool = False
     reads: list[str] = field(default_factory=list)
+    seconds: list[float | None] = field(default_factory=list)
     download: list[model_service_pb2.DownloadModelResponse] = field(default_factory=list)
 
     def called(self, method: str, request: object, context: grpc.ServicerContext) -> None:
@@ -193,10 +194,13 @@ class Evaluations(evaluation_service_pb2_grpc.EvaluationServiceServicer):
             result.ClearField("summary")
         evaluation = Evaluation(spec=spec, results=planned)
         evaluation.progress.images_total = len(self._script.images)
+        evaluation.sampling.units = len(self._script.images)
         reply = evaluation_service_pb2.CreateEvaluationResponse(
             evaluation=evaluation, predictions=1234, reads=["label"]
         )
-        reply.estimated_duration.FromMilliseconds(7500)
+        seconds = self._script.seconds.pop(0) if self._script.seconds else 7.5
+        if seconds is not None:
+            reply.estimated_duration.FromMilliseconds(round(1000 * seconds))
         return reply
 
     def GetEvaluation(self, request: Any, context: Any) -> Any:

@@ -205,3 +205,39 @@ def test_a_report_is_printed_by_a_dry_run_alone(
     assert not (home / "-").exists()
     assert dry(served, "--html", "-") == 2
     assert not (home / "-").exists()
+
+
+@pytest.mark.usefixtures("home")
+def test_the_time_is_tried_where_it_is_not_known_and_told_of_scores_and_checks(
+    served: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = evaluations(served)
+    found = planned(served, capfd)
+    assert evaluations(served) == before
+    assert found["seconds"] > 0
+    assert found["check_predictions"] == [found["results"][0]["predictions"]]
+
+    assert dry(served) == 0
+    said = capfd.readouterr().out
+    assert "time: about" in said
+
+
+@pytest.mark.usefixtures("home")
+def test_a_budget_is_planned_as_it_would_be_run(
+    served: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    whole = planned(served, capfd)
+    some = planned(served, capfd, "--units", "5")
+    least = planned(served, capfd, "--budget", "0.000001s")
+    assert (some["sampling"]["units"], some["sampling"]["units_left_out"]) == (5, IMAGES - 5)
+    assert some["predictions"] * IMAGES == whole["predictions"] * 5
+    assert least["sampling"]["units"] == 2
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize("text", ["10", "m", "10m5", "-3s", "ten minutes", ""])
+def test_a_budget_that_is_no_time_is_refused(
+    served: str, capfd: pytest.CaptureFixture[str], text: str
+) -> None:
+    assert dry(served, f"--budget={text}") == 2
+    assert "no length of time" in capfd.readouterr().err.replace("\n", " ")

@@ -95,11 +95,12 @@ def test_rows_are_made_once_however_many_renderings_there_are(
 def test_a_report_says_how_many_images_count_and_what_the_unit_is() -> None:
     report = gate_report()
     report.evaluation.sampling.MergeFrom(
-        Sampling(unit=Sampling.UNIT_GROUP, units=7, images=19, copies=3)
+        Sampling(unit=Sampling.UNIT_GROUP, units=7, images=19, copies=3, units_left_out=5)
     )
     content = content_of(report)
     for page in (markdown.render(content), html.render(content)):
         assert "of which 3 are copies of others and count once" in page
+        assert "5 of 12 units were left out" in page
         assert "count 7 groups" in page
         assert "2/19" in page
 

@@ -62,3 +62,21 @@ def test_a_group_without_any_score_is_not_scored() -> None:
 
 def test_a_group_is_not_mistaken_for_an_image_of_the_same_name() -> None:
     assert Units.of(["a", "b"], ["b", ""], seed=0).count == 2
+
+
+@given(NAMES, st.integers(0, 5), st.integers(0, 9), st.integers(0, 9), st.booleans())
+def test_the_first_units_are_nested_whole_and_without_copies(
+    digests: list[str], seed: int, fewer: int, more: int, grouped: bool
+) -> None:
+    fewer, more = sorted((fewer, more))
+    groups = [str(ord(digest) % 3) if grouped else "" for digest in digests]
+    units = Units.of(digests, groups, seed=seed)
+    chosen = units.first(more)
+    assert set(units.first(fewer)) <= set(chosen)
+    assert len({digests[place] for place in chosen}) == len(chosen)
+    names = [groups[place] or digests[place] for place in range(len(digests))]
+    held = {names[place] for place in chosen}
+    assert len(held) == min(more, units.count)
+    assert {digests[place] for place in chosen} == {
+        digest for digest, name in zip(digests, names, strict=True) if name in held
+    }
