@@ -3,6 +3,7 @@
 import onnx_ir as ir
 
 from heatproof.graphs.gradients.emitter import GradientEmitter
+from heatproof.graphs.nodes.roles import Role, declare_role
 
 
 def sizes(value: ir.Value) -> tuple[int | None, ...] | None:
@@ -40,7 +41,7 @@ def spread_as(value: ir.Value, gradient: ir.Value, op: GradientEmitter) -> ir.Va
     found = sizes(value)
     if found is not None and all(size is not None for size in found):
         return op("Expand", gradient, op.integers(*(size or 0 for size in found)))
-    return op("Expand", gradient, op("Shape", value))
+    return op("Expand", gradient, op("Shape", value), like=value)
 
 
 def summed_to(
@@ -59,6 +60,9 @@ def summed_to(
     if not axes:
         return gradient
     total = op.sum_over(gradient, axes)
+    if axes == [2, 3] and outer.rank() == 4:  # [N, C, height, width]
+        gradient.shape, gradient.type = gradient.shape or outer, gradient.type or value.type
+        declare_role(total, Role.CELL_SUM)
     return shaped_as(value, total, op) if added else total
 
 

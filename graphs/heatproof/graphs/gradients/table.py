@@ -66,7 +66,9 @@ def elementwise(versions: Mapping[str, Sequence[int]]) -> Callable[[Slope], Slop
         @by_input(versions)
         @documented_by(derivative)
         def _(node: ir.Node, gradient: ir.Value, op: GradientEmitter) -> ir.Value:
-            return op("Mul", gradient, derivative(node, op))
+            slope, output = derivative(node, op), node.outputs[0]
+            slope.shape, slope.type = slope.shape or output.shape, slope.type or output.type
+            return op("Mul", gradient, slope)
 
         return derivative
 

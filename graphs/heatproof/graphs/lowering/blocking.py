@@ -48,8 +48,17 @@ def _sources(value: ir.Value | None) -> Iterator[ir.Value | None] | None:
         return None
     if has(node, Trait.WINDOW):
         return iter(())
-    parameters = has(node, Trait.POINTWISE | Trait.PER_CHANNEL)
-    return iter(node.inputs[:1] if parameters else node.inputs)
+    if has(node, Trait.POINTWISE | Trait.PER_CHANNEL) or node.op_type == "Resize":
+        return iter(node.inputs[:1])  # the others are parameters
+    return (
+        None if any(map(is_one_cell, node.inputs)) and not is_one_cell(value) else iter(node.inputs)
+    )
+
+
+def is_one_cell(value: ir.Value | None) -> bool:
+    """Whether a tensor has one number for each channel, [N, C, 1, 1]."""
+    shape = None if value is None else value.shape
+    return shape is not None and shape.rank() == 4 and list(shape)[2:] == [1, 1]
 
 
 class Spreader:
@@ -92,5 +101,13 @@ class Spreader:
         channels = channels_of(value)
         if channels < LEAST_CHANNELS or self._known_blocked.is_blocked(value):
             return value
-        ones = self._op.constant(np.ones((channels, 1, 1, 1)), value.dtype)
-        return self._op("Conv", value, ones, like=value, group=channels)
+        return scaled(value, 1.0, self._op)
+
+
+def scaled(value: ir.Value, factor: float, op: Emitter, offset: float = 0.0) -> ir.Value:
+    """The product of a tensor and a number, plus another number, in the blocked layout."""
+    channels = channels_of(value)
+    operands = [op.constant(np.full((channels, 1, 1, 1), factor), value.dtype)]
+    if offset:
+        operands.append(op.constant(np.full(channels, offset), value.dtype))
+    return op("Conv", value, *operands, like=value, group=channels)

@@ -8,8 +8,10 @@ from typing import Final
 import onnx_ir as ir
 from onnx_ir.passes import common
 
+from heatproof.graphs.lowering.broadcasts import broadcast_in_blocks
 from heatproof.graphs.lowering.hiding import block
 from heatproof.graphs.lowering.partitioning import partition
+from heatproof.graphs.lowering.phases import split_phases
 from heatproof.graphs.lowering.steps import smooth_steps
 from heatproof.graphs.lowering.sums import settle_sums
 
@@ -29,7 +31,14 @@ class Platform(StrEnum):
 _PASSES: Final[Mapping[Platform, tuple[Callable[[ir.Model], None], ...]]] = MappingProxyType(
     {
         # Masks are spread over the channels of one group only: groups come first.
-        Platform.CPU: (partition, block, smooth_steps, settle_sums),
+        Platform.CPU: (
+            partition,
+            block,
+            smooth_steps,
+            broadcast_in_blocks,
+            split_phases,
+            settle_sums,
+        ),
         Platform.CUDA: (),
         Platform.PORTABLE: (),
     }

@@ -35,6 +35,21 @@ class Role(StrEnum):
     COMPLEMENT = "complement"
     """Sub(1, s) of s in [0, 1]."""
 
+    JUMP = "jump"
+    """Where(Greater(y, bound), height, 0) of numbers, or with GreaterOrEqual."""
+
+    STRIDED = "strided"
+    """ConvTranspose(dy): the gradient of a convolution or a pool with stride."""
+
+    SCALING = "scaling"
+    """Mul(x, number) or Neg(x)."""
+
+    SPREADING = "spreading"
+    """Expand(x): one number for each channel, [N, C, 1, 1], over all cells of a map."""
+
+    CELL_SUM = "cell sum"
+    """ReduceSum(x) over the cells of a map, which leaves [N, C, 1, 1]."""
+
 
 def declare_role(value: ir.Value, role: Role) -> ir.Value:
     """Notes on the node that computes a value what it is for; returns the value."""

@@ -164,8 +164,9 @@ _FAMILIES: Final[Mapping[Trait, of.Family]] = MappingProxyType(
             *("Transpose", "Unsqueeze", "ConstantOfShape"),
         ),
         Trait.BLOCKED: (
-            *("Add", "BatchNormalization", "Clip", "Concat", "Conv", "HardSwish", "LeakyRelu"),
-            *("MaxPool", "Mul", "Relu", "Sigmoid", "Sum", "Tanh"),
+            *("Add", "BatchNormalization", "Clip", "Concat", "Conv", "GlobalAveragePool"),
+            *("HardSigmoid", "HardSwish", "LeakyRelu", "MaxPool", "Mul", "Relu", "Resize"),
+            *("Sigmoid", "Sum", "Tanh"),
         ),
     }
 )  # fmt: skip

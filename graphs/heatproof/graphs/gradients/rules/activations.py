@@ -85,26 +85,44 @@ def sigmoid(node: ir.Node, op: GradientEmitter) -> ir.Value:
     return op("Mul", y, complement(y, op))
 
 
+def swish_slope(x: ir.Value, y: ir.Value, op: GradientEmitter) -> ir.Value:
+    """Gives s + y (1 - s) of y = x s, s = sigmoid(x), by way of 1 - s = sigmoid(-x).
+
+    ONNX Runtime computes y in one step where nobody else reads s.
+    """
+    rest = op("Sigmoid", declare_role(op("Neg", x, like=x), Role.SCALING), like=x)
+    return op("Add", complement(rest, op), op("Mul", y, rest, like=x), like=x)
+
+
 def complement(share: ir.Value, op: GradientEmitter) -> ir.Value:
     """Gives 1 - s for s in [0, 1]."""
-    return declare_role(op("Sub", 1.0, share), Role.COMPLEMENT)
+    return declare_role(op("Sub", 1.0, share, like=share), Role.COMPLEMENT)
 
 
 @by_input({"HardSigmoid": (6, 22)})
 def hard_sigmoid(node: ir.Node, gradient: ir.Value, op: GradientEmitter) -> ir.Value:
     """Gives dx = alpha dy where 0 < y < 1."""
-    y = node.outputs[0]
     scaled = op("Mul", gradient, node.attributes.get_float("alpha", 0.2))
-    return op.mask(op("Greater", y, 0.0), op.mask(op("Less", y, 1.0), scaled))
+    return _kept_between(node.outputs[0], (0.0, 1.0), scaled, op)
 
 
-@by_input({"HardSwish": (14, 22)})
-def hard_swish(node: ir.Node, gradient: ir.Value, op: GradientEmitter) -> ir.Value:
-    """Gives dx = 0, (x / 3 + 1 / 2) dy, dy where x <= -3, between, x >= 3."""
+@elementwise({"HardSwish": (14, 22)})
+def hard_swish(node: ir.Node, op: GradientEmitter) -> ir.Value:
+    """Gives 0, 2h - 1/2, 1 where h = 0, between, h = 1; h = clip(x / 6 + 1/2, 0, 1)."""
     x = first(node)
-    middle = op("Mul", gradient, op("Add", op("Mul", x, 1 / 3), 0.5))
-    upper = op("Where", op("Less", x, 3.0), middle, gradient)
-    return op.mask(op("Greater", x, -3.0), upper)
+    h = op("HardSigmoid", x, like=x, alpha=1 / 6, beta=0.5)
+    jumps = op(
+        "Add", _jump("Greater", h, 0.0, -0.5, op), _jump("GreaterOrEqual", h, 1.0, -0.5, op), like=h
+    )
+    return op("Add", jumps, op("Add", h, h, like=h), like=h)
+
+
+def _jump(
+    comparison: str, y: ir.Value, bound: float, height: float, op: GradientEmitter
+) -> ir.Value:
+    """`height` where a comparison with a constant holds, else 0."""
+    held = op(comparison, y, bound, like=y, dtype=ir.DataType.BOOL)
+    return declare_role(op("Where", held, height, 0.0, like=y), Role.JUMP)
 
 
 @by_input({"Elu": (6, 22)})

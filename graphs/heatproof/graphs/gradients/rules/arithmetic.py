@@ -3,7 +3,7 @@
 import onnx_ir as ir
 
 from heatproof.graphs.gradients.emitter import GradientEmitter
-from heatproof.graphs.gradients.rules.activations import complement
+from heatproof.graphs.gradients.rules.activations import swish_slope
 from heatproof.graphs.gradients.table import GRADIENTS, Gradients, broadcasting, by_input, first
 from heatproof.graphs.nodes.forms import is_sigmoid_of
 
@@ -34,9 +34,8 @@ def mul(node: ir.Node, gradients: Gradients, op: GradientEmitter) -> Gradients:
     a, b = _operands(node, op)
     for x, gate in ((a, b), (b, a)):
         if is_sigmoid_of(gate, x) and x in op.active:
-            # SiLU: its gradient s + y (1 - s) costs less in one piece.
-            slope = op("Add", gate, op("Mul", node.outputs[0], complement(gate, op)))
-            whole = op("Mul", gradients[0], slope)
+            # SiLU: its gradient costs less in one piece.
+            whole = op("Mul", gradients[0], swish_slope(x, node.outputs[0], op))
             return [whole, None] if x is a else [None, whole]
     return [
         op("Mul", gradients[0], other) if factor in op.active else None

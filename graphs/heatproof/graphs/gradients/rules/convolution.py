@@ -13,6 +13,7 @@ from heatproof.graphs.gradients.broadcasting import known_sizes
 from heatproof.graphs.gradients.emitter import GradientEmitter
 from heatproof.graphs.gradients.table import by_input, first
 from heatproof.graphs.gradients.windows import cropped, windows_of
+from heatproof.graphs.nodes.roles import Role, declare_role
 from heatproof.graphs.operators.windows import Window
 
 
@@ -49,7 +50,7 @@ def transposed_convolution(
 
     Along axes of dynamic length the result may be longer than the input: see `cut_to`.
     """
-    return op(
+    spread = op(
         "ConvTranspose",
         gradient,
         weights,
@@ -59,6 +60,7 @@ def transposed_convolution(
         output_padding=[_left_over(window) for window in windows],
         group=group,
     )
+    return declare_role(spread, Role.STRIDED)
 
 
 def _left_over(window: Window) -> int:

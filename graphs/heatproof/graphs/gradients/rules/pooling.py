@@ -18,6 +18,7 @@ from heatproof.graphs.gradients.rules.convolution import cut_to, transposed_conv
 from heatproof.graphs.gradients.rules.shapes import put
 from heatproof.graphs.gradients.table import GRADIENTS, Gradients, by_input, first
 from heatproof.graphs.gradients.windows import windows_of
+from heatproof.graphs.nodes.roles import Role, declare_role
 from heatproof.graphs.operators.emitter import Attributes, attributes_of
 from heatproof.graphs.operators.windows import Window
 
@@ -178,7 +179,8 @@ def global_average_pool(node: ir.Node, gradient: ir.Value, op: GradientEmitter) 
     spatial = known_sizes(x, op)[2:]
     static = [size for size in spatial if size is not None]
     if len(static) == len(spatial):
-        return spread_as(x, op("Mul", gradient, 1 / int(np.prod(static))), op)
+        shared = op("Mul", gradient, 1 / int(np.prod(static)))
+        return declare_role(spread_as(x, shared, op), Role.SPREADING)
     return spread_as(x, op("Mul", gradient, reciprocal_ratio(x, gradient, op)), op)
 
 

@@ -8,6 +8,7 @@ import onnx_ir as ir
 from heatproof.graphs.gradients.broadcasting import known_sizes, reciprocal_ratio, spread_as
 from heatproof.graphs.gradients.emitter import GradientEmitter
 from heatproof.graphs.gradients.table import by_input, constant_of, documented_by, first
+from heatproof.graphs.nodes.roles import Role, declare_role
 
 Spreading = Callable[[ir.Node, ir.Value, ir.Value, GradientEmitter], ir.Value]
 """From dy and y, both with the reduced axes as length 1, to dx."""
@@ -51,8 +52,11 @@ def reduce_sum(node: ir.Node, gradient: ir.Value, y: ir.Value, op: GradientEmitt
 @_reduction({"ReduceMean": (11, 13, 18)})
 def reduce_mean(node: ir.Node, gradient: ir.Value, y: ir.Value, op: GradientEmitter) -> ir.Value:  # noqa: ARG001 - as every rule
     """Gives dx = dy / n."""
-    shared = op("Mul", gradient, _share(node, _axes(node, op), op))
-    return spread_as(first(node), shared, op)
+    axes = _axes(node, op)
+    shared = op("Mul", gradient, _share(node, axes, op))
+    spread = spread_as(first(node), shared, op)
+    is_of_cells = axes == [2, 3] and len(known_sizes(first(node), op)) == 4  # [N, C, height, width]
+    return declare_role(spread, Role.SPREADING) if is_of_cells else spread
 
 
 def _share(node: ir.Node, axes: Sequence[int], op: GradientEmitter) -> ir.Value:

@@ -1,0 +1,147 @@
+"""Gradients lowered for a processor: forms that ONNX Runtime is fast at, and the same numbers."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import pytest
+from numpy.typing import NDArray
+
+from heatproof.graphs.gradients import differentiated
+from heatproof.graphs.lowering import Platform, lowered
+from tests.graphs.sessions import opened
+
+Array = NDArray[Any]
+Parser = Callable[[str], onnx.ModelProto]
+
+TOLERANCE = 2e-6
+"""Of float32, relative to the largest: sums of some dozens of terms in another order."""
+
+STRIDED = """<ir_version: 8, opset_import: ["" : 17]>
+g (float[N, 3, {height}, {width}] image) => (float[N, 5] scores)
+<float[16, 3, 1, 1] e, float[16, 1, {kernel}, {kernel}] d, float[5, 16] v, float[5] b,
+float low = {{0}}, float high = {{1.5}}>
+{{
+    wide = Conv (image, e)
+    y = {activation}
+    z = Conv <group = 16, strides = [2, 2], pads = {pads}> (y, d)
+    r = Relu (z)
+    p = GlobalAveragePool (r)
+    f = Flatten (p)
+    scores = Gemm <transB = 1> (f, v, b)
+}}"""
+CLIP = "Clip (wide, low, high)"
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def gradients(text: str, text_model: Parser, rng: np.random.Generator, size: int) -> list[Array]:
+    """The gradient as the rules write it, and as it is lowered, whose operators are returned."""
+    exact = differentiated(ir.from_proto(text_model(text)))
+    fast = lowered(exact, Platform.CPU)
+    feeds = {
+        "image": rng.standard_normal((2, 3, size, size + 4)).astype(np.float32),
+        "output_gradient": rng.standard_normal((2, 5)).astype(np.float32),
+    }
+    return [opened(model)(**feeds)["input_gradient"] for model in (exact, fast)]
+
+
+def kernels(model: ir.Model) -> list[tuple[int, ...]]:
+    """Shapes of the weights of transposed convolutions."""
+    weights = [node.inputs[1] for node in model.graph if node.op_type == "ConvTranspose"]
+    return [
+        tuple(value.const_value.shape.numpy())
+        for value in weights
+        if value is not None and value.const_value is not None
+    ]
+
+
+@pytest.mark.parametrize("activation", [CLIP, "HardSwish (wide)", "Softplus (wide)"])
+@pytest.mark.parametrize(
+    ("kernel", "pads"),
+    [
+        (2, [0, 0, 0, 0]),
+        (3, [1, 1, 1, 1]),
+        (3, [0, 0, 1, 1]),
+        (3, [0, 1, 2, 0]),
+        (4, [1, 2, 1, 0]),
+        (5, [2, 2, 2, 2]),
+        (5, [0, 0, 0, 0]),
+        (7, [3, 3, 3, 3]),
+    ],
+)
+def test_strided_convolutions_are_differentiated_phase_by_phase(
+    kernel: int, pads: list[int], activation: str, text_model: Parser, rng: np.random.Generator
+) -> None:
+    text = STRIDED.format(height=10, width=14, kernel=kernel, pads=pads, activation=activation)
+    fast = lowered(differentiated(ir.from_proto(text_model(text))), Platform.CPU)
+    assert kernels(fast) == [(12, 1, 2, 2)]  # copies of the four phases of three channels
+    wanted, found = gradients(text, text_model, rng, 10)
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=TOLERANCE * np.abs(wanted).max())
+
+
+def test_odd_maps_are_differentiated_as_a_whole(text_model: Parser) -> None:
+    text = STRIDED.format(height=9, width=14, kernel=3, pads=[1, 1, 1, 1], activation=CLIP)
+    fast = lowered(differentiated(ir.from_proto(text_model(text))), Platform.CPU)
+    assert kernels(fast) == [(16, 1, 3, 3)]
+
+
+def test_transposed_convolutions_of_a_model_stay(text_model: Parser) -> None:
+    text = """<ir_version: 8, opset_import: ["" : 17]>
+    g (float[N, 8, 4, 4] x) => (float[N, 3, 8, 8] y)
+    <float[8, 1, 3, 3] w, float[3, 8, 1, 1] e>
+    {
+        t = ConvTranspose <group = 8, strides = [2, 2], pads = [1, 1, 0, 0]> (x, w)
+        y = Conv (t, e)
+    }"""
+    model = ir.from_proto(text_model(text))
+    assert [node.op_type for node in lowered(model, Platform.CPU).graph] == [
+        "ConvTranspose", "Conv",
+    ]  # fmt: skip
+
+
+def test_hard_swish_has_its_slope_below_at_and_above_its_kinks(text_model: Parser) -> None:
+    """Of x in the blocked layout, exactly, without comparisons."""
+    text = """<ir_version: 8, opset_import: ["" : 17]>
+    g (float[N, 16, 1, 9] image) => (float[N, 16, 1, 9] y) <float[16, 1, 1, 1] ones>
+    { x = Conv <group = 16> (image, ones) y = HardSwish (x) }"""
+    proto = text_model(text)
+    ones = onnx.numpy_helper.from_array(np.ones((16, 1, 1, 1), np.float32), "ones")
+    proto.graph.initializer[0].CopyFrom(ones)
+    exact = differentiated(ir.from_proto(proto), of="y", wrt="image")
+    fast = lowered(exact, Platform.CPU)
+    assert not {"Where", "Greater", "GreaterOrEqual"} & {node.op_type for node in fast.graph}
+    x = np.array([-40, -3, -2.75, -1.5, 0, 1.5, 2.75, 3, 40], np.float32)
+    slope = np.array([0, 0, -5 / 12, 0, 0.5, 1, 17 / 12, 1, 1], np.float32)
+    image = np.broadcast_to(x, (2, 16, 1, 9)).copy()
+    for model in (exact, fast):
+        found = opened(model)(image=image, output_gradient=np.ones_like(image))
+        wanted = np.broadcast_to(slope, image.shape)
+        np.testing.assert_allclose(found["input_gradient"], wanted, rtol=0, atol=2e-7)
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v3", "efficientnet"])
+def test_gates_are_differentiated_without_leaving_the_blocked_layout(
+    name: str, networks: dict[str, ir.Model]
+) -> None:
+    """Numbers per channel are repeated by Resize or by sums, and sums over cells are means."""
+    fast = lowered(differentiated(networks[name]), Platform.CPU)
+    used = {node.op_type for node in fast.graph}
+    assert "Resize" in used
+    assert not {"Expand", "ReduceSum", "Where"} & used
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v2", "mobilenet_v3", "efficientnet"])
+def test_scores_beside_a_gradient_have_the_bits_of_the_plain_pass(
+    name: str, networks: dict[str, ir.Model], feeds: dict[str, Array]
+) -> None:
+    fast = lowered(differentiated(networks[name]), Platform.CPU)
+    found = opened(fast)(image=feeds["image"], output_gradient=np.eye(2, 7, dtype=np.float32))
+    plain = opened(networks[name])(image=feeds["image"])
+    for output, values in plain.items():
+        np.testing.assert_array_equal(found[output], values)
