@@ -4,6 +4,8 @@
 #           hours, goes on where it was stopped. ZOO="--quick", "--family NAME", "--again", "--jobs N".
 # make peers: runs other libraries' metrics, explainers and operators beside Heatproof's on the same
 #           model, images and maps and writes docs/agreement.md. PEERS="--only NAME".
+# make bench: measures speed, growth, memory and start, and other libraries' beside, on an idle machine
+#           for 20 minutes, and writes docs/performance.md. BENCH="--only peers", "--quick".
 # make plugins: tests the adapters and the MLflow evaluator against the libraries themselves.
 # make mutants: plants each fault of tests/mutants in a copy of the tree and sees its test fail.
 #           MUTANTS="--only TEXT".
@@ -19,12 +21,13 @@ AXE = $(TEST)/axe-core/package/axe.min.js
 ZOO_HOME = .venvs/zoo
 PEERS_HOME = .venvs/peers
 PLUGINS_HOME = .venvs/plugins
+BENCH_HOME = .venvs/bench
 FUZZ_SECONDS ?= 600
 PROTOS = $(wildcard protos/heatproof/v1/*.proto protos/heatproof/v1/*/*.proto)
 PYTHON_SOURCES = protos/hatch_build.py client server evaluators graphs tests benchmarks examples .ci
 
 .PHONY: demo test install-test format lint types layers contract contract-archive contract-release unit hunt fuzz size \
-	zoo peers plugins xplique mutants clean
+	zoo peers bench plugins xplique mutants clean
 
 demo: $(DEMO)/installed
 	mkdir -p report
@@ -126,6 +129,16 @@ $(PEERS_HOME)/installed: pyproject.toml tests/peers/requirements.txt $(PROTOS)
 	$(PYTHON) -m venv $(PEERS_HOME)
 	$(PEERS_HOME)/bin/python -m pip install --quiet --disable-pip-version-check \
 		--requirement tests/peers/requirements.txt --editable '.[server]'
+	touch $@
+
+bench: install-test $(BENCH_HOME)/installed
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m benchmarks --peers $(BENCH_HOME)/bin/python $(BENCH)
+
+# Its own environment, for the other libraries hold to versions of their own.
+$(BENCH_HOME)/installed: pyproject.toml benchmarks/peers/requirements.txt $(PROTOS)
+	$(PYTHON) -m venv $(BENCH_HOME)
+	$(BENCH_HOME)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--requirement benchmarks/peers/requirements.txt --editable '.[server]'
 	touch $@
 
 plugins: $(PLUGINS_HOME)/installed

@@ -98,6 +98,13 @@ def mobilenet_v3_large(opset: int) -> ir.Model:
     return net.finished(net.convolved(x, 960, act="HardSwish"))
 
 
+def small(opset: int = OPSETS[0], seed: int = 0) -> ir.Model:
+    """A CNN of two convolutions, to measure what does not depend on the network."""
+    net = _Network(opset, seed)
+    x = net.convolved(net.image, 8, kernel=3, stride=4)
+    return net.finished(net.convolved(x, 16, kernel=3, stride=2))
+
+
 ARCHITECTURES: dict[str, Callable[[int], ir.Model]] = {
     "ResNet-50": resnet50,
     "DenseNet-121": densenet121,
@@ -113,10 +120,10 @@ def _channels(x: ir.Value) -> int:
 class _Network:
     """Builds a graph from the image to 1000 scores, with He-initialised weights."""
 
-    def __init__(self, opset: int) -> None:
+    def __init__(self, opset: int, seed: int = 0) -> None:
         self._opset = opset
         self._tape = ir.tape.Tape()
-        self._rng = np.random.default_rng(0)
+        self._rng = np.random.default_rng(seed)
         self.image = ir.Value(
             name="image", shape=ir.Shape(["N", 3, 224, 224]), type=ir.TensorType(ir.DataType.FLOAT)
         )
@@ -124,7 +131,7 @@ class _Network:
     def op(self, op_type: str, *inputs: ir.Value, **attributes: float | Sequence[int]) -> ir.Value:
         x = self._tape.op(op_type, inputs, attributes)
         channels = sum(map(_channels, inputs)) if op_type == "Concat" else _channels(inputs[0])
-        x.shape = ir.Shape(["N", channels, None, None])
+        x.shape, x.dtype = ir.Shape(["N", channels, None, None]), ir.DataType.FLOAT
         return x
 
     def convolved(
@@ -134,7 +141,7 @@ class _Network:
         weights = self._weights(channels, _channels(x) // group, kernel, kernel)
         attributes = {"strides": [stride] * 2, "pads": [kernel // 2] * 4, "group": group}
         x = self._tape.op("Conv", [x, weights, self._weights(channels)], attributes)
-        x.shape = ir.Shape(["N", channels, None, None])
+        x.shape, x.dtype = ir.Shape(["N", channels, None, None]), ir.DataType.FLOAT
         return self._activated(x, act)
 
     def _activated(self, x: ir.Value, act: Activation | None) -> ir.Value:

@@ -1,6 +1,6 @@
 """How late health answers, and how large the server grows, while it is sent what it must refuse.
 
-    python benchmarks/health.py [--seconds 8] [attack ...]
+    python -m benchmarks.service.health [--seconds 8] [attack ...]
 
 Each attack runs in a process of its own and repeats until its time is over; this process asks for
 health every 20 ms meanwhile. Memory is the resident peak of the server process alone.

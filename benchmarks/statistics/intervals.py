@@ -1,6 +1,6 @@
 """Prints how often intervals and regression checks err, for each kind of score, on seeded draws.
 
-`python benchmarks/intervals.py [--repetitions N]`; minutes of one core.
+`python -m benchmarks.statistics.intervals [--repetitions N]`; minutes of one core.
 
 A row's draws share their 10,000 resamples; the Monte Carlo error of a share p is about
 `sqrt(p (1 - p) / N)`. Simpler rules stand beside: bootstrap-t whatever the score's atoms and

@@ -1,6 +1,6 @@
 """Memory and processor time of an evaluation of thousands of results, by its number of images.
 
-    python -m benchmarks.columns [--results 2000] [--points 29] [images ...]
+    python -m benchmarks.service.columns [--results 2000] [--points 29] [images ...]
 
 Run in the root of the repository. Store, scheduler, worker processes, rows, columns and summaries
 are the server's own; the scores and curves alone are made up, for they cost nothing then. Each
@@ -26,6 +26,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 import psutil
 
+from benchmarks.sections import Section, Table
 from heatproof.evaluators.evaluation.column_blocks import written
 from heatproof.evaluators.evaluation.plan import result_keys
 from heatproof.evaluators.evaluation.results import (
@@ -63,7 +64,7 @@ class MadeUpShard(RunShard):
         points: of every curve.
     """
 
-    executor: ClassVar[str] = "benchmarks.columns:make_up"
+    executor: ClassVar[str] = "benchmarks.service.columns:make_up"
 
     points: int = 29
 
@@ -176,6 +177,24 @@ def _workers() -> Iterator[tuple[str, float]]:
         yield f"{kind} s", times.user + times.system
 
 
+def section(*, quick: bool) -> Section:
+    """Grows the number of images, and then the number of results."""
+    sizes = ((20, 80),) if quick else ((1_000, 80), (10_000, 80), (1_000, 800))
+    rows = [_row(images, results, 29) for images, results in sizes]
+    return Section(
+        "Memory",
+        "An evaluation by images and results, each with a curve of 29 points, on made-up scores: "
+        "store, scheduler, workers, columns and summaries are the server's own. Peak memory of a "
+        "process in MB, its processor time in seconds; each row has processes of its own.",
+        (
+            Table(
+                tuple(rows[0]),
+                tuple(tuple(f"{value:,.0f}" for value in row.values()) for row in rows),
+            ),
+        ),
+    )
+
+
 def main() -> None:
     """Prints a table, a row for each number of images."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -191,7 +210,7 @@ def main() -> None:
 
 
 def _row(images: int, results: int, points: int) -> dict[str, float]:
-    call = f"from benchmarks.columns import here; here({images}, {results}, {points})"
+    call = f"from benchmarks.service.columns import here; here({images}, {results}, {points})"
     environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}  # the workers import this module
     command = [sys.executable, "-c", call]
     done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE)

@@ -6,10 +6,10 @@ from collections.abc import Callable
 import numpy as np
 import onnx_ir as ir
 import onnxruntime as ort
-from networks import networks
 from numpy.typing import NDArray
-from timing import interleaved
 
+from benchmarks.networks import networks
+from benchmarks.timing import interleaved
 from heatproof.evaluators.queries.passes import IMAGE, ModelPass
 from heatproof.evaluators.queries.predictor import Batch
 from heatproof.evaluators.removal import Masking, Mode

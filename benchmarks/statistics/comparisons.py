@@ -1,6 +1,6 @@
 """Prints how often comparisons of two models err, for each kind of score, on seeded draws.
 
-`python benchmarks/comparisons.py [--repetitions N]`; two minutes of one core.
+`python -m benchmarks.statistics.comparisons [--repetitions N]`; two minutes of one core.
 
 Two models are drawn whose true values are equal, and two that differ. Counted are intervals that
 hold the true difference, p-values of at most 0.05, and of families of tests those in which at least

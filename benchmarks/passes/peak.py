@@ -1,6 +1,6 @@
 """Prints the peak memory in MiB of a process that does nothing but run a model.
 
-python benchmarks/peak.py MODEL BATCH THREADS [--planned]
+python -m benchmarks.passes.peak MODEL BATCH THREADS [--planned]
 
 `--planned` leaves ONNX Runtime's planning of memory on, which the sessions of Heatproof switch off.
 """

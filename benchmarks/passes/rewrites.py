@@ -1,7 +1,7 @@
 """Whether masked networks are slower than another checkout's, or answer otherwise.
 
-    python benchmarks/rewrites.py write before/      # in the other checkout
-    python benchmarks/rewrites.py compare before/    # in this one
+    python -m benchmarks.passes.rewrites write before/      # in the other checkout
+    python -m benchmarks.passes.rewrites compare before/    # in this one
 
 One run times both, turn by turn; half of every image is hidden.
 """
@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
-from networks import ARCHITECTURES, OPSETS, networks
-from timing import interleaved
 
+from benchmarks.networks import ARCHITECTURES, OPSETS, networks
+from benchmarks.timing import interleaved
 from heatproof.graphs.files.saving import to_bytes
 from heatproof.graphs.lowering import Platform, lowered
 from heatproof.graphs.masking import layer_masked

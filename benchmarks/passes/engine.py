@@ -1,6 +1,6 @@
 """How near the engine and the service come to the best of bare ONNX Runtime, on as many rows.
 
-    python benchmarks/engine.py [--network NAME] [--pass plain] [--images 4] [--rounds 5]
+    python -m benchmarks.passes.engine [--network NAME] [--pass plain] [--images 4] [--rounds 5]
 
 The same evaluation runs in this process's engine and over gRPC from JPEG files: deletion and
 insertion curves of random maps on the photographs of `examples`. Bare ONNX Runtime runs the same
@@ -13,24 +13,25 @@ import argparse
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import count, product
 from pathlib import Path
 from statistics import median
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import onnx_ir as ir
 import onnxruntime as ort
-from alone import Ratio, alternating, ratios
-from networks import names, networks
 from numpy.typing import NDArray
 
+from benchmarks.alone import Ratio, alternating, ratios
+from benchmarks.networks import names, networks
 from heatproof.client import Client
 from heatproof.evaluators.evaluation.engine import Progress, evaluate
+from heatproof.evaluators.evaluation.results import ImageResult
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.explainers import Random
 from heatproof.evaluators.images.decoding import ImageLimits, decode_image
@@ -45,7 +46,7 @@ from heatproof.graphs.masking import layer_masked
 from heatproof.graphs.predictor import SMALLEST_BATCH, OrtPredictor
 from heatproof.graphs.runtime import Cancellation, SessionCache, SessionSettings
 
-PHOTOGRAPHS = Path(__file__).parents[1] / "examples/photographs"
+PHOTOGRAPHS = Path(__file__).parents[2] / "examples/photographs"
 NETWORKS: Final = ("EfficientNet-Lite0 (bundled)", "ResNet-50")
 REMOVALS: Final[Mapping[str, RemovalOperator]] = {"plain": Black(), "layer-masked": Layer()}
 COLUMNS = (
@@ -210,6 +211,20 @@ def rows_of(work: Work) -> int:
 
 def engine(work: Work) -> Callable[[], int]:
     """Evaluates decoded photographs in this process; returns the rows that were run."""
+    evaluated = evaluation(work, [photograph(file) for file in photographs(work)])
+
+    def run() -> int:
+        done: list[Progress] = []
+        list(evaluated(done.append))
+        return done[-1].predictions_done
+
+    return run
+
+
+def evaluation(
+    work: Work, images: Sequence[SourceImage]
+) -> Callable[[Callable[[Progress], None]], Iterator[ImageResult]]:
+    """The evaluation of these images, on a predictor that keeps its sessions."""
     predictor = OrtPredictor(
         _canonical(work),
         SessionCache(4 << 30, SessionSettings(work.cores)),
@@ -217,7 +232,6 @@ def engine(work: Work) -> Callable[[], int]:
         batch_size=SMALLEST_BATCH,
         cancellation=Cancellation(),
     )
-    images = [_photograph(file) for file in _files(work)]
     spec = EvaluationSpec(
         models=("benchmark",),
         preprocessing=PRESETS["imagenet"],
@@ -225,36 +239,41 @@ def engine(work: Work) -> Callable[[], int]:
         explainers=(Random(GRID),),
         removals=(REMOVALS[work.kind],),
     )
-
-    def run() -> int:
-        done: list[Progress] = []
-        list(evaluate(spec, images, {"benchmark": predictor}, done.append))
-        return done[-1].predictions_done
-
-    return run
+    return lambda told: evaluate(spec, images, {"benchmark": predictor}, told)
 
 
 def service(work: Work) -> Callable[[], object]:
     """Evaluates JPEG files over gRPC, every time with other maps, so that nothing is known yet."""
     model, seeds = to_bytes(_canonical(work).model), count()
     client = Client.embedded()
+    files, asked = [str(file) for file in photographs(work)], _asked(work)
+    return lambda: client.evaluate(model, files, seed=next(seeds), **asked)
+
+
+def planned(work: Work) -> int:
+    """Predictions that metrics and explainers ask for, as the service counts them beforehand."""
+    model, files = to_bytes(_canonical(work).model), [str(file) for file in photographs(work)]
+    with Client.embedded() as client:
+        return client.estimate(model, files, **_asked(work)).predictions
+
+
+def _asked(work: Work) -> dict[str, Any]:
     curve = {"grid": GRID, "steps": GRID * GRID}
-    return lambda: client.evaluate(
-        model,
-        [str(file) for file in _files(work)],
-        preprocessing="unit",
-        metrics=[{"deletion": curve}, {"insertion": curve}],
-        explainers=[{"random": {"grid": GRID}}],
-        removals=["black" if work.kind == "plain" else "layer"],
-        seed=next(seeds),
-    )
+    return {
+        "preprocessing": "unit",
+        "metrics": [{"deletion": curve}, {"insertion": curve}],
+        "explainers": [{"random": {"grid": GRID}}],
+        "removals": ["black" if work.kind == "plain" else "layer"],
+    }
 
 
-def _files(work: Work) -> list[Path]:
+def photographs(work: Work) -> list[Path]:
+    """The files of its images."""
     return sorted(PHOTOGRAPHS.glob("*.jpg"))[: work.images]
 
 
-def _photograph(file: Path) -> SourceImage:
+def photograph(file: Path) -> SourceImage:
+    """A decoded one."""
     pixels = decode_image(file.read_bytes(), ImageLimits(max_pixels=10**8))
     return SourceImage(file.name.encode().hex().ljust(64, "0")[:64], file.name, pixels)
 

@@ -1,0 +1,193 @@
+"""What layer masking and gradients cost over a plain pass: one table, measured in one run.
+
+Every kind of pass has a process of its own, and one works at a time, in turns.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import onnxruntime as ort
+
+from benchmarks.alone import Ratio, alternating, ratios
+from benchmarks.networks import ARCHITECTURES, OPSETS, names, networks
+from benchmarks.sections import Section, Table
+from heatproof.evaluators.queries.passes import IMAGE, ModelPass
+from heatproof.evaluators.queries.predictor import Batch
+from heatproof.evaluators.removal import Masking, Mode
+from heatproof.graphs.files.saving import to_bytes
+from heatproof.graphs.lowering import Platform, lowered
+from heatproof.graphs.masking import layer_masked
+from heatproof.graphs.predictor import OrtPredictor
+from heatproof.graphs.runtime import Cancellation, SessionCache, SessionSettings
+
+PEAK = Path(__file__).with_name("peak.py")
+KINDS = ("plain", "layer-masked", "strict", "with gradient")
+COLUMNS = ("network", "opset", "batch", "plain ms", *KINDS[1:], "memory", "memory, planned")
+BATCHES = (16, 4)
+"""Of the page; the first is that of the memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How passes are measured.
+
+    Attributes:
+        batch: rows of a pass.
+        threads: threads of a session.
+        rounds: turns that count.
+        clock: seconds of the wall, or of the processor for machines that are not idle.
+    """
+
+    batch: int
+    threads: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
+    rounds: int = 7
+    clock: Callable[[], float] = time.perf_counter
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What the kinds of passes of one network take.
+
+    Attributes:
+        seconds: of a row by kind, medians.
+        ratios: of the kinds over the plain one.
+    """
+
+    seconds: Mapping[str, float]
+    ratios: Mapping[str, Ratio]
+
+
+def section(*, quick: bool) -> Section:
+    """Measures the networks of the page, at the opset of the exporter that traces."""
+    chosen = names("Lite0" if quick else "")
+    batches = (2,) if quick else BATCHES
+    rows, best = [], []
+    for name in chosen:
+        costs = {}
+        for batch in batches:
+            settings = Settings(batch, rounds=1 if quick else 3)
+            costs[batch] = cost(name, OPSETS[0], settings)
+            memory = peaks(name, OPSETS[0], settings) if batch == batches[0] else ("", "")
+            rows.append(row(name, OPSETS[0], settings, costs[batch], memory))
+        least = {kind: min(one.seconds[kind] for one in costs.values()) for kind in KINDS}
+        best.append((name, *(f"{least[kind] / least['plain']:.2f}" for kind in KINDS[1:])))
+    return Section(
+        "Layer masking and gradients",
+        "All but the milliseconds, which are those of a whole batch, are multiples of the plain "
+        "pass of the same network; half of every image is hidden. Every kind of pass has a process "
+        "of its own, and one works at a time, in turns. Memory is the peak of a process that does "
+        "nothing else, without and with ONNX Runtime's planning.",
+        (
+            Table(COLUMNS, tuple(rows)),
+            f"Each kind at its own best of the batches {', '.join(map(str, batches))}:",
+            Table(("network", *KINDS[1:]), tuple(best)),
+        ),
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--only", help="part of a network's name")
+    parser.add_argument(
+        "--cpu", action="store_true", help="time of the processor, for machines that are not idle"
+    )
+    options = parser.parse_args()
+    clock = time.process_time if options.cpu else time.perf_counter
+    settings = Settings(options.batch, options.threads, options.rounds, clock)
+    print(f"ONNX Runtime {ort.__version__}, {options.threads} threads;")
+    print(
+        "all but the milliseconds as multiples of the plain pass: median and range of the rounds\n"
+    )
+    print("|", " | ".join(COLUMNS), "|")
+    print("|" + "---|" * len(COLUMNS))
+    for opset in OPSETS:
+        for name in names(options.only or ""):
+            if name in ARCHITECTURES or opset == OPSETS[0]:
+                found = cost(name, opset, settings)
+                cells = row(name, opset, settings, found, peaks(name, opset, settings))
+                print("|", " | ".join(cells), "|", flush=True)
+
+
+def cost(name: str, opset: int, settings: Settings) -> Cost:
+    """Measures the passes of one network."""
+    makers = {
+        kind: partial(one_pass, name, opset, kind, settings.batch, settings.threads)
+        for kind in KINDS
+    }
+    seconds = alternating(makers, settings.rounds, settings.clock)
+    rows = {kind: median(values) / settings.batch for kind, values in seconds.items()}
+    return Cost(rows, ratios(seconds, "plain"))
+
+
+def row(
+    name: str, opset: int, settings: Settings, found: Cost, memory: tuple[str, str]
+) -> tuple[str, ...]:
+    """The cells of one network."""
+    plain = f"{found.seconds['plain'] * settings.batch * 1e3:.0f}"
+    others = (str(found.ratios[kind]) for kind in KINDS[1:])
+    return (name, str(opset), str(settings.batch), plain, *others, *memory)
+
+
+def one_pass(name: str, opset: int, kind: str, batch: int, threads: int) -> Callable[[], object]:
+    """A session of its own for one kind of pass, with half of every image hidden."""
+    canonical = networks(opset, name)[name]
+    images = np.random.default_rng(0).random(
+        (batch, 3, canonical.height, canonical.width), np.float32
+    )
+    masks = np.zeros((batch, canonical.height, canonical.width), bool)
+    masks[:, :, : canonical.width // 2] = True
+    seed = np.eye(canonical.classes, dtype=np.float32)[np.arange(batch)]
+    predictor = OrtPredictor(
+        canonical,
+        SessionCache(4 << 30, SessionSettings(threads)),
+        model="benchmark",
+        batch_size=batch,
+        cancellation=Cancellation(),
+    )
+    run, held = {
+        "plain": (ModelPass("benchmark"), Batch(images)),
+        "layer-masked": (_masking(Mode.REFERENCE), Batch(images, masks)),
+        "strict": (_masking(Mode.STRICT), Batch(images, masks)),
+        "with gradient": (ModelPass("benchmark", wrt=IMAGE), Batch(images, output_gradients=seed)),
+    }[kind]
+    return lambda: predictor.submit(run, held).result()
+
+
+def _masking(mode: Mode) -> ModelPass:
+    return ModelPass("benchmark", masking=Masking(mode))
+
+
+def peaks(name: str, opset: int, settings: Settings) -> tuple[str, str]:
+    """Peak memory of a process that runs the layer-masked model over one that runs the plain."""
+    canonical, batch, threads = networks(opset, name)[name], settings.batch, settings.threads
+    with tempfile.TemporaryDirectory() as folder:
+        plain, masked = Path(folder, "plain.onnx"), Path(folder, "masked.onnx")
+        plain.write_bytes(to_bytes(canonical.model))
+        masked.write_bytes(to_bytes(lowered(layer_masked(canonical.model), Platform.CPU)))
+        usual, planned = (
+            _peak(masked, batch, threads, *flags) / _peak(plain, batch, threads, *flags)
+            for flags in ((), ("--planned",))
+        )
+    return f"{usual:.2f}", f"{planned:.2f}"
+
+
+def _peak(model: Path, batch: int, threads: int, *flags: str) -> float:
+    command = [sys.executable, str(PEAK), str(model), str(batch), str(threads), *flags]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+if __name__ == "__main__":
+    main()
