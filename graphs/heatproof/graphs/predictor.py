@@ -1,6 +1,9 @@
 """The predictor of the science, over ONNX Runtime."""
 
 import hashlib
+import time
+from collections import defaultdict
+from collections.abc import Sequence
 from concurrent.futures import Future
 from functools import cached_property, partial
 
@@ -8,7 +11,6 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from heatproof.evaluators.images.arrays import Images
 from heatproof.evaluators.queries.class_outputs import ClassOutput, Reading
 from heatproof.evaluators.queries.model_warnings import Doubt, ModelWarning
 from heatproof.evaluators.queries.passes import IMAGE, ModelPass
@@ -25,7 +27,10 @@ from heatproof.graphs.masking import MaskingOptions, layer_masked
 from heatproof.graphs.masking.rewriting import COVERAGE_OUTPUT, MASK_INPUT
 from heatproof.graphs.randomization import layers_of, randomized
 from heatproof.graphs.runtime.cancellation import Cancellation
+from heatproof.graphs.runtime.grouped import have_equal_bits, merged, taken_apart
+from heatproof.graphs.runtime.grouping import COUNTS, Grouping
 from heatproof.graphs.runtime.sessions import Session, SessionCache
+from heatproof.graphs.runtime.streams import Lane
 from heatproof.graphs.tapping import tapped
 
 SMALLEST_BATCH = 2
@@ -34,8 +39,7 @@ SMALLEST_BATCH = 2
 MOST_PIXELS_SIDE_BY_SIDE = 448 * 448
 """Pixels of an image up to which every core runs a batch of its own."""
 
-_AHEAD = 1
-"""Batches that wait for a free core, so that none waits for the next batch to be drawn."""
+_ONE_BY_ONE = Grouping(fixed=1)
 
 
 class OrtPredictor:
@@ -66,6 +70,7 @@ class OrtPredictor:
         self._model = model
         self._batch_size = batch_size
         self._cancellation = cancellation
+        self._lanes: defaultdict[ModelPass, Lane] = defaultdict(Lane)
         output = canonical.output
         read = (output.name, output.logits, output.activation)
         identity = f"{model}|{canonical.preprocessing}|{batch_size}|{read}"
@@ -91,10 +96,15 @@ class OrtPredictor:
             tensors=canonical.tensors,
             channels=canonical.channels,
             layers=layers_of(canonical.model),
-            in_flight=_AHEAD + (1 if self._is_large else self._sessions.streams.cores),
+            in_flight=self._in_flight(),
             reading=self._reading(),
             warnings=tuple(self._warning(note) for note in notes_of(canonical.model)),
         )
+
+    def _in_flight(self) -> int:
+        """Enough for all that runs at once, and for one more run to wait."""
+        runs = 1 if self._is_large else self._sessions.streams.cores
+        return (runs + 1) * (1 if self._uses_all else max(COUNTS))
 
     def _warning(self, note: Note) -> ModelWarning:
         reason = Doubt.MODEL_CHANGED if note.changes_answers else Doubt.MODEL_FORM
@@ -121,13 +131,30 @@ class OrtPredictor:
         tensor or layer that the model lacks, CancelledError if the work was cancelled.
         """
         try:
+            self._check(batch)
             session = self._session(run)
         except Exception as error:  # noqa: BLE001  # whoever waits gets it
             failed: Future[Answers] = Future()
             failed.set_exception(error)
             return failed
-        answers = partial(self._answers, session, run, batch)
-        return self._sessions.streams.submit(answers, alone=self._is_large)
+        answer = partial(self._grouped, session, run)
+        grouping = _ONE_BY_ONE if self._uses_all else session.grouping
+        return self._lanes[run].submit(
+            batch, answer, self._sessions.streams, grouping, alone=self._is_large
+        )
+
+    def _grouped(self, session: Session, run: ModelPass, batches: Sequence[Batch]) -> list[Answers]:
+        """Answers batches in one run; the first time, in one of each too, to compare the bits."""
+        count, grouping = len(batches), session.grouping
+        start = time.perf_counter()
+        found = self._answers(session, run, merged(batches) if batches[1:] else batches[0])
+        grouping.note(count, (time.perf_counter() - start) / count)
+        parts = taken_apart(found, [len(batch.images) for batch in batches])
+        if grouping.is_proven(count):
+            return parts
+        alone = [self._answers(session, run, batch) for batch in batches]
+        grouping.prove(count, holds=all(map(have_equal_bits, parts, alone)))
+        return alone
 
     def _answers(self, session: Session, run: ModelPass, batch: Batch) -> Answers:
         masked = () if run.masking is None else (COVERAGE_OUTPUT,)
@@ -145,7 +172,8 @@ class OrtPredictor:
         )
 
     def _feeds(self, run: ModelPass, batch: Batch) -> dict[str, NDArray[np.generic]]:
-        feeds = self._image_feed(batch.images)
+        images = np.ascontiguousarray(batch.images, np.float32)
+        feeds: dict[str, NDArray[np.generic]] = {self._canonical.input_name: images}
         if run.masking is not None and batch.masks is not None:
             feeds[MASK_INPUT] = np.ascontiguousarray(batch.masks[:, np.newaxis], np.float32)
         if run.wrt is not None and batch.output_gradients is not None:
@@ -164,6 +192,11 @@ class OrtPredictor:
         threads = None if self._is_large else 1
         rewritten = partial(self._rewritten, run)
         return self._sessions.get(key, rewritten, threads=threads, passing=passing)
+
+    @property
+    def _uses_all(self) -> bool:
+        """Whether a run takes no more than one batch."""
+        return self._is_large or self._canonical.is_run_alone
 
     @property
     def _is_large(self) -> bool:
@@ -192,11 +225,10 @@ class OrtPredictor:
         wrt = run.wrt or self._canonical.input_name
         return differentiated(model, of=logits, wrt=wrt, rules=run.rules)
 
-    def _image_feed(self, images: Images) -> dict[str, NDArray[np.generic]]:
-        if len(images) != self._batch_size:
-            message = f"a batch has {self._batch_size} rows, not {len(images)}; pad it"
+    def _check(self, batch: Batch) -> None:
+        if len(batch.images) != self._batch_size:
+            message = f"a batch has {self._batch_size} rows, not {len(batch.images)}; pad it"
             raise ValueError(message)
-        return {self._canonical.input_name: np.ascontiguousarray(images, np.float32)}
 
     def _run(
         self, session: Session, feeds: dict[str, NDArray[np.generic]], *outputs: str
@@ -210,7 +242,7 @@ class OrtPredictor:
                 outputs,
                 self._cancellation,
             )
-            for row in range(self._batch_size)
+            for row in range(len(feeds[self._canonical.input_name]))
         ]
         return [
             np.concatenate(parts).astype(np.float32, copy=False)

@@ -83,6 +83,7 @@ def pool_settings(settings: Settings) -> PoolSettings:
         interactive_workers=settings.interactive_workers,
         inspection_workers=settings.inspection_workers,
         threads=settings.threads,
+        batch_rows=0 if settings.batch_rows == "fastest" else int(settings.batch_rows),
         memory_bytes=settings.worker_memory_bytes,
         data_dir=settings.data_dir,
         limits=settings.limits,

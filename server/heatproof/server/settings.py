@@ -97,6 +97,10 @@ class Settings(BaseSettings):
         le=1024,
         description="threads of each worker; 0: the granted cores shared among the workers",
     )
+    batch_rows: Literal["fastest", "2", "4", "8"] = Field(
+        "fastest",
+        description="rows that one run of a network takes; `fastest`: found by timing its runs",
+    )
     preload: bool = Field(
         default=True, description="start workers with the server, not with their first task"
     )

@@ -44,11 +44,12 @@ def predictor(
     *,
     cores: int = CORES,
     rows: int = 2,
+    grouped: int = 1,
     cancellation: Cancellation | None = None,
 ) -> OrtPredictor:
     return OrtPredictor(
         canonicalize(ir.from_proto(model), PRESETS["unit"]),
-        SessionCache(1 << 30, SessionSettings(cores)),
+        SessionCache(1 << 30, SessionSettings(cores, grouped=grouped)),
         model="models/m",
         batch_size=rows,
         cancellation=cancellation or Cancellation(),
@@ -116,7 +117,7 @@ def test_every_core_runs_a_batch_of_its_own(
         under_way = [built.submit(PLAIN, first) for _ in range(2 * CORES)]
         found = {future.result().logits.tobytes() for future in under_way}
     assert len(found) == 1
-    assert built.facts.in_flight == CORES + 1
+    assert built.facts.in_flight == 4 * (CORES + 1)  # a run takes up to four batches, and one waits
 
 
 def test_large_images_have_all_cores_for_one_batch_at_a_time(
@@ -136,7 +137,7 @@ def test_large_images_have_all_cores_for_one_batch_at_a_time(
         built = predictor(model)
         found.append((bits(built, PLAIN, 2), built.facts.in_flight))
     assert found[0][0] == found[1][0]
-    assert [in_flight for _, in_flight in found] == [CORES + 1, 2]
+    assert [in_flight for _, in_flight in found] == [4 * (CORES + 1), 2]
     assert threads == [1, CORES]
 
 
@@ -185,16 +186,16 @@ def test_the_buffers_of_passes_side_by_side_are_counted_once_each(
     resident = iter([100, 110, 150, 170, 400, 430])
     monkeypatch.setattr(runtime_sessions, "resident_bytes", lambda: next(resident))
     buffers = runtime_sessions._Buffers()
-    first, second, third = (buffers.watched() for _ in range(3))
+    first, second, third = (buffers.watched(rows) for rows in (2, 2, 1))
     first.__enter__()
     second.__enter__()
     first.__exit__(None, None, None)
     second.__exit__(None, None, None)
     assert buffers.nbytes == (150 - 100) + (170 - 150)
-    with buffers.watched(), buffers.watched():
-        pass  # no more than before at once: what grew meanwhile is somebody else's
+    with buffers.watched(3), buffers.watched(1):
+        pass  # no more rows than before at once: what grew meanwhile is somebody else's
     assert buffers.nbytes == 70
-    with buffers.watched(), buffers.watched(), third:
+    with buffers.watched(4), third:
         pass
     assert buffers.nbytes == 70 + (430 - 400)
 

@@ -96,6 +96,9 @@ class MaskedPredictions:
 _WINDOW: Final = 16
 """Images under way at least: enough to fill batches while the last curves of each one end."""
 
+_WIDEST_WINDOW: Final = 64
+"""Images under way at most, for each is held in memory."""
+
 _SHARD: Final = 32
 """Images a shard: large against the tail of its last batches, small against a data set."""
 
@@ -147,8 +150,9 @@ def evaluate(
 
 
 def _window(models: Iterable[PredictorFacts]) -> int:
-    """How many images are under way: one for each row of the batches that are."""
-    return max(_WINDOW, *(facts.batch_size * facts.in_flight for facts in models))
+    """How many images are under way: one for each row of the batches that are, within bounds."""
+    rows = max(facts.batch_size * facts.in_flight for facts in models)
+    return max(_WINDOW, min(rows, _WIDEST_WINDOW))
 
 
 def explain(

@@ -23,6 +23,7 @@ from heatproof.graphs.files.saving import embedded, weight_bytes
 from heatproof.graphs.lowering import Platform, lower
 from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.graphs.runtime.folding import folds_within_budget
+from heatproof.graphs.runtime.grouping import Grouping
 from heatproof.graphs.runtime.streams import Streams
 
 Array = NDArray[Any]
@@ -63,12 +64,14 @@ class SessionSettings:
     Attributes:
         threads: threads inside an operator; of a cache, threads of all that run at once.
         fused: whether ONNX Runtime may fuse nodes; else a session opens sooner and runs slower.
+        grouped: batches that one run takes, of those that `grouping.COUNTS` lists; 0: the fastest.
         log_severity: lowest severity of ONNX Runtime's log: 2 warnings, 3 errors, 4 fatal.
     """
 
     threads: int = 1
     log_severity: int = 3
     fused: bool = True
+    grouped: int = 0
 
     def options(self) -> ort.SessionOptions:
         """Fresh options, deterministic: one operator after the other, fixed reductions."""
@@ -94,14 +97,20 @@ class Session:
 
     Attributes:
         outputs: names of the outputs, in order.
+        grouping: how many batches one run takes.
     """
 
     def __init__(
-        self, native: ort.InferenceSession, weights: Mapping[str, ort.OrtValue], nbytes: int
+        self,
+        native: ort.InferenceSession,
+        weights: Mapping[str, ort.OrtValue],
+        nbytes: int,
+        grouping: Grouping,
     ) -> None:
         self._native = native
         self._weights = weights  # ONNX Runtime reads them but does not own them
         self.outputs = tuple(output.name for output in native.get_outputs())
+        self.grouping = grouping
         self._buffers = _Buffers()
         self._nbytes = nbytes
 
@@ -125,7 +134,8 @@ class Session:
             InvalidModelError: a node failed on these inputs.
         """
         try:
-            with self._buffers.watched(), cancellation.run() as options:
+            rows = max((len(array) for array in feeds.values() if array.ndim), default=1)
+            with self._buffers.watched(rows), cancellation.run() as options:
                 found = self._native.run(list(outputs), dict(feeds), options)
                 return [np.asarray(array) for array in found]
         except _FAILURES as error:
@@ -133,7 +143,7 @@ class Session:
 
 
 class _Buffers:
-    """What the passes of a session allocate, which grows with the passes that run at once.
+    """What the passes of a session allocate, which grows with the rows that run at once.
 
     Attributes:
         nbytes: what they have added to this process.
@@ -146,17 +156,17 @@ class _Buffers:
         self.nbytes = 0
 
     @contextmanager
-    def watched(self) -> Iterator[None]:
-        """Counts what a pass adds that has more beside it than any had before."""
+    def watched(self, rows: int) -> Iterator[None]:
+        """Counts what a pass adds with which more rows run at once than before."""
         with self._lock:
-            self._running += 1
+            self._running += rows
             before = resident_bytes() if self._running > self._most else None
             self._most = max(self._most, self._running)
         try:
             yield
         finally:
             with self._lock:
-                self._running -= 1
+                self._running -= rows
                 if before is not None:
                     self._count(before)
 
@@ -197,7 +207,8 @@ def open_session(model: ir.Model, settings: SessionSettings) -> Session:
         )
     except _FAILURES as error:
         raise _domain_error("ONNX Runtime refuses the model", error) from error
-    return Session(native, weights, max(held, resident_bytes() - before))
+    nbytes = max(held, resident_bytes() - before)
+    return Session(native, weights, nbytes, Grouping(settings.grouped))
 
 
 def resident_bytes() -> int:

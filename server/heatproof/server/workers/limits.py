@@ -130,6 +130,7 @@ class WorkerSettings:
 
     Attributes:
         threads: threads a network may use.
+        batch_rows: rows that one run of a network takes; 0: the fastest of a few.
         data_dir: folder whose blobs tasks name.
         niceness: added to the server's own.
         session_bytes: memory of the networks that are kept ready between tasks.
@@ -140,6 +141,7 @@ class WorkerSettings:
     """
 
     threads: int
+    batch_rows: int = 0
     data_dir: Path = Path()
     niceness: int = 0
     session_bytes: int = 2 << 30

@@ -21,6 +21,7 @@ from heatproof.graphs.files.limits import Limits
 from heatproof.graphs.files.loading import Model, load_model
 from heatproof.graphs.predictor import MOST_PIXELS_SIDE_BY_SIDE, SMALLEST_BATCH, OrtPredictor
 from heatproof.graphs.runtime.cancellation import Cancellation
+from heatproof.graphs.runtime.grouping import COUNTS
 from heatproof.graphs.runtime.sessions import SessionCache, SessionSettings
 from heatproof.server.storage.integrity import Verifier
 from heatproof.server.workers.file_access import FileAccess
@@ -47,7 +48,8 @@ class ModelCache:
         self._verifier = Verifier()
         self._blobs = blobs
         self._models: OrderedDict[_Key, CanonicalModel] = OrderedDict()
-        runtime = SessionSettings(threads=settings.threads)
+        grouped = settings.batch_rows // SMALLEST_BATCH
+        runtime = SessionSettings(threads=settings.threads, grouped=grouped)
         self._sessions = SessionCache(settings.session_bytes, runtime)
         self._loading_seconds = 0.0
         self._files: dict[str, Path] = {}
@@ -146,9 +148,11 @@ def _preprocessing_fields() -> Iterator[None]:
 def _described(settings: SessionSettings) -> str:
     """The options of a session that may change the last bits of a score, in words."""
     options, cores = settings.options(), settings.threads
+    counts = (settings.grouped,) if settings.grouped else COUNTS
+    rows = " or ".join(str(count * SMALLEST_BATCH) for count in counts)
     side = math.isqrt(MOST_PIXELS_SIDE_BY_SIDE)
     return (
-        f"CPUExecutionProvider, {cores} batches of {SMALLEST_BATCH} rows at once, 1 thread each, "
+        f"CPUExecutionProvider, {cores} runs of {rows} rows at once, 1 thread each, "
         f"above {side} x {side} pixels 1 on {cores} threads, "
         f"{options.execution_mode}, {options.graph_optimization_level}, "
         f"deterministic={options.use_deterministic_compute}"

@@ -54,6 +54,7 @@ class PoolSettings:
         interactive_workers: most workers for tasks that somebody waits for.
         inspection_workers: most workers for models that are uploaded.
         threads: threads a network may use; 0 shares the granted cores among the bulk workers.
+        batch_rows: rows that one run of a network takes; 0: the fastest of a few.
         memory_bytes: memory at which the largest worker is killed, of all workers together; 0 is
             7/8 of what is granted.
         data_dir: folder whose blobs tasks name.
@@ -74,6 +75,7 @@ class PoolSettings:
     interactive_workers: int = 3
     inspection_workers: int = 2
     threads: int = 0
+    batch_rows: int = 0
     memory_bytes: int = 0
     data_dir: Path = Path()
     limits: Limits = field(default_factory=Limits)
@@ -99,6 +101,7 @@ class PoolSettings:
         """What one worker is told."""
         return WorkerSettings(
             threads=self.threads,
+            batch_rows=self.batch_rows,
             niceness=niceness,
             session_bytes=min(_SESSION_BYTES, self.memory_bytes // 4),
             data_dir=self.data_dir,

@@ -1,0 +1,89 @@
+"""Chooses how many batches one run of a session takes, by timing the runs."""
+
+import threading
+from collections import defaultdict
+from statistics import median
+from typing import Final
+
+COUNTS: Final = (1, 2, 4)
+"""Batches that one run may take."""
+
+_EARLY: Final = 16
+"""Runs of single batches before others are tried: small evaluations are not worth it."""
+
+_TIMED: Final = 12
+"""Runs of each count that are timed."""
+
+_GAIN: Final = 0.97
+"""Share of the seconds a row below which a larger run is worth its memory."""
+
+
+class Grouping:
+    """How many batches one run takes: the fastest count of those that change no bit.
+
+    Counts take turns on the batches that come, until each has been timed often enough. Before a
+    count is used it is proven on rows that are run both ways. Safe for threads.
+
+    Args:
+        fixed: the count to be used if it is proven; 0 for the fastest.
+    """
+
+    def __init__(self, fixed: int = 0) -> None:
+        self._fixed = fixed
+        self._lock = threading.Lock()
+        self._proven = {1}
+        self._refuted: set[int] = set()
+        self._seconds: defaultdict[int, list[float]] = defaultdict(list)
+
+    def next(self, waiting: int) -> int:
+        """How many of the batches that wait, at least 1, the next run takes."""
+        with self._lock:
+            wanted = self._wanted()
+            if wanted not in self._proven:
+                return wanted if wanted <= waiting else 1
+            return max(count for count in self._proven if count <= min(wanted, waiting))
+
+    def is_proven(self, count: int) -> bool:
+        """Whether runs of so many batches were found to give the bits of each alone."""
+        return count in self._proven
+
+    def prove(self, count: int, *, holds: bool) -> None:
+        """Says whether a run of so many batches gave the bits of each alone."""
+        with self._lock:
+            (self._proven if holds else self._refuted).add(count)
+
+    def refute(self, count: int) -> None:
+        """Has a count used no more, for it failed."""
+        with self._lock:
+            self._proven.discard(count)
+            self._refuted.add(count)
+
+    def note(self, count: int, seconds: float) -> None:
+        """Takes the time of a run of so many batches, in seconds for each of them."""
+        with self._lock:
+            timed = self._seconds[count]
+            if len(timed) < _TIMED or (count == 1 and len(timed) < _EARLY):
+                timed.append(seconds)
+
+    def _wanted(self) -> int:
+        if self._fixed:
+            return 1 if self._fixed in self._refuted else self._fixed
+        if len(self._seconds[1]) < _EARLY:
+            return 1
+        return self._untimed() or self._choice()
+
+    def _untimed(self) -> int | None:
+        """The count that was timed least, if any was not often enough."""
+        open_counts = [
+            count
+            for count in COUNTS
+            if count not in self._refuted and len(self._seconds[count]) < _TIMED
+        ]
+        return min(open_counts, key=lambda count: len(self._seconds[count]), default=None)
+
+    def _choice(self) -> int:
+        best = 1
+        for count in sorted(self._proven):
+            if median(self._seconds[count]) < _GAIN * median(self._seconds[best]):
+                best = count
+        return best
