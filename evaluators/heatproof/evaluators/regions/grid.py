@@ -79,7 +79,7 @@ def _starts(pixels: int, cells: int) -> Int64[np.ndarray, "starts"]:
 
 
 def _lengths(pixels: int, cells: int) -> Int64[np.ndarray, "lengths"]:
-    return np.diff(_starts(pixels, cells), append=pixels)
+    return np.diff(np.arange(cells + 1, dtype=np.int64) * pixels // cells)
 
 
 def comparable(values: Float64[np.ndarray, "cells"]) -> Float64[np.ndarray, "cells"]:
