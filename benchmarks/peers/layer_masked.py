@@ -3,8 +3,7 @@
 Every tensor of an image goes with a mask of its visible cells, and every layer applies it as the
 paper has it: neighbours fill the hidden cells before a convolution, one round for each cell of the
 kernel's width; masks multiply what activations, pools and additions give; a mean over all places
-counts the visible ones. Batch norms are folded into convolutions, as in the network that Heatproof
-is given.
+counts the visible ones.
 """
 
 from collections.abc import Mapping
@@ -13,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.nn import functional
 
-from benchmarks.peers.replayed import RULES, Operands, Replayed
+from benchmarks.peers.replayed import RULES, Operands, Replayed, batch_norm, convolved
 
 _FILL_EPSILON = 1e-5
 _MEAN_EPSILON = 1e-8
@@ -53,9 +52,7 @@ class LayerMasked(Replayed):
             return Seen(RULES[op](values, attributes), None)
         mask = masks[0]
         if op == "Conv":
-            rounds = values[1].shape[3]
-            values[0] = filled(values[0], mask, rounds)
-            return _under(RULES[op](values, attributes), _window(mask, values[1], attributes))
+            return _convolved(Seen(values[0], mask), values[1:], attributes)
         if op in _POINTWISE:
             values[0] = values[0] * mask
         elif op == "MaxPool":
@@ -67,6 +64,15 @@ class LayerMasked(Replayed):
         elif len(masks) > 1:
             mask = mask * masks[1]
         return _under(RULES[op](values, attributes), mask)
+
+
+def _convolved(seen: Seen, weights: Operands, attributes: Mapping[str, Any]) -> Seen:
+    """A convolution of the filled tensor, and its batch norm."""
+    weight, bias = weights
+    x = filled(seen.values, seen.mask, rounds=weight.shape[3])
+    mask = _window(seen.mask, weight, attributes)
+    held = _under(convolved((x, weight), attributes), mask)
+    return _under(batch_norm(held.values * mask, bias), mask)
 
 
 def _under(values: torch.Tensor, mask: torch.Tensor) -> Seen:

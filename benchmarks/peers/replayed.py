@@ -1,4 +1,9 @@
-"""Networks of ONNX files in torch, node by node, so that both sides have the same weights."""
+"""Networks of ONNX files in torch, node by node, so that both sides have the same weights.
+
+Exporters fold batch norms into convolutions, and whoever evaluates a network in torch has them. So
+each convolution over places is followed by one again, which adds the bias and has neutral
+statistics: answers are equal, and the work is that of the network as it was trained.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -52,6 +57,20 @@ class Replayed(torch.nn.Module):
         return RULES[op](operands, attributes)
 
 
+def normalized(operands: Operands, attributes: Mapping[str, Any]) -> torch.Tensor:
+    """A convolution and its batch norm; on a single place, as in a gate, a bias and none."""
+    x, weight, bias = operands
+    if x.shape[2:] == (1, 1):
+        return convolved(operands, attributes)
+    return batch_norm(convolved((x, weight), attributes), bias)
+
+
+def batch_norm(x: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    """A batch norm at work that adds a bias and leaves all else."""
+    ones = torch.ones_like(bias)
+    return functional.batch_norm(x, torch.zeros_like(bias), ones, ones, bias, eps=0.0)
+
+
 def convolved(operands: Operands, attributes: Mapping[str, Any]) -> torch.Tensor:
     """A convolution; padding that differs between the sides is added before."""
     x, weight, *bias = operands
@@ -85,7 +104,7 @@ def scored(operands: Operands, _: Mapping[str, Any]) -> torch.Tensor:
 
 
 RULES: Mapping[str, Rule] = {
-    "Conv": convolved,
+    "Conv": normalized,
     "Clip": lambda given, _: torch.clamp(given[0], float(given[1]), float(given[2])),
     "Relu": lambda given, _: torch.relu(given[0]),
     "Sigmoid": lambda given, _: torch.sigmoid(given[0]),

@@ -32,7 +32,8 @@ def section(*, quick: bool) -> Section:
     return Section(
         "Beside other libraries",
         "EfficientNet-Lite0 where no network is named; the architectures named have random "
-        "weights. Both sides have the same weights, the same pixels of grey photographs, the same "
+        "weights. In torch they have batch norms, which an exporter folds into convolutions. Both "
+        "sides have the same weights, the same pixels of grey photographs, the same "
         "random maps where a metric judges maps, and the same steps. Heatproof is asked over gRPC "
         "by its Python client, images and maps sent every time, on a server that runs and keeps no "
         "answers; the others run in this process on all cores, A B A B. What each draws for itself "

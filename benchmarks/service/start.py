@@ -4,8 +4,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -48,17 +49,13 @@ def section(*, quick: bool) -> Section:
         policy = Path(folder, "policy.toml")
         policy.write_text(POLICY, encoding="utf-8")
         photograph = min(PHOTOGRAPHS.glob("*.jpg"))
-        gate = (
-            "gate",
-            "--model",
-            str(BUNDLED),
-            "--images",
-            str(photograph),
-            "--policy",
-            str(policy),
-        )
-        commands = {"--version": ("--version",), "--help": ("--help",), "gate, one image": gate}
-        walls = {name: _median(lambda c=c: _run(c), rounds) for name, c in commands.items()}
+        gate = ("gate", f"--model={BUNDLED}", f"--images={photograph}", f"--policy={policy}")
+        commands = {
+            "heatproof --version": ["--version"],
+            "heatproof --help": ["--help"],
+            _GATE: gate,
+        }
+        walls = {name: _median(partial(_run, words), rounds) for name, words in commands.items()}
         steps = [list(_steps(photograph, policy)) for _ in range(rounds)]
     rows = [(one[0][0], median(taken for _, taken in one)) for one in zip(*steps, strict=True)]
     return Section(
@@ -74,7 +71,7 @@ def section(*, quick: bool) -> Section:
     )
 
 
-def _run(arguments: tuple[str, ...]) -> None:
+def _run(arguments: Sequence[str]) -> None:
     done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=False)
     if done.returncode not in {0, 1}:  # a verdict either way
         raise RuntimeError(done.stderr)
