@@ -45,6 +45,7 @@ from heatproof.graphs.lowering import Platform, lowered
 from heatproof.graphs.masking import layer_masked
 from heatproof.graphs.predictor import SMALLEST_BATCH, OrtPredictor
 from heatproof.graphs.runtime import Cancellation, SessionCache, SessionSettings
+from heatproof.graphs.runtime.streams import take_short_turns
 
 PHOTOGRAPHS = Path(__file__).parents[2] / "examples/photographs"
 NETWORKS: Final = ("EfficientNet-Lite0 (bundled)", "ResNet-50")
@@ -167,8 +168,8 @@ def bare(work: Work, way: Way, rows: int) -> Callable[[], object]:
     """Runs a plain session, as anyone would open it, on rows that are at hand."""
     session, held = _session(work, way.threads), _feeds(work, way.batch)
 
-    def run(_: int) -> None:
-        session.run(None, held)
+    def run(one: int) -> None:
+        session.run(None, held[one % len(held)])
 
     runs = range(-(-rows // way.batch))
     if way.streams == 1:
@@ -194,14 +195,18 @@ def _canonical(work: Work) -> CanonicalModel:
     return networks(part=work.network)[work.network]
 
 
-def _feeds(work: Work, batch: int) -> dict[str, NDArray[np.float32]]:
+def _feeds(work: Work, batch: int) -> list[dict[str, NDArray[np.float32]]]:
+    """Batches of different rows, for those of an evaluation are in no cache either."""
     canonical, rng = _canonical(work), np.random.default_rng(0)
     size = canonical.height, canonical.width
-    feeds = {canonical.input_name: rng.random((batch, 3, *size), np.float32)}
+    feeds = {canonical.input_name: rng.random((SWEPT_ROWS, 3, *size), np.float32)}
     if work.kind != "plain":
-        cells = rng.random((batch, 1, GRID, GRID)) < 0.5  # half is hidden
+        cells = rng.random((SWEPT_ROWS, 1, GRID, GRID)) < 0.5  # half is hidden
         feeds["mask"] = np.kron(cells, np.ones((size[0] // GRID, size[1] // GRID), np.float32))
-    return {name: values.astype(np.float32) for name, values in feeds.items()}
+    return [
+        {name: values[first : first + batch] for name, values in feeds.items()}
+        for first in range(0, SWEPT_ROWS, batch)
+    ]
 
 
 def rows_of(work: Work) -> int:
@@ -212,6 +217,7 @@ def rows_of(work: Work) -> int:
 def engine(work: Work) -> Callable[[], int]:
     """Evaluates decoded photographs in this process; returns the rows that were run."""
     evaluated = evaluation(work, [photograph(file) for file in photographs(work)])
+    take_short_turns()  # as a worker's do
 
     def run() -> int:
         done: list[Progress] = []

@@ -103,7 +103,7 @@ class OrtPredictor:
 
     def _in_flight(self) -> int:
         """Enough for all that runs at once, and for one more run to wait."""
-        runs = 1 if self._is_large else self._sessions.streams.cores
+        runs = 1 if self._is_large else self._sessions.streams.side_by_side
         return (runs + 1) * (1 if self._uses_all else max(COUNTS))
 
     def _warning(self, note: Note) -> ModelWarning:

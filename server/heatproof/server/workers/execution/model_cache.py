@@ -54,7 +54,7 @@ class ModelCache:
         self._loading_seconds = 0.0
         self._files: dict[str, Path] = {}
         self._session_keys: dict[str, set[str]] = {}
-        self.session_options = _described(runtime)
+        self.session_options = _described(self._sessions)
         self.image_limits = ImageLimits(max_pixels=settings.limits.max_image_pixels)
 
     def begin_task(self) -> None:
@@ -145,15 +145,16 @@ def _preprocessing_fields() -> Iterator[None]:
             raise
 
 
-def _described(settings: SessionSettings) -> str:
+def _described(sessions: SessionCache) -> str:
     """The options of a session that may change the last bits of a score, in words."""
-    options, cores = settings.options(), settings.threads
+    settings, runs = sessions.settings, sessions.streams.side_by_side
+    options = settings.options()
     counts = (settings.grouped,) if settings.grouped else COUNTS
     rows = " or ".join(str(count * SMALLEST_BATCH) for count in counts)
     side = math.isqrt(MOST_PIXELS_SIDE_BY_SIDE)
     return (
-        f"CPUExecutionProvider, {cores} runs of {rows} rows at once, 1 thread each, "
-        f"above {side} x {side} pixels 1 on {cores} threads, "
+        f"CPUExecutionProvider, {runs} runs of {rows} rows at once, 1 thread each, "
+        f"above {side} x {side} pixels 1 on {settings.threads} threads, "
         f"{options.execution_mode}, {options.graph_optimization_level}, "
         f"deterministic={options.use_deterministic_compute}"
     )

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from heatproof.evaluators.errors import HeatproofError, InternalError, LimitExceededError
 from heatproof.evaluators.registry.plugins import load_plugins
 from heatproof.graphs.runtime.cancellation import Cancellation
+from heatproof.graphs.runtime.streams import take_short_turns
 from heatproof.server.library_loading import uncollected
 from heatproof.server.workers.documents import WorkerDocuments
 from heatproof.server.workers.execution.context import TaskContext
@@ -102,6 +103,7 @@ def serve(connection: "Connection[Any, Order]", documents: WorkerDocuments) -> N
         message = f"a worker is sent its settings first, not {settings}"
         raise TypeError(message)
     _give_way(settings.niceness)
+    take_short_turns()
     line, agenda = _Line(connection), _Agenda()
     Thread(target=_control, args=(connection, agenda), name="control", daemon=True).start()
     Thread(
