@@ -150,7 +150,7 @@ def measured(work: Work, rounds: int) -> Nearness:
 def best_way(work: Work) -> Way:
     """Tries every batch, on threads of one run and on runs side by side; the faster of two."""
     found: dict[Way, float] = {}
-    split = {(1, work.cores), (work.cores, 1), (work.cores, 2)}
+    split = {(1, work.cores), (1, work.cores + 1), (work.cores, 1), (work.cores, 2)}
     for (threads, streams), batch in product(sorted(split), BATCHES):
         way = Way(batch, threads, streams)
         call = bare(work, way, SWEPT_ROWS)
