@@ -52,8 +52,8 @@ def _contests(*, quick: bool) -> Iterator[Contest]:
             yield curves.deletion_and_insertion(network, service, steps=4 if quick else 30)
             yield maps.quantus_sensitivity(network, service, draws=2 if quick else 10)
             yield maps.captum_sensitivity(network, service, draws=2 if quick else 10)
+            yield curves.road_morf(network, service, [50] if quick else list(range(10, 100, 10)))
         with _served(network, Given(Path(folder), 1 if quick else 2)) as service:
-            yield curves.road_morf(network, service, [50] if quick else [20, 40, 60, 80])
             yield maps.rise(network, service, masks=32 if quick else 300)
             for name in ("EfficientNet-B0",) if quick else ("ResNet-50", "EfficientNet-B0"):
                 network = drawn(name, service.given.pixels)

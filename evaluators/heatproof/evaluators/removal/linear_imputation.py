@@ -25,14 +25,11 @@ _WEIGHTS: Final = np.array([[1, 2, 1], [2, 0, 2], [1, 2, 1]], np.float64) / 12
 _TOLERANCE: Final = 1e-8
 """Of the residual relative to the right side."""
 
-NEAR_STEPS: Final = 100
-"""Masks with a tenth of the pixels visible, all over the image, need about 70."""
-
-FAR_STEPS: Final = 60
+STEPS: Final = 60
 """A single visible pixel of 640 x 640 needs a third as many."""
 
 Planes = NDArray[np.float64]
-"""[height, width, 3], as OpenCV filters them."""
+"""[height, width], or [height, width, 3], as OpenCV filters them."""
 
 Plane = Float64[np.ndarray, "height width"]
 
@@ -74,43 +71,28 @@ def imputed(image: Image, mask: Mask) -> Image:
     """Solves `sum_j w_ij (x_i - x_j) = 0` for all hidden i over their neighbours in the image.
 
     Weights are 1/6 beside and 1/12 at the corners. The system is symmetric, and positive definite
-    as some pixel is visible: conjugate gradients, preconditioned by the diagonal, which carry each
-    visible pixel one further a step; what is far from all of them is solved by multigrid.
+    as some pixel is visible.
     """
-    hidden = ~mask[:, :, None]
-    known = np.where(hidden, 0, image.transpose(1, 2, 0).astype(np.float64))
-    totals = _weighted(np.ones(known.shape))
-    residual = np.where(hidden, _weighted(known), 0)
-    goal = _TOLERANCE * np.sqrt(_dot(residual, residual))
-    x = np.zeros(known.shape)
-    scaled = residual / totals
-    direction, energy = scaled, _dot(residual, scaled)
-    for _ in range(NEAR_STEPS):
-        if not (np.sqrt(_dot(residual, residual)) > goal).any():
-            break
-        image_of = np.where(hidden, totals * direction - _weighted(direction), 0)
-        step = _ratio(energy, _dot(direction, image_of))
-        x, residual = x + step * direction, residual - step * image_of
-        scaled = residual / totals
-        before, energy = energy, _dot(residual, scaled)
-        direction = scaled + _ratio(energy, before) * direction
-    else:
-        x[~mask] += _far(~mask, totals[..., 0], residual[~mask], goal)
-    return (x + known).transpose(2, 0, 1).astype(np.float32)
+    hidden = ~mask
+    filled = np.where(hidden[:, :, None], 0, image.transpose(1, 2, 0).astype(np.float64))
+    totals = _weighted(np.ones(mask.shape))
+    filled[hidden] = _solved(hidden, totals, _weighted(filled)[hidden])
+    return filled.transpose(2, 0, 1).astype(np.float32)
 
 
-def _far(hidden: Mask, totals: Plane, residual: Unknowns, goal: NDArray[np.float64]) -> Unknowns:
-    """What is still missing of the hidden pixels, whose right side is the residual.
+def _solved(hidden: Mask, totals: Plane, right: Unknowns) -> Unknowns:
+    """The values of the hidden pixels.
 
-    Conjugate gradients preconditioned by multigrid, for at most `FAR_STEPS` steps.
+    Conjugate gradients preconditioned by multigrid, for at most `STEPS` steps.
     """
     matrix = _system(hidden, totals)
     rows, columns = np.nonzero(hidden)
     approximately = Multigrid(matrix, rows, columns)
-    x = np.zeros_like(residual)
-    direction = np.zeros_like(residual)
-    before = np.zeros(residual.shape[1])
-    for _ in range(FAR_STEPS):
+    goal = _TOLERANCE * np.sqrt(_sums(right * right))
+    residual = right
+    x, direction = np.zeros_like(right), np.zeros_like(right)
+    before = np.zeros(right.shape[1])
+    for _ in range(STEPS):
         if not (np.sqrt(_sums(residual * residual)) > goal).any():
             break
         scaled = approximately(residual)
@@ -153,12 +135,6 @@ def _sums(products: Unknowns) -> NDArray[np.float64]:
     """Of each channel."""
     summed: NDArray[np.float64] = products.sum(axis=0)
     return summed
-
-
-def _dot(one: Planes, other: Planes) -> NDArray[np.float64]:
-    """Of each channel."""
-    product: NDArray[np.float64] = (one * other).sum(axis=(0, 1))
-    return product
 
 
 def _ratio(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
