@@ -4,7 +4,6 @@ A product with a mask is computed in one of these forms, M spread over the chann
 
     relu(x) . M              = relu(x - (1 - M) . huge)         also hard-swish
     clip(x, 0, b) . M        = relu(clip(x, 0, b) - (1 - M) . huge)
-    (x . sigmoid(x)) . M     = (x . M) . sigmoid(x)
     x . M
 """
 
@@ -15,7 +14,6 @@ import onnx_ir as ir
 from heatproof.graphs.lowering.blocking import BlockedTensors, Spreader
 from heatproof.graphs.lowering.boxes import fast_box_means
 from heatproof.graphs.nodes.constants import number
-from heatproof.graphs.nodes.forms import is_sigmoid_of
 from heatproof.graphs.nodes.roles import Role, hand_on_notes, role_of
 from heatproof.graphs.operators.emitter import Emitter, attributes_of
 from heatproof.graphs.operators.traits import Trait, has
@@ -92,10 +90,6 @@ class _Blocking:
             lowered = self._lowered(value, mask, name)
             if lowered is not None:
                 return lowered
-        pair = _gated(value, self._in_blocks)
-        if pair:
-            part = self._product(pair[0], mask, f"{name}_input")
-            return self._op("Mul", part, pair[1], like=value, name=name)
         if self._in_blocks.is_blocked(value):
             mask = self._spread.fitted(mask, value)
         return self._op("Mul", value, mask, like=value, name=name)
@@ -138,14 +132,3 @@ def _least(clip: ir.Node) -> float | None:
     """The lower bound of a Clip, an attribute before opset 11."""
     bound = clip.inputs[1] if len(clip.inputs) > 1 else None
     return clip.attributes.get_float("min", None) if bound is None else number(bound)
-
-
-def _gated(value: ir.Value, blocked: BlockedTensors) -> tuple[ir.Value, ir.Value] | None:
-    """X and sigmoid(x) of a product x . sigmoid(x), if x is blocked."""
-    node = value.producer()
-    if node is None or node.op_type != "Mul":
-        return None
-    for x, gate in (node.inputs, node.inputs[::-1]):
-        if x is not None and blocked.is_blocked(x) and is_sigmoid_of(gate, x):
-            return x, gate  # type: ignore[return-value] # a sigmoid is not absent
-    return None

@@ -23,7 +23,7 @@ from heatproof.graphs.operators.emitter import Attributes, Dim, Emitter, attribu
 BLOCK = 16
 """Channels of a group are a multiple of this, the widest block of ONNX Runtime's layout."""
 
-LEAST_GROUP = BLOCK * 28 * 28
+LEAST_GROUP = 2 * BLOCK * 28 * 28
 """Elements below which a group is no better off in the cache."""
 
 LEAST_MAP = 1 << 17
@@ -36,12 +36,14 @@ def partition(model: ir.Model) -> None:
     What holds no node that hides or fills cells stays whole, and with it the order of its sums.
     """
     graph = model.graph
+    op: Emitter | None = None  # it reads all names of a graph when it is made
     for node in tuple(graph):
         section = section_from(node) if node.graph is graph else None
         if section is not None and section.reads_neighbours and section.hides:
             size = group_size(section.channels, section.cells)
             if size < section.channels:
-                _split(graph, section, size)
+                op = op or Emitter(graph)
+                _split(graph, section, size, op)
 
 
 def group_size(channels: int, cells: int) -> int:
@@ -51,11 +53,12 @@ def group_size(channels: int, cells: int) -> int:
     return BLOCK * -(-LEAST_GROUP // (BLOCK * cells))
 
 
-def _split(graph: ir.Graph, section: Section, size: int) -> None:
+def _split(graph: ir.Graph, section: Section, size: int, op: Emitter) -> None:
     last = section.mixer or section.nodes[-1]
     starts = range(0, section.channels, size)
     groups = [slice(start, min(start + size, section.channels)) for start in starts]
-    writer = _Writer(graph, last)
+    op.before(last)
+    writer = _Writer(graph, op)
     parts = [(group, writer.part(section, group)) for group in groups]
     _, total = parts[0]
     if section.mixer is None:
@@ -79,10 +82,9 @@ def _replace(old: ir.Value, new: ir.Value) -> None:
 class _Writer:
     """Writes the nodes of groups into a graph."""
 
-    def __init__(self, graph: ir.Graph, place: ir.Node) -> None:
+    def __init__(self, graph: ir.Graph, op: Emitter) -> None:
         self._graph = graph
-        self._op = Emitter(graph)
-        self._op.before(place)
+        self._op = op
 
     def part(self, section: Section, group: slice) -> ir.Value:
         """The section's result, or the mixer's, from the channels of one group."""

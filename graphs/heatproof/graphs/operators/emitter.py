@@ -88,7 +88,8 @@ class Emitter:
         """Adds a node with several outputs, whose types and shapes stay open."""
         operands = [self._operand(x, like) for x in inputs]
         unused = self._unused(name or self._stem(op_type, like))
-        node = ir.node(op_type, operands, attributes, num_outputs=outputs, name=unused)
+        given = [_attribute(key, value) for key, value in attributes.items()]
+        node = ir.Node("", op_type, operands, given, num_outputs=outputs, name=unused)
         for index, value in enumerate(node.outputs):
             value.name = unused if outputs == 1 else self._unused(f"{unused}:{index}")
         if self._place is None:
@@ -144,6 +145,22 @@ class Emitter:
         self._counts[name] = count
         self._taken.add(candidate)
         return candidate
+
+
+def _attribute(name: str, value: Attribute) -> ir.Attr:
+    """An attribute by the type of its value; onnx-ir asks each for a dozen protocols."""
+    if isinstance(value, str):
+        return ir.AttrString(name, value)
+    if isinstance(value, int):
+        return ir.AttrInt64(name, int(value))
+    if isinstance(value, float):
+        return ir.AttrFloat32(name, value)
+    if isinstance(value, tuple | list):
+        if all(isinstance(item, int) for item in value):
+            return ir.AttrInt64s(name, [int(item) for item in value])
+        if all(isinstance(item, float) for item in value):
+            return ir.AttrFloat32s(name, value)
+    return ir.convenience.convert_attribute(name, value)
 
 
 def _names(graph: ir.Graph) -> set[str]:
