@@ -2,7 +2,7 @@
 
 python -m benchmarks.passes.peak MODEL BATCH THREADS [--planned]
 
-`--planned` leaves ONNX Runtime's planning of memory on, which the sessions of Heatproof switch off.
+`--planned` leaves ONNX Runtime's planning of memory on, as the sessions of Heatproof do.
 """
 
 import re
