@@ -12,9 +12,11 @@ from heatproof.evaluators.registry.plugins import load_plugins, plugin_paths
 from heatproof.server.library_loading import uncollected
 from heatproof.server.settings import Settings
 from heatproof.server.stores import Stores, opened_stores
+from heatproof.server.workers.keeping import KeepingWorkers
 from heatproof.server.workers.local.pool import PoolSettings, WorkerPool
 from heatproof.server.workers.local.sandbox.confinement import Confinement, Mode, Protection
 from heatproof.server.workers.local.sandbox.probing import probe
+from heatproof.server.workers.protocol import Workers
 from heatproof.server.workers.repair import RepairingWorkers
 
 if TYPE_CHECKING:
@@ -41,8 +43,14 @@ async def running(settings: Settings) -> "AsyncIterator[Running]":
             from heatproof.server.serving import serving  # noqa: PLC0415
 
         info = server_info(granted, protection)
-        workers = RepairingWorkers(pool, stores.ownership)
+        workers = _attended(pool, stores)
         yield await stack.enter_async_context(serving(settings, stores, workers, info))
+
+
+def _attended(pool: Workers, stores: Stores) -> Workers:
+    """Workers whose word on damaged files is looked into, and whose answers are kept."""
+    keeping = pool if stores.answers is None else KeepingWorkers(pool, stores.answers)
+    return RepairingWorkers(keeping, stores.ownership)
 
 
 def _check_document(message: str, data: bytes) -> None:
@@ -52,11 +60,12 @@ def _check_document(message: str, data: bytes) -> None:
 
 
 def confinement_of(settings: Settings, stores: Stores) -> Confinement:
-    """The sandbox of the workers: of all that is stored, blobs and scratch alone; and plug-ins."""
+    """The sandbox of the workers: of what is stored, blobs, answers and scratch; and plug-ins."""
     folder = stores.ownership.folder
+    answers = () if stores.answers is None else (str(stores.answers.root),)
     return Confinement(
         mode=settings.sandbox,
-        readable=(*map(str, folder.readable), *plugin_paths()),
+        readable=(*map(str, folder.readable), *answers, *plugin_paths()),
         writable=tuple(map(str, folder.writable)),
     )
 
@@ -66,7 +75,9 @@ async def _granted(settings: Settings, stores: Stores) -> tuple[PoolSettings, Pr
     confinement = confinement_of(settings, stores)
     protection = await asyncio.to_thread(probe, confinement)
     _warn(protection, settings)
-    return replace(pool_settings(settings), confinement=confinement).granted(), protection
+    isolated = stores.answers is not None
+    told = replace(pool_settings(settings), confinement=confinement, isolate_models=isolated)
+    return told.granted(), protection
 
 
 def _warn(protection: Protection, settings: Settings) -> None:
@@ -86,6 +97,7 @@ def pool_settings(settings: Settings) -> PoolSettings:
         batch_rows=0 if settings.batch_rows == "fastest" else int(settings.batch_rows),
         memory_bytes=settings.worker_memory_bytes,
         data_dir=settings.data_dir,
+        answers_dir=settings.answers_folder,
         limits=settings.limits,
         preload=settings.preload,
         share=settings.share_workers,

@@ -16,7 +16,10 @@ from heatproof.server.settings import LONGEST_SOCKET_PATH, Settings, variable
 
 @contextmanager
 def settings(options: Mapping[str, Any]) -> Iterator[Settings]:
-    """Completes the options with a private socket and a temporary data directory."""
+    """Completes the options with a private socket and a temporary data directory.
+
+    Answers of models outlast it, in the folder that a user has for what can be made anew.
+    """
     with tempfile.TemporaryDirectory(prefix="heatproof-") as folder:  # of mode 0700
         private = {"address": _address(Path(folder)), "data_dir": Path(folder) / "data"}
         usual: dict[str, Any] = {
@@ -26,8 +29,19 @@ def settings(options: Mapping[str, Any]) -> Iterator[Settings]:
         }
         if "data_dir" not in options:
             usual["reserve_bytes"] = 0  # what is temporary is deleted as a whole
+            usual |= _lasting_answers()
         unset = {name: usual[name] for name in usual if variable(name) not in os.environ}
         yield Settings(**{**unset, **private, **options})
+
+
+def _lasting_answers() -> dict[str, Any]:
+    try:
+        home = Path(os.environ.get("XDG_CACHE_HOME", ""))
+        if not home.is_absolute():  # unset, or of no use by the standard of these variables
+            home = Path.home() / ".cache"
+    except RuntimeError:  # a user without a home
+        return {"answers_bytes": 0}
+    return {"answers_dir": home / "heatproof" / "answers"}
 
 
 def _address(folder: Path) -> str:

@@ -78,6 +78,17 @@ class Settings(BaseSettings):
         "", description="SQLAlchemy URL of another database than the file in the data directory"
     )
 
+    answers_bytes: int = Field(
+        8 * GIBIBYTE,
+        ge=0,
+        le=1 << 60,
+        description="bytes of the answers of models that are kept, so that no pass is run twice; "
+        "0: none",
+    )
+    answers_dir: Folder | None = Field(
+        None, description="folder of these answers; by default `answers` in the data directory"
+    )
+
     adopt: bool = Field(
         default=False,
         description="use a database that does not know the files of the data directory: they are "
@@ -233,6 +244,11 @@ class Settings(BaseSettings):
                 "say `--insecure` to serve it without TLS"
             )
         return self
+
+    @property
+    def answers_folder(self) -> Path:
+        """Folder of the answers that are kept."""
+        return self.answers_dir or self.data_dir / "answers"
 
     @property
     def limits(self) -> Limits:

@@ -5,10 +5,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Final
 
+import structlog
 from sqlalchemy import Engine
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from heatproof.evaluators.errors import FailedPreconditionError
+from heatproof.server.answers.answer_store import AnswerStore
 from heatproof.server.data_check import Inspection, inspect_stores
 from heatproof.server.datasets.dataset_store import DatasetStore
 from heatproof.server.evaluations.store.baseline_store import BaselineStore
@@ -21,6 +23,8 @@ from heatproof.server.storage.blob_ownership import BlobOwnership
 from heatproof.server.storage.blobs import BlobFolder
 from heatproof.server.storage.reserve import Reserve
 
+_log = structlog.get_logger()
+
 
 @dataclass(frozen=True, slots=True)
 class Stores:
@@ -32,6 +36,7 @@ class Stores:
         datasets: the data sets.
         evaluations: the evaluations.
         baselines: the baselines that name some of them.
+        answers: answers of models that are kept; None if none are.
     """
 
     ownership: BlobOwnership
@@ -39,6 +44,7 @@ class Stores:
     datasets: DatasetStore
     evaluations: EvaluationStore
     baselines: BaselineStore
+    answers: AnswerStore | None = None
 
 
 @contextmanager
@@ -60,8 +66,21 @@ def opened_stores(settings: Settings) -> Iterator[Stores]:
             ownership.sweep(keep_unknown=settings.adopt)
             reserve.fill()
         evaluations = EvaluationStore(ownership, max_unfinished=settings.max_queued_evaluations)
-        models, datasets = ModelStore(ownership), DatasetStore(ownership)
-        yield Stores(ownership, models, datasets, evaluations, BaselineStore(ownership))
+        answers = _opened_answers(settings)
+        models, datasets = ModelStore(ownership, answers), DatasetStore(ownership)
+        yield Stores(ownership, models, datasets, evaluations, BaselineStore(ownership), answers)
+
+
+def _opened_answers(settings: Settings) -> AnswerStore | None:
+    """The answers that are kept; a server does its work without them too."""
+    if not settings.answers_bytes:
+        return None
+    try:
+        return AnswerStore(settings.answers_folder, settings.answers_bytes)
+    except OSError as error:
+        folder = str(settings.answers_folder)
+        _log.warning("no answers are kept", folder=folder, error=error.strerror)
+        return None
 
 
 @contextmanager

@@ -231,9 +231,9 @@ def test_memory_of_answers_is_bounded_and_forgets_what_was_used_longest_ago() ->
 
 
 def test_many_classes_shorten_the_memory_of_answers() -> None:
-    few = Batcher(linear(WEIGHTS))._known
+    few = Batcher(linear(WEIGHTS))._recent
     own = facts(classes=20_000)
-    many = Batcher(ToyPredictor(lambda _: np.zeros(20_000), own=own))._known
+    many = Batcher(ToyPredictor(lambda _: np.zeros(20_000), own=own))._recent
     assert many._most * 12 * 20_000 <= 32 << 20 < few._most * 12 * 20_000
 
 

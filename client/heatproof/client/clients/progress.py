@@ -22,11 +22,12 @@ class Progress:
 
     Attributes:
         stage: the stage.
-        done: bytes of the model, images sent, or predictions made.
+        done: bytes of the model, images sent, or predictions answered.
         total: the same in all; predictions of unfinished images count by an
             upper bound, so it may fall, and is met in the end; 0 if unknown.
         images_done: images finished; in `Stage.TRY` and `Stage.EVALUATE` only.
         images_total: images in all; likewise.
+        known: those of the predictions that the server knew, so that it ran no pass for them.
     """
 
     stage: Stage
@@ -34,6 +35,7 @@ class Progress:
     total: int
     images_done: int = 0
     images_total: int = 0
+    known: int = 0
 
 
 OnProgress: TypeAlias = Callable[[Progress], None]

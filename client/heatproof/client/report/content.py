@@ -11,6 +11,7 @@ from heatproof.client.report.facts import (
     accuracy_rows,
     class_output_rows,
     explained_text,
+    known_text,
     model_line,
     preprocessing_text,
     sampling_text,
@@ -43,6 +44,7 @@ class Content:
         warnings: what makes scores or a verdict doubtful.
         models: the models with their digests.
         images: how many images there are, how many count, and what is the unit of sampling.
+        predictions: how many there were, if some of them were known from earlier evaluations.
         preprocessing: all that it sets.
         explained: what of the models' answers is explained.
         class_outputs: how the class scores of each model are read: its name, and this in words.
@@ -60,6 +62,7 @@ class Content:
     warnings: tuple[str, ...]
     models: str
     images: str
+    predictions: str
     preprocessing: str
     explained: str
     class_outputs: tuple[tuple[str, str], ...]
@@ -83,6 +86,7 @@ class Content:
             warnings=tuple(warning_lines(report, captions)),
             models=model_line(report, captions),
             images=sampling_text(report),
+            predictions=known_text(report),
             preprocessing=preprocessing_text(spec.preprocessing),
             explained=explained_text(spec, classes.names),
             class_outputs=tuple(class_output_rows(report, captions)),

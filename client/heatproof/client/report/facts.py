@@ -117,6 +117,14 @@ def sampling_words(images: int, held: Sampling) -> str:
     return text
 
 
+def known_text(report: Report) -> str:
+    """How many predictions were known from earlier evaluations; nothing if none was."""
+    progress = report.evaluation.progress
+    if not progress.predictions_known:
+        return ""
+    return f"{progress.predictions_done:,}, of which {progress.predictions_known:,} were known"
+
+
 def model_line(report: Report, captions: Captions) -> str:
     """The models with their digests."""
     return ", ".join(

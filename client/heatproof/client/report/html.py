@@ -164,6 +164,8 @@ def facts(content: Content) -> list[tuple[str, str]]:
         (f"{content.accuracy_name.capitalize()} of {model}", accuracy)
         for model, accuracy in content.accuracies
     ]
+    if content.predictions:
+        told.append(("Predictions", content.predictions))
     created = report.evaluation.create_time
     if created.seconds:
         told.append(("Evaluated", f"{created.ToDatetime():%Y-%m-%d %H:%M} UTC"))

@@ -227,6 +227,7 @@ def fact_lines(content: Content) -> list[str]:
         f"- Model: {escape(content.models)}",
         f"- Images: {escape(content.images)}",
         f"- Preprocessing: {escape(content.preprocessing)}",
+        *([f"- Predictions: {content.predictions}"] if content.predictions else []),
     ]
     told += [
         f"- Class output of {escape(model)}: {escape(text)}"

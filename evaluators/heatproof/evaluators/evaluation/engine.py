@@ -30,6 +30,7 @@ from heatproof.evaluators.outcomes import Undefined
 from heatproof.evaluators.queries.batching import Batcher
 from heatproof.evaluators.queries.class_outputs import ClassOutput
 from heatproof.evaluators.queries.first_answers import FirstAnswers
+from heatproof.evaluators.queries.known.answers import KnownAnswers
 from heatproof.evaluators.queries.passes import ModelPass
 from heatproof.evaluators.queries.predictor import Predictor, PredictorFacts
 from heatproof.evaluators.queries.procedure import LazyImage, MaskedView, Prediction, predict
@@ -46,11 +47,13 @@ class Progress:
 
     Attributes:
         images_done: images finished.
-        predictions_done: rows computed, without padding.
+        predictions_done: rows answered, without padding.
+        predictions_known: those of them that were known, so that no pass was run for them.
     """
 
     images_done: int
     predictions_done: int
+    predictions_known: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,6 +116,7 @@ def evaluate(
     images: Sequence[SourceImage],
     predictors: Mapping[str, Predictor],
     on_progress: Callable[[Progress], None],
+    known: Mapping[str, KnownAnswers] | None = None,
 ) -> Iterator[ImageResult]:
     """Evaluates one shard; results come in the order of the images.
 
@@ -125,6 +129,8 @@ def evaluate(
         images: the shard's images.
         predictors: models by name.
         on_progress: called after every batch and with every result.
+        known: answers of models, by name, that need not be given again; scores are equal in all
+            bits with them and without.
 
     Raises:
         InvalidArgumentError: an image lacks the label that is to be explained, its label is no
@@ -132,12 +138,14 @@ def evaluate(
             where i counts within this shard. Or the answers contradict the stated activation.
         UnsupportedModelError: the first answers look like probabilities of an unknown activation.
     """
-    batchers = {model: Batcher(predictors[model]) for model in spec.run_models}
+    held = known or {}
+    batchers = {name: Batcher(predictors[name], held.get(name)) for name in spec.run_models}
     facts = {model: batcher.facts for model, batcher in batchers.items()}
     done = 0
 
     def report() -> None:
-        on_progress(Progress(done, sum(batcher.rows_done for batcher in batchers.values())))
+        found = [(batcher.rows_done, batcher.rows_known) for batcher in batchers.values()]
+        on_progress(Progress(done, *map(sum, zip(*found, strict=True))))
 
     expected = len(images)
     watches = {model: FirstAnswers(known.reading, expected) for model, known in facts.items()}

@@ -30,6 +30,7 @@ class EvaluationSpec:
         evaluator_model: name of the model that judges the maps of the models, where regions are
             hidden; "": each model judges its own.
         units: most units of sampling that are evaluated, the first in their seeded order; 0: all.
+        no_cache: whether every answer is computed anew, and none is kept; scores are the same.
     """
 
     models: tuple[str, ...]
@@ -45,6 +46,7 @@ class EvaluationSpec:
     activation: Activation | None = None
     evaluator_model: str = ""
     units: int = 0
+    no_cache: bool = False
 
     @property
     def run_models(self) -> tuple[str, ...]:

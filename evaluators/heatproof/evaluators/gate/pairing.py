@@ -34,7 +34,7 @@ from heatproof.evaluators.statistics.groups.units import Units
 from heatproof.evaluators.statistics.intervals import Intervals
 from heatproof.evaluators.statistics.reductions import Reduction
 
-PER_MODEL = {"models", "dataset", "keep_overlays", "output", "activation", "units"}
+PER_MODEL = {"models", "dataset", "keep_overlays", "output", "activation", "units", "no_cache"}
 """Fields of a spec that may differ between a candidate and its baseline."""
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field, replace
 from typing import Final, Generic, TypeVar
@@ -13,7 +13,9 @@ from jaxtyping import Float32, Float64
 
 from heatproof.evaluators.errors import InternalError
 from heatproof.evaluators.images.arrays import Image, Logits, Mask
-from heatproof.evaluators.queries.passes import ModelPass
+from heatproof.evaluators.queries.known.answers import AnswerRow, KnownAnswers
+from heatproof.evaluators.queries.known.keys import drawn_key, named_key
+from heatproof.evaluators.queries.passes import IMAGE, ModelPass
 from heatproof.evaluators.queries.predictor import Answers, Batch, Predictor, PredictorFacts
 from heatproof.evaluators.queries.procedure import Answer, Gradient, MaskedView, Prediction, Query
 from heatproof.evaluators.removal.operator import RemovalView, Render
@@ -30,10 +32,20 @@ _BOUND_OPERATORS: Final = 16
 
 @dataclass(slots=True, eq=False)
 class Request:
-    """A query that waits for its answer, with all who asked for it."""
+    """A query that waits for its answer, with all who asked for it.
+
+    Attributes:
+        query: what is asked.
+        key: what tells it from others of this evaluation.
+        place: of the image for which it was asked first.
+        name: its SHA-256 for every evaluation; None where it is not known, or of no use.
+        waiting: all who asked for it.
+    """
 
     query: Query
     key: Hashable
+    place: int = 0
+    name: bytes | None = None
     waiting: list[Callable[[Answer], None]] = field(default_factory=list)
 
 
@@ -63,21 +75,37 @@ class Batcher:
     """Collects queries to one model and submits them in batches of its fixed size.
 
     Each way to run the model fills batches of its own. A last, incomplete batch is padded with its
-    own first row. Pixels are drawn when a batch is cut.
+    own first row. Pixels are drawn when a batch is cut. What is known from elsewhere takes no row.
+
+    Args:
+        predictor: the model.
+        known: its answers that are known from elsewhere; None if nothing is to be looked up.
+
+    Attributes:
+        facts: what the model is and can do.
+        rows_run: rows that were run, without padding.
+        rows_known: rows that need not be run, for their answers were known.
     """
 
-    def __init__(self, predictor: Predictor) -> None:
+    def __init__(self, predictor: Predictor, known: KnownAnswers | None = None) -> None:
         self.facts: PredictorFacts = predictor.facts
-        self.rows_done = 0
+        self.rows_run = self.rows_known = 0
         self._predictor = predictor
+        self._known = known
+        self._met: set[bytes] = set()
         self._lanes: dict[ModelPass, deque[Request]] = {}
         self._open: dict[Hashable, Request] = {}
         row_bytes = 12 * self.facts.classes + 512
-        self._known: Recent[Hashable, Answer] = Recent(
+        self._recent: Recent[Hashable, Answer] = Recent(
             min(_REMEMBERED_MOST, max(self.facts.batch_size, _REMEMBERED_BYTES // row_bytes))
         )
         self._renders: Recent[Hashable, Render] = Recent(_BOUND_OPERATORS)
         self._submitted: deque[tuple[list[Request], Future[Answers]]] = deque()
+
+    @property
+    def rows_done(self) -> int:
+        """Rows that were answered: run or known."""
+        return self.rows_run + self.rows_known
 
     @property
     def waiting(self) -> int:
@@ -94,51 +122,107 @@ class Batcher:
         """Batches whose answers have not been taken."""
         return len(self._submitted)
 
-    def ask(self, query: Query, answered: Callable[[Answer], None]) -> None:
-        """Queues a query; an equal one that waits or was answered lately is not run again."""
+    def ask(self, query: Query, answered: Callable[[Answer], None], place: int = 0) -> None:
+        """Queues a query; an equal one that waits or is known is not run again.
+
+        Args:
+            query: what is asked.
+            answered: called with the answer, perhaps at once.
+            place: of the image for which it is asked.
+        """
         query = _simplest(query)
         key = _key(query)
-        known = self._known.get(key)
-        if known is not None:
-            answered(known)
+        recent = self._recent.get(key)
+        if recent is not None:
+            answered(recent)
             return
         request = self._open.get(key)
         if request is None:
-            request = self._open[key] = Request(query, key)
-            self._lanes.setdefault(query.run, deque()).append(request)
+            request = self._open[key] = Request(query, key, place)
+            request.waiting.append(answered)
+            if self._known is not None:
+                request.name = named_key(query)
+            if not self._is_settled(request):
+                self._lanes.setdefault(query.run, deque()).append(request)
+            return
         request.waiting.append(answered)
 
-    def submit(self) -> None:
-        """Cuts one batch from the fullest lane, the oldest one of several, and submits it."""
+    def submit(self) -> bool:
+        """Cuts one batch from the fullest lane, the oldest one of several, and submits it.
+
+        Returns:
+            whether there is one: all that waited may turn out to be known once it is drawn.
+        """
         run = max(self._lanes, key=lambda run: len(self._lanes[run]))
-        lane = self._lanes[run]
-        requests = [lane.popleft() for _ in range(min(len(lane), self.facts.batch_size))]
-        future = self._predictor.submit(run, self._batch(requests))
-        self._submitted.append((requests, future))
+        requests, images = self._cut(self._lanes[run])
+        if requests:
+            future = self._predictor.submit(run, self._batch(requests, images))
+            self._submitted.append((requests, future))
+        return bool(requests)
 
     def collect(self) -> None:
         """Waits for the batch that was submitted first and hands its answers out."""
         requests, future = self._submitted.popleft()
         answers = future.result()
-        self.rows_done += len(requests)
-        for row, request in enumerate(requests):
-            answer = self._answer(request.query, answers, row)
-            del self._open[request.key]
-            if isinstance(answer, Prediction) and _is_small(answer):
-                self._known.put(request.key, answer)
-            for answered in request.waiting:
-                answered(answer)
+        self.rows_run += len(requests)
+        for index, request in enumerate(requests):
+            row = self._row(request.query, answers, index)
+            self._keep(request, row)
+            self._settle(request, row)
 
     def abandon(self) -> None:
         """Drops the batches that have not begun and waits until none runs any more."""
         wait([future for _, future in self._submitted if not future.cancel()])
         self._submitted.clear()
 
-    def _batch(self, requests: Sequence[Request]) -> Batch:
+    def _cut(self, lane: deque[Request]) -> tuple[list[Request], list[Image]]:
+        """Takes the rows of a batch from a lane, with their pixels, and settles what is known."""
+        requests: list[Request] = []
+        images: list[Image] = []
+        while lane and len(requests) < self.facts.batch_size:
+            request = lane.popleft()
+            pixels = self._draw(request.query)
+            if self._known is not None and request.name is None:
+                request.name = drawn_key(request.query, pixels)
+                if self._is_settled(request):
+                    continue
+            requests.append(request)
+            images.append(pixels)
+        return requests, images
+
+    def _keep(self, request: Request, row: AnswerRow) -> None:
+        """Hands an answer over to who keeps it, without the image that the query has itself."""
+        if self._known is not None and request.name is not None:
+            has_image = request.query.run.wrt == IMAGE
+            kept = replace(row, activation=None) if has_image else row
+            self._known.keep(request.name, request.place, kept)
+
+    def _is_settled(self, request: Request) -> bool:
+        """Hands out the answer of a request if it is known from elsewhere."""
+        if self._known is None or request.name is None:
+            return False
+        row = self._known.find(request.name, request.place)
+        if row is None:
+            return False
+        self.rows_known += request.name not in self._met
+        self._met.add(request.name)
+        self._settle(request, row)
+        return True
+
+    def _settle(self, request: Request, row: AnswerRow) -> None:
+        """Hands an answer out to all who asked for it."""
+        answer = self._answer(request.query, row)
+        del self._open[request.key]
+        if isinstance(answer, Prediction) and _is_small(answer):
+            self._recent.put(request.key, answer)
+        for answered in request.waiting:
+            answered(answer)
+
+    def _batch(self, requests: Sequence[Request], images: Sequence[Image]) -> Batch:
         queries = [request.query for request in requests]
         run = queries[0].run
         return Batch(
-            images=self._padded(self._draw(query) for query in queries),
+            images=self._padded(images),
             masks=None if run.masking is None else self._padded(map(self._mask, queries)),
             output_gradients=None if run.wrt is None else self._padded(map(_weights, queries)),
             gates=None if run.gate is None else self._padded(map(_gate, queries)),
@@ -162,21 +246,31 @@ class Batcher:
             return query.mask
         return np.ones((self.facts.height, self.facts.width), np.bool_)
 
-    def _padded(self, rows: Iterator[np.ndarray]) -> np.ndarray:
+    def _padded(self, rows: Iterable[np.ndarray]) -> np.ndarray:
         found = list(rows)
         return np.stack(found + found[:1] * (self.facts.batch_size - len(found)))
 
-    def _answer(self, query: Query, answers: Answers, row: int) -> Answer:
+    def _row(self, query: Query, answers: Answers, index: int) -> AnswerRow:
         """One row of a batch; copied, for a view would keep the whole batch alive."""
         if isinstance(query, MaskedView):
-            logits = self._checked(answers.logits)[row].copy()
-            coverage = 1.0 if answers.coverage is None else float(answers.coverage[row])
-            features = {name: values[row].copy() for name, values in answers.features.items()}
-            shares = probabilities(logits, self.facts.probabilities)
-            return Prediction(logits, shares, coverage, features)
+            coverage = None if answers.coverage is None else float(answers.coverage[index])
+            features = {name: values[index].copy() for name, values in answers.features.items()}
+            logits = self._checked(answers.logits)[index].copy()
+            return AnswerRow(logits, coverage, features=features)
         if answers.activations is None or answers.gradients is None:
             raise InternalError(f"{self.facts.model} answered without the gradient that was asked")
-        return Gradient(answers.activations[row].copy(), answers.gradients[row].copy())
+        found = (answers.activations[index].copy(), answers.gradients[index].copy())
+        return AnswerRow(answers.logits[index].copy(), None, *found)
+
+    def _answer(self, query: Query, row: AnswerRow) -> Answer:
+        if isinstance(query, MaskedView):
+            coverage = 1.0 if row.coverage is None else row.coverage
+            shares = probabilities(row.logits, self.facts.probabilities)
+            return Prediction(row.logits, shares, coverage, row.features)
+        if row.gradient is None:
+            raise InternalError(f"{self.facts.model} answered without the gradient that was asked")
+        activation = self._draw(query) if row.activation is None else row.activation
+        return Gradient(activation, row.gradient)
 
     def _checked(self, logits: Logits) -> Logits:
         wanted = self.facts.batch_size, self.facts.classes

@@ -29,24 +29,29 @@ class LazyImage:
         key: digest of the pixels, or of all that determines them.
         draw: gives the pixels, RGB in [0, 1]; called when a batch is cut, so that waiting images
             need no memory.
+        content: digest of the pixels, by which other evaluations know them; "" where the key names
+            what they are drawn from.
     """
 
     key: str
     draw: Callable[[], Image]
+    content: str = ""
 
     @classmethod
     def of(cls, pixels: Image) -> "LazyImage":
         """An image whose pixels are at hand."""
         digest = hashlib.sha256(repr(pixels.shape).encode())
         digest.update(np.ascontiguousarray(pixels).data)
-        return cls(digest.hexdigest(), lambda: pixels)
+        return cls(digest.hexdigest(), lambda: pixels, digest.hexdigest())
 
     def shown_with(self, other: "LazyImage | None") -> "LazyImage":
         """The same pixels where another image is shown in their place.
 
         Equal pixels with different replacements are not one: their masked views differ.
         """
-        return self if other is None else LazyImage(f"{self.key}/with/{other.key}", self.draw)
+        if other is None:
+            return self
+        return LazyImage(f"{self.key}/with/{other.key}", self.draw, self.content)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -24,10 +24,15 @@ Job: TypeAlias = Generator[Sequence[Procedure[Any]], Sequence[Any], T]
 
 @dataclass(slots=True, eq=False)
 class _Running:
-    """A procedure under way: it waits until all its queries are answered."""
+    """A procedure under way: it waits until all its queries are answered.
+
+    Attributes:
+        place: of the job for which it runs.
+    """
 
     procedure: Procedure[Any]
     done: Callable[[Any], None]
+    place: int
     is_started: bool = False
     answers: list[Any] = field(default_factory=list)
     missing: int = 0
@@ -39,6 +44,7 @@ class _Forked(Generic[T]):
 
     job: Job[T]
     done: Callable[[T], None]
+    place: int
     results: list[Any] = field(default_factory=list)
     missing: int = 0
 
@@ -128,7 +134,7 @@ class Scheduler(Generic[T]):
         def finish(result: T) -> None:
             self._finished[index] = result
 
-        self._fork(_Forked(job, finish), first=True)
+        self._fork(_Forked(job, finish, index), first=True)
 
     def _fork(self, forked: _Forked[T], *, first: bool = False) -> None:
         try:
@@ -140,7 +146,8 @@ class Scheduler(Generic[T]):
             return
         forked.results, forked.missing = [None] * len(procedures), len(procedures)
         for place, procedure in enumerate(procedures):
-            self._ready.append(_Running(procedure, self._joined(forked, place)))
+            joined = self._joined(forked, place)
+            self._ready.append(_Running(procedure, joined, forked.place))
 
     def _joined(self, forked: _Forked[T], place: int) -> Callable[[Any], None]:
         def join(result: Any) -> None:  # noqa: ANN401  # procedures of a job differ in their results
@@ -175,14 +182,14 @@ class Scheduler(Generic[T]):
             return
         running.answers, running.missing = [None] * len(queries), len(queries)
         for place, query in enumerate(queries):
-            self._ask(query, self._answered(running, place))
+            self._ask(query, self._answered(running, place), running.place)
 
-    def _ask(self, query: Asked, answered: Callable[[Any], None]) -> None:
+    def _ask(self, query: Asked, answered: Callable[[Any], None], place: int) -> None:
         if not isinstance(query, SharedMap):
-            self._batchers[query.run.model].ask(query, answered)
+            self._batchers[query.run.model].ask(query, answered, place)
         elif self._maps.ask(query.key, answered):
             done = partial(self._maps.settle, query.key)
-            self._awake.append(_Running(query.make(), done))
+            self._awake.append(_Running(query.make(), done, place))
 
     def _answered(self, running: _Running, place: int) -> Callable[[Any], None]:
         def answered(answer: object) -> None:
@@ -202,7 +209,8 @@ class Scheduler(Generic[T]):
         batcher = max(self._batchers.values(), key=lambda b: b.fullest / b.facts.batch_size)
         is_full = batcher.fullest >= batcher.facts.batch_size
         if batcher.waiting and (is_full or not self._submitted):
-            batcher.submit()
+            if not batcher.submit():
+                return True  # all of it was known, and goes on
             self._submitted.append(batcher)
             if batcher.in_flight < batcher.facts.in_flight:
                 return True  # what else there is to run is found before the answers are awaited

@@ -85,8 +85,7 @@ class InlineEvaluations:
             inventory = Inventory.of(image.known for image in images)
             spec = resolved_spec(spec, inventory)
             plan = await self._workers.call(PlanEvaluation(spec, models, inventory))
-        _check_predictions(plan.predictions)
-        each = plan.predictions // max(len(images), 1)
+        each = _checked(plan.predictions) // max(len(images), 1)
         whole = RunShard(spec, models, _supplied(images, spec), predictions=each)
         finished = await self._shards(whole)
         rows = tuple(row for shard in finished for row in shard.images)
@@ -108,6 +107,7 @@ class InlineEvaluations:
             predictions_done=sum(shard.predictions for shard in finished),
             results=results,
             environment=environment,
+            predictions_known=sum(shard.known for shard in finished),
         )
         return InlineEvaluation(evaluation, rows)
 
@@ -158,10 +158,11 @@ def _supplied(images: Sequence[StoredImage], spec: EvaluationSpec) -> tuple[Stor
     return DonorPool.of(images, spec.seed, spec.registered).supplied(images)
 
 
-def _check_predictions(predictions: int) -> None:
+def _checked(predictions: int) -> int:
     if predictions > MAX_PREDICTIONS:
         raise InvalidArgumentError(
             f"this needs up to {predictions} predictions, Evaluate makes at most "
             f"{MAX_PREDICTIONS}; upload the images with UploadDataset and call CreateEvaluation",
             field="spec",
         )
+    return predictions

@@ -112,7 +112,10 @@ class Scheduler:
         tally = self._context.board.tally(stored.name)
         if tally is not None:
             stored = replace(
-                stored, images_done=tally.images_done, predictions_done=tally.predictions_done
+                stored,
+                images_done=tally.images_done,
+                predictions_done=tally.predictions_done,
+                predictions_known=tally.predictions_known,
             )
         ending = self._context.endings.get(stored.name)
         return stored if ending is None else ending.of(stored)

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, insert, select
 
 from heatproof.evaluators.errors import NotFoundError
+from heatproof.server.answers.answer_store import AnswerStore
 from heatproof.server.resource_names import ModelName
 from heatproof.server.storage import pages
 from heatproof.server.storage.blob_ownership import BlobOwnership, StoredFile, files_of
@@ -36,10 +37,14 @@ class StoredModel:
 
 
 class ModelStore:
-    """The stored models. Blocking; called outside the event loop."""
+    """The stored models. Blocking; called outside the event loop.
 
-    def __init__(self, ownership: BlobOwnership) -> None:
+    What is known of their answers is deleted with them.
+    """
+
+    def __init__(self, ownership: BlobOwnership, answers: AnswerStore | None = None) -> None:
         self.ownership = ownership
+        self._answers = answers
 
     def add(
         self,
@@ -125,6 +130,8 @@ class ModelStore:
             connection.execute(delete(models).where(models.c.name == str(name)))
 
         self.ownership.remove(str(name), delete_rows)
+        if self._answers is not None:
+            self._answers.forget(str(name))
 
 
 def _stored(row: Row[Any], files: tuple[StoredFile, ...]) -> StoredModel:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Protocol
 
 from heatproof.evaluators.errors import NotFoundError
+from heatproof.server.answers.folders import AnswerPlace
 from heatproof.server.storage.blobs import scratch_at, stored_at, uploaded_at
 from heatproof.server.storage.integrity import read_sound
 from heatproof.server.workers.inputs import Blob, Content
@@ -20,12 +21,22 @@ class FileAccess(Protocol):
         """The folder of a request, whose files reach the server."""
         ...
 
+    def answers(self, place: AnswerPlace) -> Path:
+        """The folder of answers that are known; perhaps there is none."""
+        ...
+
 
 class SharedFolder:
-    """The blobs of a data directory that workers see as the server does."""
+    """The files of a server that its workers see as it does.
 
-    def __init__(self, data_dir: Path) -> None:
+    Args:
+        data_dir: the data directory.
+        answers_dir: folder of the answers that are kept.
+    """
+
+    def __init__(self, data_dir: Path, answers_dir: Path = Path()) -> None:
         self._data_dir = data_dir
+        self._answers_dir = answers_dir
 
     def path(self, blob: Blob) -> Path:
         """Where a blob lies: stored, or still a part of its upload."""
@@ -36,6 +47,10 @@ class SharedFolder:
     def scratch(self, name: str) -> Path:
         """A folder of the data directory."""
         return scratch_at(self._data_dir, name)
+
+    def answers(self, place: AnswerPlace) -> Path:
+        """A folder below that of the answers."""
+        return place.within(self._answers_dir)
 
 
 def read_content(content: Content, blobs: FileAccess) -> bytes:

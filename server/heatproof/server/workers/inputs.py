@@ -56,6 +56,19 @@ class ModelFiles:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerGrant:
+    """What a task may make of answers that are kept.
+
+    Attributes:
+        cohorts: whose answers it may believe, see `answers.folders`.
+        keeps: whether its own are wanted.
+    """
+
+    cohorts: tuple[str, ...]
+    keeps: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ArraySource:
     """An unparsed tensor: row-major, little-endian.
 

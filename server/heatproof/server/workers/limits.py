@@ -132,6 +132,7 @@ class WorkerSettings:
         threads: threads a network may use.
         batch_rows: rows that one run of a network takes; 0: the fastest of a few.
         data_dir: folder whose blobs tasks name.
+        answers_dir: folder of the answers that are kept.
         niceness: added to the server's own.
         session_bytes: memory of the networks that are kept ready between tasks.
         limits: how large models and images may be.
@@ -143,6 +144,7 @@ class WorkerSettings:
     threads: int
     batch_rows: int = 0
     data_dir: Path = Path()
+    answers_dir: Path = Path()
     niceness: int = 0
     session_bytes: int = 2 << 30
     limits: Limits = field(default_factory=Limits)

@@ -72,6 +72,10 @@ class Task(Generic[P, V]):
         """How much it works on; limits its time."""
         return Amount()
 
+    def models_loaded(self) -> frozenset[str]:
+        """Names of the models that it loads: a hostile one may make its worker its puppet."""
+        return frozenset()
+
     @classmethod
     def check_partial(cls, value: Any, check: DocumentCheck) -> None:  # noqa: ANN401  # of the declared type
         """Refuses a partial result that no worker of ours sends, beyond its type.
@@ -99,13 +103,34 @@ class Progress:
 
     Attributes:
         step: what is worked on, such as `image 'cat.png', deletion`; a crash is reported by it.
-        predictions: predictions made so far by this attempt.
+        predictions: predictions answered so far by this attempt.
         images: images finished by this attempt.
+        known: those of the predictions that were known, so that no pass was run for them.
     """
 
     step: str
     predictions: int = 0
     images: int = 0
+    known: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NewAnswers:
+    """Answers of a model that may be kept for later; what they are kept under is the server's word.
+
+    Attributes:
+        model: name of the model.
+        context: SHA-256, in hexadecimal digits, of what else may change a bit of them.
+        image: SHA-256 of the bytes of the image for which they were asked, likewise.
+        data: a file of answers; empty where nothing is new, and what lies there was of use.
+        damaged: names of files that lie there and cannot be read.
+    """
+
+    model: str
+    context: str
+    image: str
+    data: bytes
+    damaged: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +154,7 @@ class Failed:
     error: HeatproofError
 
 
-Event: TypeAlias = Progress | Partial[P] | Done[V] | Failed
+Event: TypeAlias = Progress | NewAnswers | Partial[P] | Done[V] | Failed
 
 
 class Workers(Protocol):

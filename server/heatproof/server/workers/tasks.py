@@ -14,7 +14,13 @@ from heatproof.evaluators.queries.class_outputs import UNSTATED, Statement
 from heatproof.evaluators.queries.targets import PREDICTED, Target
 from heatproof.evaluators.removal import RemovalOperator
 from heatproof.server.workers.image_rows import ImageRow
-from heatproof.server.workers.inputs import ArraySource, FramedSource, ModelFiles, StoredImage
+from heatproof.server.workers.inputs import (
+    AnswerGrant,
+    ArraySource,
+    FramedSource,
+    ModelFiles,
+    StoredImage,
+)
 from heatproof.server.workers.limits import Amount, Effort
 from heatproof.server.workers.protocol import Document, DocumentCheck, Task
 
@@ -43,6 +49,10 @@ class InspectModel(Task[object, bytes]):
 
     model: ModelFiles
     stated: Statement = UNSTATED
+
+    def models_loaded(self) -> frozenset[str]:
+        """Its model."""
+        return frozenset({self.model.name})
 
     def amount(self) -> Amount:
         """The bytes of the model."""
@@ -97,6 +107,10 @@ class RewriteModel(Task[object, tuple[str, ...]]):
     rewrite: Rewrite
     scratch: str
     file_name: str
+
+    def models_loaded(self) -> frozenset[str]:
+        """Its model."""
+        return frozenset({self.model.name})
 
     def amount(self) -> Amount:
         """The bytes of the model."""
@@ -176,6 +190,10 @@ class PlanEvaluation(Task[object, PlannedWork]):
     models: tuple[ModelFiles, ...]
     inventory: Inventory
 
+    def models_loaded(self) -> frozenset[str]:
+        """The models of the spec."""
+        return frozenset(model.name for model in self.models)
+
     def amount(self) -> Amount:
         """The bytes of the models."""
         return Amount(model_bytes=sum(model.size_bytes for model in self.models))
@@ -186,15 +204,17 @@ class ShardTotals:
     """What a shard comes to beside the results of its images.
 
     Attributes:
-        predictions: predictions made.
+        predictions: predictions answered.
         columns: what statistics read, as blocks.
         preparation_seconds: time that went into what a worker does once: models loaded, networks
             opened.
+        known: those of the predictions that were known, so that no pass was run for them.
     """
 
     predictions: int
     columns: tuple[bytes, ...]
     preparation_seconds: float = 0.0
+    known: int = 0
 
 
 def check_columns(columns: tuple[bytes, ...]) -> None:
@@ -219,6 +239,7 @@ class RunShard(Task[ImageRow, ShardTotals]):
         images: the images of the shard, in the order of the data set.
         positions: where they stand in the data set, for messages; () if they are the set.
         predictions: predictions of one image, as planned.
+        answers: what it may make of answers that are kept; None: nothing.
     """
 
     executor: ClassVar[str] = f"{_EXECUTION}.evaluations:run_shard"
@@ -230,6 +251,11 @@ class RunShard(Task[ImageRow, ShardTotals]):
     images: tuple[StoredImage, ...]
     positions: tuple[int, ...] = ()
     predictions: int = 0
+    answers: AnswerGrant | None = None
+
+    def models_loaded(self) -> frozenset[str]:
+        """The models of the spec."""
+        return frozenset(model.name for model in self.models)
 
     def position(self, index: int) -> int:
         """Where an image of the shard stands in the data set."""
@@ -250,8 +276,11 @@ class RunShard(Task[ImageRow, ShardTotals]):
 
     @classmethod
     def check_value(cls, value: ShardTotals, check: DocumentCheck) -> None:  # noqa: ARG003  # holds none
-        """Reads the columns once."""
+        """Reads the columns once, and compares the counts."""
         check_columns(value.columns)
+        if value.known > value.predictions:
+            message = f"{value.known} of {value.predictions} predictions were known"
+            raise ValueError(message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,6 +314,10 @@ class Explain(Task[bytes, None]):
     stated: Statement = UNSTATED
     predictions: int = 0
 
+    def models_loaded(self) -> frozenset[str]:
+        """Its model."""
+        return frozenset({self.model.name})
+
     def amount(self) -> Amount:
         """The bytes of the model, and the predictions of all images with their decoding."""
         units = (1 + self.predictions) * len(self.images)
@@ -313,6 +346,10 @@ class PredictMasked(Task[object, bytes]):
     masks: FramedSource | None = None
     removal: RemovalOperator | None = None
     stated: Statement = UNSTATED
+
+    def models_loaded(self) -> frozenset[str]:
+        """Its model."""
+        return frozenset({self.model.name})
 
     def amount(self) -> Amount:
         """The bytes of the model, and the number of masks with the decoding of the image."""

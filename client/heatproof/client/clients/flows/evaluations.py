@@ -39,6 +39,7 @@ from heatproof.v1.removal_operators_pb2 import RemovalOperator
 
 SPEC_OPTIONS: Final = (
     *("target", "class_names", "seed", "keep_overlays", "output", "activation", "units"),
+    "no_cache",
 )
 """Options that are fields of the spec."""
 
@@ -52,7 +53,19 @@ RemovalSource: TypeAlias = str | dict[str, Any] | RemovalOperator
 """A removal operator, as `MetricSource`."""
 
 
-class EvaluationOptions(AnnotationOptions, StatementOptions, CallOptions, total=False):
+class CacheOptions(TypedDict, total=False):
+    """What is made of answers that the server knows from earlier evaluations.
+
+    Attributes:
+        no_cache: whether every prediction is made anew, and none is kept; scores are the same.
+    """
+
+    no_cache: bool
+
+
+class EvaluationOptions(
+    AnnotationOptions, StatementOptions, CallOptions, CacheOptions, total=False
+):
     """Further options of an evaluation.
 
     Attributes:
@@ -94,6 +107,10 @@ class SampleOptions(TypedDict, total=False):
 
     units: int
     budget: float | None
+
+
+class ComputedOptions(JudgeOptions, CacheOptions, total=False):
+    """How the answers come about that scores are made of."""
 
 
 class FollowedOptions(EvaluationOptions, JudgeOptions, SampleOptions, total=False):

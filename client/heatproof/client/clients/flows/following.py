@@ -122,6 +122,7 @@ def _notice(on_progress: OnProgress, evaluation: Evaluation) -> Evaluation | Non
             progress.predictions_total,
             progress.images_done,
             progress.images_total,
+            progress.predictions_known,
         )
     )
     return evaluation if evaluation.state in ENDED else None

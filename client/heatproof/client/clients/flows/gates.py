@@ -12,6 +12,7 @@ from heatproof.client.clients.flows.baselines import pinned
 from heatproof.client.clients.flows.datasets import AnnotationOptions, DatasetSource
 from heatproof.client.clients.flows.evaluations import (
     Asked,
+    CacheOptions,
     JudgeOptions,
     SampleOptions,
     annotation_options,
@@ -54,7 +55,13 @@ of one that the server keeps, such as `main` or `baselines/main@3`."""
 
 
 class GateOptions(
-    AnnotationOptions, StatementOptions, CallOptions, JudgeOptions, SampleOptions, total=False
+    AnnotationOptions,
+    StatementOptions,
+    CallOptions,
+    JudgeOptions,
+    SampleOptions,
+    CacheOptions,
+    total=False,
 ):
     """Further options of a gate: images, class output, who judges, how much, overlays.
 
@@ -249,7 +256,10 @@ def _asked(model: ModelSource, policy: PolicySource, question: GateQuestion) -> 
     rules = yield from work(lambda: _rules(policy, question))
     if not rules.model.HasField("preprocessing"):
         raise UsageError(NO_PREPROCESSING)
-    spec = _spec(rules, keep_overlays=question.get("keep_overlays", False), units=units)
+    spec = _spec(rules)
+    spec.keep_overlays = question.get("keep_overlays", False)
+    spec.no_cache = question.get("no_cache", False)
+    spec.units = units
     recorded = yield from work(lambda: _recorded(baseline))
     named = yield from pinned(baseline)
     request = CreateEvaluationRequest(
@@ -274,7 +284,7 @@ def _rules(policy: PolicySource, question: GateQuestion) -> Policy:
     return rules
 
 
-def _spec(policy: Policy, *, keep_overlays: bool, units: int) -> EvaluationSpec:
+def _spec(policy: Policy) -> EvaluationSpec:
     return EvaluationSpec(
         preprocessing=policy.model.preprocessing,
         output=policy.model.output,
@@ -285,8 +295,6 @@ def _spec(policy: Policy, *, keep_overlays: bool, units: int) -> EvaluationSpec:
         target=policy.target if policy.HasField("target") else None,
         class_names=policy.model.class_names,
         seed=policy.seed,
-        keep_overlays=keep_overlays,
-        units=units,
     )
 
 

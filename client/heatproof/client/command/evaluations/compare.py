@@ -12,7 +12,7 @@ from heatproof.client.clients.flows.evaluations import (
     RemovalSource,
 )
 from heatproof.client.command.options import shared
-from heatproof.client.command.options.evaluator import EvaluatorOptions
+from heatproof.client.command.options.computing import ComputingOptions
 from heatproof.client.command.options.files import ReportOptions
 from heatproof.client.command.options.groups import grouped
 from heatproof.client.command.options.panels import LAYER_CELL, Panel, require_several
@@ -92,7 +92,7 @@ class Choices(TypedDict):
 @grouped
 def compare(
     question: ComparedOptions,
-    judges: EvaluatorOptions,
+    computing: ComputingOptions,
     sample: SamplingOptions,
     stated: shared.StatedOptions,
     known: shared.KnownOptions,
@@ -106,7 +106,7 @@ def compare(
     classes = reports.prepare()
     with server.connected() as client, progress_shown() as on_progress:
         panel = Panel.of(
-            client, question.models, stated.statement(), on_progress, judges.evaluator_model
+            client, question.models, stated.statement(), on_progress, computing.evaluator_model
         )
         reference = panel.resolved(question.reference) if question.reference else ""
         choices = _choices(panel, question, client.catalog(), has_masks=known.masks is not None)
@@ -117,7 +117,7 @@ def compare(
                 compare=True,
                 on_progress=on_progress,
                 **choices,
-                **judges.judged(),
+                **computing.computed(),
                 **sample.sampled(),
                 **question.asked_by(classes.names),
                 keep_overlays=reports.wants_overlays,

@@ -12,7 +12,7 @@ from heatproof.client.clients.flows.evaluations import (
     RemovalSource,
 )
 from heatproof.client.command.options import shared
-from heatproof.client.command.options.evaluator import EvaluatorOptions
+from heatproof.client.command.options.computing import ComputingOptions
 from heatproof.client.command.options.files import ReportOptions
 from heatproof.client.command.options.groups import grouped
 from heatproof.client.command.options.sampling import SamplingOptions
@@ -90,7 +90,7 @@ class EvaluateOptions(shared.ModelsOptions):
 @grouped
 def evaluate(
     question: EvaluateOptions,
-    judges: EvaluatorOptions,
+    computing: ComputingOptions,
     sample: SamplingOptions,
     stated: shared.StatedOptions,
     known: shared.KnownOptions,
@@ -105,7 +105,7 @@ def evaluate(
         asked = EvaluationQuestion(
             **question.choices(),
             on_progress=on_progress,
-            **judges.judged(),
+            **computing.computed(),
             **sample.sampled(),
             **question.asked_by(classes.names),
             keep_overlays=reports.wants_overlays,

@@ -14,7 +14,7 @@ from heatproof.client.command.evaluations.baseline_updates import (
 )
 from heatproof.client.command.options import shared
 from heatproof.client.command.options.ci import CiOptions
-from heatproof.client.command.options.evaluator import EvaluatorOptions
+from heatproof.client.command.options.computing import ComputingOptions
 from heatproof.client.command.options.files import STANDARD_OUTPUT, GateReportOptions, class_names
 from heatproof.client.command.options.groups import grouped
 from heatproof.client.command.options.sampling import SamplingOptions
@@ -102,7 +102,7 @@ class Candidate:
 @grouped
 def gate(
     candidate: Candidate,
-    judges: EvaluatorOptions,
+    computing: ComputingOptions,
     sample: SamplingOptions,
     stated: shared.StatedOptions,
     known: shared.KnownOptions,
@@ -115,7 +115,7 @@ def gate(
 
     Exit codes: 0 it may (warnings allowed), 1 it may not, 2 anything else, 130 interrupted.
     """
-    question = _Question(candidate, judges, sample, stated, known, reports)
+    question = _Question(candidate, computing, sample, stated, known, reports)
     classes = reports.prepare(prints=candidate.dry_run)
     if candidate.dry_run:
         question.rehearse(server)
@@ -143,7 +143,7 @@ class _Question:
     """What is asked, by groups of options."""
 
     candidate: Candidate
-    judges: EvaluatorOptions
+    computing: ComputingOptions
     sample: SamplingOptions
     stated: shared.StatedOptions
     known: shared.KnownOptions
@@ -165,7 +165,7 @@ class _Question:
             raise UsageError("--evaluation runs nothing, so leave --dry-run out")
         others = {
             "images": candidate.images,
-            **self.judges.judged(),
+            **self.computing.computed(),
             **self.sample.sampled(),
             **self.known.annotations(),
         }
@@ -241,7 +241,7 @@ class _Question:
             example=None,
             timeout=None,
             **shared.targeted(candidate.target, class_names(self.reports.classes).names),
-            **self.judges.judged(),
+            **self.computing.computed(),
             **self.sample.sampled(),
             **self.stated.statement(),
             **self.known.annotations(),

@@ -6,7 +6,7 @@ from typing import Annotated, Final, TypeAlias
 import typer
 
 from heatproof.client.command.options import shared
-from heatproof.client.command.options.evaluator import EvaluatorOptions
+from heatproof.client.command.options.computing import ComputingOptions
 from heatproof.client.command.options.files import ReportOptions
 from heatproof.client.command.options.groups import grouped
 from heatproof.client.command.options.panels import Panel
@@ -69,7 +69,7 @@ class SanityOptions(shared.ModelsOptions):
 @grouped
 def sanity(
     question: SanityOptions,
-    judges: EvaluatorOptions,
+    computing: ComputingOptions,
     sample: SamplingOptions,
     stated: shared.StatedOptions,
     known: shared.KnownOptions,
@@ -92,7 +92,7 @@ def sanity(
             removals=removals,
             assess=True,
             on_progress=on_progress,
-            **judges.judged(),
+            **computing.computed(),
             **sample.sampled(),
             **question.asked_by(classes.names),
             **stated.statement(),

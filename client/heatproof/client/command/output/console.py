@@ -126,4 +126,5 @@ def describe(progress: Progress) -> str:
             return "waits for a worker"
         case Stage.TRY | Stage.EVALUATE:
             done, total = progress.images_done, progress.images_total
-            return f"{done} of {total} images, {progress.done} predictions"
+            known = f", {progress.known} of them known" if progress.known else ""
+            return f"{done} of {total} images, {progress.done} predictions{known}"

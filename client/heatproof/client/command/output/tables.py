@@ -50,6 +50,8 @@ def show_conditions(content: Content) -> None:
     """Prints how images and answers were read, and clean accuracies."""
     out.print(f"preprocessing: {escape(content.preprocessing)}")
     out.print(f"images: {content.images}")
+    if content.predictions:
+        out.print(f"predictions: {content.predictions}")
     for model, text in content.class_outputs:
         out.print(f"class output of {escape(model)}: {escape(text)}")
     for model, accuracy in content.accuracies:

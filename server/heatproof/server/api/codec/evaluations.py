@@ -228,6 +228,7 @@ def encode_evaluation(stored: StoredEvaluation) -> evaluation_pb2.Evaluation:
     message.progress.images_total = stored.images_total
     message.progress.predictions_done = stored.predictions_done
     message.progress.predictions_total = stored.predictions_expected
+    message.progress.predictions_known = stored.predictions_known
     return fitted(message)
 
 

@@ -78,7 +78,7 @@ class EvaluationRun:
                 lasts; the others are stopped.
         """
         stored = self._stored
-        tally = Tally(stored.images_done, stored.predictions_done)
+        tally = Tally(stored.images_done, stored.predictions_done, stored.predictions_known)
         self._context.board.open(stored.name, tally)
         try:
             spec = self._context.documents.read_spec(stored.spec)
@@ -159,12 +159,12 @@ class EvaluationRun:
             await run.compute(context.workers, lane=Lane.BULK, told=tell)
             await self._patiently(context.store.add_shard, self._stored.number, run.rows())
             del self._running[number]
-            tally.finish(number, len(run.images), run.predictions)
+            tally.finish(number)
             context.board.announce(self._stored.name)
 
     def _tell(self, run: ShardRun, tally: Tally) -> None:
         """Shows how far a shard is."""
-        tally.running[run.number] = (len(run.images), run.predictions)
+        tally.running[run.number] = (len(run.images), run.predictions, run.known)
         self._context.board.announce(self._stored.name)
 
     def _models(self, spec: EvaluationSpec) -> tuple[ModelFiles, ...]:

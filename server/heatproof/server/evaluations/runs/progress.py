@@ -12,32 +12,40 @@ class Tally:
     Attributes:
         images: images of the stored shards.
         predictions: predictions of the stored shards.
-        running: images and predictions of each shard in work.
+        known: those of them that were known.
+        running: images, predictions and known ones of each shard in work.
     """
 
     images: int
     predictions: int
-    running: dict[int, tuple[int, int]] = field(default_factory=dict)
+    known: int = 0
+    running: dict[int, tuple[int, int, int]] = field(default_factory=dict)
 
     @property
     def images_done(self) -> int:
         """Images finished, those of unfinished shards included."""
-        return self.images + sum(images for images, _ in self._in_work())
+        return self.images + sum(images for images, _, _ in self._in_work())
 
     @property
     def predictions_done(self) -> int:
-        """Predictions made, those of unfinished shards included."""
-        return self.predictions + sum(predictions for _, predictions in self._in_work())
+        """Predictions answered, those of unfinished shards included."""
+        return self.predictions + sum(predictions for _, predictions, _ in self._in_work())
 
-    def _in_work(self) -> tuple[tuple[int, int], ...]:
+    @property
+    def predictions_known(self) -> int:
+        """Those of the predictions that were known."""
+        return self.known + sum(known for _, _, known in self._in_work())
+
+    def _in_work(self) -> tuple[tuple[int, int, int], ...]:
         # Copied in one step of the interpreter, for other threads read while shards begin and end.
         return tuple(self.running.values())
 
-    def finish(self, shard: int, images: int, predictions: int) -> None:
-        """Counts a stored shard."""
-        self.running.pop(shard, None)
+    def finish(self, shard: int) -> None:
+        """Counts a shard in work as a stored one."""
+        images, predictions, known = self.running.pop(shard)
         self.images += images
         self.predictions += predictions
+        self.known += known
 
 
 class ProgressBoard:

@@ -22,6 +22,7 @@ class ShardRun:
         first: place of its first image among those of the evaluation.
         images: results so far.
         predictions: predictions so far.
+        known: those of them that were known.
         columns: what statistics read of the finished shard; () before it is.
     """
 
@@ -31,6 +32,7 @@ class ShardRun:
     first: int
     images: list[ImageRow] = field(default_factory=list)
     predictions: int = 0
+    known: int = 0
     columns: tuple[bytes, ...] = ()
     _started: float | None = None
     _prepared_for: float = 0.0
@@ -46,6 +48,7 @@ class ShardRun:
             predictions=self.predictions,
             seconds=seconds,
             columns=self.columns,
+            known=self.known,
         )
 
     async def compute(
@@ -73,11 +76,11 @@ class ShardRun:
         """Notes an event and says whether it is the last."""
         match event:
             case Progress():
-                self.predictions = event.predictions
+                self.predictions, self.known = event.predictions, event.known
             case Partial():
                 self.images.append(event.value)
             case Done():
-                self.predictions = event.value.predictions
+                self.predictions, self.known = event.value.predictions, event.value.known
                 self.columns = event.value.columns
                 self._prepared_for = event.value.preparation_seconds
             case Failed():

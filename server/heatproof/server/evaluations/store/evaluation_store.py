@@ -61,6 +61,10 @@ _DEATHS: Final = 2
 _RETRY_SECONDS: Final = "30"
 
 
+_SUMMED: Final = ("images", "predictions", "known")
+"""Columns of shards whose sums tell how far an evaluation is."""
+
+
 class EvaluationStore:
     """The stored evaluations. Blocking; called outside the event loop."""
 
@@ -323,14 +327,14 @@ def _query(*, with_results: bool = True) -> Select[Any]:
     results: ColumnElement[bytes] = evaluations.c.results
     others = [column for column in evaluations.c if column is not results]
     own = shards.c.evaluation == evaluations.c.number
-    images = select(func.coalesce(func.sum(shards.c.images), 0)).where(own)
-    predictions = select(func.coalesce(func.sum(shards.c.predictions), 0)).where(own)
-    return select(
-        *others,
-        results if with_results else literal(b"").label("results"),
-        images.scalar_subquery().label("images_done"),
-        predictions.scalar_subquery().label("predictions_done"),
+    sums = (
+        select(func.coalesce(func.sum(shards.c[name]), 0))
+        .where(own)
+        .scalar_subquery()
+        .label(f"{name}_sum")
+        for name in _SUMMED
     )
+    return select(*others, results if with_results else literal(b"").label("results"), *sums)
 
 
 def _get(connection: Connection, name: str) -> StoredEvaluation:
@@ -351,11 +355,12 @@ def _stored(row: Row[Any]) -> StoredEvaluation:
         create_time=utc(row.create_time),
         end_time=None if row.end_time is None else utc(row.end_time),
         images_total=row.images_total,
-        images_done=row.images_done,
+        images_done=row.images_sum,
         predictions_total=row.predictions_total,
-        predictions_done=row.predictions_done,
+        predictions_done=row.predictions_sum,
         results=row.results,
         environment=row.environment,
+        predictions_known=row.known_sum,
     )
 
 
@@ -370,6 +375,7 @@ def _add_shard(connection: Connection, number: int, rows: ShardRows) -> None:
         "images": len(rows.images),
         "predictions": rows.predictions,
         "seconds": rows.seconds,
+        "known": rows.known,
     }
     images = [
         {"evaluation": number, "position": position, "shard": rows.shard, **asdict(image)}

@@ -40,6 +40,7 @@ class NewEvaluation:
         images: number of images.
         predictions: upper bound of the predictions.
         environment: serialised `Evaluation` that holds the environment alone.
+        predictions_known: those of `predictions_done` that were known.
     """
 
     spec: bytes
@@ -86,6 +87,7 @@ class StoredEvaluation:
     predictions_done: int
     results: bytes
     environment: bytes
+    predictions_known: int = 0
 
     def require_success(self, purpose: str, *, field: str = "name") -> None:
         """Refuses an evaluation that has no results to read yet, or none at all.
@@ -144,9 +146,10 @@ class ShardRows:
         shard: its number.
         first: position of its first image.
         images: results of its images, in order.
-        predictions: predictions made.
+        predictions: predictions answered.
         seconds: time that took one worker, what it loads and opens once aside.
         columns: what statistics read of it, as blocks; () of a shard that was cut short.
+        known: those of the predictions that were known.
     """
 
     shard: int
@@ -155,6 +158,7 @@ class ShardRows:
     predictions: int
     seconds: float
     columns: tuple[bytes, ...] = ()
+    known: int = 0
 
 
 @dataclass(frozen=True, slots=True)

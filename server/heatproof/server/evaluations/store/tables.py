@@ -45,6 +45,7 @@ shards = Table(
     Column("images", Integer, nullable=False),
     Column("predictions", BigInteger, nullable=False),
     Column("seconds", Float, nullable=False),
+    Column("known", BigInteger, nullable=False, server_default="0"),
     comment="A shard is here with all its images or not at all",
 )
 

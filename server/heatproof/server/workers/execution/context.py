@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.server.workers.documents import WorkerDocuments
 from heatproof.server.workers.file_access import FileAccess
-from heatproof.server.workers.protocol import Partial, Progress
+from heatproof.server.workers.protocol import NewAnswers, Partial, Progress
 
 if TYPE_CHECKING:
     from heatproof.server.workers.execution.model_cache import (
@@ -28,7 +28,7 @@ class TaskContext:
     """
 
     cancellation: Cancellation
-    send: Callable[[Progress | Partial[Any]], None]
+    send: Callable[[Progress | NewAnswers | Partial[Any]], None]
     open_model_cache: "Callable[[], ModelCache]"
     documents: WorkerDocuments
     blobs: FileAccess
@@ -42,11 +42,11 @@ class TaskContext:
         """Hands over a partial result."""
         self.send(Partial(value))
 
-    def report(self, step: str, *, predictions: int = 0, images: int = 0) -> None:
+    def report(self, step: str, *, predictions: int = 0, images: int = 0, known: int = 0) -> None:
         """Says what comes next, so that a crash can be blamed on it; raises when cancelled.
 
         Raises:
             CancelledError: the task was cancelled.
         """
         self.cancellation.check()
-        self.send(Progress(step, predictions, images))
+        self.send(Progress(step, predictions, images, known))

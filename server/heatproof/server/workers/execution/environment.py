@@ -19,12 +19,19 @@ def describe_environment(_task: DescribeEnvironment, context: TaskContext) -> di
     """Lists versions, the processor and the options of the runtime."""
     context.report("describing the environment")
     return {
-        **{package: _version(package) for package in (*_PACKAGES, *_IMAGES)},
+        **computing_environment(context.model_cache.session_options),
         "python": platform.python_version(),
         "system": platform.platform(),
+    }
+
+
+def computing_environment(session_options: str) -> dict[str, str]:
+    """What of the environment may change the last bits of a score."""
+    return {
+        **{package: _version(package) for package in (*_PACKAGES, *_IMAGES)},
         "processor": _processor(),
         "processor_features": " ".join(_features()),
-        "session_options": context.model_cache.session_options,
+        "session_options": session_options,
     }
 
 

@@ -9,9 +9,10 @@ from heatproof.evaluators.evaluation import engine
 from heatproof.evaluators.evaluation.column_blocks import written
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.evaluation.tabulation import Tabulation
-from heatproof.evaluators.queries.predictor import Predictor
+from heatproof.graphs.predictor import OrtPredictor
 from heatproof.server.workers.execution.context import TaskContext
 from heatproof.server.workers.execution.images import image_access, lazily_read
+from heatproof.server.workers.execution.known_answers import known_answers
 from heatproof.server.workers.inputs import ModelFiles
 from heatproof.server.workers.tasks import PlanEvaluation, PlannedWork, RunShard, ShardTotals
 
@@ -36,14 +37,22 @@ def run_shard(task: RunShard, context: TaskContext) -> ShardTotals:
     reporter = _ProgressReporter(task, context)
     tabulation = Tabulation(task.spec)
     images = lazily_read(task.images, image_access(context), reporter.fetch)
+    known = known_answers(task, predictors, context)
     try:
-        for result in engine.evaluate(task.spec, images, predictors, reporter.note):
+        evaluated = engine.evaluate(task.spec, images, predictors, reporter.note, known)
+        for place, result in enumerate(evaluated):
             context.emit(context.documents.image_row(result))
             tabulation.add(result)
+            for answers in known.values():
+                answers.flush([place])
     except HeatproofError as error:
         raise _placed(error, task) from error
+    finally:
+        for answers in known.values():
+            answers.flush_all()
     prepared_for = context.model_cache.preparation_seconds - before
-    return ShardTotals(reporter.predictions, written(tabulation.columns()), prepared_for)
+    columns = written(tabulation.columns())
+    return ShardTotals(reporter.predictions, columns, prepared_for, reporter.known)
 
 
 @dataclass(slots=True)
@@ -55,6 +64,7 @@ class _ProgressReporter:
     fetched: int = 0
     done: int = 0
     predictions: int = 0
+    known: int = 0
 
     def fetch(self, index: int) -> None:
         """Notes that an image is about to be decoded."""
@@ -64,12 +74,14 @@ class _ProgressReporter:
     def note(self, progress: engine.Progress) -> None:
         """Notes that a batch is done."""
         self.done, self.predictions = progress.images_done, progress.predictions_done
+        self.known = progress.predictions_known
         first, last = min(self.done, self.fetched - 1), self.fetched - 1
         others = f" to {self._name(last)}" if last > first else ""
         self._report(f"predicting image {self._name(first)}{others}")
 
     def _report(self, step: str) -> None:
-        self.context.report(step, predictions=self.predictions, images=self.done)
+        done = {"predictions": self.predictions, "images": self.done, "known": self.known}
+        self.context.report(step, **done)
 
     def _name(self, index: int) -> str:
         image = self.task.images[index]
@@ -87,7 +99,7 @@ def _placed(error: HeatproofError, task: RunShard) -> HeatproofError:
 
 def _predictors(
     models: Sequence[ModelFiles], spec: EvaluationSpec, context: TaskContext
-) -> Mapping[str, Predictor]:
+) -> Mapping[str, OrtPredictor]:
     predictors = {}
     for files in models:
         context.report(f"loading {files.name}")

@@ -57,7 +57,7 @@ class Attempts:
         error: HeatproofError | None = None
         while error is None:
             known = self._delivered
-            signals = slot.worker().assign(self._task, self._allowance.seconds)
+            signals = slot.worker(self._task).assign(self._task, self._allowance.seconds)
             while True:
                 signal = await self._next(signals)
                 if isinstance(signal, Died):

@@ -13,6 +13,7 @@ import msgspec
 
 from heatproof.evaluators import errors
 from heatproof.evaluators.errors import HeatproofError
+from heatproof.server.answers.segments import MAX_SEGMENT_BYTES
 from heatproof.server.workers.local.messages import Begun, Pulse, Report
 from heatproof.server.workers.protocol import (
     Document,
@@ -20,6 +21,7 @@ from heatproof.server.workers.protocol import (
     Done,
     Event,
     Failed,
+    NewAnswers,
     Partial,
     Progress,
     Task,
@@ -29,6 +31,7 @@ MAX_FRAME_BYTES: Final = 64 << 20
 """Bytes of one frame; the largest is the summary of an evaluation with thousands of curves."""
 
 _MAX_TEXT: Final = 1 << 16
+_MAX_NAMES: Final = 1 << 10
 
 _Text = Annotated[str, msgspec.Meta(max_length=_MAX_TEXT)]
 _Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
@@ -54,6 +57,15 @@ class _Progress(_Form):
     step: _Text
     predictions: _Count
     images: _Count
+    known: _Count
+
+
+class _NewAnswers(_Form):
+    model: _Text
+    context: _Text
+    image: _Text
+    data: Annotated[bytes, msgspec.Meta(max_length=MAX_SEGMENT_BYTES)]
+    damaged: Annotated[tuple[_Text, ...], msgspec.Meta(max_length=_MAX_NAMES)]
 
 
 class _Partial(_Form):
@@ -73,7 +85,7 @@ class _Failed(_Form):
 
 class _Frame(msgspec.Struct, forbid_unknown_fields=True, array_like=True):
     number: _Count
-    form: _Begun | _Pulse | _Progress | _Partial | _Done | _Failed
+    form: _Begun | _Pulse | _Progress | _NewAnswers | _Partial | _Done | _Failed
 
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
@@ -138,18 +150,27 @@ def decode_report(
 
 def _form(event: Event[Any, Any] | Begun | Pulse) -> Any:  # noqa: ANN401  # one of the forms
     match event:
-        case Begun():
-            return _Begun()
-        case Pulse(passes):
-            return _Pulse(passes)
-        case Progress(step, predictions, images):
-            return _Progress(step[:_MAX_TEXT], predictions, images)
         case Partial(value):
             return _Partial(msgspec.Raw(_ENCODER.encode(value)))
         case Done(value):
             return _Done(msgspec.Raw(_ENCODER.encode(value)))
         case Failed(error):
             return _failure(error)
+        case _:
+            return _notice_form(event)
+
+
+def _notice_form(event: Begun | Pulse | Progress | NewAnswers) -> _Form:
+    """The form of what is told by the way."""
+    match event:
+        case Begun():
+            return _Begun()
+        case Pulse(passes):
+            return _Pulse(passes)
+        case Progress(step, predictions, images, known):
+            return _Progress(step[:_MAX_TEXT], predictions, images, known)
+        case NewAnswers(model, context, image, data, damaged):
+            return _NewAnswers(model, context, image, data, damaged[:_MAX_NAMES])
 
 
 def _failure(error: HeatproofError) -> _Failed:
@@ -165,12 +186,8 @@ def _event(
     form: object, task: Task[Any, Any] | None, check: DocumentCheck
 ) -> Event[Any, Any] | Begun | Pulse:
     match form:
-        case _Begun():
-            return Begun()
-        case _Pulse():
-            return Pulse(form.passes)
-        case _Progress():
-            return Progress(form.step, form.predictions, form.images)
+        case _Begun() | _Pulse() | _Progress() | _NewAnswers():
+            return _notice(form)
         case _Failed():
             return Failed(_error(form))
         case _Partial() if task is not None:
@@ -183,6 +200,20 @@ def _event(
             return Done(value)
     message = "a result of no task"
     raise ValueError(message)
+
+
+def _notice(
+    form: _Begun | _Pulse | _Progress | _NewAnswers,
+) -> Begun | Pulse | Progress | NewAnswers:
+    match form:
+        case _Begun():
+            return Begun()
+        case _Pulse():
+            return Pulse(form.passes)
+        case _Progress():
+            return Progress(form.step, form.predictions, form.images, form.known)
+        case _NewAnswers():
+            return NewAnswers(form.model, form.context, form.image, form.data, form.damaged)
 
 
 def _error(form: _Failed) -> HeatproofError:

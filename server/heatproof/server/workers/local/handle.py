@@ -85,6 +85,10 @@ class WorkerProcess:
     """A running worker; runs one task at a time and is used in the event loop only.
 
     The process is started by exec, never by fork, and imports nothing of the caller's main module.
+
+    Attributes:
+        models: names of the models that it has been told to load.
+        idle: set while it has no task.
     """
 
     def __init__(
@@ -95,6 +99,7 @@ class WorkerProcess:
         self._popen, self._connection = _launch(settings, confinement)
         self._usage = psutil.Process(self._popen.pid)
         self._tasks = 0
+        self.models: frozenset[str] = frozenset()
         self._task: Task[Any, Any] | None = None
         self._cause: Cause | None = None
         self._mailbox: Mailbox[Signal] | None = None
@@ -131,6 +136,7 @@ class WorkerProcess:
         """Starts a task that may take so long; its signals end with Done, Failed or Died."""
         self._bound_processor(seconds)
         self._tasks, self._task = self._tasks + 1, task
+        self.models |= task.models_loaded()
         mailbox: Mailbox[Signal] = Mailbox()
         self._mailbox = mailbox
         self._silent, self._passes, self._begun = 0.0, 0, False

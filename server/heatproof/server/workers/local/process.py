@@ -109,7 +109,7 @@ def serve(connection: "Connection[Any, Order]", documents: WorkerDocuments) -> N
     Thread(
         target=_beat, args=(line, agenda, settings.pulse_seconds), name="pulse", daemon=True
     ).start()
-    blobs = SharedFolder(settings.data_dir)
+    blobs = SharedFolder(settings.data_dir, settings.answers_dir)
     open_model_cache = functools.cache(functools.partial(_open_model_cache, settings, blobs))
     if settings.preload:
         open_model_cache()

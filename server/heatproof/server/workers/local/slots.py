@@ -4,8 +4,10 @@ import asyncio
 import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
-from heatproof.server.workers.local.handle import WorkerProcess
+from heatproof.server.workers.local.handle import Cause, WorkerProcess
+from heatproof.server.workers.protocol import Task
 
 
 @dataclass(slots=True, eq=False)
@@ -14,12 +16,14 @@ class WorkerSlot:
 
     Attributes:
         start: starts a worker.
+        isolated: whether its worker loads no model but those of the task that it runs.
         process: the worker, once there is one.
         busy: whether a task has the slot.
         unused_seconds: time since a task had it.
     """
 
     start: Callable[[], WorkerProcess]
+    isolated: bool = False
     process: WorkerProcess | None = None
     busy: bool = False
     unused_seconds: float = 0.0
@@ -29,11 +33,18 @@ class WorkerSlot:
         """Whether a worker waits here."""
         return self.process is not None and self.process.alive
 
-    def worker(self) -> WorkerProcess:
-        """The living worker of this place."""
+    def worker(self, task: Task[Any, Any] | None = None) -> WorkerProcess:
+        """The living worker of this place, or a fresh one if that has other models than a task."""
+        if self.process is not None and task is not None and self._is_strange(task):
+            self.process.kill(Cause.CLOSED)
         if self.process is None or not self.process.alive:
             self.process = self.start()
         return self.process
+
+    def _is_strange(self, task: Task[Any, Any]) -> bool:
+        loads = task.models_loaded()
+        held = frozenset() if self.process is None else self.process.models
+        return self.isolated and bool(loads) and not held <= loads
 
 
 @dataclass(slots=True)
