@@ -105,3 +105,33 @@ def test_a_socket_path_that_is_too_long_gives_way_to_the_loopback(
     monkeypatch.setattr("tempfile.tempdir", str(deep))
     with embedded.settings({}) as settings:
         assert settings.address == "127.0.0.1:0"
+
+
+def test_answers_of_a_server_of_ones_own_outlast_it_in_the_users_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HEATPROOF_ANSWERS_BYTES")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    with embedded.settings({}) as settings:
+        assert settings.answers_folder == tmp_path / ".cache" / "heatproof" / "answers"
+        assert settings.answers_bytes == Settings().answers_bytes > 0
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with embedded.settings({}) as settings:
+        assert settings.answers_folder == tmp_path / "cache" / "heatproof" / "answers"
+    with embedded.settings({"data_dir": tmp_path / "data"}) as settings:
+        assert settings.answers_folder == tmp_path / "data" / "answers"
+    monkeypatch.setenv("HEATPROOF_ANSWERS_DIR", str(tmp_path / "elsewhere"))
+    with embedded.settings({}) as settings:
+        assert settings.answers_folder == tmp_path / "elsewhere"
+
+
+def test_a_user_without_a_home_keeps_no_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("HEATPROOF_ANSWERS_BYTES")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    with embedded.settings({}) as settings:
+        assert settings.answers_bytes == 0

@@ -75,9 +75,7 @@ async def _granted(settings: Settings, stores: Stores) -> tuple[PoolSettings, Pr
     confinement = confinement_of(settings, stores)
     protection = await asyncio.to_thread(probe, confinement)
     _warn(protection, settings)
-    isolated = stores.answers is not None
-    told = replace(pool_settings(settings), confinement=confinement, isolate_models=isolated)
-    return told.granted(), protection
+    return replace(pool_settings(settings), confinement=confinement).granted(), protection
 
 
 def _warn(protection: Protection, settings: Settings) -> None:

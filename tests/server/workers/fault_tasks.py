@@ -56,6 +56,20 @@ class CountOnPaper(Count):
 
 
 @dataclass(frozen=True, slots=True)
+class CountOf(Count):
+    """Counts as a task does that loads models, and whose words are kept or not."""
+
+    models: frozenset[str] = frozenset()
+    kept: bool = True
+
+    def models_loaded(self) -> frozenset[str]:
+        return self.models
+
+    def is_kept(self) -> bool:
+        return self.kept
+
+
+@dataclass(frozen=True, slots=True)
 class Refuse(Task[object, None]):
     """Raises a domain error."""
 

@@ -36,10 +36,18 @@ def segments(folder: Path) -> list[Path]:
 
 def test_the_same_evaluation_twice_makes_no_pass_and_equal_bits(tmp_path: Path) -> None:
     with keeping(tmp_path) as served:
-        run, known, first = ended(served, served.spec(**RISE))
+        run, known, first = ended(served, served.spec())
         assert run > 0
         assert known == 0
-        assert ended(served, served.spec(**RISE)) == (0, run, first)
+        assert ended(served, served.spec()) == (0, run, first)
+
+
+def test_pictures_that_are_derived_are_known_too(tmp_path: Path) -> None:
+    with keeping(tmp_path) as served:
+        _, _, first = ended(served, served.spec(**RISE))
+        again, _, images = ended(served, served.spec(**RISE))
+        assert again == 0
+        assert images == first
 
 
 def test_no_cache_runs_all_and_keeps_nothing(tmp_path: Path) -> None:

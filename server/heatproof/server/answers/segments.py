@@ -1,7 +1,8 @@
 """Files of answers: arrays and numbers, read without running anything that they hold.
 
-A segment is a mark, the length and SHA-256 of an index, the index, and the answers. The index has
-the key, place and SHA-256 of each answer, so that one is read, and checked, without the others.
+A segment is a mark, the SHA-256 of what follows, the length of an index, the index, and answers.
+The index says where the answer to each key lies, so that one is read without the others. A segment
+of which a bit has changed is none.
 """
 
 import hashlib
@@ -21,7 +22,8 @@ MAX_SEGMENT_BYTES: Final = 32 << 20
 """Most bytes of a segment, which a worker hands over in one piece."""
 
 _MARK: Final = b"HPANSW01"
-_HEAD: Final = struct.Struct("<8sI32s")
+_HEAD: Final = struct.Struct("<8s32s")
+_LENGTH: Final = struct.Struct("<I")
 _FLOATS: Final = np.dtype("<f4")
 
 
@@ -46,7 +48,6 @@ class _Entry(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     key: bytes
     offset: int
     length: int
-    sha256: bytes
 
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
@@ -75,11 +76,11 @@ def written_segment(rows: Sequence[tuple[bytes, bytes]]) -> bytes:
     entries: list[_Entry] = []
     offset = 0
     for key, data in rows:
-        entries.append(_Entry(key, offset, len(data), hashlib.sha256(data).digest()))
+        entries.append(_Entry(key, offset, len(data)))
         offset += len(data)
     index = _ENCODER.encode(entries)
-    head = _HEAD.pack(_MARK, len(index), hashlib.sha256(index).digest())
-    return b"".join([head, index, *(data for _, data in rows)])
+    rest = b"".join([_LENGTH.pack(len(index)), index, *(data for _, data in rows)])
+    return _HEAD.pack(_MARK, hashlib.sha256(rest).digest()) + rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ class Segment:
 
     @classmethod
     def opened(cls, path: Path) -> "Segment":
-        """Reads the index of a file.
+        """Checks a file and reads its index.
 
         Raises:
             DamagedSegmentError: it is none, or damaged.
@@ -106,31 +107,28 @@ class Segment:
         """
         with path.open("rb") as file:
             head = file.read(_HEAD.size)
-            if len(head) != _HEAD.size:
-                raise DamagedSegmentError(f"{path} is cut off")
-            mark, length, sha256 = _HEAD.unpack(head)
-            index = file.read(min(length, MAX_SEGMENT_BYTES))
-        if mark != _MARK or hashlib.sha256(index).digest() != sha256:
-            raise DamagedSegmentError(f"{path} has no sound index")
+            rest = file.read(MAX_SEGMENT_BYTES)
+        if head != _HEAD.pack(_MARK, hashlib.sha256(rest).digest()):
+            raise DamagedSegmentError(f"{path} is not what was written")
         try:
-            entries = _INDICES.decode(index)
-        except msgspec.MsgspecError as error:
+            (length,) = _LENGTH.unpack_from(rest)
+            entries = _INDICES.decode(rest[_LENGTH.size : _LENGTH.size + length])
+        except (struct.error, msgspec.MsgspecError) as error:
             raise DamagedSegmentError(f"{path}: {error}") from error
-        return cls(path, _HEAD.size + length, {entry.key: entry for entry in entries})
+        start = _HEAD.size + _LENGTH.size + length
+        return cls(path, start, {entry.key: entry for entry in entries})
 
     def read(self, key: bytes) -> AnswerRow:
         """One of its answers.
 
         Raises:
-            DamagedSegmentError: its bytes are not those that were written.
+            DamagedSegmentError: its bytes are no answer.
             OSError: the file cannot be read, or is gone.
         """
         entry = self.entries[key]
         with self.path.open("rb") as file:
             file.seek(self.start + entry.offset)
             data = file.read(min(entry.length, MAX_SEGMENT_BYTES))
-        if hashlib.sha256(data).digest() != entry.sha256:
-            raise DamagedSegmentError(f"{self.path} has a damaged answer")
         try:
             return _read(_ROWS.decode(data))
         except (msgspec.MsgspecError, ValueError) as error:

@@ -18,8 +18,10 @@ _log = structlog.get_logger()
 
 
 class KeepingWorkers(Workers):
-    """Workers whose answers are kept: of shards in the bulk lane, where models are isolated.
+    """Workers whose answers to shards are kept, and believed.
 
+    Those of the bulk lane are kept, which may wait for a worker of their own; those that somebody
+    waits for read what is kept.
     A worker is believed only about the models and images of its task.
     """
 

@@ -76,6 +76,10 @@ class Task(Generic[P, V]):
         """Names of the models that it loads: a hostile one may make its worker its puppet."""
         return frozenset()
 
+    def is_kept(self) -> bool:
+        """Whether what its worker says outlasts it, so that no other model may have been there."""
+        return False
+
     @classmethod
     def check_partial(cls, value: Any, check: DocumentCheck) -> None:  # noqa: ANN401  # of the declared type
         """Refuses a partial result that no worker of ours sends, beyond its type.

@@ -261,6 +261,10 @@ class RunShard(Task[ImageRow, ShardTotals]):
         """Where an image of the shard stands in the data set."""
         return self.positions[index] if self.positions else index
 
+    def is_kept(self) -> bool:
+        """Whether its answers are wanted."""
+        return self.answers is not None and self.answers.keeps
+
     def amount(self) -> Amount:
         """The bytes of the models, and the predictions of all images with their decoding."""
         return Amount(
@@ -278,7 +282,7 @@ class RunShard(Task[ImageRow, ShardTotals]):
     def check_value(cls, value: ShardTotals, check: DocumentCheck) -> None:  # noqa: ARG003  # holds none
         """Reads the columns once, and compares the counts."""
         check_columns(value.columns)
-        if value.known > value.predictions:
+        if not 0 <= value.known <= value.predictions:
             message = f"{value.known} of {value.predictions} predictions were known"
             raise ValueError(message)
 

@@ -20,6 +20,7 @@ from heatproof.evaluators.evaluation.column_blocks import written
 from heatproof.evaluators.evaluation.columns import Columns, ResultColumns, ScoreColumn
 from heatproof.evaluators.evaluation.results import ImageResult
 from heatproof.evaluators.evaluation.tabulation import image_columns
+from heatproof.server.answers.segments import MAX_SEGMENT_BYTES
 from heatproof.server.api.codec.worker_documents import check_document
 from heatproof.server.workers import statistics_tasks, tasks
 from heatproof.server.workers.image_rows import ImageRow
@@ -31,7 +32,15 @@ from heatproof.server.workers.local.encoding import (
 )
 from heatproof.server.workers.local.messages import Begun, Pulse, Report
 from heatproof.server.workers.local.pool import PoolSettings
-from heatproof.server.workers.protocol import Document, Done, Failed, Partial, Progress, Task
+from heatproof.server.workers.protocol import (
+    Document,
+    Done,
+    Failed,
+    NewAnswers,
+    Partial,
+    Progress,
+    Task,
+)
 from heatproof.v1 import results_pb2
 from tests.server.workers.fault_tasks import Betray, Count, Describe
 from tests.server.workers.pools import started
@@ -114,8 +123,34 @@ def test_what_a_task_yields_arrives_as_it_is(kind: Any, data: st.DataObject) -> 
 
 @given(step=TEXT, predictions=st.integers(0, 1 << 62), images=st.integers(0, 1 << 62))
 def test_progress_arrives_as_it_is(step: str, predictions: int, images: int) -> None:
-    for event in (Begun(), Pulse(images), Progress(step, predictions, images)):
+    known = predictions // 2
+    for event in (Begun(), Pulse(images), Progress(step, predictions, images, known)):
         assert carried(event) == event
+
+
+@given(model=TEXT, data=st.binary(max_size=50), damaged=st.lists(TEXT, max_size=3).map(tuple))
+def test_answers_arrive_as_they_are(model: str, data: bytes, damaged: tuple[str, ...]) -> None:
+    event = NewAnswers(model, "context", "image", data, damaged)
+    assert carried(event) == event
+
+
+@pytest.mark.parametrize("size", [MAX_SEGMENT_BYTES, MAX_SEGMENT_BYTES + 1])
+def test_answers_of_more_bytes_than_a_file_has_are_refused(size: int) -> None:
+    event = NewAnswers("model", "context", "image", bytes(size))
+    frame = encode_report(Report(NUMBER, event))
+    if size <= MAX_SEGMENT_BYTES:
+        assert decode_report(frame, None, NUMBER, check_document) == Report(NUMBER, event)
+        return
+    with pytest.raises(MalformedFrameError):
+        decode_report(frame, None, NUMBER, check_document)
+
+
+@pytest.mark.parametrize("known", [-1, 8])
+def test_more_known_predictions_than_there_were_are_refused(known: int) -> None:
+    totals = Done(tasks.ShardTotals(7, BLOCKS, known))
+    frame = encode_report(Report(NUMBER, totals))
+    with pytest.raises(MalformedFrameError, match="of 7 predictions were known"):
+        decode_report(frame, tasks.RunShard, NUMBER, check_document)  # type: ignore[arg-type]  # its class methods are read
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)

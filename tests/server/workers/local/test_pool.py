@@ -20,6 +20,7 @@ from heatproof.server.workers.protocol import Done, Lane, Partial, Progress
 from tests.server.workers.fault_tasks import (
     Blunder,
     Count,
+    CountOf,
     CountOnPaper,
     Describe,
     Eat,
@@ -227,6 +228,34 @@ async def test_tasks_are_served_in_the_order_of_their_arrival(pool: WorkerPool) 
 
     await asyncio.gather(*(call(number) for number in (3, 1, 2)))
     assert done == [3, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "stays"),
+    [
+        (("a",), ("a",), True),
+        (("a",), ("a", "b"), True),
+        ((), ("b",), True),
+        (("a",), ("b",), False),
+        (("a", "b"), ("a",), False),
+    ],
+)
+async def test_no_model_was_there_before_one_whose_words_are_kept(
+    settings: PoolSettings, before: tuple[str, ...], after: tuple[str, ...], *, stays: bool
+) -> None:
+    async with started(settings) as pool:
+        first = await pool.call(CountOf(0, models=frozenset(before), kept=False), lane=Lane.BULK)
+        last = await pool.call(CountOf(0, models=frozenset(after)), lane=Lane.BULK)
+        again = await pool.call(CountOf(0, models=frozenset(after)), lane=Lane.BULK)
+    assert (first == last) is stays
+    assert last == again
+
+
+async def test_models_share_a_worker_whose_words_are_not_kept(settings: PoolSettings) -> None:
+    async with started(settings) as pool:
+        tasks = [CountOf(0, models=frozenset({name}), kept=False) for name in "ab"]
+        found = [await pool.call(task, lane=Lane.BULK) for task in tasks]
+    assert found[0] == found[1]
 
 
 async def test_closing_the_pool_ends_its_processes_and_its_tasks(settings: PoolSettings) -> None:

@@ -59,8 +59,6 @@ class PoolSettings:
             7/8 of what is granted.
         data_dir: folder whose blobs tasks name.
         answers_dir: folder of the answers that are kept.
-        isolate_models: whether a worker for shards is replaced before it loads other models than
-            before, so that what it says of these cannot be the word of another one.
         limits: how large models and images may be, and how long tasks may take.
         poll_seconds: time between two looks at the workers.
         patience_seconds: time that a slot waits for its worker to obey a cancellation.
@@ -82,7 +80,6 @@ class PoolSettings:
     memory_bytes: int = 0
     data_dir: Path = Path()
     answers_dir: Path = Path()
-    isolate_models: bool = False
     limits: Limits = field(default_factory=Limits)
     poll_seconds: float = 0.2
     patience_seconds: float = 0.5
@@ -203,8 +200,7 @@ class WorkerPool(Workers):
     def _slot(self, lane: Lane) -> WorkerSlot:
         niceness = _BULK_NICENESS if lane is Lane.BULK else 0
         told, confined = self._settings.worker(niceness), self._settings.confined(lane)
-        isolated = self._settings.isolate_models and lane is Lane.BULK
-        return WorkerSlot(lambda: WorkerProcess(told, confined, self._check), isolated)
+        return WorkerSlot(lambda: WorkerProcess(told, confined, self._check))
 
     def _attempts(self, task: Task[P, V], lane: Lane, deadline: float | None) -> Attempts:
         limits = self._settings.limits.tasks

@@ -16,14 +16,12 @@ class WorkerSlot:
 
     Attributes:
         start: starts a worker.
-        isolated: whether its worker loads no model but those of the task that it runs.
         process: the worker, once there is one.
         busy: whether a task has the slot.
         unused_seconds: time since a task had it.
     """
 
     start: Callable[[], WorkerProcess]
-    isolated: bool = False
     process: WorkerProcess | None = None
     busy: bool = False
     unused_seconds: float = 0.0
@@ -42,9 +40,8 @@ class WorkerSlot:
         return self.process
 
     def _is_strange(self, task: Task[Any, Any]) -> bool:
-        loads = task.models_loaded()
-        held = frozenset() if self.process is None else self.process.models
-        return self.isolated and bool(loads) and not held <= loads
+        held = frozenset[str]() if self.process is None else self.process.models
+        return task.is_kept() and not held <= task.models_loaded()
 
 
 @dataclass(slots=True)

@@ -72,10 +72,11 @@ def timed(prepared: Prepared) -> Flow[EvaluationEstimate]:
 
 
 def _trial(prepared: Prepared) -> Prepared:
-    """The same of a few units, without what is not needed to time it."""
+    """The same of a few units, without what is not needed to time it; nothing of it is known."""
     request = CreateEvaluationRequest(spec=prepared.request.spec, request_id=str(uuid.uuid4()))
     request.spec.units = TRIED_UNITS
     request.spec.keep_overlays = False
+    request.spec.no_cache = True
     return replace(
         prepared, request=request, given=frozenset(), on_progress=_as_trial(prepared.on_progress)
     )
