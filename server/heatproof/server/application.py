@@ -12,7 +12,6 @@ from heatproof.evaluators.registry.plugins import load_plugins, plugin_paths
 from heatproof.server.library_loading import uncollected
 from heatproof.server.settings import Settings
 from heatproof.server.stores import Stores, opened_stores
-from heatproof.server.workers.keeping import KeepingWorkers
 from heatproof.server.workers.local.pool import PoolSettings, WorkerPool
 from heatproof.server.workers.local.sandbox.confinement import Confinement, Mode, Protection
 from heatproof.server.workers.local.sandbox.probing import probe
@@ -49,6 +48,8 @@ async def running(settings: Settings) -> "AsyncIterator[Running]":
 
 def _attended(pool: Workers, stores: Stores) -> Workers:
     """Workers whose word on damaged files is looked into, and whose answers are kept."""
+    from heatproof.server.workers.keeping import KeepingWorkers  # noqa: PLC0415  # as in `running`
+
     keeping = pool if stores.answers is None else KeepingWorkers(pool, stores.answers)
     return RepairingWorkers(keeping, stores.ownership)
 

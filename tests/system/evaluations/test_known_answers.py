@@ -24,7 +24,7 @@ def keeping(folder: Path, **changes: Any) -> Iterator[Evaluating]:
 def ended(served: Evaluating, spec: evaluation_pb2.EvaluationSpec) -> tuple[int, int, list[bytes]]:
     """Predictions that were run, those that were known, and the results of the images."""
     name = served.create(spec)
-    progress = served.end(name).progress
+    progress = served.end(name, timeout=200).progress
     images = [one.SerializeToString(deterministic=True) for one in served.images(name)]
     known = progress.predictions_known
     return progress.predictions_done - known, known, images
