@@ -80,7 +80,7 @@ class Source:
 
 
 SOURCES: Final = (
-    Source("limits", "benchmarks.passes.limits", seconds=420),
+    Source("limits", "benchmarks.passes.limits", seconds=560),
     Source("masking", "benchmarks.passes.masking", seconds=330),
     Source("peers", "benchmarks.peers.section", seconds=600, needs_peers=True),
     Source("start", "benchmarks.service.start"),

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from itertools import count, product
 from pathlib import Path
 from statistics import median
@@ -181,7 +181,12 @@ def bare(work: Work, way: Way, rows: int) -> Callable[[], object]:
 def _session(work: Work, threads: int) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
-    return ort.InferenceSession(to_bytes(_graph(work)), options, providers=["CPUExecutionProvider"])
+    return ort.InferenceSession(_file(work), options, providers=["CPUExecutionProvider"])
+
+
+@cache
+def _file(work: Work) -> bytes:
+    return to_bytes(_graph(work))
 
 
 def _graph(work: Work) -> ir.Model:
@@ -191,6 +196,7 @@ def _graph(work: Work) -> ir.Model:
     return lowered(layer_masked(model), Platform.CPU)
 
 
+@cache
 def _canonical(work: Work) -> CanonicalModel:
     return networks(part=work.network)[work.network]
 
