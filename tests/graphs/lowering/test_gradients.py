@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from heatproof.graphs.gradients import differentiated
 from heatproof.graphs.lowering import Platform, lowered
+from heatproof.graphs.preparation import prepared
 from tests.graphs.sessions import opened
 
 Array = NDArray[Any]
@@ -99,7 +100,7 @@ def test_transposed_convolutions_of_a_model_stay(text_model: Parser) -> None:
         t = ConvTranspose <group = 8, strides = [2, 2], pads = [1, 1, 0, 0]> (x, w)
         y = Conv (t, e)
     }"""
-    model = ir.from_proto(text_model(text))
+    model = prepared(ir.from_proto(text_model(text)))  # which tells sizes
     assert [node.op_type for node in lowered(model, Platform.CPU).graph] == [
         "ConvTranspose", "Conv",
     ]  # fmt: skip
