@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
-from itertools import count, product
+from itertools import product
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from benchmarks.alone import Ratio, alternating, ratios
 from benchmarks.networks import names, networks
+from benchmarks.service.uncached import UNCACHED
 from heatproof.client import Client
 from heatproof.evaluators.evaluation.engine import Progress, evaluate
 from heatproof.evaluators.evaluation.results import ImageResult
@@ -255,11 +256,11 @@ def evaluation(
 
 
 def service(work: Work) -> Callable[[], object]:
-    """Evaluates JPEG files over gRPC, every time with other maps, so that nothing is known yet."""
-    model, seeds = to_bytes(_canonical(work).model), count()
+    """Evaluates JPEG files over gRPC, and looks nothing up."""
+    model = to_bytes(_canonical(work).model)
     client = Client.embedded()
     files, asked = [str(file) for file in photographs(work)], _asked(work)
-    return lambda: client.evaluate(model, files, seed=next(seeds), **asked)
+    return lambda: client.evaluate(model, files, **asked, **UNCACHED)
 
 
 def planned(work: Work) -> int:
