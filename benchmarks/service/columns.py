@@ -118,7 +118,7 @@ class MadeUpWorkers(Workers):
 
 def _made_up(task: RunShard, points: int) -> MadeUpShard:
     return MadeUpShard(
-        task.spec, task.models, task.images, task.first, task.predictions, points=points
+        task.spec, task.models, task.images, task.positions, task.predictions, points=points
     )
 
 

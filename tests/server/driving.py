@@ -5,6 +5,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from heatproof.server.api import evaluation_documents
+from heatproof.server.evaluations.gating.baselines import Baselines
+from heatproof.server.evaluations.gating.gates import Gates
+from heatproof.server.evaluations.gating.tabulation import Tabulation
 from heatproof.server.evaluations.runs.evaluation_run import RunContext
 from heatproof.server.evaluations.runs.persistence import Persistence
 from heatproof.server.evaluations.runs.progress import ProgressBoard
@@ -24,6 +27,7 @@ async def scheduling(
 ) -> AsyncIterator[Scheduler]:
     """Drives the evaluations of a world."""
     stores = world.stores
+    tabulation = Tabulation(stores.evaluations, workers, evaluation_documents)
     context = RunContext(
         store=stores.evaluations,
         models=stores.models,
@@ -31,6 +35,7 @@ async def scheduling(
         workers=workers,
         board=board or ProgressBoard(),
         documents=evaluation_documents,
+        gates=Gates(tabulation, Baselines(stores.baselines, tabulation)),
         parallel_shards=parallel,
         persistence=persistence or Persistence(),
     )

@@ -36,6 +36,7 @@ from heatproof.server.workers.protocol import (
 from heatproof.server.workers.statistics_tasks import (
     CheckPolicy,
     Judge,
+    LookAt,
     SummarizeImages,
     SummarizeScores,
     TabulateRows,
@@ -131,6 +132,7 @@ _STATISTICS: dict[type[Task[Any, Any]], Callable[[Any, TaskContext], Any]] = {
     SummarizeScores: statistics.summarize_scores,
     CheckPolicy: statistics.check_policy,
     Judge: statistics.judge,
+    LookAt: statistics.look_at,
 }
 
 

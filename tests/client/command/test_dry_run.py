@@ -241,3 +241,49 @@ def test_a_budget_that_is_no_time_is_refused(
 ) -> None:
     assert dry(served, f"--budget={text}") == 2
     assert "no length of time" in capfd.readouterr().err.replace("\n", " ")
+
+
+def sequential(home: Path, checks: str, *, min_images: int = 30) -> None:
+    text = (home / "policy.toml").read_text(encoding="utf-8")
+    middle = text[text.index("explainers") : text.index("[[checks]]")]
+    head = f"sequential = true\nmin_images = {min_images}\n"
+    (home / "policy.toml").write_text(f"{head}{middle}{checks}", encoding="utf-8")
+
+
+METRIC = "metric = { insertion = { grid = 4, steps = 4 } }"
+
+
+def test_a_sequential_gate_says_when_it_may_stop(
+    home: Path, served: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    sequential(home, f"[[checks]]\n{METRIC}\nmin = 0.5", min_images=8)
+    assert dry(served) == 0
+    said = capfd.readouterr().out
+    assert "sequential: stops once every check is decided, after 8 to 12 units of sampling" in said
+    assert "saves nothing" not in said
+    sequential(home, f"[[checks]]\n{METRIC}\nmin = 0.5")
+    assert dry(served) == 0
+    said = capfd.readouterr().out
+    assert "takes all 12 units of sampling, for nobody looks before 30" in said
+
+
+def test_what_keeps_a_sequential_gate_from_stopping_is_told(
+    home: Path, served: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    on_mean = f'[[checks]]\n{METRIC}\nmin = 0.5\non = "mean"'
+    sequential(home, f"[[checks]]\n{METRIC}\nmin = 0.5\n{on_mean}")
+    document = planned(served, capfd)
+    assert list(document["checks_at_the_end"]) == ["1"]
+    (warning,) = (one for one in document["warnings"] if "saves nothing" in one)
+    assert "insertion (grid 4, steps 4): a mean that chose when to stop" in warning
+    sequential(home, on_mean)
+    assert dry(served) == 2
+    assert "none of its checks can be decided before" in capfd.readouterr().err
+
+
+def test_a_sequential_gate_updates_no_baseline(
+    home: Path, served: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    sequential(home, f"[[checks]]\n{METRIC}\nmin = 0.5")
+    assert dry(served, "--update-baseline", "b.json") == 2
+    assert "--update-baseline keeps the scores of all images" in capfd.readouterr().err

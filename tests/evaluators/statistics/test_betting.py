@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 from heatproof.evaluators.registry.parameters import UNIT, Range
 from heatproof.evaluators.statistics.arms import Arm
 from heatproof.evaluators.statistics.betting import (
+    Horizon,
     above,
+    fortunes,
     grouped_limits,
     mean_limits,
+    p_values,
     ratio_limits,
 )
 
@@ -21,33 +24,105 @@ RNG = np.random.default_rng(5)
 SAMPLES = [RNG.beta(2, 8, 8), RNG.beta(20, 80, 30), RNG.random(60), (RNG.random(30) < 0.1) * 1.0]
 
 
-def bets(scores: Any, alpha: float) -> list[float]:
-    """The stakes `l_t` for a fixed number of scores, term by term."""
+def bets(scores: Any, alpha: float, horizon: Horizon) -> list[float]:
+    """The stakes `l_t`, term by term."""
     n, means, stakes, variance = len(scores), [], [], 0.25
     for t in range(1, n + 1):
-        stakes.append(sqrt(2 * log(2 / alpha) / (variance * n)))
+        spread_over = n if horizon is Horizon.FIXED else t * log(1 + t)
+        stakes.append(sqrt(2 * log(2 / alpha) / (variance * spread_over)))
         means.append((0.5 + sum(scores[:t])) / (t + 1))
         spread = sum((x - mean) ** 2 for x, mean in zip(scores, means, strict=False))
         variance = (0.25 + spread) / (t + 1)
     return stakes
 
 
-def stands(scores: Any, mean: float, alpha: float) -> bool:
-    """Whether neither player ever holds 2 / alpha, as the paper hedges them."""
-    up = down = 1.0
-    for x, stake in zip(scores, bets(scores, alpha), strict=True):
-        up *= 1 + min(stake, 1 / (2 * mean) if mean else inf) * (x - mean)
-        down *= 1 - min(stake, 1 / (2 * (1 - mean)) if mean < 1 else inf) * (x - mean)
-        if max(up, down) / 2 >= 1 / alpha:
-            return False
-    return True
+def standing(scores: Any, alpha: float, horizon: Horizon) -> list[int]:
+    """Thousandths that are means for which neither player ever holds 2 / alpha, as hedged."""
+    stakes = bets(scores, alpha, horizon)
+
+    def stands(mean: float) -> bool:
+        up = down = 1.0
+        for x, stake in zip(scores, stakes, strict=True):
+            up *= 1 + min(stake, 1 / (2 * mean) if mean else inf) * (x - mean)
+            down *= 1 - min(stake, 1 / (2 * (1 - mean)) if mean < 1 else inf) * (x - mean)
+            if max(up, down) / 2 >= 1 / alpha:
+                return False
+        return True
+
+    return [k for k in range(1001) if stands(k / 1000)]
 
 
+@pytest.mark.parametrize("horizon", Horizon)
 @pytest.mark.parametrize("scores", SAMPLES, ids=["wide", "narrow", "uniform", "hits"])
-def test_the_limits_are_the_hull_of_what_stands_rounded_outwards(scores: Any) -> None:
-    standing = [k for k in range(1001) if stands(scores, k / 1000, 0.05)]
-    expected = max(0, standing[0] - 1) / 1000, min(1000, standing[-1] + 1) / 1000
-    assert tuple(map(float, mean_limits(scores, 0.025))) == pytest.approx(expected, abs=1e-12)
+def test_the_limits_are_the_hull_of_what_stands_rounded_outwards(
+    scores: Any, horizon: Horizon
+) -> None:
+    left = standing(scores, 0.05, horizon)
+    expected = max(0, left[0] - 1) / 1000, min(1000, left[-1] + 1) / 1000
+    found = mean_limits(scores, 0.025, horizon)
+    assert tuple(map(float, found)) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("mean", [0.0, 0.1, 0.5, 1.0])
+def test_a_p_value_is_what_the_player_has_made_of_one(mean: float) -> None:
+    for scores in SAMPLES:
+        held = most = 1.0
+        for x, stake in zip(scores, bets(scores, 0.05, Horizon.OPEN), strict=True):
+            held *= 1 + min(stake, 1 / (2 * mean) if mean else inf) * (x - mean)
+            most = max(most, held)
+        found = p_values(scores, np.asarray(mean), 0.025)
+        assert float(found) == pytest.approx(1 / most, rel=1e-9)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=40), st.floats(0, 1))
+def test_a_sequence_never_takes_back_what_it_has_ruled_out(
+    scores: list[float], mean: float
+) -> None:
+    held, level = np.array(scores), np.asarray(mean)
+    prefixes = [held[:t] for t in range(1, len(held) + 1)]
+    limits = [mean_limits(prefix, 0.025, Horizon.OPEN) for prefix in prefixes]
+    left = [(float(low), float(high)) for low, high in limits if low <= high]
+    assert (
+        left
+        == [  # those of which no mean is left come last
+            (float(low), float(high)) for low, high in limits[: len(left)]
+        ]
+    )
+    lows, highs = zip(*left, strict=True)
+    assert (list(lows), list(highs)) == (sorted(lows), sorted(highs, reverse=True))
+    found = [float(p_values(prefix, level, 0.025)) for prefix in prefixes]
+    assert found == sorted(found, reverse=True)
+    assert 0 < found[-1] <= 1
+    at_once = fortunes(held, level, 0.025, Horizon.OPEN)
+    assert np.exp(-at_once) == pytest.approx(found, rel=1e-12)
+
+
+DRAWS: dict[str, Any] = {
+    "proportion": (0.1, lambda rng, size: (rng.random(size) < 0.1) * 1.0),
+    "narrow": (0.2, lambda rng, size: rng.beta(20, 80, size)),
+    "rare and large": (0.05, lambda rng, size: np.where(rng.random(size) < 0.05, 1.0, 0.0)),
+    "wide": (0.5, lambda rng, size: rng.beta(0.3, 0.3, size)),
+}
+
+
+@pytest.mark.parametrize("name", DRAWS)
+def test_whoever_looks_after_every_unit_errs_as_seldom_as_he_may(name: str) -> None:
+    """Ville's inequality: each limit passes the mean, ever, in at most 2.5 % of runs."""
+    mean, draw = DRAWS[name]
+    scores, level = draw(np.random.default_rng(11), (2000, 400)), np.full(2000, mean)
+    for side, supposed in ((scores, level), (1 - scores, 1 - level)):
+        ever = fortunes(side, supposed, 0.025, Horizon.OPEN)[:, -1] >= -np.log(0.025)
+        assert ever.mean() <= 0.025 + 3 * sqrt(0.025 / 2000)
+
+
+def test_stakes_for_a_fixed_number_win_more_at_that_number_and_less_before() -> None:
+    """Else the horizon would be for show."""
+    scores = np.random.default_rng(3).beta(20, 80, (200, 300))
+    for units, fixed_wins in ((40, False), (300, True)):
+        fixed = fortunes(scores, np.full(200, 0.18), 0.025, Horizon.FIXED)[:, units - 1]
+        open_ = fortunes(scores, np.full(200, 0.18), 0.025, Horizon.OPEN)[:, units - 1]
+        assert (fixed.mean() > open_.mean()) == fixed_wins
 
 
 @pytest.mark.parametrize("scores", SAMPLES, ids=["wide", "narrow", "uniform", "hits"])

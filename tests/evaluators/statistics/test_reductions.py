@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heatproof.evaluators.evaluation.columns import ScoreColumn
-from heatproof.evaluators.evaluation.summaries import Quantity, summaries_of
+from heatproof.evaluators.evaluation.columns import Quantity, ScoreColumn
+from heatproof.evaluators.evaluation.summaries import summaries_of
 from heatproof.evaluators.registry.parameters import UNBOUNDED, UNIT, Range
 from heatproof.evaluators.statistics.arms import Arm
 from heatproof.evaluators.statistics.groups.units import Units

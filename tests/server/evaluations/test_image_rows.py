@@ -35,7 +35,9 @@ def added(world: World, sizes: list[int], *, shard_size: int = 7) -> StoredEvalu
     for shard, first in enumerate(range(0, len(sizes), shard_size)):
         held = sizes[first : first + shard_size]
         rows = tuple(row(size, mark) for mark, size in enumerate(held, first))
-        world.stores.evaluations.add_shard(stored.number, ShardRows(shard, first, rows, 1, 1.0))
+        world.stores.evaluations.add_shard(
+            stored.number, ShardRows(shard, range(first, first + len(rows)), rows, 1, 1.0)
+        )
     return stored
 
 

@@ -302,10 +302,10 @@ def test_a_shard_is_stored_with_all_its_images_or_not_at_all(world: World) -> No
     store = world.stores.evaluations
     stored = store.add(world.new(SEVERAL))
     row = ImageRow(b"basic", b"curves", b"")
-    store.add_shard(stored.number, ShardRows(0, 0, (row,) * 3, 30, 1.0))
+    store.add_shard(stored.number, ShardRows(0, range(3), (row,) * 3, 30, 1.0))
 
     with pytest.raises(IntegrityError):  # image 2 is there already
-        store.add_shard(stored.number, ShardRows(1, 2, (row,) * 3, 30, 1.0))
+        store.add_shard(stored.number, ShardRows(1, range(2, 5), (row,) * 3, 30, 1.0))
     assert store.finished_shards(stored.number) == {0}
     assert len(store.all_image_rows(stored.number, "basic")) == 3
 
@@ -362,9 +362,9 @@ def test_what_evaluations_of_models_have_cost_is_remembered_the_newest_first(wor
     older, newer = store.add(world.new(3)), store.add(world.new(3, seed=1))
     assert store.experiences((world.model,)) == ()
     row = ImageRow(b"", b"", b"")
-    store.add_shard(older.number, ShardRows(0, 0, (row,), 30, 1.5))
-    store.add_shard(newer.number, ShardRows(0, 0, (row, row), 10, 1.0))
-    store.add_shard(newer.number, ShardRows(1, 2, (row,), 5, 0.5))
+    store.add_shard(older.number, ShardRows(0, range(1), (row,), 30, 1.5))
+    store.add_shard(newer.number, ShardRows(0, range(2), (row, row), 10, 1.0))
+    store.add_shard(newer.number, ShardRows(1, range(2, 3), (row,), 5, 0.5))
 
     assert store.experiences((world.model,)) == (
         Experience(newer.spec, images=3, predictions=15, seconds=1.5),

@@ -169,7 +169,7 @@ def test_the_check_sees_rows_that_do_not_fit(world: World, sql: str, fault: str)
     store = world.stores.evaluations
     stored = store.add(world.new(5))
     row = ImageRow(b"", b"", b"")
-    store.add_shard(stored.number, ShardRows(0, 0, (row,) * 5, 50, 1.0))
+    store.add_shard(stored.number, ShardRows(0, range(5), (row,) * 5, 50, 1.0))
     assert inspect_stores(world.stores.ownership).findings == ()
     with closing(sqlite3.connect(world.settings.data_dir / "heatproof.sqlite")) as database:
         database.execute(sql)

@@ -64,7 +64,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[grpc.Chan
     data: Path = tmp_path_factory.mktemp("large") / "data"
     with opened_world(data) as world:
         stored = world.stores.evaluations.add(world.new(len(IMAGES)))
-        shard = ShardRows(0, 0, tuple(map(row, IMAGES)), 4, 1.0)
+        shard = ShardRows(0, range(len(IMAGES)), tuple(map(row, IMAGES)), 4, 1.0)
         ending = Ending(State.CANCELLED, b"", partial=(shard,))
         world.stores.evaluations.end(stored, ending)
     with serving(settings_for(data)) as running:

@@ -328,7 +328,7 @@ def _calibration(
     model = setting.panel.models[0]
     evaluation = report.evaluation
     drawn = "" if options.limit is None else f", drawn by seed {options.seed} from those"
-    images = sampling_words(len(report.images), evaluation.sampling)
+    images = sampling_words(str(len(report.images)), evaluation.sampling)
     name = f"{model.display_name} (sha256 {short_digest(model.name)})"
     told = [
         f"The first policy of {name}, written by heatproof init {__version__}.",

@@ -13,7 +13,7 @@ from heatproof.client.report.facts import accuracy_name, image_count
 from heatproof.client.report.numbers import ABSENT, ARROWS, ends, estimate, interval, number
 from heatproof.client.report.rows import ResultRow
 from heatproof.v1.gate_pb2 import Check, CheckResult, CleanAccuracy, Verdict
-from heatproof.v1.results_pb2 import Direction, Summary
+from heatproof.v1.results_pb2 import Direction, Sampling, Summary
 
 VERDICTS: Final = {
     Verdict.OUTCOME_PASS: "PASS",
@@ -67,11 +67,12 @@ class Judgement:
         report: the messages.
         model: name of the candidate.
         line: the verdict in words.
-        tally: how many checks had which outcome.
+        tally: how many checks had which outcome, and what a sequential gate took for that.
         checks: the checks, in the order of the verdict.
         changes: what changed against the baseline; empty without one.
         settings: what else differs from it, likewise.
         baseline: what the candidate was held against; empty without one.
+        sequential: how many units a sequential gate took, and what they decide; else empty.
     """
 
     report: GateReport
@@ -82,6 +83,7 @@ class Judgement:
     changes: tuple[ChangeRow, ...]
     settings: tuple[SettingRow, ...] = ()
     baseline: str = ""
+    sequential: str = ""
 
     @classmethod
     def of(cls, report: GateReport, content: Content) -> Self:
@@ -100,7 +102,37 @@ class Judgement:
         changes = change_rows(report, content.results)
         settings = setting_rows(report, content.captions)
         against = content.captions.spoken(report.verdict.baseline)
-        return cls(report, model, line, _tally(rows), rows, changes, settings, against)
+        taken = _sequential(report)
+        tally = "; ".join(filter(None, (_tally(rows), taken)))
+        return cls(report, model, line, tally, rows, changes, settings, against, taken)
+
+
+def _sequential(report: GateReport) -> str:
+    """How many units a sequential gate took, and which checks they decide; "" of another gate."""
+    verdict = report.verdict
+    if not verdict.HasField("sequential"):
+        return ""
+    used, total = verdict.sequential.units, verdict.sequential.units_total
+    units = "groups" if report.evaluation.sampling.unit == Sampling.UNIT_GROUP else "images"
+    if used < total:
+        return f"decided after {used} of {total} {units}, so {total - used} were not needed"
+    states = Counter(_decision(held) for held in verdict.checks)
+    counts = ", ".join(f"{states[state]} {state}" for state in _DECISIONS if states[state])
+    return f"all {total} {units} were needed: {counts}"
+
+
+_DECISIONS: Final = ("decided in sequence", "undecided", "decided by all together")
+"""What is told of a check by a sequential gate that took all units."""
+
+
+def _decision(held: CheckResult) -> str:
+    if not held.sequential:
+        return _DECISIONS[2]
+    is_open = held.outcome in {
+        CheckResult.OUTCOME_INCONCLUSIVE,
+        CheckResult.OUTCOME_NOT_EVALUATED,
+    }
+    return _DECISIONS[is_open]
 
 
 def _tally(rows: Iterable[CheckRow]) -> str:

@@ -9,7 +9,7 @@ from heatproof.client.documents.results import GateReport, Report
 from heatproof.client.documents.statements import described
 from heatproof.client.documents.targets import target_text
 from heatproof.client.report.numbers import ABSENT, Estimate, number
-from heatproof.v1.evaluation_pb2 import EvaluationSpec
+from heatproof.v1.evaluation_pb2 import Evaluation, EvaluationSpec
 from heatproof.v1.preprocessing_pb2 import Preprocessing
 from heatproof.v1.results_pb2 import ModelWarning, Sampling, Summary
 
@@ -99,12 +99,15 @@ def image_count(report: Report) -> int:
 
 def sampling_text(report: Report) -> str:
     """How many images there are, how many count, and what is the unit of sampling."""
-    return sampling_words(len(report.images), report.evaluation.sampling)
+    evaluation, images = report.evaluation, str(len(report.images))
+    if evaluation.state == Evaluation.STATE_STOPPED:
+        images = f"{images} of {evaluation.progress.images_total}"
+    return sampling_words(images, evaluation.sampling)
 
 
-def sampling_words(images: int, held: Sampling) -> str:
+def sampling_words(images: str, held: Sampling) -> str:
     """The same of images that may not be evaluated yet."""
-    text = str(images)
+    text = images
     if held.copies:
         text += f", of which {held.copies} are copies of others and count once"
     if held.unit == Sampling.UNIT_GROUP:

@@ -99,6 +99,8 @@ def _case(row: CheckRow, name: str) -> Case:
 def _properties(content: Content, judged: Judgement) -> Iterator[tuple[str, str]]:
     yield "verdict", judged.line
     yield "model", judged.report.model
+    if judged.sequential:
+        yield "sequential", judged.sequential
     for model, text in content.class_outputs:
         yield f"class output of {model}", text
     for model, accuracy in content.accuracies:

@@ -100,6 +100,7 @@ def _sentence(content: Content, judged: Judgement) -> str:
     tones = Counter(row.tone for row in judged.checks)
     counts = ", ".join(f"{tones[tone]} {word}" for tone, word in _WORDS.items() if tones[tone])
     told = [f"**{escape(judged.model)} {may}**", f"checks: {counts}"]
+    told += [judged.sequential] if judged.sequential else []
     told += [
         f"{content.accuracy_name} {escape(accuracy)}"
         for model, accuracy in content.accuracies

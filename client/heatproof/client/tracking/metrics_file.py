@@ -51,10 +51,19 @@ def _verdict(report: GateReport) -> Numbers:
     return {
         "passed": int(report.passed),
         "images": len(report.images),
+        **_taken(report),
         "checks": len(checks),
         "blocking": sum(held.blocking for held in checks),
         **{name: sum(held.outcome == of for held in checks) for name, of in OUTCOMES.items()},
     }
+
+
+def _taken(report: GateReport) -> Numbers:
+    """How many units a sequential gate took, of how many."""
+    verdict = report.verdict
+    if not verdict.HasField("sequential"):
+        return {}
+    return {"units": verdict.sequential.units, "units_total": verdict.sequential.units_total}
 
 
 def _keys(result: MetricResult, captions: Captions) -> list[str]:

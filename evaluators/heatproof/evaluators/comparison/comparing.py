@@ -20,15 +20,10 @@ from heatproof.evaluators.comparison.values import (
     ModelComparison,
     ModelDifference,
 )
-from heatproof.evaluators.evaluation.columns import Columns
+from heatproof.evaluators.evaluation.columns import Columns, Quantity
 from heatproof.evaluators.evaluation.results import Summary
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
-from heatproof.evaluators.evaluation.summaries import (
-    Quantity,
-    quantity_of,
-    summaries_of,
-    units_of,
-)
+from heatproof.evaluators.evaluation.summaries import quantity_of, summaries_of, units_of
 from heatproof.evaluators.statistics.arms import Rows
 from heatproof.evaluators.statistics.groups.units import Units
 from heatproof.evaluators.statistics.intervals import Measured

@@ -15,6 +15,8 @@ from jaxtyping import Bool, Float32, Float64, Int64, UInt8
 from heatproof.evaluators.errors import InternalError
 from heatproof.evaluators.images.labels import Label, LabelSet
 from heatproof.evaluators.outcomes import Curve, Reason, Score, Undefined
+from heatproof.evaluators.statistics.arms import Arm, ArmContrast, Rows
+from heatproof.evaluators.statistics.reductions import Reduction
 
 SCORED: Final = 0
 ABSENT: Final = 1
@@ -100,6 +102,51 @@ class ScoreColumn:
         if counts[SCORED]:
             named[left_out] = named.get(left_out, 0) + counts[SCORED]
         return {str(reason): named[reason] for reason in sorted(named)}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Quantity:
+    """One quantity over the images, such as a score or a part of it.
+
+    Attributes:
+        scores: one an image.
+        contrast: what of them is summed.
+        reduction: how they become one number.
+    """
+
+    scores: ScoreColumn
+    contrast: ArmContrast
+    reduction: Reduction
+
+    @property
+    def arm(self) -> Arm:
+        """The first arm: the only one, but of a score over several models."""
+        return self.contrast.arms[0]
+
+    @classmethod
+    def of(
+        cls, scores: ScoreColumn, reduction: Reduction, parts: Mapping[str, ScoreColumn]
+    ) -> "Quantity":
+        """Prepares scores for their reduction; parts that are not there are absent."""
+        absent = ScoreColumn.absent(len(scores.codes))
+        columns = {name: parts.get(name, absent).values for name in reduction.parts}
+        return cls(scores, reduction.contrast(scores.values, columns), reduction)
+
+    def within(self, images: Rows) -> "Quantity":
+        """The quantity over some of the images; those that it leaves out count as not asked."""
+        left_out = self.contrast.scored & ~images
+        scores = ScoreColumn(
+            np.where(left_out, np.nan, self.scores.values),
+            np.where(left_out, np.uint8(ABSENT), self.scores.codes),
+        )
+        return Quantity(scores, self.contrast.within(images), self.reduction)
+
+    def is_estimable(self) -> bool:
+        """Whether it is a number: something was scored, and no ratio divides by nothing."""
+        if self.arm.count == 0 or not np.isfinite(self.contrast.estimate()):
+            return False
+        least = self.reduction.min_denominator
+        return all(arm.denominators.sum() / arm.count > least for arm in self.contrast.arms)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

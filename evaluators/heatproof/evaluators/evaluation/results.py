@@ -20,8 +20,8 @@ class Interval:
         lower: lower end.
         upper: upper end.
         level: confidence level.
-        method: `bootstrap_t`, `wilson`, `wilson_bootstrap_t`, `betting`, `newcombe`,
-            `percentile` or `simultaneous`.
+        method: `bootstrap_t`, `wilson`, `wilson_bootstrap_t`, `betting`, `confidence_sequence`,
+            `newcombe`, `percentile` or `simultaneous`.
     """
 
     lower: float
@@ -82,6 +82,24 @@ class Sampling:
         """Counts the units of a data set; for that, nothing need be scored."""
         unit = SamplingUnit.GROUP if units.grouped else SamplingUnit.IMAGE
         return cls(unit, units.count, len(units.images), units.copies)
+
+
+@dataclass(frozen=True, slots=True)
+class SequentialUnits:
+    """How far a sequential evaluation went; fields as in the message of the same name.
+
+    Attributes:
+        units: units of sampling that were evaluated: images, or groups of them.
+        units_total: those of all data.
+    """
+
+    units: int
+    units_total: int
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether units were left out, which its scores decided."""
+        return self.units < self.units_total
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,19 +1,20 @@
 """From the scores of images to the scores of a data set, with their intervals."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Final, TypeAlias
 
 import numpy as np
 
 from heatproof.evaluators.errors import InternalError
 from heatproof.evaluators.evaluation.columns import (
-    ABSENT,
     NOT_ASKED,
     NOT_FINITE,
     Columns,
     ImageColumns,
     Places,
+    Quantity,
     ResultColumns,
     ScoreColumn,
 )
@@ -31,7 +32,7 @@ from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.images.labels import LabelSet, classes_of
 from heatproof.evaluators.outcomes import Curve, Direction, Reason, Score, Undefined
 from heatproof.evaluators.registry.parameters import UNIT
-from heatproof.evaluators.statistics.arms import Arm, ArmContrast, Rows
+from heatproof.evaluators.statistics.arms import ArmContrast
 from heatproof.evaluators.statistics.average_precision import (
     AveragePrecisions,
     average_precisions,
@@ -40,7 +41,7 @@ from heatproof.evaluators.statistics.bootstrap import MIN_UNITS
 from heatproof.evaluators.statistics.groups.disparity import gap, is_comparable, joint_level
 from heatproof.evaluators.statistics.groups.units import Units
 from heatproof.evaluators.statistics.intervals import Intervals, Limits, Measured, intervals
-from heatproof.evaluators.statistics.reductions import Linearized, Mean, Proportion, Reduction
+from heatproof.evaluators.statistics.reductions import Linearized, Mean, Proportion
 
 LEVEL: Final = 0.95
 """Confidence level of every interval."""
@@ -51,57 +52,20 @@ _SHOWN_CLASSES: Final = 1000
 _NO_RANK: Final = Undefined(Reason.NOT_FINITE, "the model's answer holds NaN or infinity")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Quantity:
-    """One quantity over the images, such as a score or a part of it.
-
-    Attributes:
-        scores: one an image.
-        contrast: what of them is summed.
-        reduction: how they become one number.
-    """
-
-    scores: ScoreColumn
-    contrast: ArmContrast
-    reduction: Reduction
-
-    @property
-    def arm(self) -> Arm:
-        """The first arm: the only one, but of a score over several models."""
-        return self.contrast.arms[0]
-
-    @classmethod
-    def of(
-        cls, scores: ScoreColumn, reduction: Reduction, parts: Mapping[str, ScoreColumn]
-    ) -> "Quantity":
-        """Prepares scores for their reduction; parts that are not there are absent."""
-        absent = ScoreColumn.absent(len(scores.codes))
-        columns = {name: parts.get(name, absent).values for name in reduction.parts}
-        return cls(scores, reduction.contrast(scores.values, columns), reduction)
-
-    def within(self, images: Rows) -> "Quantity":
-        """The quantity over some of the images; those that it leaves out count as not asked."""
-        left_out = self.contrast.scored & ~images
-        scores = ScoreColumn(
-            np.where(left_out, np.nan, self.scores.values),
-            np.where(left_out, np.uint8(ABSENT), self.scores.codes),
-        )
-        return Quantity(scores, self.contrast.within(images), self.reduction)
-
-    def is_estimable(self) -> bool:
-        """Whether it is a number: something was scored, and no ratio divides by nothing."""
-        if self.arm.count == 0 or not np.isfinite(self.contrast.estimate()):
-            return False
-        least = self.reduction.min_denominator
-        return all(arm.denominators.sum() / arm.count > least for arm in self.contrast.arms)
+Summarizing: TypeAlias = Callable[[Sequence[Quantity], Units], list[Summary]]
+"""Summarizes quantities over the images that count, and the units that these make up."""
 
 
-def summarize(spec: EvaluationSpec, columns: Columns) -> tuple[MetricResult, ...]:
+def summarize(
+    spec: EvaluationSpec, columns: Columns, summarizing: Summarizing | None = None
+) -> tuple[MetricResult, ...]:
     """Summarizes results of a spec, in the order of `result_keys`.
 
     Args:
         spec: what was asked.
         columns: all images or those that were finished, and the results that are wanted.
+        summarizing: what makes summaries in place of `summaries_of`, without disparities, whose
+            intervals are for a number of images that was fixed.
 
     Raises:
         InternalError: the sums of curves are over other images than those that count.
@@ -114,10 +78,12 @@ def summarize(spec: EvaluationSpec, columns: Columns) -> tuple[MetricResult, ...
         quantities_of(keys[index], own.taken(units.images)) for index, own in held.items()
     ]
     flat = [quantity for group in quantities for quantity in group.values()]
-    summaries = iter(summaries_of(flat, units, seed=spec.seed))
-    found = disparities(
-        {keys[index]: own for index, own in held.items()}, columns.images, spec.seed
-    )
+    compared = {keys[index]: own for index, own in held.items()}
+    if summarizing is None:
+        summaries = iter(summaries_of(flat, units, seed=spec.seed))
+        found = disparities(compared, columns.images, spec.seed)
+    else:
+        summaries, found = iter(summarizing(flat, units)), {}
     return tuple(
         _metric_result(
             keys[index], own, {name: next(summaries) for name in group}, found.get(keys[index])
@@ -148,17 +114,20 @@ def sampling(spec: EvaluationSpec, images: ImageColumns) -> Sampling:
     return Sampling.of(units_of(images, seed=spec.seed))
 
 
-def clean_accuracy(spec: EvaluationSpec, images: ImageColumns) -> Mapping[str, Summary]:
+def clean_accuracy(
+    spec: EvaluationSpec, images: ImageColumns, summarizing: Summarizing | None = None
+) -> Mapping[str, Summary]:
     """Clean accuracy of each model on the images that have a label; {} without labels.
 
-    Of single labels the top-1 accuracy, of sets of classes the mean average precision.
+    Of single labels the top-1 accuracy, of sets of classes the mean average precision;
+    `summarizing` as of `summarize`.
     """
     units = units_of(images, seed=spec.seed)
     counted = images.taken(units.images)
     quantities = {model: accuracy_of(model, counted) for model in spec.models}
     held = {model: quantity for model, quantity in quantities.items() if quantity.arm.count}
-    summaries = summaries_of(list(held.values()), units, seed=spec.seed)
-    return dict(zip(held, summaries, strict=True))
+    made = summarizing or partial(summaries_of, seed=spec.seed)
+    return dict(zip(held, made(list(held.values()), units), strict=True))
 
 
 def accuracy_of(model: str, images: ImageColumns) -> Quantity:
@@ -343,24 +312,27 @@ def summaries_of(
 
 
 def _summary(quantity: Quantity, score: Measured, limits: Limits | None, level: float) -> Summary:
-    left_out = score.reduction.left_out
-    if not quantity.is_estimable():
-        everything = np.ones(len(quantity.scores.codes), np.bool_)
-        return Summary(None, None, None, 0, quantity.scores.reasons(everything, left_out), 0)
+    counted = counted_summary(quantity, score.contrast)
+    if counted.value is None:
+        return counted
     standard_error = interval = None
     if score.reduction.is_resampled:
         found = score.contrast.standard_error()
         standard_error = found if np.isfinite(found) else None
     if limits is not None:
         interval = Interval(limits.lower, limits.upper, level, limits.method)
-    return Summary(
-        value=quantity.reduction.estimate(quantity.contrast, score.contrast),
-        standard_error=standard_error,
-        interval=interval,
-        scored=quantity.arm.count,
-        undefined=quantity.scores.reasons(~quantity.arm.scored, left_out),
-        units=score.arm.count,
-    )
+    return replace(counted, standard_error=standard_error, interval=interval)
+
+
+def counted_summary(quantity: Quantity, summed: ArmContrast) -> Summary:
+    """What was scored and its value, without interval; `summed` is its contrast over the units."""
+    left_out = quantity.reduction.left_out
+    if not quantity.is_estimable():
+        everything = np.ones(len(quantity.scores.codes), np.bool_)
+        return Summary(None, None, None, 0, quantity.scores.reasons(everything, left_out), 0)
+    value = quantity.reduction.estimate(quantity.contrast, summed)
+    missing = quantity.scores.reasons(~quantity.arm.scored, left_out)
+    return Summary(value, None, None, quantity.arm.count, missing, summed.count)
 
 
 def _metric_result(

@@ -1,15 +1,20 @@
 """Checks of a score against `min` and `max`."""
 
+from typing import Final
+
 from heatproof.evaluators.evaluation.results import Summary
 from heatproof.evaluators.gate.policy import CheckOutcome, On, Rule
 from heatproof.evaluators.statistics.bootstrap import MIN_UNITS
 
 
-def check_bound(check: Rule, summary: Summary, *, tolerance: float) -> tuple[CheckOutcome, str]:
+def check_bound(
+    check: Rule, summary: Summary, *, tolerance: float, sequential: bool = False
+) -> tuple[CheckOutcome, str]:
     """Holds a score against the bounds of a check.
 
     On the interval: pass if all of it satisfies the bounds, fail if all of it violates one, else
-    inconclusive. On the mean: pass or fail.
+    inconclusive. On the mean: pass or fail. A confidence sequence that is `sequential` has no end
+    where no mean is left.
 
     Returns:
         The outcome and the comparison in one sentence.
@@ -20,7 +25,7 @@ def check_bound(check: Rule, summary: Summary, *, tolerance: float) -> tuple[Che
         outcome = _outcome(check, summary.value, summary.value, tolerance)
         return outcome, f"{summary.value:.4f} {_verb(outcome)} {_bounds(check)}"
     if summary.interval is None:
-        why = _no_interval(summary)
+        why = _NO_MEAN if sequential else _no_interval(summary)
         return CheckOutcome.INCONCLUSIVE, f"{summary.value:.4f} against {_bounds(check)}: {why}"
     lower, upper = summary.interval.lower, summary.interval.upper
     outcome = _outcome(check, lower, upper, tolerance)
@@ -32,6 +37,9 @@ def reasons(summary: Summary) -> str:
     """Says why images have no score."""
     counted = [f"{count} x {reason}" for reason, count in summary.undefined.items()]
     return ", ".join(counted) or "no image was scored"
+
+
+_NO_MEAN: Final = "the scores rule out every mean, as at most 5 % of samples do"
 
 
 def _no_interval(summary: Summary) -> str:

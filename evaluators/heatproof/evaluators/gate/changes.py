@@ -12,8 +12,7 @@ import numpy as np
 
 from heatproof.evaluators.comparison.differences import Duel, ModelValue, differences_of
 from heatproof.evaluators.comparison.values import Lack, Missing, ModelDifference
-from heatproof.evaluators.evaluation.columns import ImageColumns
-from heatproof.evaluators.evaluation.summaries import Quantity
+from heatproof.evaluators.evaluation.columns import ImageColumns, Quantity
 from heatproof.evaluators.gate.pairing import paired
 from heatproof.evaluators.gate.policy import ImageChange, ScoreChange
 from heatproof.evaluators.outcomes import Direction

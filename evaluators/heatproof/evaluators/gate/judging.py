@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from heatproof.evaluators.evaluation.columns import Quantity
 from heatproof.evaluators.evaluation.results import Summary
 from heatproof.evaluators.gate.bounds import check_bound, reasons
 from heatproof.evaluators.gate.changes import Counted, ScoreOfBoth, changes_of
@@ -10,6 +11,7 @@ from heatproof.evaluators.gate.disparities import check_disparity
 from heatproof.evaluators.gate.pairing import (
     Pair,
     accuracy_pair,
+    accuracy_quantity,
     accuracy_summary,
     both_accuracies,
     both_scores,
@@ -17,6 +19,7 @@ from heatproof.evaluators.gate.pairing import (
     disparity_by,
     pair,
     require_comparable,
+    result_quantity,
     summary_by,
 )
 from heatproof.evaluators.gate.policy import (
@@ -36,6 +39,13 @@ from heatproof.evaluators.gate.policy import (
     VerdictOutcome,
 )
 from heatproof.evaluators.gate.regressions import Comparison, judge_regressions
+from heatproof.evaluators.gate.sequential import (
+    require_valid,
+    sequence_results,
+    sequence_summaries,
+    units_taken,
+    why_at_the_end,
+)
 from heatproof.evaluators.gate.settings import setting_changes
 from heatproof.evaluators.gate.soundness import (
     covers,
@@ -76,21 +86,14 @@ def judge(policy: Policy, candidate: Evaluated, baseline: Evaluated | None) -> V
     """
     require_sound(policy)
     require_comparable_scores(policy, candidate.spec)
+    require_valid(policy, candidate)
     if baseline is not None:
         require_comparable(candidate, baseline)
-    results = list(_targets(policy, candidate))
-    accuracy = policy.clean_accuracy
-    targets = [*([CheckedResult(NOWHERE, accuracy, NOWHERE)] if accuracy else []), *results]
-    checks = (
-        *_missing(policy, results, candidate),
-        *(_bound(t, policy, candidate) for t in targets if is_bounded(t.check)),
-        *(_disparity(t, policy, candidate) for t in results if t.check.max_disparity is not None),
-        *_regressions(
-            [t for t in targets if t.check.max_regression is not None], policy, candidate, baseline
-        ),
-    )
-    ordered = tuple(sorted(checks, key=lambda c: (c.check, c.result, c.kind)))
-    verdict = _verdict(ordered, _warnings(policy, candidate, ordered))
+    targets = list(_targets(policy, candidate))
+    checks = _checks(targets, policy, candidate, baseline)
+    verdict = _verdict(checks, _warnings(policy, candidate, checks))
+    if policy.sequential:
+        verdict = replace(verdict, sequential=units_taken(candidate, counted_units(candidate)))
     if baseline is None:
         return verdict
     return replace(
@@ -101,7 +104,44 @@ def judge(policy: Policy, candidate: Evaluated, baseline: Evaluated | None) -> V
     )
 
 
+def is_decided(policy: Policy, so_far: Evaluated, baseline: Evaluated | None) -> bool:
+    """Whether further units could change no check of a sequential policy.
+
+    A regression without a baseline is no check; one of which too few units have a score is open.
+
+    Args:
+        policy: the rules.
+        so_far: what the evaluation has, whole units of sampling; its results are not read.
+        baseline: what regressions are measured against; None skips them.
+    """
+    candidate = replace(so_far, results=sequence_results(so_far.spec, so_far.columns))
+    checks = _checks(list(_targets(policy, candidate)), policy, candidate, baseline)
+    held = [check for check in checks if check.outcome is not CheckOutcome.SKIPPED]
+    settled = {CheckOutcome.PASS, CheckOutcome.FAIL}
+    return bool(held) and all(check.sequential and check.outcome in settled for check in held)
+
+
+def _checks(
+    targets: Sequence[CheckedResult],
+    policy: Policy,
+    candidate: Evaluated,
+    baseline: Evaluated | None,
+) -> tuple[CheckResult, ...]:
+    """The outcome of every check, in the order of the policy."""
+    checks = (
+        *_missing(policy, targets, candidate),
+        *(_bound(t, policy, candidate) for t in targets if is_bounded(t.check)),
+        *(_disparity(t, policy, candidate) for t in targets if t.check.max_disparity is not None),
+        *_regressions(
+            [t for t in targets if t.check.max_regression is not None], policy, candidate, baseline
+        ),
+    )
+    return tuple(sorted(checks, key=lambda c: (c.check, c.result, c.kind)))
+
+
 def _targets(policy: Policy, candidate: Evaluated) -> Iterator[CheckedResult]:
+    if policy.clean_accuracy is not None:
+        yield CheckedResult(NOWHERE, policy.clean_accuracy, NOWHERE)
     for number, check in enumerate(policy.checks):
         for index, result in enumerate(candidate.results):
             if result.models == (candidate.model,) and covers(check, result):
@@ -136,10 +176,36 @@ def _bound(target: CheckedResult, policy: Policy, candidate: Evaluated) -> Check
     shortage = _shortage(target, candidate)
     if shortage:
         return _result(target, CheckKind.BOUND, CheckOutcome.NOT_EVALUATED, shortage)
-    summary = _summary(target, candidate, policy.interval)
-    outcome, message = check_bound(target.check, summary, tolerance=policy.abs_tolerance)
+    sequential = _is_sequential(target, CheckKind.BOUND, policy, candidate)
+    if sequential:
+        summary = sequence_summaries([_quantity(target, candidate)], counted_units(candidate))[0]
+    else:
+        summary = _summary(target, candidate, policy.interval)
+    outcome, message = check_bound(
+        target.check, summary, tolerance=policy.abs_tolerance, sequential=sequential
+    )
     checked = _result(target, CheckKind.BOUND, outcome, message)
-    return replace(checked, interval=summary.interval)
+    return replace(checked, interval=summary.interval, sequential=sequential)
+
+
+def _is_sequential(
+    target: CheckedResult, kind: CheckKind, policy: Policy, candidate: Evaluated
+) -> bool:
+    """Whether a confidence sequence decides a check, and no rule for a fixed number of units."""
+    if not policy.sequential:
+        return False
+    direction = Direction.HIGHER_IS_BETTER
+    if target.result != NOWHERE:
+        direction = candidate.results[target.result].direction
+    reduction = _quantity(target, candidate).reduction
+    return not why_at_the_end(target.check, kind, reduction, direction)
+
+
+def _quantity(target: CheckedResult, candidate: Evaluated) -> Quantity:
+    """What a target bounds, over the images that count."""
+    if isinstance(target.check, CleanAccuracy):
+        return accuracy_quantity(candidate)
+    return result_quantity(candidate.results[target.result], candidate)
 
 
 def _disparity(target: CheckedResult, policy: Policy, candidate: Evaluated) -> CheckResult:
@@ -200,12 +266,19 @@ def _regressions(
             yield _result(target, CheckKind.REGRESSION, CheckOutcome.NOT_EVALUATED, shortage)
         else:
             judged.append(target)
-    pairs = [_pair(target, policy, candidate, baseline) for target in judged]
-    comparisons = [Comparison(t.check, found) for t, found in zip(judged, pairs, strict=True)]
+    comparisons = [
+        Comparison(
+            target.check,
+            _pair(target, policy, candidate, baseline),
+            _is_sequential(target, CheckKind.REGRESSION, policy, candidate),
+        )
+        for target in judged
+    ]
     tests = sum(target.check.severity is Severity.FAIL for target in targets)
     verdicts = judge_regressions(comparisons, tests=tests, seed=policy.seed, kind=policy.interval)
-    for target, found in zip(judged, verdicts, strict=True):
-        yield _result(target, CheckKind.REGRESSION, found.outcome, found.message, found.regression)
+    for target, compared, found in zip(judged, comparisons, verdicts, strict=True):
+        told = _result(target, CheckKind.REGRESSION, found.outcome, found.message, found.regression)
+        yield replace(told, sequential=compared.sequential)
 
 
 def _changes(

@@ -9,13 +9,12 @@ import numpy as np
 from jaxtyping import Bool
 
 from heatproof.evaluators.errors import FailedPreconditionError
-from heatproof.evaluators.evaluation.columns import ImageColumns, Places
+from heatproof.evaluators.evaluation.columns import ImageColumns, Places, Quantity
 from heatproof.evaluators.evaluation.donors import labelled_donors_read
 from heatproof.evaluators.evaluation.plan import ResultKey, result_keys
 from heatproof.evaluators.evaluation.results import Disparity, MetricResult, Summary
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.evaluation.summaries import (
-    Quantity,
     accuracy_of,
     disparities,
     quantities_of,
@@ -104,8 +103,15 @@ def require_comparable(candidate: Evaluated, baseline: Evaluated) -> None:
     """Refuses a baseline that was evaluated differently.
 
     Raises:
-        FailedPreconditionError: lists the fields that differ.
+        FailedPreconditionError: lists the fields that differ, or the baseline stopped early.
     """
+    is_another = baseline.circumstances.evaluation != candidate.circumstances.evaluation
+    if baseline.stopped_early and is_another:
+        raise FailedPreconditionError(
+            "the baseline stopped early, so it has scores of some images only: evaluate it by a "
+            "policy without sequential",
+            metadata={"differing_fields": "images"},
+        )
     differing = _differing_fields(candidate.spec, baseline.spec)
     differing |= _differing_panels(candidate, baseline) | _differing_images(candidate, baseline)
     differing |= _differing_data(candidate, baseline)
@@ -169,7 +175,7 @@ def _differing_images(candidate: Evaluated, baseline: Evaluated) -> dict[str, st
     own, other = mine.first_places(), theirs.first_places()
     alone = [_named(mine, place) for digest, place in own.items() if digest not in other]
     strange = [_named(theirs, place) for digest, place in other.items() if digest not in own]
-    if candidate.spec.units:
+    if candidate.spec.units or candidate.stopped_early:
         strange = []  # the baseline may have evaluated more of them
     if alone or strange:
         counts = f"{len(alone)} only in the candidate, {len(strange)} only in the baseline"
@@ -241,9 +247,14 @@ def both_scores(
 
 def accuracy_summary(kind: Intervals, evaluated: Evaluated) -> Summary:
     """The clean accuracy of the model that is judged, with intervals of a kind."""
-    units = counted_units(evaluated)
-    quantity = accuracy_of(evaluated.model, evaluated.columns.images.taken(units.images))
+    quantity, units = accuracy_quantity(evaluated), counted_units(evaluated)
     return summaries_of([quantity], units, seed=evaluated.spec.seed, kind=kind)[0]
+
+
+def accuracy_quantity(evaluated: Evaluated) -> Quantity:
+    """The clean answers of the model that is judged, over the images that count."""
+    images = evaluated.columns.images.taken(counted_units(evaluated).images)
+    return accuracy_of(evaluated.model, images)
 
 
 def accuracy_pair(candidate: Evaluated, baseline: Evaluated) -> Pair:
@@ -308,9 +319,13 @@ def paired(
 
 def summary_by(kind: Intervals, result: MetricResult, evaluated: Evaluated) -> Summary:
     """Summarizes a result anew, with other intervals."""
-    units = counted_units(evaluated)
-    quantity = _quantity(evaluated, result, _counted(evaluated, units))
+    quantity, units = result_quantity(result, evaluated), counted_units(evaluated)
     return summaries_of([quantity], units, seed=evaluated.spec.seed, kind=kind)[0]
+
+
+def result_quantity(result: MetricResult, evaluated: Evaluated) -> Quantity:
+    """The scores of a result over the images that count."""
+    return _quantity(evaluated, result, _counted(evaluated, counted_units(evaluated)))
 
 
 def disparity_by(kind: Intervals, result: MetricResult, evaluated: Evaluated) -> Disparity | None:

@@ -7,7 +7,7 @@ from typing import ClassVar, TypeAlias
 
 from heatproof.evaluators.comparison.values import ModelDifference
 from heatproof.evaluators.evaluation.columns import Columns
-from heatproof.evaluators.evaluation.results import Interval, MetricResult
+from heatproof.evaluators.evaluation.results import Interval, MetricResult, SequentialUnits
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.explainers import Explainer
 from heatproof.evaluators.images.preprocessing import Preprocessing
@@ -104,6 +104,7 @@ class Policy:
     min_images: int = 30
     interval: Intervals = Intervals.STANDARD
     clean_accuracy: CleanAccuracy | None = None
+    sequential: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +137,7 @@ class Evaluated:
         columns: the images, and the results that are compared or summarized anew.
         warnings: what makes the scores of a model doubtful.
         circumstances: what else is told of it.
+        taken: how far it went, if by a sequential policy.
     """
 
     model: str
@@ -144,6 +146,12 @@ class Evaluated:
     columns: Columns
     warnings: tuple[ModelWarning, ...] = ()
     circumstances: Circumstances = Circumstances()
+    taken: SequentialUnits | None = None
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether its own scores decided how many units it has."""
+        return self.taken is not None and self.taken.stopped_early
 
 
 class CheckKind(StrEnum):
@@ -189,6 +197,7 @@ class CheckResult:
     regression: Regression | None
     blocking: bool
     interval: Interval | None = None
+    sequential: bool = False
 
 
 class VerdictOutcome(StrEnum):
@@ -243,3 +252,4 @@ class Verdict:
     changes: tuple[ScoreChange, ...] = ()
     settings: tuple[SettingChange, ...] = ()
     baseline: str = ""
+    sequential: SequentialUnits | None = None

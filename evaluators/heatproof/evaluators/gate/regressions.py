@@ -3,7 +3,8 @@
 A test of non-inferiority on the drop of each unit. A check passes only if the one-sided 95 % upper
 limit of the mean drop is within what is allowed. It fails if the one-sided sign-flip test of
 `mean drop <= allowed`, Holm-adjusted over all regression checks of severity `fail`, has p <= 0.05.
-In between it is inconclusive: not shown worse is not the same as shown not worse.
+In between it is inconclusive: not shown worse is not the same as shown not worse. Where an
+evaluation may stop in between, limit and p-value are those of a confidence sequence.
 """
 
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ import numpy as np
 from heatproof.evaluators.gate.drops import upper_limits
 from heatproof.evaluators.gate.pairing import Pair
 from heatproof.evaluators.gate.policy import CheckOutcome, Regression, Rule, Severity
+from heatproof.evaluators.gate.sequential import sequence_regression
 from heatproof.evaluators.statistics.bootstrap import MIN_UNITS
 from heatproof.evaluators.statistics.intervals import Intervals
 from heatproof.evaluators.statistics.permutation import (
@@ -35,10 +37,11 @@ MAX_LOST: Final = 0.05
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Comparison:
-    """A regression check and what it compares."""
+    """A regression check, what it compares, and whether a confidence sequence decides it."""
 
     check: Rule
     pair: Pair
+    sequential: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,8 @@ def _obstacle(comparison: Comparison, tests: int) -> str:
     if comparison.pair.lost > MAX_LOST:
         lost = f"{comparison.pair.lost:.1%} of the images are scored in one arm only"
         return f"{lost}; at most {MAX_LOST:.0%} may be"
+    if comparison.sequential:  # whose limits hold for any number of units
+        return ""
     name = "paired groups" if comparison.pair.grouped else "paired images"
     if units < MIN_UNITS:
         return f"{units} {name}; at least {MIN_UNITS} are needed"
@@ -94,11 +99,16 @@ def _obstacle(comparison: Comparison, tests: int) -> str:
 
 
 def _compare(comparisons: Sequence[Comparison], *, seed: int, kind: Intervals) -> list[Regression]:
-    """Compares all pairs on the same resamples."""
-    pairs = [comparison.pair for comparison in comparisons]
+    """Compares all pairs: by their sequences, the others on the same resamples."""
+    fixed = [comparison for comparison in comparisons if not comparison.sequential]
+    pairs = [comparison.pair for comparison in fixed]
     limits = upper_limits(pairs, seed=seed, tail=SIGNIFICANCE, kind=kind)
-    p_values = _p_values(comparisons, seed=seed)
-    return [_regression(*numbers) for numbers in zip(pairs, limits, p_values, strict=True)]
+    p_values = _p_values(fixed, seed=seed)
+    found = iter([_regression(*numbers) for numbers in zip(pairs, limits, p_values, strict=True)])
+    return [
+        sequence_regression(c.pair, c.check.max_regression or 0.0) if c.sequential else next(found)
+        for c in comparisons
+    ]
 
 
 def _regression(pair: Pair, limit: float | None, p_value: float) -> Regression:
@@ -160,7 +170,8 @@ def _judged(comparison: Comparison, regression: Regression) -> Judged:
     if p_value <= SIGNIFICANCE:
         return Judged(CheckOutcome.FAIL, regression, f"worse: {numbers}")
     if limit is not None and limit <= allowed:
-        unseen = _unseen(comparison.pair, allowed) if comparison.pair.is_unchanged() else ""
+        is_lucky = comparison.pair.is_unchanged() and not comparison.sequential
+        unseen = _unseen(comparison.pair, allowed) if is_lucky else ""
         return Judged(CheckOutcome.PASS, regression, f"not worse: {numbers}{unseen}")
     message = f"neither shown worse nor shown not worse: {numbers}"
     return Judged(CheckOutcome.INCONCLUSIVE, regression, message)

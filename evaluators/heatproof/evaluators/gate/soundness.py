@@ -11,6 +11,7 @@ from heatproof.evaluators.evaluation.results import MetricResult
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.explainers import Explainer
 from heatproof.evaluators.gate.policy import Check, CleanAccuracy, Policy, PolicyModel, Rule
+from heatproof.evaluators.gate.sequential import require_stoppable
 from heatproof.evaluators.gate.settings import difference_of
 from heatproof.evaluators.images.labels import Label
 from heatproof.evaluators.metrics.metric import Metric, is_answered_by
@@ -37,6 +38,7 @@ def require_sound(policy: Policy) -> None:
         _require_sound_check(check, f"checks[{number}]")
     if policy.clean_accuracy is not None:
         _require_sound_accuracy(policy.clean_accuracy)
+    require_stoppable(policy)
 
 
 def _require_sound_accuracy(accuracy: CleanAccuracy) -> None:
@@ -288,7 +290,7 @@ def compared_results(
     With a baseline, those of both models that a check covers, for their change is told; without, if
     intervals are other than those that the evaluation has made, those of the candidate.
     """
-    anew = policy.interval is not Intervals.STANDARD
+    anew = policy.sequential or policy.interval is not Intervals.STANDARD
     reading = policy.checks if anew or has_baseline else ()
     return frozenset(
         index

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float64
 
-from heatproof.evaluators.evaluation.columns import Columns, ResultColumns, ScoreColumn
+from heatproof.evaluators.evaluation.columns import Columns, Quantity, ResultColumns, ScoreColumn
 from heatproof.evaluators.evaluation.plan import ResultKey, result_keys
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
-from heatproof.evaluators.evaluation.summaries import Quantity, quantity_of
+from heatproof.evaluators.evaluation.summaries import quantity_of
 from heatproof.evaluators.explainers import Explainer
 from heatproof.evaluators.outcomes import Direction
 from heatproof.evaluators.registry.parameters import NOT_NEGATIVE, UNIT

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 
 from heatproof.evaluators.comparison.differences import Duel, ModelValue, differences_of
 from heatproof.evaluators.comparison.values import ModelDifference
+from heatproof.evaluators.evaluation.columns import Quantity
 from heatproof.evaluators.evaluation.results import Interval, Summary
-from heatproof.evaluators.evaluation.summaries import Quantity
 from heatproof.evaluators.outcomes import Direction
 from heatproof.evaluators.reliability.trials import Trial
 from heatproof.evaluators.reliability.values import Holds, OrderStep, Role

@@ -1,17 +1,22 @@
 """Betting intervals: valid at every n for every distribution in the declared range.
 
-Waudby-Smith and Ramdas 2024, arXiv 2010.09686, in the form for a fixed number of units. For scores
-X in [0, 1] and a supposed mean m, two players start with 1 and stake a share of their money on X
-being above m and below m. If the mean is m, neither can expect to gain, so the chance that one ever
-holds more than 1 / tail is at most `tail`; a supposed mean at which one does is ruled out.
-The stakes depend on earlier scores alone:
+Waudby-Smith and Ramdas 2024, arXiv 2010.09686. For scores X in [0, 1] and a supposed mean m, two
+players start with 1 and stake a share of their money on X being above m and below m. If the mean is
+m, neither can expect to gain, so the chance that one ever holds more than 1 / tail is at most
+`tail` (Ville's inequality); a supposed mean at which one does is ruled out, for good. The stakes
+depend on earlier scores alone:
 
     mu_t = (1/2 + sum_{i<=t} X_i) / (t + 1),  var_t = (1/4 + sum_{i<=t} (X_i - mu_i)^2) / (t + 1)
-    l_t = sqrt(2 ln(1 / tail) / (n var_{t-1}))
+    l_t = sqrt(2 ln(1 / tail) / (T_t var_{t-1}))
     K+ = prod (1 + min(l_i, 1 / (2 m)) (X_i - m))
     K- = prod (1 - min(l_i, 1 / (2 (1 - m))) (X_i - m))
+
+Where n units are taken whatever they say T_t is n. Where somebody looks in between and stops when
+he has seen enough it is t ln(1 + t), and the limits are a confidence sequence: all of them, over
+all t, hold together with the same chance, so they hold whenever one stops.
 """
 
+from enum import StrEnum
 from typing import Final
 
 import numpy as np
@@ -30,36 +35,81 @@ Scores = Float64[np.ndarray, "*samples units"]
 Levels = Float64[np.ndarray, "*samples"]
 
 
-def above(scores: Scores, mean: Levels, tail: float) -> Levels:
-    """Log of the most that the player against `mean or less` ever holds; 0 at the start.
+class Horizon(StrEnum):
+    """For how many units the stakes are made."""
+
+    FIXED = "fixed"
+    """As many as there are, whatever they say."""
+
+    OPEN = "open"
+    """Somebody may stop after any of them."""
+
+
+def fortunes(scores: Scores, mean: Levels, tail: float, horizon: Horizon) -> Scores:
+    """Log of the most that the player against `mean or less` has held up to each unit.
 
     Args:
         scores: in [0, 1].
         mean: supposed mean of each sample, in [0, 1].
         tail: chance of error that the stakes are made for.
+        horizon: for how many units they are made.
+
+    Returns:
+        At least 0, the log of what he starts with; never falls along the units.
     """
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", over="ignore"):
         most = 0.5 / np.abs(mean)  # not of -0.0, which is less than nothing
-    stakes = np.minimum(_stakes(scores, tail), most[..., None])
-    gains = np.log1p(stakes * (scores - mean[..., None])).cumsum(axis=-1)
-    return np.asarray(np.maximum(gains.max(axis=-1), 0.0))
+    stakes = np.minimum(_stakes(scores, tail, horizon), most[..., None])
+    held = np.log1p(stakes * (scores - mean[..., None])).cumsum(axis=-1)
+    return np.asarray(np.maximum(np.maximum.accumulate(held, axis=-1), 0.0))
 
 
-def below(scores: Scores, mean: Levels, tail: float) -> Levels:
+def above(scores: Scores, mean: Levels, tail: float, horizon: Horizon = Horizon.FIXED) -> Levels:
+    """Log of the most that the player against `mean or less` ever holds; 0 at the start.
+
+    Args:
+        scores: in [0, 1]; at least one a sample.
+        mean: supposed mean of each sample, in [0, 1].
+        tail: chance of error that the stakes are made for.
+        horizon: for how many units they are made.
+    """
+    return np.asarray(fortunes(scores, mean, tail, horizon)[..., -1])
+
+
+def below(scores: Scores, mean: Levels, tail: float, horizon: Horizon = Horizon.FIXED) -> Levels:
     """Log of the most that the player against `mean or more` ever holds."""
-    return above(1 - scores, np.asarray(1 - mean), tail)
+    return above(1 - scores, np.asarray(1 - mean), tail, horizon)
 
 
-def mean_limits(scores: Scores, tail: float) -> tuple[Levels, Levels]:
+def p_values(scores: Scores, mean: Levels, tail: float) -> Levels:
+    """One-sided p-values of `the mean is at most mean`, valid whenever one stops.
+
+    `1 / max K+` is the least level at which the player against it has won; it only falls.
+
+    Args:
+        scores: in [0, 1]; at least one a sample.
+        mean: supposed mean of each sample, in [0, 1].
+        tail: chance of error that the stakes are made for; the p-values hold at every level.
+    """
+    return np.asarray(np.exp(-above(scores, mean, tail, Horizon.OPEN)))
+
+
+def mean_limits(
+    scores: Scores, tail: float, horizon: Horizon = Horizon.FIXED
+) -> tuple[Levels, Levels]:
     """Lower and upper limit of the mean of scores in [0, 1]; each errs with chance `tail`.
 
     What a player holds only falls or only rises with the supposed mean, so bisection of the grid
     finds where it crosses 1 / tail. NaN where no mean is left.
     """
-    upper = np.asarray(1 - _lower(1 - scores, tail))
-    lower = _lower(scores, tail)
+    lower, upper = _lower(scores, tail, horizon), upper_limit(scores, tail, horizon)
     left = lower <= upper
     return np.where(left, lower, np.nan), np.where(left, upper, np.nan)
+
+
+def upper_limit(scores: Scores, tail: float, horizon: Horizon = Horizon.FIXED) -> Levels:
+    """Upper limit alone of the mean of scores in [0, 1], which errs with chance `tail`."""
+    return np.asarray(1 - _lower(1 - scores, tail, horizon))
 
 
 def ratio_limits(
@@ -99,26 +149,27 @@ def grouped_limits(
     return _hull(_stand(arm, grid, low, high, tail), grid)
 
 
-def _stakes(scores: Scores, tail: float) -> Scores:
+def _stakes(scores: Scores, tail: float, horizon: Horizon) -> Scores:
     """`l_i`, from the scores before each."""
     units = scores.shape[-1]
     seen = np.arange(2, units + 2)
+    spread_over = units if horizon is Horizon.FIXED else (seen - 1) * np.log(seen)
     means = (0.5 + scores.cumsum(axis=-1)) / seen
     variances = (0.25 + ((scores - means) ** 2).cumsum(axis=-1)) / seen
     first = np.full((*scores.shape[:-1], 1), 0.25)
     before = np.concatenate([first, variances[..., :-1]], axis=-1)
-    stakes: Scores = np.sqrt(2 * np.log(1 / tail) / (units * before))
+    stakes: Scores = np.sqrt(2 * np.log(1 / tail) / (spread_over * before))
     return stakes
 
 
-def _lower(scores: Scores, tail: float) -> Levels:
+def _lower(scores: Scores, tail: float, horizon: Horizon) -> Levels:
     """The largest mean of the grid that the player against `mean or less` rules out; 0 if none."""
     ruled_out: NDArray[np.int64] = np.zeros(scores.shape[:-1], dtype=np.int64)
     step = 1 << STEPS.bit_length() - 1
     while step:
         tried = ruled_out + step
         mean = np.asarray(np.minimum(tried, STEPS) / STEPS)
-        is_out = (tried <= STEPS) & (above(scores, mean, tail) >= -np.log(tail))
+        is_out = (tried <= STEPS) & (above(scores, mean, tail, horizon) >= -np.log(tail))
         ruled_out = np.where(is_out, tried, ruled_out)
         step >>= 1
     return np.asarray(ruled_out / STEPS)

@@ -100,14 +100,13 @@ class DatasetStore:
         """The images at some positions, in their order; their bytes stay in their files."""
         table = dataset_images
         query = (
-            select(table.c.record)
+            select(table.c.position, table.c.record)
             .where(table.c.dataset == str(name))
             .where(table.c.position.in_(positions))
-            .order_by(table.c.position)
         )
         with self.ownership.engine.connect() as connection:
-            records = connection.scalars(query)
-            return tuple(image_of(record) for record in records)
+            held = {row.position: row.record for row in connection.execute(query)}
+        return tuple(image_of(held[position]) for position in positions)
 
     def all_images(self, name: DatasetName) -> Iterator[StoredImage]:
         """Every image, in order; their bytes stay in their files."""

@@ -104,6 +104,7 @@ async def evaluating(
         workers=workers,
         board=board,
         documents=documents,
+        gates=Gates(tabulation, baselines),
         parallel_shards=settings.workers,
         persistence=Persistence(settings.storage_patience_seconds),
     )
@@ -116,7 +117,7 @@ async def evaluating(
             scheduler=scheduler,
             creation=Creation(context, scheduler, environment, baselines),
             inline=InlineEvaluations(models, workers, environment, documents),
-            gates=Gates(tabulation, baselines),
+            gates=context.gates,
             baselines=baselines,
             comparisons=Comparisons(store, workers, documents),
             assessments=Assessments(store, workers, documents),

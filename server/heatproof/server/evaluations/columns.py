@@ -133,6 +133,7 @@ async def summarized(
     *,
     results: int,
     lane: Lane,
+    stopped: bool = False,
 ) -> bytes:
     """Summarizes an evaluation, a block of results at a time.
 
@@ -143,18 +144,20 @@ async def summarized(
         environment: serialised `Evaluation` with the readings of the models.
         results: how many results the spec has.
         lane: where the tasks wait.
+        stopped: whether its scores decided how many images it has.
 
     Returns:
         Serialised `Evaluation` with the results, clean accuracy, sampling and warnings.
     """
     images = await columns.block(IMAGES)
-    told = await workers.call(SummarizeImages(spec, images, environment), lane=lane)
+    told = await workers.call(SummarizeImages(spec, images, environment, stopped), lane=lane)
     for place, counted in told.recounted:
         await columns.recount(place, counted)
     if told.recounted:
         images = await columns.block(IMAGES)
     parts = [told.summary]
     for block, span in enumerate(blocks_of(results), IMAGES + 1):
-        task = SummarizeScores(spec, images, span.start, await columns.block(block))
+        scores = await columns.block(block)
+        task = SummarizeScores(spec, images, span.start, scores, stopped)
         parts.append(await workers.call(task, lane=lane))
     return b"".join(parts)

@@ -2,8 +2,8 @@
 
 import asyncio
 import uuid
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from heatproof.evaluators.errors import InvalidArgumentError, placed
@@ -11,18 +11,23 @@ from heatproof.evaluators.evaluation.engine import shards
 from heatproof.evaluators.evaluation.plan import resolved_spec
 from heatproof.evaluators.evaluation.results import Sampling
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
+from heatproof.evaluators.gate.policy import Policy
+from heatproof.evaluators.gate.sequential import checks_at_the_end
 from heatproof.evaluators.images.inventory import Inventory
+from heatproof.evaluators.images.labels import LabelSet
 from heatproof.server.evaluations.durations import expected_seconds
 from heatproof.server.evaluations.environment import Environment
 from heatproof.server.evaluations.gating.baselines import Baselines
+from heatproof.server.evaluations.gating.models import known_model
 from heatproof.server.evaluations.runs.evaluation_run import RunContext
 from heatproof.server.evaluations.runs.image_choice import ImageChoice
 from heatproof.server.evaluations.scheduling import Scheduler
 from heatproof.server.evaluations.store.records import NewEvaluation, StoredEvaluation
+from heatproof.server.evaluations.store.rules import Rules
 from heatproof.server.models.model_store import ModelStore
 from heatproof.server.resource_names import BaselineReference, DatasetName, ModelName
 from heatproof.server.workers.inputs import ModelFiles, StoredImage
-from heatproof.server.workers.statistics_tasks import CheckedImage, CheckPolicy, RecordedEvaluation
+from heatproof.server.workers.statistics_tasks import CheckedImage, CheckPolicy
 from heatproof.server.workers.tasks import PlanEvaluation, PlannedWork
 
 SpecCheck: TypeAlias = Callable[[EvaluationSpec], None]
@@ -38,25 +43,15 @@ class EvaluationOffer:
         seconds: expected duration; None if this server has no experience with the models.
         planned: what it costs.
         sampling: what intervals and tests would resample.
+        checks_at_the_end: checks of a sequential policy that need all units, and why, by their
+            index; -1 is the clean accuracy.
     """
 
     new: NewEvaluation
     seconds: float | None
     planned: PlannedWork
     sampling: Sampling
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """By what an evaluation will be judged.
-
-    Attributes:
-        policy: serialised `Policy`.
-        baseline: what regressions will be measured against, if recorded or named.
-    """
-
-    policy: bytes
-    baseline: RecordedEvaluation | BaselineReference | None = None
+    checks_at_the_end: Mapping[int, str] = field(default_factory=dict)
 
 
 class Creation:
@@ -104,8 +99,8 @@ class Creation:
             for check in checks:
                 check(spec)
             plan = await self._context.workers.call(PlanEvaluation(spec, models, inventory))
-        if rules is not None:
-            await self._context.workers.call(await self._checking(rules, spec, images))
+        policy = await self._checked_policy(rules, spec, images)
+        is_sequential = policy is not None and policy.sequential
         seconds = await asyncio.to_thread(self._seconds, spec, len(images), plan.predictions)
         documents = self._context.documents
         new = NewEvaluation(
@@ -118,8 +113,10 @@ class Creation:
             environment=documents.serialized_environment(await self._environment.describe())
             + documents.serialized_units_left_out(sampling.units_left_out)
             + plan.model_facts,
+            rules=rules.document if rules is not None and is_sequential else b"",
         )
-        return EvaluationOffer(new, seconds, plan, sampling)
+        at_the_end = _at_the_end(policy, images) if policy is not None and is_sequential else {}
+        return EvaluationOffer(new, seconds, plan, sampling, at_the_end)
 
     async def create(self, offer: EvaluationOffer) -> StoredEvaluation:
         """Stores an evaluation and takes it into work; a retry finds the stored one.
@@ -133,6 +130,17 @@ class Creation:
         self._scheduler.submit(stored)
         return stored
 
+    async def _checked_policy(
+        self, rules: Rules | None, spec: EvaluationSpec, images: Sequence[StoredImage]
+    ) -> Policy | None:
+        """The policy, once a worker has checked it with what it is held against."""
+        if rules is None:
+            return None
+        if isinstance(rules.baseline, str):
+            known_model(rules.baseline, spec.models, field="baseline_model")
+        await self._context.workers.call(await self._checking(rules, spec, images))
+        return self._context.documents.read_policy(rules.policy)
+
     async def _checking(
         self, rules: Rules, spec: EvaluationSpec, images: Sequence[StoredImage]
     ) -> CheckPolicy:
@@ -141,6 +149,8 @@ class Creation:
             for image in images
         )
         written = self._context.documents.serialized_spec(spec)
+        if isinstance(rules.baseline, str):  # of the same evaluation, so it is comparable
+            return CheckPolicy(rules.policy, written, known, None)
         if not isinstance(rules.baseline, BaselineReference):
             return CheckPolicy(rules.policy, written, known, rules.baseline)
         with placed("named_baseline"):
@@ -179,6 +189,11 @@ def found_models(spec: EvaluationSpec, store: ModelStore) -> tuple[ModelFiles, .
     if spec.evaluator_model and spec.evaluator_model not in spec.models:
         fields.append(("evaluator_model", spec.evaluator_model))
     return tuple(store.files(ModelName.parse(name, field=at), field=at) for at, name in fields)
+
+
+def _at_the_end(policy: Policy, images: Sequence[StoredImage]) -> Mapping[int, str]:
+    multi_label = any(isinstance(image.label, LabelSet) for image in images)
+    return checks_at_the_end(policy, multi_label=multi_label)
 
 
 def _checked_request_id(request_id: str) -> str | None:

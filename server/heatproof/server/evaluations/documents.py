@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from heatproof.evaluators.errors import HeatproofError
+from heatproof.evaluators.evaluation.results import SequentialUnits
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.gate.policy import Policy
 from heatproof.evaluators.queries.class_outputs import ClassOutput
 from heatproof.server.evaluations.store.records import StoredEvaluation
+from heatproof.server.evaluations.store.rules import Rules
 
 
 class EvaluationDocuments(Protocol):
@@ -27,6 +29,14 @@ class EvaluationDocuments(Protocol):
         Raises:
             InvalidArgumentError: names the field below `policy`.
         """
+        ...
+
+    def read_rules(self, data: bytes) -> Rules:
+        """Reads by what an evaluation is judged."""
+        ...
+
+    def serialized_taken(self, taken: SequentialUnits) -> bytes:
+        """Writes how far a sequential evaluation went, a part of an `Evaluation`."""
         ...
 
     def serialized_environment(self, environment: Mapping[str, str]) -> bytes:

@@ -126,7 +126,7 @@ class InlineEvaluations:
         for number, positions in enumerate(shards_of(len(whole.images))):
             images = whole.images[positions.start : positions.stop]
             task = replace(whole, images=images, positions=tuple(positions))
-            run = ShardRun(number, task, "", positions.start)
+            run = ShardRun(number, task, "")
             await run.compute(self._workers, lane=Lane.INTERACTIVE)
             finished.append(run.rows())
         return finished

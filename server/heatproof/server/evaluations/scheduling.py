@@ -173,13 +173,13 @@ class Scheduler:
             if not await self._context.persistence.at_all_costs(begin):
                 return  # it was asked to end meanwhile
             try:
-                await run.compute()
+                state = await run.compute()
             except HeatproofError as error:
                 await run.conclude(State.FAILED, error)
             except Exception as error:  # noqa: BLE001 - whatever happens, the evaluation must end
                 await run.conclude(State.FAILED, _defect(stored, error))
             else:
-                await run.conclude(State.SUCCEEDED)
+                await run.conclude(state)
 
 
 def _too_many_deaths(stored: StoredEvaluation) -> HeatproofError:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from heatproof.evaluators.comparison.comparing import ComparisonRules
+from heatproof.evaluators.evaluation.results import SequentialUnits
 from heatproof.evaluators.images.labels import Label
 from heatproof.evaluators.images.sources import FramedBox
 from heatproof.server.workers.inputs import FramedSource
@@ -65,6 +66,7 @@ class SummarizeImages(Task[object, ImageSummary]):
         spec: serialised `EvaluationSpec`.
         images: the blocks of images of all shards, in their order.
         environment: serialised `Evaluation` with the readings of the models.
+        stopped: whether its scores decided how many images there are.
     """
 
     executor: ClassVar[str] = f"{_EXECUTION}.statistics:summarize_images"
@@ -75,6 +77,7 @@ class SummarizeImages(Task[object, ImageSummary]):
     spec: bytes
     images: tuple[bytes, ...]
     environment: bytes
+    stopped: bool = False
 
     @classmethod
     def check_value(cls, value: ImageSummary, check: DocumentCheck) -> None:
@@ -91,6 +94,7 @@ class SummarizeScores(Task[object, bytes]):
         images: the blocks of images of all shards, in their order.
         first: index of the first of the results.
         scores: the blocks of scores of all shards, likewise.
+        stopped: whether they decided how many images there are.
     """
 
     executor: ClassVar[str] = f"{_EXECUTION}.statistics:summarize_scores"
@@ -102,6 +106,7 @@ class SummarizeScores(Task[object, bytes]):
     images: tuple[bytes, ...]
     first: int
     scores: tuple[bytes, ...]
+    stopped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,3 +292,25 @@ class Judge(Task[object, bytes]):
     policy: bytes
     candidate: TabulatedEvaluation
     baseline: TabulatedEvaluation | RecordedEvaluation | None
+
+
+@dataclass(frozen=True, slots=True)
+class LookAt(Task[object, bool]):
+    """Says whether the units that a sequential evaluation has so far decide every check.
+
+    Attributes:
+        policy: serialised `Policy`.
+        candidate: what the evaluation has so far, whole units of sampling.
+        baseline: what regressions are measured against.
+        taken: how far it is.
+    """
+
+    executor: ClassVar[str] = f"{_EXECUTION}.statistics:look_at"
+    value: ClassVar[Any] = bool
+    effort: ClassVar[Effort] = Effort.STATISTICS
+    way_out: ClassVar[str] = "fewer images or metrics"
+
+    policy: bytes
+    candidate: TabulatedEvaluation
+    baseline: TabulatedEvaluation | RecordedEvaluation | None
+    taken: SequentialUnits

@@ -236,7 +236,7 @@ class RunShard(Task[ImageRow, ShardTotals]):
     Attributes:
         spec: what is asked.
         models: the models of the spec, in its order.
-        images: the images of the shard, in the order of the data set.
+        images: the images of the shard, in their order.
         positions: where they stand in the data set, for messages; () if they are the set.
         predictions: predictions of one image, as planned.
         answers: what it may make of answers that are kept; None: nothing.

@@ -7,10 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heatproof.evaluators.errors import InvalidArgumentError
+from heatproof.evaluators.evaluation.columns import Quantity
 from heatproof.evaluators.evaluation.plan import result_keys
 from heatproof.evaluators.evaluation.results import ImageResult, ImageScore, MetricResult
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
-from heatproof.evaluators.evaluation.summaries import Quantity, quantities_of, summarize
+from heatproof.evaluators.evaluation.summaries import quantities_of, summarize
 from heatproof.evaluators.evaluation.tabulation import tabulated
 from heatproof.evaluators.explainers import Centre, Random
 from heatproof.evaluators.images.preprocessing import Preprocessing, Resize

@@ -316,6 +316,8 @@ def uploaded(asked: Asked, images: DatasetSource) -> Flow[Prepared]:
     name_classes(request.spec, models.values())
     if request.HasField("policy"):
         name_classes(request.policy, models.values())
+        if request.policy.sequential and len(asked.models.models) > 1:
+            request.baseline_model = list(models)[-1]  # the candidate's, if it has its bytes
     request.spec.dataset = images_set.name
     return Prepared(
         request=request,

@@ -44,7 +44,12 @@ IMAGE_RESULTS: Final = Rpc(EvaluationServiceStub, "ListImageResults")
 EVALUATION_PREFIX: Final = "evaluations/"
 
 ENDED: Final = frozenset(
-    {Evaluation.STATE_SUCCEEDED, Evaluation.STATE_FAILED, Evaluation.STATE_CANCELLED}
+    {
+        Evaluation.STATE_SUCCEEDED,
+        Evaluation.STATE_FAILED,
+        Evaluation.STATE_CANCELLED,
+        Evaluation.STATE_STOPPED,
+    }
 )
 
 
@@ -184,7 +189,7 @@ def report(evaluation: Evaluation, models: tuple[Model, ...], images: Dataset) -
 
 
 def require_success(evaluation: Evaluation) -> None:
-    """Makes sure that an evaluation has all of its results.
+    """Makes sure that an evaluation has all results that it was to have.
 
     Raises:
         EvaluationFailedError: it failed.

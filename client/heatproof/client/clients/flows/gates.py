@@ -262,8 +262,9 @@ def _asked(model: ModelSource, policy: PolicySource, question: GateQuestion) -> 
     spec.units = units
     recorded = yield from work(lambda: _recorded(baseline))
     named = yield from pinned(baseline)
+    sent = recorded if rules.sequential else _outline(recorded)
     request = CreateEvaluationRequest(
-        spec=spec, policy=rules, recorded_baseline=_outline(recorded), named_baseline=named
+        spec=spec, policy=rules, recorded_baseline=sent, named_baseline=named
     )
     known, on_progress = annotation_options(question), question.get("on_progress", ignore)
     return _Asked(Asked(request, sources, known, on_progress, budget), rules, recorded, named)
@@ -332,6 +333,8 @@ def _outline(baseline: Baseline | None) -> Baseline | None:
         return None
     outline = Baseline(model=baseline.model)
     outline.evaluation.spec.CopyFrom(baseline.evaluation.spec)
+    if baseline.evaluation.HasField("sequential"):
+        outline.evaluation.sequential.CopyFrom(baseline.evaluation.sequential)
     for result in baseline.image_results:
         held = outline.image_results.add(
             image=result.image, object_mask=result.object_mask, group=result.group
@@ -371,6 +374,8 @@ def _verdict(report: Report, asked: _Asked) -> Flow[Verdict]:
         request.recorded_baseline.CopyFrom(asked.recorded)
     elif len(names) > 1:
         request.baseline_model = names[1]
+    elif len(asked.evaluation.models.models) > 1 and asked.rules.sequential:
+        request.baseline_model = names[0]  # the baseline has the candidate's bytes
     elif len(asked.evaluation.models.models) > 1:
         # The baseline has the candidate's bytes, and a spec names a model once.
         request.recorded_baseline.CopyFrom(baseline_of(report, names[0]))

@@ -21,7 +21,7 @@ from heatproof.client.command.options.sampling import SamplingOptions
 from heatproof.client.command.output.console import progress_shown
 from heatproof.client.command.output.dry_runs import print_dry_run, show_dry_run
 from heatproof.client.command.output.tables import show_report, show_results, show_verdict
-from heatproof.client.documents.policies import POLICY_FILE, PRESETS
+from heatproof.client.documents.policies import POLICY_FILE, PRESETS, read_policy
 from heatproof.client.documents.results import GateReport, UnjudgedError
 from heatproof.client.documents.results.estimates import GateEstimate
 from heatproof.client.errors import UsageError
@@ -156,6 +156,11 @@ class _Question:
             UsageError: says which, and the way out.
         """
         candidate = self.candidate
+        if self.reports.update_baseline is not None and read_policy(candidate.rules()).sequential:
+            raise UsageError(
+                "--update-baseline keeps the scores of all images, and a sequential gate stops "
+                "once it is decided: leave one of them out"
+            )
         require_named_server(candidate.baseline, self.reports.update_baseline, server)
         if candidate.evaluation is None:
             self._evaluated()

@@ -136,4 +136,7 @@ def _standing_of(evaluation: Evaluation) -> str:
     if evaluation.state == Evaluation.STATE_FAILED:
         status = read_status(evaluation.error, code="")
         return f"{evaluation.name} failed: {status.message}"
+    if evaluation.state == Evaluation.STATE_STOPPED:
+        taken = evaluation.sequential
+        return f"{evaluation.name} was decided after {taken.units} of {taken.units_total} units"
     return f"{evaluation.name} was cancelled"

@@ -50,6 +50,8 @@ def _show_conditions(plan: GatePlan) -> None:
     out.print(f"preprocessing: {escape(plan.preprocessing)}")
     out.print(f"explained: {escape(plan.explained)}")
     out.print(f"images: {plan.images}")
+    if plan.sequential:
+        out.print(f"sequential: {plan.sequential}")
     for text in plan.class_outputs:
         out.print(f"class output: {escape(text)}")
 
@@ -89,6 +91,7 @@ def _document(
         "policy": plain(estimate.policy),
         "spec": plain(found.spec),
         "class_outputs": [plain(held) for held in found.class_outputs],
+        "checks_at_the_end": {str(n): why for n, why in found.checks_at_the_end.items()},
         "warnings": list(plan.warnings),
         "reports": [{"option": option, "path": str(path)} for option, path, _ in reports],
     }

@@ -78,6 +78,7 @@ class GatePlan:
         time: how long all of it takes, and how that is known.
         checks: the checks, that of the clean accuracy first.
         warnings: what is known already to weaken the verdict.
+        sequential: when a sequential gate would stop; empty of another.
     """
 
     preprocessing: str
@@ -90,6 +91,7 @@ class GatePlan:
     time: str
     checks: tuple[PlannedCheck, ...]
     warnings: tuple[str, ...]
+    sequential: str = ""
 
     @classmethod
     def of(cls, estimate: GateEstimate, *, has_baseline: bool) -> Self:
@@ -103,15 +105,34 @@ class GatePlan:
         return cls(
             preprocessing=preprocessing_text(found.spec.preprocessing),
             explained=explained_text(found.spec, policy.model.class_names),
-            images=sampling_words(found.images, found.sampling),
+            images=sampling_words(str(found.images), found.sampling),
             class_outputs=tuple(map(described, found.class_outputs)),
             scores=tuple(_scores(estimate)),
             shared=_cost(found, found.shared_predictions),
             total=_cost(found, found.predictions),
             time=_time(found),
             checks=tuple(_checks(estimate, has_baseline=has_baseline)),
-            warnings=tuple(ahead(policy, found.sampling.units)),
+            warnings=(*ahead(policy, found.sampling.units), *_at_the_end(estimate)),
+            sequential=_sequential(estimate),
         )
+
+
+def _sequential(estimate: GateEstimate) -> str:
+    """From how many units on a sequential gate may stop."""
+    policy, units = estimate.policy, estimate.evaluation.sampling.units
+    if not policy.sequential or estimate.evaluation.checks_at_the_end:
+        return ""
+    least = policy.min_images or USUAL_MIN_IMAGES
+    if units <= least:
+        return f"takes all {units} units of sampling, for nobody looks before {least}"
+    return f"stops once every check is decided, after {least} to {units} units of sampling"
+
+
+def _at_the_end(estimate: GateEstimate) -> Iterator[str]:
+    """The checks that keep a sequential gate from stopping early."""
+    for number, why in sorted(estimate.evaluation.checks_at_the_end.items()):
+        subject = "clean accuracy" if number < 0 else _subject(estimate.policy.checks[number])
+        yield f"sequential saves nothing, for all units are needed to decide {subject}: {why}"
 
 
 def _scores(estimate: GateEstimate) -> Iterator[PlannedScore]:
@@ -169,7 +190,7 @@ def ahead(policy: Policy, units: int) -> Iterator[str]:
         units: units of sampling.
     """
     wanted = policy.min_images or USUAL_MIN_IMAGES
-    if units < MIN_UNITS:
+    if units < MIN_UNITS and not policy.sequential:
         yield (
             f"{units} units of sampling give no interval, for which {MIN_UNITS} are needed: every "
             'check on one will be inconclusive; give more images, or bound means (on = "mean")'

@@ -1,6 +1,6 @@
 """What an evaluation would score and cost."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from heatproof.v1.model_pb2 import Model
 from heatproof.v1.results_pb2 import MetricResult, Sampling
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
@@ -40,6 +40,8 @@ class EvaluationEstimate:
         sampling: what intervals and tests will take for one sample, and how many there are.
         class_outputs: how the class scores of each model will be read.
         tried_units: units that were evaluated to know how long it takes.
+        checks_at_the_end: checks of a sequential policy that keep it from stopping early, and why,
+            by their index; -1 is the clean accuracy.
     """
 
     predictions: int
@@ -53,6 +55,7 @@ class EvaluationEstimate:
     sampling: Sampling
     class_outputs: tuple[ClassOutput, ...]
     tried_units: int = 0
+    checks_at_the_end: "Mapping[int, str]" = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -71,6 +74,7 @@ class EvaluationEstimate:
             result_predictions=tuple(created.result_predictions),
             sampling=created.evaluation.sampling,
             class_outputs=tuple(created.evaluation.class_outputs),
+            checks_at_the_end=dict(created.checks_at_the_end),
         )
 
     @property

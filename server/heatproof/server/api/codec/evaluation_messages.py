@@ -8,6 +8,7 @@ from typing import Final
 from google.protobuf.message import Message
 
 from heatproof.evaluators.errors import (
+    InternalError,
     InvalidArgumentError,
     LimitExceededError,
     UnknownNameError,
@@ -26,10 +27,10 @@ from heatproof.server.api.codec.evaluations import (
 from heatproof.server.api.codec.fields.choices import CUSTOM
 from heatproof.server.api.codec.fields.encoding import encode
 from heatproof.server.api.reply_size import MAX_REPLY_BYTES
-from heatproof.server.evaluations.creation import EvaluationOffer, Rules
-from heatproof.server.evaluations.gating.gates import Baseline
+from heatproof.server.evaluations.creation import EvaluationOffer
 from heatproof.server.evaluations.inline import InlineEvaluation
 from heatproof.server.evaluations.store.records import StoredEvaluation
+from heatproof.server.evaluations.store.rules import Baseline, Rules
 from heatproof.server.resource_names import BaselineReference
 from heatproof.server.workers.statistics_tasks import RecordedEvaluation
 from heatproof.v1 import evaluation_pb2, gate_pb2, results_pb2
@@ -59,6 +60,8 @@ def encode_created(
         reply.evaluation.sampling.CopyFrom(encode(offer.sampling, results_pb2.Sampling))
         reply.evaluation.progress.images_total = offer.new.images
         reply.evaluation.progress.predictions_total = offer.new.predictions
+    for number, why in offer.checks_at_the_end.items():
+        reply.checks_at_the_end[number] = why
     if offer.seconds is not None:
         reply.estimated_duration.FromMilliseconds(round(1000 * offer.seconds))
     return reply
@@ -156,16 +159,8 @@ def decode_baseline(request: pb.GateEvaluationRequest) -> Baseline:
         InvalidArgumentError: a recorded baseline does not know its own model, or a name has another
             pattern.
     """
-    match request.WhichOneof("baseline"):
-        case "baseline_model":
-            return request.baseline_model
-        case "recorded_baseline":
-            with placed("recorded_baseline"):
-                return _recorded(request.recorded_baseline)
-        case "named_baseline":
-            return BaselineReference.parse(request.named_baseline, field="named_baseline")
-        case _:
-            return None
+    field = request.WhichOneof("baseline")
+    return None if field is None else _baseline(request, field)
 
 
 def decode_rules(request: pb.CreateEvaluationRequest) -> Rules | None:
@@ -175,24 +170,46 @@ def decode_rules(request: pb.CreateEvaluationRequest) -> Rules | None:
         InvalidArgumentError: there is a baseline without a policy, it does not know its model, or
             there are two of them.
     """
-    baseline: RecordedEvaluation | BaselineReference | None = None
-    if request.HasField("recorded_baseline"):
-        with placed("recorded_baseline"):
-            baseline = _recorded(request.recorded_baseline)
-    if request.named_baseline:
-        if baseline is not None:
-            raise InvalidArgumentError(
-                "recorded_baseline is set too; a candidate is held against one of them",
-                field="named_baseline",
-            )
-        baseline = BaselineReference.parse(request.named_baseline, field="named_baseline")
+    given = [field.name for field, _ in request.ListFields() if field.name in _BASELINES]
+    if len(given) > 1:
+        raise InvalidArgumentError(
+            f"{given[0]} is set too; a candidate is held against one of them", field=given[1]
+        )
     if request.HasField("policy"):
-        return Rules(request.policy.SerializeToString(), baseline)
-    if baseline is not None:
+        kept = pb.CreateEvaluationRequest()
+        kept.CopyFrom(request)
+        kept.ClearField("spec")
+        baseline = _baseline(request, given[0]) if given else None
+        return Rules(request.policy.SerializeToString(), baseline, kept.SerializeToString())
+    if given:
         raise InvalidArgumentError(
             "a baseline is compared by a policy; send both, or neither", field="policy"
         )
     return None
+
+
+def read_rules(data: bytes) -> Rules:
+    """Reads what `Rules.document` holds."""
+    rules = decode_rules(pb.CreateEvaluationRequest.FromString(data))
+    if rules is None:
+        raise InternalError("rules without a policy were stored")
+    return rules
+
+
+_BASELINES: Final = ("recorded_baseline", "named_baseline", "baseline_model")
+"""Fields of a request that say what a candidate is held against; at most one is set."""
+
+
+def _baseline(
+    request: pb.CreateEvaluationRequest | pb.GateEvaluationRequest, field: str
+) -> Baseline:
+    """Reads the field that says what regressions are measured against."""
+    if field == "recorded_baseline":
+        with placed(field):
+            return _recorded(request.recorded_baseline)
+    if field == "named_baseline":
+        return BaselineReference.parse(request.named_baseline, field=field)
+    return request.baseline_model
 
 
 def _recorded(baseline: gate_pb2.Baseline) -> RecordedEvaluation:

@@ -14,6 +14,7 @@ from heatproof.evaluators.evaluation.results import (
     ImageResult,
     MetricResult,
     Sampling,
+    SequentialUnits,
     Summary,
 )
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
@@ -164,6 +165,12 @@ def serialized_units_left_out(units: int) -> bytes:
         return b""
     sampling = results_pb2.Sampling(units_left_out=units)
     return evaluation_pb2.Evaluation(sampling=sampling).SerializeToString(deterministic=True)
+
+
+def serialized_taken(taken: SequentialUnits) -> bytes:
+    """Writes how far a sequential evaluation went; appended to others."""
+    message = encode(taken, results_pb2.SequentialUnits)
+    return evaluation_pb2.Evaluation(sequential=message).SerializeToString(deterministic=True)
 
 
 def serialized_model_facts(

@@ -6,7 +6,11 @@ from heatproof.evaluators.comparison.values import ModelComparison
 from heatproof.evaluators.errors import placed
 from heatproof.evaluators.evaluation.columns import Columns
 from heatproof.evaluators.evaluation.requirements import check_panel_counts
-from heatproof.evaluators.evaluation.results import ImageResult, MetricResult
+from heatproof.evaluators.evaluation.results import (
+    ImageResult,
+    MetricResult,
+    SequentialUnits,
+)
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.gate.policy import Circumstances, Evaluated, Policy, Verdict
 from heatproof.evaluators.queries.class_outputs import ClassOutput
@@ -62,6 +66,9 @@ def read_evaluated(
         results=tuple(decode(result, MetricResult) for result in message.results),
         columns=columns(spec),
         warnings=tuple(decode(warning, ModelWarning) for warning in message.warnings),
+        taken=(
+            decode(message.sequential, SequentialUnits) if message.HasField("sequential") else None
+        ),
         circumstances=Circumstances(
             evaluation=message.name,
             label=label,

@@ -7,7 +7,6 @@ from functools import partial
 from typing import ParamSpec, TypeVar
 
 from heatproof.evaluators.errors import HeatproofError, InternalError
-from heatproof.evaluators.evaluation.engine import shards
 from heatproof.evaluators.evaluation.plan import result_keys
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.server.datasets.dataset_store import DatasetStore
@@ -18,7 +17,10 @@ from heatproof.server.evaluations.columns import (
     summarized,
 )
 from heatproof.server.evaluations.documents import EvaluationDocuments
+from heatproof.server.evaluations.gating.gates import Gates
+from heatproof.server.evaluations.runs.agenda import Shard, by_units, in_order, missing
 from heatproof.server.evaluations.runs.image_choice import ImageChoice
+from heatproof.server.evaluations.runs.looks import Decided, Looks, Turns
 from heatproof.server.evaluations.runs.persistence import TRANSIENT, Persistence
 from heatproof.server.evaluations.runs.progress import ProgressBoard, Tally
 from heatproof.server.evaluations.runs.shard_run import ShardRun
@@ -46,6 +48,7 @@ class RunContext:
         workers: where shards are computed.
         board: where progress is shown.
         documents: reads and writes what is stored.
+        gates: judges sequential evaluations while they run.
         parallel_shards: shards of one evaluation in work at a time.
         persistence: how long the stores are tried.
         endings: how evaluations have ended whose end could not be stored yet, by name.
@@ -57,6 +60,7 @@ class RunContext:
     workers: Workers
     board: ProgressBoard
     documents: EvaluationDocuments
+    gates: Gates
     parallel_shards: int = 1
     persistence: Persistence = field(default_factory=Persistence)
     endings: dict[str, Ending] = field(default_factory=dict)
@@ -69,37 +73,54 @@ class EvaluationRun:
         self._stored = stored
         self._context = context
         self._running: dict[int, ShardRun] = {}
+        self._looks: Looks | None = None
 
-    async def compute(self) -> None:
+    async def compute(self) -> State:
         """Computes and stores the shards that are missing.
+
+        Returns:
+            `SUCCEEDED`; `STOPPED` if some are, since the others had decided every check.
 
         Raises:
             HeatproofError: a shard failed, or could not be stored for longer than the patience
                 lasts; the others are stopped.
         """
+        state = State.SUCCEEDED
+        try:
+            await self._compute()
+        except* Decided:
+            state = State.STOPPED
+            self._running.clear()  # nobody asks for what was still in work
+        except* HeatproofError as errors:
+            raise _first(errors) from errors
+        return state
+
+    async def _compute(self) -> None:
+        """Computes the shards side by side.
+
+        Raises:
+            Decided: those that are stored decide every check of a sequential policy.
+        """
         stored = self._stored
         tally = Tally(stored.images_done, stored.predictions_done, stored.predictions_known)
         self._context.board.open(stored.name, tally)
-        try:
-            spec = self._context.documents.read_spec(stored.spec)
-            models = await self._patiently(self._models, spec)
-            predictions = stored.predictions_total // max(stored.images_total, 1)
-            blank = RunShard(spec, models, (), predictions=predictions)
-            chosen = await self._patiently(self._chosen, spec)
-            missing = iter(await self._patiently(self._missing))
-            pool = await self._patiently(self._pool, spec)
-            async with asyncio.TaskGroup() as group:
-                for _ in range(self._context.parallel_shards):
-                    group.create_task(self._work(missing, chosen, blank, pool, tally))
-        except* HeatproofError as errors:
-            raise _first(errors) from errors
+        spec = self._context.documents.read_spec(stored.spec)
+        models = await self._patiently(self._models, spec)
+        predictions = stored.predictions_total // max(stored.images_total, 1)
+        blank = RunShard(spec, models, (), predictions=predictions)
+        finished = await self._patiently(self._context.store.finished_shards, stored.number)
+        left = missing(await self._agenda(spec, finished), finished)
+        pool = await self._patiently(self._pool, spec)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self._context.parallel_shards):
+                group.create_task(self._work(left, blank, pool, tally))
 
     async def conclude(self, state: State, error: HeatproofError | None = None) -> None:
         """Summarizes what was computed, unfinished shards included, and ends the evaluation."""
         cut = tuple(run.rows() for run in self._running.values() if run.images)
         results = b""
         try:
-            results = await self._summary(cut)
+            results = await self._summary(cut, state)
         except HeatproofError as failure:
             error = error or failure
             state = State.FAILED if state is State.SUCCEEDED else state
@@ -139,28 +160,35 @@ class EvaluationRun:
 
     async def _work(
         self,
-        missing: Iterator[tuple[int, range]],
-        chosen: Sequence[int],
+        left: Iterator[Shard],
         blank: RunShard,
         pool: DonorPool,
         tally: Tally,
     ) -> None:
         """Computes one missing shard after the other."""
-        context = self._context
-        for number, places in missing:
-            positions = tuple(chosen[places.start : places.stop])
-            images = await self._patiently(
-                context.datasets.images, DatasetName.parse(self._stored.dataset), positions
-            )
+        context, dataset = self._context, DatasetName.parse(self._stored.dataset)
+        for shard in left:
+            images = await self._patiently(context.datasets.images, dataset, shard.positions)
+            positions = tuple(shard.positions)
             task = replace(blank, images=pool.supplied(images), positions=positions)
-            run = ShardRun(number, task, self._stored.name, places.start)
-            self._running[number] = run
+            run = self._running[shard.number] = ShardRun(shard.number, task, self._stored.name)
             tell = partial(self._tell, run, tally)
-            await run.compute(context.workers, lane=Lane.BULK, told=tell)
-            await self._patiently(context.store.add_shard, self._stored.number, run.rows())
-            del self._running[number]
-            tally.finish(number)
-            context.board.announce(self._stored.name)
+            computing = run.compute(context.workers, lane=Lane.BULK, told=tell)
+            if self._looks is None:
+                await computing
+                await self._keep(run, tally)
+                continue
+            async with self._looks.turns.after(computing, shard.number):
+                await self._keep(run, tally)
+                await self._looks.at(shard.number)
+
+    async def _keep(self, run: ShardRun, tally: Tally) -> None:
+        """Stores a finished shard."""
+        context = self._context
+        await self._patiently(context.store.add_shard, self._stored.number, run.rows())
+        del self._running[run.number]
+        tally.finish(run.number)
+        context.board.announce(self._stored.name)
 
     def _tell(self, run: ShardRun, tally: Tally) -> None:
         """Shows how far a shard is."""
@@ -178,28 +206,56 @@ class EvaluationRun:
         images = self._context.datasets.all_images(DatasetName.parse(self._stored.dataset))
         return ImageChoice.of(images, spec).positions
 
+    def _by_units(self, spec: EvaluationSpec) -> tuple[Shard, ...]:
+        images = tuple(self._context.datasets.all_images(DatasetName.parse(self._stored.dataset)))
+        return by_units(images, ImageChoice.of(images, spec).positions, seed=spec.seed)
+
     def _pool(self, spec: EvaluationSpec) -> DonorPool:
         images = self._context.datasets.all_images(DatasetName.parse(self._stored.dataset))
         return DonorPool.of(images, spec.seed, spec.registered)
 
-    def _missing(self) -> list[tuple[int, range]]:
-        finished = self._context.store.finished_shards(self._stored.number)
-        numbered = enumerate(shards(self._stored.images_total))
-        return [(number, positions) for number, positions in numbered if number not in finished]
+    async def _agenda(self, spec: EvaluationSpec, finished: frozenset[int]) -> tuple[Shard, ...]:
+        """All shards; of a sequential evaluation that goes on it looks at what is stored first.
 
-    async def _summary(self, cut: Sequence[ShardRows]) -> bytes:
+        Raises:
+            Decided: what is stored decides every check.
+        """
+        context, stored = self._context, self._stored
+        document = await self._patiently(context.store.rules, stored.number)
+        if not document:
+            return in_order(await self._patiently(self._chosen, spec))
+        rules = context.documents.read_rules(document)
+        policy = context.documents.read_policy(rules.policy)
+        agenda = await self._patiently(self._by_units, spec)
+        turns = Turns(len(finished))  # they are stored in their order
+        self._looks = Looks(context.gates, stored, rules, policy, agenda, turns)
+        if finished:
+            await self._looks.at(len(finished) - 1)
+        return agenda
+
+    async def _summary(self, cut: Sequence[ShardRows], state: State) -> bytes:
         context, stored = self._context, self._stored
         kept = StoredShards(context.store, stored.number, context.persistence.patiently)
         shards = (kept, HeldShards(cut))
         columns = EvaluationColumns(context.workers, stored.spec, shards, lane=Lane.BULK)
-        return await summarized(
+        results = await summarized(
             context.workers,
             columns,
             stored.spec,
             stored.environment,
             results=len(result_keys(context.documents.read_spec(stored.spec))),
             lane=Lane.BULK,
+            stopped=state is State.STOPPED,
         )
+        return results + await self._taken(state)
+
+    async def _taken(self, state: State) -> bytes:
+        """How far a sequential evaluation went, once it has its results."""
+        if self._looks is None or state not in {State.SUCCEEDED, State.STOPPED}:
+            return b""
+        finished = self._context.store.finished_shards
+        taken = self._looks.taken(len(await self._patiently(finished, self._stored.number)))
+        return self._context.documents.serialized_taken(taken)
 
 
 def _first(errors: BaseExceptionGroup[HeatproofError]) -> HeatproofError:

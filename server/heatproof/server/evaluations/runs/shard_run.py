@@ -19,7 +19,6 @@ class ShardRun:
         number: number of the shard.
         task: what is computed.
         name: name of the evaluation.
-        first: place of its first image among those of the evaluation.
         images: results so far.
         predictions: predictions so far.
         known: those of them that were known.
@@ -29,7 +28,6 @@ class ShardRun:
     number: int
     task: RunShard
     name: str
-    first: int
     images: list[ImageRow] = field(default_factory=list)
     predictions: int = 0
     known: int = 0
@@ -43,7 +41,7 @@ class ShardRun:
         seconds = max(seconds - self._prepared_for, 0.0)
         return ShardRows(
             shard=self.number,
-            first=self.first,
+            positions=self.task.positions,
             images=tuple(self.images),
             predictions=self.predictions,
             seconds=seconds,

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
@@ -44,7 +43,9 @@ from heatproof.server.evaluations.store.records import (
     StoredEvaluation,
 )
 from heatproof.server.evaluations.store.row_batches import next_rows
+from heatproof.server.evaluations.store.shard_rows import add_shard
 from heatproof.server.evaluations.store.tables import (
+    evaluation_rules,
     evaluations,
     image_results,
     score_columns,
@@ -94,7 +95,11 @@ class EvaluationStore:
             _check_presence(connection, new)
             connection.execute(insert(evaluations).values(_row(name, new)))
             _claim(connection, name, new)
-            return _get(connection, name)
+            stored = _get(connection, name)
+            if new.rules:
+                kept = {"evaluation": stored.number, "data": new.rules}
+                connection.execute(insert(evaluation_rules).values(kept))
+            return stored
 
     def get(self, name: EvaluationName) -> StoredEvaluation:
         """Finds an evaluation.
@@ -188,8 +193,10 @@ class EvaluationStore:
             change = update(evaluations).where(mine, _unfinished()).values(values)
             if connection.execute(change).rowcount:
                 for rows in ending.partial:
-                    _add_shard(connection, evaluation.number, rows)
+                    add_shard(connection, evaluation.number, rows)
                 connection.execute(delete(claims).where(claims.c.evaluation == evaluation.name))
+                judged = evaluation_rules.c.evaluation == evaluation.number
+                connection.execute(delete(evaluation_rules).where(judged))
 
     def unfinished(self) -> tuple[StoredEvaluation, ...]:
         """All evaluations that have not ended, oldest first."""
@@ -216,10 +223,16 @@ class EvaluationStore:
             connection.execute(again.values(state=State.QUEUED.value))
         return names
 
+    def rules(self, number: int) -> bytes:
+        """By what an evaluation is judged while it runs, as a document; b"" if it is not."""
+        query = select(evaluation_rules.c.data).where(evaluation_rules.c.evaluation == number)
+        with self._engine.connect() as connection:
+            return connection.scalar(query) or b""
+
     def add_shard(self, number: int, rows: ShardRows) -> None:
         """Stores a finished shard with all its images, or nothing."""
         with self._engine.begin() as connection:
-            _add_shard(connection, number, rows)
+            add_shard(connection, number, rows)
 
     def finished_shards(self, number: int) -> frozenset[int]:
         """Numbers of the stored shards of an evaluation."""
@@ -368,30 +381,7 @@ def _unfinished() -> ColumnElement[bool]:
     return evaluations.c.state.in_([state.value for state in UNFINISHED])
 
 
-def _add_shard(connection: Connection, number: int, rows: ShardRows) -> None:
-    shard = {
-        "evaluation": number,
-        "shard": rows.shard,
-        "images": len(rows.images),
-        "predictions": rows.predictions,
-        "seconds": rows.seconds,
-        "known": rows.known,
-    }
-    images = [
-        {"evaluation": number, "position": position, "shard": rows.shard, **asdict(image)}
-        for position, image in enumerate(rows.images, rows.first)
-    ]
-    connection.execute(insert(shards).values(shard))
-    connection.execute(insert(image_results), images)
-    columns = [
-        {"evaluation": number, "block": block, "shard": rows.shard, "data": data}
-        for block, data in enumerate(rows.columns)
-    ]
-    if columns:
-        connection.execute(insert(score_columns), columns)
-
-
 def _delete(connection: Connection, number: int) -> None:
-    for table in (image_results, score_columns, shards):
+    for table in (image_results, score_columns, shards, evaluation_rules):
         connection.execute(delete(table).where(table.c.evaluation == number))
     connection.execute(delete(evaluations).where(evaluations.c.number == number))

@@ -1,5 +1,6 @@
 """Evaluations and their results as they are stored: messages of the contract, serialised."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -18,11 +19,12 @@ class State(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    STOPPED = "stopped"
 
     @property
     def is_final(self) -> bool:
         """Whether nothing changes any more."""
-        return self in {State.SUCCEEDED, State.FAILED, State.CANCELLED}
+        return self in {State.SUCCEEDED, State.FAILED, State.CANCELLED, State.STOPPED}
 
 
 UNFINISHED: Final = tuple(state for state in State if not state.is_final)
@@ -40,7 +42,7 @@ class NewEvaluation:
         images: number of images.
         predictions: upper bound of the predictions.
         environment: serialised `Evaluation` that holds the environment alone.
-        predictions_known: those of `predictions_done` that were known.
+        rules: by what it is judged while it runs, as a document; b"" if it is not.
     """
 
     spec: bytes
@@ -50,6 +52,7 @@ class NewEvaluation:
     images: int
     predictions: int
     environment: bytes
+    rules: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,12 +104,24 @@ class StoredEvaluation:
         """
         if self.state is State.SUCCEEDED:
             return
-        way_out = "evaluate anew" if self.state.is_final else "wait for its end (WatchEvaluation)"
+        way_out = "wait for its end (WatchEvaluation)"
+        if self.state is State.STOPPED:
+            way_out = (
+                "its scores decided how many images it has, which only confidence sequences allow "
+                "for; evaluate all of them, without a sequential policy"
+            )
+        elif self.state.is_final:
+            way_out = "evaluate anew"
         raise FailedPreconditionError(
             f"{self.name} is {self.state}; only an evaluation that has succeeded can be {purpose}: "
             f"{way_out}",
             field=field,
         )
+
+    def require_results(self, purpose: str) -> None:
+        """The same, but for one that has stopped early, whose results hold for what they are of."""
+        if self.state is not State.STOPPED:
+            self.require_success(purpose)
 
     @property
     def predictions_expected(self) -> int:
@@ -114,7 +129,7 @@ class StoredEvaluation:
 
         What is still to come is counted by its upper bound; what has been done often took fewer.
         """
-        if self.images_done >= self.images_total:
+        if self.images_done >= self.images_total or self.state is State.STOPPED:
             return self.predictions_done
         per_image = self.predictions_total // self.images_total
         left = per_image * (self.images_total - self.images_done)
@@ -144,8 +159,8 @@ class ShardRows:
 
     Attributes:
         shard: its number.
-        first: position of its first image.
-        images: results of its images, in order.
+        positions: places in the data set of its images, and of those that it did not finish.
+        images: results of its images, in the order of the positions.
         predictions: predictions answered.
         seconds: time that took one worker, what it loads and opens once aside.
         columns: what statistics read of it, as blocks; () of a shard that was cut short.
@@ -153,7 +168,7 @@ class ShardRows:
     """
 
     shard: int
-    first: int
+    positions: Sequence[int]
     images: tuple[ImageRow, ...]
     predictions: int
     seconds: float

@@ -49,6 +49,14 @@ shards = Table(
     comment="A shard is here with all its images or not at all",
 )
 
+evaluation_rules = Table(
+    "evaluation_rules",
+    metadata,
+    Column("evaluation", ForeignKey(evaluations.c.number), primary_key=True),
+    Column("data", LargeBinary, nullable=False),
+    comment="By what a sequential evaluation is judged while it runs; gone with its end",
+)
+
 score_columns = Table(
     "score_columns",
     metadata,

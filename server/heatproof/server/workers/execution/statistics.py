@@ -1,6 +1,7 @@
 """Summarizes and judges evaluations, away from the event loop of the server."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import accumulate, pairwise
 
 import numpy as np
@@ -25,9 +26,11 @@ from heatproof.evaluators.evaluation.summaries import (
     units_of,
 )
 from heatproof.evaluators.evaluation.tabulation import image_columns, tabulated
+from heatproof.evaluators.gate import is_decided
 from heatproof.evaluators.gate import judge as judge_evaluation
 from heatproof.evaluators.gate.pairing import require_comparable
 from heatproof.evaluators.gate.policy import Evaluated
+from heatproof.evaluators.gate.sequential import sequence_summaries
 from heatproof.evaluators.gate.soundness import (
     require_answered,
     require_groups,
@@ -43,6 +46,7 @@ from heatproof.server.workers.statistics_tasks import (
     CheckPolicy,
     ImageSummary,
     Judge,
+    LookAt,
     RecordedEvaluation,
     SummarizeImages,
     SummarizeScores,
@@ -63,7 +67,8 @@ def summarize_images(task: SummarizeImages, context: TaskContext) -> ImageSummar
     images = read_images(task.images)
     context.report(f"summarizing {len(images)} images")
     spec = context.documents.read_spec(task.spec)
-    accuracy = clean_accuracy(spec, images)
+    summarizing = sequence_summaries if task.stopped else None
+    accuracy = clean_accuracy(spec, images, summarizing)
     warnings = doubts(images, context.documents.read_class_outputs(task.environment), accuracy)
     units = units_of(images, seed=spec.seed)
     summary = context.documents.serialized_image_summary(
@@ -96,7 +101,8 @@ def summarize_scores(task: SummarizeScores, context: TaskContext) -> bytes:
     span = _span(spec, task.first)
     context.report(f"summarizing results {span.start} to {span.stop - 1} of {len(images)} images")
     columns = Columns(images, read_results(task.scores, span))
-    return context.documents.serialized_results(summarize(spec, columns))
+    summarizing = sequence_summaries if task.stopped else None
+    return context.documents.serialized_results(summarize(spec, columns, summarizing))
 
 
 def _span(spec: EvaluationSpec, first: int) -> range:
@@ -144,6 +150,15 @@ def judge(task: Judge, context: TaskContext) -> bytes:
         require_groups(policy, images.groups)
     baseline = None if task.baseline is None else _evaluated(task.baseline, context)
     return context.documents.serialized_verdict(judge_evaluation(policy, candidate, baseline))
+
+
+def look_at(task: LookAt, context: TaskContext) -> bool:
+    """Holds what there is so far against a sequential policy."""
+    context.report(f"looking at {task.taken.units} of {task.taken.units_total} units")
+    policy = context.documents.read_policy(task.policy)
+    baseline = None if task.baseline is None else _evaluated(task.baseline, context)
+    so_far = replace(_evaluated(task.candidate, context), taken=task.taken)
+    return is_decided(policy, so_far, baseline)
 
 
 def _evaluated(held: TabulatedEvaluation | RecordedEvaluation, context: TaskContext) -> Evaluated:
