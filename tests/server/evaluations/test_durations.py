@@ -10,7 +10,10 @@ from tests.server.world import small_spec
 
 SPEC = small_spec("models/sha256-m", "datasets/sha256-d")
 OTHER = replace(SPEC, removals=SPEC.removals[:1])
-SPECS = {b"same": replace(SPEC, dataset="datasets/sha256-e", seed=9, units=2), b"other": OTHER}
+SPECS = {
+    b"same": replace(SPEC, dataset="datasets/sha256-e", seed=9, units=2, no_cache=True),
+    b"other": OTHER,
+}
 
 
 def seconds(*held: Experience, images: int = 10, predictions: int = 1000) -> float | None:

@@ -38,4 +38,4 @@ def expected_seconds(
 
 def _work(spec: EvaluationSpec) -> EvaluationSpec:
     """What is asked of an image; pictures of maps cost nearly nothing."""
-    return replace(spec, dataset="", units=0, seed=0, keep_overlays=False)
+    return replace(spec, dataset="", units=0, seed=0, keep_overlays=False, no_cache=False)

@@ -62,6 +62,7 @@ def test_where_the_cost_is_not_known_a_few_units_are_tried_first(
     trial, request = created(script)
     assert trial.spec.units == TRIED_UNITS
     assert not trial.spec.keep_overlays
+    assert (trial.spec.no_cache, request.spec.no_cache) == (True, False)
     assert trial.request_id != request.request_id
     assert request.spec.units == 4  # a quarter of the time less what the trial took
     assert request.spec.keep_overlays

@@ -76,7 +76,7 @@ def _trial(prepared: Prepared) -> Prepared:
     request = CreateEvaluationRequest(spec=prepared.request.spec, request_id=str(uuid.uuid4()))
     request.spec.units = TRIED_UNITS
     request.spec.keep_overlays = False
-    request.spec.no_cache = True
+    request.spec.no_cache = True  # answers that are known already would tell nothing
     return replace(
         prepared, request=request, given=frozenset(), on_progress=_as_trial(prepared.on_progress)
     )
