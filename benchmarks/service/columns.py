@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -117,9 +117,8 @@ class MadeUpWorkers(Workers):
 
 
 def _made_up(task: RunShard, points: int) -> MadeUpShard:
-    return MadeUpShard(
-        task.spec, task.models, task.images, task.positions, task.predictions, points=points
-    )
+    known = {field.name: getattr(task, field.name) for field in fields(task)}
+    return MadeUpShard(**known, points=points)
 
 
 def spec_of(world: World, images: int, results: int) -> EvaluationSpec:
