@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from heatproof.evaluators.statistics.betting import STEPS, Horizon, fortunes
+from heatproof.evaluators.statistics.betting import GRID_STEPS, Horizon, fortunes
 from heatproof.evaluators.statistics.permutation import SIGNIFICANCE
 from heatproof.server.evaluations.runs.agenda import by_units
 from heatproof.server.workers.inputs import Blob, EncodedSource, StoredImage
@@ -84,13 +84,13 @@ def first(won: Shares) -> Times:
 
 def lower_reaches(scores: Scores, bound: float, tail: float) -> Times:
     """When the lower limit is first at least `bound`, on the grid that limits are rounded to."""
-    mean = np.full(scores.shape[:-1], min(1.0, ceil(bound * STEPS - 1e-9) / STEPS))
+    mean = np.full(scores.shape[:-1], min(1.0, ceil(bound * GRID_STEPS - 1e-9) / GRID_STEPS))
     return first(fortunes(scores, mean, tail, Horizon.OPEN) >= -np.log(tail))
 
 
 def upper_falls_below(scores: Scores, bound: float) -> Times:
     """When the upper limit is first less than `bound`."""
-    rest = (floor((1 - bound) * STEPS + 1e-9) + 1) / STEPS
+    rest = (floor((1 - bound) * GRID_STEPS + 1e-9) + 1) / GRID_STEPS
     return lower_reaches(1 - scores, rest, TAIL)
 
 

@@ -1,5 +1,6 @@
 """Sequential gates on real servers: where they stop, and what they are held against."""
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -172,24 +173,31 @@ def test_what_stopped_is_no_baseline_and_compares_nothing(
 
 
 def test_a_killed_worker_changes_nothing(
-    served_with: Callable[..., AbstractContextManager[Served]],
-    files: Path,
-    stopped: GateReport,
+    served_with: Callable[..., AbstractContextManager[Served]], files: Path
 ) -> None:
     before = set(psutil.Process().children(recursive=True))
     killed: list[int] = []
 
-    def kill(progress: Any) -> None:
-        if progress.images_done and not killed:
-            for worker in set(psutil.Process().children(recursive=True)) - before:
-                killed.append(worker.pid)
-                worker.kill()
+    def kill(served: Served) -> None:
+        stub = evaluation_service_pb2_grpc.EvaluationServiceStub(served.channel)
+        while not killed:
+            page = stub.ListEvaluations(pb.ListEvaluationsRequest()).evaluations
+            if any(one.progress.predictions_done for one in page):
+                for worker in set(psutil.Process().children(recursive=True)) - before:
+                    killed.append(worker.pid)
+                    worker.kill()
 
+    slow = {"metric": {"deletion": {"grid": 8, "steps": 64}}, "min": 0.2}
     with served_with(workers=2) as served, Client.connect(served.address) as client:
-        report = gate(client, files, {"min": 0.2}, on_progress=kill)
+        killer = threading.Thread(target=kill, args=(served,), daemon=True)
+        killer.start()
+        disturbed = gate(client, files, slow, min_images=64)
+        killer.join(10)
+        undisturbed = gate(client, files, slow, min_images=64)
     assert killed
-    assert report.verdict == stopped.verdict
-    assert report.images == stopped.images
+    assert disturbed.evaluation.state == Evaluation.STATE_STOPPED
+    assert disturbed.verdict == undisturbed.verdict
+    assert disturbed.images == undisturbed.images
 
 
 def test_a_baseline_model_is_one_of_the_evaluation(served: Served, stopped: GateReport) -> None:

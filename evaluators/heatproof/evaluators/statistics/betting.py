@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from heatproof.evaluators.registry.parameters import Range
 from heatproof.evaluators.statistics.arms import Arm
 
-STEPS: Final = 1000
+GRID_STEPS: Final = 1000
 """Steps of the grid of supposed means; limits are rounded outwards to it."""
 _CHUNK_CELLS: Final = 4_000_000
 """Largest block of bets in memory, in cells."""
@@ -124,7 +124,7 @@ def ratio_limits(
         denominators: where b lies; finite.
         tail: chance of error of each limit.
     """
-    grid = np.linspace(estimates.lower, estimates.upper, STEPS + 1)
+    grid = np.linspace(estimates.lower, estimates.upper, GRID_STEPS + 1)
     ends = np.multiply.outer(grid, [denominators.lower, denominators.upper])
     low, high = numerators.lower - ends.max(axis=1), numerators.upper - ends.min(axis=1)
     return _hull(_stand(arm, grid, low, high, tail), grid)
@@ -144,7 +144,7 @@ def grouped_limits(
         largest: images of the largest group.
         tail: chance of error of each limit.
     """
-    grid = np.linspace(scores.lower, scores.upper, STEPS + 1)
+    grid = np.linspace(scores.lower, scores.upper, GRID_STEPS + 1)
     low, high = largest * (scores.lower - grid), largest * (scores.upper - grid)
     return _hull(_stand(arm, grid, low, high, tail), grid)
 
@@ -165,14 +165,14 @@ def _stakes(scores: Scores, tail: float, horizon: Horizon) -> Scores:
 def _lower(scores: Scores, tail: float, horizon: Horizon) -> Levels:
     """The largest mean of the grid that the player against `mean or less` rules out; 0 if none."""
     ruled_out: NDArray[np.int64] = np.zeros(scores.shape[:-1], dtype=np.int64)
-    step = 1 << STEPS.bit_length() - 1
+    step = 1 << GRID_STEPS.bit_length() - 1
     while step:
         tried = ruled_out + step
-        mean = np.asarray(np.minimum(tried, STEPS) / STEPS)
-        is_out = (tried <= STEPS) & (above(scores, mean, tail, horizon) >= -np.log(tail))
+        mean = np.asarray(np.minimum(tried, GRID_STEPS) / GRID_STEPS)
+        is_out = (tried <= GRID_STEPS) & (above(scores, mean, tail, horizon) >= -np.log(tail))
         ruled_out = np.where(is_out, tried, ruled_out)
         step >>= 1
-    return np.asarray(ruled_out / STEPS)
+    return np.asarray(ruled_out / GRID_STEPS)
 
 
 def _stand(arm: Arm, grid: Levels, low: Levels, high: Levels, tail: float) -> list[bool]:
@@ -194,4 +194,4 @@ def _hull(stand: list[bool], grid: Levels) -> tuple[float, float] | None:
     places = np.flatnonzero(stand)
     if not places.size:
         return None
-    return float(grid[max(places[0] - 1, 0)]), float(grid[min(places[-1] + 1, STEPS)])
+    return float(grid[max(places[0] - 1, 0)]), float(grid[min(places[-1] + 1, GRID_STEPS)])
