@@ -1,10 +1,14 @@
 """Settings come from the environment and from options, and unsafe ones are refused."""
 
+import subprocess
+import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from pydantic import ValidationError
 
+from heatproof.graphs.runtime.providers import Provider
 from heatproof.server import embedded
 from heatproof.server.settings import Settings
 
@@ -135,3 +139,24 @@ def test_a_user_without_a_home_keeps_no_answers(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(Path, "home", homeless)
     with embedded.settings({}) as settings:
         assert settings.answers_bytes == 0
+
+
+@pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
+def test_a_gpu_is_out_of_reach_for_workers_in_their_sandbox(provider: str) -> None:
+    with pytest.raises(ValidationError, match="set sandbox to off"):
+        Settings.model_validate({"provider": provider})
+    assert Settings.model_validate({"provider": provider, "sandbox": "off"}).provider == provider
+
+
+def test_the_setting_names_the_providers_that_there_are() -> None:
+    annotation = Settings.model_fields["provider"].annotation
+    assert set(get_args(annotation)) == set(Provider)
+
+
+def test_a_provider_that_is_not_installed_ends_the_server_before_it_serves(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "heatproof.server", "--address", "127.0.0.1:0"]
+    options = ["--data-dir", str(tmp_path / "data"), "--provider", "openvino"]
+    ended = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert "install onnxruntime-openvino in place of" in ended.stderr
+    assert not (tmp_path / "data").exists()

@@ -94,6 +94,7 @@ def pool_settings(settings: Settings) -> PoolSettings:
         inspection_workers=settings.inspection_workers,
         threads=settings.threads,
         batch_rows=0 if settings.batch_rows == "fastest" else int(settings.batch_rows),
+        provider=settings.provider,
         memory_bytes=settings.worker_memory_bytes,
         data_dir=settings.data_dir,
         answers_dir=settings.answers_folder,

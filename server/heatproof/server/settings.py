@@ -52,6 +52,9 @@ Bytes = Annotated[int, Field(gt=0, le=1 << 60)]
 Seconds = Annotated[float, Field(gt=0, le=2_000_000, allow_inf_nan=False)]
 
 
+_ON_GPUS: Final = frozenset({"cuda", "tensorrt"})
+
+
 class Settings(BaseSettings):
     """Settings of a server.
 
@@ -111,6 +114,11 @@ class Settings(BaseSettings):
     batch_rows: Literal["fastest", "2", "4", "8"] = Field(
         "fastest",
         description="rows that one run of a network takes; `fastest`: found by timing its runs",
+    )
+    provider: Literal["cpu", "cuda", "tensorrt", "openvino"] = Field(
+        "cpu",
+        description="what ONNX Runtime runs networks on, in float32; the installed ONNX Runtime "
+        "must have it",
     )
     preload: bool = Field(
         default=True, description="start workers with the server, not with their first task"
@@ -242,6 +250,15 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"{self.address} can be reached by others: set tls_certificate and tls_key, or "
                 "say `--insecure` to serve it without TLS"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_provider(self) -> Self:
+        if self.provider in _ON_GPUS and self.sandbox is not Mode.OFF:
+            raise ValueError(
+                f"provider {self.provider} needs a GPU, which workers in their sandbox cannot "
+                "reach: set sandbox to off, where models and images are trusted"
             )
         return self
 

@@ -56,7 +56,21 @@ def _check(settings: Settings) -> NoReturn:
 
 def _run(settings: Settings, *, announce: bool) -> None:
     logs.configure(settings)
+    _require_provider(settings)
     asyncio.run(_serve(settings, announce=announce))
+
+
+def _require_provider(settings: Settings) -> None:
+    """Refuses a provider that is not installed before anything is served.
+
+    Raises:
+        FailedPreconditionError: names those that are.
+    """
+    if settings.provider == "cpu":
+        return  # always there
+    from heatproof.graphs.runtime.providers import Provider, require_installed  # noqa: PLC0415  # loads ONNX Runtime
+
+    require_installed(Provider(settings.provider))
 
 
 async def _serve(settings: Settings, *, announce: bool) -> None:

@@ -14,17 +14,20 @@ from heatproof.graphs.lowering.partitioning import partition
 from heatproof.graphs.lowering.phases import split_phases
 from heatproof.graphs.lowering.steps import smooth_steps
 from heatproof.graphs.lowering.sums import settle_sums
+from heatproof.graphs.lowering.weights import own_weights
 
 
 class Platform(StrEnum):
     """Where a graph runs.
 
     CPU: ONNX Runtime on a processor. CUDA: ONNX Runtime on an NVIDIA GPU, which has fast kernels
-    for all that rules write, so that nothing is done. PORTABLE: any runtime.
+    for all that rules write, so that nothing is done. OPENVINO: Intel's runtime on a processor.
+    PORTABLE: any runtime.
     """
 
     CPU = "cpu"
     CUDA = "cuda"
+    OPENVINO = "openvino"
     PORTABLE = "portable"
 
 
@@ -40,6 +43,7 @@ _PASSES: Final[Mapping[Platform, tuple[Callable[[ir.Model], None], ...]]] = Mapp
             settle_sums,
         ),
         Platform.CUDA: (),
+        Platform.OPENVINO: (own_weights,),
         Platform.PORTABLE: (),
     }
 )

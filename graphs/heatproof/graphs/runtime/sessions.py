@@ -20,10 +20,12 @@ from onnxruntime.capi import (
 
 from heatproof.evaluators.errors import InvalidModelError, ResourceExhaustedError
 from heatproof.graphs.files.saving import embedded, weight_bytes
-from heatproof.graphs.lowering import Platform, lower
+from heatproof.graphs.lowering import lower
+from heatproof.graphs.runtime.agreement import require_agreement
 from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.graphs.runtime.folding import folds_within_budget
 from heatproof.graphs.runtime.grouping import Grouping
+from heatproof.graphs.runtime.providers import Provider, native_providers, platform_of
 from heatproof.graphs.runtime.streams import Streams
 
 Array = NDArray[Any]
@@ -66,12 +68,14 @@ class SessionSettings:
         fused: whether ONNX Runtime may fuse nodes; else a session opens sooner and runs slower.
         grouped: batches that one run takes, of those that `grouping.COUNTS` lists; 0: the fastest.
         log_severity: lowest severity of ONNX Runtime's log: 2 warnings, 3 errors, 4 fatal.
+        provider: what runs them.
     """
 
     threads: int = 1
     log_severity: int = 3
     fused: bool = True
     grouped: int = 0
+    provider: Provider = Provider.CPU
 
     def options(self) -> ort.SessionOptions:
         """Fresh options, deterministic: one operator after the other, fixed reductions."""
@@ -181,31 +185,37 @@ class _Buffers:
 def open_session(model: ir.Model, settings: SessionSettings) -> Session:
     """Opens a session on a model, whose large weights it shares with the model.
 
-    The graph is lowered for the processor; the argument is left alone.
+    The graph is lowered for what runs it; the argument is left alone.
     Constants that cost too much to fold are left to be computed when the model runs.
 
     Raises:
         InvalidModelError: ONNX Runtime refuses the model.
         ResourceExhaustedError: memory ran out.
+        FailedPreconditionError: what is to run it computes otherwise than the processor.
     """
     copy = embedded(model)
-    lower(copy, Platform.CPU)
+    lower(copy, platform_of(settings.provider))
     weights = {
         name: _lent(value.const_value)
         for name, value in copy.graph.initializers.items()
         if value.const_value is not None and _is_shared(value)
     }
     held, before = weight_bytes(copy), resident_bytes()
-    options = settings.options()
-    if weights:
-        options.add_external_initializers(list(weights), list(weights.values()))
-    try:
-        native = ort.InferenceSession(
-            _skeleton(copy, weights),
-            options,
-            providers=["CPUExecutionProvider"],
-            disabled_optimizers=None if folds_within_budget(copy) else _FOLDING,
+    disabled = None if folds_within_budget(copy) else _FOLDING
+    source = _skeleton(copy, weights)
+
+    def opened(provider: Provider) -> ort.InferenceSession:
+        options = settings.options()
+        if weights:
+            options.add_external_initializers(list(weights), list(weights.values()))
+        return ort.InferenceSession(
+            source, options, providers=native_providers(provider), disabled_optimizers=disabled
         )
+
+    try:
+        native = opened(settings.provider)
+        if settings.provider is not Provider.CPU:
+            require_agreement(native, opened(Provider.CPU), settings.provider)
     except _FAILURES as error:
         raise _domain_error("ONNX Runtime refuses the model", error) from error
     nbytes = max(held, resident_bytes() - before)

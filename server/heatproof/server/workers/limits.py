@@ -131,6 +131,7 @@ class WorkerSettings:
     Attributes:
         threads: threads a network may use.
         batch_rows: rows that one run of a network takes; 0: the fastest of a few.
+        provider: what runs networks, as the setting of the same name.
         data_dir: folder whose blobs tasks name.
         answers_dir: folder of the answers that are kept.
         niceness: added to the server's own.
@@ -143,6 +144,7 @@ class WorkerSettings:
 
     threads: int
     batch_rows: int = 0
+    provider: str = "cpu"
     data_dir: Path = Path()
     answers_dir: Path = Path()
     niceness: int = 0

@@ -22,6 +22,7 @@ from heatproof.graphs.files.loading import Model, load_model
 from heatproof.graphs.predictor import MOST_PIXELS_SIDE_BY_SIDE, SMALLEST_BATCH, OrtPredictor
 from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.graphs.runtime.grouping import COUNTS
+from heatproof.graphs.runtime.providers import Provider, native_providers
 from heatproof.graphs.runtime.sessions import SessionCache, SessionSettings
 from heatproof.server.storage.integrity import Verifier
 from heatproof.server.workers.file_access import FileAccess
@@ -49,7 +50,9 @@ class ModelCache:
         self._blobs = blobs
         self._models: OrderedDict[_Key, CanonicalModel] = OrderedDict()
         grouped = settings.batch_rows // SMALLEST_BATCH
-        runtime = SessionSettings(threads=settings.threads, grouped=grouped)
+        runtime = SessionSettings(
+            threads=settings.threads, grouped=grouped, provider=Provider(settings.provider)
+        )
         self._sessions = SessionCache(settings.session_bytes, runtime)
         self._loading_seconds = 0.0
         self._files: dict[str, Path] = {}
@@ -152,8 +155,12 @@ def _described(sessions: SessionCache) -> str:
     counts = (settings.grouped,) if settings.grouped else COUNTS
     rows = " or ".join(str(count * SMALLEST_BATCH) for count in counts)
     side = math.isqrt(MOST_PIXELS_SIDE_BY_SIDE)
+    providers = [
+        " ".join([name, *(f"{key}={value}" for key, value in sorted(given.items()))])
+        for name, given in native_providers(settings.provider)
+    ]
     return (
-        f"CPUExecutionProvider, {runs} runs of {rows} rows at once, 1 thread each, "
+        f"{', '.join(providers)}, {runs} runs of {rows} rows at once, 1 thread each, "
         f"above {side} x {side} pixels 1 on {settings.threads} threads, "
         f"{options.execution_mode}, {options.graph_optimization_level}, "
         f"deterministic={options.use_deterministic_compute}"

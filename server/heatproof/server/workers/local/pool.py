@@ -55,6 +55,7 @@ class PoolSettings:
         inspection_workers: most workers for models that are uploaded.
         threads: threads a network may use; 0 shares the granted cores among the bulk workers.
         batch_rows: rows that one run of a network takes; 0: the fastest of a few.
+        provider: what runs networks, as the setting of the same name.
         memory_bytes: memory at which the largest worker is killed, of all workers together; 0 is
             7/8 of what is granted.
         data_dir: folder whose blobs tasks name.
@@ -77,6 +78,7 @@ class PoolSettings:
     inspection_workers: int = 2
     threads: int = 0
     batch_rows: int = 0
+    provider: str = "cpu"
     memory_bytes: int = 0
     data_dir: Path = Path()
     answers_dir: Path = Path()
@@ -104,6 +106,7 @@ class PoolSettings:
         return WorkerSettings(
             threads=self.threads,
             batch_rows=self.batch_rows,
+            provider=self.provider,
             niceness=niceness,
             session_bytes=min(_SESSION_BYTES, self.memory_bytes // 4),
             data_dir=self.data_dir,

@@ -1,0 +1,63 @@
+"""Holds what computes beside the processor to what the processor computes."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from heatproof.evaluators.errors import FailedPreconditionError
+from heatproof.graphs.runtime.providers import Provider
+
+_ROWS: Final = 2
+_TOLERANCE: Final = 1e-2
+"""Largest length of all differences of an output over the length of its values: sums in another
+order stay below, even where they move a gradient across the kink of a rectifier; wrong kernels do
+not."""
+
+
+def require_agreement(
+    found: ort.InferenceSession, expected: ort.InferenceSession, provider: Provider
+) -> None:
+    """Runs two random rows through two sessions of one graph.
+
+    Args:
+        found: runs on the provider.
+        expected: runs on the processor.
+        provider: what is held to it.
+
+    Raises:
+        FailedPreconditionError: an output differs by more than a hundredth of its length.
+    """
+    feeds = _random_rows(expected.get_inputs())
+    outputs = [output.name for output in expected.get_outputs()]
+    pairs = zip(found.run(outputs, feeds), expected.run(outputs, feeds), strict=True)
+    for name, (one, other) in zip(outputs, pairs, strict=True):
+        share = _difference(one, other)
+        if not share <= _TOLERANCE:
+            raise FailedPreconditionError(
+                f"{provider} computes this network otherwise than the processor: {name} differs by "
+                f"{share:.2g} of its length; run the server with provider cpu",
+                field="provider",
+            )
+
+
+def _random_rows(inputs: Sequence[ort.NodeArg]) -> dict[str, NDArray[np.float32]]:
+    """Zeros and ones for masks, which have one channel; else values in [0, 1]."""
+    random = np.random.default_rng(0)
+    feeds = {}
+    for held in inputs:
+        shape = [size if isinstance(size, int) else _ROWS for size in held.shape]
+        values = random.random(shape, dtype=np.float32)
+        is_mask = len(shape) > _ROWS and shape[1] == 1
+        feeds[held.name] = (values < 0.5).astype(np.float32) if is_mask else values
+    return feeds
+
+
+def _difference(one: NDArray[Any], other: NDArray[Any]) -> float:
+    """Length of the difference over that of the values; where both are NaN nothing differs."""
+    mine, theirs = np.asarray(one, np.float64), np.asarray(other, np.float64)
+    differing = np.where(np.isnan(mine) & np.isnan(theirs), 0.0, mine - theirs)
+    length = float(np.linalg.norm(np.nan_to_num(theirs)))
+    return float(np.linalg.norm(differing)) / max(length, 1e-6)
