@@ -80,6 +80,7 @@ def values(kind: Any) -> st.SearchStrategy[Any]:
         return st.builds(ImageRow, *[st.sampled_from([b"", ROW])] * 3)
     known: dict[Any, st.SearchStrategy[Any]] = {
         int: COUNT,
+        bool: st.booleans(),
         dict[str, str]: st.dictionaries(TEXT, TEXT, max_size=3),
         tuple[str, ...]: st.lists(st.sampled_from("abc"), min_size=1).map(tuple),
         tuple[tasks.ImageFacts, ...]: st.lists(
@@ -147,7 +148,7 @@ def test_answers_of_more_bytes_than_a_file_has_are_refused(size: int) -> None:
 
 @pytest.mark.parametrize("known", [-1, 8])
 def test_more_known_predictions_than_there_were_are_refused(known: int) -> None:
-    totals = Done(tasks.ShardTotals(7, BLOCKS, known))
+    totals = Done(tasks.ShardTotals(7, BLOCKS, known=known))
     frame = encode_report(Report(NUMBER, totals))
     with pytest.raises(MalformedFrameError, match="of 7 predictions were known"):
         decode_report(frame, tasks.RunShard, NUMBER, check_document)  # type: ignore[arg-type]  # its class methods are read

@@ -156,16 +156,13 @@ class _Question:
             UsageError: says which, and the way out.
         """
         candidate = self.candidate
-        if self.reports.update_baseline is not None and read_policy(candidate.rules()).sequential:
-            raise UsageError(
-                "--update-baseline keeps the scores of all images, and a sequential gate stops "
-                "once it is decided: leave one of them out"
-            )
         require_named_server(candidate.baseline, self.reports.update_baseline, server)
         if candidate.evaluation is None:
             self._evaluated()
+            self._require_all_images()
             return
         server.require_server()
+        self._require_all_images()
         if candidate.dry_run:
             raise UsageError("--evaluation runs nothing, so leave --dry-run out")
         others = {
@@ -183,6 +180,21 @@ class _Question:
             raise UsageError(
                 f"--evaluation judges what is stored: leave out {', '.join(given)}, which say what "
                 "is evaluated"
+            )
+
+    def _require_all_images(self) -> None:
+        """Refuses to keep as a baseline what is stopped early.
+
+        Raises:
+            UsageError: the policy is sequential.
+        """
+        if (
+            self.reports.update_baseline is not None
+            and read_policy(self.candidate.rules()).sequential
+        ):
+            raise UsageError(
+                "--update-baseline keeps the scores of all images, and a sequential gate stops "
+                "once it is decided: leave one of them out"
             )
 
     def rehearse(self, server: shared.ServerOptions) -> None:
