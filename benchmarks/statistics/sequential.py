@@ -1,6 +1,6 @@
 """Prints how often sequential gates err, and how many units they save, on seeded draws.
 
-`python benchmarks/sequential.py [--repetitions N]`; a minute of one core.
+`python benchmarks/statistics/sequential.py [--repetitions N]`; a minute of one core.
 
 Looks are taken where the server takes them. The Monte Carlo error of a share p is about
 `sqrt(p (1 - p) / N)`.
