@@ -1,7 +1,7 @@
 """Holds what computes beside the processor to what the processor computes."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import onnxruntime as ort
@@ -34,7 +34,7 @@ def require_agreement(
     outputs = [output.name for output in expected.get_outputs()]
     pairs = zip(found.run(outputs, feeds), expected.run(outputs, feeds), strict=True)
     for name, (one, other) in zip(outputs, pairs, strict=True):
-        share = _difference(one, other)
+        share = _difference(np.asarray(one, np.float64), np.asarray(other, np.float64))
         if not share <= _TOLERANCE:
             raise FailedPreconditionError(
                 f"{provider} computes this network otherwise than the processor: {name} differs by "
@@ -55,9 +55,8 @@ def _random_rows(inputs: Sequence[ort.NodeArg]) -> dict[str, NDArray[np.float32]
     return feeds
 
 
-def _difference(one: NDArray[Any], other: NDArray[Any]) -> float:
+def _difference(mine: NDArray[np.float64], theirs: NDArray[np.float64]) -> float:
     """Length of the difference over that of the values; where both are NaN nothing differs."""
-    mine, theirs = np.asarray(one, np.float64), np.asarray(other, np.float64)
     differing = np.where(np.isnan(mine) & np.isnan(theirs), 0.0, mine - theirs)
     length = float(np.linalg.norm(np.nan_to_num(theirs)))
     return float(np.linalg.norm(differing)) / max(length, 1e-6)
