@@ -11,6 +11,9 @@ import onnxruntime as ort
 from heatproof.evaluators.errors import FailedPreconditionError
 from heatproof.graphs.lowering import Platform
 
+RUNTIME_VERSION: Final[str] = ort.__version__
+"""Version of ONNX Runtime, whatever the package is called that it came in."""
+
 NativeProvider: TypeAlias = tuple[str, dict[str, str]]
 """Name of an execution provider in ONNX Runtime, and its options."""
 
@@ -91,7 +94,7 @@ def require_installed(provider: Provider, installed: Sequence[str] | None = None
     ]
     package = _RUNTIMES[provider].distribution
     raise FailedPreconditionError(
-        f"this ONNX Runtime {ort.__version__} cannot run networks by {provider}, but by "
+        f"this ONNX Runtime {RUNTIME_VERSION} cannot run networks by {provider}, but by "
         f"{', '.join(usable)}: install {package} in place of the onnxruntime there is, or choose "
         "another provider",
         field="provider",

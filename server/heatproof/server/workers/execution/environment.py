@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import onnxruntime as ort
 
+from heatproof.graphs.runtime.providers import RUNTIME_VERSION
 from heatproof.server.workers.execution.context import TaskContext
 from heatproof.server.workers.tasks import DescribeEnvironment
 
@@ -30,7 +30,7 @@ def computing_environment(session_options: str) -> dict[str, str]:
     """What of the environment may change the last bits of a score."""
     return {
         **{package: _version(package) for package in (*_PACKAGES, *_IMAGES)},
-        "onnxruntime": ort.__version__,  # whose package has another name for each provider
+        "onnxruntime": RUNTIME_VERSION,  # whose package has another name for each provider
         "processor": _processor(),
         "processor_features": " ".join(_features()),
         "session_options": session_options,
