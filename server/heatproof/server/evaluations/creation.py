@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from heatproof.evaluators.errors import InvalidArgumentError, placed
@@ -92,9 +92,8 @@ class Creation:
         """
         key = _checked_request_id(request_id)
         with placed("spec"):
-            images, sampling = await asyncio.to_thread(self._images, spec)
+            images, inventory, sampling = await asyncio.to_thread(self._images, spec)
             models = await asyncio.to_thread(found_models, spec, self._context.models)
-            inventory = Inventory.of(image.known for image in images)
             spec = resolved_spec(spec, inventory)
             for check in checks:
                 check(spec)
@@ -166,7 +165,12 @@ class Creation:
         beside = min(context.parallel_shards, len(shards(images)))
         return None if seconds is None else seconds / beside
 
-    def _images(self, spec: EvaluationSpec) -> tuple[tuple[StoredImage, ...], Sampling]:
+    def _images(self, spec: EvaluationSpec) -> tuple[tuple[StoredImage, ...], Inventory, Sampling]:
+        """The images that are evaluated, what comes with those of the set, and their units.
+
+        What a spec may ask, and parameters that are left to the images, follow from the whole set:
+        a few of its units are asked what all of them would be.
+        """
         if not spec.dataset:
             raise InvalidArgumentError(
                 "dataset is required; upload one with UploadDataset, or call Evaluate with images",
@@ -176,7 +180,9 @@ class Creation:
         self._context.datasets.get(name, field="dataset")
         images = tuple(self._context.datasets.all_images(name))
         choice = ImageChoice.of(images, spec)
-        return tuple(images[place] for place in choice.positions), choice.sampling
+        chosen = tuple(images[place] for place in choice.positions)
+        inventory = Inventory.of(image.known for image in images)
+        return chosen, replace(inventory, images=len(chosen)), choice.sampling
 
 
 def found_models(spec: EvaluationSpec, store: ModelStore) -> tuple[ModelFiles, ...]:

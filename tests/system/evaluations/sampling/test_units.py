@@ -3,11 +3,13 @@
 import hashlib
 from typing import Any
 
+import numpy as np
 import pytest
 
 from heatproof.v1 import dataset_service_pb2, evaluation_pb2, gate_pb2, image_pb2
 from heatproof.v1 import evaluation_service_pb2 as pb
 from tests.system.evaluations.colour_server import Evaluating, square
+from tests.system.payloads import dataset, tensor
 from tests.system.refusals import refused
 
 SEED, IMAGES, UNITS = 3, 12, 5
@@ -126,3 +128,18 @@ def test_a_part_is_held_against_a_baseline_of_the_whole_but_not_the_other_way(
     with refused() as refusal:
         verdict(whole.name, some.name)
     assert f"{IMAGES - UNITS} only in the candidate" in refusal.message
+
+
+def test_a_few_units_are_asked_what_the_whole_set_would_be(served: Evaluating) -> None:
+    encoded = {hashlib.sha256(square(n)).hexdigest(): square(n) for n in range(IMAGES)}
+    without = in_their_order(list(encoded))[:2]
+    mask = image_pb2.ObjectMask(frame="FRAME_SOURCE", mask=tensor(np.eye(32), "uint8"))
+    images = [
+        image_pb2.Image(encoded=data, object_mask=None if digest in without else mask)
+        for digest, data in encoded.items()
+    ]
+    stored = served.datasets.UploadDataset(dataset(*images), timeout=60).name
+
+    some = ended(served, dataset=stored, units=2, metrics=[{"pointing_game": {}}], removals=[])
+    summary = some.results[0].summary
+    assert (summary.scored, dict(summary.undefined)) == (0, {"NO_OBJECT": 2})
