@@ -28,6 +28,15 @@ LOADS = {
         *HEAVY, "sqlalchemy", "alembic", "pydantic", "grpc", *SHOWN,
     ),
     "import heatproof.client.command.application": (
+        "numpy", "grpc", "google", "heatproof.v1", "heatproof.evaluators", *SHOWN,
+    ),
+    "from heatproof.client.command.application import run\nrun(['--help'])": (
+        "numpy", "grpc", "google", "heatproof.v1", *SHOWN,
+    ),
+    "import heatproof.client.command.evaluations.gate": (
+        "scipy", "cv2", "PIL", "sqlalchemy", "heatproof.evaluators", *RUNTIME, *SHOWN,
+    ),
+    "from heatproof.client import Client": (
         "scipy", "cv2", "PIL", "sqlalchemy", "heatproof.evaluators", *RUNTIME, *SHOWN,
     ),
 }  # fmt: skip

@@ -14,132 +14,24 @@ with Client.embedded() as client:
 print(report.to_pandas())
 """
 
-from heatproof.client.clients.asynchronous import AsyncClient
-from heatproof.client.clients.connections.addresses import Tls
-from heatproof.client.clients.flows.explanations import ExplainedImage
-from heatproof.client.clients.handles import AsyncEvaluationHandle, EvaluationHandle
-from heatproof.client.clients.progress import Progress, Stage
-from heatproof.client.clients.synchronous import Client
-from heatproof.client.documents.annotations import AnnotationSources, PartialAnnotationsWarning
-from heatproof.client.documents.labelled_images import LabelledImages
-from heatproof.client.documents.results import (
-    ConsistencyWeights,
-    GateReport,
-    MetricReliabilities,
-    ModelComparisons,
-    Report,
-    UnjudgedError,
-)
-from heatproof.client.documents.results.estimates import EvaluationEstimate, GateEstimate
-from heatproof.client.documents.results.inputs import ModelInputs
-from heatproof.client.errors import (
-    AddressError,
-    ConflictError,
-    ConnectionLostError,
-    DataLossError,
-    DeadlineExceededError,
-    EvaluationCancelledError,
-    EvaluationFailedError,
-    EvaluationInterrupted,
-    FailedPreconditionError,
-    FieldViolation,
-    HeatproofError,
-    InternalError,
-    InvalidArgumentError,
-    MissingExtraError,
-    NotFoundError,
-    PermissionDeniedError,
-    PolicyError,
-    ResourceExhaustedError,
-    ServerNotInstalledError,
-    ServerStartError,
-    ServiceError,
-    Status,
-    UnavailableError,
-    UsageError,
-)
-from heatproof.client.presentation import presenter as presenter  # it names itself
-from heatproof.client.version import __version__ as __version__
-from heatproof.v1.baseline_pb2 import BaselineRevision, NamedBaseline
-from heatproof.v1.catalog_service_pb2 import Catalog, ServerInfo
-from heatproof.v1.comparison_pb2 import ComparedModel, ModelComparison, ModelDifference
-from heatproof.v1.dataset_pb2 import Dataset
-from heatproof.v1.evaluation_pb2 import Evaluation
-from heatproof.v1.explainers_pb2 import Explainer
-from heatproof.v1.gate_pb2 import Baseline, Policy
-from heatproof.v1.image_pb2 import Image
-from heatproof.v1.metrics_pb2 import Metric
-from heatproof.v1.model_pb2 import Model
-from heatproof.v1.model_service_pb2 import Gradient, LayerMasking
-from heatproof.v1.preprocessing_pb2 import Preprocessing
-from heatproof.v1.removal_operators_pb2 import RemovalOperator
-from heatproof.v1.results_pb2 import ConsistencyWeight
-from heatproof.v1.target_pb2 import Target
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "AddressError",
-    "AnnotationSources",
-    "AsyncClient",
-    "AsyncEvaluationHandle",
-    "Baseline",
-    "BaselineRevision",
-    "Catalog",
-    "Client",
-    "ComparedModel",
-    "ConflictError",
-    "ConnectionLostError",
-    "ConsistencyWeight",
-    "ConsistencyWeights",
-    "DataLossError",
-    "Dataset",
-    "DeadlineExceededError",
-    "Evaluation",
-    "EvaluationCancelledError",
-    "EvaluationEstimate",
-    "EvaluationFailedError",
-    "EvaluationHandle",
-    "EvaluationInterrupted",
-    "ExplainedImage",
-    "Explainer",
-    "FailedPreconditionError",
-    "FieldViolation",
-    "GateEstimate",
-    "GateReport",
-    "Gradient",
-    "HeatproofError",
-    "Image",
-    "InternalError",
-    "InvalidArgumentError",
-    "LabelledImages",
-    "LayerMasking",
-    "Metric",
-    "MetricReliabilities",
-    "MissingExtraError",
-    "Model",
-    "ModelComparison",
-    "ModelComparisons",
-    "ModelDifference",
-    "ModelInputs",
-    "NamedBaseline",
-    "NotFoundError",
-    "PartialAnnotationsWarning",
-    "PermissionDeniedError",
-    "Policy",
-    "PolicyError",
-    "Preprocessing",
-    "Progress",
-    "RemovalOperator",
-    "Report",
-    "ResourceExhaustedError",
-    "ServerInfo",
-    "ServerNotInstalledError",
-    "ServerStartError",
-    "ServiceError",
-    "Stage",
-    "Status",
-    "Target",
-    "Tls",
-    "UnavailableError",
-    "UnjudgedError",
-    "UsageError",
-]
+from heatproof.client.version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from heatproof.client.interface import *  # noqa: F403  # what __getattr__ finds
+
+_PUBLIC = f"{__name__}.interface"
+
+
+def __getattr__(name: str) -> object:
+    """Loads the public names with the first use of one: the command does without most of them."""
+    public = import_module(_PUBLIC)
+    if name != "__all__" and name not in public.__all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(public, name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *import_module(_PUBLIC).__all__]

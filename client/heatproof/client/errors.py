@@ -1,4 +1,4 @@
-"""The error tree of the client.
+"""The error tree of the client, and its warning.
 
 * HeatproofError
   x UsageError
@@ -246,3 +246,7 @@ class PermissionDeniedError(ServiceError):
 
 class InternalError(ServiceError):
     """The server is at fault, or speaks another version of the contract."""
+
+
+class PartialAnnotationsWarning(UserWarning):
+    """Only some images have what others have, or nothing reads what was sent."""

@@ -12,6 +12,7 @@ from packaging.requirements import Requirement
 import heatproof.client
 from heatproof.client.command.application import run
 from heatproof.client.command.options.files import require_writable
+from heatproof.client.command.subcommands import SUBCOMMANDS, Listed, Subcommand
 from heatproof.v1.gate_pb2 import Verdict
 from tests.client import fakes
 from tests.client.command.interrupting import interrupted
@@ -162,6 +163,25 @@ def test_asking_whether_a_report_can_be_written_leaves_nothing_and_takes_devices
     require_writable(tmp_path / "report.json")
     require_writable(Path(os.devnull))
     assert not list(tmp_path.iterdir())
+
+
+def test_folders_may_be_called_models_and_datasets(  # noqa: PLR0917  # fixtures
+    gate: list[str],
+    tmp_path: Path,
+    model_file: Path,
+    image_folder: Path,
+    script: fakes.Script,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "datasets").mkdir()
+    model_file.rename(tmp_path / "models" / "net.onnx")
+    image_folder.rename(tmp_path / "datasets" / "photos")
+    monkeypatch.chdir(tmp_path)
+
+    assert run([*gate, "--model", "models/net.onnx", "--images", "datasets/photos"]) == 0
+    assert script.uploaded
+    assert len(script.images) == 3
 
 
 def test_labels_for_an_uploaded_set_are_refused(
@@ -360,3 +380,13 @@ def test_without_server_and_its_packages_the_command_says_what_to_install(
         assert done.returncode == 2, done.stderr
         assert "no --server given, and the local server is not installed" in done.stderr
         assert "pip install 'heatproof[server]'" in done.stderr
+
+
+@pytest.mark.parametrize("subcommand", SUBCOMMANDS, ids=lambda one: one.name)
+def test_what_is_listed_of_a_subcommand_is_what_it_says_itself(subcommand: Subcommand) -> None:
+    loaded = subcommand.loaded()
+
+    assert loaded.help.splitlines()[0] == subcommand.summary
+    context = Listed(subcommand).make_context(subcommand.name, [], resilient_parsing=True)
+    assert type(context.command) is type(loaded)
+    assert [one.name for one in context.command.params] == [one.name for one in loaded.params]

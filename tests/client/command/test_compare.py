@@ -420,7 +420,7 @@ def test_nothing_is_chosen_that_no_metric_reads(
         (["a.onnx", "y/a.onnx"], ["a.onnx", "y/a.onnx"]),
         (["1/x/a.onnx", "2/x/a.onnx"], ["1/x/a.onnx", "2/x/a.onnx"]),
         (["p/1/x/a.onnx", "/p/2/x/a.onnx"], ["1/x/a.onnx", "2/x/a.onnx"]),
-        (["models/1", "y/stored.onnx"], ["stored.onnx", "y/stored.onnx"]),
+        (["models/sha256-1", "y/stored.onnx"], ["stored.onnx", "y/stored.onnx"]),
     ],
 )
 def test_names_are_as_short_as_tells_them_apart(sources: list[str], names: list[str]) -> None:

@@ -73,6 +73,11 @@ def test_groups_are_counted_as_groups() -> None:
     assert judged(report)[1].sequential == "decided after 3 of 9 groups, so 6 were not needed"
 
 
+def test_one_image_that_was_not_needed_was_not() -> None:
+    report = sequential(34, 35, CheckResult.OUTCOME_PASS)
+    assert judged(report)[1].sequential == "decided after 34 of 35 images, so 1 was not needed"
+
+
 def test_another_gate_says_nothing_of_it() -> None:
     content, judgement = judged(gate_report())
     assert (judgement.sequential, content.images) == ("", "2")

@@ -10,29 +10,9 @@ from typing import Annotated, Any, Final, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from heatproof.client.command import (
-    baselines,
-    ci,
-    datasets,
-    explain,
-    init,
-    inspect,
-    metrics,
-    models,
-    rewrite,
-    serve,
-)
-from heatproof.client.command.evaluations import (
-    compare,
-    consistency_weights,
-    evaluate,
-    gate,
-    sanity,
-    stored,
-)
 from heatproof.client.command.output.console import complain, note, out
-from heatproof.client.documents.annotations import PartialAnnotationsWarning
-from heatproof.client.errors import HeatproofError
+from heatproof.client.command.subcommands import SUBCOMMANDS, Listed
+from heatproof.client.errors import HeatproofError, PartialAnnotationsWarning
 from heatproof.client.version import __version__
 
 ERROR: Final = 2
@@ -44,6 +24,11 @@ INTERRUPTED: Final = 130
 
 class Commands(TyperGroup):
     """The subcommands; an interrupt of one is told with all that it has to say."""
+
+    def __init__(self, **settings: Any) -> None:  # noqa: ANN401  # what typer passes
+        super().__init__(**settings)
+        for subcommand in SUBCOMMANDS:
+            self.add_command(Listed(subcommand))
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401  # what typer passes, and what a subcommand returns
         """Invokes a subcommand."""
@@ -83,29 +68,6 @@ def options(
     ] = False,
 ) -> None:
     """Proves heat maps: tells whether the explanations of a CNN can be trusted."""
-
-
-app.command("init")(init.init)
-app.command("gate")(gate.gate)
-app.command("evaluate")(evaluate.evaluate)
-app.command("compare")(compare.compare)
-app.command("sanity")(sanity.sanity)
-app.command("explain")(explain.explain)
-app.command("consistency-weights")(consistency_weights.consistency_weights)
-app.command("inspect")(inspect.inspect)
-app.command("rewrite")(rewrite.rewrite)
-app.command("metrics")(metrics.metrics)
-app.add_typer(ci.app, name="ci")
-app.add_typer(stored.app, name="evaluations")
-app.add_typer(baselines.app, name="baselines")
-app.add_typer(models.app, name="models")
-app.add_typer(datasets.app, name="datasets")
-app.command(
-    "serve",
-    # The server has its own options and its own --help.
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
-    add_help_option=False,
-)(serve.serve)
 
 
 def main() -> NoReturn:

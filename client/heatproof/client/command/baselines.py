@@ -62,7 +62,7 @@ class SettingOptions:
 
     model: Annotated[
         str,
-        typer.Option(help="Which of the evaluation's models, if it has several: models/..."),
+        typer.Option(help="Which of the evaluation's models, if it has several: models/sha256-..."),
     ] = ""
     note: Annotated[str, typer.Option(help="Who sets it and why, for its history.")] = ""
     expect: Annotated[

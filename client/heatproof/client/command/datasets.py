@@ -32,7 +32,7 @@ def list_datasets(server: shared.ServerOptions) -> None:
 @grouped
 def delete_dataset(
     server: shared.ServerOptions,
-    name: Annotated[str, typer.Argument(help="The data set, datasets/...")],
+    name: Annotated[str, typer.Argument(help="The data set, datasets/sha256-...")],
 ) -> None:
     """Delete a data set."""
     server.require_server()

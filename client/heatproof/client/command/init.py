@@ -50,7 +50,7 @@ class InitOptions:
     """What is calibrated, and how; on a terminal, what is missing is asked."""
 
     model: Annotated[
-        str | None, typer.Option(help="Path of an .onnx file, or a name models/...")
+        str | None, typer.Option(help="Path of an .onnx file, or a name models/sha256-...")
     ] = None
     images: Annotated[str | None, typer.Option(help="Folder of images, or one image.")] = None
     preprocessing: shared.Preprocessing = None
@@ -58,7 +58,7 @@ class InitOptions:
         str | None,
         typer.Option(
             help="The model that this one was made of, such as by quantization: their maps are to "
-            "agree. An .onnx file or a name models/..."
+            "agree. An .onnx file or a name models/sha256-..."
         ),
     ] = None
     explainer: Annotated[

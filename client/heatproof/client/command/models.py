@@ -34,7 +34,7 @@ def list_models(server: shared.ServerOptions) -> None:
 @grouped
 def delete_model(
     server: shared.ServerOptions,
-    name: Annotated[str, typer.Argument(help="The model, models/...")],
+    name: Annotated[str, typer.Argument(help="The model, models/sha256-...")],
 ) -> None:
     """Delete a model."""
     server.require_server()

@@ -32,7 +32,7 @@ from heatproof.client.documents.reading.annotation_files import (
     read_box_file,
     read_label_file,
 )
-from heatproof.client.errors import UsageError
+from heatproof.client.errors import PartialAnnotationsWarning, UsageError
 from heatproof.v1.image_pb2 import (
     FRAME_MODEL_INPUT,
     FRAME_SOURCE,
@@ -75,10 +75,6 @@ FRAMES: Final[dict[str, Frame.ValueType]] = {
 
 _SHOWN: Final = 3
 """Images that a warning names."""
-
-
-class PartialAnnotationsWarning(UserWarning):
-    """Only some images have what others have, or nothing reads what was sent."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,8 @@ CHUNK_BYTES: Final = 1024 * 1024
 MODEL_LOCATION: Final = "model.onnx"
 """Location of the model file itself."""
 
-PREFIX: Final = "models/"
+PREFIX: Final = "models/sha256-"
+"""What names of uploaded models begin with; `models/x.onnx` is the path of a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +106,9 @@ class ModelFiles:
         """Resource name: `models/sha256-` and the digest of the bytes."""
         infos = sorted((file.info.location, file.info.sha256) for file in self.files)
         if len(infos) == 1:
-            return f"{PREFIX}sha256-{infos[0][1]}"
+            return f"{PREFIX}{infos[0][1]}"
         lines = "".join(f"{location} {sha256}\n" for location, sha256 in infos)
-        return f"{PREFIX}sha256-{hashlib.sha256(lines.encode()).hexdigest()}"
+        return f"{PREFIX}{hashlib.sha256(lines.encode()).hexdigest()}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from heatproof.client.documents.presenting import Plots, present_by
+from heatproof.client.documents.presenting import Plots
 from heatproof.client.documents.results import GateReport, Report
 from heatproof.client.errors import UsageError
 from heatproof.client.presentation import saving
@@ -89,4 +89,4 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-present_by(ReportPresenter())
+PRESENTER: Final = ReportPresenter()

@@ -115,7 +115,8 @@ def _sequential(report: GateReport) -> str:
     used, total = verdict.sequential.units, verdict.sequential.units_total
     units = "groups" if report.evaluation.sampling.unit == Sampling.UNIT_GROUP else "images"
     if used < total:
-        return f"decided after {used} of {total} {units}, so {total - used} were not needed"
+        rest = f"{spared} were" if (spared := total - used) > 1 else "1 was"
+        return f"decided after {used} of {total} {units}, so {rest} not needed"
     states = Counter(_decision(held) for held in verdict.checks)
     counts = ", ".join(f"{states[state]} {state}" for state in _DECISIONS if states[state])
     return f"all {total} {units} were needed: {counts}"

@@ -15,6 +15,7 @@ from heatproof.client.report.page.image_table import image_table
 from heatproof.client.report.page.rendering import filled
 from heatproof.client.report.page.whiskers import Whisker, checked, compared
 from heatproof.client.report.rows import DISPARITY_HEADS
+from heatproof.v1.dataset_pb2 import Dataset
 from heatproof.v1.gate_pb2 import CheckResult
 from heatproof.v1.results_pb2 import Summary
 
@@ -153,8 +154,8 @@ def facts(content: Content) -> list[tuple[str, str]]:
     report = content.report
     told = [
         ("Model", content.models),
-        ("Images", f"{content.images} ({report.dataset.labelled} labelled)"),
-        ("Data set", f"{report.dataset.display_name} ({short_digest(report.dataset.name)})"),
+        ("Images", content.images),
+        ("Data set", _data_set(report.dataset)),
         ("Preprocessing", content.preprocessing),
         ("Explained", content.explained),
         ("Seed", str(report.evaluation.spec.seed)),
@@ -170,3 +171,10 @@ def facts(content: Content) -> list[tuple[str, str]]:
     if created.seconds:
         told.append(("Evaluated", f"{created.ToDatetime():%Y-%m-%d %H:%M} UTC"))
     return told
+
+
+def _data_set(dataset: Dataset) -> str:
+    named = f"{dataset.display_name} ({short_digest(dataset.name)})"
+    if not dataset.images:  # it has been deleted
+        return named
+    return f"{named}, {dataset.labelled} of {dataset.images} images labelled"

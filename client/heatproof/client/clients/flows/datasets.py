@@ -40,10 +40,11 @@ _GET: Final = Rpc(DatasetServiceStub, "GetDataset")
 _LIST: Final = Rpc(DatasetServiceStub, "ListDatasets")
 _DELETE: Final = Rpc(DatasetServiceStub, "DeleteDataset")
 
-DATASET_PREFIX: Final = "datasets/"
+DATASET_PREFIX: Final = "datasets/sha256-"
+"""What names of uploaded sets begin with; `datasets/photos` is the path of a folder."""
 
 DatasetSource: TypeAlias = ImagesSource
-"""Images, or the name `datasets/...` of an uploaded set."""
+"""Images, or the name `datasets/sha256-...` of an uploaded set."""
 
 
 class AnnotationOptions(TypedDict, total=False):
@@ -145,7 +146,7 @@ def gathered(images: DatasetSource, annotations: AnnotationOptions) -> Flow[Gath
 
 
 def get_dataset(name: str) -> Flow[Dataset]:
-    """The data set of a name, `datasets/...`."""
+    """The data set of a name, `datasets/sha256-...`."""
     found: Dataset = yield from patiently(Unary(_GET, GetDatasetRequest(name=name)))
     return found
 
@@ -222,7 +223,7 @@ def delete_dataset(name: str, *, timeout: float | None = None) -> Flow[None]:
     """Deletes a data set.
 
     Args:
-        name: `datasets/...`.
+        name: `datasets/sha256-...`.
         timeout: most seconds, uploads and waiting included; None: the client's, or none.
     """
     yield from limit(timeout)

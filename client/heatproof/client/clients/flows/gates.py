@@ -102,7 +102,7 @@ def gate(
     """Evaluates a model by a policy and says whether it may ship.
 
     Args:
-        model: the candidate: path of an .onnx file, its bytes, a name `models/...`, or a
+        model: the candidate: path of an .onnx file, its bytes, a name `models/sha256-...`, or a
             `torch.nn.Module`, with `example`.
         images: paths, folders, arrays, Pillow images or bytes, or the name of an uploaded set.
         policy: name of a preset, path of a TOML file, its table, or a message.
@@ -163,7 +163,7 @@ class StoredGateQuestion(StatementOptions, total=False):
         preprocessing: how the model has read images; what the policy and this leave open is as it
             was evaluated.
         baseline: what regressions are measured against: the JSON report of an earlier gate, the
-            name of a baseline of the server, or a model of the evaluation, `models/...`.
+            name of a baseline of the server, or a model of the evaluation, `models/sha256-...`.
         target: what was explained, stronger than the policy.
         class_names: names of the classes by index, for a target that names some.
         timeout: most seconds, waiting included; None: the client's, or none.

@@ -112,7 +112,7 @@ def stored_models(sources: ModelSources, on_progress: OnProgress) -> Flow[tuple[
 
 
 def get_model(name: str) -> Flow[Model]:
-    """The model of a name, `models/...`."""
+    """The model of a name, `models/sha256-...`."""
     found: Model = yield from patiently(Unary(_GET, GetModelRequest(name=name)))
     return found
 
@@ -160,7 +160,7 @@ def delete_model(name: str, *, timeout: float | None = None) -> Flow[None]:
     """Deletes a model.
 
     Args:
-        name: `models/...`.
+        name: `models/sha256-...`.
         timeout: most seconds, uploads and waiting included; None: the client's, or none.
     """
     yield from limit(timeout)

@@ -48,7 +48,7 @@ class ComparedOptions(shared.ImagesOptions):
     models: Annotated[
         list[str],
         typer.Argument(
-            metavar="MODEL...", help="Paths of .onnx files, or names models/...; 2 to 16."
+            metavar="MODEL...", help="Paths of .onnx files, or names models/sha256-...; 2 to 16."
         ),
     ]
     metric: Annotated[

@@ -45,7 +45,7 @@ class Candidate:
         ),
     ] = None
     images: Annotated[
-        str | None, typer.Option(help="Folder of images, one image, or a name datasets/...")
+        str | None, typer.Option(help="Folder of images, one image, or a name datasets/sha256-...")
     ] = None
     evaluation: Annotated[
         str | None,

@@ -74,7 +74,7 @@ class Panel:
 
     @property
     def names(self) -> list[str]:
-        """The names `models/...`."""
+        """The names `models/sha256-...`."""
         return [model.name for model in self.models]
 
     @property
@@ -83,7 +83,7 @@ class Panel:
         return min(side for one in self.models for side in (one.facts.height, one.facts.width))
 
     def resolved(self, source: str) -> str:
-        """The name `models/...` of one of the models, given as its file or by its name.
+        """The name `models/sha256-...` of one of the models, given as its file or by its name.
 
         Raises:
             UsageError: it is none of them.

@@ -31,13 +31,13 @@ SERVER_VARIABLE: Final = "HEATPROOF_SERVER"
 ANNOTATIONS = "Annotations"
 
 ModelArgument: TypeAlias = Annotated[
-    str, typer.Argument(metavar="MODEL", help="Path of an .onnx file, or a name models/...")
+    str, typer.Argument(metavar="MODEL", help="Path of an .onnx file, or a name models/sha256-...")
 ]
 ModelOption: TypeAlias = Annotated[
-    str, typer.Option("--model", help="Path of an .onnx file, or a name models/...")
+    str, typer.Option("--model", help="Path of an .onnx file, or a name models/sha256-...")
 ]
 Images: TypeAlias = Annotated[
-    str, typer.Option("--images", help="Folder of images, one image, or a name datasets/...")
+    str, typer.Option("--images", help="Folder of images, one image, or a name datasets/sha256-...")
 ]
 Preprocessing: TypeAlias = Annotated[
     str | None,
@@ -142,7 +142,7 @@ class ModelsOptions(ImagesOptions):
 
     model: Annotated[
         list[str],
-        typer.Option(help="Path of an .onnx file, or a name models/...; may be repeated."),
+        typer.Option(help="Path of an .onnx file, or a name models/sha256-...; may be repeated."),
     ]
 
 

@@ -196,7 +196,7 @@ class GateReport(Report):
     """Results of an evaluation with the verdict on one of its models.
 
     Attributes:
-        model: the candidate, `models/...`.
+        model: the candidate, `models/sha256-...`.
         policy: the rules, with the preprocessing that was used.
         verdict: whether the model may ship, and why.
     """

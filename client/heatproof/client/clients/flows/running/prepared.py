@@ -11,12 +11,12 @@ from heatproof.client.clients.effects import Flow, Rpc, Unary
 from heatproof.client.clients.flows.following import CANCEL, ended, require_success
 from heatproof.client.clients.progress import OnProgress
 from heatproof.client.clients.retries import patiently
-from heatproof.client.documents.annotations import PartialAnnotationsWarning
 from heatproof.client.documents.results.estimates import EvaluationEstimate
 from heatproof.client.errors import (
     ConnectionLostError,
     EvaluationInterrupted,
     HeatproofError,
+    PartialAnnotationsWarning,
     UnavailableError,
 )
 from heatproof.v1.dataset_pb2 import Dataset
