@@ -1,6 +1,7 @@
 """Runs evaluations and explanations of a few images on models at hand: the engine's front door."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -12,6 +13,8 @@ from heatproof.evaluators.evaluation.jobs import Explained, evaluation_job, expl
 from heatproof.evaluators.evaluation.plan import Plan as Plan
 from heatproof.evaluators.evaluation.plan import ResultKey as ResultKey
 from heatproof.evaluators.evaluation.plan import plan as plan
+from heatproof.evaluators.evaluation.preparation.prefetching import prefetched
+from heatproof.evaluators.evaluation.preparation.prepared import PreparedImage, prepared
 from heatproof.evaluators.evaluation.requirements import (
     check_explainers,
     check_removals,
@@ -117,12 +120,13 @@ def evaluate(
     predictors: Mapping[str, Predictor],
     on_progress: Callable[[Progress], None],
     known: Mapping[str, KnownAnswers] | None = None,
-) -> Iterator[ImageResult]:
+) -> Generator[ImageResult, None, None]:
     """Evaluates one shard; results come in the order of the images.
 
     Batches are cut inside the shard only, in an order that depends on spec, images and models
     alone, so that equal shards give bit-equal results. `images` may be lazy: each is fetched once,
-    in order, when its turn comes, and dropped when its result is out.
+    in order, in another thread, and prepared there while models are run on the images before it; a
+    bounded number is ready beforehand. What is wrong with one is raised when its turn comes.
 
     Args:
         spec: what to evaluate; every model named in it has a predictor.
@@ -149,12 +153,20 @@ def evaluate(
 
     expected = len(images)
     watches = {model: FirstAnswers(known.reading, expected) for model, known in facts.items()}
-    jobs = (evaluation_job(spec, facts, i, images[i], watches) for i in range(expected))
     scheduler: Scheduler[ImageResult] = Scheduler(batchers, _window(facts.values()), report)
-    for result in scheduler.run(jobs):
-        done += 1
-        report()
-        yield result
+    with _prepared(spec, facts, images) as ready:
+        jobs = (evaluation_job(spec, facts, image, watches) for image in ready)
+        for result in scheduler.run(jobs):
+            done += 1
+            report()
+            yield result
+
+
+def _prepared(
+    spec: EvaluationSpec, facts: Mapping[str, PredictorFacts], images: Sequence[SourceImage]
+) -> AbstractContextManager[Iterator[PreparedImage]]:
+    """The images, each prepared while those before it are in work."""
+    return prefetched(lambda index: prepared(spec, facts, index, images[index]), len(images))
 
 
 def _window(models: Iterable[PredictorFacts]) -> int:
@@ -169,7 +181,7 @@ def explain(
     predictor: Predictor,
     *,
     with_pixels: bool = False,
-) -> Iterator[Explanation]:
+) -> Generator[Explanation, None, None]:
     """Makes maps, image by image and explainer by explainer.
 
     Args:
@@ -187,14 +199,15 @@ def explain(
     check_target(spec.target, predictor.facts)
     facts = predictor.facts
     watch = FirstAnswers(facts.reading, len(images))
-    jobs = (explanation_job(spec, facts, i, images[i], watch) for i in range(len(images)))
     scheduler: Scheduler[Explained] = Scheduler(
         {facts.model: Batcher(predictor)}, _window([facts]), lambda: None
     )
-    for index, explained in enumerate(scheduler.run(jobs)):
-        for explanation in _explanations(spec, index, explained):
-            pixels = explained.sample.image.draw() if with_pixels else None
-            yield replace(explanation, input_pixels=pixels)
+    with _prepared(spec, {facts.model: facts}, images) as ready:
+        jobs = (explanation_job(spec, facts, image, watch) for image in ready)
+        for index, explained in enumerate(scheduler.run(jobs)):
+            for explanation in _explanations(spec, index, explained):
+                pixels = explained.sample.image.draw() if with_pixels else None
+                yield replace(explanation, input_pixels=pixels)
 
 
 def _explanations(spec: EvaluationSpec, index: int, explained: Explained) -> Iterator[Explanation]:

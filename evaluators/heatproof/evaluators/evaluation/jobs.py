@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 from math import isfinite
 
 import numpy as np
 
-from heatproof.evaluators.errors import InvalidArgumentError, placed
-from heatproof.evaluators.evaluation.donors import donations, labelled_donors_read, partner_of
+from heatproof.evaluators.evaluation.donors import labelled_donors_read
 from heatproof.evaluators.evaluation.plan import ResultKey, result_keys
+from heatproof.evaluators.evaluation.preparation.prepared import PreparedImage
 from heatproof.evaluators.evaluation.results import (
     ClassProbability,
     CleanPrediction,
@@ -19,30 +18,23 @@ from heatproof.evaluators.evaluation.results import (
     Overlay,
 )
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
-from heatproof.evaluators.explainers import Explainer, Supplied
-from heatproof.evaluators.images.annotations import boxes_of, object_pixels, replacement_of
+from heatproof.evaluators.explainers import Explainer
 from heatproof.evaluators.images.arrays import Map, Mask
-from heatproof.evaluators.images.frames import image_to_input, map_to_input
 from heatproof.evaluators.images.labels import Label, LabelSet, classes_of, several, single
 from heatproof.evaluators.images.overlay import overlay, photograph
-from heatproof.evaluators.images.preprocessing import Preprocessing
-from heatproof.evaluators.images.sources import SourceImage
 from heatproof.evaluators.metrics import Case, Given, Metric
 from heatproof.evaluators.metrics.robustness.attacks.counterparts import attacks_in, counterpart
 from heatproof.evaluators.outcomes import Curve, Outcome, Reason, Score, Undefined
 from heatproof.evaluators.queries.first_answers import FirstAnswers
-from heatproof.evaluators.queries.label_checks import require_own_probabilities
 from heatproof.evaluators.queries.passes import ModelPass
 from heatproof.evaluators.queries.predictor import PredictorFacts
-from heatproof.evaluators.queries.procedure import LazyImage, MaskedView, predict
+from heatproof.evaluators.queries.procedure import MaskedView, predict
 from heatproof.evaluators.queries.sample import Sample
 from heatproof.evaluators.queries.scheduler import Job
-from heatproof.evaluators.queries.targets import LABEL
 from heatproof.evaluators.registry.registry import (
     LabelledDonors,
     Reads,
     Registered,
-    parts_of,
     reads_deeply,
 )
 
@@ -77,8 +69,7 @@ class Explained:
 def evaluation_job(
     spec: EvaluationSpec,
     facts: Mapping[str, PredictorFacts],
-    index: int,
-    image: SourceImage,
+    image: PreparedImage,
     watches: Mapping[str, FirstAnswers],
 ) -> Job[ImageResult]:
     """Evaluates one image with all models of a spec; `watches` see the answers to it.
@@ -87,7 +78,7 @@ def evaluation_job(
     """
     explained: dict[str, Explained] = {}
     for model in spec.models:
-        made = yield from explanation_job(spec, facts[model], index, image, watches[model])
+        made = yield from explanation_job(spec, facts[model], image, watches[model])
         judged = yield from _judged(spec, facts, made.sample, watches)
         explained[model] = replace(made, judged=judged)
     scores = yield from _scores(explained, result_keys(spec))
@@ -106,55 +97,34 @@ def evaluation_job(
 
 
 def explanation_job(
-    spec: EvaluationSpec,
-    facts: PredictorFacts,
-    index: int,
-    image: SourceImage,
-    watch: FirstAnswers,
+    spec: EvaluationSpec, facts: PredictorFacts, image: PreparedImage, watch: FirstAnswers
 ) -> Job[Explained]:
     """Predicts and explains one image with one model; `watch` sees the answer to it."""
-    _check_label(spec, image, index, facts)
-    preprocessing = spec.preprocessing.sized(facts.height, facts.width)
-    with placed(f"images[{index}]"):
-        pixels, replacement = _pixels(spec, image, preprocessing)
-    (clean,) = yield [predict(MaskedView(pixels, ModelPass(facts.model)))]
+    read = image.inputs[facts.model]
+    (clean,) = yield [predict(MaskedView(read.pixels, ModelPass(facts.model)))]
     watch.see(clean.logits)
     sample = Sample(
         facts=facts,
-        image=pixels,
+        image=read.pixels,
         digest=image.digest,
         seed=spec.seed,
         target=spec.target.head(image.label, clean),
         clean=clean,
-        maps=_supplied(spec, image, index, preprocessing),
-        donors=donations(image.donors, preprocessing),
-        partner=partner_of(image, preprocessing),
-        same_label_donors=donations(image.same_label_donors, preprocessing),
-        other_label_donors=donations(image.other_label_donors, preprocessing),
+        maps=read.maps,
+        donors=read.donors,
+        partner=read.partner,
+        same_label_donors=read.same_label_donors,
+        other_label_donors=read.other_label_donors,
         leads_pair=image.leads_pair,
-        replacement=replacement,
-        place=index,
-        boxes=boxes_of(image, preprocessing),
+        replacement=read.replacement,
+        place=image.index,
+        boxes=read.boxes,
         label=image.label,
     )
     sample = yield from _attacked(spec, sample)
-    with placed(f"images[{index}]"):
-        objects = object_pixels(image, sample.boxes, preprocessing)
     maps = yield from _maps(spec, sample)
     prediction = _clean_prediction(sample)
-    return Explained(sample, prediction, maps, objects, image.label, judged=sample)
-
-
-def _pixels(
-    spec: EvaluationSpec, image: SourceImage, preprocessing: Preprocessing
-) -> tuple[LazyImage, LazyImage | None]:
-    """The image, and what is shown in its place if a removal operator of the spec shows it."""
-    pixels = LazyImage.of(image_to_input(image.pixels, preprocessing))
-    if not any(reads_deeply(one, Reads.REPLACEMENT) for one in spec.registered):
-        return pixels, None
-    found = replacement_of(image, preprocessing)
-    replacement = None if found is None else LazyImage.of(found)
-    return pixels.shown_with(replacement), replacement
+    return Explained(sample, prediction, maps, read.objects, image.label, judged=sample)
 
 
 def _judged(
@@ -179,41 +149,6 @@ def _attacked(spec: EvaluationSpec, sample: Sample) -> Job[Sample]:
         return sample
     made = yield [counterpart(sample, operator) for operator in operators]
     return replace(sample, counterparts=dict(zip(operators, made, strict=True)))
-
-
-def _check_label(
-    spec: EvaluationSpec, image: SourceImage, index: int, facts: PredictorFacts
-) -> None:
-    field = f"images[{index}].label"
-    if not classes_of(image.label) and spec.target == LABEL:
-        raise InvalidArgumentError(
-            f"{image.display_name or field} has no label, but the label is to be explained: "
-            "give it one, or explain the predicted class",
-            field=field,
-        )
-    strange = [held for held in classes_of(image.label) if not 0 <= held < facts.classes]
-    if strange:
-        raise InvalidArgumentError(
-            f"{image.display_name or field} has the label {strange[0]}, but the model has "
-            f"the classes 0 to {facts.classes - 1}",
-            field=field,
-        )
-    if isinstance(image.label, LabelSet):
-        require_own_probabilities(facts, image.display_name or field, field)
-
-
-def _supplied(
-    spec: EvaluationSpec, image: SourceImage, index: int, preprocessing: Preprocessing
-) -> dict[str, Map]:
-    """The caller's maps that some explainer takes, in the input frame."""
-    parts = chain.from_iterable(map(parts_of, (*spec.explainers, *spec.metrics)))
-    wanted = {taken.map_name for taken in parts if isinstance(taken, Supplied)}
-    maps: dict[str, Map] = {}
-    for place, (name, attribution) in enumerate(image.attribution_maps.items()):
-        if name in wanted:
-            with placed(f"images[{index}].attribution_maps[{place}]"):
-                maps[name] = map_to_input(attribution, image.extents, preprocessing)
-    return maps
 
 
 def _maps(spec: EvaluationSpec, sample: Sample) -> Job[dict[Explainer, Map | Undefined]]:

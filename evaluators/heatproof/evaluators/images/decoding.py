@@ -9,6 +9,7 @@ import io
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from threading import Lock
 from typing import Final
 
 import cv2
@@ -29,6 +30,8 @@ _UNBOUNDED: Final = ("I", "F")
 _PNG_EXIF: Final = (b"eXIf", b"exif", b"XML:com.adobe.xmp")
 _DEEP_BYTES: Final = 12
 _STRIP_PIXELS: Final = 1 << 18
+_FILTERING: Final = Lock()
+"""Filters of warnings are the process's: two threads would restore each other's."""
 _TILE_WIDTH, _TILE_LENGTH = 322, 323
 """Tags of TIFF: a decoder takes the memory of a whole tile for the smallest image."""
 
@@ -62,7 +65,7 @@ def decode_image(data: bytes, limits: ImageLimits) -> SourcePixels:
         LimitExceededError: larger than the limits.
     """
     try:
-        with warnings.catch_warnings():
+        with _FILTERING, warnings.catch_warnings():
             # Files with harmless flaws in their metadata are common; oversize is checked below.
             warnings.simplefilter("ignore")
             return _decode(data, limits)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import closing
 
 from heatproof.evaluators.errors import HeatproofError, told_of
 from heatproof.evaluators.evaluation import engine
@@ -13,6 +13,7 @@ from heatproof.graphs.predictor import OrtPredictor
 from heatproof.server.workers.execution.context import TaskContext
 from heatproof.server.workers.execution.images import image_access, lazily_read
 from heatproof.server.workers.execution.known_answers import known_answers
+from heatproof.server.workers.execution.progress import ProgressReporter
 from heatproof.server.workers.inputs import ModelFiles
 from heatproof.server.workers.tasks import PlanEvaluation, PlannedWork, RunShard, ShardTotals
 
@@ -34,17 +35,18 @@ def run_shard(task: RunShard, context: TaskContext) -> ShardTotals:
     """
     before = context.model_cache.preparation_seconds
     predictors = _predictors(task.models, task.spec, context)
-    reporter = _ProgressReporter(task, context)
+    reporter = ProgressReporter(task, context)
     tabulation = Tabulation(task.spec)
     images = lazily_read(task.images, image_access(context), reporter.fetch)
     known = known_answers(task, predictors, context)
     try:
         evaluated = engine.evaluate(task.spec, images, predictors, reporter.note, known)
-        for place, result in enumerate(evaluated):
-            context.emit(context.documents.image_row(result))
-            tabulation.add(result)
-            for answers in known.values():
-                answers.flush([place])
+        with closing(evaluated):
+            for place, result in enumerate(evaluated):
+                context.emit(context.documents.image_row(result))
+                tabulation.add(result)
+                for answers in known.values():
+                    answers.flush([place])
     except HeatproofError as error:
         raise _placed(error, task) from error
     finally:
@@ -53,39 +55,6 @@ def run_shard(task: RunShard, context: TaskContext) -> ShardTotals:
     prepared_for = context.model_cache.preparation_seconds - before
     columns = written(tabulation.columns())
     return ShardTotals(reporter.predictions, columns, prepared_for, reporter.known)
-
-
-@dataclass(slots=True)
-class _ProgressReporter:
-    """Tells the server which images are in work, so that a crash can be blamed on them."""
-
-    task: RunShard
-    context: TaskContext
-    fetched: int = 0
-    done: int = 0
-    predictions: int = 0
-    known: int = 0
-
-    def fetch(self, index: int) -> None:
-        """Notes that an image is about to be decoded."""
-        self.fetched = index + 1
-        self._report(f"decoding image {self._name(index)}")
-
-    def note(self, progress: engine.Progress) -> None:
-        """Notes that a batch is done."""
-        self.done, self.predictions = progress.images_done, progress.predictions_done
-        self.known = progress.predictions_known
-        first, last = min(self.done, self.fetched - 1), self.fetched - 1
-        others = f" to {self._name(last)}" if last > first else ""
-        self._report(f"predicting image {self._name(first)}{others}")
-
-    def _report(self, step: str) -> None:
-        done = {"predictions": self.predictions, "images": self.done, "known": self.known}
-        self.context.report(step, **done)
-
-    def _name(self, index: int) -> str:
-        image = self.task.images[index]
-        return f"{self.task.position(index)} {image.display_name!r} ({image.digest[:12]})"
 
 
 def _placed(error: HeatproofError, task: RunShard) -> HeatproofError:

@@ -1,5 +1,8 @@
 """Computes single maps and single predictions."""
 
+from contextlib import closing
+from functools import partial
+
 import numpy as np
 
 from heatproof.evaluators.errors import InvalidImageError, placed
@@ -39,15 +42,16 @@ def explain(task: Explain, context: TaskContext) -> None:
         keep_overlays=task.overlay,
     )
 
-    def note(index: int) -> None:
-        context.report(
-            f"explaining image {index}, {task.images[index].display_name!r}", images=index
-        )
-
-    images = lazily_read(task.images, image_access(context), note)
+    images = lazily_read(task.images, image_access(context), partial(_note, task, context))
     explained = engine.explain(spec, images, predictor, with_pixels=task.input_pixels)
-    for explanation in explained:
-        context.emit(context.documents.serialized_explanation(explanation))
+    with closing(explained):
+        for explanation in explained:
+            context.emit(context.documents.serialized_explanation(explanation))
+
+
+def _note(task: Explain, context: TaskContext, index: int) -> None:
+    """Notes that an image is about to be decoded; those before it may still be in work."""
+    context.report(f"explaining images up to {index}, {task.images[index].display_name!r}")
 
 
 def predict_masked(task: PredictMasked, context: TaskContext) -> bytes:
