@@ -82,7 +82,7 @@ class Source:
 SOURCES: Final = (
     Source("limits", "benchmarks.passes.limits", seconds=560),
     Source("masking", "benchmarks.passes.masking", seconds=330),
-    Source("peers", "benchmarks.peers.section", seconds=600, needs_peers=True),
+    Source("peers", "benchmarks.peers.section", seconds=900, needs_peers=True),
     Source("start", "benchmarks.service.start"),
     Source("growth", "benchmarks.service.growth"),
     Source("memory", "benchmarks.service.columns"),

@@ -12,9 +12,8 @@ and one works at a time, in turns.
 import argparse
 import multiprocessing
 import os
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
 from itertools import product
@@ -22,13 +21,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-import numpy as np
 import onnx_ir as ir
 import onnxruntime as ort
-from numpy.typing import NDArray
 
 from benchmarks.alone import Ratio, alternating, ratios
 from benchmarks.networks import names, networks
+from benchmarks.passes.bare import GRID, Rows, Way
 from benchmarks.service.uncached import UNCACHED
 from heatproof.client import Client
 from heatproof.evaluators.evaluation.engine import Progress, evaluate
@@ -55,9 +53,6 @@ COLUMNS = (
     "network", "pass", "rows", "best bare: batch x threads x streams", "rows/s",
     "engine / bare", "service / bare",
 )  # fmt: skip
-GRID = 7
-BATCHES = (1, 2, 4, 8, 16, 32)
-SWEPT_ROWS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,21 +70,6 @@ class Work:
     kind: str
     images: int
     cores: int
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """How bare ONNX Runtime is run.
-
-    Attributes:
-        batch: rows of a run.
-        threads: threads of the session inside an operator.
-        streams: runs at once.
-    """
-
-    batch: int
-    threads: int
-    streams: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +105,8 @@ def main() -> None:
     for network, kind in product(chosen, [options.kind] if options.kind else REMOVALS):
         work = Work(network, kind, options.images, cores)
         found = measured(work, options.rounds)
-        way = f"{found.way.batch} x {found.way.threads} x {found.way.streams}"
-        cells = (network, kind, found.rows, way, f"{found.bare:.0f}", found.engine, found.service)
+        speed = f"{found.bare:.0f}"
+        cells = (network, kind, found.rows, found.way, speed, found.engine, found.service)
         print("|", " | ".join(map(str, cells)), "|", flush=True)
 
 
@@ -149,45 +129,18 @@ def measured(work: Work, rounds: int) -> Nearness:
 
 
 def best_way(work: Work) -> Way:
-    """Tries every batch, on threads of one run and on runs side by side; the faster of two."""
-    found: dict[Way, float] = {}
-    split = {(1, work.cores), (1, work.cores + 1), (work.cores, 1), (work.cores, 2)}
-    for (threads, streams), batch in product(sorted(split), BATCHES):
-        way = Way(batch, threads, streams)
-        call = bare(work, way, SWEPT_ROWS)
-        found[way] = min(_seconds(call) for _ in range(2))
-    return min(found, key=lambda way: found[way])
+    """The best of bare ONNX Runtime."""
+    return _rows(work).best_way(work.cores)
 
 
-def _seconds(call: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
-
-
-def bare(work: Work, way: Way, rows: int) -> Callable[[], object]:
-    """Runs a plain session, as anyone would open it, on rows that are at hand."""
-    session, held = _session(work, way.threads), _feeds(work, way.batch)
-
-    def run(one: int) -> None:
-        session.run(None, held[one % len(held)])
-
-    runs = range(-(-rows // way.batch))
-    if way.streams == 1:
-        return lambda: [run(one) for one in runs]
-    pool = ThreadPoolExecutor(way.streams)
-    return lambda: list(pool.map(run, runs))
-
-
-def _session(work: Work, threads: int) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    return ort.InferenceSession(_file(work), options, providers=["CPUExecutionProvider"])
+def bare(work: Work, way: Way, count: int) -> Callable[[], object]:
+    """Runs as many rows."""
+    return _rows(work).passes(way, count)
 
 
 @cache
-def _file(work: Work) -> bytes:
-    return to_bytes(_graph(work))
+def _rows(work: Work) -> Rows:
+    return Rows.drawn(_graph(work))
 
 
 def _graph(work: Work) -> ir.Model:
@@ -200,20 +153,6 @@ def _graph(work: Work) -> ir.Model:
 @cache
 def _canonical(work: Work) -> CanonicalModel:
     return networks(part=work.network)[work.network]
-
-
-def _feeds(work: Work, batch: int) -> list[dict[str, NDArray[np.float32]]]:
-    """Batches of different rows, for those of an evaluation are in no cache either."""
-    canonical, rng = _canonical(work), np.random.default_rng(0)
-    size = canonical.height, canonical.width
-    feeds = {canonical.input_name: rng.random((SWEPT_ROWS, 3, *size), np.float32)}
-    if work.kind != "plain":
-        cells = rng.random((SWEPT_ROWS, 1, GRID, GRID)) < 0.5  # half is hidden
-        feeds["mask"] = np.kron(cells, np.ones((size[0] // GRID, size[1] // GRID), np.float32))
-    return [
-        {name: values[first : first + batch] for name, values in feeds.items()}
-        for first in range(0, SWEPT_ROWS, batch)
-    ]
 
 
 def rows_of(work: Work) -> int:

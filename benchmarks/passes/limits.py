@@ -54,10 +54,9 @@ def section(*, quick: bool) -> Section:
 
 
 def _row(work: Work, found: Nearness, peak: float) -> tuple[object, ...]:
-    way = f"{found.way.batch} x {found.way.threads} x {found.way.streams}"
     roofline = peak / multiply_adds(work.network)
     return (
-        work.network, work.kind, found.rows, way, f"{found.bare:.0f}", found.engine,
+        work.network, work.kind, found.rows, found.way, f"{found.bare:.0f}", found.engine,
         found.service, f"{found.bare / roofline:.2f}", f"{found.rows / planned(work):.2f}",
     )  # fmt: skip
 

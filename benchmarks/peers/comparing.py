@@ -8,10 +8,11 @@ from statistics import median
 import numpy as np
 
 from benchmarks.alone import REST, Ratio
+from benchmarks.peers.ceiling import Passes, bare_seconds
 
 COLUMNS = (
     "work", "other library", "its s", "Heatproof's s", "its time over Heatproof's",
-    "its scores, mean", "Heatproof's scores, mean", "how they agree",
+    "its time over the passes'", "its scores, mean", "Heatproof's scores, mean", "how they agree",
 )  # fmt: skip
 
 
@@ -59,6 +60,8 @@ class Contest:
         peer: the other library and its function.
         theirs: does it there; an answer for each image.
         ours: does it here.
+        network: name of the network.
+        passes: rows that it needs by the kind of their pass, from the answers of one run here.
         agreement: how the answers are compared.
     """
 
@@ -66,6 +69,8 @@ class Contest:
     peer: str
     theirs: Callable[[], np.ndarray]
     ours: Callable[[], np.ndarray]
+    network: str
+    passes: Callable[[], Passes]
     agreement: Agreement = LARGEST
 
     def row(self, rounds: int) -> tuple[object, ...]:
@@ -79,10 +84,13 @@ class Contest:
                 start = time.perf_counter()
                 answers[name] = np.asarray(call(), np.float64)
                 taken[name].append(time.perf_counter() - start)
+        time.sleep(REST)
+        bare = bare_seconds(self.network, self.passes())
         shares = [a / b for a, b in zip(taken["theirs"], taken["ours"], strict=True)]
         ours, theirs = answers["ours"], answers["theirs"]
         return (
             self.work, self.peer, f"{median(taken['theirs']):.2f}", f"{median(taken['ours']):.2f}",
-            Ratio(median(shares), min(shares), max(shares)), f"{theirs.mean():.4f}",
+            Ratio(median(shares), min(shares), max(shares)),
+            f"{median(taken['theirs']) / bare:.2f}", f"{theirs.mean():.4f}",
             f"{ours.mean():.4f}", self.agreement.word.format(self.agreement.measure(ours, theirs)),
         )  # fmt: skip

@@ -56,6 +56,8 @@ def pixel_flipping(network: Network, service: Service, steps: int) -> Contest:
         "Quantus `PixelFlipping`",
         theirs,
         lambda: service.scores({"pixel_flipping": {"steps": steps}}, "own_min"),
+        network.name,
+        lambda: {"plain": service.predictions},
     )
 
 
@@ -80,6 +82,8 @@ def deletion_and_insertion(network: Network, service: Service, steps: int) -> Co
         "torch-cam `DeletionInsertionMetric`",
         theirs,
         lambda: service.areas([{"deletion": curve}, {"insertion": curve}], "black"),
+        network.name,
+        lambda: {"plain": service.predictions},
     )
 
 
@@ -106,6 +110,8 @@ def road_morf(network: Network, service: Service, percentiles: list[int]) -> Con
         lambda: service.scores(
             {"road_morf": {"shares": shares}}, {"linear_imputation": {"noise": 0.0}}
         ),
+        network.name,
+        lambda: {"plain": service.predictions},
     )
 
 

@@ -47,7 +47,7 @@ def quantus_sensitivity(network: Network, service: Service, draws: int) -> Conte
         )
         return np.array(found)[:, None]
 
-    return _sensitivity(service, draws, "Quantus `MaxSensitivity`", theirs)
+    return _sensitivity(network, service, draws, "Quantus `MaxSensitivity`", theirs)
 
 
 def captum_sensitivity(network: Network, service: Service, draws: int) -> Contest:
@@ -69,12 +69,13 @@ def captum_sensitivity(network: Network, service: Service, draws: int) -> Contes
         )
         return found.double().numpy()[:, None]
 
-    return _sensitivity(service, draws, "Captum `sensitivity_max`", theirs)
+    return _sensitivity(network, service, draws, "Captum `sensitivity_max`", theirs)
 
 
 def _sensitivity(
-    service: Service, draws: int, peer: str, theirs: Callable[[], np.ndarray]
+    network: Network, service: Service, draws: int, peer: str, theirs: Callable[[], np.ndarray]
 ) -> Contest:
+    gradients = service.given.count * (draws + 1)
     return Contest(
         f"max-sensitivity of saliency, {service.given.count} images, {draws} draws",
         peer,
@@ -82,6 +83,8 @@ def _sensitivity(
         lambda: service.scores_of(
             {"max_sensitivity": {"draws": draws, "radius": RADIUS}}, "saliency"
         ),
+        network.name,
+        lambda: {"gradient": gradients, "plain": service.predictions - gradients},
         DRAWN,
     )
 
@@ -104,6 +107,8 @@ def rise(network: Network, service: Service, masks: int) -> Contest:
         f"torch, batches of {BATCH}",
         theirs,
         lambda: service.maps({"rise": {"masks": masks, "grid": GRID}}),
+        network.name,
+        lambda: {"plain": given.count * (masks + 1)},
         CORRELATED,
     )
 

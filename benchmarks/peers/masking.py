@@ -24,6 +24,8 @@ def layer_masked_deletion(name: str, network: Network, service: Service, grid: i
         f"torch, the published algorithm, batches of {BATCH}",
         theirs,
         lambda: service.scores({"deletion": {"grid": grid, "steps": grid**2}}, "layer"),
+        network.name,
+        lambda: {"layer-masked": service.predictions},
     )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import onnx_ir as ir
 import torch
 
-from benchmarks.networks import ARCHITECTURES, BUNDLED, OPSETS
+from benchmarks.networks import ARCHITECTURES, BUNDLED, BUNDLED_NAME, OPSETS
 from benchmarks.peers.layer_masked import LayerMasked
 from benchmarks.peers.replayed import Replayed
 from heatproof.graphs.files.saving import to_bytes
@@ -21,12 +21,14 @@ class Network:
     """One network on both sides.
 
     Attributes:
+        name: one of `benchmarks.networks`.
         file: the bytes of the ONNX file.
         preprocessing: how Heatproof makes its input of pixels.
         torch: the same in torch, from pixels in [0, 1].
         masked: that with layer masking.
     """
 
+    name: str
     file: bytes
     preprocessing: dict[str, Any]
     torch: Replayed
@@ -38,9 +40,8 @@ def bundled() -> Network:
     model = ir.load(BUNDLED)
     scaled = {"resize": "none", "scale": 255, "mean": [127], "std": [128]}
     levels = 127 / 255, 128 / 255
-    return Network(
-        BUNDLED.read_bytes(), scaled, Replayed(model, *levels), LayerMasked(model, *levels)
-    )
+    masked = LayerMasked(model, *levels)
+    return Network(BUNDLED_NAME, BUNDLED.read_bytes(), scaled, Replayed(model, *levels), masked)
 
 
 def drawn(name: str, pixels: np.ndarray) -> Network:
@@ -51,4 +52,4 @@ def drawn(name: str, pixels: np.ndarray) -> Network:
     weight = model.graph[-1].inputs[1]
     weight.const_value = ir.tensor(weight.const_value.numpy() * np.float32(_SPREAD / spread))
     unit = {"preset": "unit", "resize": "none"}
-    return Network(to_bytes(model), unit, Replayed(model), LayerMasked(model))
+    return Network(name, to_bytes(model), unit, Replayed(model), LayerMasked(model))

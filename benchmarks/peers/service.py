@@ -10,7 +10,7 @@ from benchmarks.service.uncached import UNCACHED
 from heatproof.client import Client
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Service:
     """A network on a running server, and images that are sent with every question.
 
@@ -19,12 +19,14 @@ class Service:
         model: the network's file.
         preprocessing: how pixels become its input.
         given: images and maps.
+        predictions: that the last question about scores needed.
     """
 
     client: Client
     model: bytes
     preprocessing: dict[str, Any]
     given: Given
+    predictions: int = 0
 
     def scores(self, metric: dict[str, Any], removal: str | dict[str, Any]) -> np.ndarray:
         """The score of every image, of the given maps."""
@@ -56,4 +58,5 @@ class Service:
         report = self.client.evaluate(
             self.model, self.given.files, preprocessing=self.preprocessing, **question, **UNCACHED
         )
+        self.predictions = report.evaluation.progress.predictions_done
         return np.array([[one.score.value for one in image.scores] for image in report.images])
