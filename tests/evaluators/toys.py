@@ -127,7 +127,7 @@ class ToyPredictor:
         text = f"{run.weights}".encode()
         rng = np.random.default_rng(int.from_bytes(hashlib.sha256(text).digest(), "big"))
         rows = rng.permutation(self._facts.height)
-        shuffled = replace(batch, images=np.ascontiguousarray(batch.images[:, :, rows]))
+        shuffled = replace(batch, rows=np.ascontiguousarray(batch.images[:, :, rows]))
         found = self.answers(replace(run, weights=TRAINED), shuffled)
         if found.gradients is None or run.wrt != IMAGE:
             return found

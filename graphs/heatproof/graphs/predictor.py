@@ -149,7 +149,7 @@ class OrtPredictor:
         start = time.perf_counter()
         found = self._answers(session, run, merged(batches) if batches[1:] else batches[0])
         grouping.note(count, (time.perf_counter() - start) / count)
-        parts = taken_apart(found, [len(batch.images) for batch in batches])
+        parts = taken_apart(found, [len(batch.rows) for batch in batches])
         if grouping.is_proven(count):
             return parts
         alone = [self._answers(session, run, batch) for batch in batches]
@@ -226,8 +226,8 @@ class OrtPredictor:
         return differentiated(model, of=logits, wrt=wrt, rules=run.rules)
 
     def _check(self, batch: Batch) -> None:
-        if len(batch.images) != self._batch_size:
-            message = f"a batch has {self._batch_size} rows, not {len(batch.images)}; pad it"
+        if len(batch.rows) != self._batch_size:
+            message = f"a batch has {self._batch_size} rows, not {len(batch.rows)}; pad it"
             raise ValueError(message)
 
     def _run(

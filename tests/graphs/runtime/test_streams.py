@@ -155,7 +155,7 @@ def test_passes_over_all_cores_never_run_at_once(
 def test_an_error_of_one_batch_is_its_own(text_model: Parse) -> None:
     built = predictor(text_model(NETWORKS["models/nchw"]))
     good = list(batches(PLAIN, 2))
-    bad = replace(good[1], images=good[1].images[:, :, :5])
+    bad = replace(good[1], rows=good[1].images[:, :, :5])
     under_way = [built.submit(PLAIN, batch) for batch in (good[0], bad, good[2])]
     with pytest.raises(InvalidModelError, match="image"):
         under_way[1].result()

@@ -13,6 +13,9 @@ Image: TypeAlias = Float32[np.ndarray, "3 height width"]
 Images: TypeAlias = Float32[np.ndarray, "batch 3 height width"]
 """RGB in [0, 1], in the model's input frame."""
 
+ImageOrColour: TypeAlias = Float32[np.ndarray, "3 #height #width"]
+"""An image; or one of a single pixel, [3, 1, 1], whose colour is everywhere."""
+
 Mask: TypeAlias = Bool[np.ndarray, "height width"]
 """Visibility: True is visible, False removed."""
 

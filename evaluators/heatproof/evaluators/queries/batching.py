@@ -12,13 +12,14 @@ import scipy
 from jaxtyping import Float32, Float64
 
 from heatproof.evaluators.errors import InternalError
-from heatproof.evaluators.images.arrays import Image, Logits, Mask
+from heatproof.evaluators.images.arrays import Logits, Mask
+from heatproof.evaluators.images.compositions import Composition, KeyedPixels, drawn
 from heatproof.evaluators.queries.known.answers import AnswerRow, KnownAnswers
 from heatproof.evaluators.queries.known.keys import drawn_key, named_key
 from heatproof.evaluators.queries.passes import IMAGE, ModelPass
 from heatproof.evaluators.queries.predictor import Answers, Batch, Predictor, PredictorFacts
 from heatproof.evaluators.queries.procedure import Answer, Gradient, MaskedView, Prediction, Query
-from heatproof.evaluators.removal.operator import RemovalView, Render
+from heatproof.evaluators.removal.operator import Backdrop, RemovalView, Render
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -154,9 +155,9 @@ class Batcher:
             whether there is one: all that waited may turn out to be known once it is drawn.
         """
         run = max(self._lanes, key=lambda run: len(self._lanes[run]))
-        requests, images = self._cut(self._lanes[run])
+        requests, rows = self._cut(self._lanes[run])
         if requests:
-            future = self._predictor.submit(run, self._batch(requests, images))
+            future = self._predictor.submit(run, self._batch(requests, rows))
             self._submitted.append((requests, future))
         return bool(requests)
 
@@ -175,20 +176,20 @@ class Batcher:
         wait([future for _, future in self._submitted if not future.cancel()])
         self._submitted.clear()
 
-    def _cut(self, lane: deque[Request]) -> tuple[list[Request], list[Image]]:
-        """Takes the rows of a batch from a lane, with their pixels, and settles what is known."""
+    def _cut(self, lane: deque[Request]) -> tuple[list[Request], list[Composition]]:
+        """Takes the rows of a batch from a lane, with what they show, and settles what is known."""
         requests: list[Request] = []
-        images: list[Image] = []
+        rows: list[Composition] = []
         while lane and len(requests) < self.facts.batch_size:
             request = lane.popleft()
-            pixels = self._draw(request.query)
+            row = self._composed(request.query)
             if self._known is not None and request.name is None:
-                request.name = drawn_key(request.query, pixels)
+                request.name = drawn_key(request.query, row.drawn())
                 if self._is_settled(request):
                     continue
             requests.append(request)
-            images.append(pixels)
-        return requests, images
+            rows.append(row)
+        return requests, rows
 
     def _keep(self, request: Request, row: AnswerRow) -> None:
         """Hands an answer over to who keeps it, without the image that the query has itself."""
@@ -218,28 +219,34 @@ class Batcher:
         for answered in request.waiting:
             answered(answer)
 
-    def _batch(self, requests: Sequence[Request], images: Sequence[Image]) -> Batch:
+    def _batch(self, requests: Sequence[Request], shown: list[Composition]) -> Batch:
         queries = [request.query for request in requests]
         run = queries[0].run
+        rows = tuple(shown + shown[:1] * (self.facts.batch_size - len(shown)))
         return Batch(
-            images=self._padded(images),
+            rows=rows if self.facts.composes else drawn(rows),
             masks=None if run.masking is None else self._padded(map(self._mask, queries)),
             output_gradients=None if run.wrt is None else self._padded(map(_weights, queries)),
             gates=None if run.gate is None else self._padded(map(_gate, queries)),
         )
 
-    def _draw(self, query: Query) -> Image:
+    def _composed(self, query: Query) -> Composition:
+        """What a row shows; drawn where the operator tells no backdrop."""
+        image = query.image
         if not isinstance(query, MaskedView) or query.mask is None or query.removal is None:
-            return query.image.draw()
-        key = query.image.key, query.removal, query.seed
+            return Composition(KeyedPixels(image.draw(), image.key))
+        key = image.key, query.removal, query.seed
         render = self._renders.get(key)
         if render is None:
-            view = RemovalView(
-                query.image.draw(), np.random.default_rng(query.seed), query.substitutes
-            )
+            view = RemovalView(image.draw(), np.random.default_rng(query.seed), query.substitutes)
             render = query.removal.bind(view)
             self._renders.put(key, render)
-        return render(query.mask)
+        if not isinstance(render, Backdrop):
+            return Composition(KeyedPixels(render(query.mask)))
+        clean = KeyedPixels(render.image, image.key)
+        if render.behind is None:
+            return Composition(clean)
+        return Composition(clean, query.mask, KeyedPixels(render.behind, key))
 
     def _mask(self, query: Query) -> Mask:
         if isinstance(query, MaskedView) and query.mask is not None:
@@ -269,7 +276,7 @@ class Batcher:
             return Prediction(row.logits, shares, coverage, row.features)
         if row.gradient is None:
             raise InternalError(f"{self.facts.model} answered without the gradient that was asked")
-        activation = self._draw(query) if row.activation is None else row.activation
+        activation = query.image.draw() if row.activation is None else row.activation
         return Gradient(activation, row.gradient)
 
     def _checked(self, logits: Logits) -> Logits:

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from heatproof.evaluators.images.arrays import Images, Logits, Masks
+from heatproof.evaluators.images.compositions import Composition, drawn
 from heatproof.evaluators.queries.class_outputs import Reading
 from heatproof.evaluators.queries.model_warnings import ModelWarning
 from heatproof.evaluators.queries.passes import Capability, ModelPass
@@ -48,6 +49,7 @@ class PredictorFacts:
         channels: number of channels of spatial tensors, as far as it is known.
         layers: names of the layers whose weights can be drawn anew, in the order of the graph.
         in_flight: batches to submit before the answers to the first of them are awaited.
+        composes: whether rows are to be told as compositions, for the predictor draws them itself.
         reading: how the class scores are read from the model's output; None if that is not known.
         warnings: what was done to the model before it was run.
     """
@@ -66,6 +68,7 @@ class PredictorFacts:
     channels: Mapping[str, int] = field(default_factory=dict, compare=False)
     layers: tuple[str, ...] = ()
     in_flight: int = 1
+    composes: bool = False
     reading: Reading | None = None
     warnings: tuple[ModelWarning, ...] = ()
 
@@ -75,16 +78,21 @@ class Batch:
     """What a pass is run on; every array has `batch_size` rows.
 
     Attributes:
-        images: canonical images, RGB in [0, 1].
+        rows: canonical images, RGB in [0, 1]; of a predictor that composes, what they show.
         masks: visible pixels; None if the pass masks nothing.
         output_gradients: weight of each class score; None for a forward pass alone.
         gates: factor of each channel of the gated tensor; None if the pass gates nothing.
     """
 
-    images: Images
+    rows: Images | tuple[Composition, ...]
     masks: Masks | None = None
     output_gradients: Logits | None = None
     gates: Float32[np.ndarray, "batch channels"] | None = None
+
+    @property
+    def images(self) -> Images:
+        """Canonical images; drawn at each call where compositions tell what they show."""
+        return drawn(self.rows) if isinstance(self.rows, tuple) else self.rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)

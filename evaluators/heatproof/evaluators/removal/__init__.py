@@ -15,6 +15,7 @@ from heatproof.evaluators.removal.linear_imputation import LinearImputation as L
 from heatproof.evaluators.removal.neighbourhood import Neighbourhood as Neighbourhood
 from heatproof.evaluators.removal.noise import Noise as Noise
 from heatproof.evaluators.removal.operator import REMOVALS as REMOVALS
+from heatproof.evaluators.removal.operator import Backdrop as Backdrop
 from heatproof.evaluators.removal.operator import Fill as Fill
 from heatproof.evaluators.removal.operator import Masking as Masking
 from heatproof.evaluators.removal.operator import Mode as Mode

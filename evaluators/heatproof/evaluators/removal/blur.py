@@ -6,10 +6,11 @@ from typing import ClassVar, Final
 import cv2
 import numpy as np
 
-from heatproof.evaluators.images.arrays import Image, Mask
+from heatproof.evaluators.images.arrays import Image
 from heatproof.evaluators.registry.parameters import Range, parameter
 from heatproof.evaluators.removal.operator import (
     REMOVALS,
+    Backdrop,
     RemovalFacts,
     RemovalOperator,
     RemovalView,
@@ -47,9 +48,4 @@ class Blur(RemovalOperator):
 
     def bind(self, view: RemovalView) -> Render:
         """Blurs the whole image once."""
-        background = blurred(view.image, self.sigma)
-
-        def render(mask: Mask) -> Image:
-            return np.where(mask, view.image, background)
-
-        return render
+        return Backdrop(view.image, blurred(view.image, self.sigma))

@@ -12,6 +12,7 @@ from heatproof.evaluators.images.arrays import Image, Mask
 from heatproof.evaluators.registry.parameters import UNIT, parameter
 from heatproof.evaluators.removal.operator import (
     REMOVALS,
+    Backdrop,
     RemovalFacts,
     RemovalOperator,
     RemovalView,
@@ -54,14 +55,12 @@ class _Paint(RemovalOperator):
 
     def bind(self, view: RemovalView) -> Render:
         """Chooses the colour."""
-        paint = self.colour(view.image)[:, None, None]
+        plain = Backdrop(view.image, self.colour(view.image)[:, None, None])
 
-        def render(mask: Mask) -> Image:
-            painted = view.image.copy()
-            np.copyto(painted, paint, where=~mask)
-            return with_smooth_edges(painted, mask) if self.smooth_edges else painted
+        def smooth(mask: Mask) -> Image:
+            return with_smooth_edges(plain(mask), mask)
 
-        return render
+        return smooth if self.smooth_edges else plain
 
 
 @REMOVALS.register

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from heatproof.evaluators.images.arrays import Image, Mask
 from heatproof.evaluators.registry.parameters import parameter
 from heatproof.evaluators.removal.operator import (
     REMOVALS,
+    Backdrop,
     Fill,
     Masking,
     Mode,
@@ -42,8 +42,4 @@ class Layer(RemovalOperator):
 
     def bind(self, view: RemovalView) -> Render:
         """Leaves the pixels alone: the mask reaches the network beside them."""
-
-        def render(mask: Mask) -> Image:  # noqa: ARG001  # the network reads the mask itself
-            return view.image
-
-        return render
+        return Backdrop(view.image, None)

@@ -6,11 +6,12 @@ from typing import ClassVar, Final
 
 import numpy as np
 
-from heatproof.evaluators.images.arrays import Image, Mask
+from heatproof.evaluators.images.arrays import Image
 from heatproof.evaluators.registry.parameters import parameter
 from heatproof.evaluators.removal.colours import grey_image
 from heatproof.evaluators.removal.operator import (
     REMOVALS,
+    Backdrop,
     RemovalFacts,
     RemovalOperator,
     RemovalView,
@@ -45,12 +46,7 @@ class Noise(RemovalOperator):
 
     def bind(self, view: RemovalView) -> Render:
         """Draws the noise for the whole image, so that the masks of a curve nest."""
-        noise = _FIELDS[self.distribution](view)
-
-        def render(mask: Mask) -> Image:
-            return np.where(mask, view.image, noise)
-
-        return render
+        return Backdrop(view.image, _FIELDS[self.distribution](view))
 
 
 def _uniform(view: RemovalView) -> Image:

@@ -9,7 +9,7 @@ from typing import ClassVar, TypeAlias
 import numpy as np
 
 from heatproof.evaluators.errors import InvalidArgumentError
-from heatproof.evaluators.images.arrays import Image, Mask
+from heatproof.evaluators.images.arrays import Image, ImageOrColour, Mask
 from heatproof.evaluators.registry.registry import Facts, Registered, Registry
 
 Drawing: TypeAlias = Callable[[], Image]
@@ -17,6 +17,25 @@ Drawing: TypeAlias = Callable[[], Image]
 
 Render: TypeAlias = Callable[[Mask], Image]
 """Draws one image with the hidden pixels of a mask removed; visible pixels keep their bits."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Backdrop:
+    """A `Render` that shows the same pixels behind all masks.
+
+    What it draws can be told by image, mask and backdrop, so that a GPU draws it itself.
+
+    Attributes:
+        image: the clean pixels.
+        behind: shown where they are hidden; None leaves them as they are.
+    """
+
+    image: Image
+    behind: ImageOrColour | None
+
+    def __call__(self, mask: Mask) -> Image:
+        """Draws the image under a mask; not a copy where the pixels are left."""
+        return self.image if self.behind is None else np.where(mask, self.image, self.behind)
 
 
 class Mode(StrEnum):
@@ -121,7 +140,10 @@ class RemovalOperator(Registered, ABC):
 
     @abstractmethod
     def bind(self, view: RemovalView) -> Render:
-        """Does once what all masks of an image share, such as its blur."""
+        """Does once what all masks of an image share, such as its blur.
+
+        Whoever shows the same behind all masks returns a `Backdrop`.
+        """
 
 
 REMOVALS: Registry[RemovalOperator] = Registry("removal operator")

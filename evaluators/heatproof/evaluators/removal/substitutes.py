@@ -3,14 +3,12 @@
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-import numpy as np
-
 from heatproof.evaluators.errors import InternalError
-from heatproof.evaluators.images.arrays import Image, Mask
 from heatproof.evaluators.registry.parameters import UNIT, Range, parameter
 from heatproof.evaluators.registry.registry import Reads
 from heatproof.evaluators.removal.operator import (
     REMOVALS,
+    Backdrop,
     RemovalFacts,
     RemovalOperator,
     RemovalView,
@@ -28,12 +26,7 @@ class _Substitution(RemovalOperator):
         """Draws the substitute."""
         if not view.substitutes:
             raise InternalError(f"{self.name} is asked without the image that it shows")
-        shown = view.substitutes[0]()
-
-        def render(mask: Mask) -> Image:
-            return np.where(mask, view.image, shown)
-
-        return render
+        return Backdrop(view.image, view.substitutes[0]())
 
 
 @REMOVALS.register

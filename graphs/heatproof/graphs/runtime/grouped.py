@@ -1,20 +1,28 @@
 """Batches put together for one run, and its answers taken apart."""
 
 from collections.abc import Sequence
+from itertools import chain
 
 import numpy as np
 
+from heatproof.evaluators.images.arrays import Images
+from heatproof.evaluators.images.compositions import Composition
 from heatproof.evaluators.queries.predictor import Answers, Batch
 
 
 def merged(batches: Sequence[Batch]) -> Batch:
     """All rows of batches of one pass, in their order."""
     return Batch(
-        np.concatenate([batch.images for batch in batches]),
+        _rows(batches),
         _joined([batch.masks for batch in batches]),
         _joined([batch.output_gradients for batch in batches]),
         _joined([batch.gates for batch in batches]),
     )
+
+
+def _rows(batches: Sequence[Batch]) -> Images | tuple[Composition, ...]:
+    told = [batch.rows for batch in batches if isinstance(batch.rows, tuple)]
+    return tuple(chain.from_iterable(told)) or np.concatenate([batch.images for batch in batches])
 
 
 def _joined(parts: Sequence[np.ndarray | None]) -> np.ndarray | None:
