@@ -80,9 +80,10 @@ def _product(graph: ir.Graph, value: ir.Value, gate: ir.Value, sizes: dict[int, 
     op.before(_following(graph, value))
     rank = 0 if value.shape is None else value.shape.rank()
     target = [0, *(sizes.get(axis, 1) for axis in range(1, rank))]  # 0: as long as the batch
-    factors = op("Reshape", gate, op.integers(*target), dtype=gate.dtype)
+    shape = [None if gate.shape is None else gate.shape[0], *target[1:]]
+    factors = op("Reshape", gate, op.integers(*target), like=gate, shape=shape)
     if value.dtype is not None and value.dtype != ir.DataType.FLOAT:
-        factors = op("Cast", factors, dtype=value.dtype, to=int(value.dtype))
+        factors = op("Cast", factors, like=factors, dtype=value.dtype, to=int(value.dtype))
     return op("Mul", value, factors, like=value)
 
 

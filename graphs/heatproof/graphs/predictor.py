@@ -204,7 +204,10 @@ class OrtPredictor:
         return self._canonical.height * self._canonical.width > MOST_PIXELS_SIDE_BY_SIDE
 
     def _rewritten(self, run: ModelPass) -> ir.Model:
-        """Weights first, for masking and gradients follow from the graph that they leave."""
+        """Weights first, for masking and gradients follow from the graph that they leave.
+
+        A canonical model is plain, and so are those with other weights, gates and outputs.
+        """
         model, logits = self._canonical.model, self._canonical.logits
         if run.weights.layers:
             weights = run.weights
@@ -216,14 +219,15 @@ class OrtPredictor:
             model = tapped(model, sorted(run.taps))
             # `Masks` are booleans.
             options = MaskingOptions(mode=run.masking.mode, fill=run.masking.fill)
-            model = layer_masked(model, options, trusted=True)
+            model = layer_masked(model, options, trusted=True, plain=True)
         taps = {*run.taps, run.wrt or IMAGE} - {IMAGE}
         if taps:
             model = tapped(model, sorted(taps))
         if run.wrt is None:
             return model
         wrt = run.wrt or self._canonical.input_name
-        return differentiated(model, of=logits, wrt=wrt, rules=run.rules)
+        plain = run.masking is None
+        return differentiated(model, of=logits, wrt=wrt, rules=run.rules, plain=plain)
 
     def _check(self, batch: Batch) -> None:
         if len(batch.rows) != self._batch_size:

@@ -145,9 +145,9 @@ def test_outputs_end_a_section(narrow: Callable[[int], None]) -> None:
     [
         (64, 112 * 112, 16),
         (144, 56 * 56, 16),
-        (240, 28 * 28, 32),
-        (672, 14 * 14, 128),
-        (480, 14 * 14, 480),  # fits the cache as it is
+        (512, 28 * 28, 32),
+        (1536, 14 * 14, 128),
+        (672, 14 * 14, 672),  # fits the cache as it is
         (960, 7 * 7, 960),
         (16, 112 * 112, 16),
     ],

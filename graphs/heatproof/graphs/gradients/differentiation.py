@@ -51,6 +51,7 @@ def differentiated(
     of: str | None = None,
     wrt: str | None = None,
     rules: BackwardRules = BackwardRules.EXACT,
+    plain: bool = False,
 ) -> ir.Model:
     """Returns a copy of a model that also computes a vector-Jacobian product.
 
@@ -64,6 +65,7 @@ def differentiated(
         of: tensor to differentiate; the logits of the class output by default.
         wrt: tensor to differentiate by: an input or an intermediate tensor; the image by default.
         rules: how rectifiers are differentiated.
+        plain: whether the model is as `prepared` returns it, and is not prepared again.
 
     Raises:
         UnknownNameError: no tensor has the name given as `of` or `wrt`.
@@ -71,7 +73,7 @@ def differentiated(
         UnsupportedModelError: `of` does not depend on `wrt`, one of them is no float tensor, or
             the rules are for rectifiers and there is none.
     """
-    sweep = _Sweep.prepare(model, of, wrt, rules=rules)
+    sweep = _Sweep.prepare(model, of, wrt, rules=rules, plain=plain)
     refuse_unrepeatable(sweep.model.graph)
     return sweep.finished(sweep.run())
 

@@ -67,22 +67,26 @@ class Spreader:
     def __init__(self, op: Emitter, blocked: BlockedTensors) -> None:
         self._op = op
         self._known_blocked = blocked
-        self._spread: dict[tuple[ir.Value, int], ir.Value] = {}
+        self._spread: dict[tuple[ir.Value, int, float], ir.Value] = {}
 
     def fitted(self, value: ir.Value, like: ir.Value) -> ir.Value:
         """`value` [N, 1, H, W], or the same with the channels of `like` if that is faster."""
-        channels = channels_of(like)
-        if channels < LEAST_CHANNELS:
-            return value
-        if (value, channels) not in self._spread:
-            ones = self._op.constant(np.ones((channels, 1, 1, 1)), value.dtype)
+        return value if channels_of(like) < LEAST_CHANNELS else self.over(value, channels_of(like))
+
+    def over(self, value: ir.Value, channels: int, offset: float = 0.0) -> ir.Value:
+        """`value` [N, 1, H, W], plus a number, in each of so many channels."""
+        key = (value, channels, offset)
+        if key not in self._spread:
+            operands = [self._op.constant(np.ones((channels, 1, 1, 1)), value.dtype)]
+            if offset:
+                operands.append(self._op.constant(np.full(channels, offset), value.dtype))
             shape = value.shape
             dims = [] if shape is None else [shape[0], channels, *list(shape)[2:]]
             name = f"{value.name}_spread"
-            self._spread[value, channels] = self._op(
-                "Conv", value, ones, like=value, shape=dims, name=name
+            self._spread[key] = self._op(
+                "Conv", value, *operands, like=value, shape=dims, name=name
             )
-        return self._spread[value, channels]
+        return self._spread[key]
 
     def added(self, value: ir.Value, to: ir.Value, name: str) -> ir.Value:
         """The sum of `value` [N, 1, H, W] and each channel of `to`, computed in place of `to`.

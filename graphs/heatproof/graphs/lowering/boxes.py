@@ -20,8 +20,16 @@ def fast_box_means(op: Emitter, value: ir.Value) -> ir.Value | None:
         return None
     if channels == 1:
         return _mean_of_shifted(op, value)
-    ninth = op.constant(np.full((channels, 1, 3, 3), 1 / 9), value.dtype)
-    return op("Conv", value, ninth, like=value, group=channels, **_WINDOW)
+    return weighted_box_means(op, value, 1 / 9)
+
+
+def weighted_box_means(op: Emitter, value: ir.Value, weight: float) -> ir.Value:
+    """The means of a map, in which each cell itself counts with a weight, by a convolution."""
+    channels = channels_of(value)
+    kernel = np.full((channels, 1, 3, 3), 1 / 9)
+    kernel[:, :, 1, 1] = weight
+    weights = op.constant(kernel, value.dtype)
+    return op("Conv", value, weights, like=value, group=channels, **_WINDOW)
 
 
 def _mean_of_shifted(op: Emitter, value: ir.Value) -> ir.Value:

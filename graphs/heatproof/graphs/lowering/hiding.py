@@ -5,23 +5,32 @@ A product with a mask is computed in one of these forms, M spread over the chann
     relu(x) . M              = relu(x - (1 - M) . huge)         also hard-swish
     clip(x, 0, b) . M        = relu(clip(x, 0, b) - (1 - M) . huge)
     x . M
+
+and a round of the fill, x + A . box(x), as one convolution and one product, w a power of two:
+
+    (box(x) + w x) . (A + 1 / w)
+
+x is 0 in the cells that a round fills, which are those where A > 0. In the others that is
+x + box(x) / w, which rounds to x; where nothing is near, both factors' sums are 0.
 """
 
 from collections.abc import Callable, Mapping
 
 import onnx_ir as ir
 
-from heatproof.graphs.lowering.blocking import BlockedTensors, Spreader
-from heatproof.graphs.lowering.boxes import fast_box_means
+from heatproof.graphs.lowering.blocking import LEAST_CHANNELS, BlockedTensors, Spreader
+from heatproof.graphs.lowering.boxes import fast_box_means, weighted_box_means
 from heatproof.graphs.nodes.constants import number
 from heatproof.graphs.nodes.roles import Role, hand_on_notes, role_of
+from heatproof.graphs.nodes.shapes import channels_of
 from heatproof.graphs.operators.emitter import Emitter, attributes_of
 from heatproof.graphs.operators.traits import Trait, has
 
-_AS_THEY_ARE = (Role.UNITS, Role.FILLED)  # maps that cost too little, or have come from one
-
 HUGE = 1e30
 """Far above any activation of float32, far below its overflow."""
+
+WEIGHT = 2.0**40
+"""Of a cell among its neighbours: their share is far below the rounding of float32."""
 
 
 def block(model: ir.Model) -> None:
@@ -43,11 +52,9 @@ class _Blocking:
         self._in_blocks = BlockedTensors()
         self._spread = Spreader(self._op, self._in_blocks)
         self._floors: dict[ir.Value, ir.Value] = {}
-        self._blocked: dict[ir.Value, ir.Value] = {}
         self._rules: Mapping[Role, Callable[[ir.Node], ir.Value | None]] = {
             Role.HIDING: self._hidden,
             Role.BOX: self._means,
-            Role.FILLING: self._filling,
             Role.FILLED: self._filled,
         }
 
@@ -68,22 +75,21 @@ class _Blocking:
         return self._product(value, mask, f"{value.name}_visible")
 
     def _means(self, node: ir.Node) -> ir.Value | None:
-        """Boxes of tensors of many channels read them in the blocked layout."""
         value = node.inputs[0]
-        if value is None:
+        return None if value is None or _is_wide(value) else fast_box_means(self._op, value)
+
+    def _filled(self, node: ir.Node) -> ir.Value | None:
+        """A round of the fill; the box and the product that it has been are left unread."""
+        value, filling = _operands(node)
+        maker = filling.producer()
+        if maker is None or not _is_wide(value):
             return None
-        if role_of(value.producer()) not in _AS_THEY_ARE and value not in self._blocked:
-            self._blocked[value] = self._spread.blocked(value)
-        return fast_box_means(self._op, self._blocked.get(value, value))
-
-    def _filling(self, node: ir.Node) -> ir.Value:
-        means, scale = _operands(node)
-        return self._op("Mul", means, self._spread.fitted(scale, means), like=means)
-
-    def _filled(self, node: ir.Node) -> None:
-        """A round adds to the tensor that its box has read."""
-        value, _ = _operands(node)
-        node.replace_input_with(0, self._blocked.get(value, value))
+        _, scale = _operands(maker)
+        if role_of(value.producer()) is not Role.UNITS:  # a map that costs too little
+            value = self._spread.blocked(value)
+        means = weighted_box_means(self._op, value, WEIGHT)
+        factor = self._spread.over(scale, channels_of(value), 1 / WEIGHT)
+        return self._op("Mul", means, factor, like=value)
 
     def _product(self, value: ir.Value, mask: ir.Value, name: str) -> ir.Value:
         if self._in_blocks.is_blocked(value) and value.dtype == ir.DataType.FLOAT:
@@ -118,6 +124,10 @@ class _Blocking:
             huge = self._op.scalar(HUGE, mask.dtype)
             self._floors[mask] = self._op("Mul", hidden, huge, like=mask, name="mask_floor")
         return self._floors[mask]
+
+
+def _is_wide(value: ir.Value) -> bool:
+    return channels_of(value) >= LEAST_CHANNELS and value.dtype == ir.DataType.FLOAT
 
 
 def _operands(node: ir.Node) -> tuple[ir.Value, ir.Value]:

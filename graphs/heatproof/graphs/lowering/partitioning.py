@@ -26,7 +26,7 @@ BLOCK = 16
 LEAST_GROUP = 2 * BLOCK * 28 * 28
 """Elements below which a group is no better off in the cache."""
 
-LEAST_MAP = 1 << 17
+LEAST_MAP = 1 << 18
 """Elements below which a map stays whole."""
 
 

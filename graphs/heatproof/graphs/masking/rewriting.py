@@ -51,6 +51,7 @@ def layer_masked(
     options: MaskingOptions = MaskingOptions(),  # noqa: B008 # immutable
     *,
     trusted: bool = False,
+    plain: bool = False,
 ) -> ir.Model:
     """Adds input `mask` and output `mask_coverage`; all other inputs and outputs keep their names.
 
@@ -64,23 +65,32 @@ def layer_masked(
         model: any classifier.
         options: choices that the definition leaves open.
         trusted: masks hold nothing but 0 and 1, so that nothing guards against others.
+        plain: whether the model is as `prepared` returns it, and is not prepared again.
 
     Raises:
         UnsupportedOperatorError: a node has no sound rule; names it.
         UnsupportedModelError: the model has no image input of static size, or its names clash.
     """
-    rewrite = rewritten(model, options, trusted=trusted)
+    rewrite = rewritten(model, options, trusted=trusted, plain=plain)
     for blocker in rewrite.blockers:
         raise UnsupportedOperatorError(
             f"node {blocker.node!r} ({blocker.operator}): {blocker.reason}",
             metadata={"node": blocker.node, "operator": blocker.operator},
         )
     common.RemoveUnusedNodesPass()(rewrite.model)
-    shapes = [(value, value.shape) for value in rewrite.model.graph.outputs]
-    infer_shapes(rewrite.model)
+    _complete_shapes(rewrite.model)
+    return rewrite.model
+
+
+def _complete_shapes(model: ir.Model) -> None:
+    """Infers the shapes of all tensors, if the rules have left any open."""
+    values = (value for node in model.graph.all_nodes() for value in node.outputs)
+    if all(value.shape is not None and value.type is not None for value in values):
+        return
+    shapes = [(value, value.shape) for value in model.graph.outputs]
+    infer_shapes(model)
     for value, shape in shapes:
         value.shape = value.shape if shape is None else shape  # inference may rename the batch
-    return rewrite.model
 
 
 def masking_blockers(

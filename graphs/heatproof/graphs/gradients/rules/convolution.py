@@ -89,10 +89,11 @@ def _flipped_convolution(
     begins = [window.span - window.begin for window in windows]
     ends = [window.span - window.end for window in windows]
     source = cropped(gradient, [max(0, -n) for n in begins], [max(0, -n) for n in ends], op)
+    spatial = tuple(range(2, weights.ndim))
     return op(
         "Conv",
         source,
-        op.constant(_transposed(np.flip(weights, tuple(range(2, weights.ndim))), group)),
+        op.constant_of_its_own(_transposed(np.flip(weights, axis=spatial), group)),
         pads=[max(0, n) for n in (*begins, *ends)],
         dilations=[window.dilation for window in windows],
         group=group,
