@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 import onnx_ir as ir
 
+from heatproof.graphs.nodes.roles import Role, role_of
 from heatproof.graphs.nodes.shapes import channels_of
 from heatproof.graphs.operators.emitter import Emitter
 from heatproof.graphs.operators.traits import Trait, has
@@ -44,7 +45,11 @@ class BlockedTensors:
 def _sources(value: ir.Value | None) -> Iterator[ir.Value | None] | None:
     """The operands that must be blocked for a tensor to be; None if it cannot be."""
     node = None if value is None else value.producer()
-    if node is None or not has(node, Trait.BLOCKED):
+    if node is None:
+        return None
+    if role_of(node) is Role.SCALING:  # a convolution soon, if it reads a blocked tensor
+        return iter(node.inputs[:1])
+    if not has(node, Trait.BLOCKED):
         return None
     if has(node, Trait.WINDOW):
         return iter(())

@@ -92,6 +92,9 @@ def _complement(node: ir.Node, op: Emitter) -> ir.Value | None:
     share = node.inputs[1]
     if share is None or share.dtype is None:
         return None
+    added = all(reader.op_type == "Add" for reader, _ in node.outputs[0].uses())
+    if added and channels_of(share) >= LEAST_CHANNELS and BlockedTensors().is_blocked(share):
+        return scaled(share, -1.0, op, 1.0)  # a convolution adds what it is added to
     return op("HardSigmoid", share, like=share, alpha=-1.0, beta=1.0)
 
 
