@@ -55,8 +55,9 @@ def alternating(
             stack.callback(process.join)
             stack.callback(ours.close)
             theirs.close()
-            ours.recv()  # ready: nobody else's start is measured
             ends[name] = ours
+        for end in ends.values():
+            end.recv()  # ready: nobody's start is measured
         return _rounds(ends, rounds)
 
 
