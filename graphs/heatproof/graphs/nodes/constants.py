@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 def constant(name: str, array: NDArray[np.generic]) -> ir.Value:
     """A constant value, to be registered as an initializer of a graph."""
-    tensor = ir.tensor(array, name=name)
+    tensor = ir.Tensor(array, name=name)
     return ir.Value(
         name=name,
         shape=ir.Shape(array.shape),

@@ -4,7 +4,10 @@ Rules write plain mathematics and say the role of some nodes. The role travels i
 node, through saving and loading; a runtime that does not know it computes the node as it stands.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
 
 import onnx_ir as ir
 
@@ -51,6 +54,9 @@ class Role(StrEnum):
     """ReduceSum(x) over the cells of a map, which leaves [N, C, 1, 1]."""
 
 
+_ROLES: Final[Mapping[str, Role]] = MappingProxyType({role.value: role for role in Role})
+
+
 def declare_role(value: ir.Value, role: Role) -> ir.Value:
     """Notes on the node that computes a value what it is for; returns the value."""
     node = value.producer()
@@ -61,8 +67,7 @@ def declare_role(value: ir.Value, role: Role) -> ir.Value:
 
 def role_of(node: ir.Node | None) -> Role | None:
     """The role of a node, or None if it has none."""
-    note = None if node is None else node.metadata_props.get(_KEY)
-    return Role(note) if note in list(Role) else None
+    return None if node is None else _ROLES.get(node.metadata_props.get(_KEY, ""))
 
 
 def hand_on_notes(node: ir.Node, to: ir.Value) -> None:
