@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from functools import cached_property, partial
 
@@ -11,11 +11,13 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from heatproof.evaluators.images.arrays import Masks
 from heatproof.evaluators.queries.class_outputs import ClassOutput, Reading
 from heatproof.evaluators.queries.model_warnings import Doubt, ModelWarning
 from heatproof.evaluators.queries.passes import IMAGE, ModelPass
 from heatproof.evaluators.queries.predictor import Answers, Batch, PredictorFacts
 from heatproof.graphs.canonical.model import CanonicalModel
+from heatproof.graphs.composition import composed
 from heatproof.graphs.files.notes import Note, notes_of
 from heatproof.graphs.gating import GATE_INPUT, gated
 from heatproof.graphs.gradients import (
@@ -29,8 +31,10 @@ from heatproof.graphs.randomization import layers_of, randomized
 from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.graphs.runtime.grouped import have_equal_bits, merged, taken_apart
 from heatproof.graphs.runtime.grouping import COUNTS, Grouping
-from heatproof.graphs.runtime.sessions import Session, SessionCache
+from heatproof.graphs.runtime.providers import device_of
+from heatproof.graphs.runtime.sessions import Feed, Session, SessionCache
 from heatproof.graphs.runtime.streams import Lane
+from heatproof.graphs.runtime.telling import DeviceImages, told_masks, told_rows
 from heatproof.graphs.tapping import tapped
 
 SMALLEST_BATCH = 2
@@ -71,6 +75,10 @@ class OrtPredictor:
         self._batch_size = batch_size
         self._cancellation = cancellation
         self._lanes: defaultdict[ModelPass, Lane] = defaultdict(Lane)
+        settings = sessions.settings
+        # Whoever runs rows one by one cuts what has a row for each of them.
+        self._composes = settings.composes and not canonical.is_run_alone
+        self._held = DeviceImages(device_of(settings.provider))
         output = canonical.output
         read = (output.name, output.logits, output.activation)
         identity = f"{model}|{canonical.preprocessing}|{batch_size}|{read}"
@@ -97,6 +105,7 @@ class OrtPredictor:
             channels=canonical.channels,
             layers=layers_of(canonical.model),
             in_flight=self._in_flight(),
+            composes=self._composes,
             reading=self._reading(),
             warnings=tuple(self._warning(note) for note in notes_of(canonical.model)),
         )
@@ -161,7 +170,7 @@ class OrtPredictor:
         derived = () if run.wrt is None else (INPUT_GRADIENT,)
         wrt = (run.wrt,) if run.wrt else ()
         names = (self._canonical.logits, *masked, *derived, *dict.fromkeys((*wrt, *run.taps)))
-        fetched = self._run(session, self._feeds(run, batch), *names)
+        fetched = self._run(session, self._feeds(run, batch), len(batch.rows), *names)
         found = dict(zip(names, fetched, strict=True))
         return Answers(
             logits=found[self._canonical.logits],
@@ -171,16 +180,27 @@ class OrtPredictor:
             features={name: found[name] for name in run.taps},
         )
 
-    def _feeds(self, run: ModelPass, batch: Batch) -> dict[str, NDArray[np.generic]]:
-        images = np.ascontiguousarray(batch.images, np.float32)
-        feeds: dict[str, NDArray[np.generic]] = {self._canonical.input_name: images}
-        if run.masking is not None and batch.masks is not None:
-            feeds[MASK_INPUT] = np.ascontiguousarray(batch.masks[:, np.newaxis], np.float32)
+    def _feeds(self, run: ModelPass, batch: Batch) -> dict[str, Feed]:
+        masks = None if run.masking is None else batch.masks
+        feeds = self._told(batch, masks) if self._composes else self._drawn(batch, masks)
         if run.wrt is not None and batch.output_gradients is not None:
             feeds[OUTPUT_GRADIENT] = np.ascontiguousarray(batch.output_gradients, np.float32)
         if run.gate is not None and batch.gates is not None:
             feeds[GATE_INPUT] = np.ascontiguousarray(batch.gates, np.float32)
         return feeds
+
+    def _drawn(self, batch: Batch, masks: Masks | None) -> dict[str, Feed]:
+        """Pixels and masks for a graph that takes them."""
+        images = np.ascontiguousarray(batch.images, np.float32)
+        feeds: dict[str, Feed] = {self._canonical.input_name: images}
+        if masks is not None:
+            feeds[MASK_INPUT] = np.ascontiguousarray(masks[:, np.newaxis], np.float32)
+        return feeds
+
+    def _told(self, batch: Batch, masks: Masks | None) -> dict[str, Feed]:
+        """What a graph is told that draws its rows itself."""
+        told = told_rows(batch.compositions, self._held)
+        return told if masks is None else {**told, **told_masks(masks)}
 
     def _session(self, run: ModelPass) -> Session:
         self._cancellation.check()
@@ -190,7 +210,7 @@ class OrtPredictor:
         passing = bool(run.weights.layers)
         key = f"{self.key}/{form}"
         threads = None if self._is_large else 1
-        rewritten = partial(self._rewritten, run)
+        rewritten = partial(self._opened, run)
         return self._sessions.get(key, rewritten, threads=threads, passing=passing)
 
     @property
@@ -202,6 +222,11 @@ class OrtPredictor:
     def _is_large(self) -> bool:
         """Whether a batch uses all cores, for one on each would need too much memory."""
         return self._canonical.height * self._canonical.width > MOST_PIXELS_SIDE_BY_SIDE
+
+    def _opened(self, run: ModelPass) -> ir.Model:
+        """The graph of a pass as it is run."""
+        model = self._rewritten(run)
+        return composed(model, self._canonical.input_name) if self._composes else model
 
     def _rewritten(self, run: ModelPass) -> ir.Model:
         """Weights first, for masking and gradients follow from the graph that they leave.
@@ -235,20 +260,21 @@ class OrtPredictor:
             raise ValueError(message)
 
     def _run(
-        self, session: Session, feeds: dict[str, NDArray[np.generic]], *outputs: str
+        self, session: Session, feeds: Mapping[str, Feed], rows: int, *outputs: str
     ) -> list[NDArray[np.float32]]:
         if not self._canonical.is_run_alone:
-            found = session.run(feeds, outputs, self._cancellation)
+            found = session.run(feeds, outputs, self._cancellation, rows)
             return [array.astype(np.float32, copy=False) for array in found]
-        rows = [
+        one_by_one = [
             session.run(
-                {name: array[row : row + 1] for name, array in feeds.items()},
+                {name: np.asarray(feed)[row : row + 1] for name, feed in feeds.items()},
                 outputs,
                 self._cancellation,
+                1,
             )
-            for row in range(len(feeds[self._canonical.input_name]))
+            for row in range(rows)
         ]
         return [
             np.concatenate(parts).astype(np.float32, copy=False)
-            for parts in zip(*rows, strict=True)
+            for parts in zip(*one_by_one, strict=True)
         ]

@@ -95,6 +95,7 @@ def pool_settings(settings: Settings) -> PoolSettings:
         threads=settings.threads,
         batch_rows=0 if settings.batch_rows == "fastest" else int(settings.batch_rows),
         provider=settings.provider,
+        views=settings.views,
         memory_bytes=settings.worker_memory_bytes,
         data_dir=settings.data_dir,
         answers_dir=settings.answers_folder,

@@ -120,6 +120,11 @@ class Settings(BaseSettings):
         description="what ONNX Runtime runs networks on, in float32; the installed ONNX Runtime "
         "must have it",
     )
+    views: Literal["auto", "graph", "pixels"] = Field(
+        "auto",
+        description="whether a network's graph draws the views of an image, from the image and "
+        "masks, or is given their pixels; `auto`: as suits the provider",
+    )
     preload: bool = Field(
         default=True, description="start workers with the server, not with their first task"
     )

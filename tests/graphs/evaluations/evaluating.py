@@ -61,12 +61,20 @@ def _donor(seed: int) -> DonorImage:
     return DonorImage(f"{seed:064x}", lambda: drawing(seed))
 
 
-def opened(model: onnx.ModelProto, name: str, threads: int = 1) -> OrtPredictor:
+def opened(
+    model: onnx.ModelProto,
+    name: str,
+    threads: int = 1,
+    *,
+    rows: int = 4,
+    composed: bool | None = None,
+) -> OrtPredictor:
     """The model in ONNX Runtime."""
+    settings = SessionSettings(threads=threads, log_severity=3, composed=composed)
     return OrtPredictor(
         canonicalize(ir.from_proto(model), PRESETS["unit"]),
-        SessionCache(1 << 30, SessionSettings(threads=threads, log_severity=3)),
+        SessionCache(1 << 30, settings),
         model=name,
-        batch_size=4,
+        batch_size=rows,
         cancellation=Cancellation(),
     )

@@ -11,6 +11,7 @@ from heatproof.evaluators.queries.passes import IMAGE, ModelPass
 from heatproof.evaluators.queries.predictor import Answers, Batch
 from heatproof.evaluators.removal import Masking, Mode
 from heatproof.graphs.canonical import canonicalize
+from heatproof.graphs.composition import composed
 from heatproof.graphs.files.saving import to_bytes
 from heatproof.graphs.gradients import differentiated
 from heatproof.graphs.lowering import Platform, lowered
@@ -19,6 +20,8 @@ from heatproof.graphs.runtime import Cancellation, SessionCache, SessionSettings
 from heatproof.graphs.runtime.agreement import require_agreement
 from heatproof.graphs.runtime.providers import (
     Provider,
+    composes,
+    device_of,
     native_providers,
     platform_of,
     require_installed,
@@ -57,6 +60,18 @@ def test_graphs_are_lowered_for_what_runs_them() -> None:
         Provider.TENSORRT: Platform.CUDA,
         Provider.OPENVINO: Platform.OPENVINO,
     }
+
+
+def test_gpus_draw_views_themselves_where_sizes_may_vary() -> None:
+    assert [provider for provider in Provider if composes(provider)] == [Provider.CUDA]
+    on_gpus = [provider for provider in Provider if device_of(provider) == "cuda"]
+    assert on_gpus == [Provider.CUDA, Provider.TENSORRT]
+
+
+def test_a_setting_says_otherwise() -> None:
+    assert SessionSettings(provider=Provider.CUDA).composes
+    assert not SessionSettings(provider=Provider.CUDA, composed=False).composes
+    assert SessionSettings(composed=True).composes
 
 
 def test_faster_numbers_are_off() -> None:
@@ -134,6 +149,29 @@ def test_sums_in_another_order_agree() -> None:
 def test_a_provider_that_computes_otherwise_is_refused(weight: float) -> None:
     with pytest.raises(FailedPreconditionError, match=r"openvino computes .* y differs by"):
         require_agreement(opened(SCALED, weight), opened(SCALED, 1.0), Provider.OPENVINO)
+
+
+DRAWING = """
+<ir_version: 10, opset_import: ["" : 18]>
+g (float[N, 3, 4, 6] image, float[N, 1, 4, 6] mask) => (float[N, 3, 4, 6] y)
+{ y = Mul (image, mask) }
+"""
+
+
+def drawing(*, inverted: bool = False) -> ort.InferenceSession:
+    made = composed(ir.from_proto(parse(DRAWING)), "image")
+    for node in made.graph:
+        if inverted and node.op_type == "Where":
+            _, shown, behind = node.inputs
+            node.replace_input_with(1, behind)
+            node.replace_input_with(2, shown)
+    return ort.InferenceSession(to_bytes(made), providers=[CPU])
+
+
+def test_a_graph_that_draws_its_rows_is_held_to_the_processor_too() -> None:
+    require_agreement(drawing(), drawing(), Provider.CUDA)
+    with pytest.raises(FailedPreconditionError, match=r"cuda computes .* y differs by"):
+        require_agreement(drawing(inverted=True), drawing(), Provider.CUDA)
 
 
 def test_a_transposed_convolution_has_weights_of_its_own_for_openvino() -> None:

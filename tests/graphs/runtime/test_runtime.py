@@ -25,7 +25,7 @@ from heatproof.evaluators.removal import Masking, Mode
 from heatproof.graphs.canonical import canonicalize
 from heatproof.graphs.files.saving import to_bytes
 from heatproof.graphs.predictor import OrtPredictor
-from heatproof.graphs.runtime import sessions as runtime_sessions
+from heatproof.graphs.runtime import memory
 from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.graphs.runtime.sessions import (
     MAX_PASSING,
@@ -210,7 +210,9 @@ def test_sums_over_channels_do_not_depend_on_the_threads(
     )
     x = np.random.default_rng(2).normal(size=(2, 64, 57, 29)).astype(np.float32)
     found = [
-        open_session(model, SessionSettings(threads)).run({"x": x}, ["y"], Cancellation())[0]
+        open_session(model, SessionSettings(threads)).run({"x": x}, ["y"], Cancellation(), len(x))[
+            0
+        ]
         for threads in (1, 3, 4)
     ]
     assert found[0].tobytes() == found[1].tobytes() == found[2].tobytes()
@@ -250,7 +252,7 @@ def test_one_cancellation_leaves_others_alone(text_model: Parse) -> None:
 
 @pytest.fixture
 def _measured_by_weights(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtime_sessions, "resident_bytes", lambda: 0)
+    monkeypatch.setattr(memory, "resident_bytes", lambda: 0)
 
 
 @pytest.mark.usefixtures("_measured_by_weights")
@@ -270,11 +272,11 @@ def test_a_session_is_as_large_as_what_it_adds_to_the_process(
     text_model: Parse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     grown = iter([100_000, 150_000, 150_000, 157_000, 0, 0])
-    monkeypatch.setattr(runtime_sessions, "resident_bytes", lambda: next(grown))
+    monkeypatch.setattr(memory, "resident_bytes", lambda: next(grown))
     session = open_session(ir.from_proto(text_model(NET)), SETTINGS)
     assert session.nbytes == 50_000
     for _ in range(2):  # the second pass finds its buffers
-        session.run({"image": images()}, ["scores"], Cancellation())
+        session.run({"image": images()}, ["scores"], Cancellation(), len(images()))
         assert session.nbytes == 57_000
 
 
@@ -350,7 +352,9 @@ def test_a_key_is_built_once_for_many_threads(text_model: Parse) -> None:
 
 def test_lent_weights_give_the_same_bits_as_embedded_ones(text_model: Parse) -> None:
     model = ir.from_proto(text_model(NET))
-    lent = open_session(model, SETTINGS).run({"image": images()}, ["scores"], Cancellation())[0]
+    lent = open_session(model, SETTINGS).run(
+        {"image": images()}, ["scores"], Cancellation(), len(images())
+    )[0]
     options = SETTINGS.options()
     embedded = ort.InferenceSession(to_bytes(model), options, providers=["CPUExecutionProvider"])
     assert lent.tobytes() == embedded.run(["scores"], {"image": images()})[0].tobytes()
@@ -371,7 +375,7 @@ def test_what_fails_while_running_is_an_invalid_model(text_model: Parse) -> None
         { p = GlobalAveragePool (image) scores = Reshape (p, target) }""")
     session = open_session(ir.from_proto(model), replace(SETTINGS, log_severity=4))
     with pytest.raises(InvalidModelError, match=r"failed while running.*Reshape"):
-        session.run({"image": images()}, ["scores"], Cancellation())
+        session.run({"image": images()}, ["scores"], Cancellation(), len(images()))
 
 
 def test_rewritten_models_load_without_warnings(

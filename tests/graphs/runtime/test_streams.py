@@ -20,6 +20,7 @@ from heatproof.evaluators.removal import Masking, Mode
 from heatproof.graphs import predictor as predictors
 from heatproof.graphs.canonical import canonicalize
 from heatproof.graphs.predictor import OrtPredictor
+from heatproof.graphs.runtime import memory
 from heatproof.graphs.runtime import sessions as runtime_sessions
 from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.graphs.runtime.sessions import Session, SessionCache, SessionSettings, open_session
@@ -184,8 +185,8 @@ def test_the_buffers_of_passes_side_by_side_are_counted_once_each(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     resident = iter([100, 110, 150, 170, 400, 430])
-    monkeypatch.setattr(runtime_sessions, "resident_bytes", lambda: next(resident))
-    buffers = runtime_sessions._Buffers()
+    monkeypatch.setattr(memory, "resident_bytes", lambda: next(resident))
+    buffers = memory.Buffers()
     first, second, third = (buffers.watched(rows) for rows in (2, 2, 1))
     first.__enter__()
     second.__enter__()

@@ -128,7 +128,7 @@ def _run(
     session: Session, feeds: dict[str, Array], names: list[str], cancellation: Cancellation
 ) -> list[Array]:
     try:
-        return session.run(feeds, names, cancellation)
+        return session.run(feeds, names, cancellation, len(*feeds.values()))
     except InvalidModelError as error:
         raise UnsupportedModelError(
             f"the model does not run on a batch of {len(*feeds.values())}: {error.message}; "

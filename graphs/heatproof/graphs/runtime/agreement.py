@@ -8,6 +8,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from heatproof.evaluators.errors import FailedPreconditionError
+from heatproof.graphs.composition import COLOUR_SIZES
 from heatproof.graphs.runtime.providers import Provider
 
 _ROWS: Final = 2
@@ -15,6 +16,9 @@ _TOLERANCE: Final = 1e-2
 """Largest length of all differences of an output over the length of its values: sums in another
 order stay below, even where they move a gradient across the kink of a rectifier; wrong kernels do
 not."""
+
+_TYPES: Final = {"tensor(bool)": np.bool_, "tensor(int32)": np.int32}
+"""Of what is no number but says where something lies, and whether it is seen."""
 
 
 def require_agreement(
@@ -43,16 +47,24 @@ def require_agreement(
             )
 
 
-def _random_rows(inputs: Sequence[ort.NodeArg]) -> dict[str, NDArray[np.float32]]:
-    """Zeros and ones for masks, which have one channel; else values in [0, 1]."""
+def _random_rows(inputs: Sequence[ort.NodeArg]) -> dict[str, NDArray[np.generic]]:
+    """Zeros and ones for masks, which have one channel, and for places; else values in [0, 1]."""
     random = np.random.default_rng(0)
-    feeds = {}
+    feeds: dict[str, NDArray[np.generic]] = {}
     for held in inputs:
-        shape = [size if isinstance(size, int) else _ROWS for size in held.shape]
-        values = random.random(shape, dtype=np.float32)
-        is_mask = len(shape) > _ROWS and shape[1] == 1
-        feeds[held.name] = (values < 0.5).astype(np.float32) if is_mask else values
+        values = random.random([_size(one) for one in held.shape], dtype=np.float32)
+        is_mask = values.ndim > _ROWS and values.shape[1] == 1
+        dtype = _TYPES.get(held.type, np.float32)
+        is_chosen = is_mask or dtype is not np.float32
+        feeds[held.name] = (values < 0.5).astype(dtype) if is_chosen else values
     return feeds
+
+
+def _size(stated: int | str | None) -> int:
+    """Of an axis; there are as many images and cells as rows, and what lies behind is a colour."""
+    if isinstance(stated, int):
+        return stated
+    return 1 if stated in COLOUR_SIZES else _ROWS
 
 
 def _difference(mine: NDArray[np.float64], theirs: NDArray[np.float64]) -> float:

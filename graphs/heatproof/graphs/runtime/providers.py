@@ -36,11 +36,15 @@ class _Runtime:
             next, and to the processor in the end.
         platform: what graphs are lowered for.
         distribution: the package whose ONNX Runtime has it.
+        device: where tensors lie, as ONNX Runtime names it.
+        composes: whether graphs draw their rows themselves, unless a setting says otherwise.
     """
 
     native: tuple[tuple[str, Mapping[str, str]], ...]
     platform: Platform
     distribution: str
+    device: str = "cpu"
+    composes: bool = False
 
 
 # Products of 32 bits everywhere: TF32, float16 and bfloat16 are faster, and change scores. Kernels
@@ -54,8 +58,10 @@ _OPENVINO: Final = ("OpenVINOExecutionProvider", {"device_type": "CPU", "precisi
 _RUNTIMES: Final[Mapping[Provider, _Runtime]] = MappingProxyType(
     {
         Provider.CPU: _Runtime((), Platform.CPU, "onnxruntime"),
-        Provider.CUDA: _Runtime((_CUDA,), Platform.CUDA, "onnxruntime-gpu"),
-        Provider.TENSORRT: _Runtime((_TENSORRT, _CUDA), Platform.CUDA, "onnxruntime-gpu"),
+        Provider.CUDA: _Runtime((_CUDA,), Platform.CUDA, "onnxruntime-gpu", "cuda", composes=True),
+        # TensorRT builds an engine anew, for minutes, once an input has a size beyond those it has
+        # had; how many images a batch shows varies.
+        Provider.TENSORRT: _Runtime((_TENSORRT, _CUDA), Platform.CUDA, "onnxruntime-gpu", "cuda"),
         Provider.OPENVINO: _Runtime((_OPENVINO,), Platform.OPENVINO, "onnxruntime-openvino"),
     }
 )
@@ -73,6 +79,16 @@ def native_providers(provider: Provider) -> list[NativeProvider]:
 def platform_of(provider: Provider) -> Platform:
     """What graphs are lowered for."""
     return _RUNTIMES[provider].platform
+
+
+def device_of(provider: Provider) -> str:
+    """Where tensors lie that networks read, as ONNX Runtime names it."""
+    return _RUNTIMES[provider].device
+
+
+def composes(provider: Provider) -> bool:
+    """Whether graphs draw their rows themselves, unless a setting says otherwise."""
+    return _RUNTIMES[provider].composes
 
 
 def require_installed(provider: Provider, installed: Sequence[str] | None = None) -> None:

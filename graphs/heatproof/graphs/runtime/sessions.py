@@ -4,15 +4,13 @@ import re
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import onnx_ir as ir
 import onnxruntime as ort
-import psutil
 from numpy.typing import NDArray
 from onnxruntime.capi import (
     onnxruntime_pybind11_state as ort_errors,  # pyright: ignore[reportAttributeAccessIssue] # native
@@ -21,14 +19,23 @@ from onnxruntime.capi import (
 from heatproof.evaluators.errors import InvalidModelError, ResourceExhaustedError
 from heatproof.graphs.files.saving import embedded, weight_bytes
 from heatproof.graphs.lowering import lower
+from heatproof.graphs.runtime import memory
 from heatproof.graphs.runtime.agreement import require_agreement
 from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.graphs.runtime.folding import folds_within_budget
 from heatproof.graphs.runtime.grouping import Grouping
-from heatproof.graphs.runtime.providers import Provider, native_providers, platform_of
+from heatproof.graphs.runtime.providers import (
+    Provider,
+    composes,
+    native_providers,
+    platform_of,
+)
 from heatproof.graphs.runtime.streams import Streams
 
 Array = NDArray[Any]
+
+Feed: TypeAlias = Array | ort.OrtValue
+"""What an input is given: an array, or what lies on a device already."""
 
 MAX_PASSING = 4
 """Most passing sessions: what they take to run is told by nothing before they have run."""
@@ -69,6 +76,7 @@ class SessionSettings:
         grouped: batches that one run takes, of those that `grouping.COUNTS` lists; 0: the fastest.
         log_severity: lowest severity of ONNX Runtime's log: 2 warnings, 3 errors, 4 fatal.
         provider: what runs them.
+        composed: whether graphs draw their rows themselves; None: as suits the provider.
     """
 
     threads: int = 1
@@ -76,6 +84,12 @@ class SessionSettings:
     fused: bool = True
     grouped: int = 0
     provider: Provider = Provider.CPU
+    composed: bool | None = None
+
+    @property
+    def composes(self) -> bool:
+        """Whether graphs draw their rows themselves."""
+        return composes(self.provider) if self.composed is None else self.composed
 
     def options(self) -> ort.SessionOptions:
         """Fresh options, deterministic: one operator after the other, fixed reductions."""
@@ -116,7 +130,7 @@ class Session:
         self._weights = weights  # ONNX Runtime reads them but does not own them
         self.outputs = tuple(output.name for output in native.get_outputs())
         self.grouping = grouping
-        self._buffers = _Buffers()
+        self._buffers = memory.Buffers()
         self._nbytes = nbytes
 
     @property
@@ -129,9 +143,13 @@ class Session:
         return self._nbytes + self._buffers.nbytes
 
     def run(
-        self, feeds: Mapping[str, Array], outputs: Sequence[str], cancellation: Cancellation
+        self,
+        feeds: Mapping[str, Feed],
+        outputs: Sequence[str],
+        cancellation: Cancellation,
+        rows: int,
     ) -> list[Array]:
-        """Computes outputs by name.
+        """Computes outputs by name, for a number of rows.
 
         Raises:
             CancelledError: the cancellation came before or during the pass.
@@ -139,47 +157,11 @@ class Session:
             InvalidModelError: a node failed on these inputs.
         """
         try:
-            rows = max((len(array) for array in feeds.values() if array.ndim), default=1)
             with self._buffers.watched(rows), cancellation.run() as options:
                 found = self._native.run(list(outputs), dict(feeds), options)
                 return [np.asarray(array) for array in found]
         except _FAILURES as error:
             raise _domain_error("the model failed while running", error) from error
-
-
-class _Buffers:
-    """What the passes of a session allocate, which grows with the rows that run at once.
-
-    Attributes:
-        nbytes: what they have added to this process.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._running = self._most = 0
-        self._counted = 0
-        self.nbytes = 0
-
-    @contextmanager
-    def watched(self, rows: int) -> Iterator[None]:
-        """Counts what a pass adds with which more rows run at once than before."""
-        with self._lock:
-            self._running += rows
-            before = resident_bytes() if self._running > self._most else None
-            self._most = max(self._most, self._running)
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._running -= rows
-                if before is not None:
-                    self._count(before)
-
-    def _count(self, before: int) -> None:
-        """Adds what came since a pass began, but for what another one has counted since."""
-        now = resident_bytes()
-        self.nbytes += max(now - max(before, self._counted), 0)
-        self._counted = now
 
 
 def open_session(model: ir.Model, settings: SessionSettings) -> Session:
@@ -200,7 +182,7 @@ def open_session(model: ir.Model, settings: SessionSettings) -> Session:
         for name, value in copy.graph.initializers.items()
         if value.const_value is not None and _is_shared(value)
     }
-    held, before = weight_bytes(copy), resident_bytes()
+    held, before = weight_bytes(copy), memory.resident_bytes()
     disabled = None if folds_within_budget(copy) else _FOLDING
     source = _skeleton(copy, weights)
 
@@ -218,13 +200,8 @@ def open_session(model: ir.Model, settings: SessionSettings) -> Session:
             require_agreement(native, opened(Provider.CPU), settings.provider)
     except _FAILURES as error:
         raise _domain_error("ONNX Runtime refuses the model", error) from error
-    nbytes = max(held, resident_bytes() - before)
+    nbytes = max(held, memory.resident_bytes() - before)
     return Session(native, weights, nbytes, Grouping(settings.grouped))
-
-
-def resident_bytes() -> int:
-    """Memory of this process that is in use now."""
-    return int(psutil.Process().memory_info().rss)
 
 
 class SessionCache:

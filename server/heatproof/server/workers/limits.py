@@ -132,6 +132,7 @@ class WorkerSettings:
         threads: threads a network may use.
         batch_rows: rows that one run of a network takes; 0: the fastest of a few.
         provider: what runs networks, as the setting of the same name.
+        views: what draws the views of an image, as the setting of the same name.
         data_dir: folder whose blobs tasks name.
         answers_dir: folder of the answers that are kept.
         niceness: added to the server's own.
@@ -145,6 +146,7 @@ class WorkerSettings:
     threads: int
     batch_rows: int = 0
     provider: str = "cpu"
+    views: str = "auto"
     data_dir: Path = Path()
     answers_dir: Path = Path()
     niceness: int = 0

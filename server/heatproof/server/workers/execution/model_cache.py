@@ -4,7 +4,7 @@ import gc
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -33,6 +33,9 @@ _KEPT_MODELS: Final = 16
 """A spec names at most 16 models."""
 
 
+_COMPOSED: Final[Mapping[str, bool | None]] = {"auto": None, "graph": True, "pixels": False}
+"""Whether graphs draw their rows themselves, by the setting `views`."""
+
 _Key: TypeAlias = tuple[str, Preprocessing, Statement]
 
 
@@ -51,7 +54,10 @@ class ModelCache:
         self._models: OrderedDict[_Key, CanonicalModel] = OrderedDict()
         grouped = settings.batch_rows // SMALLEST_BATCH
         runtime = SessionSettings(
-            threads=settings.threads, grouped=grouped, provider=Provider(settings.provider)
+            threads=settings.threads,
+            grouped=grouped,
+            provider=Provider(settings.provider),
+            composed=_COMPOSED[settings.views],
         )
         self._sessions = SessionCache(settings.session_bytes, runtime)
         self._loading_seconds = 0.0
@@ -159,8 +165,9 @@ def _described(sessions: SessionCache) -> str:
         " ".join([name, *(f"{key}={value}" for key, value in sorted(given.items()))])
         for name, given in native_providers(settings.provider)
     ]
+    views = "views drawn by the graph, " if settings.composes else ""
     return (
-        f"{', '.join(providers)}, {runs} runs of {rows} rows at once, 1 thread each, "
+        f"{', '.join(providers)}, {views}{runs} runs of {rows} rows at once, 1 thread each, "
         f"above {side} x {side} pixels 1 on {settings.threads} threads, "
         f"{options.execution_mode}, {options.graph_optimization_level}, "
         f"deterministic={options.use_deterministic_compute}"

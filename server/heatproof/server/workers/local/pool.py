@@ -56,6 +56,7 @@ class PoolSettings:
         threads: threads a network may use; 0 shares the granted cores among the bulk workers.
         batch_rows: rows that one run of a network takes; 0: the fastest of a few.
         provider: what runs networks, as the setting of the same name.
+        views: what draws the views of an image, as the setting of the same name.
         memory_bytes: memory at which the largest worker is killed, of all workers together; 0 is
             7/8 of what is granted.
         data_dir: folder whose blobs tasks name.
@@ -79,6 +80,7 @@ class PoolSettings:
     threads: int = 0
     batch_rows: int = 0
     provider: str = "cpu"
+    views: str = "auto"
     memory_bytes: int = 0
     data_dir: Path = Path()
     answers_dir: Path = Path()
@@ -107,6 +109,7 @@ class PoolSettings:
             threads=self.threads,
             batch_rows=self.batch_rows,
             provider=self.provider,
+            views=self.views,
             niceness=niceness,
             session_bytes=min(_SESSION_BYTES, self.memory_bytes // 4),
             data_dir=self.data_dir,
