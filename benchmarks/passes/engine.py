@@ -174,12 +174,15 @@ def engine(work: Work) -> Callable[[], int]:
 
 
 def evaluation(
-    work: Work, images: Sequence[SourceImage]
+    work: Work, images: Sequence[SourceImage], *, composed: bool | None = None
 ) -> Callable[[Callable[[Progress], None]], Iterator[ImageResult]]:
-    """The evaluation of these images, on a predictor that keeps its sessions."""
+    """The evaluation of these images, on a predictor that keeps its sessions.
+
+    `composed`: as in `SessionSettings`.
+    """
     predictor = OrtPredictor(
         _canonical(work),
-        SessionCache(4 << 30, SessionSettings(work.cores)),
+        SessionCache(4 << 30, SessionSettings(work.cores, composed=composed)),
         model="benchmark",
         batch_size=SMALLEST_BATCH,
         cancellation=Cancellation(),

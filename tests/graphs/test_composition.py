@@ -1,5 +1,7 @@
 """Rows that a graph draws itself are those that are drawn for it, to the last bit."""
 
+from collections import Counter
+
 import numpy as np
 import onnx_ir as ir
 import onnxruntime as ort
@@ -97,6 +99,13 @@ def test_a_graph_draws_what_is_told(rows: tuple[Composition, ...], seed: int) ->
     shown, visible = map(np.asarray, session.run(["shown", "visible"], feeds))
     assert shown.tobytes() == np.stack([by_hand(row) for row in rows]).tobytes()
     assert visible.tobytes() == mask[:, np.newaxis].astype(np.float32).tobytes()
+
+
+def test_only_the_batch_is_a_size_of_several_inputs() -> None:
+    made = composed(network(4, 6), "image").graph
+    names = [str(size) for value in made.inputs for size in {*(value.shape or ())}]
+    named = Counter(name for name in names if not name.isdigit())
+    assert {name for name, count in named.items() if count > 1} == {"N"}
 
 
 def test_a_model_that_draws_its_images_already_is_refused() -> None:

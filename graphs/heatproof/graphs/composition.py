@@ -32,7 +32,7 @@ BEHIND: Final = "views/behind"
 BEHIND_OF_ROW: Final = "views/behind_of_row"
 """Added input, int32 [N]: what a row shows where it is hidden."""
 
-COLOUR_SIZES: Final = ("behind_height", "behind_width")
+COLOUR_SIZES: Final = (f"{BEHIND}/height", f"{BEHIND}/width")
 """Names of the sizes of what lies behind: those of the image, or 1."""
 
 
@@ -100,8 +100,10 @@ class _Prefix:
     def draw(self, image: ir.Value) -> None:
         """Puts what is drawn in the place of the image."""
         _, channels, height, width = _sizes(image)
-        images = self._of_rows(IMAGES, ["images", channels, height, width], IMAGE_OF_ROW, image)
-        colours = ["behind", channels, *COLOUR_SIZES]
+        images = self._of_rows(
+            IMAGES, [f"{IMAGES}/number", channels, height, width], IMAGE_OF_ROW, image
+        )
+        colours = [f"{BEHIND}/number", channels, *COLOUR_SIZES]
         behind = self._of_rows(BEHIND, colours, BEHIND_OF_ROW, image)
         visible = self._visible(SHOWN, image)
         self._replace(image, self._op("Where", visible, images, behind, like=image))
@@ -123,7 +125,9 @@ class _Prefix:
     def _visible(self, names: MaskInputs, like: ir.Value) -> ir.Value:
         """Whether each pixel is visible, bool [N, 1, H, W]."""
         batch, _, height, width = _sizes(like)
-        cells = self._input(names.cells, ir.DataType.BOOL, [batch, 1, "down", "across"])
+        # ONNX Runtime takes sizes of one name for equal: each input has names of its own.
+        sides = [f"{names.cells}/down", f"{names.cells}/across"]
+        cells = self._input(names.cells, ir.DataType.BOOL, [batch, 1, *sides])
         rows = self._input(names.rows, ir.DataType.INT32, [height])
         columns = self._input(names.columns, ir.DataType.INT32, [width])
         tall = self._op("Gather", cells, rows, dtype=ir.DataType.BOOL, axis=2)

@@ -105,7 +105,7 @@ def evaluated(
     spec: EvaluationSpec,
     *,
     composed: bool,
-    seeds: Sequence[int] = (7,),
+    seeds: Sequence[int] = (4, 7),
     known: "Kept | None" = None,
 ) -> list[ImageResult]:
     predictors = {
@@ -121,8 +121,9 @@ def test_every_score_and_map_has_the_bits_of_pixels_that_are_drawn(
     text_model: Parse, asked: str
 ) -> None:
     models = {name: text_model(text) for name, text in NETWORKS.items()}
-    drawn = evaluated(models, SPECS[asked], composed=False)
-    assert evaluated(models, SPECS[asked], composed=True) == drawn
+    seeds = (7,) if asked == "every metric" else (4, 7)
+    drawn = evaluated(models, SPECS[asked], composed=False, seeds=seeds)
+    assert evaluated(models, SPECS[asked], composed=True, seeds=seeds) == drawn
 
 
 @dataclass

@@ -122,11 +122,14 @@ def _starts(places: Places) -> NDArray[np.intp]:
 
 
 def _distinct(shown: Sequence[KeyedPixels]) -> tuple[list[KeyedPixels], Places]:
-    """What is shown, each once, and the place of each row's among them."""
+    """What is shown, each once, and the place of each row's among them.
+
+    Their order does not depend on that of the rows, so that neighbours make one stack both ways.
+    """
     keys = [id(one) if one.key is None else one.key for one in shown]
     several = dict(zip(keys, shown, strict=True))
-    places = {key: place for place, key in enumerate(several)}
-    return list(several.values()), np.array([places[key] for key in keys], np.int32)
+    places = {key: place for place, key in enumerate(sorted(several, key=hash))}
+    return [several[key] for key in places], np.array([places[key] for key in keys], np.int32)
 
 
 def _stack(images: Sequence[KeyedPixels]) -> Images:

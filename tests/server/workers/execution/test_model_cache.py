@@ -54,6 +54,20 @@ def model_cache(tmp_path: Path) -> ModelCache:
     return ModelCache(WorkerSettings(threads=1), SharedFolder(tmp_path))
 
 
+@pytest.mark.parametrize(
+    ("views", "composes"), [("auto", False), ("graph", True), ("pixels", False)]
+)
+def test_a_setting_says_what_draws_views_and_is_echoed(
+    tmp_path: Path, views: str, *, composes: bool
+) -> None:
+    cache = ModelCache(WorkerSettings(threads=1, views=views), SharedFolder(tmp_path))
+    files = stored(tmp_path, 1)
+    predict(cache, files)
+    predictor = cache.predictor(files, preset("unit"), Statement(), Cancellation())
+    assert predictor.facts.composes == composes
+    assert ("views drawn by the graph" in cache.session_options) == composes
+
+
 def test_tiny_models_do_not_heap_up(model_cache: ModelCache, tmp_path: Path) -> None:
     for number in range(MAX_SESSIONS + 5):
         predict(model_cache, stored(tmp_path, number))
