@@ -67,10 +67,11 @@ def opened(
     threads: int = 1,
     *,
     rows: int = 4,
+    grouped: int = 0,
     composed: bool | None = None,
 ) -> OrtPredictor:
     """The model in ONNX Runtime."""
-    settings = SessionSettings(threads=threads, log_severity=3, composed=composed)
+    settings = SessionSettings(threads=threads, grouped=grouped, composed=composed)
     return OrtPredictor(
         canonicalize(ir.from_proto(model), PRESETS["unit"]),
         SessionCache(1 << 30, settings),
