@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 def constant(name: str, array: NDArray[np.generic]) -> ir.Value:
     """A constant value, to be registered as an initializer of a graph."""
-    tensor = ir.Tensor(array, name=name)
+    # `ir.tensor` would ask each array for the attributes of a protocol.
+    tensor = ir.Tensor(array, name=name)  # pyright: ignore[reportArgumentType] # NumPy overloads
     return ir.Value(
         name=name,
         shape=ir.Shape(array.shape),
