@@ -84,5 +84,6 @@ def bare_pass(model: ir.Model, feeds: Feeds) -> Callable[[], object]:
     """A pass of a graph as a worker opens it, on one thread; inputs that it lacks are left out."""
     session = open_session(model, SessionSettings(threads=1))
     given = {value.name or "": feeds[value.name or ""] for value in model.graph.inputs}
+    rows = max(map(len, given.values()))
     cancellation = Cancellation()
-    return lambda: session.run(given, session.outputs, cancellation)
+    return lambda: session.run(given, session.outputs, cancellation, rows)
