@@ -133,8 +133,8 @@ BOUNDED = (
     "round of the fill reads the neighbours and does nothing else, as an operator that ONNX "
     "Runtime lacks might. *No fill*: masks are derived and cells are hidden, and that is all. "
     "*Convolutions alone*: the plain pass, and of the way back only the convolutions, pools and "
-    "sums, without the derivatives of activations and gates; two of it are what multiply-adds "
-    "alone would say. None of the three is a rewrite that could be used."
+    "sums, without the derivatives of activations and gates; 2 is what multiply-adds alone would "
+    "say. None of the three is a rewrite that could be used."
 )
 BOUND_COLUMNS = (
     "network", "layer-masked", "goal", "boxes alone", "no fill",
