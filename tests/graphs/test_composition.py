@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heatproof.evaluators.errors import UnsupportedModelError
-from heatproof.evaluators.images.compositions import Composition, KeyedPixels
+from heatproof.evaluators.images.compositions import Composition
 from heatproof.graphs.composition import IMAGES, composed
 from heatproof.graphs.files.saving import to_bytes
 from heatproof.graphs.runtime.telling import DeviceImages, cells_of, told_masks, told_rows
@@ -65,13 +65,10 @@ def batches(draw: st.DrawFn) -> tuple[Composition, ...]:
     rng = np.random.default_rng(draw(st.integers(0, 99)))
     images = [rng.random((3, height, width), np.float32) for _ in range(2)]
     colours = [rng.random((3, 1, 1), np.float32) for _ in range(2)]
-    kept = draw(st.booleans())
-    shown = [KeyedPixels(image, ("image", at) if kept else None) for at, image in enumerate(images)]
-    hidden = [*shown, *(KeyedPixels(colour, ("colour", at)) for at, colour in enumerate(colours))]
-    backdrops = hidden[2:] if draw(st.booleans()) else hidden
+    backdrops = colours if draw(st.booleans()) else [*images, *colours]
 
     def row() -> Composition:
-        image = draw(st.sampled_from(shown))
+        image = draw(st.sampled_from(images))
         if draw(st.integers(0, 3)) == 0:
             return Composition(image)
         mask: np.ndarray = rng.random((height, width)) < 0.5
@@ -82,8 +79,8 @@ def batches(draw: st.DrawFn) -> tuple[Composition, ...]:
 
 def by_hand(row: Composition) -> np.ndarray:
     """Pixel by pixel."""
-    shown = row.image.pixels.copy()
-    behind = np.broadcast_to(row.behind.pixels, shown.shape)
+    shown = row.image.copy()
+    behind = np.broadcast_to(row.behind, shown.shape)
     if row.mask is not None:
         for place in np.argwhere(~row.mask):
             shown[:, place[0], place[1]] = behind[:, place[0], place[1]]
@@ -92,7 +89,7 @@ def by_hand(row: Composition) -> np.ndarray:
 
 @given(batches(), st.integers(0, 99))
 def test_a_graph_draws_what_is_told(rows: tuple[Composition, ...], seed: int) -> None:
-    height, width = rows[0].image.pixels.shape[1:]
+    height, width = rows[0].image.shape[1:]
     mask = np.random.default_rng(seed).random((len(rows), height, width)) < 0.5
     session = ort.InferenceSession(to_bytes(composed(network(height, width), "image")))
     feeds = {**told_rows(rows, DeviceImages("cpu")), **told_masks(mask)}
@@ -116,28 +113,31 @@ def test_a_model_that_draws_its_images_already_is_refused() -> None:
         composed(once, "image")
 
 
-def keyed(*names: str | None) -> list[KeyedPixels]:
-    return [KeyedPixels(np.zeros((3, 2, 2), np.float32), name) for name in names]
-
-
 def test_an_image_is_handed_over_once() -> None:
-    held = DeviceImages("cpu")
-    first = held.stacked(keyed("a"))
-    assert isinstance(first, ort.OrtValue)
-    assert held.stacked(keyed("a")) is first
-    assert held.stacked(keyed("b")) is not first
-    assert held.stacked(keyed("a", "b")) is not first
-    assert held.stacked(keyed("a")) is first
+    held, (one, other) = DeviceImages("cpu"), np.random.default_rng(0).random((2, 3, 4, 4), "f")
+    first = held.stacked([one])
+    assert held.stacked([one]) is first
+    assert held.stacked([other]) is not first
+    assert held.stacked([one, other]) is not first
+    assert held.stacked([one]) is first
+    assert (held.stacked([other]).numpy() == other).all()
 
 
-def test_pixels_that_nothing_shows_again_are_not_kept() -> None:
-    assert isinstance(DeviceImages("cpu").stacked(keyed("a", None)), np.ndarray)
+def test_an_image_that_is_made_anew_is_handed_over_again() -> None:
+    """Its array may lie where the one before it lay."""
+    held = DeviceImages("cpu", most_bytes=192)
+    for seed in range(50):
+        made = np.random.default_rng(seed).random((3, 4, 4), np.float32)
+        assert (held.stacked([made]).numpy() == made).all()
+        del made
 
 
 def test_what_was_shown_least_recently_leaves_first() -> None:
-    held = DeviceImages("cpu", most_bytes=2 * 48)
-    first, second = held.stacked(keyed("a")), held.stacked(keyed("b"))
-    assert held.stacked(keyed("a")) is first
-    held.stacked(keyed("c"))
-    assert held.stacked(keyed("a")) is first
-    assert held.stacked(keyed("b")) is not second
+    a, b, c = np.zeros((3, 3, 2, 2), np.float32)
+    held = DeviceImages("cpu", most_bytes=2 * a.nbytes)
+    images = [a, b, c]
+    first, second = held.stacked(images[:1]), held.stacked(images[1:2])
+    assert held.stacked(images[:1]) is first
+    held.stacked(images[2:])
+    assert held.stacked(images[:1]) is first
+    assert held.stacked(images[1:2]) is not second

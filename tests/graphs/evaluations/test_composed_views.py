@@ -13,7 +13,7 @@ from heatproof.evaluators.evaluation.engine import evaluate
 from heatproof.evaluators.evaluation.results import ImageResult
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.explainers import Random
-from heatproof.evaluators.images.compositions import Composition, KeyedPixels
+from heatproof.evaluators.images.compositions import Composition
 from heatproof.evaluators.images.preprocessing import PRESETS
 from heatproof.evaluators.metrics import Deletion, Insertion
 from heatproof.evaluators.queries.known.answers import AnswerRow
@@ -54,8 +54,8 @@ PASSES = {
 def shown(count: int, height: int, width: int) -> tuple[Composition, ...]:
     """Rows of two images over a colour, over each other, and whole."""
     rng = np.random.default_rng(count)
-    one, other = (KeyedPixels(rng.random((3, height, width), np.float32), at) for at in range(2))
-    colour = KeyedPixels(np.full((3, 1, 1), 0.3, np.float32), "colour")
+    one, other = (rng.random((3, height, width), np.float32) for _ in range(2))
+    colour = np.full((3, 1, 1), 0.3, np.float32)
     backdrops = (colour, other, None)
     rows = []
     for place in range(count):
@@ -68,7 +68,7 @@ def shown(count: int, height: int, width: int) -> tuple[Composition, ...]:
 
 def batch_of(rows: tuple[Composition, ...], run: ModelPass) -> Batch:
     rng = np.random.default_rng(5)
-    count, (height, width) = len(rows), rows[0].image.pixels.shape[1:]
+    count, (height, width) = len(rows), rows[0].image.shape[1:]
     return Batch(
         rows,
         None if run.masking is None else rng.random((count, height, width)) < 0.6,

@@ -13,7 +13,7 @@ from jaxtyping import Float32, Float64
 
 from heatproof.evaluators.errors import InternalError
 from heatproof.evaluators.images.arrays import Logits, Mask
-from heatproof.evaluators.images.compositions import Composition, KeyedPixels, drawn
+from heatproof.evaluators.images.compositions import Composition, drawn
 from heatproof.evaluators.queries.known.answers import AnswerRow, KnownAnswers
 from heatproof.evaluators.queries.known.keys import drawn_key, named_key
 from heatproof.evaluators.queries.passes import IMAGE, ModelPass
@@ -234,7 +234,7 @@ class Batcher:
         """What a row shows; drawn where the operator tells no backdrop."""
         image = query.image
         if not isinstance(query, MaskedView) or query.mask is None or query.removal is None:
-            return Composition(KeyedPixels(image.draw(), image.key))
+            return Composition(image.draw())
         key = image.key, query.removal, query.seed
         render = self._renders.get(key)
         if render is None:
@@ -242,11 +242,10 @@ class Batcher:
             render = query.removal.bind(view)
             self._renders.put(key, render)
         if not isinstance(render, Backdrop):
-            return Composition(KeyedPixels(render(query.mask)))
-        clean = KeyedPixels(render.image, image.key)
+            return Composition(render(query.mask))
         if render.behind is None:
-            return Composition(clean)
-        return Composition(clean, query.mask, KeyedPixels(render.behind, key))
+            return Composition(render.image)
+        return Composition(render.image, query.mask, render.behind)
 
     def _mask(self, query: Query) -> Mask:
         if isinstance(query, MaskedView) and query.mask is not None:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from heatproof.evaluators.images.arrays import Images, Logits, Masks
-from heatproof.evaluators.images.compositions import Composition, KeyedPixels, drawn
+from heatproof.evaluators.images.compositions import Composition, drawn
 from heatproof.evaluators.queries.class_outputs import Reading
 from heatproof.evaluators.queries.model_warnings import ModelWarning
 from heatproof.evaluators.queries.passes import Capability, ModelPass
@@ -99,7 +99,7 @@ class Batch:
         """What the rows show; images that are drawn are shown whole."""
         if isinstance(self.rows, tuple):
             return self.rows
-        return tuple(Composition(KeyedPixels(image)) for image in self.rows)
+        return tuple(map(Composition, self.rows))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

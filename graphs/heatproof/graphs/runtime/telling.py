@@ -2,7 +2,8 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -10,8 +11,8 @@ import onnxruntime as ort
 from jaxtyping import Bool, Int32
 from numpy.typing import NDArray
 
-from heatproof.evaluators.images.arrays import Images, Masks
-from heatproof.evaluators.images.compositions import Composition, KeyedPixels
+from heatproof.evaluators.images.arrays import ImageOrColour, Masks
+from heatproof.evaluators.images.compositions import Composition
 from heatproof.graphs.composition import (
     BEHIND,
     BEHIND_OF_ROW,
@@ -29,11 +30,19 @@ KEPT_BYTES: Final = 128 << 20
 """Images that stay on a device: 64 of 224 x 224 pixels, with a backdrop each, are 77 MB."""
 
 
-class DeviceImages:
-    """Images where a network runs: handed over once, however many batches show them.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Stack:
+    """What lies on a device, with the arrays that it was made of: no other may get their ids."""
 
-    What was shown least recently leaves first; what a run reads stays until that ends. Safe for
-    threads.
+    tensor: ort.OrtValue
+    images: tuple[ImageOrColour, ...]
+
+
+class DeviceImages:
+    """Images where a network runs: an array is handed over once, however many batches show it.
+
+    What was shown least recently leaves first; what a run reads stays until that ends. Equal arrays
+    are not one: whoever makes an image anew is asked to hand it over again. Safe for threads.
 
     Args:
         device: kind of device, as ONNX Runtime names it: `cpu` or `cuda`.
@@ -44,33 +53,33 @@ class DeviceImages:
         self._device = device
         self._most_bytes = most_bytes
         self._lock = threading.Lock()
-        self._kept: OrderedDict[Hashable, ort.OrtValue] = OrderedDict()
+        self._kept: OrderedDict[tuple[int, ...], _Stack] = OrderedDict()
         self._bytes = 0
 
-    def stacked(self, images: Sequence[KeyedPixels]) -> Feed:
-        """The images in one tensor; an array where they will not be shown again."""
-        key = tuple(image.key for image in images)
-        if None in key:
-            return _stack(images)
+    def stacked(self, images: Sequence[ImageOrColour]) -> ort.OrtValue:
+        """The images in one tensor; colours stay single pixels unless there are others."""
+        key = tuple(map(id, images))
         with self._lock:
             if key not in self._kept:
-                self._keep(key, _stack(images))
+                self._keep(key, images)
             self._kept.move_to_end(key)
-            return self._kept[key]
+            return self._kept[key].tensor
 
-    def _keep(self, key: Hashable, stack: Images) -> None:
-        self._kept[key] = ort.OrtValue.ortvalue_from_numpy(stack, self._device)
+    def _keep(self, key: tuple[int, ...], images: Sequence[ImageOrColour]) -> None:
+        stack = np.stack(np.broadcast_arrays(*images)).astype(np.float32, copy=False)
+        tensor = ort.OrtValue.ortvalue_from_numpy(stack, self._device)
+        self._kept[key] = _Stack(tensor, tuple(images))
         self._bytes += stack.nbytes
         while self._bytes > self._most_bytes and len(self._kept) > 1:
             _, oldest = self._kept.popitem(last=False)
-            self._bytes -= oldest.tensor_size_in_bytes()
+            self._bytes -= oldest.tensor.tensor_size_in_bytes()
 
 
 def told_rows(rows: Sequence[Composition], held: DeviceImages) -> dict[str, Feed]:
     """The inputs of `graphs.composition.composed` that stand for its images."""
     images, image_of_row = _distinct([row.image for row in rows])
     behind, behind_of_row = _distinct([row.behind for row in rows])
-    nothing_hidden = np.ones(rows[0].image.pixels.shape[1:], np.bool_)
+    nothing_hidden = np.ones(rows[0].image.shape[1:], np.bool_)
     masks = np.stack([nothing_hidden if row.mask is None else row.mask for row in rows])
     return {
         IMAGES: held.stacked(images),
@@ -121,18 +130,11 @@ def _starts(places: Places) -> NDArray[np.intp]:
     return np.flatnonzero(np.diff(places, prepend=-1))
 
 
-def _distinct(shown: Sequence[KeyedPixels]) -> tuple[list[KeyedPixels], Places]:
+def _distinct(shown: Sequence[ImageOrColour]) -> tuple[list[ImageOrColour], Places]:
     """What is shown, each once, and the place of each row's among them.
 
     Their order does not depend on that of the rows, so that neighbours make one stack both ways.
     """
-    keys = [id(one) if one.key is None else one.key for one in shown]
-    several = dict(zip(keys, shown, strict=True))
-    places = {key: place for place, key in enumerate(sorted(several, key=hash))}
-    return [several[key] for key in places], np.array([places[key] for key in keys], np.int32)
-
-
-def _stack(images: Sequence[KeyedPixels]) -> Images:
-    """Colours stay single pixels unless there is an image among them."""
-    pixels = np.broadcast_arrays(*(image.pixels for image in images))
-    return np.stack(pixels).astype(np.float32, copy=False)
+    several = {id(one): one for one in shown}
+    places = {key: place for place, key in enumerate(sorted(several))}
+    return [several[key] for key in places], np.array([places[id(one)] for one in shown], np.int32)
