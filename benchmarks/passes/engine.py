@@ -27,6 +27,7 @@ import onnxruntime as ort
 from benchmarks.alone import Ratio, alternating, ratios
 from benchmarks.networks import names, networks
 from benchmarks.passes.bare import GRID, Rows, Way
+from benchmarks.passes.predictors import MODEL, predictor_of
 from benchmarks.service.uncached import UNCACHED
 from heatproof.client import Client
 from heatproof.evaluators.evaluation.engine import Progress, evaluate
@@ -42,8 +43,8 @@ from heatproof.graphs.canonical import CanonicalModel
 from heatproof.graphs.files.saving import to_bytes
 from heatproof.graphs.lowering import Platform, lowered
 from heatproof.graphs.masking import layer_masked
-from heatproof.graphs.predictor import SMALLEST_BATCH, OrtPredictor
-from heatproof.graphs.runtime import Cancellation, SessionCache, SessionSettings
+from heatproof.graphs.predictor import SMALLEST_BATCH
+from heatproof.graphs.runtime import SessionSettings
 from heatproof.graphs.runtime.streams import take_short_turns
 
 PHOTOGRAPHS = Path(__file__).parents[2] / "examples/photographs"
@@ -180,21 +181,16 @@ def evaluation(
 
     `composed`: as in `SessionSettings`.
     """
-    predictor = OrtPredictor(
-        _canonical(work),
-        SessionCache(4 << 30, SessionSettings(work.cores, composed=composed)),
-        model="benchmark",
-        batch_size=SMALLEST_BATCH,
-        cancellation=Cancellation(),
-    )
+    settings = SessionSettings(work.cores, composed=composed)
+    predictor = predictor_of(_canonical(work), settings, batch=SMALLEST_BATCH)
     spec = EvaluationSpec(
-        models=("benchmark",),
+        models=(MODEL,),
         preprocessing=PRESETS["imagenet"],
         metrics=(Deletion(GRID, GRID * GRID), Insertion(GRID, GRID * GRID)),
         explainers=(Random(GRID),),
         removals=(REMOVALS[work.kind],),
     )
-    return lambda told: evaluate(spec, images, {"benchmark": predictor}, told)
+    return lambda told: evaluate(spec, images, {MODEL: predictor}, told)
 
 
 def service(work: Work) -> Callable[[], object]:

@@ -23,6 +23,7 @@ import onnxruntime as ort
 from benchmarks.alone import Ratio, alternating, ratios
 from benchmarks.networks import ARCHITECTURES, BUNDLED_NAME, OPSETS, names, networks
 from benchmarks.passes.ceilings import bare_pass, filled_by_boxes, linear, linear_with_gradient
+from benchmarks.passes.predictors import MODEL, predictor_of
 from benchmarks.sections import Section, Table
 from heatproof.evaluators.queries.passes import IMAGE, ModelPass
 from heatproof.evaluators.queries.predictor import Batch
@@ -33,8 +34,7 @@ from heatproof.graphs.gradients import OUTPUT_GRADIENT
 from heatproof.graphs.lowering import Platform, lowered
 from heatproof.graphs.masking import layer_masked
 from heatproof.graphs.masking.rewriting import MASK_INPUT
-from heatproof.graphs.predictor import OrtPredictor
-from heatproof.graphs.runtime import Cancellation, SessionCache, SessionSettings
+from heatproof.graphs.runtime import SessionSettings
 
 PEAK = Path(__file__).with_name("peak.py")
 KINDS = ("plain", "layer-masked", "strict", "with gradient")
@@ -213,25 +213,19 @@ def one_pass(name: str, opset: int, kind: str, batch: int, threads: int) -> Call
         floats = masks[:, np.newaxis].astype(np.float32)
         feeds = {canonical.input_name: images, MASK_INPUT: floats, OUTPUT_GRADIENT: seed}
         return bare_pass(BOUNDS[kind](canonical), feeds)
-    predictor = OrtPredictor(
-        canonical,
-        SessionCache(4 << 30, SessionSettings(threads)),
-        model="benchmark",
-        batch_size=batch,
-        cancellation=Cancellation(),
-    )
+    predictor = predictor_of(canonical, SessionSettings(threads), batch=batch)
     run, held = {
-        "plain": (ModelPass("benchmark"), Batch(images)),
+        "plain": (ModelPass(MODEL), Batch(images)),
         "layer-masked": (_masking(Mode.REFERENCE), Batch(images, masks)),
         "strict": (_masking(Mode.STRICT), Batch(images, masks)),
         NOT_FILLED: (_masking(Mode.REFERENCE, Fill.NONE), Batch(images, masks)),
-        "with gradient": (ModelPass("benchmark", wrt=IMAGE), Batch(images, output_gradients=seed)),
+        "with gradient": (ModelPass(MODEL, wrt=IMAGE), Batch(images, output_gradients=seed)),
     }[kind]
     return lambda: predictor.submit(run, held).result()
 
 
 def _masking(mode: Mode, fill: Fill = Fill.NEIGHBOUR) -> ModelPass:
-    return ModelPass("benchmark", masking=Masking(mode, fill))
+    return ModelPass(MODEL, masking=Masking(mode, fill))
 
 
 def peaks(name: str, opset: int, settings: Settings) -> tuple[str, str]:

@@ -1,20 +1,24 @@
 """What an evaluation does beside its passes, seen by looking at its threads again and again."""
 
+import hashlib
 import os
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Final, overload
+from typing import Final
 
 from benchmarks.networks import BUNDLED_NAME
-from benchmarks.passes.engine import REMOVALS, Work, evaluation, photograph, photographs
+from benchmarks.passes.engine import REMOVALS, Work, evaluation, photographs
 from benchmarks.sections import Section, Table
-from heatproof.evaluators.images.sources import SourceImage
+from heatproof.evaluators.images.decoding import ImageLimits
 from heatproof.server.api.codec import worker_documents
+from heatproof.server.workers.execution.images import ImageAccess, lazily_read
+from heatproof.server.workers.file_access import SharedFolder
+from heatproof.server.workers.inputs import EncodedSource, StoredImage
 
 SHOWN: Final = 3
 INTERVAL_SECONDS: Final = 0.002
@@ -54,7 +58,9 @@ def section(*, quick: bool) -> Section:
 
 def profile(work: Work) -> Counter[str]:
     """How often threads were seen where, while images are evaluated for a second time."""
-    evaluated = evaluation(work, _Photographs(work))
+    stored = [_encoded(file) for file in photographs(work)]
+    access = ImageAccess(ImageLimits(max_pixels=10**8), SharedFolder(Path()))
+    evaluated = evaluation(work, lazily_read(stored, access, lambda _: None))
     for _ in evaluated(lambda _: None):
         pass  # sessions are open from here on
     with _watched() as seen:
@@ -63,25 +69,9 @@ def profile(work: Work) -> Counter[str]:
     return seen
 
 
-class _Photographs(Sequence[SourceImage]):
-    """Decodes photographs when they are fetched, as a worker does."""
-
-    def __init__(self, work: Work) -> None:
-        self._files: list[Path] = photographs(work)
-
-    def __len__(self) -> int:
-        return len(self._files)
-
-    @overload
-    def __getitem__(self, index: int) -> SourceImage: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[SourceImage]: ...
-
-    def __getitem__(self, index: int | slice) -> SourceImage | Sequence[SourceImage]:
-        if isinstance(index, slice):
-            return [photograph(file) for file in self._files[index]]
-        return photograph(self._files[index])
+def _encoded(file: Path) -> StoredImage:
+    data = file.read_bytes()
+    return StoredImage(hashlib.sha256(data).hexdigest(), file.name, EncodedSource(data))
 
 
 @contextmanager
