@@ -154,8 +154,8 @@ class Batcher:
         Returns:
             whether there is one: all that waited may turn out to be known once it is drawn.
         """
-        run = max(self._lanes, key=lambda run: len(self._lanes[run]))
-        requests, rows = self._cut(self._lanes[run])
+        run, lane = max(self._lanes.items(), key=lambda item: len(item[1]))
+        requests, rows = self._cut(lane)
         if requests:
             future = self._predictor.submit(run, self._batch(requests, rows))
             self._submitted.append((requests, future))
@@ -294,9 +294,10 @@ def probabilities(
     if not np.isfinite(logits).all():
         return np.full(logits.shape, np.nan)
     wide = logits.astype(np.float64)
-    return np.asarray(
-        scipy.special.expit(wide) if kind == "sigmoid" else scipy.special.softmax(wide)
-    )
+    if kind == "sigmoid":
+        return np.asarray(scipy.special.expit(wide))
+    shares = np.exp(wide - wide.max())
+    return np.asarray(shares / shares.sum())
 
 
 def _is_small(answer: Prediction) -> bool:

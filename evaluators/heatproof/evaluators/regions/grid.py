@@ -1,6 +1,7 @@
 """Cells: the regions of an image that are removed together, and orders of them."""
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -78,8 +79,11 @@ def _starts(pixels: int, cells: int) -> Int64[np.ndarray, "starts"]:
     return np.arange(cells, dtype=np.int64) * pixels // cells
 
 
+@cache
 def _lengths(pixels: int, cells: int) -> Int64[np.ndarray, "lengths"]:
-    return np.diff(np.arange(cells + 1, dtype=np.int64) * pixels // cells)
+    lengths = np.diff(np.arange(cells + 1, dtype=np.int64) * pixels // cells)
+    lengths.flags.writeable = False  # whoever asks next gets the same
+    return lengths
 
 
 def comparable(values: Float64[np.ndarray, "cells"]) -> Float64[np.ndarray, "cells"]:

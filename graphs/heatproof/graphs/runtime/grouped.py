@@ -11,7 +11,9 @@ from heatproof.evaluators.queries.predictor import Answers, Batch
 
 
 def merged(batches: Sequence[Batch]) -> Batch:
-    """All rows of batches of one pass, in their order."""
+    """All rows of batches of one pass, in their order; a single one is not copied."""
+    if len(batches) == 1:
+        return batches[0]
     return Batch(
         _rows(batches),
         _joined([batch.masks for batch in batches]),
@@ -32,6 +34,8 @@ def _joined(parts: Sequence[np.ndarray | None]) -> np.ndarray | None:
 
 def taken_apart(answers: Answers, rows: Sequence[int]) -> list[Answers]:
     """The answers of each batch, given the rows of each."""
+    if len(rows) == 1:
+        return [answers]
     ends = np.cumsum(rows)
     return [_part(answers, slice(end - count, end)) for end, count in zip(ends, rows, strict=True)]
 

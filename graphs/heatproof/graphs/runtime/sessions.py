@@ -273,6 +273,9 @@ class SessionCache:
             threads: threads inside its operators; all if None.
             passing: whether it may be closed while the task is in work.
         """
+        held = self._held(key, passing=passing)
+        if held is not None:
+            return held
         settings = replace(self.settings, threads=threads or self.settings.threads)
         with self._lock:
             building = self._building.setdefault(key, threading.Lock())
