@@ -5,7 +5,7 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 
 import numpy as np
 import onnx_ir as ir
@@ -75,6 +75,7 @@ class OrtPredictor:
         self._batch_size = batch_size
         self._cancellation = cancellation
         self._lanes: defaultdict[ModelPass, Lane] = defaultdict(Lane)
+        self._groupings: dict[ModelPass, Grouping] = {}
         settings = sessions.settings
         # Whoever runs rows one by one cuts what has a row for each of them.
         self._composes = settings.composes and not canonical.is_run_alone
@@ -83,6 +84,7 @@ class OrtPredictor:
         read = (output.name, output.logits, output.activation)
         identity = f"{model}|{canonical.preprocessing}|{batch_size}|{read}"
         self.key = hashlib.sha256(identity.encode()).hexdigest()
+        self._keys = cache(partial(_session_key, self.key))
 
     @property
     def facts(self) -> PredictorFacts:
@@ -114,6 +116,17 @@ class OrtPredictor:
         """Enough for all that runs at once, and for one more run to wait."""
         runs = 1 if self._is_large else self._sessions.streams.side_by_side
         return (runs + 1) * (1 if self._uses_all else max(COUNTS))
+
+    def ways_run(self) -> frozenset[str]:
+        """How each kind of pass that was asked for is run: rows x streams x threads, in words."""
+        streams, threads = self._sessions.streams.side_by_side, 1
+        if self._is_large:
+            streams, threads = 1, self._sessions.settings.threads
+        rows_of_batch = 1 if self._canonical.is_run_alone else self._batch_size
+        return frozenset(
+            f"{_kind(run)} {grouping.chosen * rows_of_batch} x {streams} x {threads}"
+            for run, grouping in self._groupings.items()
+        )
 
     def _warning(self, note: Note) -> ModelWarning:
         reason = Doubt.MODEL_CHANGED if note.changes_answers else Doubt.MODEL_FORM
@@ -148,6 +161,7 @@ class OrtPredictor:
             return failed
         answer = partial(self._grouped, session, run)
         grouping = _ONE_BY_ONE if self._uses_all else session.grouping
+        self._groupings[run] = grouping
         return self._lanes[run].submit(
             batch, answer, self._sessions.streams, grouping, alone=self._is_large
         )
@@ -156,7 +170,7 @@ class OrtPredictor:
         """Answers batches in one run; the first time, in one of each too, to compare the bits."""
         count, grouping = len(batches), session.grouping
         start = time.perf_counter()
-        found = self._answers(session, run, merged(batches) if batches[1:] else batches[0])
+        found = self._answers(session, run, merged(batches))
         grouping.note(count, (time.perf_counter() - start) / count)
         parts = taken_apart(found, [len(batch.rows) for batch in batches])
         if grouping.is_proven(count):
@@ -205,13 +219,11 @@ class OrtPredictor:
     def _session(self, run: ModelPass) -> Session:
         self._cancellation.check()
         self._canonical.row_check.run(self._cancellation)
-        form = f"{run.weights}|{run.gate}|{run.masking}|{run.wrt}|{run.rules}|{run.taps}"
         # Images may ask for dozens of models with other weights, together for more than memory has.
         passing = bool(run.weights.layers)
-        key = f"{self.key}/{form}"
         threads = None if self._is_large else 1
         rewritten = partial(self._opened, run)
-        return self._sessions.get(key, rewritten, threads=threads, passing=passing)
+        return self._sessions.get(self._keys(run), rewritten, threads=threads, passing=passing)
 
     @property
     def _uses_all(self) -> bool:
@@ -278,3 +290,20 @@ class OrtPredictor:
             np.concatenate(parts).astype(np.float32, copy=False)
             for parts in zip(*one_by_one, strict=True)
         ]
+
+
+def _session_key(predictor: str, run: ModelPass) -> str:
+    form = f"{run.weights}|{run.gate}|{run.masking}|{run.wrt}|{run.rules}|{run.taps}"
+    return f"{predictor}/{form}"
+
+
+def _kind(run: ModelPass) -> str:
+    """What a pass computes, in words."""
+    parts = {
+        "layer-masked": run.masking is not None,
+        "gradient": run.wrt is not None,
+        "gated": run.gate is not None,
+        "tapped": bool(run.taps),
+        "with other weights": bool(run.weights.layers),
+    }
+    return " ".join(name for name, is_part in parts.items() if is_part) or "plain"

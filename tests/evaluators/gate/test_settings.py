@@ -23,7 +23,7 @@ from heatproof.evaluators.gate.policy import (
     SettingChange,
     Severity,
 )
-from heatproof.evaluators.gate.settings import difference_of, setting_changes
+from heatproof.evaluators.gate.settings import WAYS_RUN, difference_of, setting_changes
 from heatproof.evaluators.gate.soundness import require_answered
 from heatproof.evaluators.images.preprocessing import preset
 from heatproof.evaluators.metrics import METRICS
@@ -74,7 +74,12 @@ def test_models_outputs_data_sets_and_environments_are_told() -> None:
         "models/b",
         spec=replace(SPEC, dataset="datasets/b"),
         evaluation="evaluations/b",
-        environment={"heatproof": "0.2", "numpy": "2", features: "SSE AVX NEON"},
+        environment={
+            "heatproof": "0.2",
+            "numpy": "2",
+            features: "SSE AVX NEON",
+            WAYS_RUN: "models/b: plain 4 x 3 x 1",  # follows the clock, and changes no score
+        },
         class_output=class_output("none"),
     )
     assert setting_changes(policy(), after, before) == (

@@ -47,7 +47,8 @@ def settled(
     ],
 )
 def test_the_fastest_count_is_used(seconds: Mapping[int, float], chosen: int) -> None:
-    taken, _ = settled(seconds)
+    taken, grouping = settled(seconds)
+    assert grouping.chosen == chosen
     assert set(taken[:16]) == {1}  # of a small evaluation
     assert set(taken) == set(COUNTS)
     assert set(taken[-PLENTY // 2 :]) == {chosen}
@@ -72,6 +73,33 @@ def test_a_count_that_changes_bits_is_tried_once() -> None:
     taken, grouping = settled({1: 3.0, 2: 2.0, 4: 1.0}, holds=lambda count: count != 4)
     assert taken.count(4) == 1
     assert grouping.next(PLENTY) == 2
+
+
+def test_nothing_is_chosen_before_all_counts_were_timed() -> None:
+    grouping = Grouping()
+    for _ in range(20):
+        count = grouping.next(PLENTY)
+        grouping.note(count, 1.0 / count)
+        grouping.prove(count, holds=True)
+        assert grouping.chosen == 1
+
+
+def test_a_fixed_count_is_chosen_once_it_is_proven() -> None:
+    grouping = Grouping(4)
+    assert grouping.chosen == 1
+    grouping.prove(4, holds=True)
+    assert grouping.chosen == 4
+
+
+def test_every_kind_of_pass_tells_how_it_is_run(text_model: Parse) -> None:
+    model = predictor(text_model(NETWORKS["models/nchw"]), cores=2, grouped=4)
+    assert model.ways_run() == frozenset()
+    for run in (PASSES["plain"], PASSES["layer-masked"], PASSES["with gradient"]):
+        for future in [model.submit(run, batch) for batch in batches(run, 2)]:
+            future.result()
+    told = {way.rpartition(" x 3 x 1")[0].rpartition(" ")[0] for way in model.ways_run()}
+    assert told == {"plain", "layer-masked", "gradient"}
+    assert {way.split()[1] for way in model.ways_run()} <= {"2", "8"}
 
 
 @pytest.mark.parametrize("fixed", COUNTS)

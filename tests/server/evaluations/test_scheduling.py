@@ -18,7 +18,7 @@ from heatproof.evaluators.errors import (
 )
 from heatproof.evaluators.evaluation.engine import shards
 from heatproof.server.api.codec.evaluation_messages import encode_listed
-from heatproof.server.api.codec.evaluations import encode_evaluation
+from heatproof.server.api.codec.evaluations import encode_evaluation, with_ways_run
 from heatproof.server.api.codec.listing import Listing
 from heatproof.server.api.reply_size import MAX_REPLY_BYTES
 from heatproof.server.evaluations.store.records import (
@@ -87,6 +87,29 @@ async def test_an_ended_evaluation_has_its_summaries(world: World) -> None:
     assert message.clean_accuracy[world.model].scored == 12
     assert message.environment["heatproof"] == "test"
     assert message.end_time.ToNanoseconds() >= message.create_time.ToNanoseconds() > 0
+
+
+async def test_ways_in_which_models_were_run_are_told_once_each_over_all_shards(
+    world: World,
+) -> None:
+    stored = world.stores.evaluations.add(world.new(SEVERAL))
+    async with scheduling(world, FakeWorkers(), parallel=2) as scheduler:
+        scheduler.submit(stored)
+        message = message_of(await ended(world, stored))
+    ways = "models/m: plain 2 x 3 x 1; models/m: plain 4 x 3 x 1"
+    assert message.environment["ways_run"] == ways
+    assert message.environment["heatproof"] == "test"
+
+
+def test_ways_of_a_stored_shard_are_known_after_a_restart(world: World) -> None:
+    store = world.stores.evaluations
+    stored = store.add(world.new(3))
+    told = with_ways_run(stored.environment, ["models/m: plain 2 x 3 x 1"])
+    rows = ShardRows(0, range(3), (ImageRow(b"", b"", b""),) * 3, 30, 1.0)
+    store.add_shard(stored.number, rows, environment=told)
+    assert store.get(EvaluationName.parse(stored.name)).environment == told
+    assert with_ways_run(told, ["models/m: plain 2 x 3 x 1"]) == told
+    assert with_ways_run(stored.environment, []) == stored.environment
 
 
 async def test_two_evaluations_run_side_by_side_without_mixing(world: World) -> None:

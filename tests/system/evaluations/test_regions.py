@@ -1,5 +1,6 @@
 """Segments are found inside of the workers, by the library that the environment names."""
 
+import re
 from importlib.metadata import version
 
 import pytest
@@ -41,6 +42,8 @@ def test_maps_and_scores_over_regions_see_the_only_place_that_matters(
         # One region of those that matter ranks first, the others tie: above 0, and below 1.
         assert 0 < image.scores[0].score.value <= 1
     assert reply.evaluation.environment["scikit-image"] == version("scikit-image")
+    way = rf"{served.sound}: plain [248] x \d+ x \d+"
+    assert re.fullmatch(way, reply.evaluation.environment["ways_run"])
 
 
 def test_segments_that_a_layer_masked_network_loses_are_refused_with_their_path(

@@ -18,6 +18,9 @@ from heatproof.evaluators.registry.registry import Registered
 _WORDS: Final = "processor_features"
 """A setting of the environment that is a set of words."""
 
+WAYS_RUN: Final = "ways_run"
+"""A setting of the environment that changes no score: how many rows a run of a network took."""
+
 _SUBJECT: Final = ("metric", "explainer", "removal")
 """Fields of a check that say what it bounds."""
 
@@ -82,6 +85,8 @@ def _environments(baseline: Evaluated, candidate: Evaluated) -> Iterator[Setting
     """What differs in what computed the scores."""
     theirs, mine = baseline.circumstances.environment, candidate.circumstances.environment
     for one in _changed(theirs, mine):
+        if one.setting == WAYS_RUN:
+            continue
         before, after = one.baseline, one.candidate
         if one.setting == _WORDS:
             before, after = _words_apart(before, after), _words_apart(after, before)

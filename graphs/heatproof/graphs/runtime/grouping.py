@@ -34,6 +34,15 @@ class Grouping:
         self._proven = {1}
         self._refuted: set[int] = set()
         self._seconds: defaultdict[int, list[float]] = defaultdict(list)
+        self._chosen = 0
+
+    @property
+    def chosen(self) -> int:
+        """Batches that a run takes from here on, as far as that is decided; 1 before it is."""
+        with self._lock:
+            if self._fixed:
+                return self._fixed if self._fixed in self._proven else 1
+            return self._chosen or 1
 
     def next(self, waiting: int) -> int:
         """How many of the batches that wait, at least 1, the next run takes."""
@@ -51,12 +60,14 @@ class Grouping:
         """Says whether a run of so many batches gave the bits of each alone."""
         with self._lock:
             (self._proven if holds else self._refuted).add(count)
+            self._chosen = 0
 
     def refute(self, count: int) -> None:
         """Has a count used no more, for it failed."""
         with self._lock:
             self._proven.discard(count)
             self._refuted.add(count)
+            self._chosen = 0
 
     def note(self, count: int, seconds: float) -> None:
         """Takes the time of a run of so many batches, in seconds for each of them."""
@@ -68,9 +79,16 @@ class Grouping:
     def _wanted(self) -> int:
         if self._fixed:
             return 1 if self._fixed in self._refuted else self._fixed
+        return self._chosen or self._tried()
+
+    def _tried(self) -> int:
+        """The count whose turn it is; the choice once all have been timed."""
         if len(self._seconds[1]) < _EARLY:
             return 1
-        return self._untimed() or self._choice()
+        untimed = self._untimed()
+        if untimed is None:
+            self._chosen = self._choice()
+        return untimed or self._choice()
 
     def _untimed(self) -> int | None:
         """The count that was timed least, if any was not often enough."""

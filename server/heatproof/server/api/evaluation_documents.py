@@ -11,6 +11,7 @@ from heatproof.server.api.codec.evaluations import serialized_taken as serialize
 from heatproof.server.api.codec.evaluations import (
     serialized_units_left_out as serialized_units_left_out,
 )
+from heatproof.server.api.codec.evaluations import with_ways_run as with_ways_run
 from heatproof.server.api.codec.recordings import read_policy as read_policy
 from heatproof.server.api.interceptors.status import status_of
 from heatproof.server.evaluations.store.records import StoredEvaluation

@@ -1,6 +1,6 @@
 """The seam between evaluations and the contract, whose messages they store as bytes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from heatproof.evaluators.errors import HeatproofError
@@ -45,6 +45,10 @@ class EvaluationDocuments(Protocol):
 
     def serialized_units_left_out(self, units: int) -> bytes:
         """Writes how many units are not to be evaluated, a part of an `Evaluation`."""
+        ...
+
+    def with_ways_run(self, environment: bytes, ways: Sequence[str]) -> bytes:
+        """The environment of an evaluation with how passes were run, each way told once."""
         ...
 
     def read_class_outputs(self, environment: bytes) -> tuple[ClassOutput, ...]:

@@ -22,7 +22,7 @@ from heatproof.server.workers.donors import DonorPool
 from heatproof.server.workers.image_rows import ImageRow
 from heatproof.server.workers.inputs import StoredImage
 from heatproof.server.workers.protocol import Lane, Workers
-from heatproof.server.workers.tasks import PlanEvaluation, RunShard
+from heatproof.server.workers.tasks import PlanEvaluation, PlannedWork, RunShard
 
 MAX_INLINE_IMAGES: Final = 16
 MAX_PREDICTIONS: Final = 5_000
@@ -89,8 +89,8 @@ class InlineEvaluations:
         whole = RunShard(spec, models, _supplied(images, spec), predictions=each)
         finished = await self._shards(whole)
         rows = tuple(row for shard in finished for row in shard.images)
-        described = self._documents.serialized_environment(await self._environment.describe())
-        environment, written = described + plan.model_facts, self._documents.serialized_spec(spec)
+        environment = await self._described(plan, finished)
+        written = self._documents.serialized_spec(spec)
         results = await self._summarized(finished, written, environment, len(result_keys(spec)))
         evaluation = StoredEvaluation(
             number=0,
@@ -110,6 +110,12 @@ class InlineEvaluations:
             predictions_known=sum(shard.known for shard in finished),
         )
         return InlineEvaluation(evaluation, rows)
+
+    async def _described(self, plan: PlannedWork, finished: Sequence[ShardRows]) -> bytes:
+        """What computed the shards, and what is known of the models."""
+        environment = self._documents.serialized_environment(await self._environment.describe())
+        ways = tuple(way for shard in finished for way in shard.ways_run)
+        return self._documents.with_ways_run(environment + plan.model_facts, ways)
 
     async def _summarized(
         self, finished: Sequence[ShardRows], spec: bytes, environment: bytes, results: int

@@ -199,6 +199,13 @@ class PlanEvaluation(Task[object, PlannedWork]):
         return Amount(model_bytes=sum(model.size_bytes for model in self.models))
 
 
+MOST_WAYS: Final = 256
+"""In which the models of a shard are run: 16 models, and as many kinds of passes of each."""
+
+LONGEST_WAY: Final = 256
+"""Letters of one of them: the name of a model, a kind of pass, and three numbers."""
+
+
 @dataclass(frozen=True, slots=True)
 class ShardTotals:
     """What a shard comes to beside the results of its images.
@@ -209,12 +216,14 @@ class ShardTotals:
         preparation_seconds: time that went into what a worker does once: models loaded, networks
             opened.
         known: those of the predictions that were known, so that no pass was run for them.
+        ways_run: how each kind of pass of each model was run, in words.
     """
 
     predictions: int
     columns: tuple[bytes, ...]
     preparation_seconds: float = 0.0
     known: int = 0
+    ways_run: tuple[str, ...] = ()
 
 
 def check_columns(columns: tuple[bytes, ...]) -> None:
@@ -284,6 +293,9 @@ class RunShard(Task[ImageRow, ShardTotals]):
         check_columns(value.columns)
         if not 0 <= value.known <= value.predictions:
             message = f"{value.known} of {value.predictions} predictions were known"
+            raise ValueError(message)
+        if len(value.ways_run) > MOST_WAYS or any(len(way) > LONGEST_WAY for way in value.ways_run):
+            message = f"more than {MOST_WAYS} ways of {LONGEST_WAY} letters to run models"
             raise ValueError(message)
 
 

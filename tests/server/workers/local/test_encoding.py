@@ -192,6 +192,9 @@ def wrong_values(kind: Any) -> Iterator[Any]:
         yield from ([], [b"", BLOCKS[1]], [BLOCKS[0], BLOCKS[1][:-9]], [BLOCKS[0], BLOCKS[0]])
     if kind is tasks.ShardTotals:
         yield {"predictions": 1, "columns": [BLOCKS[0], b"\x91\x07"]}
+        held = {"predictions": 1, "columns": list(BLOCKS)}
+        yield held | {"ways_run": ["x"] * (tasks.MOST_WAYS + 1)}
+        yield held | {"ways_run": ["x" * (tasks.LONGEST_WAY + 1)]}
     if kind is ImageRow:
         yield {"basic": _unreadable(), "curves": b"", "overlays": b""}
     if kind is statistics_tasks.ComparedModels:

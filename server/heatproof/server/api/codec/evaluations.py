@@ -18,6 +18,7 @@ from heatproof.evaluators.evaluation.results import (
     Summary,
 )
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
+from heatproof.evaluators.gate.settings import WAYS_RUN
 from heatproof.evaluators.queries.class_outputs import ClassOutput
 from heatproof.evaluators.queries.model_warnings import ModelWarning
 from heatproof.server.api.codec.fields.decoding import decode
@@ -29,6 +30,7 @@ from heatproof.server.workers.image_rows import ImageRow
 from heatproof.v1 import class_output_pb2, evaluation_pb2, metrics_pb2, results_pb2
 from heatproof.v1.metrics import masking_pb2
 
+_BETWEEN_WAYS: Final = "; "
 _MAX_MODELS: Final = 16
 _TARGET_OF_0_1: Final = 7
 _LABEL_OF_0_1: Final = 2
@@ -157,6 +159,16 @@ def serialized_image_summary(
 def serialized_environment(environment: Mapping[str, str]) -> bytes:
     """Writes what computes an evaluation."""
     return evaluation_pb2.Evaluation(environment=environment).SerializeToString(deterministic=True)
+
+
+def with_ways_run(environment: bytes, ways: Sequence[str]) -> bytes:
+    """The environment of an evaluation with how passes were run, each way told once."""
+    message = evaluation_pb2.Evaluation.FromString(environment)
+    told = message.environment[WAYS_RUN].split(_BETWEEN_WAYS)
+    message.environment[WAYS_RUN] = _BETWEEN_WAYS.join(sorted({*told, *ways} - {""}))
+    if not message.environment[WAYS_RUN]:
+        del message.environment[WAYS_RUN]
+    return message.SerializeToString(deterministic=True)
 
 
 def serialized_units_left_out(units: int) -> bytes:

@@ -71,6 +71,7 @@ class EvaluationRun:
 
     def __init__(self, stored: StoredEvaluation, context: RunContext) -> None:
         self._stored = stored
+        self._environment = stored.environment
         self._context = context
         self._running: dict[int, ShardRun] = {}
         self._looks: Looks | None = None
@@ -183,9 +184,11 @@ class EvaluationRun:
                 await self._looks.at(shard.number)
 
     async def _keep(self, run: ShardRun, tally: Tally) -> None:
-        """Stores a finished shard."""
-        context = self._context
-        await self._patiently(context.store.add_shard, self._stored.number, run.rows())
+        """Stores a finished shard, and how its passes were run."""
+        context, rows = self._context, run.rows()
+        self._environment = context.documents.with_ways_run(self._environment, rows.ways_run)
+        add = context.store.add_shard
+        await self._patiently(add, self._stored.number, rows, environment=self._environment)
         del self._running[run.number]
         tally.finish(run.number)
         context.board.announce(self._stored.name)

@@ -23,6 +23,7 @@ class ShardRun:
         predictions: predictions so far.
         known: those of them that were known.
         columns: what statistics read of the finished shard; () before it is.
+        ways_run: how each kind of pass was run, in words; () before it is finished.
     """
 
     number: int
@@ -32,6 +33,7 @@ class ShardRun:
     predictions: int = 0
     known: int = 0
     columns: tuple[bytes, ...] = ()
+    ways_run: tuple[str, ...] = ()
     _started: float | None = None
     _prepared_for: float = 0.0
 
@@ -47,6 +49,7 @@ class ShardRun:
             seconds=seconds,
             columns=self.columns,
             known=self.known,
+            ways_run=self.ways_run,
         )
 
     async def compute(
@@ -79,7 +82,7 @@ class ShardRun:
                 self.images.append(event.value)
             case Done():
                 self.predictions, self.known = event.value.predictions, event.value.known
-                self.columns = event.value.columns
+                self.columns, self.ways_run = event.value.columns, event.value.ways_run
                 self._prepared_for = event.value.preparation_seconds
             case Failed():
                 raise event.error

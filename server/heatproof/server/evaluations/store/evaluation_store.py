@@ -229,10 +229,19 @@ class EvaluationStore:
         with self._engine.connect() as connection:
             return connection.scalar(query) or b""
 
-    def add_shard(self, number: int, rows: ShardRows) -> None:
-        """Stores a finished shard with all its images, or nothing."""
+    def add_shard(self, number: int, rows: ShardRows, *, environment: bytes = b"") -> None:
+        """Stores a finished shard with all its images, or nothing.
+
+        Args:
+            number: the evaluation.
+            rows: the shard.
+            environment: what takes the place of the environment of the evaluation, if anything.
+        """
         with self._engine.begin() as connection:
             add_shard(connection, number, rows)
+            if environment:
+                own = evaluations.c.number == number
+                connection.execute(update(evaluations).where(own).values(environment=environment))
 
     def finished_shards(self, number: int) -> frozenset[int]:
         """Numbers of the stored shards of an evaluation."""

@@ -165,6 +165,7 @@ class ShardRows:
         seconds: time that took one worker, what it loads and opens once aside.
         columns: what statistics read of it, as blocks; () of a shard that was cut short.
         known: those of the predictions that were known.
+        ways_run: how each kind of pass of each model was run, in words; not stored with the shard.
     """
 
     shard: int
@@ -174,6 +175,7 @@ class ShardRows:
     seconds: float
     columns: tuple[bytes, ...] = ()
     known: int = 0
+    ways_run: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,8 @@ def run_shard(task: RunShard, context: TaskContext) -> ShardTotals:
             answers.flush_all()
     prepared_for = context.model_cache.preparation_seconds - before
     columns = written(tabulation.columns())
-    return ShardTotals(reporter.predictions, columns, prepared_for, reporter.known)
+    ways = sorted(f"{name}: {way}" for name, one in predictors.items() for way in one.ways_run())
+    return ShardTotals(reporter.predictions, columns, prepared_for, reporter.known, tuple(ways))
 
 
 def _placed(error: HeatproofError, task: RunShard) -> HeatproofError:
