@@ -227,6 +227,15 @@ class WorkerCrashedError(InternalError):
     reason = "WORKER_CRASHED"
 
 
+class UnknownAnswerError(InternalError):
+    """An answer of a model that is not to be asked is not known; `metadata["model"]` names it.
+
+    It tells the server to have the model asked elsewhere first, and reaches no client.
+    """
+
+    reason = "UNKNOWN_ANSWER"
+
+
 class StorageFailedError(InternalError):
     """The disk or the database of the server cannot be read or written."""
 

@@ -112,6 +112,11 @@ class OrtPredictor:
             warnings=tuple(self._warning(note) for note in notes_of(canonical.model)),
         )
 
+    @property
+    def threads(self) -> int:
+        """Threads inside an operator of a pass; several may decide its last bits."""
+        return self._sessions.settings.threads if self._is_large else 1
+
     def _in_flight(self) -> int:
         """Enough for all that runs at once, and for one more run to wait."""
         runs = 1 if self._is_large else self._sessions.streams.side_by_side
@@ -221,9 +226,8 @@ class OrtPredictor:
         self._canonical.row_check.run(self._cancellation)
         # Images may ask for dozens of models with other weights, together for more than memory has.
         passing = bool(run.weights.layers)
-        threads = None if self._is_large else 1
         rewritten = partial(self._opened, run)
-        return self._sessions.get(self._keys(run), rewritten, threads=threads, passing=passing)
+        return self._sessions.get(self._keys(run), rewritten, threads=self.threads, passing=passing)
 
     @property
     def _uses_all(self) -> bool:

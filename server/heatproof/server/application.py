@@ -48,10 +48,13 @@ async def running(settings: Settings) -> "AsyncIterator[Running]":
 
 def _attended(pool: Workers, stores: Stores) -> Workers:
     """Workers whose word on damaged files is looked into, and whose answers are kept."""
-    from heatproof.server.workers.keeping import KeepingWorkers  # noqa: PLC0415  # as in `running`
+    from heatproof.server.workers.apart import ApartWorkers  # noqa: PLC0415  # as in `running`
+    from heatproof.server.workers.keeping import KeepingWorkers  # noqa: PLC0415  # likewise
 
-    keeping = pool if stores.answers is None else KeepingWorkers(pool, stores.answers)
-    return RepairingWorkers(keeping, stores.ownership)
+    if stores.answers is None:
+        return RepairingWorkers(pool, stores.ownership)
+    keeping = KeepingWorkers(pool, stores.answers)
+    return RepairingWorkers(ApartWorkers(keeping), stores.ownership)
 
 
 def _check_document(message: str, data: bytes) -> None:

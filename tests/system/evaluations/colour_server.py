@@ -60,6 +60,7 @@ class Evaluating:
     others: str
     models: Any = None
     datasets: Any = None
+    explanations: Any = None
     address: str = ""
 
     def spec(self, *models: str, **changes: Any) -> evaluation_pb2.EvaluationSpec:
@@ -109,5 +110,5 @@ def evaluating(folder: Path, *, images: int = 12, **changes: Any) -> Iterator[Ev
         world.png = usual
     with serving(settings) as served:
         stub = evaluation_service_pb2_grpc.EvaluationServiceStub(served.channel)
-        stubs = {"models": served.models, "datasets": served.datasets}
+        stubs = {name: getattr(served, name) for name in ("models", "datasets", "explanations")}
         yield Evaluating(stub, *names, **stubs, address=served.address)

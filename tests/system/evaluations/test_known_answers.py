@@ -7,9 +7,17 @@ from typing import Any
 
 import pytest
 
-from heatproof.v1 import evaluation_pb2, evaluation_service_pb2, image_pb2, model_service_pb2
-from tests.system.evaluations.colour_server import Evaluating, evaluating, square
+from heatproof.v1 import (
+    evaluation_pb2,
+    evaluation_service_pb2,
+    explainers_pb2,
+    explanation_service_pb2,
+    image_pb2,
+    model_service_pb2,
+)
+from tests.system.evaluations.colour_server import Evaluating, evaluating, network, square
 from tests.system.evaluations.test_determinism import everything
+from tests.system.payloads import upload
 
 KEPT = {"answers_bytes": 1 << 30}
 RISE = {"explainers": [{"grad_cam": {}}, {"rise": {"masks": 6, "grid": 4}}]}
@@ -28,6 +36,12 @@ def ended(served: Evaluating, spec: evaluation_pb2.EvaluationSpec) -> tuple[int,
     images = [one.SerializeToString(deterministic=True) for one in served.images(name)]
     known = progress.predictions_known
     return progress.predictions_done - known, known, images
+
+
+def replaced(spec: evaluation_pb2.EvaluationSpec, **changes: Any) -> evaluation_pb2.EvaluationSpec:
+    other = evaluation_pb2.EvaluationSpec(**changes)
+    other.MergeFrom(spec)
+    return other
 
 
 def segments(folder: Path) -> list[Path]:
@@ -107,11 +121,12 @@ def test_answers_survive_a_restart_and_go_with_their_model(tmp_path: Path) -> No
         assert not segments(tmp_path)
 
 
-def test_another_size_of_threads_is_another_context(tmp_path: Path) -> None:
-    with keeping(tmp_path) as served:
+@pytest.mark.parametrize("setting", [{"threads": 2}, {"batch_rows": "4"}], ids=str)
+def test_what_changes_no_bit_leaves_answers_known(tmp_path: Path, setting: dict[str, Any]) -> None:
+    with keeping(tmp_path, threads=1) as served:
         run, _, first = ended(served, served.spec())
-    with keeping(tmp_path, threads=2) as served:
-        assert ended(served, served.spec()) == (run, 0, first)
+    with keeping(tmp_path, **{"threads": 1, **setting}) as served:
+        assert ended(served, served.spec()) == (0, run, first)
 
 
 @pytest.mark.parametrize("cut", [0, 20, -1], ids=["empty", "in the index", "in an answer"])
@@ -128,17 +143,75 @@ def test_a_damaged_file_is_computed_anew_and_goes(tmp_path: Path, cut: int) -> N
         assert ended(served, served.spec()) == (0, run, first)
 
 
-def test_models_of_a_panel_are_believed_in_it_alone(tmp_path: Path) -> None:
+def test_a_baseline_is_paid_once_for_all_candidates(tmp_path: Path) -> None:
     with keeping(tmp_path) as served:
-        panel = served.spec(served.sound, served.crippled)
-        run, known, first = ended(served, panel)
-        assert known == 0
-        assert ended(served, panel) == (0, run, first)
-        alone, believed, _ = ended(served, served.spec())  # the other one was in the same process
-        assert believed == 0
-    with keeping(tmp_path / "later") as served:
-        ended(served, served.spec())
-        assert ended(served, panel) == (run - alone, alone, first)
+        candidates = [served.sound, served.models.UploadModel(iter(upload(network(10.0)))).name]
+        both = [served.spec(one, served.crippled) for one in candidates]
+        expected = [ended(served, replaced(spec, no_cache=True)) for spec in both]
+        run, known, first = ended(served, both[0])
+        assert (run, known, first) == expected[0]
+        assert ended(served, both[0]) == (0, run, first)
+
+        of_baseline, _, _ = ended(served, served.spec(served.crippled, no_cache=True))
+        later, believed, second = ended(served, both[1])
+        assert (later + believed, second) == (expected[1][0], expected[1][2])
+        assert believed == of_baseline > 0
+        for alone in (candidates[0], served.crippled, candidates[1]):
+            assert ended(served, served.spec(alone))[0] == 0
+
+
+@pytest.mark.parametrize(
+    "comparing",
+    [
+        {"metrics": [{"inter_model_deletion": {"grid": 4, "steps": 4}}]},
+        {"metrics": [{"agreement_spearman": {}}], "removals": []},
+    ],
+    ids=["one score of all models", "maps of all models"],
+)
+def test_what_compares_models_is_asked_of_them_together(
+    tmp_path: Path, comparing: dict[str, Any]
+) -> None:
+    with keeping(tmp_path) as served:
+        panel = served.spec(served.sound, served.crippled, **comparing)
+        expected = ended(served, replaced(panel, no_cache=True))
+        assert ended(served, panel) == expected
+        assert ended(served, panel) == (0, expected[0], expected[2])
+
+
+def test_an_evaluator_is_asked_about_the_maps_of_others(tmp_path: Path) -> None:
+    with keeping(tmp_path) as served:
+        both = served.spec(served.sound, served.crippled, evaluator_model=served.crippled)
+        expected = ended(served, replaced(both, no_cache=True))
+        assert ended(served, both) == expected
+        assert ended(served, both) == (0, expected[0], expected[2])
+
+
+def test_an_explanation_fills_and_reads_what_is_kept(tmp_path: Path) -> None:
+    def explain(served: Evaluating, **changes: Any) -> list[bytes]:
+        images = [image_pb2.Image(encoded=square(seed)) for seed in range(3)]
+        request = explanation_service_pb2.ExplainRequest(
+            model=served.sound,
+            preprocessing={"resize": "RESIZE_NONE"},
+            explainers=[explainers_pb2.Explainer(rise={"masks": 6, "grid": 4})],
+            images=images,
+            seed=3,
+            **changes,
+        )
+        found = served.explanations.Explain(request, timeout=60)
+        return [one.SerializeToString(deterministic=True) for one in found]
+
+    spec: dict[str, Any] = {"explainers": [{"rise": {"masks": 6, "grid": 4}}]}
+    with keeping(tmp_path) as served:
+        expected = explain(served, no_cache=True)
+        assert not segments(tmp_path)
+        assert explain(served) == expected
+        kept = segments(tmp_path)
+        assert kept
+        assert explain(served) == expected
+        assert segments(tmp_path) == kept
+        run, known, _ = ended(served, served.spec(**spec))
+        assert known > 3 * 6  # the clean answers too
+        assert run == 3 * 4  # the steps of insertion but the last, which shows all
 
 
 def test_an_inline_evaluation_reads_what_is_kept_and_keeps_nothing(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import typer
 
 from heatproof.client.clients.flows.explanations import ExplainedImage
 from heatproof.client.command.options import shared
+from heatproof.client.command.options.computing import CachingOptions
 from heatproof.client.command.options.groups import grouped
 from heatproof.client.command.output.console import note, out
 from heatproof.client.documents.reading.choices import choice
@@ -34,6 +35,7 @@ def explain(
     question: ExplainedOptions,
     stated: shared.StatedBesideOptions,
     known: shared.KnownOptions,
+    caching: CachingOptions,
     server: shared.ServerOptions,
 ) -> None:
     """Compute attribution maps: an NPY file and a PNG overlay for each image and explainer."""
@@ -47,6 +49,7 @@ def explain(
             **asked,
             **stated.statement(),
             **known.annotations(),
+            **caching.cached(),
         )
     if maps:
         note(f"class output: {described(maps[0].class_output)}")

@@ -181,6 +181,7 @@ def explain(
     predictor: Predictor,
     *,
     with_pixels: bool = False,
+    known: KnownAnswers | None = None,
 ) -> Generator[Explanation, None, None]:
     """Makes maps, image by image and explainer by explainer.
 
@@ -190,6 +191,8 @@ def explain(
         images: the images.
         predictor: the model.
         with_pixels: whether each map comes with the image that the model reads.
+        known: answers of the model that need not be given again; maps are equal in all bits with
+            them and without.
 
     Raises:
         InvalidArgumentError: as `evaluate`, or a parameter of an explainer.
@@ -200,7 +203,7 @@ def explain(
     facts = predictor.facts
     watch = FirstAnswers(facts.reading, len(images))
     scheduler: Scheduler[Explained] = Scheduler(
-        {facts.model: Batcher(predictor)}, _window([facts]), lambda: None
+        {facts.model: Batcher(predictor, known)}, _window([facts]), lambda: None
     )
     with _prepared(spec, {facts.model: facts}, images) as ready:
         jobs = (explanation_job(spec, facts, image, watch) for image in ready)

@@ -1,14 +1,17 @@
 """What to evaluate and how; equal specs give equal scores."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final, Self
 
 from heatproof.evaluators.explainers import Explainer
 from heatproof.evaluators.images.preprocessing import Preprocessing
 from heatproof.evaluators.metrics import Metric
 from heatproof.evaluators.queries.class_outputs import Activation, Statement
 from heatproof.evaluators.queries.targets import PREDICTED, Target
-from heatproof.evaluators.registry.registry import Registered
+from heatproof.evaluators.registry.registry import Reads, Registered
 from heatproof.evaluators.removal import RemovalOperator
+
+_OF_SEVERAL_MODELS: Final = frozenset({Reads.PANEL, Reads.PANEL_MAPS, Reads.PANEL_TARGETS})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +60,15 @@ class EvaluationSpec:
     def judge(self, metric: Metric, model: str) -> str:
         """The model that a metric asks about the map of a model."""
         return self.evaluator_model if self.evaluator_model and metric.takes_evaluator else model
+
+    def alone(self, model: str) -> Self:
+        """What is asked of one of several models, whichever the others are."""
+        metrics = tuple(
+            metric
+            for metric in self.metrics
+            if _OF_SEVERAL_MODELS.isdisjoint(metric.reads) and self.judge(metric, model) == model
+        )
+        return replace(self, models=(model,), metrics=metrics, evaluator_model="")
 
     @property
     def registered(self) -> tuple[Registered, ...]:

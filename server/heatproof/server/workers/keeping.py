@@ -12,17 +12,16 @@ from heatproof.server.answers.answer_store import AnswerStore
 from heatproof.server.answers.folders import AnswerPlace, cohort_of
 from heatproof.server.workers.inputs import AnswerGrant
 from heatproof.server.workers.protocol import Event, Lane, NewAnswers, P, Task, V, Workers
-from heatproof.server.workers.tasks import RunShard
+from heatproof.server.workers.tasks import Explain, RunShard
 
 _log = structlog.get_logger()
 
 
 class KeepingWorkers(Workers):
-    """Workers whose answers to shards are kept, and believed.
+    """Workers whose answers to evaluations and explanations are kept, and believed.
 
-    Those of the bulk lane are kept, which may wait for a worker of their own; those that somebody
-    waits for read what is kept.
-    A worker is believed only about the models and images of its task.
+    Small evaluations that somebody waits for read what is kept, and keep nothing: their models
+    share workers. A worker is believed only about the models and images of its task.
     """
 
     def __init__(self, workers: Workers, answers: AnswerStore) -> None:
@@ -34,19 +33,19 @@ class KeepingWorkers(Workers):
     ) -> AsyncGenerator[Event[P, V]]:
         """Runs a task, see `Workers.run`; of equal queries to equal models one has been run."""
         granted = task
-        if isinstance(task, RunShard) and not task.spec.no_cache:
-            keeps = lane is Lane.BULK
+        if isinstance(task, RunShard | Explain) and not task.no_cache:
+            keeps = lane is Lane.BULK or isinstance(task, Explain)
             cohorts = await asyncio.to_thread(self._answers.believed, task.models_loaded())
-            shard = replace(task, answers=AnswerGrant(cohorts, keeps))
-            granted = cast("Task[P, V]", shard)  # of the types of the task that it replaces
+            informed = replace(task, answers=AnswerGrant(cohorts, keeps))
+            granted = cast("Task[P, V]", informed)  # of the types of the task that it replaces
         async with aclosing(self._workers.run(granted, lane=lane, seconds=seconds)) as events:
             async for event in events:
                 if not isinstance(event, NewAnswers):
                     yield event
-                elif isinstance(granted, RunShard):
+                elif isinstance(granted, RunShard | Explain):
                     await asyncio.to_thread(self._keep, granted, event)
 
-    def _keep(self, task: RunShard, found: NewAnswers) -> None:
+    def _keep(self, task: RunShard | Explain, found: NewAnswers) -> None:
         grant, models = task.answers, task.models_loaded()
         images = {image.digest for image in task.images}
         if grant is None or found.model not in models or found.image not in images:

@@ -249,6 +249,8 @@ class RunShard(Task[ImageRow, ShardTotals]):
         positions: where they stand in the data set, for messages; () if they are the set.
         predictions: predictions of one image, as planned.
         answers: what it may make of answers that are kept; None: nothing.
+        unasked: names of models that are not asked: an answer of theirs that is not known ends the
+            shard with `UnknownAnswerError`.
     """
 
     executor: ClassVar[str] = f"{_EXECUTION}.evaluations:run_shard"
@@ -261,6 +263,12 @@ class RunShard(Task[ImageRow, ShardTotals]):
     positions: tuple[int, ...] = ()
     predictions: int = 0
     answers: AnswerGrant | None = None
+    unasked: frozenset[str] = frozenset()
+
+    @property
+    def no_cache(self) -> bool:
+        """Whether every answer is computed anew, and none is kept."""
+        return self.spec.no_cache
 
     def models_loaded(self) -> frozenset[str]:
         """The models of the spec."""
@@ -314,6 +322,8 @@ class Explain(Task[bytes, None]):
         input_pixels: whether to send the image that the model reads.
         stated: what the user says of the class output.
         predictions: predictions of one image, as planned.
+        no_cache: whether every answer is computed anew, and none is kept.
+        answers: what it may make of answers that are kept; None: nothing.
     """
 
     executor: ClassVar[str] = f"{_EXECUTION}.explanations:explain"
@@ -329,10 +339,16 @@ class Explain(Task[bytes, None]):
     input_pixels: bool = False
     stated: Statement = UNSTATED
     predictions: int = 0
+    no_cache: bool = False
+    answers: AnswerGrant | None = None
 
     def models_loaded(self) -> frozenset[str]:
         """Its model."""
         return frozenset({self.model.name})
+
+    def is_kept(self) -> bool:
+        """Whether its answers are wanted."""
+        return self.answers is not None and self.answers.keeps
 
     def amount(self) -> Amount:
         """The bytes of the model, and the predictions of all images with their decoding."""

@@ -20,15 +20,15 @@ from heatproof.server.workers.inputs import Blob, ModelFiles
 from heatproof.server.workers.limits import WorkerSettings
 
 
-def stored(folder: Path, number: int) -> ModelFiles:
+def stored(folder: Path, number: int, side: int = 8) -> ModelFiles:
     """A tiny classifier, another one for each number."""
-    model = onnx.parser.parse_model("""
+    model = onnx.parser.parse_model(f"""
         <ir_version: 10, opset_import: ["" : 18]>
-        tiny (float[N, 3, 8, 8] image) => (float[N, 4] scores) {
+        tiny (float[N, 3, {side}, {side}] image) => (float[N, 4] scores) {{
             p = GlobalAveragePool (image)
             f = Flatten (p)
             scores = MatMul (f, w)
-        }
+        }}
         """)
     weights = np.random.default_rng(number).normal(size=(3, 4)).astype(np.float32)
     model.graph.initializer.append(numpy_helper.from_array(weights, "w"))
@@ -72,6 +72,22 @@ def test_tiny_models_do_not_heap_up(model_cache: ModelCache, tmp_path: Path) -> 
     for number in range(MAX_SESSIONS + 5):
         predict(model_cache, stored(tmp_path, number))
     assert len(model_cache._sessions) <= MAX_SESSIONS + 1
+
+
+@pytest.mark.parametrize(("side", "is_other"), [(448, False), (449, True)])
+def test_threads_are_told_where_they_may_change_a_bit(
+    tmp_path: Path, side: int, *, is_other: bool
+) -> None:
+    files = stored(tmp_path, 1, side)
+
+    def options(**settings: int) -> str:
+        cache = ModelCache(WorkerSettings(**settings), SharedFolder(tmp_path))
+        return cache.options_of_bits(
+            cache.predictor(files, preset("unit"), Statement(), Cancellation())
+        )
+
+    assert (options(threads=1) != options(threads=2)) is is_other
+    assert options(threads=1) == options(threads=1, batch_rows=4)
 
 
 def test_a_deleted_model_leaves_with_its_sessions(model_cache: ModelCache, tmp_path: Path) -> None:

@@ -94,6 +94,9 @@ def values(kind: Any) -> st.SearchStrategy[Any]:
             st.just(b""),
             st.lists(st.tuples(COUNT, st.lists(COUNT).map(tuple))).map(tuple),
         ),
+        statistics_tasks.RecordedColumns: st.just(
+            statistics_tasks.RecordedColumns(BLOCKS[0], dict(enumerate(BLOCKS[1:])))
+        ),
         statistics_tasks.AssessedMetrics: st.lists(st.sampled_from([b"", OF_ANY_MESSAGE])).map(
             lambda found: statistics_tasks.AssessedMetrics(tuple(found))
         ),

@@ -54,10 +54,11 @@ RemovalSource: TypeAlias = str | dict[str, Any] | RemovalOperator
 
 
 class CacheOptions(TypedDict, total=False):
-    """What is made of answers that the server knows from earlier evaluations.
+    """What is made of answers that the server knows from earlier requests.
 
     Attributes:
-        no_cache: whether every prediction is made anew, and none is kept; scores are the same.
+        no_cache: whether every prediction is made anew, and none is kept; scores and maps are the
+            same.
     """
 
     no_cache: bool

@@ -10,7 +10,11 @@ from numpy.typing import NDArray
 
 from heatproof.client.clients.effects import Flow, Rpc, Stream, limit, work
 from heatproof.client.clients.flows.datasets import AnnotationOptions, annotated, message
-from heatproof.client.clients.flows.evaluations import ExplainerSource, annotation_options
+from heatproof.client.clients.flows.evaluations import (
+    CacheOptions,
+    ExplainerSource,
+    annotation_options,
+)
 from heatproof.client.clients.flows.models import CallOptions, name_classes, stored_models
 from heatproof.client.clients.progress import ignore
 from heatproof.client.clients.retries import patiently
@@ -86,7 +90,7 @@ class InputOptions(StatementOptions, CallOptions, total=False):
     class_names: Sequence[str]
 
 
-class ExplainOptions(AnnotationOptions, StatementOptions, CallOptions, total=False):
+class ExplainOptions(AnnotationOptions, StatementOptions, CallOptions, CacheOptions, total=False):
     """Further options: what is known about the images, and these.
 
     Attributes:

@@ -1,15 +1,33 @@
-"""How answers come about that scores are made of."""
+"""How answers come about that scores and maps are made of."""
 
 from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 
-from heatproof.client.clients.flows.evaluations import ComputedOptions
+from heatproof.client.clients.flows.evaluations import CacheOptions, ComputedOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ComputingOptions:
+class CachingOptions:
+    """Whether answers may be known."""
+
+    no_cache: Annotated[
+        bool,
+        typer.Option(
+            "--no-cache",
+            help="Make every prediction anew, and keep none for later; scores and maps are the "
+            "same.",
+        ),
+    ] = False
+
+    def cached(self) -> CacheOptions:
+        """The same for the client."""
+        return CacheOptions(no_cache=True) if self.no_cache else CacheOptions()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComputingOptions(CachingOptions):
     """By which model maps are judged, and whether answers may be known."""
 
     evaluator_model: Annotated[
@@ -20,14 +38,6 @@ class ComputingOptions:
             "fine-tuned on images with hidden regions; by default each model judges its own.",
         ),
     ] = None
-    no_cache: Annotated[
-        bool,
-        typer.Option(
-            "--no-cache",
-            help="Make every prediction anew, and keep none for later evaluations; scores are the "
-            "same.",
-        ),
-    ] = False
 
     def computed(self) -> ComputedOptions:
         """The same for the client."""

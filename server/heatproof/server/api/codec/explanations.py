@@ -68,6 +68,7 @@ async def decode_explain(
         input_pixels=request.input_pixels,
         stated=decode_statement(request.output, request.activation),
         predictions=explained_predictions(explainers, preprocessing, facts),
+        no_cache=request.no_cache,
     )
 
 

@@ -12,7 +12,11 @@ from heatproof.evaluators.evaluation.tabulation import Tabulation
 from heatproof.graphs.predictor import OrtPredictor
 from heatproof.server.workers.execution.context import TaskContext
 from heatproof.server.workers.execution.images import image_access, lazily_read
-from heatproof.server.workers.execution.known_answers import known_answers
+from heatproof.server.workers.execution.known_answers import (
+    ModelAnswers,
+    UnaskedAnswers,
+    known_answers,
+)
 from heatproof.server.workers.execution.progress import ProgressReporter
 from heatproof.server.workers.inputs import ModelFiles
 from heatproof.server.workers.tasks import PlanEvaluation, PlannedWork, RunShard, ShardTotals
@@ -32,6 +36,7 @@ def run_shard(task: RunShard, context: TaskContext) -> ShardTotals:
 
     Raises:
         InvalidArgumentError: an image is unusable; its field counts within the data set.
+        UnknownAnswerError: a model would have to be asked that is not.
     """
     before = context.model_cache.preparation_seconds
     predictors = _predictors(task.models, task.spec, context)
@@ -40,7 +45,8 @@ def run_shard(task: RunShard, context: TaskContext) -> ShardTotals:
     images = lazily_read(task.images, image_access(context), reporter.fetch)
     known = known_answers(task, predictors, context)
     try:
-        evaluated = engine.evaluate(task.spec, images, predictors, reporter.note, known)
+        believed = _unasked(known, task)
+        evaluated = engine.evaluate(task.spec, images, predictors, reporter.note, believed)
         with closing(evaluated):
             for place, result in enumerate(evaluated):
                 context.emit(context.documents.image_row(result))
@@ -56,6 +62,16 @@ def run_shard(task: RunShard, context: TaskContext) -> ShardTotals:
     columns = written(tabulation.columns())
     ways = sorted(f"{name}: {way}" for name, one in predictors.items() for way in one.ways_run())
     return ShardTotals(reporter.predictions, columns, prepared_for, reporter.known, tuple(ways))
+
+
+def _unasked(
+    known: Mapping[str, ModelAnswers], task: RunShard
+) -> Mapping[str, ModelAnswers | UnaskedAnswers]:
+    """The answers of all models, of which some are not asked for more."""
+    return {
+        model: UnaskedAnswers(model, answers) if model in task.unasked else answers
+        for model, answers in known.items()
+    }
 
 
 def _placed(error: HeatproofError, task: RunShard) -> HeatproofError:

@@ -20,6 +20,7 @@ from heatproof.server.workers.execution.images import (
     read_array,
     read_image,
 )
+from heatproof.server.workers.execution.known_answers import known_answers
 from heatproof.server.workers.inputs import ArraySource, FramedSource
 from heatproof.server.workers.tasks import Explain, PredictMasked
 
@@ -32,7 +33,29 @@ def explain(task: Explain, context: TaskContext) -> None:
     predictor = context.model_cache.predictor(
         task.model, task.preprocessing, task.stated, context.cancellation
     )
-    spec = EvaluationSpec(
+    images = lazily_read(task.images, image_access(context), partial(_note, task, context))
+    answers = known_answers(task, {task.model.name: predictor}, context).get(task.model.name)
+    pixels = task.input_pixels
+    try:
+        explained = engine.explain(
+            _spec(task), images, predictor, with_pixels=pixels, known=answers
+        )
+        with closing(explained):
+            for explanation in explained:
+                context.emit(context.documents.serialized_explanation(explanation))
+    finally:
+        if answers is not None:
+            answers.flush_all()
+
+
+def _note(task: Explain, context: TaskContext, index: int) -> None:
+    """Notes that an image is about to be decoded; those before it may still be in work."""
+    context.report(f"explaining images up to {index}, {task.images[index].display_name!r}")
+
+
+def _spec(task: Explain) -> EvaluationSpec:
+    """What is asked, without metrics."""
+    return EvaluationSpec(
         models=(task.model.name,),
         preprocessing=task.preprocessing,
         metrics=(),
@@ -41,17 +64,6 @@ def explain(task: Explain, context: TaskContext) -> None:
         seed=task.seed,
         keep_overlays=task.overlay,
     )
-
-    images = lazily_read(task.images, image_access(context), partial(_note, task, context))
-    explained = engine.explain(spec, images, predictor, with_pixels=task.input_pixels)
-    with closing(explained):
-        for explanation in explained:
-            context.emit(context.documents.serialized_explanation(explanation))
-
-
-def _note(task: Explain, context: TaskContext, index: int) -> None:
-    """Notes that an image is about to be decoded; those before it may still be in work."""
-    context.report(f"explaining images up to {index}, {task.images[index].display_name!r}")
 
 
 def predict_masked(task: PredictMasked, context: TaskContext) -> bytes:

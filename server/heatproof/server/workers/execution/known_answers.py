@@ -11,7 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from heatproof.evaluators.queries.known.answers import AnswerRow
+from heatproof.evaluators.errors import UnknownAnswerError
+from heatproof.evaluators.queries.known.answers import AnswerRow, KnownAnswers
 from heatproof.evaluators.registry.plugins import plugin_paths
 from heatproof.graphs.predictor import OrtPredictor
 from heatproof.server.answers.folders import SUFFIX, AnswerPlace
@@ -25,7 +26,7 @@ from heatproof.server.answers.segments import (
 from heatproof.server.workers.execution.context import TaskContext
 from heatproof.server.workers.execution.environment import computing_environment
 from heatproof.server.workers.protocol import NewAnswers
-from heatproof.server.workers.tasks import RunShard
+from heatproof.server.workers.tasks import Explain, RunShard
 
 _PIECE_BYTES: Final = 4 << 20
 """Bytes of answers to one image after which they are handed over."""
@@ -146,10 +147,41 @@ def _segments(folders: Iterable[Path]) -> Iterator[Path]:
             yield from sorted(path for path in folder.iterdir() if path.suffix == SUFFIX)
 
 
+@dataclass(frozen=True, slots=True)
+class UnaskedAnswers:
+    """The answers of a model that is not asked for others; implements `KnownAnswers`.
+
+    Attributes:
+        model: its name.
+        known: its answers.
+    """
+
+    model: str
+    known: KnownAnswers
+
+    def find(self, key: bytes, place: int) -> AnswerRow:
+        """An answer that is known.
+
+        Raises:
+            UnknownAnswerError: it is not.
+        """
+        row = self.known.find(key, place)
+        if row is None:
+            raise UnknownAnswerError(
+                f"an answer of {self.model} is not known, and it is not asked here",
+                metadata={"model": self.model},
+            )
+        return row
+
+    def keep(self, key: bytes, place: int, row: AnswerRow) -> None:
+        """Takes an answer, as what it is made of does."""
+        self.known.keep(key, place, row)
+
+
 def known_answers(
-    task: RunShard, predictors: Mapping[str, OrtPredictor], context: TaskContext
+    task: RunShard | Explain, predictors: Mapping[str, OrtPredictor], context: TaskContext
 ) -> dict[str, ModelAnswers]:
-    """The answers that a shard may believe, by model; none where nothing is kept."""
+    """The answers that a task may believe, by model; none where nothing is kept."""
     return {
         name: _of_model(task, name, _context(predictor, context), context)
         for name, predictor in predictors.items()
@@ -157,7 +189,9 @@ def known_answers(
     }
 
 
-def _of_model(task: RunShard, model: str, digest: str, context: TaskContext) -> ModelAnswers:
+def _of_model(
+    task: RunShard | Explain, model: str, digest: str, context: TaskContext
+) -> ModelAnswers:
     grant = task.answers
     cohorts, keeps = ((), False) if grant is None else (grant.cohorts, grant.keeps)
 
@@ -173,7 +207,7 @@ def _of_model(task: RunShard, model: str, digest: str, context: TaskContext) -> 
 
 def _context(predictor: OrtPredictor, context: TaskContext) -> str:
     """SHA-256 of whatever may change a bit of an answer beside the model and the query."""
-    computing = computing_environment(context.model_cache.session_options)
+    computing = computing_environment(context.model_cache.options_of_bits(predictor))
     parts = [predictor.key, *(f"{name}={value}" for name, value in sorted(computing.items()))]
     return hashlib.sha256("\n".join([*parts, _code()]).encode()).hexdigest()
 

@@ -88,6 +88,15 @@ class ModelCache:
         """Time that went into models and networks that were not at hand, since the start."""
         return self._loading_seconds + self._sessions.opening_seconds
 
+    def options_of_bits(self, predictor: OrtPredictor) -> str:
+        """The options of a model's sessions that may change a bit of an answer, in words.
+
+        How many passes run at once, and how many batches one takes, change none.
+        """
+        settings = self._sessions.settings
+        threads = f"{predictor.threads} threads each"
+        return ", ".join([_providers(settings), threads, _modes(settings)])
+
     def load(self, files: ModelFiles) -> Model:
         """Parses and checks a stored model.
 
@@ -157,18 +166,28 @@ def _preprocessing_fields() -> Iterator[None]:
 def _described(sessions: SessionCache) -> str:
     """The options of a session that may change the last bits of a score, in words."""
     settings, runs = sessions.settings, sessions.streams.side_by_side
-    options = settings.options()
     counts = (settings.grouped,) if settings.grouped else COUNTS
     rows = " or ".join(str(count * SMALLEST_BATCH) for count in counts)
     side = math.isqrt(MOST_PIXELS_SIDE_BY_SIDE)
-    providers = [
+    return (
+        f"{_providers(settings)}, {runs} runs of {rows} rows at once, 1 thread each, "
+        f"above {side} x {side} pixels 1 on {settings.threads} threads, {_modes(settings)}"
+    )
+
+
+def _providers(settings: SessionSettings) -> str:
+    """What runs sessions, each with its options."""
+    return ", ".join(
         " ".join([name, *(f"{key}={value}" for key, value in sorted(given.items()))])
         for name, given in native_providers(settings.provider)
-    ]
+    )
+
+
+def _modes(settings: SessionSettings) -> str:
+    """How sessions are optimized and run."""
+    options = settings.options()
     views = "views drawn by the graph, " if settings.composes else ""
     return (
-        f"{', '.join(providers)}, {views}{runs} runs of {rows} rows at once, 1 thread each, "
-        f"above {side} x {side} pixels 1 on {settings.threads} threads, "
-        f"{options.execution_mode}, {options.graph_optimization_level}, "
+        f"{views}{options.execution_mode}, {options.graph_optimization_level}, "
         f"deterministic={options.use_deterministic_compute}"
     )

@@ -7,7 +7,7 @@ cores; bulk workers give way to the others by their niceness. All share one budg
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine, Iterable, Iterator
+from collections.abc import AsyncGenerator, Coroutine, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -65,7 +65,8 @@ class PoolSettings:
         poll_seconds: time between two looks at the workers.
         patience_seconds: time that a slot waits for its worker to obey a cancellation.
         grace_seconds: time after which a worker that has not obeyed is killed.
-        idle_seconds: time after which a worker without tasks ends, but for the first of each lane.
+        idle_seconds: time after which a worker without tasks ends, but for the first of each lane,
+            and after which one ends that rests while others of its place have the tasks.
         max_waiting: tasks that may wait in each lane but the bulk.
         retry_seconds: when a refused caller should try again.
         confinement: the sandbox of the workers; only interactive ones write in its folders.
@@ -277,6 +278,8 @@ class WorkerPool(Workers):
 
     def _end_unused(self, passed: float) -> None:
         for queue in self._lanes.values():
+            for slot in queue.slots:
+                slot.rest(passed, self._settings.idle_seconds)
             for slot in queue.slots[1:]:
                 slot.unused_seconds += passed
                 unused = not slot.busy and slot.unused_seconds > self._settings.idle_seconds
@@ -298,8 +301,7 @@ class WorkerPool(Workers):
 
     def _processes(self) -> list[WorkerProcess]:
         slots = (slot for lane in self._lanes.values() for slot in lane.slots)
-        seated: Iterable[WorkerProcess | None] = (slot.process for slot in slots)
-        return [*(process for process in seated if process is not None), *self._retired]
+        return [*(process for slot in slots for process in slot.seated), *self._retired]
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
