@@ -39,6 +39,7 @@ from heatproof.server.workers.statistics_tasks import (
     LookAt,
     SummarizeImages,
     SummarizeScores,
+    TabulateRecord,
     TabulateRows,
 )
 from heatproof.server.workers.tasks import (
@@ -128,6 +129,7 @@ def fake_result(task: RunShard, image: StoredImage) -> ImageResult:
 
 
 _STATISTICS: dict[type[Task[Any, Any]], Callable[[Any, TaskContext], Any]] = {
+    TabulateRecord: statistics.tabulate_record,
     TabulateRows: statistics.tabulate_rows,
     SummarizeImages: statistics.summarize_images,
     SummarizeScores: statistics.summarize_scores,

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import defaultdict
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import given
@@ -107,3 +108,25 @@ def test_some_images_are_cut_as_if_they_were_all() -> None:
         tuple(chosen[32:64]),
         tuple(chosen[64:]),
     ]
+
+
+def images_at_looks(images: int) -> list[int]:
+    """How many images there are at each look."""
+    taken, found = 0, []
+    for shard in agenda_of([image(content, "") for content in range(images)]):
+        taken += len(shard.positions)
+        if shard.units is not None:
+            found.append(taken)
+    return found
+
+
+def test_every_shard_of_few_images_is_followed_by_a_look() -> None:
+    assert len(images_at_looks(2048)) == len(agenda_of([image(n, "") for n in range(2048)]))
+
+
+def test_all_looks_together_take_as_long_as_the_images_do() -> None:
+    looks = images_at_looks(20_000)
+    gaps = [later - earlier for earlier, later in pairwise(looks)]
+    assert max(gap / at for gap, at in zip(gaps[64:], looks[64:], strict=False)) < 1 / 64 + 0.02
+    assert sum(looks) < 80 * 20_000
+    assert sum(images_at_looks(5_000)) > 40 * 5_000

@@ -2,8 +2,9 @@
 
 import asyncio
 import hashlib
+from collections import Counter
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,10 @@ from heatproof.server.api.codec.evaluations import encode_evaluation, read_spec
 from heatproof.server.evaluations.gating.gates import Gates
 from heatproof.server.evaluations.runs.agenda import by_units
 from heatproof.server.evaluations.store.records import State, StoredEvaluation
+from heatproof.server.evaluations.store.rules import Rules
 from heatproof.server.resource_names import DatasetName, EvaluationName
 from heatproof.server.workers.protocol import Task
+from heatproof.server.workers.statistics_tasks import LookAt, RecordedEvaluation
 from heatproof.server.workers.tasks import RunShard
 from heatproof.v1 import evaluation_pb2, evaluation_service_pb2, gate_pb2, results_pb2
 from tests.server.driving import scheduling, until
@@ -107,6 +110,20 @@ class Racing(FakeWorkers):
     async def run(self, task: Task[Any, Any], **options: Any) -> AsyncGenerator[Any, None]:
         if isinstance(task, RunShard) and task.positions[0] == self.slow:
             await until(lambda: len(self.computed) >= self.others)
+        async for event in super().run(task, **options):
+            yield event
+
+
+@dataclass
+class Counting(FakeWorkers):
+    """Counts tasks by their kinds, and looks that read a record."""
+
+    kinds: Counter[str] = field(default_factory=Counter)
+
+    async def run(self, task: Task[Any, Any], **options: Any) -> AsyncGenerator[Any, None]:
+        self.kinds[type(task).__name__] += 1
+        if isinstance(task, LookAt) and isinstance(task.baseline, RecordedEvaluation):
+            self.kinds["RecordedLook"] += 1
         async for event in super().run(task, **options):
             yield event
 
@@ -239,6 +256,50 @@ async def test_cancelling_keeps_the_finished_images(world: World) -> None:
         found = await ended(world, stored)
     assert (found.state, found.images_done) == (State.CANCELLED, 20)
     assert not message_of(found).HasField("sequential")
+
+
+async def test_a_recorded_baseline_is_read_once_for_all_looks(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    baseline = await run(world, FakeWorkers(), world.stores.evaluations.add(world.new(IMAGES)))
+    asked = evaluation_service_pb2.CreateEvaluationRequest(
+        policy=policy(max_regression=0.05),
+        recorded_baseline=gate_pb2.Baseline(
+            model=world.model,
+            evaluation=message_of(baseline),
+            image_results=map(results_pb2.ImageResult.FromString, rows_of(world, baseline)),
+        ),
+    )
+    rules = decode_rules(asked)
+    assert rules is not None
+
+    async def judged(*, tabulated: bool) -> tuple[list[bool], Counter[str]]:
+        """What each look says, and how often tasks were run."""
+        with monkeypatch.context() as patched:
+            look, said, workers = Gates.is_decided, list[bool](), Counting()
+
+            async def noted(self: Gates, *held: Any) -> bool:
+                said.append(await look(self, *held))
+                return said[-1]
+
+            async def as_it_is(_: Gates, held: Rules) -> Rules:
+                return held
+
+            patched.setattr(Gates, "is_decided", noted)
+            if not tabulated:
+                patched.setattr(Gates, "read_baseline", as_it_is)
+            new = replace(world.new(IMAGES), rules=rules.document)
+            await run(world, workers, world.stores.evaluations.add(new))
+        return said, workers.kinds
+
+    looks, kinds = await judged(tabulated=True)
+    expected, parsed = await judged(tabulated=False)
+    assert looks == expected
+    assert looks[-1]
+    assert not any(looks[:4])
+    assert (kinds["TabulateRecord"], kinds["LookAt"]) == (1, len(looks))
+    assert (parsed["TabulateRecord"], kinds["RecordedLook"]) == (0, 0)
+    assert parsed["RecordedLook"] == len(looks)
 
 
 async def test_a_look_that_cannot_be_taken_fails_it(world: World) -> None:

@@ -150,6 +150,42 @@ class TabulatedEvaluation:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordedColumns:
+    """The columns of a recorded evaluation.
+
+    Attributes:
+        images: the block of its images.
+        scores: the blocks of the results that are compared, by the index of the first result.
+    """
+
+    images: bytes
+    scores: Mapping[int, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class TabulateRecord(Task[object, RecordedColumns]):
+    """Makes the columns of a recorded evaluation against which many looks will be taken.
+
+    Attributes:
+        record: the evaluation.
+        policy: serialised `Policy`, which says what is compared.
+    """
+
+    executor: ClassVar[str] = f"{_EXECUTION}.statistics:tabulate_record"
+    value: ClassVar[Any] = RecordedColumns
+    effort: ClassVar[Effort] = Effort.STATISTICS
+    way_out: ClassVar[str] = "fewer images or metrics"
+
+    record: RecordedEvaluation
+    policy: bytes
+
+    @classmethod
+    def check_value(cls, value: RecordedColumns, check: DocumentCheck) -> None:  # noqa: ARG003  # holds none
+        """Reads the columns once."""
+        check_columns((value.images, *value.scores.values()))
+
+
+@dataclass(frozen=True, slots=True)
 class CheckedImage:
     """What a policy may read of an image.
 

@@ -19,6 +19,7 @@ from heatproof.server.workers.statistics_tasks import (
     LookAt,
     RecordedEvaluation,
     TabulatedEvaluation,
+    TabulateRecord,
 )
 
 
@@ -53,6 +54,31 @@ class Gates:
         rules = Rules(policy, baseline)
         candidate, against = await self._held(stored, chosen_model(model, spec.models), rules)
         return await self._tabulation.workers.call(Judge(policy, candidate, against))
+
+    async def read_baseline(self, rules: Rules) -> Rules:
+        """The rules with a baseline from elsewhere as columns, which many looks will read.
+
+        Raises:
+            HeatproofError: what `judge` would fail with.
+        """
+        baseline, policy = rules.baseline, self._tabulation.documents.read_policy(rules.policy)
+        if isinstance(baseline, BaselineReference):
+            with placed("named_baseline"):
+                held = await self._baselines.tabulated(baseline, policy)
+            return replace(rules, baseline=held)
+        if not isinstance(baseline, RecordedEvaluation):
+            return rules
+        task = TabulateRecord(baseline, rules.policy)
+        columns = await self._tabulation.workers.call(task, lane=Lane.BULK)
+        held = TabulatedEvaluation(
+            baseline.model,
+            baseline.evaluation,
+            (columns.images,),
+            {first: (block,) for first, block in columns.scores.items()},
+            baseline.label,
+            baseline.policy,
+        )
+        return replace(rules, baseline=held)
 
     async def is_decided(
         self, stored: StoredEvaluation, rules: Rules, taken: SequentialUnits

@@ -19,6 +19,10 @@ _MOST: Final = 32
 _SHARE: Final = 8
 """A shard has this part of the images before it, between the two."""
 
+_SPACING: Final = 64
+"""A look comes once this part of the images is new. Each takes as long as there are images, so all
+of them together take as long as the images do, however many there are."""
+
 
 @dataclass(frozen=True, slots=True)
 class Shard:
@@ -48,7 +52,7 @@ def by_units(
     """The shards of a sequential evaluation: whole units of sampling, in their seeded order.
 
     Copies of an image belong to its unit. One of more than 32 images is cut, and nobody looks
-    before its end.
+    before its end. Of more than 2,048 images not every shard is followed by a look.
 
     Args:
         images: of the data set, in its order.
@@ -56,16 +60,20 @@ def by_units(
         seed: of the order.
     """
     found: list[Shard] = []
-    taken, pending = 0, list[int]()
+    taken, looked, pending = 0, 0, list[int]()
     units = _positions_of_units(images, positions, seed)
     for number, unit in enumerate(units, 1):
         pending += unit
         while len(pending) > _MOST:
             found.append(Shard(len(found), tuple(sorted(pending[:_MOST]))))
             taken, pending = taken + _MOST, pending[_MOST:]
-        if len(pending) >= min(_MOST, max(_LEAST, taken // _SHARE)) or number == len(units):
-            found.append(Shard(len(found), tuple(sorted(pending)), number))
-            taken, pending = taken + len(pending), []
+        is_last = number == len(units)
+        if len(pending) >= min(_MOST, max(_LEAST, taken // _SHARE)) or is_last:
+            taken += len(pending)
+            is_seen = is_last or (taken - looked) * _SPACING >= taken
+            looked = taken if is_seen else looked
+            found.append(Shard(len(found), tuple(sorted(pending)), number if is_seen else None))
+            pending = []
     return tuple(found)
 
 

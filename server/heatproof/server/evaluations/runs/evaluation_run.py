@@ -227,7 +227,7 @@ class EvaluationRun:
         document = await self._patiently(context.store.rules, stored.number)
         if not document:
             return in_order(await self._patiently(self._chosen, spec))
-        rules = context.documents.read_rules(document)
+        rules = await context.gates.read_baseline(context.documents.read_rules(document))
         policy = context.documents.read_policy(rules.policy)
         agenda = await self._patiently(self._by_units, spec)
         turns = Turns(len(finished))  # they are stored in their order

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from heatproof.server.resource_names import BaselineReference
-from heatproof.server.workers.statistics_tasks import RecordedEvaluation
+from heatproof.server.workers.statistics_tasks import RecordedEvaluation, TabulatedEvaluation
 
-Baseline: TypeAlias = str | RecordedEvaluation | BaselineReference | None
-"""Another model of the same evaluation, a recorded evaluation, a named baseline, or nothing."""
+Baseline: TypeAlias = str | RecordedEvaluation | TabulatedEvaluation | BaselineReference | None
+"""Another model of the same evaluation, a recorded evaluation, one that has been read, a named
+baseline, or nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from heatproof.evaluators.gate.pairing import require_comparable
 from heatproof.evaluators.gate.policy import Evaluated
 from heatproof.evaluators.gate.sequential import sequence_summaries
 from heatproof.evaluators.gate.soundness import (
+    compared_results,
     require_answered,
     require_groups,
     require_labels,
@@ -47,10 +48,12 @@ from heatproof.server.workers.statistics_tasks import (
     ImageSummary,
     Judge,
     LookAt,
+    RecordedColumns,
     RecordedEvaluation,
     SummarizeImages,
     SummarizeScores,
     TabulatedEvaluation,
+    TabulateRecord,
     TabulateRows,
 )
 
@@ -60,6 +63,22 @@ def tabulate_rows(task: TabulateRows, context: TaskContext) -> tuple[bytes, ...]
     context.report(f"tabulating {len(task.images)} images")
     spec, rows = context.documents.read_spec(task.spec), context.documents.read_rows(task.images)
     return written(tabulated(spec, rows, task.counted))
+
+
+def tabulate_record(task: TabulateRecord, context: TaskContext) -> RecordedColumns:
+    """Makes the columns of a recorded evaluation, as far as a policy compares them."""
+    context.report(f"reading {len(task.record.images)} images of the baseline")
+    policy = context.documents.read_policy(task.policy)
+    held = _evaluated(task.record, context)
+    compared = compared_results(policy, held.spec, {held.model}, has_baseline=True)
+    images, *blocks = written(held.columns)
+    spans = blocks_of(len(result_keys(held.spec)))
+    scores = {
+        span.start: block
+        for span, block in zip(spans, blocks, strict=True)
+        if not compared.isdisjoint(span)
+    }
+    return RecordedColumns(images, scores)
 
 
 def summarize_images(task: SummarizeImages, context: TaskContext) -> ImageSummary:
