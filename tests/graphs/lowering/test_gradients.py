@@ -35,6 +35,22 @@ float low = {{0}}, float high = {{1.5}}>
 }}"""
 CLIP = "Clip (wide, low, high)"
 
+GATED = """<ir_version: 8, opset_import: ["" : 17]>
+g (float[N, 3, 6, 10] image) => (float[N, 5] scores)
+<float[16, 3, 1, 1] e, float[16, 16, 1, 1] s, float[16, 16, 1, 1] d, float[5, 16] v, float[5] b>
+{
+    wide = Conv (image, e)
+    squeezed = GlobalAveragePool (wide)
+    logits = Conv (squeezed, s)
+    gate = Sigmoid (logits)
+    scaled = Mul (wide, gate)
+    deep = Conv (scaled, d)
+    r = Relu (deep)
+    p = GlobalAveragePool (r)
+    f = Flatten (p)
+    scores = Gemm <transB = 1> (f, v, b)
+}"""
+
 
 @pytest.fixture
 def rng() -> np.random.Generator:
@@ -135,6 +151,17 @@ def test_gates_are_differentiated_without_leaving_the_blocked_layout(
     used = {node.op_type for node in fast.graph}
     assert "Resize" in used
     assert not {"Expand", "ReduceSum", "Where"} & used
+
+
+def test_sums_over_cells_are_means_times_their_number(
+    text_model: Parser, rng: np.random.Generator
+) -> None:
+    exact = differentiated(ir.from_proto(text_model(GATED)))
+    fast = lowered(exact, Platform.CPU)
+    assert "ReduceSum" in {node.op_type for node in exact.graph}
+    assert "ReduceSum" not in {node.op_type for node in fast.graph}
+    wanted, found = gradients(GATED, text_model, rng, 6)
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=TOLERANCE * np.abs(wanted).max())
 
 
 @pytest.mark.parametrize("name", ["mobilenet_v2", "mobilenet_v3", "efficientnet"])
