@@ -125,9 +125,9 @@ def test_an_image_is_handed_over_once() -> None:
 
 def test_an_image_that_is_made_anew_is_handed_over_again() -> None:
     """Its array may lie where the one before it lay."""
-    held = DeviceImages("cpu", most_bytes=192)
-    for seed in range(50):
-        made = np.random.default_rng(seed).random((3, 4, 4), np.float32)
+    held, pixels = DeviceImages("cpu"), np.random.default_rng(0).random((50, 3, 4, 4), np.float32)
+    for image in range(50):
+        made = pixels[image].copy()
         assert (held.stacked([made]).numpy() == made).all()
         del made
 
