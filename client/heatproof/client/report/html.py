@@ -85,7 +85,7 @@ def _evaluated(content: Content, lead: int | None) -> dict[str, object]:
         "cards": shown,
         "places": {card.image: place for place, card in reversed(list(enumerate(shown, 1)))},
         "facts": facts(content),
-        "environment": sorted(content.report.evaluation.environment.items()),
+        "environment": environment(content),
     }
 
 
@@ -171,6 +171,12 @@ def facts(content: Content) -> list[tuple[str, str]]:
     if created.seconds:
         told.append(("Evaluated", f"{created.ToDatetime():%Y-%m-%d %H:%M} UTC"))
     return told
+
+
+def environment(content: Content) -> list[tuple[str, str]]:
+    """What an evaluation was computed with and how, models by their short names."""
+    held = content.report.evaluation.environment
+    return [(name, content.captions.spoken(held[name])) for name in sorted(held)]
 
 
 def _data_set(dataset: Dataset) -> str:

@@ -7,7 +7,7 @@ from heatproof.client.report.comparison.content import ComparisonContent
 from heatproof.client.report.comparison.curves import strips
 from heatproof.client.report.comparison.matrices import EXPLANATION
 from heatproof.client.report.comparison.quantities import LEGEND, DifferenceRow, Quantity
-from heatproof.client.report.html import facts
+from heatproof.client.report.html import environment, facts
 from heatproof.client.report.page.gallery import cards
 from heatproof.client.report.page.image_table import image_table
 from heatproof.client.report.page.rendering import filled
@@ -56,7 +56,7 @@ def render(comparison: ComparisonContent) -> str:
         strips=strips(content, comparison.controls),
         table=table,
         cards=cards(content, table.order, comparison.controls),
-        environment=sorted(content.report.evaluation.environment.items()),
+        environment=environment(content),
     )
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from heatproof.client.report.html import facts
+from heatproof.client.report.html import environment, facts
 from heatproof.client.report.page.rendering import filled
 from heatproof.client.report.reliability.content import TONES, TRUST_LEGEND, ReliabilityContent
 
@@ -34,5 +34,5 @@ def render(reliability: ReliabilityContent) -> str:
         several_models=content.several_models,
         legend=TRUST_LEGEND,
         tones=TONES,
-        environment=sorted(content.report.evaluation.environment.items()),
+        environment=environment(content),
     )
