@@ -24,6 +24,10 @@ GRID: Final = 7
 
 _MASK: Final = "mask"
 
+_LOOKED_ROWS: Final = 32
+_RUN_LONGER: Final = 4
+_LONGER_ROWS: Final = 96
+
 
 @dataclass(frozen=True, slots=True)
 class Way:
@@ -82,14 +86,22 @@ class Rows:
         return lambda: list(pool.map(run, runs))
 
     def best_way(self, cores: int, batches: Iterable[int] = BATCHES) -> Way:
-        """Tries every batch, on threads of one run and on runs side by side; the faster of two."""
-        found: dict[Way, float] = {}
+        """Tries every batch, on threads of one run and on runs side by side.
+
+        The fastest few of a short look are run for longer, for a lucky run is not the best way.
+        """
         split = {(1, cores), (1, cores + 1), (cores, 1), (cores, 2)}
-        for (threads, streams), batch in product(sorted(split), batches):
-            way = Way(batch, threads, streams)
-            call = self.passes(way, HELD_ROWS)
-            found[way] = min(seconds(call) for _ in range(2))
-        return min(found, key=lambda way: found[way])
+        ways = [
+            Way(batch, threads, streams)
+            for (threads, streams), batch in product(sorted(split), batches)
+        ]
+        looked = {way: self._shortest(way, _LOOKED_ROWS, runs=2) for way in ways}
+        fastest = sorted(looked, key=looked.__getitem__)[:_RUN_LONGER]
+        return min(fastest, key=lambda way: self._shortest(way, _LONGER_ROWS, runs=3))
+
+    def _shortest(self, way: Way, count: int, runs: int) -> float:
+        call = self.passes(way, count)
+        return min(seconds(call) for _ in range(runs))
 
 
 def seconds(call: Callable[[], object]) -> float:
