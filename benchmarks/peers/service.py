@@ -51,6 +51,7 @@ class Service:
             self.given.files,
             preprocessing=self.preprocessing,
             explainers=[explainer],
+            **UNCACHED,
         )
         return np.stack([one.values for one in found])
 
