@@ -89,7 +89,7 @@ def _seconds(call: Callable[[], object]) -> float:
 
 def _steps(photograph: Path, policy: Path) -> Iterator[tuple[str, float]]:
     """Each step of a gate and what it takes."""
-    importing = [sys.executable, "-c", "import heatproof.client.command.application"]
+    importing = [sys.executable, "-c", "import heatproof.client.command.evaluations.gate"]
     yield (
         "an interpreter with the command's modules",
         _seconds(lambda: subprocess.run(importing, check=True)),
