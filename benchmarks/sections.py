@@ -80,7 +80,7 @@ class Source:
 
 
 SOURCES: Final = (
-    Source("limits", "benchmarks.passes.limits", seconds=560),
+    Source("limits", "benchmarks.passes.limits", seconds=700),
     Source("masking", "benchmarks.passes.masking", seconds=330),
     Source("peers", "benchmarks.peers.section", seconds=900, needs_peers=True),
     Source("start", "benchmarks.service.start"),
