@@ -43,7 +43,7 @@ from heatproof.evaluators.outcomes import Curve
 from heatproof.evaluators.removal import REMOVALS
 from heatproof.server.api.codec.evaluations import serialized_spec
 from heatproof.server.api.codec.worker_documents import check_document
-from heatproof.server.evaluations.store.records import State
+from heatproof.server.evaluations.store.records import NewEvaluation, State, StoredEvaluation
 from heatproof.server.resource_names import EvaluationName
 from heatproof.server.workers.execution.context import TaskContext
 from heatproof.server.workers.inputs import StoredImage
@@ -144,17 +144,9 @@ async def measured(world: World, images: int, results: int, points: int) -> dict
         images=images,
         predictions=images,
     )
-    store = world.stores.evaluations
     begun = time.process_time()
     async with WorkerPool(PoolSettings(threads=1, preload=False), check_document) as pool:
-        async with scheduling(world, MadeUpWorkers(pool, points)) as scheduler:
-            stored = store.add(new)
-            scheduler.submit(stored)
-            name = EvaluationName.parse(stored.name)
-            while not (found := await asyncio.to_thread(store.get, name)).state.is_final:  # noqa: ASYNC110  # the store has no event
-                await asyncio.sleep(1)
-        if found.state is not State.SUCCEEDED:
-            raise SystemExit(f"the evaluation is {found.state}: {found.error!r}")
+        await ended(world, MadeUpWorkers(pool, points), new, every=1)
         workers = dict(_workers())
     return {
         "images": images,
@@ -163,6 +155,22 @@ async def measured(world: World, images: int, results: int, points: int) -> dict
         "server s": time.process_time() - begun,
         **workers,
     }
+
+
+async def ended(
+    world: World, workers: MadeUpWorkers, new: NewEvaluation, *, every: float
+) -> StoredEvaluation:
+    """Runs an evaluation to its end, and looks for that every so many seconds."""
+    store = world.stores.evaluations
+    stored = store.add(new)
+    async with scheduling(world, workers) as scheduler:
+        scheduler.submit(stored)
+        name = EvaluationName.parse(stored.name)
+        while not (found := await asyncio.to_thread(store.get, name)).state.is_final:  # noqa: ASYNC110  # the store has no event
+            await asyncio.sleep(every)
+    if found.state is not State.SUCCEEDED:
+        raise SystemExit(f"the evaluation is {found.state}: {found.error!r}")
+    return found
 
 
 def _workers() -> Iterator[tuple[str, float]]:

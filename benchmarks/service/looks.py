@@ -20,19 +20,19 @@ from pathlib import Path
 from typing import Final
 from unittest import mock
 
-from benchmarks.service.columns import MadeUpWorkers
+from benchmarks.service.columns import MadeUpWorkers, ended
 from heatproof.server.api.codec.evaluations import encode_evaluation
 from heatproof.server.api.codec.worker_documents import check_document
 from heatproof.server.evaluations.gating.gates import Gates
-from heatproof.server.evaluations.store.records import NewEvaluation, State, StoredEvaluation
-from heatproof.server.resource_names import EvaluationName
+from heatproof.server.evaluations.store.records import StoredEvaluation
 from heatproof.server.workers.local.pool import PoolSettings, WorkerPool
 from heatproof.v1 import evaluation_service_pb2, gate_pb2, results_pb2
-from tests.server.driving import scheduling
 from tests.server.world import World, opened_world
 
 IMAGES: Final = (1_250, 2_500, 5_000, 10_000)
 POINTS: Final = 5
+_EVERY: Final = 0.05
+"""Seconds between two looks at whether an evaluation has ended."""
 
 
 @dataclass
@@ -90,28 +90,15 @@ async def measured(world: World, images: int) -> tuple[float, Timed]:
     """Runs an evaluation, and another one in sequence against it; seconds of the other one."""
     async with WorkerPool(PoolSettings(threads=1, preload=False), check_document) as pool:
         workers = MadeUpWorkers(pool, POINTS)
-        first = await _ended(world, workers, world.new(images))
+        first = await ended(world, workers, world.new(images), every=_EVERY)
         asked = evaluation_service_pb2.CreateEvaluationRequest(
             policy=policy(), recorded_baseline=recorded(world, first)
         )
         rules = asked.SerializeToString(deterministic=True)
         found, start = Timed(), time.perf_counter()
         with found.watched():
-            await _ended(world, workers, replace(world.new(images), rules=rules))
+            await ended(world, workers, replace(world.new(images), rules=rules), every=_EVERY)
         return time.perf_counter() - start, found
-
-
-async def _ended(world: World, workers: MadeUpWorkers, new: NewEvaluation) -> StoredEvaluation:
-    store = world.stores.evaluations
-    stored = store.add(new)
-    async with scheduling(world, workers) as scheduler:
-        scheduler.submit(stored)
-        name = EvaluationName.parse(stored.name)
-        while not (found := await asyncio.to_thread(store.get, name)).state.is_final:  # noqa: ASYNC110  # the store has no event
-            await asyncio.sleep(0.05)
-    if found.state is not State.SUCCEEDED:
-        raise SystemExit(f"the evaluation is {found.state}: {found.error!r}")
-    return found
 
 
 def main() -> None:

@@ -12,23 +12,13 @@ from heatproof.evaluators.errors import (
     UnknownAnswerError,
     WorkerCrashedError,
 )
-from heatproof.evaluators.evaluation.spec import EvaluationSpec
-from heatproof.evaluators.images.preprocessing import PRESETS
 from heatproof.server.workers.apart import ApartWorkers
-from heatproof.server.workers.inputs import Blob, EncodedSource, ModelFiles, StoredImage
 from heatproof.server.workers.protocol import Done, Failed, Lane, Partial, Progress, Task, Workers
 from heatproof.server.workers.tasks import DescribeEnvironment, RunShard, ShardTotals
+from tests.server.workers.shards import shard
 
 A, B = "models/sha256-aa", "models/sha256-bb"
 QUERIES = {A: 10, B: 20}
-
-
-def shard(*models: str, no_cache: bool = False) -> RunShard:
-    spec = EvaluationSpec(
-        models=models, preprocessing=PRESETS["unit"], metrics=(), no_cache=no_cache
-    )
-    files = tuple(ModelFiles(name, Blob("d" * 64)) for name in models)
-    return RunShard(spec, files, (StoredImage("1" * 64, "", EncodedSource(b"")),))
 
 
 @dataclass

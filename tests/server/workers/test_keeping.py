@@ -7,23 +7,18 @@ from typing import Any
 
 import pytest
 
-from heatproof.evaluators.evaluation.spec import EvaluationSpec
-from heatproof.evaluators.images.preprocessing import PRESETS
 from heatproof.server.answers.answer_store import AnswerStore
 from heatproof.server.answers.folders import AnswerPlace, cohort_of
 from heatproof.server.workers.inputs import (
     AnswerGrant,
-    Blob,
-    EncodedSource,
-    ModelFiles,
-    StoredImage,
 )
 from heatproof.server.workers.keeping import KeepingWorkers
 from heatproof.server.workers.protocol import Done, Lane, NewAnswers, Progress, Task, Workers
 from heatproof.server.workers.tasks import DescribeEnvironment, RunShard
+from tests.server.workers.shards import IMAGE, shard
 
 MODELS = ("models/sha256-aa", "models/sha256-bb")
-IMAGE, STRANGE = "1" * 64, "2" * 64
+STRANGE = "2" * 64
 CONTEXT = "c" * 64
 FOUND = NewAnswers(MODELS[0], CONTEXT, IMAGE, b"answers")
 
@@ -47,14 +42,6 @@ class Telling(Workers):
         for one in self.found:
             yield one
         yield Done(None)
-
-
-def shard(*models: str, no_cache: bool = False) -> RunShard:
-    spec = EvaluationSpec(
-        models=models, preprocessing=PRESETS["unit"], metrics=(), no_cache=no_cache
-    )
-    files = tuple(ModelFiles(name, Blob("d" * 64)) for name in models)
-    return RunShard(spec, files, (StoredImage(IMAGE, "", EncodedSource(b"")),))
 
 
 async def told(
