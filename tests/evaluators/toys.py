@@ -53,6 +53,7 @@ def facts(
     model: str = "models/toy",
     layers: tuple[str, ...] = ("first", "last"),
     in_flight: int = 1,
+    cores: int = 1,
 ) -> PredictorFacts:
     def supports(run: ModelPass) -> Shortfall | None:
         found = (known for known in shortfalls if known.capability in run.capabilities)
@@ -69,6 +70,7 @@ def facts(
         supports=supports,
         layers=layers,
         in_flight=in_flight,
+        cores=cores,
         channels={"features": 3},
     )
 

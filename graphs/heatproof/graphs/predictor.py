@@ -107,6 +107,7 @@ class OrtPredictor:
             channels=canonical.channels,
             layers=layers_of(canonical.model),
             in_flight=self._in_flight(),
+            cores=self._sessions.settings.threads,
             composes=self._composes,
             reading=self._reading(),
             warnings=tuple(self._warning(note) for note in notes_of(canonical.model)),

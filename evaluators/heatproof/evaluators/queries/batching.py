@@ -5,6 +5,8 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import islice
 from typing import Final, Generic, TypeVar
 
 import numpy as np
@@ -19,7 +21,8 @@ from heatproof.evaluators.queries.known.keys import drawn_key, named_key
 from heatproof.evaluators.queries.passes import IMAGE, ModelPass
 from heatproof.evaluators.queries.predictor import Answers, Batch, Predictor, PredictorFacts
 from heatproof.evaluators.queries.procedure import Answer, Gradient, MaskedView, Prediction, Query
-from heatproof.evaluators.removal.operator import Backdrop, RemovalView, Render
+from heatproof.evaluators.removal.operator import Backdrop, RemovalOperator, RemovalView, Render
+from heatproof.evaluators.removal.painting import Painter
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -40,6 +43,7 @@ class Request:
         key: what tells it from others of this evaluation.
         place: of the image for which it was asked first.
         name: its SHA-256 for every evaluation; None where it is not known, or of no use.
+        shown: gives what its row shows; None before anything is begun for it.
         waiting: all who asked for it.
     """
 
@@ -47,6 +51,7 @@ class Request:
     key: Hashable
     place: int = 0
     name: bytes | None = None
+    shown: Callable[[], Composition] | None = None
     waiting: list[Callable[[Answer], None]] = field(default_factory=list)
 
 
@@ -76,7 +81,8 @@ class Batcher:
     """Collects queries to one model and submits them in batches of its fixed size.
 
     Each way to run the model fills batches of its own. A last, incomplete batch is padded with its
-    own first row. Pixels are drawn when a batch is cut. What is known from elsewhere takes no row.
+    own first row. Pixels are drawn when a batch is cut; what is painted anew for each mask is begun
+    before, on every core. What is known from elsewhere takes no row.
 
     Args:
         predictor: the model.
@@ -101,6 +107,7 @@ class Batcher:
             min(_REMEMBERED_MOST, max(self.facts.batch_size, _REMEMBERED_BYTES // row_bytes))
         )
         self._renders: Recent[Hashable, Render] = Recent(_BOUND_OPERATORS)
+        self._painter = Painter(self.facts.cores)
         self._submitted: deque[tuple[list[Request], Future[Answers]]] = deque()
 
     @property
@@ -172,7 +179,8 @@ class Batcher:
             self._settle(request, row)
 
     def abandon(self) -> None:
-        """Drops the batches that have not begun and waits until none runs any more."""
+        """Drops what has not begun and waits until nothing runs any more."""
+        self._painter.close()
         wait([future for _, future in self._submitted if not future.cancel()])
         self._submitted.clear()
 
@@ -181,8 +189,10 @@ class Batcher:
         requests: list[Request] = []
         rows: list[Composition] = []
         while lane and len(requests) < self.facts.batch_size:
+            for coming in islice(lane, self.facts.batch_size + self.facts.cores):
+                self._begin(coming)
             request = lane.popleft()
-            row = self._composed(request.query)
+            row = self._begin(request)()
             if self._known is not None and request.name is None:
                 request.name = drawn_key(request.query, row.drawn())
                 if self._is_settled(request):
@@ -230,22 +240,32 @@ class Batcher:
             gates=None if run.gate is None else self._padded(map(_gate, queries)),
         )
 
-    def _composed(self, query: Query) -> Composition:
-        """What a row shows; drawn where the operator tells no backdrop."""
-        image = query.image
+    def _begin(self, request: Request) -> Callable[[], Composition]:
+        """Gives what the row of a request shows."""
+        if request.shown is None:
+            request.shown = self._begun(request.query)
+        return request.shown
+
+    def _begun(self, query: Query) -> Callable[[], Composition]:
+        """Gives what a row shows; begins to paint it where the operator tells no backdrop."""
         if not isinstance(query, MaskedView) or query.mask is None or query.removal is None:
-            return Composition(image.draw())
-        key = image.key, query.removal, query.seed
+            return lambda: Composition(query.image.draw())
+        render = self._render(query, query.removal)
+        if not isinstance(render, Backdrop):
+            painted = self._painter.begin(render, query.mask)
+            return lambda: Composition(painted())
+        if render.behind is None:
+            return partial(Composition, render.image)
+        return partial(Composition, render.image, query.mask, render.behind)
+
+    def _render(self, query: MaskedView, removal: RemovalOperator) -> Render:
+        key = query.image.key, removal, query.seed
         render = self._renders.get(key)
         if render is None:
-            view = RemovalView(image.draw(), np.random.default_rng(query.seed), query.substitutes)
-            render = query.removal.bind(view)
+            rng = np.random.default_rng(query.seed)
+            render = removal.bind(RemovalView(query.image.draw(), rng, query.substitutes))
             self._renders.put(key, render)
-        if not isinstance(render, Backdrop):
-            return Composition(render(query.mask))
-        if render.behind is None:
-            return Composition(render.image)
-        return Composition(render.image, query.mask, render.behind)
+        return render
 
     def _mask(self, query: Query) -> Mask:
         if isinstance(query, MaskedView) and query.mask is not None:

@@ -49,6 +49,7 @@ class PredictorFacts:
         channels: number of channels of spatial tensors, as far as it is known.
         layers: names of the layers whose weights can be drawn anew, in the order of the graph.
         in_flight: batches to submit before the answers to the first of them are awaited.
+        cores: cores that may be used, beside the passes too.
         composes: whether rows are to be told as compositions, for the predictor draws them itself.
         reading: how the class scores are read from the model's output; None if that is not known.
         warnings: what was done to the model before it was run.
@@ -68,6 +69,7 @@ class PredictorFacts:
     channels: Mapping[str, int] = field(default_factory=dict, compare=False)
     layers: tuple[str, ...] = ()
     in_flight: int = 1
+    cores: int = 1
     composes: bool = False
     reading: Reading | None = None
     warnings: tuple[ModelWarning, ...] = ()

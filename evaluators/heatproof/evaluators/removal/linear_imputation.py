@@ -133,8 +133,7 @@ def _weighted(planes: Planes) -> Planes:
 
 def _sums(products: Unknowns) -> NDArray[np.float64]:
     """Of each channel."""
-    summed: NDArray[np.float64] = products.sum(axis=0)
-    return summed
+    return np.array([channel.sum() for channel in products.T])
 
 
 def _ratio(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -52,12 +52,13 @@ class Multigrid:
         self._levels: list[_Level] = []
         while matrix.shape[0] > _COARSEST:
             rows, columns = rows // _AGGREGATE, columns // _AGGREGATE
-            places = np.stack([rows, columns])
-            merged, owners = np.unique(places, axis=1, return_inverse=True)
-            level = _level(matrix, owners.reshape(-1))
+            held = np.zeros((rows.max() + 1, columns.max() + 1), np.bool_)
+            held[rows, columns] = True
+            owners = (held.cumsum() - 1).reshape(held.shape)[rows, columns]
+            level = _level(matrix, owners)
             self._levels.append(level)
             matrix = scipy.sparse.csr_array(level.restriction @ matrix @ level.prolongation)
-            rows, columns = merged
+            rows, columns = np.nonzero(held)
         self._inverse = np.linalg.inv(matrix.toarray())
 
     def __call__(self, residual: Unknowns) -> Unknowns:

@@ -35,8 +35,15 @@ from heatproof.server.workers.protocol import DocumentCheck, Done, Event, Failed
 
 _log = logging.getLogger(__name__)
 
-_ENVIRONMENT: Final = {"ORT_DISABLE_TELEMETRY": "1"}
-"""ONNX Runtime would send reports of its use; a worker says nothing to anybody but its server."""
+_ENVIRONMENT: Final = {
+    "ORT_DISABLE_TELEMETRY": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+}
+"""ONNX Runtime would send reports of its use; a worker says nothing to anybody but its server.
+
+The cores are the networks' and the painters': threads of NumPy would wait for one another there.
+"""
 
 _SPARE_PROCESSOR_SECONDS: Final = 60.0
 """Beside a task's seconds on every core: the clock of the server is to end it, not the kernel."""
