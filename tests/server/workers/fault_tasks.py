@@ -235,6 +235,23 @@ def hoard(task: Hoard, _bench: TaskContext) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class Multiply(Task[object, float]):
+    """Multiplies matrices; its value is the share of the work that other threads did."""
+
+    executor: ClassVar[str] = "tests.server.workers.fault_tasks:multiply"
+    value: ClassVar[Any] = float
+
+
+def multiply(_task: Multiply, _bench: TaskContext) -> float:
+    matrix = np.ones((1024, 1024))
+    own, all_threads = time.thread_time(), time.process_time()
+    for _ in range(4):
+        _ = matrix @ matrix
+    own, all_threads = time.thread_time() - own, time.process_time() - all_threads
+    return 1 - own / all_threads
+
+
+@dataclass(frozen=True, slots=True)
 class Describe(Task[object, dict[str, object]]):
     """Tells how its worker lives."""
 

@@ -25,6 +25,7 @@ from tests.server.workers.fault_tasks import (
     Describe,
     Eat,
     Hoard,
+    Multiply,
     Refuse,
     Wait,
 )
@@ -62,6 +63,15 @@ async def test_an_unexpected_error_is_internal_and_spares_the_worker(pool: Worke
     assert "surprise" not in str(caught.value)
 
     assert await pool.call(Count(0)) == before
+
+
+async def test_linear_algebra_of_a_worker_stays_in_its_thread(
+    settings: PoolSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "4")
+
+    async with started(settings) as pool:
+        assert await pool.call(Multiply()) < 0.2
 
 
 async def test_a_task_that_kills_its_worker_once_succeeds_without_repeating_results(

@@ -35,15 +35,17 @@ from heatproof.server.workers.protocol import DocumentCheck, Done, Event, Failed
 
 _log = logging.getLogger(__name__)
 
-_ENVIRONMENT: Final = {
-    "ORT_DISABLE_TELEMETRY": "1",
+_SILENT: Final = {"ORT_DISABLE_TELEMETRY": "1"}
+"""ONNX Runtime would send reports of its use; a worker says nothing to anybody but its server."""
+
+_LINEAR_ALGEBRA: Final = {
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
+    "BLIS_NUM_THREADS": "1",
+    "VECLIB_MAXIMUM_THREADS": "1",
 }
-"""ONNX Runtime would send reports of its use; a worker says nothing to anybody but its server.
-
-The cores are the networks' and the painters': threads of NumPy would wait for one another there.
-"""
+"""NumPy's and SciPy's libraries would sum in another order on other numbers of cores, and their
+threads spin after each call on cores that passes need."""
 
 _SPARE_PROCESSOR_SECONDS: Final = 60.0
 """Beside a task's seconds on every core: the clock of the server is to end it, not the kernel."""
@@ -297,7 +299,7 @@ def _launch(
             command,
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
-            env={**os.environ, **_ENVIRONMENT},
+            env={**os.environ, **_SILENT, **_LINEAR_ALGEBRA},
         )
     ours.send(settings)
     return popen, ours
