@@ -48,6 +48,15 @@ def test_every_report_says_after_how_many_units_it_was_decided(tmp_path: Path) -
     assert saved["evaluation"]["state"] == "STATE_STOPPED"
 
 
+def test_units_that_were_left_out_and_those_that_were_not_needed_are_told_apart() -> None:
+    report = sequential(2, 50, CheckResult.OUTCOME_PASS)
+    report.evaluation.spec.units = 50
+    report.evaluation.sampling.MergeFrom(Sampling(units=2, units_left_out=30))
+    assert judged(report)[0].images == (
+        "2 of 50; 30 of 80 units were left out: `units = 50` repeats this choice"
+    )
+
+
 @pytest.mark.parametrize(
     ("outcomes", "told"),
     [

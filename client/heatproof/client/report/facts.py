@@ -102,20 +102,28 @@ def sampling_text(report: Report) -> str:
     evaluation, images = report.evaluation, str(len(report.images))
     if evaluation.state == Evaluation.STATE_STOPPED:
         images = f"{images} of {evaluation.progress.images_total}"
-    return sampling_words(images, evaluation.sampling)
+    return sampling_words(images, evaluation.sampling, evaluation.spec.units)
 
 
-def sampling_words(images: str, held: Sampling) -> str:
-    """The same of images that may not be evaluated yet."""
+def sampling_words(images: str, held: Sampling, chosen: int = 0) -> str:
+    """The same of images that may not be evaluated yet.
+
+    Args:
+        images: how many there are, in words.
+        held: what is sampled.
+        chosen: units that were to be evaluated, which an early end may not have reached; 0: those
+            that are held.
+    """
     text = images
     if held.copies:
         text += f", of which {held.copies} are copies of others and count once"
     if held.unit == Sampling.UNIT_GROUP:
         text += f"; intervals and tests count {held.units} groups (n = {held.units})"
     if held.units_left_out:
+        units = chosen or held.units
         text += (
-            f"; {held.units_left_out} of {held.units + held.units_left_out} units were left out: "
-            f"`units = {held.units}` repeats this choice"
+            f"; {held.units_left_out} of {units + held.units_left_out} units were left out: "
+            f"`units = {units}` repeats this choice"
         )
     return text
 
