@@ -76,6 +76,16 @@ def test_a_gate_that_took_all_says_what_is_decided(
     assert judgement.sequential == f"all 2 images were needed: {told}"
 
 
+def test_what_no_unit_has_a_score_for_is_decided_by_nothing() -> None:
+    report = sequential(2, 2, CheckResult.OUTCOME_PASS)
+    second = report.verdict.checks[1]
+    second.sequential, second.outcome = False, CheckResult.OUTCOME_NOT_EVALUATED
+    told = "all 2 images were needed: 1 decided in sequence"
+    assert judged(report)[1].sequential == f"{told}, 1 undecided"
+    second.outcome = CheckResult.OUTCOME_SKIPPED
+    assert judged(report)[1].sequential == told
+
+
 def test_groups_are_counted_as_groups() -> None:
     report = sequential(3, 9, CheckResult.OUTCOME_PASS)
     report.evaluation.sampling.unit = Sampling.UNIT_GROUP

@@ -117,7 +117,9 @@ def _sequential(report: GateReport) -> str:
     if used < total:
         rest = f"{spared} were" if (spared := total - used) > 1 else "1 was"
         return f"decided after {used} of {total} {units}, so {rest} not needed"
-    states = Counter(_decision(held) for held in verdict.checks)
+    states = Counter(
+        _decision(held) for held in verdict.checks if held.outcome != CheckResult.OUTCOME_SKIPPED
+    )
     counts = ", ".join(f"{states[state]} {state}" for state in _DECISIONS if states[state])
     return f"all {total} {units} were needed: {counts}"
 
@@ -127,13 +129,9 @@ _DECISIONS: Final = ("decided in sequence", "undecided", "decided by all togethe
 
 
 def _decision(held: CheckResult) -> str:
-    if not held.sequential:
-        return _DECISIONS[2]
-    is_open = held.outcome in {
-        CheckResult.OUTCOME_INCONCLUSIVE,
-        CheckResult.OUTCOME_NOT_EVALUATED,
-    }
-    return _DECISIONS[is_open]
+    if held.outcome in {CheckResult.OUTCOME_INCONCLUSIVE, CheckResult.OUTCOME_NOT_EVALUATED}:
+        return _DECISIONS[1]
+    return _DECISIONS[0] if held.sequential else _DECISIONS[2]
 
 
 def _tally(rows: Iterable[CheckRow]) -> str:
