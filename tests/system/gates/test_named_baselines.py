@@ -1,6 +1,7 @@
 """Baselines of a server by name, over real sockets and restarts."""
 
 import re
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -331,3 +332,28 @@ def test_baselines_survive_a_restart_and_belong_to_their_server(tmp_path: Path) 
         assert not stub.ListBaselines(pb.ListBaselinesRequest()).baselines
         with refuses("NOT_FOUND", told="there is no baselines/main"):
             stub.DeleteBaseline(pb.DeleteBaselineRequest(name=MAIN))
+
+
+def test_a_retry_finds_its_evaluation_when_the_baseline_has_gone(
+    served: Evaluating, baselines: Any, sound: str
+) -> None:
+    baselines.SetBaseline(pb.SetBaselineRequest(name="baselines/passing", evaluation=sound))
+
+    def create(request_id: str, **changes: Any) -> str:
+        rules = policy(served, max_regression=0.05)
+        rules.seed = changes.get("seed", rules.seed)
+        request = evaluation_service_pb2.CreateEvaluationRequest(
+            spec=served.spec(**changes),
+            policy=rules,
+            request_id=request_id,
+            named_baseline="baselines/passing",
+        )
+        return str(served.stub.CreateEvaluation(request, timeout=60).evaluation.name)
+
+    first = create(str(uuid.UUID(int=1)))
+    baselines.DeleteBaseline(pb.DeleteBaselineRequest(name="baselines/passing"))
+    assert create(str(uuid.UUID(int=1))) == first
+    with refuses("ABORTED", "another spec"):
+        create(str(uuid.UUID(int=1)), seed=4)
+    with refuses("NOT_FOUND", "baselines/passing"):
+        create(str(uuid.UUID(int=2)))

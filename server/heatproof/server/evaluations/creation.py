@@ -78,6 +78,9 @@ class Creation:
     ) -> EvaluationOffer:
         """Checks an evaluation, and by what it will be judged, and counts what it computes.
 
+        What a retry will be judged by has been checked by the first try: its baseline may be
+        another one meanwhile, or gone.
+
         Args:
             spec: what is asked.
             request_id: makes a retry safe; "" without one.
@@ -88,6 +91,7 @@ class Creation:
             InvalidArgumentError: the spec or the policy is wrong; names the field.
             FailedPreconditionError: the baseline was evaluated differently.
             NotFoundError: a model, the data set or the baseline is not stored.
+            ConflictError: the request id has created an evaluation of another spec.
             UnsupportedOperatorError: a model cannot do what the spec needs.
         """
         key = _checked_request_id(request_id)
@@ -98,12 +102,16 @@ class Creation:
             for check in checks:
                 check(spec)
             plan = await self._context.workers.call(PlanEvaluation(spec, models, inventory))
-        policy = await self._checked_policy(rules, spec, images)
+        documents = self._context.documents
+        written = documents.serialized_spec(spec)
+        known = await asyncio.to_thread(self._context.store.requested, key, written)
+        if rules is not None and known is None:
+            await self._check_policy(rules, spec, images)
+        policy = None if rules is None else documents.read_policy(rules.policy)
         is_sequential = policy is not None and policy.sequential
         seconds = await asyncio.to_thread(self._seconds, spec, len(images), plan.predictions)
-        documents = self._context.documents
         new = NewEvaluation(
-            spec=documents.serialized_spec(spec),
+            spec=written,
             models=spec.run_models,
             dataset=spec.dataset,
             request_id=key,
@@ -129,16 +137,13 @@ class Creation:
         self._scheduler.submit(stored)
         return stored
 
-    async def _checked_policy(
-        self, rules: Rules | None, spec: EvaluationSpec, images: Sequence[StoredImage]
-    ) -> Policy | None:
-        """The policy, once a worker has checked it with what it is held against."""
-        if rules is None:
-            return None
+    async def _check_policy(
+        self, rules: Rules, spec: EvaluationSpec, images: Sequence[StoredImage]
+    ) -> None:
+        """Has a worker check a policy with what it is held against."""
         if isinstance(rules.baseline, str):
             known_model(rules.baseline, spec.models, field="baseline_model")
         await self._context.workers.call(await self._checking(rules, spec, images))
-        return self._context.documents.read_policy(rules.policy)
 
     async def _checking(
         self, rules: Rules, spec: EvaluationSpec, images: Sequence[StoredImage]

@@ -88,7 +88,7 @@ class EvaluationStore:
         """
         name = str(EvaluationName.unused())
         with self._ownership.adding(name, ()) as connection:
-            known = _requested(connection, new)
+            known = _requested(connection, new.request_id, new.spec)
             if known is not None:
                 return known
             self._check_room(connection)
@@ -100,6 +100,15 @@ class EvaluationStore:
                 kept = {"evaluation": stored.number, "data": new.rules}
                 connection.execute(insert(evaluation_rules).values(kept))
             return stored
+
+    def requested(self, request_id: str | None, spec: bytes) -> StoredEvaluation | None:
+        """The evaluation that a `request_id` has created; None if it has created none.
+
+        Raises:
+            ConflictError: it is one of another spec.
+        """
+        with self._engine.connect() as connection:
+            return _requested(connection, request_id, spec)
 
     def get(self, name: EvaluationName) -> StoredEvaluation:
         """Finds an evaluation.
@@ -299,16 +308,18 @@ class EvaluationStore:
             )
 
 
-def _requested(connection: Connection, new: NewEvaluation) -> StoredEvaluation | None:
-    if new.request_id is None:
+def _requested(
+    connection: Connection, request_id: str | None, spec: bytes
+) -> StoredEvaluation | None:
+    if request_id is None:
         return None
-    query = _query().where(evaluations.c.request_id == new.request_id)
+    query = _query().where(evaluations.c.request_id == request_id)
     row = connection.execute(query).one_or_none()
     if row is None:
         return None
-    if row.spec != new.spec:
+    if row.spec != spec:
         raise ConflictError(
-            f"request_id {new.request_id} has created {row.name} of another spec; draw a new one",
+            f"request_id {request_id} has created {row.name} of another spec; draw a new one",
             field="request_id",
             metadata={"evaluation": row.name},
         )
