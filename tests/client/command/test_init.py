@@ -230,3 +230,14 @@ def test_somebody_at_a_terminal_is_asked(home: Path, served: str) -> None:
     assert "localization_auc" in held
     severities = {check.severity for check in read_policy(home / "asked.toml").checks}
     assert severities <= {Check.SEVERITY_UNSPECIFIED, Check.SEVERITY_WARN}
+
+
+def test_a_file_in_the_place_of_an_output_is_told_its_option(
+    served: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = "name the file to write by --policy mine.toml"
+    for asked in ([*ASKED, "--server", served], []):
+        assert run(["init", *asked, "--output", "mine.toml", "--yes"]) == 2
+        assert told in " ".join(capsys.readouterr().err.split())
+    assert run(["init", *ASKED, "--output", "mine", "--server", served, "--yes"]) == 2
+    assert "--policy" not in capsys.readouterr().err

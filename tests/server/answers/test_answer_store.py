@@ -8,6 +8,7 @@ from collections import namedtuple
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from heatproof.server.answers import answer_store
 from heatproof.server.answers.answer_store import AnswerStore
@@ -84,6 +85,20 @@ def test_room_on_the_disk_is_left_to_others(
     store = AnswerStore(tmp_path, 1 << 40)
     store.keep(place(), {MODEL}, b"answers")
     assert not files(store, place())
+
+
+@pytest.mark.parametrize("deleted", [".", "models", "cohorts"])
+def test_what_somebody_deletes_meanwhile_is_kept_again(tmp_path: Path, deleted: str) -> None:
+    both = (MODEL, OTHER)
+    store = AnswerStore(tmp_path / "answers", 1000)
+    store.keep(place(models=both), both, bytes(900))
+    shutil.rmtree(store.root / deleted)
+    with capture_logs() as logs:
+        store.keep(place(1, models=both), both, bytes(90))
+    assert files(store, place(1, models=both))
+    assert cohort_of(both) in AnswerStore(store.root, 1000).believed(both)
+    told = ["start the server anew" in entry["event"] for entry in logs]
+    assert told == ([True] if deleted == "." else [])
 
 
 def test_answers_go_with_their_model_alone(tmp_path: Path) -> None:

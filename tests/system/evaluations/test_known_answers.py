@@ -1,5 +1,6 @@
 """Each query once: what a server has answered before takes no pass, and changes no bit."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -141,6 +142,17 @@ def test_a_damaged_file_is_computed_anew_and_goes(tmp_path: Path, cut: int) -> N
         assert images == first
         assert damaged not in segments(tmp_path)
         assert ended(served, served.spec()) == (0, run, first)
+
+
+def test_what_somebody_deletes_meanwhile_is_computed_anew_and_kept(tmp_path: Path) -> None:
+    with keeping(tmp_path) as served:
+        compared = [{"inter_model_deletion": {"grid": 4, "steps": 4}}]
+        both = served.spec(served.sound, served.crippled, metrics=compared)
+        run, _, first = ended(served, both)
+        for folder in (tmp_path / "data" / "answers").iterdir():
+            shutil.rmtree(folder)
+        assert ended(served, both) == (run, 0, first)
+        assert ended(served, both) == (0, run, first)
 
 
 def test_a_baseline_is_paid_once_for_all_candidates(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """`heatproof init`: the first policy of a model, calibrated on its images."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -30,7 +32,7 @@ from heatproof.client.documents.policies import POLICY_FILE, preprocessing_table
 from heatproof.client.documents.reading.choices import choice
 from heatproof.client.documents.results import Report
 from heatproof.client.documents.results.estimates import EvaluationEstimate
-from heatproof.client.errors import UsageError
+from heatproof.client.errors import HeatproofError, UsageError
 from heatproof.client.report.facts import sampling_words
 from heatproof.client.version import __version__
 from heatproof.v1.dataset_pb2 import Dataset
@@ -150,27 +152,42 @@ def init(
     """
     options.require_new_file()
     prompts = Prompts.of_terminal(silent=options.yes)
-    subject, known = _completed(options, known, prompts)
-    options = replace(options, **asdict(subject))
-    with server.connected() as client, progress_shown() as on_progress:
-        setting = _setting(client, subject, options, stated, known, on_progress=on_progress)
-        models: list[ModelSource] = [*setting.panel.names]
-        question = setting.question(options.seed, on_progress)
-        question.update(stated.statement())  # type: ignore[typeddict-item]  # some of its keys
-        planned = client.estimate(models, setting.dataset.name, **question)
-        _require_units(planned)
-        if not prompts.agreed(f"{planned}. Run it?"):
-            raise typer.Abort
-        report = client.evaluate(models, setting.dataset.name, **question)
-        report = replace(report, models=setting.panel.models)
-        command = repeating(options, stated, known, server)
-        calibration = _calibration(report, setting, options, stated, command)
-        show_findings(calibration)
-        _require_checks(calibration)
-        text = policy_text(calibration)
-        written(options.policy, partial(_write, text))
-        verdict = client.perform(judged(report, options.policy))
+    with _file_hinted(stated.class_output):
+        subject, known = _completed(options, known, prompts)
+        options = replace(options, **asdict(subject))
+        with server.connected() as client, progress_shown() as on_progress:
+            setting = _setting(client, subject, options, stated, known, on_progress=on_progress)
+            models: list[ModelSource] = [*setting.panel.names]
+            question = setting.question(options.seed, on_progress)
+            question.update(stated.statement())  # type: ignore[typeddict-item]  # some of its keys
+            planned = client.estimate(models, setting.dataset.name, **question)
+            _require_units(planned)
+            if not prompts.agreed(f"{planned}. Run it?"):
+                raise typer.Abort
+            report = client.evaluate(models, setting.dataset.name, **question)
+            report = replace(report, models=setting.panel.models)
+            command = repeating(options, stated, known, server)
+            calibration = _calibration(report, setting, options, stated, command)
+            show_findings(calibration)
+            _require_checks(calibration)
+            text = policy_text(calibration)
+            written(options.policy, partial(_write, text))
+            verdict = client.perform(judged(report, options.policy))
     show_next_steps(verdict, options.policy, repeating(options, stated, known, server, gate=True))
+
+
+@contextmanager
+def _file_hinted(output: str | None) -> Iterator[None]:
+    """Says with an error how the file is named, where it stands in the place of an output."""
+    try:
+        yield
+    except HeatproofError as error:
+        if output is not None and Path(output).suffix == Path(POLICY_FILE).suffix:
+            error.add_note(
+                "--output names the output of the model that holds the class scores: name the "
+                f"file to write by --policy {output}"
+            )
+        raise
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,8 @@ class AnswerStore:
     """Answers as files below a folder; those that were used least recently go first.
 
     What cannot be written is not kept: no evaluation fails for it. Several servers may share a
-    folder. Blocking; called outside the event loop, from any thread.
+    folder, and what lies in it may be deleted at any time. Blocking; called outside the event loop,
+    from any thread.
 
     Attributes:
         root: the folder.
@@ -60,8 +61,7 @@ class AnswerStore:
         self._held_bytes: int | None = None
         self._paused_until = 0.0
         self._cohorts: dict[str, frozenset[str]] = {}
-        for folder in (root / "models", root / "cohorts"):
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._make_folders()
 
     def believed(self, models: Collection[str]) -> tuple[str, ...]:
         """The cohorts whose answers an evaluation of these models may believe, in a fixed order."""
@@ -84,9 +84,11 @@ class AnswerStore:
         try:
             if not data:
                 os.utime(folder)
-            elif self._has_room(len(data)):
-                self._list_cohort(place.cohort, models)
-                _write(folder, data)
+            else:
+                self._mend_folders()
+                if self._has_room(len(data)):
+                    self._list_cohort(place.cohort, models)
+                    _write(folder, data)
         except FileNotFoundError:
             pass  # there is none, or it has gone meanwhile
         except OSError as error:
@@ -109,6 +111,24 @@ class AnswerStore:
         """Removes all answers of a model."""
         with self._lock:
             shutil.rmtree(model_folder(self.root, model), ignore_errors=True)
+            self._held_bytes = None
+
+    def _make_folders(self) -> None:
+        for folder in _folders(self.root):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def _mend_folders(self) -> None:
+        """Makes the folders anew that somebody has deleted."""
+        with self._lock:
+            if all(folder.is_dir() for folder in _folders(self.root)):
+                return
+            if not self.root.exists():  # whose successor is another one to a sandbox
+                _log.warning(
+                    "the folder of answers was deleted: workers that run do not see the new one; "
+                    "start the server anew",
+                    folder=str(self.root),
+                )
+            self._make_folders()
             self._held_bytes = None
 
     def _has_room(self, size_bytes: int) -> bool:
@@ -157,6 +177,11 @@ class AnswerStore:
     def _list_cohort(self, cohort: str, models: Collection[str]) -> None:
         if len(models) > 1 and not cohort_file(self.root, cohort).exists():
             _write_file(cohort_file(self.root, cohort), "\n".join(sorted(models)).encode())
+
+
+def _folders(root: Path) -> tuple[Path, Path]:
+    """Of the answers, and of the lists of cohorts."""
+    return root / "models", root / "cohorts"
 
 
 def _held(root: Path) -> Iterator[_Held]:

@@ -4,24 +4,20 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Row,
-    Select,
     delete,
     exists,
     func,
     insert,
-    literal,
     select,
     update,
 )
 
 from heatproof.evaluators.errors import (
-    ConflictError,
     FailedPreconditionError,
     NotFoundError,
     OverloadedError,
@@ -44,6 +40,12 @@ from heatproof.server.evaluations.store.records import (
 )
 from heatproof.server.evaluations.store.row_batches import next_rows
 from heatproof.server.evaluations.store.shard_rows import add_shard
+from heatproof.server.evaluations.store.stored_evaluations import (
+    evaluations_query,
+    named_evaluation,
+    requested_evaluation,
+    stored_evaluation,
+)
 from heatproof.server.evaluations.store.tables import (
     evaluation_rules,
     evaluations,
@@ -54,16 +56,12 @@ from heatproof.server.evaluations.store.tables import (
 from heatproof.server.resource_names import EvaluationName
 from heatproof.server.storage import pages
 from heatproof.server.storage.blob_ownership import BlobOwnership
-from heatproof.server.storage.schema import claims, datasets, models, utc
+from heatproof.server.storage.schema import claims, datasets, models
 
 _DEATHS: Final = 2
 """Servers that may die while an evaluation is running, before it is given up."""
 
 _RETRY_SECONDS: Final = "30"
-
-
-_SUMMED: Final = ("images", "predictions", "known")
-"""Columns of shards whose sums tell how far an evaluation is."""
 
 
 class EvaluationStore:
@@ -88,14 +86,14 @@ class EvaluationStore:
         """
         name = str(EvaluationName.unused())
         with self._ownership.adding(name, ()) as connection:
-            known = _requested(connection, new.request_id, new.spec)
+            known = requested_evaluation(connection, new.request_id, new.spec)
             if known is not None:
                 return known
             self._check_room(connection)
             _check_presence(connection, new)
             connection.execute(insert(evaluations).values(_row(name, new)))
             _claim(connection, name, new)
-            stored = _get(connection, name)
+            stored = named_evaluation(connection, name)
             if new.rules:
                 kept = {"evaluation": stored.number, "data": new.rules}
                 connection.execute(insert(evaluation_rules).values(kept))
@@ -108,7 +106,7 @@ class EvaluationStore:
             ConflictError: it is one of another spec.
         """
         with self._engine.connect() as connection:
-            return _requested(connection, request_id, spec)
+            return requested_evaluation(connection, request_id, spec)
 
     def get(self, name: EvaluationName) -> StoredEvaluation:
         """Finds an evaluation.
@@ -117,7 +115,7 @@ class EvaluationStore:
             NotFoundError: there is none of this name.
         """
         with self._engine.connect() as connection:
-            return _get(connection, str(name))
+            return named_evaluation(connection, str(name))
 
     def page(
         self,
@@ -128,9 +126,9 @@ class EvaluationStore:
         with self._engine.connect() as connection:
 
             def read(number: int) -> StoredEvaluation | None:
-                query = _query(with_results=False).where(evaluations.c.number == number)
+                query = evaluations_query(with_results=False).where(evaluations.c.number == number)
                 row = connection.execute(query).one_or_none()
-                return None if row is None else _stored(row)
+                return None if row is None else stored_evaluation(row)
 
             return pages.fetch(connection, evaluations, request, read, fits)
 
@@ -145,7 +143,7 @@ class EvaluationStore:
 
     def _delete(self, name: str) -> None:
         with holding_off(name), self._engine.begin() as connection:
-            found = _get(connection, name)
+            found = named_evaluation(connection, name)
             if not found.state.is_final:
                 raise FailedPreconditionError(
                     f"{name} is {found.state}; cancel it or wait for its end before deleting it",
@@ -209,9 +207,9 @@ class EvaluationStore:
 
     def unfinished(self) -> tuple[StoredEvaluation, ...]:
         """All evaluations that have not ended, oldest first."""
-        query = _query().where(_unfinished())
+        query = evaluations_query().where(_unfinished()).order_by(evaluations.c.number)
         with self._engine.connect() as connection:
-            return tuple(map(_stored, connection.execute(query.order_by(evaluations.c.number))))
+            return tuple(map(stored_evaluation, connection.execute(query)))
 
     def count_deaths(self) -> tuple[str, ...]:
         """Called once by every new server: counts the death of the one before.
@@ -308,24 +306,6 @@ class EvaluationStore:
             )
 
 
-def _requested(
-    connection: Connection, request_id: str | None, spec: bytes
-) -> StoredEvaluation | None:
-    if request_id is None:
-        return None
-    query = _query().where(evaluations.c.request_id == request_id)
-    row = connection.execute(query).one_or_none()
-    if row is None:
-        return None
-    if row.spec != spec:
-        raise ConflictError(
-            f"request_id {request_id} has created {row.name} of another spec; draw a new one",
-            field="request_id",
-            metadata={"evaluation": row.name},
-        )
-    return _stored(row)
-
-
 def _check_presence(connection: Connection, new: NewEvaluation) -> None:
     """Nothing that an evaluation uses may go between its planning and its claim."""
     for table, name in [(datasets, new.dataset), *((models, model) for model in new.models)]:
@@ -353,48 +333,6 @@ def _row(name: str, new: NewEvaluation) -> dict[str, object]:
         "results": b"",
         "environment": new.environment,
     }
-
-
-def _query(*, with_results: bool = True) -> Select[Any]:
-    """Every column, and how far the shards are; results may be megabytes."""
-    results: ColumnElement[bytes] = evaluations.c.results
-    others = [column for column in evaluations.c if column is not results]
-    own = shards.c.evaluation == evaluations.c.number
-    sums = (
-        select(func.coalesce(func.sum(shards.c[name]), 0))
-        .where(own)
-        .scalar_subquery()
-        .label(f"{name}_sum")
-        for name in _SUMMED
-    )
-    return select(*others, results if with_results else literal(b"").label("results"), *sums)
-
-
-def _get(connection: Connection, name: str) -> StoredEvaluation:
-    row = connection.execute(_query().where(evaluations.c.name == name)).one_or_none()
-    if row is None:
-        raise NotFoundError(f"there is no {name}; ListEvaluations lists those there are")
-    return _stored(row)
-
-
-def _stored(row: Row[Any]) -> StoredEvaluation:
-    return StoredEvaluation(
-        number=row.number,
-        name=row.name,
-        spec=row.spec,
-        dataset=row.dataset,
-        state=State(row.state),
-        error=row.error or b"",
-        create_time=utc(row.create_time),
-        end_time=None if row.end_time is None else utc(row.end_time),
-        images_total=row.images_total,
-        images_done=row.images_sum,
-        predictions_total=row.predictions_total,
-        predictions_done=row.predictions_sum,
-        results=row.results,
-        environment=row.environment,
-        predictions_known=row.known_sum,
-    )
 
 
 def _unfinished() -> ColumnElement[bool]:
