@@ -276,7 +276,7 @@ def sample_of(
         digest=hashlib.sha256(image.tobytes()).hexdigest(),
         seed=seed,
         target=PREDICTED.head(None, clean),
-        clean=clean,
+        answer=clean,
         maps=maps,
     )
 

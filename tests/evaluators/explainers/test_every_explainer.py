@@ -8,6 +8,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
+from heatproof.evaluators.errors import InternalError
 from heatproof.evaluators.explainers import EXPLAINERS, Explainer
 from heatproof.evaluators.outcomes import Undefined
 from heatproof.evaluators.queries.batching import Batcher
@@ -16,7 +17,7 @@ from heatproof.evaluators.queries.predictor import Answers, Batch
 from heatproof.evaluators.queries.procedure import LazyImage
 from heatproof.evaluators.queries.sample import Donation, Sample
 from heatproof.evaluators.regions import Grid
-from tests.evaluators.toys import SIDE, ToyPredictor, facts, linear, pixels, run_one, sample_of
+from tests.evaluators.toys import SIDE, ToyPredictor, ask, facts, linear, pixels, run_one, sample_of
 
 WEIGHTS = np.random.default_rng(0).uniform(-2e-3, 6e-3, (3, SIDE, SIDE))
 SMALL: dict[str, Any] = {"samples": 9, "masks": 5, "steps": 3, "regions": Grid(2), "grid": 3}
@@ -66,6 +67,19 @@ def test_it_asks_for_as_many_rows_as_it_announces(explainer: Explainer) -> None:
     _, rows = made(explainer, linear(WEIGHTS))
     # Equal rows are asked once: half of the masks of a grid of nine cells, say.
     assert explainer.cost(facts()) / 2 <= rows <= explainer.cost(facts())
+
+
+@pytest.mark.parametrize("explainer", ALL, ids=lambda one: one.name)
+def test_it_reads_the_answer_to_an_image_if_it_says_so(explainer: Explainer) -> None:
+    predictor = linear(WEIGHTS)
+    answered = sample(predictor)
+    unanswered = replace(answered, answer=None)
+    if explainer.reads_answer:
+        with pytest.raises(InternalError, match="reads_answer"):
+            ask(explainer.explain(unanswered), predictor)
+    else:
+        found = ask(explainer.explain(unanswered), predictor)
+        assert np.array_equal(found, ask(explainer.explain(answered), predictor))
 
 
 class Ailing(ToyPredictor):

@@ -69,7 +69,7 @@ def test_random_is_the_same_for_all_models_but_not_for_a_perturbed_image() -> No
     one, other = linear(weights(0)), linear(weights(1))
     assert np.array_equal(explained(Random(), one, pixels()), explained(Random(), other, pixels()))
     sample = sample_of(one, pixels())
-    moved = sample.moved(LazyImage.of(pixels(7)), sample.clean)
+    moved = sample.moved(LazyImage.of(pixels(7)))
     anew = explained_sample(Random(), one, moved)
     assert not np.array_equal(explained_sample(Random(), one, sample), anew)
 

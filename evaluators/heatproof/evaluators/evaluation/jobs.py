@@ -109,7 +109,7 @@ def explanation_job(
         digest=image.digest,
         seed=spec.seed,
         target=spec.target.head(image.label, clean),
-        clean=clean,
+        answer=clean,
         maps=read.maps,
         donors=read.donors,
         partner=read.partner,
@@ -139,7 +139,7 @@ def _judged(
     evaluator = facts[spec.evaluator_model]
     (clean,) = yield [predict(MaskedView(sample.image, ModelPass(evaluator.model)))]
     watches[evaluator.model].see(clean.logits)
-    return replace(sample, facts=evaluator, clean=clean)
+    return replace(sample, facts=evaluator, answer=clean)
 
 
 def _attacked(spec: EvaluationSpec, sample: Sample) -> Job[Sample]:

@@ -50,6 +50,11 @@ class Explainer(Registered, ABC):
         is_own = Reads.MAPS not in self.facts.reads
         return self.facts.category is ExplainerCategory.CONTROLS and is_own
 
+    @property
+    def reads_answer(self) -> bool:
+        """Whether it reads `sample.clean`; others are not handed that of a perturbed image."""
+        return False
+
     def passes(self, model: PredictorFacts) -> tuple[ModelPass, ...]:  # forms may differ by model
         """Ways to run the model beyond the plain one, which the model must support."""
         return ()

@@ -89,7 +89,7 @@ class Case:
     def explain(self, sample: Sample) -> Procedure[Map | Undefined]:
         """The explainer's map of another sample, made once for all metrics that ask for it."""
         explainer = self.explainer
-        asked = SharedMap((explainer, sample.identity), partial(explainer.explain, sample))
+        asked = SharedMap((explainer, sample.identity), partial(_made, explainer, sample))
         (made,) = yield [asked]
         return cast("Map | Undefined", made)
 
@@ -155,8 +155,8 @@ class Case:
         self._require(Reads.DONORS)
         return self.sample.leads_pair
 
-    def randomized(self, weights: Weights) -> Procedure[Sample]:
-        """The image as the model sees it with weights of some layers changed."""
+    def randomized(self, weights: Weights) -> Sample:
+        """The image as the model sees it with weights of some layers changed, not yet answered."""
         self._require(Reads.RANDOMIZED_MODELS)
         return self.sample.reweighted(weights)
 
@@ -173,3 +173,9 @@ class Case:
     def _require(self, what: Reads) -> None:
         if what not in self.reads:
             raise InternalError(f"a metric reads {what} but does not declare it")
+
+
+def _made(explainer: Explainer, sample: Sample) -> Procedure[Map | Undefined]:
+    """A map; the model's answer to the sample is asked for only where the explainer reads it."""
+    seen = (yield from sample.answered()) if explainer.reads_answer else sample
+    return (yield from explainer.explain(seen))

@@ -296,6 +296,8 @@ class Batcher:
         if row.gradient is None:
             raise InternalError(f"{self.facts.model} answered without the gradient that was asked")
         activation = query.image.draw() if row.activation is None else row.activation
+        if not np.isfinite(row.logits).all():
+            return Gradient(activation, np.full_like(row.gradient, np.nan))
         return Gradient(activation, row.gradient)
 
     def _checked(self, logits: Logits) -> Logits:

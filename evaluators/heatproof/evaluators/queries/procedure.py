@@ -116,7 +116,7 @@ class Gradient:
 
     Attributes:
         activation: the tensor that was differentiated by.
-        gradient: gradient in it, of its shape.
+        gradient: gradient in it, of its shape; all NaN where the logits are not finite.
     """
 
     activation: Float32[np.ndarray, "..."]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from jaxtyping import Float32
 
+from heatproof.evaluators.errors import InternalError
 from heatproof.evaluators.images.arrays import Image, Map, Mask
 from heatproof.evaluators.images.boxes import PixelBox
 from heatproof.evaluators.images.labels import Label
@@ -61,7 +62,7 @@ class Sample:
         digest: SHA-256 of the image's bytes.
         seed: of everything random.
         target: what of the model's answers is explained.
-        clean: the model's answer to `image`.
+        answer: the model's answer to `image`; None for one that nobody has asked about.
         maps: the caller's maps by name, in the model's input frame.
         object_mask: where the object is, in the model's input frame; None if it was not given.
         boxes: boxes around objects, in the model's input frame.
@@ -85,7 +86,7 @@ class Sample:
     digest: str
     seed: int
     target: Head
-    clean: Prediction
+    answer: Prediction | None
     maps: Mapping[str, Map] = field(default_factory=dict)
     object_mask: Mask | None = None
     boxes: tuple[PixelBox, ...] = ()
@@ -100,6 +101,26 @@ class Sample:
     counterparts: Mapping[RemovalOperator, LazyImage | Undefined] = field(default_factory=dict)
     replacement: LazyImage | None = None
     place: int = 0
+
+    @property
+    def clean(self) -> Prediction:
+        """The model's answer to `image`.
+
+        Raises:
+            InternalError: nobody has asked for it, a mistake of who reads it.
+        """
+        if self.answer is None:
+            raise InternalError(
+                "the answer to a perturbed image or of another model is read, and nobody asked for "
+                "it: an explainer that reads it sets `reads_answer`, a metric asks by `answered`"
+            )
+        return self.answer
+
+    def answered(self) -> "Procedure[Sample]":
+        """The same sample with the model's answer, which is asked for unless it is at hand."""
+        if self.answer is not None:
+            return self
+        return replace(self, answer=(yield from predict(self.view())))
 
     @property
     def identity(self) -> Hashable:
@@ -225,12 +246,10 @@ class Sample:
         weights = self.target_weights if output_gradient is None else output_gradient
         return GradientView(image or self.image, run, weights)
 
-    def moved(self, image: LazyImage, answer: Prediction) -> "Sample":
-        """The same sample after a perturbation of its pixels."""
-        return replace(self, image=image, clean=answer, is_perturbed=True)
+    def moved(self, image: LazyImage, answer: Prediction | None = None) -> "Sample":
+        """The same sample after a perturbation of its pixels, with the answer if it is at hand."""
+        return replace(self, image=image, answer=answer, is_perturbed=True)
 
-    def reweighted(self, weights: Weights) -> "Procedure[Sample]":
+    def reweighted(self, weights: Weights) -> "Sample":
         """The same sample as the model with other weights sees it; the target stays."""
-        other = replace(self, weights=weights)
-        answer = yield from predict(other.view())
-        return replace(other, clean=answer)
+        return replace(self, weights=weights, answer=None)

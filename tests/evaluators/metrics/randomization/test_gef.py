@@ -111,7 +111,7 @@ def test_the_score_is_the_mean_correlation_written_out() -> None:
             exact = np.linspace(0.001, 0.4, 6)[level]
             assert deviation == pytest.approx(exact, rel=1e-12)
             noise = WeightNoise(float(exact), draw)
-            other = ask(sample.reweighted(Weights(LAYERS, 0, noise)), predictor)
+            other = ask(sample.reweighted(Weights(LAYERS, 0, noise)).answered(), predictor)
             made = ask(Saliency().explain(other), predictor)
             assert not isinstance(made, Undefined)
             target = int(sample.clean.logits.argmax())

@@ -11,7 +11,7 @@ from scipy.stats import entropy, spearmanr
 from skimage.metrics import structural_similarity as reference_ssim
 
 from heatproof.evaluators.errors import InvalidArgumentError, UnsupportedOperatorError
-from heatproof.evaluators.explainers import Centre, EigenCam, Explainer, Saliency
+from heatproof.evaluators.explainers import Centre, EigenCam, Explainer, Occlusion, Saliency
 from heatproof.evaluators.explainers.explainer import ExplainerCategory, ExplainerFacts
 from heatproof.evaluators.images.arrays import Map
 from heatproof.evaluators.metrics import EfficientMprt, Metric, Mprt, RandomLogit, SmoothMprt
@@ -20,7 +20,7 @@ from heatproof.evaluators.metrics.randomization.model_randomization import Layer
 from heatproof.evaluators.outcomes import Outcome, Reason, Undefined
 from heatproof.evaluators.queries.batching import Batcher
 from heatproof.evaluators.queries.passes import Weights
-from heatproof.evaluators.queries.procedure import LazyImage, Procedure, predict
+from heatproof.evaluators.queries.procedure import LazyImage, Procedure
 from heatproof.evaluators.queries.sample import Sample
 from tests.evaluators.metrics.robustness.showing import scored
 from tests.evaluators.toys import (
@@ -90,8 +90,7 @@ def test_smooth_maps_are_means_over_noise_written_out() -> None:
             spread = np.float32(0.2 * float(image.max() - image.min()))
             drawn = sample.rng(f"noise/{draw}").standard_normal(image.shape, np.float32)
             noisy = LazyImage.of(image + spread * drawn)
-            own = ask(sample.reweighted(weights), predictor)
-            moved = own.moved(noisy, ask(predict(own.view(image=noisy)), predictor))
+            moved = sample.reweighted(weights).moved(noisy)
             made = ask(Saliency().explain(moved), predictor)
             assert not isinstance(made, Undefined)
             total += made / np.sqrt((made**2).mean())
@@ -132,12 +131,28 @@ def test_a_map_that_is_blind_to_the_model_stays_alike(similarity: Similarity) ->
     assert scored(EfficientMprt(), Centre(), pixels(), quadratic()).score == 0
 
 
+@pytest.mark.parametrize("explainer", [Saliency(), Occlusion(16, 16)], ids=lambda one: one.name)
+@pytest.mark.parametrize(
+    ("metric", "maps"),
+    [(Mprt(stages=2), 2), (SmoothMprt(stages=2, samples=3), 9), (EfficientMprt(), 1)],
+)
+def test_random_models_are_asked_for_answers_only_where_the_explainer_reads_them(
+    metric: Metric, maps: int, explainer: Explainer
+) -> None:
+    predictor = quadratic()
+    batcher = Batcher(predictor)
+    case = case_of(predictor, pixels(), pixels()[0], explainer=explainer)
+    run_one(metric.score(case), batcher)
+    expected = maps * (1 + explainer.cost(facts()) if explainer.reads_answer else 1)
+    assert batcher.rows_done == metric.cost(case).rows(explainer.cost(facts())) == expected
+
+
 @pytest.mark.parametrize("bins", [10, 64])
 def test_the_rise_of_the_entropy_written_out(bins: int) -> None:
     predictor, image = quadratic(), pixels()
     outcome = scored(EfficientMprt(bins), Saliency(), image, predictor)
     sample = sample_of(predictor, image)
-    other = ask(sample.reweighted(Weights(LAYERS)), predictor)
+    other = sample.reweighted(Weights(LAYERS))
     found = []
     for one in (sample, other):
         made = ask(Saliency().explain(one), predictor)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heatproof.evaluators.errors import InvalidArgumentError, UnknownNameError
-from heatproof.evaluators.explainers import Centre, Explainer, Saliency
+from heatproof.evaluators.explainers import Centre, Explainer, Occlusion, Saliency
 from heatproof.evaluators.metrics import (
     AverageSensitivity,
     AverageStability,
@@ -204,9 +204,32 @@ def test_an_answer_that_is_not_finite_is_a_status(metric: PerturbedMaps) -> None
         is_clean = float(seen.astype(np.float64).sum()) == total
         return np.array([1.0, 0, 0] if is_clean else [np.nan, 0, 0])
 
-    score = scored(metric, Centre(), image, ToyPredictor(logits)).score
+    ailing = ToyPredictor(logits, jacobian=linear(WEIGHTS)._jacobian)
+    score = scored(metric, Saliency(), image, ailing).score
     assert isinstance(score, Undefined)
     assert score.reason is Reason.NOT_FINITE
+
+
+@pytest.mark.parametrize("metric", ALL, ids=lambda one: one.name)
+@pytest.mark.parametrize("explainer", [Saliency(), Occlusion(16, 16)], ids=lambda one: one.name)
+@pytest.mark.parametrize("flips", list(Flips))
+def test_answers_to_perturbed_images_are_asked_for_only_where_somebody_reads_them(
+    metric: PerturbedMaps, explainer: Explainer, flips: Flips
+) -> None:
+    metric, predictor = replace(metric, flips=flips), linear(WEIGHTS)
+    case = case_of(predictor, pixels(), pixels()[0], explainer=explainer)
+    batcher = Batcher(predictor)
+    run_one(metric.score(case), batcher)
+    images = 8 if isinstance(metric, Continuity) else DRAWS
+    is_read = (
+        flips is Flips.SKIP
+        or isinstance(explainer, Occlusion)
+        or isinstance(metric, RelativeOutputStability)
+    )
+    looks = images + 1 if isinstance(metric, RelativeRepresentationStability) else 0
+    expected = images * explainer.cost(facts()) + looks + (images if is_read else 0)
+    assert batcher.rows_done == expected
+    assert metric.cost(case).rows(explainer.cost(facts())) == expected
 
 
 @pytest.mark.parametrize("normalization", list(Normalization))

@@ -30,6 +30,11 @@ class AblationCam(ChannelScores):
         category=ExplainerCategory.CAM,
     )
 
+    @property
+    def reads_answer(self) -> bool:
+        """The logit, which that without a channel is subtracted from."""
+        return True
+
     def passes(self, model: PredictorFacts) -> tuple[ModelPass, ...]:
         """A look at the tensor, and a gate for its channels."""
         gates = (

@@ -25,6 +25,11 @@ class Derived(Explainer):
         """What the other one reads."""
         return self.of.reads
 
+    @property
+    def reads_answer(self) -> bool:
+        """As the other one."""
+        return self.of.reads_answer
+
     def passes(self, model: PredictorFacts) -> tuple[ModelPass, ...]:
         """Those of the other one."""
         return self.of.passes(model)

@@ -51,6 +51,11 @@ class KernelShap(Explainer):
     )
 
     @property
+    def reads_answer(self) -> bool:
+        """The probability, which the attributions sum up to."""
+        return True
+
+    @property
     def _most_regions(self) -> int:
         """As many as pairs of coalitions can tell apart."""
         return min(MOST_REGIONS, self.samples // 2 + 1)

@@ -36,6 +36,11 @@ class Occlusion(Explainer):
     stride: int = parameter(16, "Step between patches in pixels.", within=Range(1, 1024))
     removal: RemovalOperator = parameter(Black(), "How patches are hidden.")
 
+    @property
+    def reads_answer(self) -> bool:
+        """The probability, which that without a patch is subtracted from."""
+        return True
+
     def check(self, model: PredictorFacts) -> None:
         """Refuses patches larger than the input and steps that leave gaps."""
         side = min(model.height, model.width)

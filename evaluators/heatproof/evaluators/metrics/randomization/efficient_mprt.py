@@ -53,14 +53,14 @@ class EfficientMprt(RandomizedModels):
         return {"entropy": Mean(bounds), "random_entropy": Mean(bounds)}
 
     def cost(self, case: Case) -> Cost:
-        """A prediction and a map of one random model."""
-        return Cost(views=1, explanations=1)
+        """A map of one random model, and its answer where the explainer reads it."""
+        return Cost(views=int(case.explainer.reads_answer), explanations=1)
 
     def score(self, case: Case) -> Procedure[Outcome]:
         """`(h(A_random) - h(A)) / h(A)`."""
         if is_constant(case.map.reshape(-1)):
             return Outcome(Undefined(Reason.DEGENERATE, "the map of the trained model is constant"))
-        sample = yield from case.randomized(Weights(case.model.layers, case.sample.seed))
+        sample = case.randomized(Weights(case.model.layers, case.sample.seed))
         made = yield from sound_map(case, sample, "a random model")
         if isinstance(made, Undefined):
             return Outcome(made)

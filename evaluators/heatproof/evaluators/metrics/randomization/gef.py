@@ -148,8 +148,8 @@ class Gef(RandomizedModels):
         return RUNGS[low]
 
     def _is_lost(self, case: Case, deviation: float) -> Procedure[bool]:
-        noised = (case.randomized(_weights(case, deviation, draw)) for draw in range(self.draws))
-        samples = yield from together(noised)
+        weights = (_weights(case, deviation, draw) for draw in range(self.draws))
+        samples = yield from together(case.randomized(one).answered() for one in weights)
         expected = predicted_class(case.sample.clean)
         kept = sum(hit(sample.clean, expected) == 1 for sample in samples)
         return kept * case.model.classes <= self.draws
@@ -170,7 +170,7 @@ class Gef(RandomizedModels):
         return distortions
 
     def _moved(self, case: Case, weights: Weights) -> Procedure[tuple[float, float] | Undefined]:
-        sample = yield from case.randomized(weights)
+        sample = yield from case.randomized(weights).answered()
         if not np.isfinite(sample.clean.logits).all():
             return Undefined(Reason.NOT_FINITE, "the answer of a model with noise is not finite")
         made = yield from sound_map(case, sample, "a model with noise")

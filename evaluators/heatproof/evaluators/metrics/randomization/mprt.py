@@ -35,8 +35,9 @@ class Mprt(StagedRandomization):
     )
 
     def cost(self, case: Case) -> Cost:
-        """A prediction and a map at each stage."""
-        return Cost(views=self.stages, explanations=self.stages)
+        """A map at each stage, and an answer where the explainer reads it."""
+        views = self.stages if case.explainer.reads_answer else 0
+        return Cost(views=views, explanations=self.stages)
 
     def trained_map(self, case: Case) -> Procedure[Map | Undefined]:
         """The explainer's map."""
@@ -45,5 +46,4 @@ class Mprt(StagedRandomization):
 
     def stage_map(self, case: Case, weights: Weights) -> Procedure[Map | Undefined]:
         """The explainer's map of the same class."""
-        sample = yield from case.randomized(weights)
-        return (yield from sound_map(case, sample, "a random model"))
+        return (yield from sound_map(case, case.randomized(weights), "a random model"))

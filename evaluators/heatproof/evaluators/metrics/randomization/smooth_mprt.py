@@ -23,7 +23,6 @@ from heatproof.evaluators.queries.procedure import (
     Procedure,
     chunks,
     in_turn,
-    predict,
     together,
 )
 from heatproof.evaluators.queries.sample import Sample
@@ -58,9 +57,12 @@ class SmoothMprt(StagedRandomization):
     )
 
     def cost(self, case: Case) -> Cost:
-        """Each image with noise on the trained model and at each stage, where the clean is seen."""
+        """A map of each image with noise on the trained model and at each stage.
+
+        And an answer to each where the explainer reads it.
+        """
         images = (self.stages + 1) * self.samples
-        return Cost(views=self.stages + images, explanations=images)
+        return Cost(views=images if case.explainer.reads_answer else 0, explanations=images)
 
     def trained_map(self, case: Case) -> Procedure[Map | Undefined]:
         """The mean map of the trained model."""
@@ -68,8 +70,7 @@ class SmoothMprt(StagedRandomization):
 
     def stage_map(self, case: Case, weights: Weights) -> Procedure[Map | Undefined]:
         """The mean map of a random model."""
-        sample = yield from case.randomized(weights)
-        return (yield from self._mean_map(case, sample, "a random model"))
+        return (yield from self._mean_map(case, case.randomized(weights), "a random model"))
 
     def _mean_map(self, case: Case, sample: Sample, whose: str) -> Procedure[Map | Undefined]:
         total = np.zeros((sample.height, sample.width))
@@ -87,8 +88,7 @@ class SmoothMprt(StagedRandomization):
         self, total: Map, case: Case, sample: Sample, image: LazyImage, whose: str
     ) -> Procedure[Undefined | None]:
         """Adds the scaled map of an image, nothing for one of zeros; or says why there is none."""
-        answer = yield from predict(sample.view(image=image))
-        made = yield from sound_map(case, sample.moved(image, answer), whose)
+        made = yield from sound_map(case, sample.moved(image), whose)
         if isinstance(made, Undefined):
             return made
         total += rms_scaled(made)

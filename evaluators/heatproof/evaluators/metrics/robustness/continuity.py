@@ -76,8 +76,8 @@ class Continuity(PerturbedMaps):
             )
 
     def cost(self, case: Case) -> Cost:
-        """A prediction and a map of each shifted image."""
-        return Cost(views=2 * _STEPS, explanations=2 * _STEPS)
+        """A map of each shifted image, and a prediction where somebody reads it."""
+        return Cost(views=self.answers(case, 2 * _STEPS), explanations=2 * _STEPS)
 
     def perturbed(self, sample: Sample) -> Iterator[LazyImage]:
         """The image shifted by `+-reach W j / 4`, j = 1..4, in whole pixels."""

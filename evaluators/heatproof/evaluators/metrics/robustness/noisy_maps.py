@@ -58,8 +58,8 @@ class NoisyMaps(PerturbedMaps, ABC):
     draws: int = parameter(10, DRAWS, within=DRAW_COUNTS)
 
     def cost(self, case: Case) -> Cost:
-        """A prediction and a map of each perturbed image."""
-        return Cost(views=self.draws, explanations=self.draws)
+        """A map of each perturbed image, and a prediction where somebody reads it."""
+        return Cost(views=self.answers(case, self.draws), explanations=self.draws)
 
     def perturbed(self, sample: Sample) -> Iterator[LazyImage]:
         """`clip(x + d_k, 0, 1)`; draw k depends on no other one."""
@@ -69,9 +69,9 @@ class NoisyMaps(PerturbedMaps, ABC):
 
     def _noisy(self, sample: Sample, index: int) -> Image:
         pixels = sample.image.draw()
-        drawn = _DRAWS[self.noise](sample.rng(f"noise/{index}"), self.radius, pixels.shape)
-        noisy: Image = np.clip(pixels + drawn, 0, 1).astype(np.float32)
-        return noisy
+        noisy = _DRAWS[self.noise](sample.rng(f"noise/{index}"), self.radius, pixels.shape)
+        noisy += pixels
+        return np.clip(noisy, 0, 1, out=noisy).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from heatproof.evaluators.metrics.case import Case
 from heatproof.evaluators.metrics.functions.correlations import is_constant
 from heatproof.evaluators.metrics.metric import Metric
 from heatproof.evaluators.outcomes import Outcome, Reason, Undefined
-from heatproof.evaluators.queries.procedure import LazyImage, Procedure, chunks, predict, together
+from heatproof.evaluators.queries.procedure import LazyImage, Procedure, chunks, together
 from heatproof.evaluators.queries.sample import Sample
 from heatproof.evaluators.registry.parameters import NOT_NEGATIVE, parameter
 from heatproof.evaluators.statistics.reductions import Mean, Reduction
@@ -93,6 +93,15 @@ class PerturbedMaps(Metric, ABC):
         """The number of draws that count."""
         return {"n_draws": Mean(NOT_NEGATIVE)}
 
+    @property
+    def reads_answers(self) -> bool:
+        """Whether the score depends on what the model answers to perturbed images."""
+        return self.flips is Flips.SKIP
+
+    def answers(self, case: Case, images: int) -> int:
+        """Predictions of so many perturbed images: none unless it or the explainer reads them."""
+        return images if self.reads_answers or case.explainer.reads_answer else 0
+
     @abstractmethod
     def perturbed(self, sample: Sample) -> Iterator[LazyImage]:
         """The image under every draw; pixels are drawn when a batch is cut."""
@@ -122,12 +131,14 @@ class PerturbedMaps(Metric, ABC):
         self, case: Case, clean: ExplainedImage, draw: int, image: LazyImage
     ) -> Procedure[float | Undefined | None]:
         """The change of one map; None for a flip that is skipped."""
-        answer = yield from predict(case.sample.view(image=image))
-        if not np.isfinite(answer.logits).all():
-            return Undefined(Reason.NOT_FINITE, "the answer to a perturbed image is not finite")
-        if self.flips is Flips.SKIP and answer.logits.argmax() != case.sample.clean.logits.argmax():
-            return None
-        sample = case.sample.moved(image, answer)
+        sample = case.sample.moved(image)
+        if self.reads_answers:
+            sample = yield from sample.answered()
+            logits = sample.clean.logits
+            if not np.isfinite(logits).all():
+                return Undefined(Reason.NOT_FINITE, "the answer to a perturbed image is not finite")
+            if self.flips is Flips.SKIP and logits.argmax() != case.sample.clean.logits.argmax():
+                return None
         made = yield from case.explain(sample)
         if isinstance(made, Undefined):
             return made

@@ -30,6 +30,11 @@ class RelativeOutputStability(RelativeStability):
         reads=(Reads.ATTRIBUTION, Reads.EXPLAINER),
     )
 
+    @property
+    def reads_answers(self) -> bool:
+        """It does."""
+        return True
+
     def divisor(self, clean: ExplainedImage, moved: ExplainedImage) -> Procedure[float]:
         """`||z(x) - z(x_k)||_2`, over all classes."""
         yield from ()

@@ -56,8 +56,12 @@ class RelativeRepresentationStability(RelativeStability):
         RelativeStability.check(self, case)
 
     def cost(self, case: Case) -> Cost:
-        """A prediction, a map and a look at the features of each image, and one at the clean."""
-        return Cost(views=2 * self.draws + 1, explanations=self.draws)
+        """A map and a look at the features of each image, a prediction where somebody reads it.
+
+        And a look at the features of the clean image.
+        """
+        views = self.answers(case, self.draws) + self.draws + 1
+        return Cost(views=views, explanations=self.draws)
 
     def divisor(self, clean: ExplainedImage, moved: ExplainedImage) -> Procedure[float]:
         """`||(L(x) - L(x_k)) / L(x)||_2`."""
