@@ -37,21 +37,25 @@ def settled(
 
 
 @pytest.mark.parametrize(
-    ("seconds", "chosen"),
+    ("seconds", "chosen", "tried"),
     [
-        ({1: 3.0, 2: 2.0, 4: 1.0}, 4),
-        ({1: 3.0, 2: 1.0, 4: 2.0}, 2),
-        ({1: 1.0, 2: 2.0, 4: 3.0}, 1),
-        ({1: 1.0, 2: 0.98, 4: 0.98}, 1),  # what is hardly faster takes more memory all the same
-        ({1: 1.0, 2: 0.9, 4: 0.89}, 2),
+        ({1: 3.0, 2: 2.0, 4: 1.0}, 4, {2: 12, 4: 12}),
+        ({1: 3.0, 2: 1.0, 4: 2.0}, 2, {2: 12, 4: 12}),
+        ({1: 1.0, 2: 2.0, 4: 0.5}, 1, {2: 4, 4: 0}),  # once a run is too large, larger ones are
+        ({1: 1.0, 2: 0.98, 4: 2.0}, 1, {2: 12, 4: 4}),
+        ({1: 1.0, 2: 0.98, 4: 0.98}, 1, {2: 12, 4: 12}),  # hardly faster, and takes more memory
+        ({1: 1.0, 2: 0.9, 4: 0.89}, 2, {2: 12, 4: 12}),
     ],
 )
-def test_the_fastest_count_is_used(seconds: Mapping[int, float], chosen: int) -> None:
+def test_the_fastest_count_is_used(
+    seconds: Mapping[int, float], chosen: int, tried: Mapping[int, int]
+) -> None:
     taken, grouping = settled(seconds)
+    trials = taken[: 16 + sum(tried.values())]
     assert grouping.chosen == chosen
     assert set(taken[:16]) == {1}  # of a small evaluation
-    assert set(taken) == set(COUNTS)
-    assert set(taken[-PLENTY // 2 :]) == {chosen}
+    assert {count: trials.count(count) for count in tried} == tried
+    assert set(taken[len(trials) :]) == {chosen}
 
 
 def test_single_slow_runs_choose_nothing() -> None:
@@ -62,6 +66,15 @@ def test_single_slow_runs_choose_nothing() -> None:
         grouping.note(count, (0.8 if count == 2 else 1.0) * (50.0 if rng.random() < 0.2 else 1.0))
         grouping.prove(count, holds=True)
     assert grouping.next(PLENTY) == 2
+
+
+def test_a_count_is_proven_by_one_run_at_a_time() -> None:
+    grouping = Grouping(fixed=4)
+    assert [grouping.next(PLENTY) for _ in range(3)] == [4, 1, 1]
+    grouping.release(4)  # cancelled, say
+    assert grouping.next(PLENTY) == 4
+    grouping.prove(4, holds=True)
+    assert grouping.next(PLENTY) == 4
 
 
 def test_no_run_takes_more_than_waits() -> None:
@@ -77,7 +90,7 @@ def test_a_count_that_changes_bits_is_tried_once() -> None:
 
 def test_nothing_is_chosen_before_all_counts_were_timed() -> None:
     grouping = Grouping()
-    for _ in range(20):
+    for _ in range(36):
         count = grouping.next(PLENTY)
         grouping.note(count, 1.0 / count)
         grouping.prove(count, holds=True)

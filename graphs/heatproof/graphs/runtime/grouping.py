@@ -14,6 +14,9 @@ _EARLY: Final = 16
 _TIMED: Final = 12
 """Runs of each count that are timed."""
 
+_LOOKED: Final = 4
+"""Runs of a count after which it is given up if it is slower, for its trials cost time."""
+
 _GAIN: Final = 0.97
 """Share of the seconds a row below which a larger run is worth its memory."""
 
@@ -21,8 +24,9 @@ _GAIN: Final = 0.97
 class Grouping:
     """How many batches one run takes: the fastest count of those that change no bit.
 
-    Counts take turns on the batches that come, until each has been timed often enough. Before a
-    count is used it is proven on rows that are run both ways. Safe for threads.
+    Counts are tried on the batches that come, from the least on, and none beyond one that is
+    slower: rows that outgrow a core's cache do so in every larger run. Before a count is used it is
+    proven on rows that are run both ways. Safe for threads.
 
     Args:
         fixed: the count to be used if it is proven; 0 for the fastest.
@@ -33,6 +37,7 @@ class Grouping:
         self._lock = threading.Lock()
         self._proven = {1}
         self._refuted: set[int] = set()
+        self._proving: set[int] = set()
         self._seconds: defaultdict[int, list[float]] = defaultdict(list)
         self._chosen = 0
 
@@ -45,12 +50,21 @@ class Grouping:
             return self._chosen or 1
 
     def next(self, waiting: int) -> int:
-        """How many of the batches that wait, at least 1, the next run takes."""
+        """How many of the batches that wait, at least 1, the next run takes.
+
+        A count that is not proven is handed out once at a time, until `release`.
+        """
         with self._lock:
             wanted = self._wanted()
-            if wanted not in self._proven:
-                return wanted if wanted <= waiting else 1
+            if wanted <= waiting and wanted not in self._proven | self._proving:
+                self._proving.add(wanted)
+                return wanted
             return max(count for count in self._proven if count <= min(wanted, waiting))
+
+    def release(self, count: int) -> None:
+        """Says that a run of so many batches is over, however it ended."""
+        with self._lock:
+            self._proving.discard(count)
 
     def is_proven(self, count: int) -> bool:
         """Whether runs of so many batches were found to give the bits of each alone."""
@@ -91,13 +105,18 @@ class Grouping:
         return untimed or self._choice()
 
     def _untimed(self) -> int | None:
-        """The count that was timed least, if any was not often enough."""
-        open_counts = [
-            count
-            for count in COUNTS
-            if count not in self._refuted and len(self._seconds[count]) < _TIMED
-        ]
-        return min(open_counts, key=lambda count: len(self._seconds[count]), default=None)
+        """The least count that was not timed often enough; None beyond one that is slower."""
+        for count in COUNTS:
+            if self._is_slow(count):
+                return None
+            if count not in self._refuted and len(self._seconds[count]) < _TIMED:
+                return count
+        return None
+
+    def _is_slow(self, count: int) -> bool:
+        """Whether three quarters of its runs were slower, a batch, than half of the single ones."""
+        timed = sorted(self._seconds[count])
+        return len(timed) >= _LOOKED and timed[len(timed) // 4] > median(self._seconds[1])
 
     def _choice(self) -> int:
         best = 1

@@ -97,6 +97,7 @@ class Lane:
         wanted = [one for one in taken if one.future.set_running_or_notify_cancel()]
         if wanted[1:] and not _settled(wanted, answer):
             grouping.refute(count)
+        grouping.release(count)
         for one in wanted:
             if not one.future.done():
                 _settle([one], answer)
