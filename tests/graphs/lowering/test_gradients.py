@@ -1,6 +1,6 @@
 """Gradients lowered for a processor: forms that ONNX Runtime is fast at, and the same numbers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -122,31 +122,80 @@ def test_transposed_convolutions_of_a_model_stay(text_model: Parser) -> None:
     ]  # fmt: skip
 
 
-def test_hard_swish_has_its_slope_below_at_and_above_its_kinks(text_model: Parser) -> None:
-    """Of x in the blocked layout, exactly, without comparisons."""
-    text = """<ir_version: 8, opset_import: ["" : 17]>
-    g (float[N, 16, 1, 9] image) => (float[N, 16, 1, 9] y) <float[16, 1, 1, 1] ones>
-    { x = Conv <group = 16> (image, ones) y = HardSwish (x) }"""
+COMPARISONS = {"Where", "Greater", "GreaterOrEqual", "Less"}
+
+
+def slopes(
+    activation: str, kinks: Sequence[float], text_model: Parser
+) -> tuple[ir.Model, list[Array]]:
+    """An activation's lowered gradient, and slopes at some x as written by rules and lowered.
+
+    x is in the blocked layout.
+    """
+    text = f"""<ir_version: 8, opset_import: ["" : 17]>
+    g (float[N, 16, 1, {len(kinks)}] image) => (float[N, 16, 1, {len(kinks)}] y)
+    <float[16, 1, 1, 1] ones, float one = {{1}}, float minus = {{-1}}, float zero = {{0}},
+    float six = {{6}}>
+    {{ x = Conv <group = 16> (image, ones) y = {activation} }}"""
     proto = text_model(text)
     ones = onnx.numpy_helper.from_array(np.ones((16, 1, 1, 1), np.float32), "ones")
     proto.graph.initializer[0].CopyFrom(ones)
     exact = differentiated(ir.from_proto(proto), of="y", wrt="image")
     fast = lowered(exact, Platform.CPU)
-    assert not {"Where", "Greater", "GreaterOrEqual"} & {node.op_type for node in fast.graph}
-    x = np.array([-40, -3, -2.75, -1.5, 0, 1.5, 2.75, 3, 40], np.float32)
-    slope = np.array([0, 0, -5 / 12, 0, 0.5, 1, 17 / 12, 1, 1], np.float32)
-    image = np.broadcast_to(x, (2, 16, 1, 9)).copy()
-    for model in (exact, fast):
-        found = opened(model)(image=image, output_gradient=np.ones_like(image))
-        wanted = np.broadcast_to(slope, image.shape)
-        np.testing.assert_allclose(found["input_gradient"], wanted, rtol=0, atol=2e-7)
+    image = np.broadcast_to(np.array(kinks, np.float32), (2, 16, 1, len(kinks))).copy()
+    feeds = {"image": image, "output_gradient": np.ones_like(image)}
+    written, fast_found = (opened(model)(**feeds) for model in (exact, fast))
+    np.testing.assert_array_equal(fast_found["y"], written["y"])
+    return fast, [written["input_gradient"], fast_found["input_gradient"]]
+
+
+def test_hard_swish_has_its_slope_below_at_and_above_its_kinks(text_model: Parser) -> None:
+    """Exactly, without comparisons, of a gate that is computed once."""
+    kinks = [-40, -3, -2.75, -1.5, 0, 1.5, 2.75, 3, 40]
+    fast, found = slopes("HardSwish (x)", kinks, text_model)
+    assert not COMPARISONS & {node.op_type for node in fast.graph}
+    gates = [node for node in fast.graph if node.outputs[0].name == "y"]
+    assert [node.op_type for node in gates] == ["Mul"]
+    read_x = [node.op_type for node, _ in gates[0].inputs[0].uses()]
+    assert read_x == ["HardSigmoid", "Mul"]
+    wanted = np.array([0, 0, -5 / 12, 0, 0.5, 1, 17 / 12, 1, 1], np.float32)
+    for slope in found:
+        np.testing.assert_allclose(slope, np.broadcast_to(wanted, slope.shape), rtol=0, atol=2e-7)
+
+
+TINY, BELOW_SIX = float(np.finfo(np.float32).tiny), float(np.nextafter(np.float32(6), 0))
+
+
+@pytest.mark.parametrize(
+    ("activation", "kinks", "wanted", "products"),
+    [
+        ("Clip (x, zero, six)", [-7, 0, TINY, 3, BELOW_SIX, 6, 9], [0, 0, 1, 1, 1, 0, 0], 1),
+        ("Clip (x, one, six)", [0, 1, 1 + 2**-23, 3, BELOW_SIX, 6, 9], [0, 0, 1, 1, 1, 0, 0], 2),
+        ("Clip (x, minus, one)", [-2, -1, -0.5, 0, 0.5, 1, 2], [0, 0, 1, 1, 1, 0, 0], 2),
+        ("Clip (x, zero)", [-7, 0, TINY, 3, BELOW_SIX, 6, 9], [0, 0, 1, 1, 1, 1, 1], 1),
+    ],
+)
+def test_steps_between_zero_and_a_bound_are_one(
+    activation: str,
+    kinks: list[float],
+    wanted: list[float],
+    products: int,
+    text_model: Parser,
+) -> None:
+    """Exactly at the bounds and beside them; each product keeps x on one side or between."""
+    fast, found = slopes(activation, kinks, text_model)
+    used = [node.op_type for node in fast.graph]
+    assert not COMPARISONS & set(used)
+    assert used.count("Mul") == products
+    for slope in found:
+        np.testing.assert_array_equal(slope, np.broadcast_to(np.float32(wanted), slope.shape))
 
 
 @pytest.mark.parametrize("name", ["mobilenet_v3", "efficientnet"])
 def test_gates_are_differentiated_without_leaving_the_blocked_layout(
     name: str, networks: dict[str, ir.Model]
 ) -> None:
-    """Numbers per channel are repeated by Resize or by sums, and sums over cells are means."""
+    """Numbers per channel are repeated by Resize, and sums over cells are means."""
     fast = lowered(differentiated(networks[name]), Platform.CPU)
     used = {node.op_type for node in fast.graph}
     assert "Resize" in used

@@ -12,7 +12,7 @@ from onnx_ir.passes import common
 
 from heatproof.graphs.gradients import differentiated
 from heatproof.graphs.lowering import Platform, lower, lowered
-from heatproof.graphs.lowering.steps import smooth_steps
+from heatproof.graphs.lowering.gradients.steps import smooth_steps
 from heatproof.graphs.masking import MaskingOptions, Mode, layer_masked
 from heatproof.graphs.nodes.roles import Role, declare_role
 from heatproof.graphs.preparation import infer_shapes, prepared

@@ -81,8 +81,6 @@ class _Broadcasting:
             return None
         if x.shape is None:
             x.shape, x.type = ir.Shape([*list(result.shape or ())[:2], 1, 1]), result.type
-        if all(reader.op_type == "Add" for reader, _ in result.uses()):
-            return x  # a sum broadcasts it
         return self._over(x, cells)
 
     def summed(self, node: ir.Node) -> ir.Value | None:

@@ -9,10 +9,11 @@ import onnx_ir as ir
 from onnx_ir.passes import common
 
 from heatproof.graphs.lowering.broadcasts import broadcast_in_blocks
+from heatproof.graphs.lowering.gradients.gates import share_gates
+from heatproof.graphs.lowering.gradients.phases import split_phases
+from heatproof.graphs.lowering.gradients.steps import smooth_steps
 from heatproof.graphs.lowering.hiding import block
 from heatproof.graphs.lowering.partitioning import partition
-from heatproof.graphs.lowering.phases import split_phases
-from heatproof.graphs.lowering.steps import smooth_steps
 from heatproof.graphs.lowering.sums import settle_sums
 from heatproof.graphs.lowering.weights import own_weights
 
@@ -37,6 +38,7 @@ _PASSES: Final[Mapping[Platform, tuple[Callable[[ir.Model], None], ...]]] = Mapp
         Platform.CPU: (
             partition,
             block,
+            share_gates,
             smooth_steps,
             broadcast_in_blocks,
             split_phases,

@@ -45,6 +45,10 @@ class Emitter:
         """Sets the place of the nodes to come; None is the end of the graph."""
         self._place = node
 
+    def remove(self, node: ir.Node) -> None:
+        """Removes a node that nobody reads any more."""
+        self._graph.remove(node, safe=True)
+
     def __call__(
         self,
         op_type: str,

@@ -111,10 +111,13 @@ def hard_swish(node: ir.Node, op: GradientEmitter) -> ir.Value:
     """Gives 0, 2h - 1/2, 1 where h = 0, between, h = 1; h = clip(x / 6 + 1/2, 0, 1)."""
     x = first(node)
     h = op("HardSigmoid", x, like=x, alpha=1 / 6, beta=0.5)
-    jumps = op(
-        "Add", _jump("Greater", h, 0.0, -0.5, op), _jump("GreaterOrEqual", h, 1.0, -0.5, op), like=h
-    )
-    return op("Add", jumps, op("Add", h, h, like=h), like=h)
+    risen = op("Add", _times(h, 2.0, op), _jump("Greater", h, 0.0, -0.5, op), like=h)
+    at_one = _times(_jump("GreaterOrEqual", h, 1.0, 1.0, op), -0.5, op)
+    return op("Add", at_one, risen, like=h)
+
+
+def _times(x: ir.Value, factor: float, op: GradientEmitter) -> ir.Value:
+    return declare_role(op("Mul", x, factor, like=x), Role.SCALING)
 
 
 def _jump(

@@ -142,6 +142,39 @@ def _is_alike(value: ir.Value | None, like: ir.Value) -> bool:
     return channels_of(value) == channels_of(like) and size_of_map(value) == size_of_map(like)
 
 
+def _made_of(value: ir.Value, reader: ir.Node) -> tuple[ir.Value, list[ir.Node]]:
+    """The one map that a tensor is made of cell by cell for its reader alone, and how.
+
+    The map is the tensor itself, and there are no nodes, where it is made of several maps.
+    """
+    sources, nodes, pending = set[ir.Value](), [reader], [value]
+    while pending:
+        x = pending.pop()
+        maker = x.producer()
+        read_here = {user for user, _ in x.uses()} <= set(nodes)
+        if maker is not None and read_here and _is_by_cells(maker):
+            nodes.append(maker)
+            pending += [y for y in maker.inputs if y is not None and y.const_value is None]
+        else:
+            sources.add(x)
+    return (sources.pop(), nodes[:0:-1]) if len(sources) == 1 else (value, [])
+
+
+def _is_by_cells(node: ir.Node) -> bool:
+    """Whether a node computes each cell of each channel from that cell and constants."""
+    result = node.outputs[0]
+    if len(node.outputs) != 1 or result.dtype != ir.DataType.FLOAT:
+        return False
+    if node.op_type == "Conv" and node.inputs[0] is not None and node.inputs[1] is not None:
+        shape = node.inputs[1].shape
+        alone = shape is not None and list(shape) == [channels_of(result), 1, 1, 1]
+        return alone and size_of_map(node.inputs[0]) == size_of_map(result)
+    constants = (value for value in node.inputs if value is not None and value.const_value)
+    return has(node, Trait.ELEMENTWISE | Trait.POINTWISE) and all(
+        number(value) is not None for value in constants
+    )
+
+
 class _Splitting:
     """Writes one stretch phase by phase."""
 
@@ -192,13 +225,14 @@ class _Splitting:
         """What a node reads beside the stretch, for one phase."""
         if value.const_value is not None:
             return value
-        maker = value.producer()
-        alone = {node for node, _ in value.uses()} == {reader}
-        if maker is not None and alone and has(maker, Trait.POINTWISE) and len(maker.inputs) == 1:
-            source = maker.inputs[0]
-            if source is not None and _is_alike(source, self._stretch.start.outputs[0]):
-                return self._node(maker, [self._part(source, phase)])
-        return self._part(value, phase)
+        source, makers = _made_of(value, reader)
+        if not makers or not _is_alike(source, self._stretch.start.outputs[0]):
+            return self._part(value, phase)
+        values = {source: self._part(source, phase)}
+        for maker in makers:
+            operands = [x if x is None else values.get(x, x) for x in maker.inputs]
+            values[maker.outputs[0]] = self._node(maker, operands)
+        return values[value]
 
     def _part(self, value: ir.Value, phase: tuple[int, int]) -> ir.Value:
         """The cells of a phase."""
