@@ -14,8 +14,11 @@ from typing import Final
 import structlog
 
 from heatproof.server.answers.folders import (
+    IMAGE_DEPTH,
     AnswerPlace,
+    answer_folders,
     cohort_file,
+    cohort_files,
     cohort_of,
     model_folder,
     segment_file,
@@ -30,6 +33,8 @@ _FRESH_SECONDS: Final = 3600.0
 nothing of it would be known the next time."""
 _LEFT: Final = 0.9
 """Share of the bound to which is cleared once it is reached."""
+_UNSEEN: Final = 1 / 16
+"""Share of the bound that is added before what others have added is counted too."""
 _PAUSE_SECONDS: Final = 60.0
 """Time between two searches for what may go, while all is fresh."""
 
@@ -47,8 +52,8 @@ class AnswerStore:
     """Answers as files below a folder; those that were used least recently go first.
 
     What cannot be written is not kept: no evaluation fails for it. Several servers may share a
-    folder, and what lies in it may be deleted at any time. Blocking; called outside the event loop,
-    from any thread.
+    folder, and each exceeds the bound by a part of it at most; what lies there may be deleted at
+    any time, and files of others stay. Blocking; called outside the event loop, from any thread.
 
     Attributes:
         root: the folder.
@@ -58,7 +63,7 @@ class AnswerStore:
         self.root = root
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
-        self._held_bytes: int | None = None
+        self._held_bytes = self._trusted_bytes = 0
         self._paused_until = 0.0
         self._cohorts: dict[str, frozenset[str]] = {}
         self._make_folders()
@@ -111,7 +116,7 @@ class AnswerStore:
         """Removes all answers of a model."""
         with self._lock:
             shutil.rmtree(model_folder(self.root, model), ignore_errors=True)
-            self._held_bytes = None
+            self._trusted_bytes = 0
 
     def _make_folders(self) -> None:
         for folder in _folders(self.root):
@@ -129,7 +134,7 @@ class AnswerStore:
                     folder=str(self.root),
                 )
             self._make_folders()
-            self._held_bytes = None
+            self._trusted_bytes = 0
 
     def _has_room(self, size_bytes: int) -> bool:
         """Whether so many bytes may be added; removes what was used least recently for them."""
@@ -138,11 +143,12 @@ class AnswerStore:
                 return False
             if size_bytes + _SPARE_BYTES > shutil.disk_usage(self.root).free:
                 return False
-            held = self._held_bytes
-            if held is None or held + size_bytes > self._max_bytes:
-                held = self._cleared(size_bytes)
-            fits = held + size_bytes <= self._max_bytes
-            self._held_bytes = held + size_bytes if fits else held
+            if self._held_bytes + size_bytes > self._trusted_bytes:
+                self._held_bytes = self._cleared(size_bytes)
+                trusted = self._held_bytes + size_bytes + round(_UNSEEN * self._max_bytes)
+                self._trusted_bytes = min(trusted, self._max_bytes)
+            fits = self._held_bytes + size_bytes <= self._max_bytes
+            self._held_bytes += size_bytes if fits else 0
             if not fits:
                 self._paused_until = time.monotonic() + _PAUSE_SECONDS
             return fits
@@ -165,7 +171,7 @@ class AnswerStore:
     def _known_cohorts(self) -> dict[str, frozenset[str]]:
         """The models of each cohort of several."""
         try:
-            names = {path.name for path in (self.root / "cohorts").iterdir()}
+            names = {path.name for path in cohort_files(self.root)}
             for name in names - self._cohorts.keys():
                 lines = cohort_file(self.root, name).read_text().splitlines()
                 if cohort_of(lines) == name:
@@ -186,7 +192,7 @@ def _folders(root: Path) -> tuple[Path, Path]:
 
 def _held(root: Path) -> Iterator[_Held]:
     """What is kept, an image and context at a time; clears away what a killed server left."""
-    for folder in (root / "models").glob("*/*/*/*"):
+    for folder in answer_folders(root):
         with suppress(OSError):  # another server clears too
             sizes = [path.stat().st_size for path in folder.iterdir()]
             yield _Held(folder, folder.stat().st_mtime, sum(sizes))
@@ -194,12 +200,12 @@ def _held(root: Path) -> Iterator[_Held]:
 
 def _remove_empty(root: Path) -> None:
     """Removes folders without answers, and the lists of cohorts that have none."""
-    for pattern in ("*/*/*", "*/*", "*"):
-        for folder in (root / "models").glob(pattern):
+    for depth in reversed(range(1, IMAGE_DEPTH)):
+        for folder in answer_folders(root, depth):
             with suppress(OSError):  # it holds something
                 folder.rmdir()
-    left = {folder.name for folder in (root / "models").glob("*/*")}
-    for path in (root / "cohorts").iterdir():
+    left = {folder.name for folder in answer_folders(root, depth=2)}
+    for path in cohort_files(root):
         if path.name not in left:
             path.unlink(missing_ok=True)
 

@@ -7,7 +7,7 @@ every one of them itself: there the hostile model could have said the same at fi
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -15,9 +15,17 @@ from typing import Final
 SUFFIX: Final = ".answers"
 """Of the files of answers."""
 
+_MODEL: Final = re.compile(r"sha256-[0-9a-f]{1,64}")
+_COHORT: Final = re.compile(r"[0-9a-f]{32}")
 _CONTEXT: Final = re.compile(r"[0-9a-f]{64}")
 _IMAGE: Final = re.compile(r"[0-9a-f]{1,128}")
 _SEGMENT: Final = re.compile(r"[0-9a-f]{32}")
+
+_LEVELS: Final = (_MODEL, _COHORT, _CONTEXT, _IMAGE)
+"""Names of the folders between that of all answers and those of an image."""
+
+IMAGE_DEPTH: Final = len(_LEVELS)
+"""How deep the folders of images lie below that of all answers."""
 
 
 def cohort_of(models: Iterable[str]) -> str:
@@ -59,6 +67,20 @@ class AnswerPlace:
 def model_folder(root: Path, model: str) -> Path:
     """The folder of all answers of a model."""
     return root / "models" / PurePosixPath(model).name
+
+
+def answer_folders(root: Path, depth: int = IMAGE_DEPTH) -> Iterator[Path]:
+    """The folders at a depth that are named as ours are; somebody else's may lie beside them."""
+    top = root / "models"
+    for folder in top.glob("/".join(["*"] * depth)):
+        names = folder.relative_to(top).parts
+        if all(map(re.Pattern.fullmatch, _LEVELS, names)) and folder.is_dir():
+            yield folder
+
+
+def cohort_files(root: Path) -> Iterator[Path]:
+    """The files that list the models of cohorts, named as ours are."""
+    return (path for path in (root / "cohorts").iterdir() if _COHORT.fullmatch(path.name))
 
 
 def cohort_file(root: Path, cohort: str) -> Path:
