@@ -36,7 +36,10 @@ class DonorPool:
         read = tuple(things)
         count, labelled = donors_read(read), labelled_donors_read(read)
         found = tuple(images) if count else ()
-        pixels = {image.digest: StoredDonor(image.digest, image.pixels) for image in found}
+        pixels = {
+            image.digest: StoredDonor(image.digest, image.display_name, image.pixels)
+            for image in found
+        }
         groups = {image.digest: image.group for image in found}
         draw = DonorDraw(groups, seed, _labels(found) if labelled else {})
         return cls(draw, pixels, count, labelled)

@@ -110,10 +110,12 @@ class StoredDonor:
 
     Attributes:
         digest: SHA-256 of the image's bytes.
+        display_name: name to show.
         pixels: an image file, or a tensor [height, width, 3].
     """
 
     digest: str
+    display_name: str
     pixels: EncodedSource | ArraySource
 
 

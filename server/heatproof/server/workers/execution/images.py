@@ -68,7 +68,7 @@ def check_images(task: CheckImages, context: TaskContext) -> tuple[ImageFacts, .
     facts: list[ImageFacts] = []
     for index, image in enumerate(task.images, task.first):
         context.report(f"decoding image {index}, {image.display_name!r}", images=len(facts))
-        with _named(image, index):
+        with placed(f"images[{index}]"), _named(image):
             pixels = read_image(image, image_access(context)).pixels
         facts.append(ImageFacts(height=pixels.shape[0], width=pixels.shape[1]))
     return tuple(facts)
@@ -110,21 +110,20 @@ class _LazyImages(Sequence[SourceImage]):
             raise TypeError(message)
         image = self._images[index]
         self._on_fetch(index)
-        with _named(image, index):
+        with placed(f"images[{index}]"), _named(image):
             return read_image(image, self._access)
 
 
 @contextmanager
-def _named(image: StoredImage, index: int) -> Iterator[None]:
-    """Errors raised inside get the name of their image, and its place in the request."""
-    with placed(f"images[{index}]"):
-        try:
-            yield
-        except HeatproofError as error:
-            if not image.display_name:
-                raise
-            named = f"{image.display_name!r}: {error.message}"
-            raise type(error)(named, field=error.field, metadata=error.metadata) from error
+def _named(image: StoredImage | StoredDonor) -> Iterator[None]:
+    """Errors raised inside get the name of their image."""
+    try:
+        yield
+    except HeatproofError as error:
+        if not image.display_name:
+            raise
+        named = f"{image.display_name!r}: {error.message}"
+        raise type(error)(named, field=error.field, metadata=error.metadata) from error
 
 
 def read_image(image: StoredImage, access: ImageAccess) -> SourceImage:
@@ -157,7 +156,12 @@ def _donors(donors: Sequence[StoredDonor], access: ImageAccess) -> tuple[DonorIm
 
 
 def _donor(donor: StoredDonor, access: ImageAccess) -> DonorImage:
-    return DonorImage(donor.digest, partial(_pixels, donor.pixels, access))
+    return DonorImage(donor.digest, partial(_donor_pixels, donor, access))
+
+
+def _donor_pixels(donor: StoredDonor, access: ImageAccess) -> SourcePixels:
+    with _named(donor):
+        return _pixels(donor.pixels, access)
 
 
 def _object_mask(image: StoredImage, access: ImageAccess) -> FramedMask | None:
