@@ -19,7 +19,8 @@ import onnxruntime as ort
 from benchmarks.alone import alternating, ratios
 from benchmarks.networks import names
 from benchmarks.passes.engine import REMOVALS, Work, evaluation, photograph, photographs
-from heatproof.graphs.runtime.sessions import Feed, Session
+from heatproof.graphs.runtime.backends.network import Feed
+from heatproof.graphs.runtime.sessions import Session
 from heatproof.graphs.runtime.streams import take_short_turns
 
 COLUMNS = (

@@ -37,8 +37,9 @@ from heatproof.evaluators.queries.sample import Sample
 from heatproof.evaluators.queries.targets import FixedClass
 from heatproof.graphs.canonical import canonicalize
 from heatproof.graphs.predictor import OrtPredictor
+from heatproof.graphs.runtime.backends.settings import SessionSettings
 from heatproof.graphs.runtime.cancellation import Cancellation
-from heatproof.graphs.runtime.sessions import SessionCache, SessionSettings
+from heatproof.graphs.runtime.sessions import SessionCache
 from tests.evaluators.toys import run_one
 
 SIDE = 16

@@ -21,8 +21,9 @@ from heatproof.evaluators.regions import Grid
 from heatproof.evaluators.removal import Black, Layer, RemovalOperator
 from heatproof.graphs.canonical import canonicalize
 from heatproof.graphs.predictor import OrtPredictor
+from heatproof.graphs.runtime.backends.settings import SessionSettings
 from heatproof.graphs.runtime.cancellation import Cancellation
-from heatproof.graphs.runtime.sessions import SessionCache, SessionSettings
+from heatproof.graphs.runtime.sessions import SessionCache
 from tests.graphs.masking.readings import Geometry, convolved, fill, window_rule
 
 NET = """

@@ -22,8 +22,9 @@ from heatproof.evaluators.queries.targets import FixedClass
 from heatproof.evaluators.removal import Black, RemovalOperator
 from heatproof.graphs.canonical import CanonicalModel, canonicalize
 from heatproof.graphs.predictor import OrtPredictor
+from heatproof.graphs.runtime.backends.settings import SessionSettings
 from heatproof.graphs.runtime.cancellation import Cancellation
-from heatproof.graphs.runtime.sessions import SessionCache, SessionSettings
+from heatproof.graphs.runtime.sessions import SessionCache
 from tests.evaluators.toys import ask, case_of, sample_of
 from tests.peers.inputs import CLASSES, IMAGES, MEAN, SIDE, STD, attribution, image, weights
 

@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 from pydantic import ValidationError
 
-from heatproof.graphs.runtime.providers import Provider
+from heatproof.graphs.runtime.backends.providers import Provider
 from heatproof.server import embedded
 from heatproof.server.settings import Settings
 
@@ -155,8 +155,8 @@ def test_the_setting_names_the_providers_that_there_are() -> None:
 
 def test_a_provider_that_is_not_installed_ends_the_server_before_it_serves(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "heatproof.server", "--address", "127.0.0.1:0"]
-    options = ["--data-dir", str(tmp_path / "data"), "--provider", "openvino"]
+    options = ["--data-dir", str(tmp_path / "data"), "--sandbox", "off", "--provider", "cuda"]
     ended = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
     assert ended.returncode == 2
-    assert "install onnxruntime-openvino in place of" in ended.stderr
+    assert "install onnxruntime-gpu in place of" in ended.stderr
     assert not (tmp_path / "data").exists()

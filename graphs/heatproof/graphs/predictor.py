@@ -28,11 +28,12 @@ from heatproof.graphs.gradients import (
 from heatproof.graphs.masking import MaskingOptions, layer_masked
 from heatproof.graphs.masking.rewriting import COVERAGE_OUTPUT, MASK_INPUT
 from heatproof.graphs.randomization import layers_of, randomized
+from heatproof.graphs.runtime.backends.network import Feed
+from heatproof.graphs.runtime.backends.providers import device_of
 from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.graphs.runtime.grouped import have_equal_bits, merged, taken_apart
 from heatproof.graphs.runtime.grouping import COUNTS, Grouping
-from heatproof.graphs.runtime.providers import device_of
-from heatproof.graphs.runtime.sessions import Feed, Session, SessionCache
+from heatproof.graphs.runtime.sessions import Session, SessionCache
 from heatproof.graphs.runtime.streams import Lane
 from heatproof.graphs.runtime.telling import DeviceImages, told_masks, told_rows
 from heatproof.graphs.tapping import tapped

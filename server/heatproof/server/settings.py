@@ -117,8 +117,8 @@ class Settings(BaseSettings):
     )
     provider: Literal["cpu", "cuda", "tensorrt", "openvino"] = Field(
         "cpu",
-        description="what ONNX Runtime runs networks on, in float32; the installed ONNX Runtime "
-        "must have it",
+        description="what runs networks, in float32: ONNX Runtime on a processor or a GPU, or "
+        "OpenVINO; it must be installed",
     )
     views: Literal["auto", "graph", "pixels"] = Field(
         "auto",

@@ -68,7 +68,7 @@ def _require_provider(settings: Settings) -> None:
     """
     if settings.provider == "cpu":
         return  # always there
-    from heatproof.graphs.runtime.providers import Provider, require_installed  # noqa: PLC0415  # loads ONNX Runtime
+    from heatproof.graphs.runtime.backends.providers import Provider, require_installed  # noqa: PLC0415  # loads ONNX Runtime
 
     require_installed(Provider(settings.provider))
 

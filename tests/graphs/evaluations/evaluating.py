@@ -20,8 +20,10 @@ from heatproof.evaluators.images.sources import (
 )
 from heatproof.graphs.canonical import canonicalize
 from heatproof.graphs.predictor import OrtPredictor
+from heatproof.graphs.runtime.backends.providers import Provider
+from heatproof.graphs.runtime.backends.settings import SessionSettings
 from heatproof.graphs.runtime.cancellation import Cancellation
-from heatproof.graphs.runtime.sessions import SessionCache, SessionSettings
+from heatproof.graphs.runtime.sessions import SessionCache
 
 SIDE = 32
 
@@ -69,9 +71,12 @@ def opened(
     rows: int = 4,
     grouped: int = 0,
     composed: bool | None = None,
+    provider: Provider = Provider.CPU,
 ) -> OrtPredictor:
-    """The model in ONNX Runtime."""
-    settings = SessionSettings(threads=threads, grouped=grouped, composed=composed)
+    """The model, ready to run."""
+    settings = SessionSettings(
+        threads=threads, grouped=grouped, composed=composed, provider=provider
+    )
     return OrtPredictor(
         canonicalize(ir.from_proto(model), PRESETS["unit"]),
         SessionCache(1 << 30, settings),

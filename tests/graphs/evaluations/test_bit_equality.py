@@ -14,6 +14,7 @@ from heatproof.evaluators.explainers import Saliency
 from heatproof.evaluators.images.preprocessing import PRESETS
 from heatproof.evaluators.metrics import METRICS, Deletion, Sparseness
 from heatproof.evaluators.removal import Black, Layer
+from heatproof.graphs.runtime.backends.providers import Provider
 from tests.evaluators.everything import EVERY_EXPLAINER, EVERY_METRIC, EVERY_REMOVAL
 from tests.graphs.evaluations.evaluating import known_image, opened
 
@@ -68,21 +69,28 @@ SPECS = {
 
 
 def evaluated(
-    models: dict[str, onnx.ModelProto], spec: EvaluationSpec, images: Sequence[int], threads: int
+    models: dict[str, onnx.ModelProto],
+    spec: EvaluationSpec,
+    images: Sequence[int],
+    threads: int,
+    provider: Provider,
 ) -> list[ImageResult]:
-    predictors = {name: opened(model, name, threads) for name, model in models.items()}
+    predictors = {
+        name: opened(model, name, threads, provider=provider) for name, model in models.items()
+    }
     sources = [known_image(seed, label=PREDICTED) for seed in images]
     return list(evaluate(spec, sources, predictors, lambda _: None))
 
 
+@pytest.mark.parametrize("provider", [Provider.CPU, Provider.OPENVINO])
 @pytest.mark.parametrize("asked", SPECS)
 def test_neither_company_nor_threads_change_a_bit_in_either_layout(
-    text_model: Parse, asked: str
+    text_model: Parse, asked: str, provider: Provider
 ) -> None:
     spec = SPECS[asked]
     models = {name: text_model(text) for name, text in NETWORKS.items()}
-    (alone,) = evaluated(models, spec, [7], threads=1)
-    _, among, _ = evaluated(models, spec, [4, 7, 2], threads=2)
+    (alone,) = evaluated(models, spec, [7], 1, provider)
+    _, among, _ = evaluated(models, spec, [4, 7, 2], 2, provider)
     keys = result_keys(spec)
     scored = {keys[one.result] for one in alone.scores if isinstance(one.score, float)}
     assert {key.metric.name for key in scored} == {metric.name for metric in spec.metrics}

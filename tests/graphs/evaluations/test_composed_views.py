@@ -30,7 +30,8 @@ from heatproof.evaluators.removal import (
 )
 from heatproof.graphs.composition import BEHIND, IMAGES
 from heatproof.graphs.predictor import OrtPredictor
-from heatproof.graphs.runtime.sessions import Feed, Session
+from heatproof.graphs.runtime.backends.network import Feed
+from heatproof.graphs.runtime.sessions import Session
 from tests.graphs.evaluations.evaluating import known_image, opened
 from tests.graphs.evaluations.test_bit_equality import NETWORKS, PREDICTED, SPECS
 

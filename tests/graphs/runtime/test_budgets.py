@@ -17,9 +17,10 @@ from heatproof.graphs.inspection.inspecting import inspect
 from heatproof.graphs.masking import layer_masked, masking_blockers
 from heatproof.graphs.operators.emitter import Emitter
 from heatproof.graphs.preparation import prepared
+from heatproof.graphs.runtime.backends.settings import SessionSettings
 from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.graphs.runtime.folding import folds_within_budget
-from heatproof.graphs.runtime.sessions import SessionSettings, open_session
+from heatproof.graphs.runtime.sessions import open_session
 
 Store = Callable[[onnx.ModelProto | bytes], Path]
 

@@ -1,5 +1,7 @@
 """What runs networks: chosen by name, refused where it is missing, in float32 everywhere."""
 
+from importlib.metadata import version
+
 import numpy as np
 import onnx
 import onnx_ir as ir
@@ -17,13 +19,19 @@ from heatproof.graphs.gradients import differentiated
 from heatproof.graphs.lowering import Platform, lowered
 from heatproof.graphs.predictor import OrtPredictor
 from heatproof.graphs.runtime import Cancellation, SessionCache, SessionSettings
-from heatproof.graphs.runtime.agreement import require_agreement
-from heatproof.graphs.runtime.providers import (
+from heatproof.graphs.runtime.backends.agreement import require_agreement
+from heatproof.graphs.runtime.backends.onnxruntime_networks import (
+    OnnxRuntimeNetwork,
+    open_in_onnxruntime,
+)
+from heatproof.graphs.runtime.backends.openvino_networks import native_properties
+from heatproof.graphs.runtime.backends.providers import (
     Provider,
     composes,
     device_of,
     native_providers,
     platform_of,
+    provider_in_words,
     require_installed,
 )
 from tests.graphs.conftest import parse
@@ -49,7 +57,7 @@ def names(provider: Provider) -> list[str]:
 @pytest.mark.parametrize("provider", Provider)
 def test_what_a_provider_cannot_run_goes_to_the_processor(provider: Provider) -> None:
     assert names(provider)[-1] == CPU
-    require_installed(provider, names(provider))
+    require_installed(provider, [*names(provider), "openvino"])
 
 
 def test_graphs_are_lowered_for_what_runs_them() -> None:
@@ -78,15 +86,15 @@ def test_faster_numbers_are_off() -> None:
     options = {name: given for provider in Provider for name, given in native_providers(provider)}
     assert options["CUDAExecutionProvider"]["use_tf32"] == "0"
     assert options["TensorrtExecutionProvider"]["trt_fp16_enable"] == "0"
-    assert options["OpenVINOExecutionProvider"]["precision"] == "FP32"
+    assert native_properties(SessionSettings())["INFERENCE_PRECISION_HINT"] == "f32"
 
 
 @pytest.mark.parametrize(
     ("provider", "package"),
     [
-        (Provider.CUDA, "onnxruntime-gpu"),
-        (Provider.TENSORRT, "onnxruntime-gpu"),
-        (Provider.OPENVINO, "onnxruntime-openvino"),
+        (Provider.CUDA, "onnxruntime-gpu in place of the onnxruntime there is,"),
+        (Provider.TENSORRT, "onnxruntime-gpu in place of the onnxruntime there is,"),
+        (Provider.OPENVINO, r"heatproof\[openvino\],"),
     ],
 )
 def test_what_is_not_installed_is_refused_with_what_is(provider: Provider, package: str) -> None:
@@ -118,7 +126,7 @@ def answered(model: onnx.ModelProto, provider: Provider, kind: str) -> Answers:
 def test_every_provider_that_is_installed_agrees_with_the_processor(
     text_model: Parse, provider: Provider, kind: str
 ) -> None:
-    if not set(names(provider)) <= INSTALLED:
+    if provider is not Provider.OPENVINO and not set(names(provider)) <= INSTALLED:
         pytest.skip(f"this ONNX Runtime has no {provider}")
     model = text_model(NET)
     found, expected = answered(model, provider, kind), answered(model, Provider.CPU, kind)
@@ -128,9 +136,9 @@ def test_every_provider_that_is_installed_agrees_with_the_processor(
         np.testing.assert_allclose(found.gradients, expected.gradients, rtol=1e-3, atol=1e-5)
 
 
-def opened(model: str, weight: float) -> ort.InferenceSession:
+def opened(model: str, weight: float) -> OnnxRuntimeNetwork:
     text = parse(model.replace("WEIGHT", str(weight)))
-    return ort.InferenceSession(text.SerializeToString(), providers=[CPU])
+    return open_in_onnxruntime(ir.from_proto(text), SessionSettings())
 
 
 SCALED = """
@@ -158,14 +166,14 @@ g (float[N, 3, 4, 6] image, float[N, 1, 4, 6] mask) => (float[N, 3, 4, 6] y)
 """
 
 
-def drawing(*, inverted: bool = False) -> ort.InferenceSession:
+def drawing(*, inverted: bool = False) -> OnnxRuntimeNetwork:
     made = composed(ir.from_proto(parse(DRAWING)), "image")
     for node in made.graph:
         if inverted and node.op_type == "Where":
             _, shown, behind = node.inputs
             node.replace_input_with(1, behind)
             node.replace_input_with(2, shown)
-    return ort.InferenceSession(to_bytes(made), providers=[CPU])
+    return open_in_onnxruntime(made, SessionSettings())
 
 
 def test_a_graph_that_draws_its_rows_is_held_to_the_processor_too() -> None:
@@ -174,10 +182,18 @@ def test_a_graph_that_draws_its_rows_is_held_to_the_processor_too() -> None:
         require_agreement(drawing(inverted=True), drawing(), Provider.CUDA)
 
 
+def test_what_may_change_a_bit_is_told() -> None:
+    told = {provider: provider_in_words(provider) for provider in Provider}
+    assert told[Provider.CPU] == CPU
+    assert "use_tf32=0" in told[Provider.CUDA]
+    assert told[Provider.OPENVINO].endswith(" INFERENCE_PRECISION_HINT=f32")
+    assert version("openvino") in told[Provider.OPENVINO]
+
+
 def test_a_transposed_convolution_has_weights_of_its_own_for_openvino() -> None:
-    model = differentiated(
-        canonicalize(ir.from_proto(parse(NET)), UNIT).model, of="scores", wrt="image"
-    )
+    given = parse(NET)
+    names_given = [weight.name for weight in given.graph.initializer]
+    model = differentiated(canonicalize(ir.from_proto(given), UNIT).model, of="scores", wrt="image")
     made = lowered(model, Platform.OPENVINO)
 
     def shared(held: ir.Model) -> list[ir.Value]:
@@ -192,3 +208,4 @@ def test_a_transposed_convolution_has_weights_of_its_own_for_openvino() -> None:
         for held in (model, made)
     )
     assert [part.tobytes() for part in one] == [part.tobytes() for part in other]
+    assert [weight.name for weight in given.graph.initializer] == names_given

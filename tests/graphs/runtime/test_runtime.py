@@ -26,6 +26,7 @@ from heatproof.graphs.canonical import canonicalize
 from heatproof.graphs.files.saving import to_bytes
 from heatproof.graphs.predictor import OrtPredictor
 from heatproof.graphs.runtime import memory
+from heatproof.graphs.runtime.backends.onnxruntime_networks import native_options
 from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.graphs.runtime.sessions import (
     MAX_PASSING,
@@ -355,7 +356,7 @@ def test_lent_weights_give_the_same_bits_as_embedded_ones(text_model: Parse) -> 
     lent = open_session(model, SETTINGS).run(
         {"image": images()}, ["scores"], Cancellation(), len(images())
     )[0]
-    options = SETTINGS.options()
+    options = native_options(SETTINGS)
     embedded = ort.InferenceSession(to_bytes(model), options, providers=["CPUExecutionProvider"])
     assert lent.tobytes() == embedded.run(["scores"], {"image": images()})[0].tobytes()
 

@@ -22,8 +22,10 @@ from heatproof.graphs.canonical import canonicalize
 from heatproof.graphs.predictor import OrtPredictor
 from heatproof.graphs.runtime import memory
 from heatproof.graphs.runtime import sessions as runtime_sessions
+from heatproof.graphs.runtime.backends.onnxruntime_networks import native_options
+from heatproof.graphs.runtime.backends.settings import SessionSettings
 from heatproof.graphs.runtime.cancellation import Cancellation
-from heatproof.graphs.runtime.sessions import Session, SessionCache, SessionSettings, open_session
+from heatproof.graphs.runtime.sessions import Session, SessionCache, open_session
 from tests.graphs.evaluations.test_bit_equality import NETWORKS
 from tests.graphs.runtime.test_runtime import SLOW
 
@@ -202,5 +204,5 @@ def test_the_buffers_of_passes_side_by_side_are_counted_once_each(
 
 
 def test_threads_of_a_session_do_not_spin_when_its_pass_has_ended() -> None:
-    options = SessionSettings(threads=2).options()
+    options = native_options(SessionSettings(threads=2))
     assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"

@@ -24,9 +24,9 @@ from heatproof.graphs.preparation import prepared, reshape_input
 from heatproof.graphs.preparation.pad_folding import fold_pads
 from heatproof.graphs.preparation.repeatability import refuse_unrepeatable
 from heatproof.graphs.preparation.shapes.settling import BATCH
+from heatproof.graphs.runtime.backends.settings import SessionSettings
 from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.graphs.runtime.folding import folds_within_budget
-from heatproof.graphs.runtime.sessions import SessionSettings
 
 _SETTINGS = SessionSettings()
 _SPATIAL_RANK = 4

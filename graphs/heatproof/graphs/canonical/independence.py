@@ -10,8 +10,10 @@ import onnx_ir as ir
 from heatproof.evaluators.errors import InvalidModelError, UnsupportedModelError
 from heatproof.graphs.files.notes import Note
 from heatproof.graphs.operators.rules import Operator
+from heatproof.graphs.runtime.backends.network import Array
+from heatproof.graphs.runtime.backends.settings import SessionSettings
 from heatproof.graphs.runtime.cancellation import Cancellation
-from heatproof.graphs.runtime.sessions import Array, Session, SessionSettings, open_session
+from heatproof.graphs.runtime.sessions import Session, open_session
 from heatproof.graphs.tapping import tapped
 
 _ROWS = 4

@@ -1,10 +1,8 @@
-"""Stops a run of ONNX Runtime from another thread."""
+"""Stops a run of a network from another thread."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-
-import onnxruntime as ort
 
 from heatproof.evaluators.errors import CancelledError
 
@@ -22,7 +20,7 @@ class Cancellation:
         self._lock = threading.Lock()
         self._cancelled = False
         self.passes = 0
-        self._running: set[ort.RunOptions] = set()
+        self._running: dict[int, Callable[[], object]] = {}
 
     @property
     def cancelled(self) -> bool:
@@ -33,8 +31,8 @@ class Cancellation:
         """Stops what runs under this handle; idempotent, from any thread."""
         with self._lock:
             self._cancelled = True
-            for options in self._running:
-                options.terminate = True
+            for stop in self._running.values():
+                stop()
 
     def check(self) -> None:
         """Returns at once unless cancelled.
@@ -46,23 +44,25 @@ class Cancellation:
             raise CancelledError("the work was cancelled by its caller")
 
     @contextmanager
-    def run(self) -> Iterator[ort.RunOptions]:
-        """Options for one pass, which `cancel` reaches while the context is open.
+    def run(self, stop: Callable[[], object]) -> Iterator[None]:
+        """One pass, which `cancel` stops while the context is open.
+
+        Args:
+            stop: ends the pass, which then raises; it may come before the pass has begun.
 
         Raises:
             CancelledError: before the pass if cancelled already, after it if cancelled meanwhile.
         """
-        options = ort.RunOptions()
         with self._lock:
             self.check()
-            self._running.add(options)
+            self._running[id(stop)] = stop
         try:
-            yield options
+            yield
         except Exception:
-            # A terminated pass fails with a generic error of ONNX Runtime.
+            # A stopped pass fails with a generic error of its runtime.
             self.check()
             raise
         finally:
             with self._lock:
-                self._running.discard(options)
+                del self._running[id(stop)]
                 self.passes += 1

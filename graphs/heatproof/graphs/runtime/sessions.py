@@ -1,41 +1,34 @@
-"""ONNX Runtime sessions: how they are opened, run and kept."""
+"""Sessions: how they are opened, run and kept."""
 
-import re
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Final, TypeVar
 
-import numpy as np
 import onnx_ir as ir
-import onnxruntime as ort
-from numpy.typing import NDArray
-from onnxruntime.capi import (
-    onnxruntime_pybind11_state as ort_errors,  # pyright: ignore[reportAttributeAccessIssue] # native
-)
 
-from heatproof.evaluators.errors import InvalidModelError, ResourceExhaustedError
 from heatproof.graphs.files.saving import embedded, weight_bytes
 from heatproof.graphs.lowering import lower
 from heatproof.graphs.runtime import memory
-from heatproof.graphs.runtime.agreement import require_agreement
-from heatproof.graphs.runtime.cancellation import Cancellation
-from heatproof.graphs.runtime.folding import folds_within_budget
-from heatproof.graphs.runtime.grouping import Grouping
-from heatproof.graphs.runtime.providers import (
+from heatproof.graphs.runtime.backends.agreement import require_agreement
+from heatproof.graphs.runtime.backends.network import Array, Feed, Network
+from heatproof.graphs.runtime.backends.onnxruntime_networks import open_in_onnxruntime
+from heatproof.graphs.runtime.backends.openvino_networks import open_in_openvino
+from heatproof.graphs.runtime.backends.providers import (
     Provider,
-    composes,
-    native_providers,
+    Runtime,
     platform_of,
+    runtime_of,
 )
+from heatproof.graphs.runtime.backends.settings import SessionSettings
+from heatproof.graphs.runtime.cancellation import Cancellation
+from heatproof.graphs.runtime.grouping import Grouping
 from heatproof.graphs.runtime.streams import Streams
 
-Array = NDArray[Any]
-
-Feed: TypeAlias = Array | ort.OrtValue
-"""What an input is given: an array, or what lies on a device already."""
+OpenedNetwork = TypeVar("OpenedNetwork", bound=Network)
 
 MAX_PASSING = 4
 """Most passing sessions: what they take to run is told by nothing before they have run."""
@@ -43,92 +36,25 @@ MAX_PASSING = 4
 MAX_SESSIONS = 96
 """Sessions that are kept ready: enough for the forms of the 16 models that a spec may name."""
 
-SHARED_BYTES = 1024
-"""Weights above this are lent to ONNX Runtime instead of copied into the model's bytes."""
-
-SHAPING_BYTES = 1 << 20
-"""Integers up to this are copied too: they may be sizes, which ONNX Runtime reads early."""
-
-_FOLDING = ["ConstantFolding"]
-
-_SHAREABLE = frozenset(
-    {ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.INT8, ir.DataType.UINT8}
-    | {ir.DataType.INT32, ir.DataType.INT64}
-)
-_FAILURES = (
-    ort_errors.EPFail,
-    ort_errors.Fail,
-    ort_errors.InvalidArgument,
-    ort_errors.InvalidGraph,
-    ort_errors.InvalidProtobuf,
-    ort_errors.NotImplemented,
-    ort_errors.RuntimeException,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class SessionSettings:
-    """How sessions run.
-
-    Attributes:
-        threads: threads inside an operator; of a cache, threads of all that run at once.
-        fused: whether ONNX Runtime may fuse nodes; else a session opens sooner and runs slower.
-        grouped: batches that one run takes, of those that `grouping.COUNTS` lists; 0: the fastest.
-        log_severity: lowest severity of ONNX Runtime's log: 2 warnings, 3 errors, 4 fatal.
-        provider: what runs them.
-        composed: whether graphs draw their rows themselves; None: as suits the provider.
-    """
-
-    threads: int = 1
-    log_severity: int = 3
-    fused: bool = True
-    grouped: int = 0
-    provider: Provider = Provider.CPU
-    composed: bool | None = None
-
-    @property
-    def composes(self) -> bool:
-        """Whether graphs draw their rows themselves."""
-        return composes(self.provider) if self.composed is None else self.composed
-
-    def options(self) -> ort.SessionOptions:
-        """Fresh options, deterministic: one operator after the other, fixed reductions."""
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = self.threads
-        options.inter_op_num_threads = 1
-        # Threads that spin after a pass take the processor from whatever runs next.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-        levels = ort.GraphOptimizationLevel
-        options.graph_optimization_level = (
-            levels.ORT_ENABLE_ALL if self.fused else levels.ORT_DISABLE_ALL
-        )
-        options.use_deterministic_compute = True
-        # Passes side by side would hand each other chunks that lie in another core's cache: memory
-        # is planned as one block for each, which costs little while a run has few rows.
-        options.enable_mem_pattern = True
-        options.log_severity_level = self.log_severity
-        return options
+_OPENERS: Final[Mapping[Runtime, Callable[[ir.Model, SessionSettings], Network]]] = (
+    MappingProxyType({
+        Runtime.ONNX_RUNTIME: open_in_onnxruntime,
+        Runtime.OPENVINO: open_in_openvino,
+    })
+)  # fmt: skip
 
 
 class Session:
-    """One graph in ONNX Runtime, with the weights that it borrows.
+    """One graph that is ready to run.
 
     Attributes:
         outputs: names of the outputs, in order.
         grouping: how many batches one run takes.
     """
 
-    def __init__(
-        self,
-        native: ort.InferenceSession,
-        weights: Mapping[str, ort.OrtValue],
-        nbytes: int,
-        grouping: Grouping,
-    ) -> None:
-        self._native = native
-        self._weights = weights  # ONNX Runtime reads them but does not own them
-        self.outputs = tuple(output.name for output in native.get_outputs())
+    def __init__(self, network: Network, nbytes: int, grouping: Grouping) -> None:
+        self._network = network
+        self.outputs = network.outputs
         self.grouping = grouping
         self._buffers = memory.Buffers()
         self._nbytes = nbytes
@@ -156,52 +82,38 @@ class Session:
             ResourceExhaustedError: memory ran out.
             InvalidModelError: a node failed on these inputs.
         """
-        try:
-            with self._buffers.watched(rows), cancellation.run() as options:
-                found = self._native.run(list(outputs), dict(feeds), options)
-                return [np.asarray(array) for array in found]
-        except _FAILURES as error:
-            raise _domain_error("the model failed while running", error) from error
+        with self._buffers.watched(rows):
+            return self._network.run(feeds, outputs, cancellation)
 
 
 def open_session(model: ir.Model, settings: SessionSettings) -> Session:
-    """Opens a session on a model, whose large weights it shares with the model.
+    """Opens a session on a model, whose large weights ONNX Runtime shares with the model.
 
     The graph is lowered for what runs it; the argument is left alone.
-    Constants that cost too much to fold are left to be computed when the model runs.
 
     Raises:
         InvalidModelError: ONNX Runtime refuses the model.
         ResourceExhaustedError: memory ran out.
-        FailedPreconditionError: what is to run it computes otherwise than the processor.
+        FailedPreconditionError: what is to run it cannot, or computes otherwise than the processor.
     """
+    before = memory.resident_bytes()
+    network = _opened(model, settings, _OPENERS[runtime_of(settings.provider)])
+    nbytes = max(weight_bytes(model), memory.resident_bytes() - before)
+    if settings.provider is not Provider.CPU:
+        on_processor = replace(settings, provider=Provider.CPU)
+        expected = _opened(model, on_processor, open_in_onnxruntime)
+        require_agreement(network, expected, settings.provider)
+    return Session(network, nbytes, Grouping(settings.grouped))
+
+
+def _opened(
+    model: ir.Model,
+    settings: SessionSettings,
+    open_network: Callable[[ir.Model, SessionSettings], OpenedNetwork],
+) -> OpenedNetwork:
     copy = embedded(model)
     lower(copy, platform_of(settings.provider))
-    weights = {
-        name: _lent(value.const_value)
-        for name, value in copy.graph.initializers.items()
-        if value.const_value is not None and _is_shared(value)
-    }
-    held, before = weight_bytes(copy), memory.resident_bytes()
-    disabled = None if folds_within_budget(copy) else _FOLDING
-    source = _skeleton(copy, weights)
-
-    def opened(provider: Provider) -> ort.InferenceSession:
-        options = settings.options()
-        if weights:
-            options.add_external_initializers(list(weights), list(weights.values()))
-        return ort.InferenceSession(
-            source, options, providers=native_providers(provider), disabled_optimizers=disabled
-        )
-
-    try:
-        native = opened(settings.provider)
-        if settings.provider is not Provider.CPU:
-            require_agreement(native, opened(Provider.CPU), settings.provider)
-    except _FAILURES as error:
-        raise _domain_error("ONNX Runtime refuses the model", error) from error
-    nbytes = max(held, memory.resident_bytes() - before)
-    return Session(native, weights, nbytes, Grouping(settings.grouped))
+    return open_network(copy, settings)
 
 
 class SessionCache:
@@ -276,7 +188,7 @@ class SessionCache:
         held = self._held(key, passing=passing)
         if held is not None:
             return held
-        settings = replace(self.settings, threads=threads or self.settings.threads)
+        settings = self._settings_of(threads)
         with self._lock:
             building = self._building.setdefault(key, threading.Lock())
         with building:
@@ -289,6 +201,14 @@ class SessionCache:
         with self._lock:
             self._building.pop(key, None)
         return session
+
+    def _settings_of(self, threads: int | None) -> SessionSettings:
+        """Of a session whose operators have all threads, or so many beside others."""
+        if threads is None:
+            return self.settings
+        return replace(
+            self.settings, threads=threads, side_by_side=max(1, self.settings.threads // threads)
+        )
 
     def _held(self, key: str, *, passing: bool) -> Session | None:
         with self._lock:
@@ -321,54 +241,3 @@ class SessionCache:
                 return
             if key != newest and key not in (self._in_work or ()):
                 total -= self._sessions.pop(key).nbytes
-
-
-def _is_shared(value: ir.Value) -> bool:
-    tensor = value.const_value
-    return (
-        tensor is not None
-        and tensor.dtype in _SHAREABLE
-        and tensor.nbytes > _least_shared(tensor.dtype)
-        and not value.is_graph_output()
-        and bool(value.uses())  # what nobody reads is gone when weights are lent
-    )
-
-
-def _least_shared(dtype: ir.DataType) -> int:
-    return SHAPING_BYTES if dtype in {ir.DataType.INT32, ir.DataType.INT64} else SHARED_BYTES
-
-
-def _lent(tensor: ir.TensorProtocol) -> ort.OrtValue:
-    array = np.require(tensor.numpy(), requirements=["C", "A"])
-    return ort.OrtValue.ortvalue_from_numpy(array)
-
-
-def _skeleton(model: ir.Model, weights: Mapping[str, ort.OrtValue]) -> bytes:
-    """The bytes of a model whose lent weights become mere references, in place."""
-    for name in weights:
-        value = model.graph.initializers[name]
-        tensor = value.const_value
-        if tensor is not None:
-            value.const_value = ir.ExternalTensor(
-                f"lent:{name}", 0, tensor.nbytes, tensor.dtype, shape=_shape(tensor), name=name
-            )
-    return ir.to_proto(model).SerializeToString()
-
-
-def _shape(tensor: ir.TensorProtocol) -> ir.Shape:
-    return ir.Shape(tensor.shape.numpy())
-
-
-_SOURCE = re.compile(r"/\S*?\.(?:cc|h|cpp):\d+ ")
-
-
-def told_by_runtime(error: Exception) -> str:
-    """The message of an error of ONNX Runtime on one line, without places in its sources."""
-    return " ".join(_SOURCE.sub("", str(error)).split())
-
-
-def _domain_error(fault: str, error: Exception) -> InvalidModelError | ResourceExhaustedError:
-    text = told_by_runtime(error)
-    if "bad allocation" in text or "Failed to allocate" in text or "bad_alloc" in text:
-        return ResourceExhaustedError(f"memory ran out: {text}; use smaller images or batches")
-    return InvalidModelError(f"{fault}: {text}; check the model with onnxruntime")

@@ -22,7 +22,7 @@ from heatproof.graphs.composition import (
     SHOWN,
     MaskInputs,
 )
-from heatproof.graphs.runtime.sessions import Feed
+from heatproof.graphs.runtime.backends.network import Feed
 
 Places: TypeAlias = Int32[np.ndarray, "places"]
 

@@ -7,7 +7,7 @@ import onnxruntime as ort
 
 from heatproof.evaluators.errors import UnsupportedModelError
 from heatproof.graphs.files.skeletons import skeleton_of
-from heatproof.graphs.runtime.sessions import told_by_runtime
+from heatproof.graphs.runtime.backends.onnxruntime_networks import told_by_onnxruntime
 
 AFFORDABLE_BYTES = 256 << 20
 """Files up to this size are loaded whole, larger ones without their weights."""
@@ -31,7 +31,7 @@ def verify_file(path: Path, *, affordable: int = AFFORDABLE_BYTES) -> None:
             _open(skeleton_of(path))
     except Exception as error:  # of the checker, the runtime, or the message: all say the same
         path.unlink()
-        text = told_by_runtime(error).replace(f"{path.parent}/", "")
+        text = told_by_onnxruntime(error).replace(f"{path.parent}/", "")
         raise UnsupportedModelError(
             f"the rewritten model is not valid, so it is not handed out: {text}; if "
             "onnxruntime loads the original, this is a fault of Heatproof: report it with the model"

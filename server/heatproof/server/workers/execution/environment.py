@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from heatproof.graphs.runtime.providers import RUNTIME_VERSION
+from heatproof.graphs.runtime.backends.providers import ONNX_RUNTIME_VERSION
 from heatproof.server.workers.execution.context import TaskContext
 from heatproof.server.workers.tasks import DescribeEnvironment
 
@@ -30,7 +30,7 @@ def computing_environment(session_options: str) -> dict[str, str]:
     """What of the environment may change the last bits of a score."""
     return {
         **{package: _version(package) for package in (*_PACKAGES, *_IMAGES)},
-        "onnxruntime": RUNTIME_VERSION,  # whose package has another name for each provider
+        "onnxruntime": ONNX_RUNTIME_VERSION,  # whose package has another name for each provider
         "processor": _processor(),
         "processor_features": " ".join(_features()),
         "session_options": session_options,

@@ -20,10 +20,12 @@ from heatproof.graphs.canonical import CanonicalModel, canonicalize
 from heatproof.graphs.files.limits import Limits
 from heatproof.graphs.files.loading import Model, load_model
 from heatproof.graphs.predictor import MOST_PIXELS_SIDE_BY_SIDE, SMALLEST_BATCH, OrtPredictor
+from heatproof.graphs.runtime.backends.onnxruntime_networks import modes_in_words
+from heatproof.graphs.runtime.backends.providers import Provider, provider_in_words
+from heatproof.graphs.runtime.backends.settings import SessionSettings
 from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.graphs.runtime.grouping import COUNTS
-from heatproof.graphs.runtime.providers import Provider, native_providers
-from heatproof.graphs.runtime.sessions import SessionCache, SessionSettings
+from heatproof.graphs.runtime.sessions import SessionCache
 from heatproof.server.storage.integrity import Verifier
 from heatproof.server.workers.file_access import FileAccess
 from heatproof.server.workers.inputs import ModelFiles
@@ -95,7 +97,7 @@ class ModelCache:
         """
         settings = self._sessions.settings
         threads = f"{predictor.threads} threads each"
-        return ", ".join([_providers(settings), threads, _modes(settings)])
+        return ", ".join([provider_in_words(settings.provider), threads, _modes(settings)])
 
     def load(self, files: ModelFiles) -> Model:
         """Parses and checks a stored model.
@@ -170,24 +172,12 @@ def _described(sessions: SessionCache) -> str:
     rows = " or ".join(str(count * SMALLEST_BATCH) for count in counts)
     side = math.isqrt(MOST_PIXELS_SIDE_BY_SIDE)
     return (
-        f"{_providers(settings)}, {runs} runs of {rows} rows at once, 1 thread each, "
+        f"{provider_in_words(settings.provider)}, {runs} runs of {rows} rows at once, 1 thread each, "
         f"above {side} x {side} pixels 1 on {settings.threads} threads, {_modes(settings)}"
-    )
-
-
-def _providers(settings: SessionSettings) -> str:
-    """What runs sessions, each with its options."""
-    return ", ".join(
-        " ".join([name, *(f"{key}={value}" for key, value in sorted(given.items()))])
-        for name, given in native_providers(settings.provider)
     )
 
 
 def _modes(settings: SessionSettings) -> str:
     """How sessions are optimized and run."""
-    options = settings.options()
     views = "views drawn by the graph, " if settings.composes else ""
-    return (
-        f"{views}{options.execution_mode}, {options.graph_optimization_level}, "
-        f"deterministic={options.use_deterministic_compute}"
-    )
+    return f"{views}{modes_in_words(settings)}"

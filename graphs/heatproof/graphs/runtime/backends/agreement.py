@@ -9,7 +9,10 @@ from numpy.typing import NDArray
 
 from heatproof.evaluators.errors import FailedPreconditionError
 from heatproof.graphs.composition import COLOUR_SIZES
-from heatproof.graphs.runtime.providers import Provider
+from heatproof.graphs.runtime.backends.network import Network
+from heatproof.graphs.runtime.backends.onnxruntime_networks import OnnxRuntimeNetwork
+from heatproof.graphs.runtime.backends.providers import Provider
+from heatproof.graphs.runtime.cancellation import Cancellation
 
 _ROWS: Final = 2
 _TOLERANCE: Final = 1e-2
@@ -21,10 +24,8 @@ _TYPES: Final = {"tensor(bool)": np.bool_, "tensor(int32)": np.int32}
 """Of what is no number but says where something lies, and whether it is seen."""
 
 
-def require_agreement(
-    found: ort.InferenceSession, expected: ort.InferenceSession, provider: Provider
-) -> None:
-    """Runs two random rows through two sessions of one graph.
+def require_agreement(found: Network, expected: OnnxRuntimeNetwork, provider: Provider) -> None:
+    """Runs two random rows through one graph on two runtimes.
 
     Args:
         found: runs on the provider.
@@ -34,9 +35,9 @@ def require_agreement(
     Raises:
         FailedPreconditionError: an output differs by more than a hundredth of its length.
     """
-    feeds = _random_rows(expected.get_inputs())
-    outputs = [output.name for output in expected.get_outputs()]
-    pairs = zip(found.run(outputs, feeds), expected.run(outputs, feeds), strict=True)
+    feeds, outputs, nobody = _random_rows(expected.inputs), expected.outputs, Cancellation()
+    answers = [network.run(feeds, outputs, nobody) for network in (found, expected)]
+    pairs = zip(*answers, strict=True)
     for name, (one, other) in zip(outputs, pairs, strict=True):
         share = _difference(np.asarray(one, np.float64), np.asarray(other, np.float64))
         if not share <= _TOLERANCE:

@@ -1,0 +1,1 @@
+"""What runs graphs: ONNX Runtime with its execution providers, and OpenVINO."""
