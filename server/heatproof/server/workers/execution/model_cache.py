@@ -172,8 +172,9 @@ def _described(sessions: SessionCache) -> str:
     rows = " or ".join(str(count * SMALLEST_BATCH) for count in counts)
     side = math.isqrt(MOST_PIXELS_SIDE_BY_SIDE)
     return (
-        f"{provider_in_words(settings.provider)}, {runs} runs of {rows} rows at once, 1 thread each, "
-        f"above {side} x {side} pixels 1 on {settings.threads} threads, {_modes(settings)}"
+        f"{provider_in_words(settings.provider)}, {runs} runs of {rows} rows at once, "
+        f"1 thread each, above {side} x {side} pixels 1 on {settings.threads} threads, "
+        f"{_modes(settings)}"
     )
 
 
