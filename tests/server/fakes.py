@@ -59,6 +59,7 @@ class FakeWorkers(Workers):
     Attributes:
         held: shards go no further while this is given and not set ...
         held_after: ... once so many images were computed in all.
+        predicted_before: predictions that are told before the first image of a shard.
         error: what the shard of `failing` fails with after its first image.
         failing: first image of the shard that fails.
         shards: how often the shard with this first image was started.
@@ -67,6 +68,7 @@ class FakeWorkers(Workers):
 
     held: asyncio.Event | None = None
     held_after: int = 0
+    predicted_before: int = 0
     error: HeatproofError | None = None
     failing: int = 0
     shards: Counter[int] = field(default_factory=Counter)
@@ -89,7 +91,7 @@ class FakeWorkers(Workers):
             return
         self.shards[task.position(0)] += 1
         assert lane is Lane.BULK
-        yield Progress("start")
+        yield Progress("start", self.predicted_before)
         tabulation = Tabulation(task.spec)
         for done, image in enumerate(task.images, 1):
             if self.held is not None and len(self.computed) >= self.held_after:

@@ -146,6 +146,21 @@ async def test_cancelling_keeps_the_finished_images(world: World) -> None:
     assert len(world.stores.evaluations.all_image_rows(found.number, "curves")) == SHARD + 3
 
 
+async def test_cancelling_keeps_the_count_of_what_was_predicted(world: World) -> None:
+    workers = FakeWorkers(held=asyncio.Event(), predicted_before=7)
+    stored = world.stores.evaluations.add(world.new(3))
+    name = EvaluationName.parse(stored.name)
+    async with scheduling(world, workers) as scheduler:
+        scheduler.submit(stored)
+        await until(lambda: workers.shards[0] == 1)
+        assert (await scheduler.snapshot(name)).predictions_done == 7
+        await scheduler.cancel(name)
+        found = await ended(world, stored)
+
+    assert (found.state, found.images_done, found.predictions_done) == (State.CANCELLED, 0, 7)
+    assert not world.stores.evaluations.all_image_rows(found.number, "curves")
+
+
 async def test_a_queued_evaluation_can_be_cancelled(world: World) -> None:
     workers = FakeWorkers(held=asyncio.Event())
     queued = [world.stores.evaluations.add(world.new(3, seed=seed)) for seed in range(6)]

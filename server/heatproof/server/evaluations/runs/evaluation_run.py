@@ -118,10 +118,10 @@ class EvaluationRun:
 
     async def conclude(self, state: State, error: HeatproofError | None = None) -> None:
         """Summarizes what was computed, unfinished shards included, and ends the evaluation."""
-        cut = tuple(run.rows() for run in self._running.values() if run.images)
+        cut = tuple(run.rows() for run in self._running.values() if run.predictions)
         results = b""
         try:
-            results = await self._summary(cut, state)
+            results = await self._summary([rows for rows in cut if rows.images], state)
         except HeatproofError as failure:
             error = error or failure
             state = State.FAILED if state is State.SUCCEEDED else state

@@ -186,7 +186,7 @@ class Ending:
         state: its last state.
         results: serialised `Evaluation` that holds results and clean accuracy alone.
         error: serialised `google.rpc.Status`, b"" unless it failed.
-        partial: shards that were cut short, with the images that were finished.
+        partial: shards that were cut short, with the images that were finished, if any were.
         end_time: when it ended.
     """
 

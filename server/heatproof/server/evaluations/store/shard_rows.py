@@ -23,7 +23,8 @@ def add_shard(connection: Connection, number: int, rows: ShardRows) -> None:
         for position, image in zip(rows.positions, rows.images, strict=False)  # it may be cut
     ]
     connection.execute(insert(shards).values(shard))
-    connection.execute(insert(image_results), images)
+    if images:
+        connection.execute(insert(image_results), images)
     columns = [
         {"evaluation": number, "block": block, "shard": rows.shard, "data": data}
         for block, data in enumerate(rows.columns)
