@@ -6,12 +6,13 @@ from benchmarks.networks import small
 from benchmarks.passes.ceilings import (
     bare_pass,
     filled_by_boxes,
+    gradient_by_products,
     linear,
     linear_with_gradient,
 )
 from heatproof.evaluators.images.preprocessing import PRESETS
 from heatproof.graphs.canonical import CanonicalModel, canonicalize
-from heatproof.graphs.gradients import INPUT_GRADIENT, OUTPUT_GRADIENT
+from heatproof.graphs.gradients import INPUT_GRADIENT, OUTPUT_GRADIENT, differentiated
 from heatproof.graphs.lowering.blocking import LEAST_CHANNELS
 from heatproof.graphs.masking import layer_masked
 from heatproof.graphs.nodes.roles import Role, role_of
@@ -47,6 +48,28 @@ def test_the_gradient_of_a_linear_network_is_one_for_all_images(canonical: Canon
     )
     np.testing.assert_array_equal(one, other)
     assert one.any()
+
+
+def test_a_derivative_by_products_reads_the_output_in_place_of_a_step(
+    canonical: CanonicalModel,
+) -> None:
+    exact = differentiated(
+        canonical.model, of=canonical.logits, wrt=canonical.input_name, plain=True
+    )
+    steps = [node for node in exact.graph if role_of(node) is Role.STEP]
+    for node in steps:  # where y > 0: the gradient, else 0
+        condition, gradient, _ = node.inputs
+        product = ir.node("Mul", [gradient, condition.producer().inputs[0]])
+        ir.convenience.replace_nodes_and_values(
+            exact.graph, node, [node], [product], node.outputs, product.outputs
+        )
+    assert len(steps) == 2
+    seed = np.eye(2, canonical.classes, dtype=np.float32)
+    feeds = {canonical.input_name: images(0), OUTPUT_GRADIENT: seed}
+    wanted = opened(exact)(**feeds)[INPUT_GRADIENT]
+    found = opened(gradient_by_products(canonical))(**feeds)[INPUT_GRADIENT]
+    np.testing.assert_array_equal(found, wanted)
+    assert wanted.any()
 
 
 def test_rounds_that_only_read_are_a_box_each(canonical: CanonicalModel) -> None:
