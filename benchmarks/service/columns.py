@@ -49,7 +49,8 @@ from heatproof.server.workers.execution.context import TaskContext
 from heatproof.server.workers.inputs import StoredImage
 from heatproof.server.workers.local.pool import PoolSettings, WorkerPool
 from heatproof.server.workers.protocol import Event, Lane, Task, Workers
-from heatproof.server.workers.tasks import RunShard, ShardTotals
+from heatproof.server.workers.shard_results import ShardTotals
+from heatproof.server.workers.tasks import RunShard
 from tests.server.driving import scheduling
 from tests.server.world import World, opened_world, small_spec
 

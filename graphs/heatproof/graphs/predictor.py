@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import cache, cached_property, partial
 
@@ -29,7 +29,7 @@ from heatproof.graphs.masking import MaskingOptions, layer_masked
 from heatproof.graphs.masking.rewriting import COVERAGE_OUTPUT, MASK_INPUT
 from heatproof.graphs.randomization import layers_of, randomized
 from heatproof.graphs.runtime.backends.network import Feed
-from heatproof.graphs.runtime.backends.providers import device_of
+from heatproof.graphs.runtime.backends.providers import Provider, device_of
 from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.graphs.runtime.grouped import have_equal_bits, merged, taken_apart
 from heatproof.graphs.runtime.grouping import COUNTS, Grouping
@@ -47,12 +47,26 @@ MOST_PIXELS_SIDE_BY_SIDE = 448 * 448
 _ONE_BY_ONE = Grouping(fixed=1)
 
 
+def unmeasured(_key: str) -> int:
+    """Knows of no session how many batches a run takes."""
+    return 0
+
+
 class OrtPredictor:
     """Runs a canonical model and its rewritten forms, each in a session of its own.
 
     Rewrites and sessions are made when first needed and kept by the cache, under a key that holds
     the model, its preprocessing and the batch size. Implements
     `heatproof.evaluators.queries.predictor.Predictor`.
+
+    Args:
+        canonical: the model.
+        sessions: where its sessions are kept.
+        model: its name.
+        batch_size: rows of a batch.
+        cancellation: what its passes run under.
+        run_sizes: by the key of a session, how many batches a run takes as was measured before; 0
+            where it was not.
 
     Attributes:
         key: what the keys of its sessions begin with.
@@ -66,6 +80,7 @@ class OrtPredictor:
         model: str,
         batch_size: int,
         cancellation: Cancellation,
+        run_sizes: Callable[[str], int] = unmeasured,
     ) -> None:
         if batch_size < SMALLEST_BATCH:
             message = f"batch_size must be at least {SMALLEST_BATCH}, not {batch_size}"
@@ -75,9 +90,13 @@ class OrtPredictor:
         self._model = model
         self._batch_size = batch_size
         self._cancellation = cancellation
+        self._run_sizes = run_sizes
         self._lanes: defaultdict[ModelPass, Lane] = defaultdict(Lane)
         self._groupings: dict[ModelPass, Grouping] = {}
         settings = sessions.settings
+        # What else the machine does lengthens no run that is timed by the work of its one thread.
+        is_processor = settings.provider is Provider.CPU
+        self._clock = time.thread_time if is_processor else time.perf_counter
         # Whoever runs rows one by one cuts what has a row for each of them.
         self._composes = settings.composes and not canonical.is_run_alone
         self._held = DeviceImages(device_of(settings.provider))
@@ -135,6 +154,17 @@ class OrtPredictor:
             for run, grouping in self._groupings.items()
         )
 
+    def measured_run_sizes(self) -> Mapping[str, int]:
+        """Batches that a run takes, by the key of the session, where measurement has decided it."""
+        if self._sessions.settings.grouped:
+            return {}
+        found = {
+            self._keys(run): grouping.decided
+            for run, grouping in self._groupings.items()
+            if grouping is not _ONE_BY_ONE and not run.weights.layers
+        }
+        return {key: batches for key, batches in found.items() if batches}
+
     def _warning(self, note: Note) -> ModelWarning:
         reason = Doubt.MODEL_CHANGED if note.changes_answers else Doubt.MODEL_FORM
         return ModelWarning(reason, self._model, note.text)
@@ -176,9 +206,9 @@ class OrtPredictor:
     def _grouped(self, session: Session, run: ModelPass, batches: Sequence[Batch]) -> list[Answers]:
         """Answers batches in one run; the first time, in one of each too, to compare the bits."""
         count, grouping = len(batches), session.grouping
-        start = time.perf_counter()
+        start = self._clock()
         found = self._answers(session, run, merged(batches))
-        grouping.note(count, (time.perf_counter() - start) / count)
+        grouping.note(count, (self._clock() - start) / count)
         parts = taken_apart(found, [len(batch.rows) for batch in batches])
         if grouping.is_proven(count):
             return parts
@@ -228,8 +258,11 @@ class OrtPredictor:
         self._canonical.row_check.run(self._cancellation)
         # Images may ask for dozens of models with other weights, together for more than memory has.
         passing = bool(run.weights.layers)
-        rewritten = partial(self._opened, run)
-        return self._sessions.get(self._keys(run), rewritten, threads=self.threads, passing=passing)
+        key, rewritten = self._keys(run), partial(self._opened, run)
+        grouped = partial(self._run_sizes, key)
+        return self._sessions.get(
+            key, rewritten, threads=self.threads, grouped=grouped, passing=passing
+        )
 
     @property
     def _uses_all(self) -> bool:

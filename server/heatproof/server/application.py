@@ -47,13 +47,15 @@ async def running(settings: Settings) -> "AsyncIterator[Running]":
 
 
 def _attended(pool: Workers, stores: Stores) -> Workers:
-    """Workers whose word on damaged files is looked into, and whose answers are kept."""
+    """Workers whose word on damaged files is looked into, and whose findings are kept."""
+    from heatproof.server.models.run_sizes import RunSizeWorkers  # noqa: PLC0415  # as in `running`
     from heatproof.server.workers.apart import ApartWorkers  # noqa: PLC0415  # as in `running`
     from heatproof.server.workers.keeping import KeepingWorkers  # noqa: PLC0415  # likewise
 
+    measuring = RunSizeWorkers(pool, stores.run_sizes)
     if stores.answers is None:
-        return RepairingWorkers(pool, stores.ownership)
-    keeping = KeepingWorkers(pool, stores.answers)
+        return RepairingWorkers(measuring, stores.ownership)
+    keeping = KeepingWorkers(measuring, stores.answers)
     return RepairingWorkers(ApartWorkers(keeping), stores.ownership)
 
 

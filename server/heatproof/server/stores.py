@@ -16,6 +16,7 @@ from heatproof.server.datasets.dataset_store import DatasetStore
 from heatproof.server.evaluations.store.baseline_store import BaselineStore
 from heatproof.server.evaluations.store.evaluation_store import EvaluationStore
 from heatproof.server.models.model_store import ModelStore
+from heatproof.server.models.run_size_store import RunSizeStore
 from heatproof.server.settings import Settings
 from heatproof.server.storage import database
 from heatproof.server.storage.belonging import check_belonging, has_files, without_database
@@ -36,6 +37,7 @@ class Stores:
         datasets: the data sets.
         evaluations: the evaluations.
         baselines: the baselines that name some of them.
+        run_sizes: how many batches the runs of models take.
         answers: answers of models that are kept; None if none are.
     """
 
@@ -44,6 +46,7 @@ class Stores:
     datasets: DatasetStore
     evaluations: EvaluationStore
     baselines: BaselineStore
+    run_sizes: RunSizeStore
     answers: AnswerStore | None = None
 
 
@@ -68,7 +71,8 @@ def opened_stores(settings: Settings) -> Iterator[Stores]:
         evaluations = EvaluationStore(ownership, max_unfinished=settings.max_queued_evaluations)
         answers = _opened_answers(settings)
         models, datasets = ModelStore(ownership, answers), DatasetStore(ownership)
-        yield Stores(ownership, models, datasets, evaluations, BaselineStore(ownership), answers)
+        baselines, run_sizes = BaselineStore(ownership), RunSizeStore(engine)
+        yield Stores(ownership, models, datasets, evaluations, baselines, run_sizes, answers)
 
 
 def _opened_answers(settings: Settings) -> AnswerStore | None:

@@ -1,5 +1,6 @@
 """How many batches a run takes: the fastest count, and none that changes a bit."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 
@@ -166,6 +167,34 @@ def test_bits_are_those_of_single_batches_where_larger_runs_have_others(
     rows = seen(monkeypatch, shift=1e-6)
     assert [bits(built, PLAIN, 2) for _ in range(4)] == [expected] * 4
     assert rows.count(8) == 1
+
+
+def test_time_in_which_a_run_does_not_work_chooses_no_count(
+    text_model: Parse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built, run = predictor(text_model(NETWORKS["models/nchw"]), cores=1, grouped=0), Session.run
+
+    def running(
+        session: Session, feeds: Mapping[str, NDArray[np.float32]], *arguments: object
+    ) -> list[NDArray[np.float32]]:
+        """Single batches take work, others longer without any."""
+        if len(feeds["image"]) > 2:
+            time.sleep(0.05)
+        else:
+            end = time.thread_time() + 0.002
+            while time.thread_time() < end:
+                pass
+        return run(session, feeds, *arguments)  # type: ignore[arg-type] # handed on as they came
+
+    monkeypatch.setattr(Session, "run", running)
+    hold: Future[None] = Future()
+    built._sessions.streams.submit(lambda: hold.result(timeout=60), alone=False)
+    shown = list(batches(PLAIN, 2)) * (PLENTY // 6)
+    under_way = [built.submit(PLAIN, batch) for batch in shown]
+    hold.set_result(None)
+    for future in under_way:
+        future.result(timeout=60)
+    assert list(built.measured_run_sizes().values()) == [4]
 
 
 def painted(value: float) -> Batch:

@@ -15,7 +15,7 @@ from heatproof.server.evaluations.store import row_batches
 from heatproof.server.evaluations.store.records import ShardRows, StoredEvaluation
 from heatproof.server.evaluations.store.row_batches import ROWS_AT_ONCE
 from heatproof.server.resource_names import EvaluationName
-from heatproof.server.workers.image_rows import ImageRow
+from heatproof.server.workers.shard_results import ImageRow
 from tests.server.world import World, opened_world
 
 LARGE = 1 << 19

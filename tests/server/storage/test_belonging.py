@@ -13,7 +13,7 @@ from heatproof.server.evaluations.store.records import ShardRows
 from heatproof.server.resource_names import DatasetName
 from heatproof.server.settings import Settings
 from heatproof.server.stores import inspected, opened_stores
-from heatproof.server.workers.image_rows import ImageRow
+from heatproof.server.workers.shard_results import ImageRow
 from tests.server.storage.directories import version_0_1
 from tests.server.world import World, model_bytes, opened_world, store_model
 

@@ -14,7 +14,8 @@ from heatproof.evaluators.errors import (
 )
 from heatproof.server.workers.apart import ApartWorkers
 from heatproof.server.workers.protocol import Done, Failed, Lane, Partial, Progress, Task, Workers
-from heatproof.server.workers.tasks import DescribeEnvironment, RunShard, ShardTotals
+from heatproof.server.workers.shard_results import ShardTotals
+from heatproof.server.workers.tasks import DescribeEnvironment, RunShard
 from tests.server.workers.shards import shard
 
 A, B = "models/sha256-aa", "models/sha256-bb"

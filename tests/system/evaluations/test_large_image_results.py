@@ -10,7 +10,7 @@ from heatproof.client.documents.results import joined
 from heatproof.server.api.codec.listing import image_result_parts
 from heatproof.server.api.reply_size import MAX_REPLY_BYTES
 from heatproof.server.evaluations.store.records import Ending, ShardRows, State
-from heatproof.server.workers.image_rows import ImageRow
+from heatproof.server.workers.shard_results import ImageRow
 from heatproof.v1.evaluation_service_pb2 import ListImageResultsRequest
 from heatproof.v1.evaluation_service_pb2_grpc import EvaluationServiceStub
 from heatproof.v1.results_pb2 import Curve, ImageResult, ImageScore, InputPicture, Overlay, Score

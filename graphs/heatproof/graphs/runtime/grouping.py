@@ -44,10 +44,17 @@ class Grouping:
     @property
     def chosen(self) -> int:
         """Batches that a run takes from here on, as far as that is decided; 1 before it is."""
+        return self.decided or 1
+
+    @property
+    def decided(self) -> int:
+        """Batches that a run takes from here on; 0 before that is decided."""
         with self._lock:
+            if self._fixed in self._refuted:
+                return 1
             if self._fixed:
-                return self._fixed if self._fixed in self._proven else 1
-            return self._chosen or 1
+                return self._fixed if self._fixed in self._proven else 0
+            return self._chosen
 
     def next(self, waiting: int) -> int:
         """How many of the batches that wait, at least 1, the next run takes.

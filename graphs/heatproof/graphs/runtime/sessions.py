@@ -175,6 +175,7 @@ class SessionCache:
         build: Callable[[], ir.Model],
         *,
         threads: int | None = None,
+        grouped: Callable[[], int] = int,
         passing: bool = False,
     ) -> Session:
         """Returns the session of a key, opening it on the built model if there is none.
@@ -183,18 +184,19 @@ class SessionCache:
             key: what the session is of.
             build: makes its model.
             threads: threads inside its operators; all if None.
+            grouped: tells how many batches one run takes, as was measured before; 0: not known.
             passing: whether it may be closed while the task is in work.
         """
         held = self._held(key, passing=passing)
         if held is not None:
             return held
-        settings = self._settings_of(threads)
         with self._lock:
             building = self._building.setdefault(key, threading.Lock())
         with building:
             session = self._held(key, passing=passing)
             if session is None:
                 started = time.monotonic()
+                settings = self._settings_of(threads, grouped())
                 session = open_session(build(), settings)
                 self.opening_seconds += time.monotonic() - started
                 self._keep(key, session, passing=passing)
@@ -202,13 +204,13 @@ class SessionCache:
             self._building.pop(key, None)
         return session
 
-    def _settings_of(self, threads: int | None) -> SessionSettings:
+    def _settings_of(self, threads: int | None, grouped: int) -> SessionSettings:
         """Of a session whose operators have all threads, or so many beside others."""
+        settings = replace(self.settings, grouped=self.settings.grouped or grouped)
         if threads is None:
-            return self.settings
-        return replace(
-            self.settings, threads=threads, side_by_side=max(1, self.settings.threads // threads)
-        )
+            return settings
+        side_by_side = max(1, settings.threads // threads)
+        return replace(settings, threads=threads, side_by_side=side_by_side)
 
     def _held(self, key: str, *, passing: bool) -> Session | None:
         with self._lock:

@@ -19,9 +19,9 @@ from heatproof.server.evaluations.runs.shard_run import ShardRun
 from heatproof.server.evaluations.store.records import ShardRows, State, StoredEvaluation
 from heatproof.server.models.model_store import ModelStore
 from heatproof.server.workers.donors import DonorPool
-from heatproof.server.workers.image_rows import ImageRow
 from heatproof.server.workers.inputs import StoredImage
 from heatproof.server.workers.protocol import Lane, Workers
+from heatproof.server.workers.shard_results import ImageRow
 from heatproof.server.workers.tasks import PlanEvaluation, PlannedWork, RunShard
 
 MAX_INLINE_IMAGES: Final = 16

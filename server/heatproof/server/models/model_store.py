@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row, delete, insert, select
 
 from heatproof.evaluators.errors import NotFoundError
 from heatproof.server.answers.answer_store import AnswerStore
+from heatproof.server.models.run_size_store import forget_run_sizes
 from heatproof.server.resource_names import ModelName
 from heatproof.server.storage import pages
 from heatproof.server.storage.blob_ownership import BlobOwnership, StoredFile, files_of
@@ -127,6 +128,7 @@ class ModelStore:
         self.get(name)
 
         def delete_rows(connection: Connection) -> None:
+            forget_run_sizes(connection, str(name))
             connection.execute(delete(models).where(models.c.name == str(name)))
 
         self.ownership.remove(str(name), delete_rows)

@@ -70,6 +70,15 @@ models = Table(
     sqlite_autoincrement=True,
 )
 
+run_sizes = Table(
+    "run_sizes",
+    metadata,
+    Column("model", ForeignKey("models.name"), primary_key=True),
+    Column("key", String(64), primary_key=True),
+    Column("batches", Integer, nullable=False),
+    comment="How many batches a run of a pass takes, measured once on a kind of machine",
+)
+
 datasets = Table(
     "datasets",
     metadata,

@@ -9,7 +9,6 @@ from typing import Final, TypeAlias, cast
 import structlog
 
 from heatproof.evaluators.errors import UnknownAnswerError
-from heatproof.server.workers.image_rows import ImageRow
 from heatproof.server.workers.protocol import (
     Done,
     Event,
@@ -22,7 +21,8 @@ from heatproof.server.workers.protocol import (
     V,
     Workers,
 )
-from heatproof.server.workers.tasks import RunShard, ShardTotals
+from heatproof.server.workers.shard_results import ImageRow, ShardTotals
+from heatproof.server.workers.tasks import RunShard
 
 _log = structlog.get_logger()
 

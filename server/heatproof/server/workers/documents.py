@@ -18,7 +18,7 @@ from heatproof.evaluators.gate.policy import Evaluated, Policy, Verdict
 from heatproof.evaluators.queries.class_outputs import ClassOutput
 from heatproof.evaluators.queries.model_warnings import ModelWarning
 from heatproof.evaluators.reliability.values import MetricReliability
-from heatproof.server.workers.image_rows import ImageRow
+from heatproof.server.workers.shard_results import ImageRow
 
 
 class WorkerDocuments(Protocol):

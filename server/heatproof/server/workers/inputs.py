@@ -69,6 +69,22 @@ class AnswerGrant:
 
 
 @dataclass(frozen=True, slots=True)
+class RunSize:
+    """How many batches a run of one kind of pass takes, as it was measured.
+
+    Attributes:
+        model: name of the model.
+        key: SHA-256 of the pass and of all that its time depends on: preprocessing, libraries,
+            processor, cores and provider.
+        batches: the number.
+    """
+
+    model: str
+    key: str
+    batches: int
+
+
+@dataclass(frozen=True, slots=True)
 class ArraySource:
     """An unparsed tensor: row-major, little-endian.
 

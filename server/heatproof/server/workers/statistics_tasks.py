@@ -11,7 +11,7 @@ from heatproof.evaluators.images.sources import FramedBox
 from heatproof.server.workers.inputs import FramedSource
 from heatproof.server.workers.limits import Effort
 from heatproof.server.workers.protocol import Document, DocumentCheck, Task
-from heatproof.server.workers.tasks import check_columns
+from heatproof.server.workers.shard_results import check_columns
 
 _EXECUTION: Final = "heatproof.server.workers.execution"
 

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
-from heatproof.evaluators.errors import FailedPreconditionError
-from heatproof.evaluators.evaluation import column_blocks
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.explainers import Explainer
 from heatproof.evaluators.images.inventory import Inventory
@@ -13,16 +11,17 @@ from heatproof.evaluators.images.preprocessing import Preprocessing
 from heatproof.evaluators.queries.class_outputs import UNSTATED, Statement
 from heatproof.evaluators.queries.targets import PREDICTED, Target
 from heatproof.evaluators.removal import RemovalOperator
-from heatproof.server.workers.image_rows import ImageRow
 from heatproof.server.workers.inputs import (
     AnswerGrant,
     ArraySource,
     FramedSource,
     ModelFiles,
+    RunSize,
     StoredImage,
 )
 from heatproof.server.workers.limits import Amount, Effort
 from heatproof.server.workers.protocol import Document, DocumentCheck, Task
+from heatproof.server.workers.shard_results import ImageRow, ShardTotals
 
 if TYPE_CHECKING:  # the server itself never loads ONNX
     from heatproof.graphs.lowering.platforms import Platform
@@ -199,45 +198,6 @@ class PlanEvaluation(Task[object, PlannedWork]):
         return Amount(model_bytes=sum(model.size_bytes for model in self.models))
 
 
-MOST_WAYS: Final = 256
-"""In which the models of a shard are run: 16 models, and as many kinds of passes of each."""
-
-LONGEST_WAY: Final = 256
-"""Letters of one of them: the name of a model, a kind of pass, and three numbers."""
-
-
-@dataclass(frozen=True, slots=True)
-class ShardTotals:
-    """What a shard comes to beside the results of its images.
-
-    Attributes:
-        predictions: predictions answered.
-        columns: what statistics read, as blocks.
-        preparation_seconds: time that went into what a worker does once: models loaded, networks
-            opened.
-        known: those of the predictions that were known, so that no pass was run for them.
-        ways_run: how each kind of pass of each model was run, in words.
-    """
-
-    predictions: int
-    columns: tuple[bytes, ...]
-    preparation_seconds: float = 0.0
-    known: int = 0
-    ways_run: tuple[str, ...] = ()
-
-
-def check_columns(columns: tuple[bytes, ...]) -> None:
-    """Reads blocks of columns once.
-
-    Raises:
-        ValueError: there is none, or one cannot be read.
-    """
-    try:
-        column_blocks.check(columns)
-    except FailedPreconditionError as error:
-        raise ValueError(error.message) from error
-
-
 @dataclass(frozen=True, slots=True)
 class RunShard(Task[ImageRow, ShardTotals]):
     """Evaluates some images.
@@ -251,6 +211,7 @@ class RunShard(Task[ImageRow, ShardTotals]):
         answers: what it may make of answers that are kept; None: nothing.
         unasked: names of models that are not asked: an answer of theirs that is not known ends the
             shard with `UnknownAnswerError`.
+        run_sizes: what was measured on earlier tasks.
     """
 
     executor: ClassVar[str] = f"{_EXECUTION}.evaluations:run_shard"
@@ -264,6 +225,7 @@ class RunShard(Task[ImageRow, ShardTotals]):
     predictions: int = 0
     answers: AnswerGrant | None = None
     unasked: frozenset[str] = frozenset()
+    run_sizes: tuple[RunSize, ...] = ()
 
     @property
     def no_cache(self) -> bool:
@@ -297,14 +259,8 @@ class RunShard(Task[ImageRow, ShardTotals]):
 
     @classmethod
     def check_value(cls, value: ShardTotals, check: DocumentCheck) -> None:  # noqa: ARG003  # holds none
-        """Reads the columns once, and compares the counts."""
-        check_columns(value.columns)
-        if not 0 <= value.known <= value.predictions:
-            message = f"{value.known} of {value.predictions} predictions were known"
-            raise ValueError(message)
-        if len(value.ways_run) > MOST_WAYS or any(len(way) > LONGEST_WAY for way in value.ways_run):
-            message = f"more than {MOST_WAYS} ways of {LONGEST_WAY} letters to run models"
-            raise ValueError(message)
+        """Reads the columns once, and compares counts with their limits."""
+        value.check()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -324,6 +280,7 @@ class Explain(Task[bytes, None]):
         predictions: predictions of one image, as planned.
         no_cache: whether every answer is computed anew, and none is kept.
         answers: what it may make of answers that are kept; None: nothing.
+        run_sizes: what was measured on evaluations.
     """
 
     executor: ClassVar[str] = f"{_EXECUTION}.explanations:explain"
@@ -341,6 +298,7 @@ class Explain(Task[bytes, None]):
     predictions: int = 0
     no_cache: bool = False
     answers: AnswerGrant | None = None
+    run_sizes: tuple[RunSize, ...] = ()
 
     def models_loaded(self) -> frozenset[str]:
         """Its model."""

@@ -22,8 +22,8 @@ from heatproof.evaluators.evaluation.results import ImageResult
 from heatproof.evaluators.evaluation.tabulation import image_columns
 from heatproof.server.answers.segments import MAX_SEGMENT_BYTES
 from heatproof.server.api.codec.worker_documents import check_document
-from heatproof.server.workers import statistics_tasks, tasks
-from heatproof.server.workers.image_rows import ImageRow
+from heatproof.server.workers import shard_results, statistics_tasks, tasks
+from heatproof.server.workers.inputs import RunSize
 from heatproof.server.workers.local.encoding import (
     MAX_FRAME_BYTES,
     MalformedFrameError,
@@ -76,8 +76,8 @@ def values(kind: Any) -> st.SearchStrategy[Any]:
         return st.none()
     if isinstance(kind, Document):
         return st.sampled_from([b"", OF_ANY_MESSAGE])
-    if kind is ImageRow:
-        return st.builds(ImageRow, *[st.sampled_from([b"", ROW])] * 3)
+    if kind is shard_results.ImageRow:
+        return st.builds(shard_results.ImageRow, *[st.sampled_from([b"", ROW])] * 3)
     known: dict[Any, st.SearchStrategy[Any]] = {
         int: COUNT,
         bool: st.booleans(),
@@ -87,7 +87,12 @@ def values(kind: Any) -> st.SearchStrategy[Any]:
             st.builds(tasks.ImageFacts, height=COUNT, width=COUNT), max_size=3
         ).map(tuple),
         tasks.PlannedWork: st.builds(tasks.PlannedWork, predictions=COUNT),
-        tasks.ShardTotals: st.builds(tasks.ShardTotals, COUNT, st.just(BLOCKS)),
+        shard_results.ShardTotals: st.builds(
+            shard_results.ShardTotals,
+            COUNT,
+            st.just(BLOCKS),
+            run_sizes=st.just((RunSize("models/m", "a" * 64, 4),)),
+        ),
         tuple[bytes, ...]: st.just(BLOCKS),
         statistics_tasks.ImageSummary: st.builds(
             statistics_tasks.ImageSummary,
@@ -151,7 +156,7 @@ def test_answers_of_more_bytes_than_a_file_has_are_refused(size: int) -> None:
 
 @pytest.mark.parametrize("known", [-1, 8])
 def test_more_known_predictions_than_there_were_are_refused(known: int) -> None:
-    totals = Done(tasks.ShardTotals(7, BLOCKS, known=known))
+    totals = Done(shard_results.ShardTotals(7, BLOCKS, known=known))
     frame = encode_report(Report(NUMBER, totals))
     with pytest.raises(MalformedFrameError, match="of 7 predictions were known"):
         decode_report(frame, tasks.RunShard, NUMBER, check_document)  # type: ignore[arg-type]  # its class methods are read
@@ -193,12 +198,16 @@ def wrong_values(kind: Any) -> Iterator[Any]:
         yield from ([], ["../heatproof.sqlite"], [".."], ["a/b"], ["/etc/passwd"])
     if kind is tuple[bytes, ...]:
         yield from ([], [b"", BLOCKS[1]], [BLOCKS[0], BLOCKS[1][:-9]], [BLOCKS[0], BLOCKS[0]])
-    if kind is tasks.ShardTotals:
+    if kind is shard_results.ShardTotals:
         yield {"predictions": 1, "columns": [BLOCKS[0], b"\x91\x07"]}
         held = {"predictions": 1, "columns": list(BLOCKS)}
-        yield held | {"ways_run": ["x"] * (tasks.MOST_WAYS + 1)}
-        yield held | {"ways_run": ["x" * (tasks.LONGEST_WAY + 1)]}
-    if kind is ImageRow:
+        yield held | {"ways_run": ["x"] * (shard_results.MOST_WAYS + 1)}
+        yield held | {"ways_run": ["x" * (shard_results.LONGEST_WAY + 1)]}
+        size = {"model": "models/m", "key": "a" * 64, "batches": 1}
+        yield held | {"run_sizes": [size] * (shard_results.MOST_WAYS + 1)}
+        yield held | {"run_sizes": [size | {"key": "a" * 63 + "/"}]}
+        yield held | {"run_sizes": [size | {"batches": 1 << 40}]}
+    if kind is shard_results.ImageRow:
         yield {"basic": _unreadable(), "curves": b"", "overlays": b""}
     if kind is statistics_tasks.ComparedModels:
         yield {"comparisons": [_unreadable()], "p_values": [[]]}

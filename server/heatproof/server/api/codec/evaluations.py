@@ -26,7 +26,7 @@ from heatproof.server.api.codec.fields.encoding import encode
 from heatproof.server.api.codec.fields.targets import with_indices
 from heatproof.server.api.reply_size import MAX_REPLY_BYTES
 from heatproof.server.evaluations.store.records import State, StoredEvaluation
-from heatproof.server.workers.image_rows import ImageRow
+from heatproof.server.workers.shard_results import ImageRow
 from heatproof.v1 import class_output_pb2, evaluation_pb2, metrics_pb2, results_pb2
 from heatproof.v1.metrics import masking_pb2
 

@@ -6,9 +6,9 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from heatproof.server.evaluations.store.records import ShardRows
-from heatproof.server.workers.image_rows import ImageRow
 from heatproof.server.workers.protocol import Done, Event, Failed, Lane, Partial, Progress, Workers
-from heatproof.server.workers.tasks import RunShard, ShardTotals
+from heatproof.server.workers.shard_results import ImageRow, ShardTotals
+from heatproof.server.workers.tasks import RunShard
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from heatproof.evaluators.errors import FailedPreconditionError
-from heatproof.server.workers.image_rows import ImageRow
+from heatproof.server.workers.shard_results import ImageRow
 
 
 class State(StrEnum):

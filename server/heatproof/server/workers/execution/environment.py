@@ -1,14 +1,20 @@
-"""Tells what computes the scores."""
+"""Tells what computes the scores, and how fast it was found to."""
 
+import hashlib
 import platform
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
+from heatproof.graphs.predictor import OrtPredictor
 from heatproof.graphs.runtime.backends.providers import ONNX_RUNTIME_VERSION
+from heatproof.graphs.runtime.grouping import COUNTS
 from heatproof.server.workers.execution.context import TaskContext
+from heatproof.server.workers.inputs import RunSize
 from heatproof.server.workers.tasks import DescribeEnvironment
 
 _PACKAGES: Final = ("heatproof", "onnx", "onnx-ir", "numpy", "scipy")
@@ -24,6 +30,33 @@ def describe_environment(_task: DescribeEnvironment, context: TaskContext) -> di
         "python": platform.python_version(),
         "system": platform.platform(),
     }
+
+
+def known_run_sizes(sizes: Iterable[RunSize], context: TaskContext) -> Callable[[str], int]:
+    """Tells by the key of a session how many batches a run takes as was measured; 0: not known."""
+    batches = {size.key: size.batches for size in sizes if size.batches in COUNTS}
+    options = context.model_cache.session_options
+    return lambda session: batches.get(_run_size_key(session, options), 0)
+
+
+def measured_run_sizes(
+    model: str, predictor: OrtPredictor, context: TaskContext
+) -> Iterator[RunSize]:
+    """How many batches the runs of a model take, as far as that was measured."""
+    options = context.model_cache.session_options
+    for session, batches in predictor.measured_run_sizes().items():
+        yield RunSize(model, _run_size_key(session, options), batches)
+
+
+def _run_size_key(session: str, session_options: str) -> str:
+    """SHA-256 of a session and of all that its time depends on."""
+    return hashlib.sha256(f"{session}\n{_computing(session_options)}".encode()).hexdigest()
+
+
+@cache
+def _computing(session_options: str) -> str:
+    """The environment in one text: it stays while a process lives, and takes milliseconds."""
+    return str(sorted(computing_environment(session_options).items()))
 
 
 def computing_environment(session_options: str) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from itertools import chain, islice
 
 from heatproof.evaluators.errors import HeatproofError, told_of
 from heatproof.evaluators.evaluation import engine
@@ -11,6 +12,7 @@ from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.evaluation.tabulation import Tabulation
 from heatproof.graphs.predictor import OrtPredictor
 from heatproof.server.workers.execution.context import TaskContext
+from heatproof.server.workers.execution.environment import known_run_sizes, measured_run_sizes
 from heatproof.server.workers.execution.images import image_access, lazily_read
 from heatproof.server.workers.execution.known_answers import (
     ModelAnswers,
@@ -18,8 +20,9 @@ from heatproof.server.workers.execution.known_answers import (
     known_answers,
 )
 from heatproof.server.workers.execution.progress import ProgressReporter
-from heatproof.server.workers.inputs import ModelFiles
-from heatproof.server.workers.tasks import PlanEvaluation, PlannedWork, RunShard, ShardTotals
+from heatproof.server.workers.inputs import ModelFiles, RunSize
+from heatproof.server.workers.shard_results import MOST_WAYS, ShardTotals
+from heatproof.server.workers.tasks import PlanEvaluation, PlannedWork, RunShard
 
 
 def plan_evaluation(task: PlanEvaluation, context: TaskContext) -> PlannedWork:
@@ -39,7 +42,7 @@ def run_shard(task: RunShard, context: TaskContext) -> ShardTotals:
         UnknownAnswerError: a model would have to be asked that is not.
     """
     before = context.model_cache.preparation_seconds
-    predictors = _predictors(task.models, task.spec, context)
+    predictors = _predictors(task.models, task.spec, context, task.run_sizes)
     reporter = ProgressReporter(task, context)
     tabulation = Tabulation(task.spec)
     images = lazily_read(task.images, image_access(context), reporter.fetch)
@@ -60,8 +63,30 @@ def run_shard(task: RunShard, context: TaskContext) -> ShardTotals:
             answers.flush_all()
     prepared_for = context.model_cache.preparation_seconds - before
     columns = written(tabulation.columns())
-    ways = sorted(f"{name}: {way}" for name, one in predictors.items() for way in one.ways_run())
-    return ShardTotals(reporter.predictions, columns, prepared_for, reporter.known, tuple(ways))
+    return ShardTotals(
+        predictions=reporter.predictions,
+        columns=columns,
+        preparation_seconds=prepared_for,
+        known=reporter.known,
+        ways_run=_ways_run(predictors),
+        run_sizes=_measured(predictors, task, context),
+    )
+
+
+def _ways_run(predictors: Mapping[str, OrtPredictor]) -> tuple[str, ...]:
+    """How each kind of pass of each model was run, in words."""
+    ways = (f"{name}: {way}" for name, one in predictors.items() for way in one.ways_run())
+    return tuple(sorted(ways))
+
+
+def _measured(
+    predictors: Mapping[str, OrtPredictor], task: RunShard, context: TaskContext
+) -> tuple[RunSize, ...]:
+    """How many batches runs take, where that is not what was known."""
+    known = frozenset(task.run_sizes)
+    measured = (measured_run_sizes(name, one, context) for name, one in predictors.items())
+    sizes = (size for size in chain.from_iterable(measured) if size not in known)
+    return tuple(islice(sizes, MOST_WAYS))
 
 
 def _unasked(
@@ -84,13 +109,16 @@ def _placed(error: HeatproofError, task: RunShard) -> HeatproofError:
 
 
 def _predictors(
-    models: Sequence[ModelFiles], spec: EvaluationSpec, context: TaskContext
+    models: Sequence[ModelFiles],
+    spec: EvaluationSpec,
+    context: TaskContext,
+    run_sizes: Sequence[RunSize] = (),
 ) -> Mapping[str, OrtPredictor]:
-    predictors = {}
+    predictors, known = {}, known_run_sizes(run_sizes, context)
     for files in models:
         context.report(f"loading {files.name}")
         with told_of(files.name, among=len(models)):
             predictors[files.name] = context.model_cache.predictor(
-                files, spec.preprocessing, spec.stated, context.cancellation
+                files, spec.preprocessing, spec.stated, context.cancellation, known
             )
     return predictors

@@ -14,6 +14,7 @@ from heatproof.evaluators.images.preprocessing import Preprocessing
 from heatproof.evaluators.images.sources import FramedMask, SourceImage
 from heatproof.evaluators.removal import Black
 from heatproof.server.workers.execution.context import TaskContext
+from heatproof.server.workers.execution.environment import known_run_sizes
 from heatproof.server.workers.execution.images import (
     image_access,
     lazily_read,
@@ -30,8 +31,9 @@ _MASKS_RANK = 3
 def explain(task: Explain, context: TaskContext) -> None:
     """Emits the maps of the images, image by image and explainer by explainer."""
     context.report(f"loading {task.model.name}")
+    known = known_run_sizes(task.run_sizes, context)
     predictor = context.model_cache.predictor(
-        task.model, task.preprocessing, task.stated, context.cancellation
+        task.model, task.preprocessing, task.stated, context.cancellation, known
     )
     images = lazily_read(task.images, image_access(context), partial(_note, task, context))
     answers = known_answers(task, {task.model.name: predictor}, context).get(task.model.name)

@@ -4,7 +4,7 @@ import gc
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -19,7 +19,12 @@ from heatproof.evaluators.queries.class_outputs import Statement
 from heatproof.graphs.canonical import CanonicalModel, canonicalize
 from heatproof.graphs.files.limits import Limits
 from heatproof.graphs.files.loading import Model, load_model
-from heatproof.graphs.predictor import MOST_PIXELS_SIDE_BY_SIDE, SMALLEST_BATCH, OrtPredictor
+from heatproof.graphs.predictor import (
+    MOST_PIXELS_SIDE_BY_SIDE,
+    SMALLEST_BATCH,
+    OrtPredictor,
+    unmeasured,
+)
 from heatproof.graphs.runtime.backends.onnxruntime_networks import modes_in_words
 from heatproof.graphs.runtime.backends.providers import Provider, provider_in_words
 from heatproof.graphs.runtime.backends.settings import SessionSettings
@@ -118,10 +123,11 @@ class ModelCache:
         preprocessing: Preprocessing,
         stated: Statement,
         cancellation: Cancellation,
+        run_sizes: Callable[[str], int] = unmeasured,
     ) -> OrtPredictor:
         """Runs a stored model under a preprocessing.
 
-        `stated` is what a user says of the class output.
+        `stated` is what a user says of the class output, `run_sizes` as of `OrtPredictor`.
         """
         canonical = self._canonical(files, preprocessing, stated)
         predictor = OrtPredictor(
@@ -130,6 +136,7 @@ class ModelCache:
             model=files.name,
             batch_size=SMALLEST_BATCH,
             cancellation=cancellation,
+            run_sizes=run_sizes,
         )
         self._files[files.name] = self._blobs.path(files.model)
         self._session_keys.setdefault(files.name, set()).add(predictor.key)
