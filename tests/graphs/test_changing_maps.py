@@ -74,16 +74,16 @@ def evaluated(
 
 
 @pytest.mark.parametrize(
-    ("metrics", "draws", "looks"),
+    ("metrics", "draws", "looks", "answers"),
     [
-        ((MaxSensitivity(), AverageSensitivity()), 0, 0),
-        ((MaxSensitivity(radius=0.05), RelativeInputStability()), 0, 0),
-        ((MaxSensitivity(draws=4), AverageSensitivity(draws=6)), 2, 0),
-        ((MaxSensitivity(draws=40), AverageSensitivity(draws=40)), 0, 0),
-        ((MaxSensitivity(), MaxSensitivity(radius=0.03)), 10, 0),
-        ((RelativeInputStability(), RelativeOutputStability()), 0, 0),
-        ((RelativeOutputStability(), RelativeRepresentationStability()), 0, 11),
-        ((Mprt(3), EfficientMprt()), 0, 0),
+        ((MaxSensitivity(), AverageSensitivity()), 0, 0, 0),
+        ((MaxSensitivity(radius=0.05), RelativeInputStability()), 0, 0, 10),
+        ((MaxSensitivity(draws=4), AverageSensitivity(draws=6)), 2, 0, 0),
+        ((MaxSensitivity(draws=40), AverageSensitivity(draws=40)), 0, 0, 0),
+        ((MaxSensitivity(), MaxSensitivity(radius=0.03)), 10, 0, 0),
+        ((RelativeInputStability(), RelativeOutputStability()), 0, 0, 0),
+        ((RelativeOutputStability(), RelativeRepresentationStability()), 0, 11, 0),
+        ((Mprt(3), EfficientMprt()), 0, 0, 0),
     ],
 )
 @pytest.mark.parametrize("explainer", [Saliency(), Occlusion(16, 16)])
@@ -92,14 +92,18 @@ def test_draws_that_two_metrics_share_are_run_once(
     metrics: tuple[Metric, Metric],
     draws: int,
     looks: int,
+    answers: int,
     explainer: Explainer,
 ) -> None:
     model, images = text_model(NCHW), [3, 5]
     both, rows_of_both = evaluated(model, metrics, images, (explainer,))
     alone = [evaluated(model, [metric], images, (explainer,)) for metric in metrics]
-    rows_a_map = 1 if explainer == Saliency() else 4  # patches
-    more = len(images) * (draws * (1 + rows_a_map) + looks)
-    assert rows_of_both == alone[0][1] + more
+    if explainer == Saliency():
+        rows_a_draw = 1  # whose answer is asked for only where the second metric reads it
+    else:
+        rows_a_draw, answers = 1 + 4, 0  # patches, and the answer that they are compared to
+    more = draws * rows_a_draw + looks + answers
+    assert rows_of_both == alone[0][1] + len(images) * more
     for place, (apart, _) in enumerate(alone):
         for one, among in zip(apart, both, strict=True):
             assert one.scores[0].score == among.scores[place].score
