@@ -1,6 +1,7 @@
 """Metrics of changing maps over ONNX networks: weights drawn anew, and equal queries."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import onnx
@@ -73,37 +74,49 @@ def evaluated(
     return results, rows[-1]
 
 
+@dataclass(frozen=True, slots=True)
+class More:
+    """What a second metric asks for beside the first, for each image.
+
+    Attributes:
+        draws: maps of perturbed images.
+        looks: passes of its own.
+        answers: to perturbed images that are shared, which the first does not read.
+    """
+
+    draws: int = 0
+    looks: int = 0
+    answers: int = 0
+
+
 @pytest.mark.parametrize(
-    ("metrics", "draws", "looks", "answers"),
+    ("metrics", "more"),
     [
-        ((MaxSensitivity(), AverageSensitivity()), 0, 0, 0),
-        ((MaxSensitivity(radius=0.05), RelativeInputStability()), 0, 0, 10),
-        ((MaxSensitivity(draws=4), AverageSensitivity(draws=6)), 2, 0, 0),
-        ((MaxSensitivity(draws=40), AverageSensitivity(draws=40)), 0, 0, 0),
-        ((MaxSensitivity(), MaxSensitivity(radius=0.03)), 10, 0, 0),
-        ((RelativeInputStability(), RelativeOutputStability()), 0, 0, 0),
-        ((RelativeOutputStability(), RelativeRepresentationStability()), 0, 11, 0),
-        ((Mprt(3), EfficientMprt()), 0, 0, 0),
+        ((MaxSensitivity(), AverageSensitivity()), More()),
+        ((MaxSensitivity(radius=0.05), RelativeInputStability()), More(answers=10)),
+        ((MaxSensitivity(draws=4), AverageSensitivity(draws=6)), More(draws=2)),
+        ((MaxSensitivity(draws=40), AverageSensitivity(draws=40)), More()),
+        ((MaxSensitivity(), MaxSensitivity(radius=0.03)), More(draws=10)),
+        ((RelativeInputStability(), RelativeOutputStability()), More()),
+        ((RelativeOutputStability(), RelativeRepresentationStability()), More(looks=11)),
+        ((Mprt(3), EfficientMprt()), More()),
     ],
 )
 @pytest.mark.parametrize("explainer", [Saliency(), Occlusion(16, 16)])
 def test_draws_that_two_metrics_share_are_run_once(
     text_model: Parse,
     metrics: tuple[Metric, Metric],
-    draws: int,
-    looks: int,
-    answers: int,
+    more: More,
     explainer: Explainer,
 ) -> None:
     model, images = text_model(NCHW), [3, 5]
     both, rows_of_both = evaluated(model, metrics, images, (explainer,))
     alone = [evaluated(model, [metric], images, (explainer,)) for metric in metrics]
     if explainer == Saliency():
-        rows_a_draw = 1  # whose answer is asked for only where the second metric reads it
-    else:
-        rows_a_draw, answers = 1 + 4, 0  # patches, and the answer that they are compared to
-    more = draws * rows_a_draw + looks + answers
-    assert rows_of_both == alone[0][1] + len(images) * more
+        expected = more.draws + more.looks + more.answers
+    else:  # patches, and the answer that they are compared to, whoever else reads it
+        expected = more.draws * (1 + 4) + more.looks
+    assert rows_of_both == alone[0][1] + len(images) * expected
     for place, (apart, _) in enumerate(alone):
         for one, among in zip(apart, both, strict=True):
             assert one.scores[0].score == among.scores[place].score
