@@ -18,6 +18,7 @@ from heatproof.evaluators.errors import (
 from heatproof.graphs.canonical import canonicalize
 from heatproof.graphs.gradients import differentiated
 from heatproof.graphs.masking import layer_masked
+from heatproof.graphs.runtime import sessions
 from heatproof.graphs.runtime.backends import openvino_networks
 from heatproof.graphs.runtime.backends.openvino_networks import (
     native_properties,
@@ -26,7 +27,7 @@ from heatproof.graphs.runtime.backends.openvino_networks import (
 from heatproof.graphs.runtime.backends.providers import Provider
 from heatproof.graphs.runtime.backends.settings import SessionSettings
 from heatproof.graphs.runtime.cancellation import Cancellation
-from heatproof.graphs.runtime.sessions import SessionCache, open_session
+from heatproof.graphs.runtime.sessions import Session, SessionCache, open_session
 from tests.graphs.conftest import parse
 from tests.graphs.gradients.test_networks import NETWORKS, SIZE, exported
 from tests.graphs.runtime.test_runtime import NET, UNIT
@@ -56,12 +57,21 @@ def test_neither_rows_beside_nor_their_number_nor_threads_change_a_bit() -> None
             assert found.tobytes() == expected.tobytes()
 
 
-def test_every_run_beside_others_has_a_stream_and_its_threads() -> None:
+def test_every_run_beside_others_has_a_stream_and_its_threads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[tuple[object, object]] = []
+
+    def opening(model: ir.Model, settings: SessionSettings) -> Session:
+        properties = native_properties(settings)
+        asked.append((properties["NUM_STREAMS"], properties["INFERENCE_NUM_THREADS"]))
+        return open_session(model, settings)
+
+    monkeypatch.setattr(sessions, "open_session", opening)
     cache = SessionCache(1 << 30, SessionSettings(threads=4, provider=Provider.OPENVINO))
-    asked = native_properties(cache._settings_of(1))
-    assert (asked["NUM_STREAMS"], asked["INFERENCE_NUM_THREADS"]) == (4, 4)
-    alone = native_properties(cache._settings_of(None))
-    assert (alone["NUM_STREAMS"], alone["INFERENCE_NUM_THREADS"]) == (1, 4)
+    cache.get("beside others", net, threads=1)
+    cache.get("alone", net)
+    assert asked == [(4, 4), (1, 4)]
 
 
 @pytest.mark.parametrize("name", NETWORKS)
