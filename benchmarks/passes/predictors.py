@@ -3,7 +3,7 @@
 from typing import Final
 
 from heatproof.graphs.canonical import CanonicalModel
-from heatproof.graphs.predictor import OrtPredictor
+from heatproof.graphs.predictor import GraphPredictor
 from heatproof.graphs.runtime import Cancellation, SessionCache, SessionSettings
 
 MODEL: Final = "benchmark"
@@ -14,9 +14,9 @@ _SESSION_BYTES: Final = 4 << 30
 
 def predictor_of(
     canonical: CanonicalModel, settings: SessionSettings, *, batch: int
-) -> OrtPredictor:
+) -> GraphPredictor:
     """A predictor that keeps its sessions."""
-    return OrtPredictor(
+    return GraphPredictor(
         canonical,
         SessionCache(_SESSION_BYTES, settings),
         model=MODEL,

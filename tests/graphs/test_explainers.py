@@ -36,7 +36,7 @@ from heatproof.evaluators.queries.procedure import LazyImage, MaskedView, predic
 from heatproof.evaluators.queries.sample import Sample
 from heatproof.evaluators.queries.targets import FixedClass
 from heatproof.graphs.canonical import canonicalize
-from heatproof.graphs.predictor import OrtPredictor
+from heatproof.graphs.predictor import GraphPredictor
 from heatproof.graphs.runtime.backends.settings import SessionSettings
 from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.graphs.runtime.sessions import SessionCache
@@ -72,7 +72,7 @@ class Pair:
     """A network in torch, in float64 with its channels first, and in ONNX Runtime."""
 
     network: Network
-    predictor: OrtPredictor
+    predictor: GraphPredictor
     tolerance: float
 
     def tensor(self, image: Array) -> tuple[torch.Tensor, torch.Tensor]:
@@ -99,8 +99,8 @@ def exported(network: nn.Module, shape: tuple[int, ...], dtype: torch.dtype) -> 
     return ir.from_proto(onnx.load_from_string(target.getvalue()))
 
 
-def predictor_of(model: ir.Model) -> OrtPredictor:
-    return OrtPredictor(
+def predictor_of(model: ir.Model) -> GraphPredictor:
+    return GraphPredictor(
         canonicalize(model, PRESETS["unit"]),
         SessionCache(1 << 30, SessionSettings()),
         model="models/net",
@@ -134,7 +134,7 @@ def image() -> Array:
     return (np.random.default_rng(1).integers(0, 65, (3, SIDE, SIDE)) / 64).astype(np.float32)
 
 
-def explained(explainer: Explainer, predictor: OrtPredictor, image: Array) -> Array:
+def explained(explainer: Explainer, predictor: GraphPredictor, image: Array) -> Array:
     batcher = Batcher(predictor)
     explainer.check(predictor.facts)
     for run in explainer.passes(predictor.facts):

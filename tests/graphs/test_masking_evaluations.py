@@ -20,7 +20,7 @@ from heatproof.evaluators.queries.seeds import generator
 from heatproof.evaluators.regions import Grid
 from heatproof.evaluators.removal import Black, Layer, RemovalOperator
 from heatproof.graphs.canonical import canonicalize
-from heatproof.graphs.predictor import OrtPredictor
+from heatproof.graphs.predictor import GraphPredictor
 from heatproof.graphs.runtime.backends.settings import SessionSettings
 from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.graphs.runtime.sessions import SessionCache
@@ -90,7 +90,7 @@ def seen(seed: int) -> Array:
 
 
 def scored(model: onnx.ModelProto, metric: Metric, removal: RemovalOperator) -> ImageScore:
-    predictor = OrtPredictor(
+    predictor = GraphPredictor(
         canonicalize(ir.from_proto(model), PRESETS["unit"]),
         SessionCache(1 << 30, SessionSettings(threads=1, log_severity=2)),
         model="models/sha256-00",

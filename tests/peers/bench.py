@@ -21,7 +21,7 @@ from heatproof.evaluators.queries.sample import Donation, Sample
 from heatproof.evaluators.queries.targets import FixedClass
 from heatproof.evaluators.removal import Black, RemovalOperator
 from heatproof.graphs.canonical import CanonicalModel, canonicalize
-from heatproof.graphs.predictor import OrtPredictor
+from heatproof.graphs.predictor import GraphPredictor
 from heatproof.graphs.runtime.backends.settings import SessionSettings
 from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.graphs.runtime.sessions import SessionCache
@@ -99,14 +99,14 @@ def canonical_of(network: torch.nn.Module) -> CanonicalModel:
         return canonicalize(ir.load(path), PRESETS["unit"])
 
 
-def predictor_of(network: torch.nn.Module) -> OrtPredictor:
+def predictor_of(network: torch.nn.Module) -> GraphPredictor:
     """The same network in ONNX Runtime."""
     return running(canonical_of(network))
 
 
-def running(canonical: CanonicalModel) -> OrtPredictor:
+def running(canonical: CanonicalModel) -> GraphPredictor:
     """A predictor of a canonical model."""
-    return OrtPredictor(
+    return GraphPredictor(
         canonical,
         SessionCache(1 << 30, SessionSettings(threads=1, log_severity=3)),
         model="models/network",
@@ -132,7 +132,7 @@ class Bench:
         return self.canonical.model
 
     @cached_property
-    def predictor(self) -> OrtPredictor:
+    def predictor(self) -> GraphPredictor:
         """The network in ONNX Runtime."""
         return running(self.canonical)
 

@@ -1,4 +1,4 @@
-"""The predictor of the science, over ONNX Runtime."""
+"""The predictor of the science, over graphs in ONNX Runtime or OpenVINO."""
 
 import hashlib
 import time
@@ -52,7 +52,7 @@ def unmeasured(_key: str) -> int:
     return 0
 
 
-class OrtPredictor:
+class GraphPredictor:
     """Runs a canonical model and its rewritten forms, each in a session of its own.
 
     Rewrites and sessions are made when first needed and kept by the cache, under a key that holds

@@ -19,7 +19,7 @@ from heatproof.evaluators.images.sources import (
     SourceImage,
 )
 from heatproof.graphs.canonical import canonicalize
-from heatproof.graphs.predictor import OrtPredictor
+from heatproof.graphs.predictor import GraphPredictor
 from heatproof.graphs.runtime.backends.providers import Provider
 from heatproof.graphs.runtime.backends.settings import SessionSettings
 from heatproof.graphs.runtime.cancellation import Cancellation
@@ -72,12 +72,12 @@ def opened(
     grouped: int = 0,
     composed: bool | None = None,
     provider: Provider = Provider.CPU,
-) -> OrtPredictor:
+) -> GraphPredictor:
     """The model, ready to run."""
     settings = SessionSettings(
         threads=threads, grouped=grouped, composed=composed, provider=provider
     )
-    return OrtPredictor(
+    return GraphPredictor(
         canonicalize(ir.from_proto(model), PRESETS["unit"]),
         SessionCache(1 << 30, settings),
         model=name,

@@ -29,7 +29,7 @@ from heatproof.evaluators.removal import (
     RemovalOperator,
 )
 from heatproof.graphs.composition import BEHIND, IMAGES
-from heatproof.graphs.predictor import OrtPredictor
+from heatproof.graphs.predictor import GraphPredictor
 from heatproof.graphs.runtime.backends.network import Feed
 from heatproof.graphs.runtime.sessions import Session
 from tests.graphs.evaluations.evaluating import known_image, opened
@@ -244,7 +244,7 @@ def test_what_paints_anew_for_each_mask_is_handed_over_as_pixels(text_model: Par
 
 def test_models_whose_rows_share_scales_are_given_pixels(text_model: Parse) -> None:
     predictor = opened(text_model(NETWORKS[NAME]), NAME, composed=True)
-    alone = OrtPredictor(
+    alone = GraphPredictor(
         replace(predictor._canonical, is_run_alone=True),
         predictor._sessions,
         model="models/alone",

@@ -22,7 +22,7 @@ from heatproof.evaluators.metrics import Deletion, Sparseness
 from heatproof.evaluators.outcomes import Reason, Undefined
 from heatproof.evaluators.registry.registry import Reads
 from heatproof.evaluators.removal import Black, Layer
-from heatproof.graphs.predictor import OrtPredictor
+from heatproof.graphs.predictor import GraphPredictor
 from tests.evaluators.everything import EVERY_EXPLAINER, EVERY_METRIC, EVERY_REMOVAL
 from tests.graphs.evaluations.evaluating import SIDE, known_image, opened
 
@@ -75,7 +75,7 @@ OF_THE_OPERATORS_PICTURE = {"adcc", "arcc", "coherency"}
 Parse = Callable[[str], onnx.ModelProto]
 
 
-def network(parse: Parse, image: str, scores: str, weights: str, *body: str) -> OrtPredictor:
+def network(parse: Parse, image: str, scores: str, weights: str, *body: str) -> GraphPredictor:
     text = f'<ir_version: 10, opset_import: ["" : 18]> g ({image}) => ({scores}) <{weights}>'
     return opened(parse(f"{text} {{ {' '.join(body)} }}"), NAME)
 
@@ -95,7 +95,7 @@ def inventory(images: Sequence[SourceImage]) -> Inventory:
 
 
 def statuses(
-    predictor: OrtPredictor, images: Sequence[SourceImage], **asked: Any
+    predictor: GraphPredictor, images: Sequence[SourceImage], **asked: Any
 ) -> dict[Reason, set[str]]:
     """Metrics by why an image has no score of them; everything else is finite."""
     spec = EvaluationSpec(models=(NAME,), preprocessing=PRESETS["unit"], **asked)
@@ -209,7 +209,7 @@ g (float[N, 3, {side}, {side}] image) => (float[N, 5] scores)
 """
 
 
-def refusals(predictor: OrtPredictor) -> Iterator[InvalidArgumentError]:
+def refusals(predictor: GraphPredictor) -> Iterator[InvalidArgumentError]:
     """What is said of each metric under layer masking that does not fit a small input."""
     for metric in ALONE:
         try:

@@ -13,7 +13,7 @@ from heatproof.evaluators.queries.passes import ModelPass
 from heatproof.evaluators.removal import Black, Layer, Masking, Mode, RemovalOperator
 from heatproof.graphs import predictor as predictors
 from heatproof.graphs.canonical import capabilities
-from heatproof.graphs.predictor import OrtPredictor
+from heatproof.graphs.predictor import GraphPredictor
 from tests.graphs.evaluations.evaluating import known_image, opened
 
 MODEL = """
@@ -31,14 +31,14 @@ REWRITES = {
 }
 
 
-def network() -> OrtPredictor:
+def network() -> GraphPredictor:
     model = onnx.parser.parse_model(MODEL)
     kernel = np.random.default_rng(0).normal(size=(4, 3, 3, 3)).astype(np.float32)
     model.graph.initializer.add().CopyFrom(onnx.numpy_helper.from_array(kernel, "kernel"))
     return opened(model, "network")
 
 
-def evaluated(predictor: OrtPredictor, removal: RemovalOperator) -> int:
+def evaluated(predictor: GraphPredictor, removal: RemovalOperator) -> int:
     spec = EvaluationSpec(
         models=("network",),
         preprocessing=PRESETS["unit"],

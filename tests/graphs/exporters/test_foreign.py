@@ -33,7 +33,7 @@ from heatproof.graphs.files.saving import save_model
 from heatproof.graphs.gradients import differentiated
 from heatproof.graphs.inspection.inspecting import ModelFacts, Support, inspect
 from heatproof.graphs.masking import layer_masked
-from heatproof.graphs.predictor import OrtPredictor
+from heatproof.graphs.predictor import GraphPredictor
 from heatproof.graphs.runtime import Cancellation, SessionCache, SessionSettings
 from tests.graphs import passes
 from tests.graphs.exporters.foreign_forms import FORMS, ORACLES, STORED, TAIL, network, stored
@@ -182,9 +182,9 @@ def test_a_differentiated_file_answers_as_the_original_and_has_its_slope(case: C
     assert np.abs(gradient).max() > 0
 
 
-def predictor(canonical: CanonicalModel) -> OrtPredictor:
+def predictor(canonical: CanonicalModel) -> GraphPredictor:
     sessions = SessionCache(1 << 30, SessionSettings(log_severity=4))
-    return OrtPredictor(canonical, sessions, model="m", batch_size=2, cancellation=Cancellation())
+    return GraphPredictor(canonical, sessions, model="m", batch_size=2, cancellation=Cancellation())
 
 
 @everywhere

@@ -27,7 +27,7 @@ from heatproof.graphs.files.notes import notes_of
 from heatproof.graphs.gradients import differentiated, gradient_blockers
 from heatproof.graphs.inspection.inspecting import inspect
 from heatproof.graphs.masking import layer_masked, masking_blockers
-from heatproof.graphs.predictor import OrtPredictor
+from heatproof.graphs.predictor import GraphPredictor
 from heatproof.graphs.preparation import prepared
 from heatproof.graphs.runtime import (
     Cancellation,
@@ -257,8 +257,8 @@ def test_answers_that_are_not_finite_do_not_count_as_different(bad: str) -> None
     canonicalize(named(between(nodes, "float zero = {0}, float one = {1}")), PRESETS["unit"])
 
 
-def predictor(model: ModelProto, cancellation: Cancellation | None = None) -> OrtPredictor:
-    return OrtPredictor(
+def predictor(model: ModelProto, cancellation: Cancellation | None = None) -> GraphPredictor:
+    return GraphPredictor(
         canonicalize(named(model), PRESETS["unit"]),
         SessionCache(1 << 30, SessionSettings()),
         model="models/m",

@@ -17,7 +17,7 @@ from heatproof.graphs.composition import composed
 from heatproof.graphs.files.saving import to_bytes
 from heatproof.graphs.gradients import differentiated
 from heatproof.graphs.lowering import Platform, lowered
-from heatproof.graphs.predictor import OrtPredictor
+from heatproof.graphs.predictor import GraphPredictor
 from heatproof.graphs.runtime import Cancellation, SessionCache, SessionSettings
 from heatproof.graphs.runtime.backends.agreement import require_agreement
 from heatproof.graphs.runtime.backends.onnxruntime_networks import (
@@ -110,7 +110,7 @@ def test_tensorrt_without_cuda_is_not_enough() -> None:
 
 def answered(model: onnx.ModelProto, provider: Provider, kind: str) -> Answers:
     settings = SessionSettings(threads=2, provider=provider)
-    predictor = OrtPredictor(
+    predictor = GraphPredictor(
         canonicalize(ir.from_proto(model), UNIT, settings=settings),
         SessionCache(1 << 30, settings),
         model="m",

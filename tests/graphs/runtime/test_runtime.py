@@ -24,7 +24,7 @@ from heatproof.evaluators.queries.predictor import Batch, Predictor
 from heatproof.evaluators.removal import Masking, Mode
 from heatproof.graphs.canonical import canonicalize
 from heatproof.graphs.files.saving import to_bytes
-from heatproof.graphs.predictor import OrtPredictor
+from heatproof.graphs.predictor import GraphPredictor
 from heatproof.graphs.runtime import memory
 from heatproof.graphs.runtime.backends.onnxruntime_networks import native_options
 from heatproof.graphs.runtime.cancellation import Cancellation
@@ -77,8 +77,8 @@ def predictor(
     settings: SessionSettings = SETTINGS,
     cancellation: Cancellation | None = None,
     sessions: SessionCache | None = None,
-) -> OrtPredictor:
-    return OrtPredictor(
+) -> GraphPredictor:
+    return GraphPredictor(
         canonicalize(ir.from_proto(model), UNIT),
         sessions or SessionCache(1 << 30, settings),
         model="models/sha256-00",
@@ -186,7 +186,7 @@ def test_equal_rows_give_equal_bits_for_any_number_of_threads(
     model, masks, seed = text_model(NET), images()[:, 0] > 0.4, np.ones((4, 5), np.float32)
     one = predictor(model, settings=SessionSettings(threads=1))
     other = predictor(model, settings=SessionSettings(threads=threads))
-    calls: list[Callable[[OrtPredictor], NDArray[np.float32]]] = [
+    calls: list[Callable[[GraphPredictor], NDArray[np.float32]]] = [
         lambda built: logits(built, images()),
         lambda built: masked(built, images(), masks, "strict").logits,
         lambda built: gradients(built, images(), seed, "").gradients,

@@ -19,7 +19,7 @@ from heatproof.evaluators.queries.predictor import Answers, Batch
 from heatproof.evaluators.removal import Masking, Mode
 from heatproof.graphs import predictor as predictors
 from heatproof.graphs.canonical import canonicalize
-from heatproof.graphs.predictor import OrtPredictor
+from heatproof.graphs.predictor import GraphPredictor
 from heatproof.graphs.runtime import memory
 from heatproof.graphs.runtime import sessions as runtime_sessions
 from heatproof.graphs.runtime.backends.onnxruntime_networks import native_options
@@ -49,8 +49,8 @@ def predictor(
     rows: int = 2,
     grouped: int = 1,
     cancellation: Cancellation | None = None,
-) -> OrtPredictor:
-    return OrtPredictor(
+) -> GraphPredictor:
+    return GraphPredictor(
         canonicalize(ir.from_proto(model), PRESETS["unit"]),
         SessionCache(1 << 30, SessionSettings(cores, grouped=grouped)),
         model="models/m",
@@ -74,7 +74,7 @@ def batches(run: ModelPass, rows: int, side: int = 32, classes: int = 5) -> Iter
         )
 
 
-def bits(built: OrtPredictor, run: ModelPass, rows: int) -> bytes:
+def bits(built: GraphPredictor, run: ModelPass, rows: int) -> bytes:
     """All that the rows are answered with, submitted before any answer is awaited."""
     under_way = [built.submit(run, batch) for batch in batches(run, rows)]
     answers = [future.result() for future in under_way]

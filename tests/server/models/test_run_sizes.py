@@ -1,7 +1,6 @@
 """What was measured of runs is known to later tasks and servers, and goes with its model."""
 
-from collections.abc import AsyncGenerator, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,10 @@ from heatproof.server.models.run_size_store import MOST, RunSizeStore
 from heatproof.server.models.run_sizes import RunSizeWorkers
 from heatproof.server.resource_names import ModelName
 from heatproof.server.workers.inputs import RunSize
-from heatproof.server.workers.protocol import Done, Lane, Progress, Task, Workers
+from heatproof.server.workers.protocol import Done, Progress, Task
 from heatproof.server.workers.shard_results import ShardTotals
 from heatproof.server.workers.tasks import DescribeEnvironment
+from tests.server.workers.scripted import ScriptedWorkers
 from tests.server.workers.shards import shard
 from tests.server.world import World, model_bytes, opened_world, store_model
 
@@ -28,32 +28,13 @@ def world(tmp_path: Path) -> Iterator[World]:
         yield world
 
 
-@dataclass
-class Measuring(Workers):
-    """Says what it is told to, and remembers the tasks."""
-
-    sizes: tuple[RunSize, ...] = ()
-    tasks: list[Task[Any, Any]] = field(default_factory=list)
-
-    async def run(
-        self,
-        task: Task[Any, Any],
-        *,
-        lane: Lane = Lane.INTERACTIVE,  # noqa: ARG002  # the seam's signature
-        seconds: float | None = None,  # noqa: ARG002  # likewise
-    ) -> AsyncGenerator[Any, None]:
-        self.tasks.append(task)
-        yield Progress("start")
-        yield Done(ShardTotals(0, (), run_sizes=self.sizes))
-
-
 async def told(
     store: RunSizeStore, task: Task[Any, Any], *measured: RunSize
 ) -> tuple[RunSize, ...]:
     """Runs a task that measures something; what it was told before."""
-    workers = Measuring(measured)
-    events = [event async for event in RunSizeWorkers(workers, store).run(task)]
-    assert events == [Progress("start"), Done(ShardTotals(0, (), run_sizes=measured))]
+    said = [Progress("start"), Done(ShardTotals(0, (), run_sizes=measured))]
+    workers = ScriptedWorkers(said)
+    assert [event async for event in RunSizeWorkers(workers, store).run(task)] == said
     (run,) = workers.tasks
     found: tuple[RunSize, ...] = getattr(run, "run_sizes", ())
     return found

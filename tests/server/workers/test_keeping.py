@@ -1,7 +1,6 @@
 """A worker is believed about the models and images of its task alone."""
 
-from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,9 @@ from heatproof.server.workers.inputs import (
     AnswerGrant,
 )
 from heatproof.server.workers.keeping import KeepingWorkers
-from heatproof.server.workers.protocol import Done, Lane, NewAnswers, Progress, Task, Workers
+from heatproof.server.workers.protocol import Done, Lane, NewAnswers, Progress, Task
 from heatproof.server.workers.tasks import DescribeEnvironment, RunShard
+from tests.server.workers.scripted import ScriptedWorkers
 from tests.server.workers.shards import IMAGE, shard
 
 MODELS = ("models/sha256-aa", "models/sha256-bb")
@@ -23,32 +23,11 @@ CONTEXT = "c" * 64
 FOUND = NewAnswers(MODELS[0], CONTEXT, IMAGE, b"answers")
 
 
-@dataclass
-class Telling(Workers):
-    """Hands over what it is told to, and remembers the task."""
-
-    found: list[NewAnswers]
-    tasks: list[Task[Any, Any]] = field(default_factory=list)
-
-    async def run(
-        self,
-        task: Task[Any, Any],
-        *,
-        lane: Lane = Lane.INTERACTIVE,  # noqa: ARG002  # the seam's signature
-        seconds: float | None = None,  # noqa: ARG002  # likewise
-    ) -> AsyncGenerator[Any, None]:
-        self.tasks.append(task)
-        yield Progress("start")
-        for one in self.found:
-            yield one
-        yield Done(None)
-
-
 async def told(
     store: AnswerStore, found: list[NewAnswers], task: Task[Any, Any], lane: Lane = Lane.BULK
 ) -> AnswerGrant | None:
     """Runs a task that hands answers over; what it was granted."""
-    workers = Telling(found)
+    workers = ScriptedWorkers([Progress("start"), *found, Done(None)])
     events = [event async for event in KeepingWorkers(workers, store).run(task, lane=lane)]
     assert events == [Progress("start"), Done(None)]
     (run,) = workers.tasks

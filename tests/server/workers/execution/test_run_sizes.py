@@ -11,7 +11,7 @@ import pytest
 from heatproof.evaluators.images.preprocessing import Preprocessing, preset
 from heatproof.evaluators.queries.class_outputs import Statement
 from heatproof.evaluators.queries.passes import IMAGE, ModelPass
-from heatproof.graphs.predictor import OrtPredictor
+from heatproof.graphs.predictor import GraphPredictor
 from heatproof.graphs.runtime.cancellation import Cancellation
 from heatproof.server.workers.execution import environment
 from heatproof.server.workers.execution.context import TaskContext
@@ -31,7 +31,7 @@ def opened(
     sizes: tuple[RunSize, ...] = (),
     preprocessing: Preprocessing = UNIT,
     **settings: Any,
-) -> tuple[OrtPredictor, TaskContext]:
+) -> tuple[GraphPredictor, TaskContext]:
     """A predictor of a worker that has just started, which knows these sizes."""
     cache = ModelCache(WorkerSettings(**{"threads": 1, **settings}), SharedFolder(folder))
     context = cast("TaskContext", SimpleNamespace(model_cache=cache))
@@ -40,7 +40,7 @@ def opened(
     return cache.predictor(files, preprocessing, Statement(), Cancellation(), known), context
 
 
-def used(predictor: OrtPredictor, run: ModelPass) -> Mapping[str, int]:
+def used(predictor: GraphPredictor, run: ModelPass) -> Mapping[str, int]:
     """Runs batches that have all waited; what is measured of them then."""
     streams, hold = predictor._sessions.streams, Future[None]()
     for _ in range(streams.side_by_side):
@@ -59,7 +59,7 @@ def measured(folder: Path, run: ModelPass, batch_count: int = 1) -> RunSize:
     found = SimpleNamespace(
         measured_run_sizes=lambda: {predictor._keys(run): batch_count}  # its session's
     )
-    (size,) = measured_run_sizes("models/1", cast("OrtPredictor", found), context)
+    (size,) = measured_run_sizes("models/1", cast("GraphPredictor", found), context)
     return size
 
 

@@ -48,7 +48,7 @@ class OpenvinoNetwork:
     def run(
         self, feeds: Mapping[str, Feed], outputs: Sequence[str], cancellation: Cancellation
     ) -> list[Array]:
-        """Computes outputs by name; a cancelled pass ends between two nodes."""
+        """Computes outputs by name; a cancelled pass ends between two nodes, and a loop is one."""
         arrays = {name: _array(feed) for name, feed in feeds.items()}
         request = self._request()
         try:

@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from heatproof.graphs.predictor import OrtPredictor
+from heatproof.graphs.predictor import GraphPredictor
 from heatproof.graphs.runtime.backends.providers import ONNX_RUNTIME_VERSION
 from heatproof.graphs.runtime.grouping import COUNTS
 from heatproof.server.workers.execution.context import TaskContext
@@ -40,7 +40,7 @@ def known_run_sizes(sizes: Iterable[RunSize], context: TaskContext) -> Callable[
 
 
 def measured_run_sizes(
-    model: str, predictor: OrtPredictor, context: TaskContext
+    model: str, predictor: GraphPredictor, context: TaskContext
 ) -> Iterator[RunSize]:
     """How many batches the runs of a model take, as far as that was measured."""
     options = context.model_cache.session_options

@@ -10,7 +10,7 @@ from heatproof.evaluators.evaluation import engine
 from heatproof.evaluators.evaluation.column_blocks import written
 from heatproof.evaluators.evaluation.spec import EvaluationSpec
 from heatproof.evaluators.evaluation.tabulation import Tabulation
-from heatproof.graphs.predictor import OrtPredictor
+from heatproof.graphs.predictor import GraphPredictor
 from heatproof.server.workers.execution.context import TaskContext
 from heatproof.server.workers.execution.environment import known_run_sizes, measured_run_sizes
 from heatproof.server.workers.execution.images import image_access, lazily_read
@@ -73,14 +73,14 @@ def run_shard(task: RunShard, context: TaskContext) -> ShardTotals:
     )
 
 
-def _ways_run(predictors: Mapping[str, OrtPredictor]) -> tuple[str, ...]:
+def _ways_run(predictors: Mapping[str, GraphPredictor]) -> tuple[str, ...]:
     """How each kind of pass of each model was run, in words."""
     ways = (f"{name}: {way}" for name, one in predictors.items() for way in one.ways_run())
     return tuple(sorted(ways))
 
 
 def _measured(
-    predictors: Mapping[str, OrtPredictor], task: RunShard, context: TaskContext
+    predictors: Mapping[str, GraphPredictor], task: RunShard, context: TaskContext
 ) -> tuple[RunSize, ...]:
     """How many batches runs take, where that is not what was known."""
     known = frozenset(task.run_sizes)
@@ -113,7 +113,7 @@ def _predictors(
     spec: EvaluationSpec,
     context: TaskContext,
     run_sizes: Sequence[RunSize] = (),
-) -> Mapping[str, OrtPredictor]:
+) -> Mapping[str, GraphPredictor]:
     predictors, known = {}, known_run_sizes(run_sizes, context)
     for files in models:
         context.report(f"loading {files.name}")

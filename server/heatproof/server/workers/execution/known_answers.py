@@ -14,7 +14,7 @@ from typing import Final
 from heatproof.evaluators.errors import UnknownAnswerError
 from heatproof.evaluators.queries.known.answers import AnswerRow, KnownAnswers
 from heatproof.evaluators.registry.plugins import plugin_paths
-from heatproof.graphs.predictor import OrtPredictor
+from heatproof.graphs.predictor import GraphPredictor
 from heatproof.server.answers.folders import SUFFIX, AnswerPlace
 from heatproof.server.answers.segments import (
     MAX_SEGMENT_BYTES,
@@ -179,7 +179,7 @@ class UnaskedAnswers:
 
 
 def known_answers(
-    task: RunShard | Explain, predictors: Mapping[str, OrtPredictor], context: TaskContext
+    task: RunShard | Explain, predictors: Mapping[str, GraphPredictor], context: TaskContext
 ) -> dict[str, ModelAnswers]:
     """The answers that a task may believe, by model; none where nothing is kept."""
     return {
@@ -205,7 +205,7 @@ def _of_model(
     return ModelAnswers(folders, hand_over, keeps=keeps)
 
 
-def _context(predictor: OrtPredictor, context: TaskContext) -> str:
+def _context(predictor: GraphPredictor, context: TaskContext) -> str:
     """SHA-256 of whatever may change a bit of an answer beside the model and the query."""
     computing = computing_environment(context.model_cache.options_of_bits(predictor))
     parts = [predictor.key, *(f"{name}={value}" for name, value in sorted(computing.items()))]

@@ -22,7 +22,7 @@ from heatproof.graphs.files.loading import Model, load_model
 from heatproof.graphs.predictor import (
     MOST_PIXELS_SIDE_BY_SIDE,
     SMALLEST_BATCH,
-    OrtPredictor,
+    GraphPredictor,
     unmeasured,
 )
 from heatproof.graphs.runtime.backends.onnxruntime_networks import modes_in_words
@@ -95,7 +95,7 @@ class ModelCache:
         """Time that went into models and networks that were not at hand, since the start."""
         return self._loading_seconds + self._sessions.opening_seconds
 
-    def options_of_bits(self, predictor: OrtPredictor) -> str:
+    def options_of_bits(self, predictor: GraphPredictor) -> str:
         """The options of a model's sessions that may change a bit of an answer, in words.
 
         How many passes run at once, and how many batches one takes, change none.
@@ -124,13 +124,13 @@ class ModelCache:
         stated: Statement,
         cancellation: Cancellation,
         run_sizes: Callable[[str], int] = unmeasured,
-    ) -> OrtPredictor:
+    ) -> GraphPredictor:
         """Runs a stored model under a preprocessing.
 
-        `stated` is what a user says of the class output, `run_sizes` as of `OrtPredictor`.
+        `stated` is what a user says of the class output, `run_sizes` as of `GraphPredictor`.
         """
         canonical = self._canonical(files, preprocessing, stated)
-        predictor = OrtPredictor(
+        predictor = GraphPredictor(
             canonical,
             self._sessions,
             model=files.name,
